@@ -1,0 +1,1 @@
+"""The default plugin: the parts, methods and data sets that come with nasplug."""

@@ -1,0 +1,137 @@
+"""Candidate operations of a supernet: one module each, computed many at a time.
+
+Candidates of one kind whose inputs are ready at the same time run as one grouped convolution, which on small maps
+costs hardly more than a single one of them. The parameters stay one module per candidate, so that deleting a
+candidate deletes its module.
+
+Every kind computes with `batched(modules, sources, stride, weight)`: `sources` are the states after their ReLU, each
+with the number of modules that read it (modules come in that order); `weight` scales the G * C channels of the
+result, the candidates' weights in place of the batch norm's affine parameters. It returns (N, G * C, H, W).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nasplug.builtin.darts.names import DILATED, FACTORISED, SEPARABLE, SKIP
+from nasplug.builtin.darts.operations import shifted
+from nasplug.supernet import Norm, batch_norm, depthwise, pointwise
+
+Source = tuple[Tensor, int]
+
+
+def _weights(convolutions: Sequence[nn.Conv2d]) -> Tensor:
+    return torch.cat([convolution.weight for convolution in convolutions])
+
+
+def _repeated(sources: Sequence[Source]) -> Tensor:
+    maps = [state for state, count in sources for _ in range(count)]
+    return maps[0] if len(maps) == 1 else torch.cat(maps, 1)
+
+
+class Separable(nn.Module):
+    """One or more times: ReLU, depthwise convolution, 1x1 convolution, batch norm. Only the first has the stride."""
+
+    def __init__(self, channels: int, kernel: int, repeats: int, dilation: int) -> None:
+        super().__init__()
+        self.dilation = dilation
+        # The convolutions hold weights with torch's initial values; `batched` computes with them.
+        self.depthwise = nn.ModuleList(
+            nn.Conv2d(channels, channels, kernel, groups=channels, bias=False) for _ in range(repeats)
+        )
+        self.pointwise = nn.ModuleList(nn.Conv2d(channels, channels, 1, bias=False) for _ in range(repeats))
+        self.norms = nn.ModuleList(Norm(channels) for _ in range(repeats))
+
+    @staticmethod
+    def batched(modules: Sequence[Separable], sources: Sequence[Source], stride: int, weight: Tensor) -> Tensor:
+        """Computes several at once; see the module's docstring."""
+        x, repeats, dilation = _repeated(sources), len(modules[0].norms), modules[0].dilation
+        for repeat in range(repeats):
+            last = repeat == repeats - 1
+            x = F.relu(x) if repeat else x
+            x = depthwise(x, _weights([m.depthwise[repeat] for m in modules]), 1 if repeat else stride, dilation)
+            x = pointwise(x, _weights([m.pointwise[repeat] for m in modules]), groups=len(modules))
+            x = batch_norm(x, [m.norms[repeat] for m in modules], weight if last else None)
+        return x
+
+
+class Factorised(nn.Module):
+    """ReLU, 1x7 convolution, 7x1 convolution, batch norm."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.across = nn.Conv2d(channels, channels, (1, 7), bias=False)
+        self.down = nn.Conv2d(channels, channels, (7, 1), bias=False)
+        self.norm = Norm(channels)
+
+    @staticmethod
+    def batched(modules: Sequence[Factorised], sources: Sequence[Source], stride: int, weight: Tensor) -> Tensor:
+        """Computes several at once; see the module's docstring."""
+        x, groups = _repeated(sources), len(modules)
+        x = F.conv2d(x, _weights([m.across for m in modules]), None, (1, stride), (0, 3), groups=groups)
+        x = F.conv2d(x, _weights([m.down for m in modules]), None, (stride, 1), (3, 0), groups=groups)
+        return batch_norm(x, [m.norm for m in modules], weight)
+
+
+class Halving(nn.Module):
+    """FactorizedReduce without affine parameters: a skip connection of stride 2."""
+
+    def __init__(self, inside: int, outside: int) -> None:
+        super().__init__()
+        self.even = nn.Conv2d(inside, outside // 2, 1, bias=False)
+        self.odd = nn.Conv2d(inside, outside - outside // 2, 1, bias=False)
+        self.norm = Norm(outside)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inside, H, W) to (N, outside, ceil(H / 2), ceil(W / 2))."""
+        return Halving.batched([self], [(F.relu(x), 1)], 2, None)
+
+    @staticmethod
+    def batched(modules: Sequence[Halving], sources: Sequence[Source], stride: int, weight: Tensor | None) -> Tensor:
+        """Computes several at once; all that read one state are one matrix product. The stride is always 2."""
+        halved, rest = [], list(modules)
+        for state, count in sources:
+            reading, rest = rest[:count], rest[count:]
+            halves = (
+                pointwise(state[:, :, ::2, ::2], _weights([m.even for m in reading])),
+                pointwise(shifted(state)[:, :, ::2, ::2], _weights([m.odd for m in reading])),
+            )
+            # Each product holds its half of every candidate; the halves of a candidate belong side by side.
+            split = [half.permute(0, 2, 3, 1).unflatten(3, (count, -1)) for half in halves]
+            halved.append(torch.cat(split, 4).flatten(3).permute(0, 3, 1, 2))
+        x = halved[0] if len(halved) == 1 else torch.cat(halved, 1)
+        return batch_norm(x, [m.norm for m in modules], weight)
+
+
+class Projection(nn.Module):
+    """ReLU, 1x1 convolution, batch norm without affine parameters: what preprocesses an input of a cell."""
+
+    def __init__(self, inside: int, outside: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(inside, outside, 1, bias=False)
+        self.norm = Norm(outside)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inside, H, W) to (N, outside, H, W)."""
+        normed: Tensor = self.norm(pointwise(F.relu(x), self.convolution.weight))
+        return normed
+
+
+Candidate = Separable | Factorised | Halving
+
+
+def candidate(operation: str, channels: int, stride: int) -> Candidate | None:
+    """The module of a candidate, or None for operations without weights: identity, pools and `none`."""
+    if operation in SEPARABLE:
+        return Separable(channels, SEPARABLE[operation], repeats=2, dilation=1)
+    if operation in DILATED:
+        return Separable(channels, DILATED[operation], repeats=1, dilation=2)
+    if operation == FACTORISED:
+        return Factorised(channels)
+    if operation == SKIP and stride == 2:
+        return Halving(channels, channels)
+    return None

@@ -1,0 +1,80 @@
+"""The operations of stand-alone networks, and the layers that supernets share with them (DARTS, cnn/operations.py)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nasplug.builtin.darts.names import DILATED, FACTORISED, POOLS, SEPARABLE, SKIP
+
+
+class ReluConvNorm(nn.Sequential):
+    """ReLU, 1x1 convolution, batch norm: what brings an input of a cell to the channels of its nodes."""
+
+    def __init__(self, inside: int, outside: int) -> None:
+        super().__init__(nn.ReLU(), nn.Conv2d(inside, outside, 1, bias=False), nn.BatchNorm2d(outside))
+
+
+class FactorizedReduce(nn.Module):
+    """Halves the map by two 1x1 convolutions of stride 2, the second on the input shifted by one pixel.
+
+    A map of odd size is padded by zeros at its end, so that both halves agree; maps of even size are read as in DARTS.
+    """
+
+    def __init__(self, inside: int, outside: int) -> None:
+        super().__init__()
+        self.even = nn.Conv2d(inside, outside // 2, 1, stride=2, bias=False)
+        self.odd = nn.Conv2d(inside, outside - outside // 2, 1, stride=2, bias=False)
+        self.norm = nn.BatchNorm2d(outside)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, outside, ceil(H / 2), ceil(W / 2))."""
+        x = F.relu(x)
+        normed: Tensor = self.norm(torch.cat((self.even(x), self.odd(shifted(x))), 1))
+        return normed
+
+
+def shifted(x: Tensor) -> Tensor:
+    """The map without its first row and column, padded so that each second pixel gives as many as before the shift."""
+    return F.pad(x, (0, x.shape[3] % 2, 0, x.shape[2] % 2))[:, :, 1:, 1:]
+
+
+def separable(channels: int, kernel: int, stride: int, dilation: int = 1) -> nn.Sequential:
+    """ReLU, depthwise convolution, 1x1 convolution, batch norm."""
+    return nn.Sequential(
+        nn.ReLU(),
+        nn.Conv2d(
+            channels,
+            channels,
+            kernel,
+            stride,
+            padding=dilation * (kernel // 2),
+            dilation=dilation,
+            groups=channels,
+            bias=False,
+        ),
+        nn.Conv2d(channels, channels, 1, bias=False),
+        nn.BatchNorm2d(channels),
+    )
+
+
+def operation(name: str, channels: int, stride: int) -> nn.Module:
+    """An operation of a stand-alone network: affine batch norms, pools without any."""
+    if name == SKIP:
+        return nn.Identity() if stride == 1 else FactorizedReduce(channels, channels)
+    if name in POOLS:
+        if name == "max_pool_3x3":
+            return nn.MaxPool2d(3, stride, padding=1)
+        return nn.AvgPool2d(3, stride, padding=1, count_include_pad=False)
+    if name in DILATED:
+        return separable(channels, DILATED[name], stride, dilation=2)
+    if name == FACTORISED:
+        return nn.Sequential(
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, (1, 7), stride=(1, stride), padding=(0, 3), bias=False),
+            nn.Conv2d(channels, channels, (7, 1), stride=(stride, 1), padding=(3, 0), bias=False),
+            nn.BatchNorm2d(channels),
+        )
+    kernel = SEPARABLE[name]
+    return nn.Sequential(separable(channels, kernel, stride), separable(channels, kernel, 1))

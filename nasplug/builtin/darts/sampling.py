@@ -1,0 +1,82 @@
+"""Random architectures and random neighbours of an architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from random import Random
+
+import attrs
+
+from nasplug.builtin.darts.names import Pick
+from nasplug.builtin.darts.topology import CellGraph, read, write
+from nasplug.values import Genotype
+
+
+def random_edges(cells: Iterable[str], nodes: int, operations: Sequence[str], generator: Random) -> Genotype:
+    """For every node two distinct inputs, each with one operation, all uniformly at random."""
+    graphs = {}
+    for cell in cells:
+        picks = [
+            tuple(Pick(generator.choice(operations), source) for source in generator.sample(range(node), 2))
+            for node in range(2, nodes + 2)
+        ]
+        graphs[cell] = CellGraph(tuple(picks), tuple(range(2, nodes + 2)))
+    return write(graphs)
+
+
+def random_subsets(cells: Iterable[str], nodes: int, operations: Sequence[str], generator: Random) -> Genotype:
+    """For every node a non-empty set of candidates, each of them taken with a probability drawn for the genotype.
+
+    One probability for the whole genotype spreads the sizes of networks evenly; with a fixed one nearly all of them
+    would have the same size.
+    """
+    density = generator.random()
+    graphs = {}
+    for cell in cells:
+        picks = []
+        for node in range(2, nodes + 2):
+            candidates = [Pick(name, source) for source in range(node) for name in operations]
+            taken = tuple(pick for pick in candidates if generator.random() < density)
+            picks.append(taken or (generator.choice(candidates),))
+        graphs[cell] = CellGraph(tuple(picks), tuple(range(2, nodes + 2)))
+    return write(graphs)
+
+
+def mutate_edge(genotype: Genotype, operations: Sequence[str], generator: Random) -> Genotype:
+    """Another operation or another input for one pick; the genotype itself if there is no alternative at all.
+
+    No two picks of a node read the same input afterwards that did not before.
+    """
+    cells = read(genotype)
+    changes = []
+    for name, cell in cells.items():
+        for index, picks in enumerate(cell.nodes):
+            taken = {pick.input for pick in picks}
+            free = [source for source in range(index + 2) if source not in taken]
+            for pick in picks:
+                others = [Pick(other, pick.input) for other in operations] + [Pick(pick.operation, one) for one in free]
+                changes += [(name, index, pick, other) for other in others if other not in picks]
+    if not changes:
+        return genotype
+    name, index, old, new = generator.choice(changes)
+    picks = tuple(new if pick == old else pick for pick in cells[name].nodes[index])
+    return write(cells | {name: _replaced(cells[name], index, picks)})
+
+
+def mutate_subset(genotype: Genotype, operations: Sequence[str], generator: Random) -> Genotype:
+    """One candidate added to or taken from a node, never the last one; the genotype itself if nothing can change."""
+    cells = read(genotype)
+    flips = []
+    for name, cell in cells.items():
+        for index, picks in enumerate(cell.nodes):
+            candidates = [Pick(operation, source) for source in range(index + 2) for operation in operations]
+            flips += [(name, index, pick) for pick in candidates if picks != (pick,)]
+    if not flips:
+        return genotype
+    name, index, flipped = generator.choice(flips)
+    picks = tuple(sorted({*cells[name].nodes[index]} ^ {flipped}))
+    return write(cells | {name: _replaced(cells[name], index, picks)})
+
+
+def _replaced(cell: CellGraph, index: int, picks: tuple[Pick, ...]) -> CellGraph:
+    return attrs.evolve(cell, nodes=(*cell.nodes[:index], picks, *cell.nodes[index + 1 :]))

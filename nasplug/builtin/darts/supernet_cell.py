@@ -1,0 +1,114 @@
+"""One cell of a supernet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nasplug.builtin.darts.candidates import Candidate, Halving, Projection, candidate
+from nasplug.builtin.darts.names import POOLS, SKIP
+from nasplug.builtin.darts.plan import CellPlan
+from nasplug.builtin.darts.wiring import Batch, Column, Wiring, module_name
+from nasplug.supernet import Norm
+
+
+class States:
+    """The states of a cell during one pass, with what all edges that leave a state share: its ReLU and its pools."""
+
+    def __init__(self, plan: CellPlan, pool_norms: nn.ModuleDict) -> None:
+        self.raw: list[Tensor | None] = []
+        self._plan = plan
+        self._pool_norms = pool_norms
+        self._rectified: dict[int, Tensor] = {}
+
+    def rectified(self, number: int) -> Tensor:
+        """The state after its ReLU."""
+        if number not in self._rectified:
+            self._rectified[number] = F.relu(self[number])
+        return self._rectified[number]
+
+    def pooled(self, pool: str, number: int) -> Tensor:
+        """The state after a pool and its batch norm."""
+        stride = self._plan.stride(number)
+        if pool == "max_pool_3x3":
+            x = F.max_pool2d(self[number], 3, stride, padding=1)
+        else:
+            x = F.avg_pool2d(self[number], 3, stride, padding=1, count_include_pad=False)
+        normed: Tensor = self._pool_norms[f"{pool}@{number}"](x)
+        return normed
+
+    def __getitem__(self, number: int) -> Tensor:
+        state = self.raw[number]
+        assert state is not None, number  # noqa: S101 - a state that is read was computed, by the wiring
+        return state
+
+
+class SupernetCell(nn.Module):
+    """All candidates of one cell. `columns` says which they are and where in the table of choices they stand."""
+
+    def __init__(self, plan: CellPlan, nodes: int, columns: Sequence[Column]) -> None:
+        super().__init__()
+        self.plan, self.nodes, self.columns = plan, nodes, tuple(columns)
+        older, newer = plan.inputs
+        self.older = (Halving if plan.halves_older else Projection)(older, plan.channels)
+        self.newer = Projection(newer, plan.channels)
+        self.candidates = nn.ModuleDict()
+        self.pool_norms = nn.ModuleDict()
+        for node, pick, _, _ in columns:
+            module = candidate(pick.operation, plan.channels, plan.stride(pick.input))
+            if module is not None:
+                self.candidates[module_name(node, pick)] = module
+            elif pick.operation in POOLS and str(pick) not in self.pool_norms:
+                self.pool_norms[str(pick)] = Norm(plan.channels)
+
+    def forward(self, older: Tensor, newer: Tensor, wiring: Wiring, weights: Sequence[Tensor]) -> Tensor:
+        """The outputs of cells k-2 and k-1 to (N, nodes * channels, H, W), with a weight vector for each batch."""
+        states = States(self.plan, self.pool_norms)
+        states.raw = [self.older(older) if wiring.reads(0) else None, self.newer(newer) if wiring.reads(1) else None]
+        terms: dict[int, list[Tensor]] = {node: [] for node in range(2, self.nodes + 2)}
+        for node, wave in enumerate(wiring.waves, 2):
+            sums: dict[tuple[int, ...], Tensor] = {}
+            for batch in wave:
+                for nodes, term in self._compute(batch, states, weights[batch.weights]):
+                    # Terms for the same nodes are added side by side, before they are split into nodes.
+                    sums[nodes] = sums[nodes] + term if nodes in sums else term
+            for nodes, total in sums.items():
+                for target, term in zip(nodes, total.split(self.plan.channels, 1), strict=True):
+                    terms[target].append(term)
+            states.raw.append(self._sum(terms[node], newer))
+        return torch.cat([states[node] for node in terms], 1)
+
+    def _compute(self, batch: Batch, states: States, weight: Tensor) -> list[tuple[tuple[int, ...], Tensor]]:
+        """For each state that the batch reads: its nodes, and their terms side by side (N, nodes * channels, H, W)."""
+        channels, counts = self.plan.channels, [len(nodes) for _, nodes in batch.readers]
+        names = batch.names
+        if names[0] in self.candidates:
+            modules: list[Candidate] = [self.candidates[name] for name in names]
+            sources = [(states.rectified(state), len(nodes)) for state, nodes in batch.readers]
+            stride = self.plan.stride(batch.readers[0][0])
+            scale = weight.unsqueeze(1).expand(-1, channels).reshape(-1)
+            computed = type(modules[0]).batched(modules, sources, stride, scale)
+            terms = computed.split([count * channels for count in counts], 1)
+        else:
+            terms = tuple(
+                spread(states[state] if batch.operation == SKIP else states.pooled(batch.operation, state), part)
+                for (state, _), part in zip(batch.readers, weight.split(counts), strict=True)
+            )
+        return [(nodes, term) for (_, nodes), term in zip(batch.readers, terms, strict=True)]
+
+    def _sum(self, terms: Sequence[Tensor], like: Tensor) -> Tensor:
+        if not terms:
+            size = self.plan.out_size
+            return like.new_zeros(like.shape[0], self.plan.channels, size, size)
+        return sum(terms[1:], start=terms[0])
+
+
+def spread(x: Tensor, weight: Tensor) -> Tensor:
+    """Maps (N, C, H, W) once for each of G weights, side by side: (N, G * C, H, W)."""
+    weight = weight.to(x.dtype)
+    if len(weight) == 1:
+        return x * weight
+    return (x.permute(0, 2, 3, 1).unsqueeze(3) * weight.unsqueeze(1)).flatten(3).permute(0, 3, 1, 2)

@@ -1,0 +1,3 @@
+"""Data sets that come with nasplug."""
+
+from __future__ import annotations

@@ -1,0 +1,126 @@
+"""Images that another program has prepared as arrays in one safetensors file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import attrs
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from nasplug.data.images import MemoryImages
+from nasplug.errors import InputError
+from nasplug.parts import DataSource, ImageData
+from nasplug.values.options import option
+
+INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+
+
+@attrs.frozen
+class Arrays(DataSource):
+    """`--data arrays:FILE`: `images`, uint8 (N, H, W, C), and `labels`, whole numbers (N,), in a safetensors file.
+
+    The file may hold `test_images` and `test_labels` too, and class names as a JSON list in its metadata under
+    `classes`. Images are square, with one or three channels.
+    """
+
+    flips: bool = option(True, "whether a mirrored image is the same thing")
+
+    def load(self, location: str, root: Path | None, download: bool) -> ImageData:
+        """Reads and checks the whole file."""
+        if not location:
+            raise InputError("Data set 'arrays' needs a file, but none was named; use --data arrays:FILE.safetensors.")
+        path = Path(location).expanduser()
+        tensors, metadata = _read(path)
+        train = _images(path, tensors, "")
+        test = _images(path, tensors, "test_") if "test_images" in tensors or "test_labels" in tensors else None
+        names = _classes(path, metadata, train.labels)
+        _check_labels(path, "labels", train.labels, names)
+        if test is not None:
+            _check_labels(path, "test_labels", test.labels, names)
+            if test.pixels.shape[1:] != train.pixels.shape[1:]:
+                raise InputError(
+                    f"In {path}, 'test_images' have the shape {_shape(tensors['test_images'])} and 'images' "
+                    f"{_shape(tensors['images'])}; give both the same size and channels."
+                )
+        _, channels, size, _ = train.pixels.shape
+        return ImageData("arrays", names, size, channels, train, test, flips=self.flips, shift=size // 8)
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    if not path.is_file():
+        raise InputError(f"There is no file {path}; --data arrays:FILE needs a safetensors file.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is damaged or no safetensors file ({error}); write it anew.") from error
+    known = {"images", "labels", "test_images", "test_labels"}
+    if unknown := sorted(set(tensors) - known):
+        raise InputError(f"{path} holds an array '{unknown[0]}', which has no meaning here; known: {sorted(known)}.")
+    return tensors, metadata
+
+
+def _images(path: Path, tensors: dict[str, Tensor], prefix: str) -> MemoryImages:
+    """The images and labels whose names begin with `prefix`, checked one by one."""
+    for name in (f"{prefix}images", f"{prefix}labels"):
+        if name not in tensors:
+            raise InputError(f"{path} holds no array '{name}'; it holds {sorted(tensors) or 'none'}.")
+    images, labels = tensors[f"{prefix}images"], tensors[f"{prefix}labels"]
+    shape = tuple(images.shape)
+    if images.dtype != torch.uint8 or len(shape) != 4 or shape[3] not in (1, 3):
+        raise InputError(
+            f"'{prefix}images' in {path} must be uint8 of shape (N, H, W, C) with C 1 or 3, but they are "
+            f"{_shape(images)}."
+        )
+    if shape[1] != shape[2] or shape[1] == 0:
+        raise InputError(f"'{prefix}images' in {path} must be square, but they are {_shape(images)}; crop or pad them.")
+    if labels.dtype not in INTEGERS or labels.ndim != 1:
+        raise InputError(f"'{prefix}labels' in {path} must be whole numbers (N,), but they are {_shape(labels)}.")
+    if len(images) != len(labels) or len(labels) == 0:
+        raise InputError(
+            f"{path} holds {len(images)} '{prefix}images' and {len(labels)} '{prefix}labels'; each image needs one "
+            f"label, and at least one image is needed."
+        )
+    return MemoryImages(images.permute(0, 3, 1, 2).contiguous(), labels.numpy())
+
+
+def _classes(path: Path, metadata: dict[str, str], labels: npt.NDArray[np.int64]) -> tuple[str, ...]:
+    """The class names: those of the metadata, or a number for each different label."""
+    if "classes" not in metadata:
+        names: object = [str(number) for number in range(len(np.unique(labels)))]
+    else:
+        try:
+            names = json.loads(metadata["classes"])
+        except json.JSONDecodeError as error:
+            raise InputError(f"The metadata 'classes' of {path} is not JSON: {error}.") from error
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise InputError(f"The metadata 'classes' of {path} must be a JSON list of names, but it is {names!r:.80}.")
+    if len(names) < 2 or len(set(names)) != len(names):
+        raise InputError(f"{path} must have at least two different classes, but it has {names!r:.80}.")
+    return tuple(names)
+
+
+def _check_labels(path: Path, array: str, labels: npt.NDArray[np.int64], names: tuple[str, ...]) -> None:
+    wrong = np.flatnonzero((labels < 0) | (labels >= len(names)))
+    if len(wrong):
+        raise InputError(
+            f"'{array}' of {path} must lie between 0 and {len(names) - 1}, for {len(names)} classes, but "
+            f"{array}[{wrong[0]}] is {labels[wrong[0]]} ({len(wrong)} in all are out of range); number the classes "
+            f"from 0 without gaps."
+        )
+    absent = np.setdiff1d(np.arange(len(names)), labels)
+    if array == "labels" and len(absent):
+        raise InputError(
+            f"'labels' of {path} must name each of the {len(names)} classes, but none is {absent[0]} (class "
+            f"'{names[absent[0]]}'); add images of this class, or drop its name."
+        )
+
+
+def _shape(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"

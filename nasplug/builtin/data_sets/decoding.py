@@ -1,0 +1,77 @@
+"""Image files of any size and mode as square uint8 images of one size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import attrs
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from nasplug.data.images import MemoryImages
+from nasplug.errors import InputError
+from nasplug.parts import Images
+
+THREADS = 4
+"""Files decoded at a time where all are read at once; Pillow decodes outside Python's global lock."""
+
+
+@attrs.frozen(eq=False)
+class FileImages(Images):
+    """Images that stay in their files and are decoded whenever they are read."""
+
+    paths: tuple[Path, ...]
+    labels: npt.NDArray[np.int64]
+    size: int
+    channels: int
+
+    @property
+    def nbytes(self) -> int:
+        """What all images take in memory, in bytes."""
+        return len(self.paths) * self.channels * self.size**2
+
+    def read(self, indices: Sequence[int]) -> Tensor:
+        """Decodes the images at `indices`. Raises InputError that names a file which is no image."""
+        pixels = torch.empty((len(indices), self.channels, self.size, self.size), dtype=torch.uint8)
+        for place, index in enumerate(indices):
+            pixels[place] = decode(self.paths[index], self.size, self.channels)
+        return pixels
+
+    def in_memory(self) -> MemoryImages:
+        """All images, decoded once."""
+        pixels = torch.empty((len(self), self.channels, self.size, self.size), dtype=torch.uint8)
+        with ThreadPoolExecutor(THREADS, thread_name_prefix="nasplug-decode") as pool:
+            for place, image in enumerate(pool.map(lambda path: decode(path, self.size, self.channels), self.paths)):
+                pixels[place] = image
+        return MemoryImages(pixels, self.labels)
+
+
+def decode(path: Path, size: int, channels: int) -> Tensor:
+    """The image in `path` as uint8 (channels, size, size).
+
+    It is turned upright, its shorter side is scaled to `size` with antialiasing, and its centre is cropped.
+    Transparency is dropped; 16 bits are reduced to 8. Raises InputError for a damaged or unreadable file.
+    """
+    try:
+        with Image.open(path) as image:
+            plain = _eight_bits(ImageOps.exif_transpose(image)).convert("L" if channels == 1 else "RGB")
+    # Pillow's decoders raise these for damaged files, depending on the format and the place of the damage.
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        raise InputError(f"The image file {path} cannot be read ({error}); repair or remove it.") from error
+    fitted = ImageOps.fit(plain, (size, size), method=Image.Resampling.BILINEAR)
+    pixels = torch.from_numpy(np.array(fitted, dtype=np.uint8)).reshape(size, size, channels)
+    return pixels.permute(2, 0, 1)
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Pillow's own conversion clips 16-bit images instead of scaling them, and warns about palettes with alpha."""
+    if image.mode.startswith("I"):
+        return Image.fromarray((np.array(image).astype(np.int64).clip(0, 65535) // 257).astype(np.uint8))
+    if image.mode == "F":
+        raise ValueError("its pixels are floating-point numbers, and 8 or 16 bits are needed")
+    return image.convert("RGBA") if image.mode == "P" else image

@@ -1,0 +1,78 @@
+"""What nasplug itself registers; imports nothing of it."""
+
+from __future__ import annotations
+
+from nasplug.hookspecs import hookimpl
+from nasplug.plugins import Register
+
+
+@hookimpl
+def nasplug_register(register: Register) -> None:
+    """The parts, methods and data sets that come with the core."""
+    register.space(
+        "darts",
+        "nasplug.builtin.darts.space:Darts",
+        summary="Cells of separable and dilated convolutions, pools and skips, as in DARTS.",
+    )
+    register.optimizer(
+        "bilevel",
+        "nasplug.builtin.optimizers.bilevel:Bilevel",
+        summary="Weights learn on one half of the training images, alpha on the other, as in DARTS.",
+    )
+    register.optimizer(
+        "one-level",
+        "nasplug.builtin.optimizers.one_level:OneLevel",
+        summary="Weights and alpha learn together on the same training images.",
+    )
+    register.optimizer(
+        "random",
+        "nasplug.builtin.optimizers.random_search:RandomSearch",
+        summary="Draws architectures at random and trains no supernet.",
+    )
+    register.optimizer(
+        "fixed",
+        "nasplug.builtin.optimizers.fixed:Fixed",
+        summary="Trains the weights of one given architecture.",
+    )
+    register.schedule("keep", "nasplug.builtin.schedules:Keep", summary="Deletes nothing.")
+    register.teacher("labels", "nasplug.builtin.teachers:Labels", summary="Learns from the labels alone.")
+    register.method(
+        "darts",
+        "nasplug.builtin.methods:DARTS",
+        summary="Bilevel differentiable search for one normal and one reduction cell.",
+    )
+    register.method(
+        "random",
+        "nasplug.builtin.methods:RANDOM",
+        summary="Random search, the baseline that any method has to beat.",
+    )
+    register.dataset(
+        "digits",
+        "nasplug.builtin.data_sets.digits:Digits",
+        summary="1797 handwritten digits of 8x8 pixels, installed with scikit-learn.",
+    )
+    register.dataset(
+        "cifar10",
+        "nasplug.builtin.data_sets.torchvision_sets:Cifar10",
+        summary="60000 colour photographs of 32x32 pixels in 10 classes.",
+    )
+    register.dataset(
+        "cifar100",
+        "nasplug.builtin.data_sets.torchvision_sets:Cifar100",
+        summary="60000 colour photographs of 32x32 pixels in 100 classes.",
+    )
+    register.dataset(
+        "fashion-mnist",
+        "nasplug.builtin.data_sets.torchvision_sets:FashionMnist",
+        summary="70000 grey photographs of clothes, 28x28 pixels in 10 classes.",
+    )
+    register.dataset(
+        "folder",
+        "nasplug.builtin.data_sets.folder:Folder",
+        summary="Your own images, a folder per class: folder:PATH.",
+    )
+    register.dataset(
+        "arrays",
+        "nasplug.builtin.data_sets.arrays:Arrays",
+        summary="Your own images and labels as NumPy arrays in one .npz file: arrays:PATH.",
+    )

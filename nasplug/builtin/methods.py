@@ -1,0 +1,92 @@
+"""The methods of the default plugin: DARTS, and random search in its space."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nasplug.values import Method
+
+Preset = dict[str, dict[str, Any]]
+
+TINY: Preset = {
+    "space": {"cells": 3, "channels": 4},
+    "search": {"epochs": 3, "batch_size": 32, "lr": 0.05},
+    "optimizer": {"alpha_lr": 1e-2},
+    "retrain": {"epochs": 2, "batch_size": 64, "optimizer": "adam", "lr": 1e-2, "widths": [4, 6]},
+}
+"""The whole journey in about half a minute on a CPU: for tests and a first look, not for good networks."""
+
+LAPTOP: Preset = {
+    "space": {"cells": 3, "channels": 8},
+    "search": {"epochs": 25, "batch_size": 64, "lr": 0.05},
+    "optimizer": {"alpha_lr": 1e-2},
+    "retrain": {"epochs": 25, "batch_size": 64, "optimizer": "sgd", "lr": 0.1, "widths": [6, 8, 12, 16]},
+}
+"""Small images on a CPU. Some hundred steps instead of 2 10^4, so alpha learns at a higher rate."""
+
+PAPER_CIFAR10: Preset = {
+    "space": {"cells": 8, "channels": 16},
+    "data": {"name": "cifar10", "validation": 0.0},
+    "search": {"epochs": 50, "batch_size": 64, "lr": 0.025},
+    "retrain": {
+        "cells": 20,
+        "widths": [36],
+        "epochs": 600,
+        "batch_size": 96,
+        "optimizer": "sgd",
+        "lr": 0.025,
+        "momentum": 0.9,
+        "weight_decay": 3e-4,
+        "clip": 5.0,
+        "cutout": 16,
+        "auxiliary": 0.4,
+        "drop_path": 0.2,
+    },
+}
+"""Liu, Simonyan & Yang, ICLR 2019, as released: half of CIFAR-10's training images move alpha, half the weights."""
+
+DARTS = Method(
+    name="darts",
+    space="darts",
+    optimizer="bilevel",
+    options={
+        "space": {"topology": "per-type", "choices": "edge", "operations": ["darts"]},
+        "optimizer": {"order": "first"},
+        "search": {
+            "optimizer": "sgd",
+            "lr_min": 0.001,
+            "lr_schedule": "cosine",
+            "momentum": 0.9,
+            "weight_decay": 3e-4,
+            "clip": 5.0,
+        },
+    },
+    presets={"tiny": TINY, "laptop": LAPTOP, "paper-cifar10": PAPER_CIFAR10},
+    paper="paper-cifar10",
+)
+
+
+def _random(preset: Preset) -> Preset:
+    """A preset without the search: as many networks as DARTS has widths, at least four, at one width."""
+    retrain = {name: value for name, value in preset["retrain"].items() if name != "widths"}
+    widths = preset["retrain"]["widths"]
+    if len(widths) == 1:
+        retrain["channels"] = widths[0]
+    samples = max(4, len(widths))
+    kept: Preset = {section: preset[section] for section in ("space", "data") if section in preset}
+    return {
+        **kept,
+        "optimizer": {"samples": samples},
+        "retrain": retrain,
+        "select": {"networks": samples, "random": 0},
+    }
+
+
+RANDOM = Method(
+    name="random",
+    space=DARTS.space,
+    optimizer="random",
+    options={"space": DARTS.options["space"]},
+    presets={"tiny": _random(TINY), "laptop": _random(LAPTOP), "paper-cifar10": _random(PAPER_CIFAR10)},
+    paper=DARTS.paper,
+)

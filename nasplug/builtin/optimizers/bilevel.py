@@ -1,0 +1,146 @@
+"""Bilevel optimisation of DARTS (Liu, Simonyan & Yang, DARTS: Differentiable Architecture Search, ICLR 2019).
+
+    min_alpha L_alpha(w*(alpha), alpha)   with   w*(alpha) = argmin_w L_weights(w, alpha)
+
+Both losses are the task's; the train split is divided between them. Each step moves alpha, then the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from nasplug.errors import InputError
+from nasplug.parts import ArchitectureOptimizer, Choices, Movers, Objective, option
+from nasplug.parts.optimizer import parameters_of
+from nasplug.values import Now, Training, Turn
+
+WEIGHTS, ALPHA = "train.weights", "train.alpha"
+RADIUS = 0.01
+"""Length of the finite-difference step over all weights, as in DARTS."""
+
+
+@attrs.define
+class Bilevel(ArchitectureOptimizer):
+    """Alternating descent: alpha on one share of the training images, the weights on the other.
+
+    First order takes w for w*(alpha). Second order takes the weights after one step of SGD,
+
+        w' = w - xi (mu v + dL_weights/dw + wd w),      xi: learning rate, mu: momentum, v: momentum buffer,
+
+    and adds the gradient through that step, a Hessian-vector product by central differences:
+
+        dL_alpha(w')/dalpha - xi [dL_weights(w+)/dalpha - dL_weights(w-)/dalpha] / (2 eps),
+        w+- = w +- eps dL_alpha/dw',      eps = 0.01 / ||dL_alpha/dw'||.
+    """
+
+    order: str = option("first", "approximation of the gradient of alpha", choices=("first", "second"))
+    alpha_lr: float = option(3e-4, "learning rate of alpha (adam)", above=0)
+    alpha_betas: tuple[float, ...] = option((0.5, 0.999), "averaging constants of adam for alpha")
+    alpha_weight_decay: float = option(1e-3, "weight decay of alpha", at_least=0)
+    alpha_init: float = option(1e-3, "standard deviation of alpha at the start", at_least=0)
+    alpha_share: float = option(0.5, "share of the training images that alpha sees", above=0, below=1)
+
+    def check(self, training: Training) -> None:
+        """Second order follows the step of SGD and of nothing else."""
+        if self.order == "second" and training.optimizer != "sgd":
+            raise _not_sgd(training.optimizer)
+
+    def splits(self) -> Mapping[str, float]:
+        """One share for the weights, one for alpha."""
+        return {WEIGHTS: 1 - self.alpha_share, ALPHA: self.alpha_share}
+
+    def initialise(self, choices: Choices, generator: torch.Generator) -> None:
+        """Draws alpha from a narrow normal distribution: nearly uniform weights."""
+        drawn = torch.randn(choices.alpha.shape, generator=generator) * self.alpha_init
+        with torch.no_grad():
+            choices.alpha.copy_(drawn)
+
+    def turns(self, now: Now) -> Sequence[Turn]:
+        """Alpha first, then the weights, in every step."""
+        return (
+            Turn(ALPHA, moves_weights=False, moves_alpha=True),
+            Turn(WEIGHTS, moves_weights=True, moves_alpha=False),
+        )
+
+    def alpha_mover(self, alpha: nn.Parameter) -> torch.optim.Optimizer:
+        """Adam."""
+        first, second = self.alpha_betas
+        return torch.optim.Adam([alpha], lr=self.alpha_lr, betas=(first, second), weight_decay=self.alpha_weight_decay)
+
+    def descend(self, turn: Turn, objective: Objective, movers: Movers) -> Tensor:
+        """One step. In the alpha turn of second order the loss returned is that after the virtual step, at w'."""
+        if self.order == "first" or not turn.moves_alpha or movers.alpha is None:
+            return ArchitectureOptimizer.descend(self, turn, objective, movers)
+        sgd = movers.weights
+        if not isinstance(sgd, torch.optim.SGD):
+            raise _not_sgd(type(sgd).__name__)
+        alphas, weights = parameters_of(movers.alpha), parameters_of(sgd)
+        with restored([*weights, *movers.buffers]):
+            origin = [weight.detach().clone() for weight in weights]
+            virtual_step(sgd, _gradients(objective(WEIGHTS), weights))
+            loss = objective()
+            found = _gradients(loss, [*alphas, *weights])
+            outer, towards = found[: len(alphas)], found[len(alphas) :]
+            epsilon = RADIUS / torch.cat([part.flatten() for part in towards]).norm().clamp_min(1e-12)
+            above = _gradients(_displaced(objective, weights, origin, towards, epsilon), alphas)
+            below = _gradients(_displaced(objective, weights, origin, towards, -epsilon), alphas)
+        rate = sgd.param_groups[0]["lr"]
+        for alpha, direct, plus, minus in zip(alphas, outer, above, below, strict=True):
+            alpha.grad = direct - rate * (plus - minus) / (2 * epsilon)
+        if movers.clip_alpha > 0:
+            nn.utils.clip_grad_norm_(alphas, movers.clip_alpha)
+        movers.alpha.step()
+        movers.alpha.zero_grad(set_to_none=True)
+        return loss.detach()
+
+
+def _not_sgd(found: str) -> InputError:
+    return InputError(
+        f"Second-order bilevel search follows a step of SGD, but the weights are trained with {found}; "
+        f'set search.optimizer = "sgd", or optimizer.order = "first".'
+    )
+
+
+@contextmanager
+def restored(tensors: Sequence[Tensor]) -> Iterator[None]:
+    """Puts the values of tensors back, bit for bit, at the end of the block, also after an error."""
+    before = [tensor.detach().clone() for tensor in tensors]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for tensor, value in zip(tensors, before, strict=True):
+                tensor.copy_(value)
+
+
+@torch.no_grad()
+def virtual_step(sgd: torch.optim.SGD, gradients: Iterable[Tensor]) -> None:
+    """Takes the step that SGD would take, in place, without touching its state."""
+    given = iter(gradients)
+    for group in sgd.param_groups:
+        for weight in group["params"]:
+            step = next(given).add(weight, alpha=group["weight_decay"])
+            velocity = sgd.state[weight].get("momentum_buffer") if weight in sgd.state else None
+            if velocity is not None:
+                step = step.add(velocity, alpha=group["momentum"])
+            weight.sub_(step, alpha=group["lr"])
+
+
+def _displaced(
+    objective: Objective, weights: Sequence[Tensor], origin: Sequence[Tensor], towards: Sequence[Tensor], by: Tensor
+) -> Tensor:
+    with torch.no_grad():
+        for weight, start, direction in zip(weights, origin, towards, strict=True):
+            weight.copy_(start + by * direction)
+    return objective(WEIGHTS)
+
+
+def _gradients(loss: Tensor, of: Sequence[Tensor]) -> list[Tensor]:
+    """Gradients of a loss; zeros for tensors that it does not depend on."""
+    found = torch.autograd.grad(loss, of, allow_unused=True)
+    return [torch.zeros_like(one) if gradient is None else gradient for one, gradient in zip(of, found, strict=True)]

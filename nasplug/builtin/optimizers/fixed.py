@@ -1,0 +1,25 @@
+"""Training with the architecture as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import attrs
+
+from nasplug.parts import ArchitectureOptimizer, SearchSpace, Supernet
+from nasplug.values import Found, Now, Step, Turn
+
+
+@attrs.define
+class Fixed(ArchitectureOptimizer):
+    """Moves the weights alone: the neutral element of its slot, with which stand-alone networks are trained."""
+
+    learns_alpha = False
+
+    def turns(self, now: Now) -> Sequence[Turn]:
+        """The weights, on all training images."""
+        return (Turn("train", moves_weights=True, moves_alpha=False),)
+
+    def decide(self, space: SearchSpace, net: Supernet | None, trail: Sequence[Step], seed: int) -> Iterator[Found]:
+        """Nothing besides the trail: no candidate was rated."""
+        yield from ()

@@ -1,0 +1,62 @@
+"""One-level optimisation with normalised-ReLU weights (Rao et al., SNPS and DNAD, released code)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from nasplug.parts import ArchitectureOptimizer, Choices, option
+from nasplug.values import Now, Turn
+
+
+@attrs.define
+class OneLevel(ArchitectureOptimizer):
+    """Weights and alpha descend together, on the same batch, with the gradients of one backward pass.
+
+    A candidate weighs ReLU(alpha_k) / sum_j ReLU(alpha_j), the sum over all candidates of its choice that count. A
+    share below `baseline` weighs 0: the candidate no longer takes part, though it still counts in the sum until it is
+    deleted. So a search that presses candidates down sees what their deletion does before it deletes them.
+    """
+
+    baseline: float = option(0.01, "share below which a candidate weighs nothing", at_least=0, below=1)
+    alpha_init: float = option(2.0, "alpha of every candidate at the start", above=0)
+    alpha_lr: float = option(0.2, "learning rate of alpha (sgd)", above=0)
+    alpha_momentum: float = option(0.0, "momentum of alpha", at_least=0, below=1)
+    alpha_clip: float = option(5.0, "largest norm of alpha's gradient; 0 switches clipping off", at_least=0)
+
+    def initialise(self, choices: Choices, generator: torch.Generator) -> None:
+        """Every candidate of a choice weighs the same."""
+        with torch.no_grad():
+            choices.alpha.fill_(self.alpha_init)
+
+    def relax(self, alpha: Tensor, active: Tensor) -> Tensor:
+        """Normalised ReLU over the candidates that count, 0 below the baseline.
+
+        The largest share of a choice always weighs, whatever the baseline. One step too long can leave every ReLU
+        of a choice at 0; its strongest candidate then takes the whole weight, the limit of a choice that has settled.
+        """
+        rectified = alpha.relu() * active
+        total = rectified.sum(-1, keepdim=True)
+        alive = total > 0
+        # The quotient is taken against 1 where the total is 0, so that no NaN reaches the gradient.
+        share = rectified / torch.where(alive, total, 1.0)
+        largest = share.amax(-1, keepdim=True)
+        weights = share * ((share >= self.baseline) | (share == largest))
+        ranked = alpha.detach().masked_fill(~active, -torch.inf)
+        strongest = nn.functional.one_hot(ranked.argmax(-1), alpha.shape[-1]) * active
+        return torch.where(alive, weights, strongest.to(alpha.dtype))
+
+    def turns(self, now: Now) -> Sequence[Turn]:
+        """Everybody moves at once."""
+        return (Turn("train", moves_weights=True, moves_alpha=True),)
+
+    def alpha_mover(self, alpha: nn.Parameter) -> torch.optim.Optimizer:
+        """SGD, without weight decay."""
+        return torch.optim.SGD([alpha], lr=self.alpha_lr, momentum=self.alpha_momentum)
+
+    def clip_alpha(self) -> float:
+        """The option `alpha_clip`."""
+        return self.alpha_clip

@@ -1,0 +1,72 @@
+"""Files that are either whole or not there."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from nasplug.errors import InputError, RunFailure
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replaces `path` by `content`; whatever happens, it holds the old bytes or the new ones.
+
+    Raises RunFailure if the disk does not take them.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.draft")
+    try:
+        with draft.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise RunFailure(
+            f"'{path}' cannot be written: {error.strerror}; what it held before is still there."
+        ) from error
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+    """A safetensors file with `facts` as JSON in its metadata, replaced as a whole."""
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_atomically(path, save(plain, metadata={"nasplug": json.dumps(facts)}))
+
+
+def read_tensors(path: Path, what: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What `write_tensors` wrote; InputError, naming `what` the file is, if it is missing or damaged."""
+    if not path.is_file():
+        raise InputError(f"There is no {what} at '{path}'.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = json.loads((file.metadata() or {}).get("nasplug", "null"))
+            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise InputError(f"The {what} at '{path}' is damaged ({error}); restore it or remove it.") from error
+    if not isinstance(facts, dict):
+        raise InputError(f"The file '{path}' is no {what} written by nasplug: its metadata lacks the key 'nasplug'.")
+    return tensors, facts
+
+
+def random_state() -> dict[str, Tensor]:
+    """The state of torch's global generators."""
+    states = {"random.cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states["random.cuda"] = torch.cuda.get_rng_state()
+    return states
+
+
+def restore_random_state(tensors: Mapping[str, Tensor]) -> None:
+    """Puts back what `random_state` gave."""
+    torch.set_rng_state(tensors["random.cpu"])
+    if "random.cuda" in tensors and torch.cuda.is_available():
+        torch.cuda.set_rng_state(tensors["random.cuda"])

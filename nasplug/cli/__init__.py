@@ -1,0 +1,43 @@
+"""The command line. Importing it, `nasplug --help` and `nasplug list` never import torch."""
+
+from __future__ import annotations
+
+import click
+
+from nasplug.cli.lazy import LazyCommand, LazyGroup
+
+
+def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if not wanted or ctx.resilient_parsing:
+        return
+    from nasplug.plugins import plugin_versions  # here, because only this option needs it
+
+    versions = plugin_versions()
+    for name in sorted(versions, key=lambda name: (name != "nasplug", name)):
+        click.echo(f"{name} {versions[name]}")
+    ctx.exit()
+
+
+@click.group(
+    cls=LazyGroup,
+    table={
+        "run": LazyCommand("nasplug.cli.run:run", "Search, retrain what was found, compare and report."),
+        "resume": LazyCommand("nasplug.cli.run:resume", "Go on with a run that was stopped."),
+        "retrain": LazyCommand("nasplug.cli.again:retrain", "Train one architecture, or more of a run's."),
+        "report": LazyCommand("nasplug.cli.again:report", "Write the report of a run again."),
+        "cost": LazyCommand("nasplug.cli.cost:cost", "Parameters and multiply-accumulates of an architecture."),
+        "list": LazyCommand("nasplug.cli.read:list_names", "What is installed: parts, methods and data sets."),
+        "show": LazyCommand("nasplug.cli.read:show", "What a name stands for and its options; or a run's results."),
+    },
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_version,
+    help="Show the versions of nasplug and of its plugins.",
+)
+def main() -> None:
+    """Finds small neural networks for your images by architecture search."""

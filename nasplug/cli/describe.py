@@ -1,0 +1,82 @@
+"""What a registered name stands for, as plain data ready for JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from nasplug.errors import InputError
+from nasplug.plugins import SLOT_WORDS, Plugins, Registration
+from nasplug.values import Method
+from nasplug.values.options import options_of
+from nasplug.values.recipe import SLOTS
+
+
+def summary_of(registration: Registration) -> dict[str, Any]:
+    """What `nasplug list` says of it."""
+    return {
+        "slot": registration.slot,
+        "name": registration.name,
+        "distribution": registration.distribution,
+        "version": registration.version,
+        "summary": registration.summary,
+    }
+
+
+def description_of(plugins: Plugins, registration: Registration) -> dict[str, Any]:
+    """What `nasplug show` says of it: the summary, then a part's options or a method's recipe.
+
+    Imports the object; InputError if that fails or if it is not what its slot asks for.
+    """
+    target = plugins.resolve(registration)
+    known = {**summary_of(registration), "target": registration.target}
+    if registration.slot == "method":
+        if not isinstance(target, Method):
+            raise InputError(_misfit(registration, "a nasplug.values.Method"))
+        return {**known, **_recipe(target)}
+    if not isinstance(target, type) or not attrs.has(target):
+        raise InputError(_misfit(registration, "an attrs class"))
+    section = "data" if registration.slot == "dataset" else registration.slot
+    return {**known, "options": [_option(section, field) for field in options_of(target).values()]}
+
+
+def _misfit(registration: Registration, wanted: str) -> str:
+    return (
+        f"The {SLOT_WORDS[registration.slot]} '{registration.name}' of {registration.source} is not {wanted}; "
+        "its author must mend that."
+    )
+
+
+def _option(section: str, field: attrs.Attribute[Any]) -> dict[str, Any]:
+    kind = field.type if isinstance(field.type, str) else getattr(field.type, "__name__", str(field.type))
+    default: Any = field.default
+    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+        default = default.factory()
+    choices = field.metadata.get("choices")
+    return {
+        "name": field.name,
+        "key": f"{section}.{field.name}",
+        "type": kind,
+        "required": default is attrs.NOTHING,
+        "default": None if default is attrs.NOTHING else plain(default),
+        "choices": None if choices is None else list(choices),
+        "meaning": field.metadata.get("summary", ""),
+    }
+
+
+def _recipe(method: Method) -> dict[str, Any]:
+    return {
+        "parts": {slot: getattr(method, slot) for slot in SLOTS},
+        "options": plain(method.options),
+        "presets": plain(method.presets),
+        "paper": method.paper,
+    }
+
+
+def plain(value: Any) -> Any:
+    """Mappings and tuples as JSON knows them."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    return [plain(inner) for inner in value] if isinstance(value, (tuple, list)) else value

@@ -1,0 +1,36 @@
+"""How the command line reports what went wrong.
+
+Whatever nasplug raises for its user becomes one line on stderr and the error's own exit code; Ctrl-C gives 130. With
+NASPLUG_DEBUG=1 in the environment, errors pass through with their tracebacks. Errors that nasplug does not expect
+always do: they are defects.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from nasplug.errors import Interrupted, NasplugError
+
+DEBUG = "NASPLUG_DEBUG"
+"""The environment variable that shows tracebacks."""
+CTRL_C = 130
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Lets what is raised inside end the program as described above."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        click.echo("Interrupted.", err=True)
+        raise click.exceptions.Exit(CTRL_C) from error
+    except NasplugError as error:
+        if os.environ.get(DEBUG, "0") not in ("", "0"):
+            raise
+        # A stop that was asked for is not an error: its message says how to go on.
+        click.echo(str(error) if isinstance(error, Interrupted) else f"Error: {error}", err=True)
+        raise click.exceptions.Exit(error.exit_code) from error

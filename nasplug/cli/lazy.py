@@ -1,0 +1,62 @@
+"""A group of commands that imports a command's module when the command is called, not before."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import click
+
+from nasplug.cli.failure import reported
+
+
+@attrs.frozen
+class LazyCommand:
+    """Where a command is, as "module:function", and its line in the group's help."""
+
+    target: str
+    summary: str
+
+
+class LazyGroup(click.Group):
+    """A click group over a table of `LazyCommand`s; help of the group imports none of them."""
+
+    def __init__(self, *arguments: Any, table: Mapping[str, LazyCommand], **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.table = table
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands in the order of the table."""
+        return list(self.table)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Imports the command, or None if there is no such command."""
+        if cmd_name not in self.table:
+            return None
+        module, _, function = self.table[cmd_name].target.partition(":")
+        command: click.Command = getattr(importlib.import_module(module), function)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The help lines of the table."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.summary) for name, command in self.table.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with the nearest name for an unknown one."""
+        name = args[0]
+        if name not in self.table and not name.startswith("-"):
+            near = difflib.get_close_matches(name, self.table, n=1)
+            hint = f" Did you mean '{near[0]}'?" if near else ""
+            ctx.fail(f"There is no command '{name}'.{hint} Commands: {', '.join(self.table)}.")
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command; see `nasplug.cli.failure` for what becomes of errors."""
+        with reported():
+            return super().invoke(ctx)

@@ -1,0 +1,113 @@
+"""The commands that only read: `nasplug list` and `nasplug show`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nasplug.cli.describe import description_of, summary_of
+from nasplug.cli.results import RESULT, read_result, write_result
+from nasplug.cli.tables import write_rows
+from nasplug.errors import choose_from
+from nasplug.plugins import SLOT_WORDS, Plugins, load_plugins
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")
+
+
+@click.command("list")
+@click.argument("slot", required=False, type=click.Choice(list(SLOT_WORDS)))
+@as_json
+def list_names(slot: str | None, as_json: bool) -> None:
+    """What is installed: search spaces, optimizers, schedules, teachers, data sets and methods.
+
+    With SLOT, only what fits there.
+    """
+    order = list(SLOT_WORDS)
+    found = [one for one in load_plugins().registrations if slot in (None, one.slot)]
+    rows = [summary_of(one) for one in sorted(found, key=lambda one: (order.index(one.slot), one.name))]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+    else:
+        write_rows(["slot", "name", "from", "version", "summary"], [list(row.values()) for row in rows])
+
+
+@click.command()
+@click.argument("name")
+@click.option("--slot", type=click.Choice(list(SLOT_WORDS)), help="Which of several things of that name.")
+@as_json
+def show(name: str, slot: str | None, as_json: bool) -> None:
+    """What NAME stands for, where it comes from and its options.
+
+    NAME is a part, method or data set of `nasplug list` (all that have the name are shown), written
+    DISTRIBUTION:NAME where two distributions supply it; or the folder of a run, whose results are shown.
+    """
+    if slot is None and (Path(name) / RESULT).is_file():
+        result = read_result(Path(name))
+        click.echo(json.dumps(result, indent=2)) if as_json else write_result(result)
+        return
+    descriptions = _descriptions(load_plugins(), name, slot)
+    if as_json:
+        click.echo(json.dumps(descriptions, indent=2))
+        return
+    for number, description in enumerate(descriptions):
+        if number:
+            click.echo()
+        _write(description)
+
+
+def _descriptions(plugins: Plugins, name: str, slot: str | None) -> list[dict[str, Any]]:
+    if slot is not None:
+        return [description_of(plugins, plugins.find(slot, name))]
+    slots = [each for each in SLOT_WORDS if plugins.named(each, name)]
+    if not slots:
+        known = {one.qualified if ":" in name else one.name for one in plugins.registrations}
+        raise choose_from("part, method, data set or run folder", name, known)
+    return [description_of(plugins, plugins.find(each, name)) for each in slots]
+
+
+def _write(description: dict[str, Any]) -> None:
+    click.echo("{name}: {summary}".format(**description))
+    click.echo("{word} of {distribution} {version}".format(word=SLOT_WORDS[description["slot"]], **description))
+    if "parts" in description:
+        _write_recipe(description)
+    elif description["options"]:
+        click.echo()
+        write_rows(
+            ["option", "type", "default", "choices", "meaning"],
+            [
+                [
+                    one["key"],
+                    one["type"],
+                    "required" if one["required"] else _value(one["default"]),
+                    _value(one["choices"]) if one["choices"] else "",
+                    one["meaning"],
+                ]
+                for one in description["options"]
+            ],
+        )
+    else:
+        click.echo("It has no options.")
+
+
+def _write_recipe(description: dict[str, Any]) -> None:
+    click.echo()
+    write_rows(["slot", "part"], [[slot, part] for slot, part in description["parts"].items()])
+    layers = {"recipe": description["options"], **description["presets"]}
+    for name, sections in layers.items():
+        kind = "Options of the recipe" if name == "recipe" else f"Preset {name}"
+        click.echo(f"\n{kind}{' (the constants of the paper)' if name == description['paper'] else ''}:")
+        for section, options in sections.items():
+            for option, value in options.items():
+                click.echo(f"  {section}.{option} = {_value(value)}")
+
+
+def _value(value: Any) -> str:
+    """A value as it is written after `--set`."""
+    if value is None:
+        return "unset"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ", ".join(map(_value, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,126 @@
+"""`nasplug run` and `nasplug resume`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+from rich.console import Console
+
+from nasplug.compose import Layer, parse_setting, read_config, resolve
+from nasplug.phases import (
+    RunFolder,
+    Study,
+    find_device,
+    journey,
+    reopen_study,
+    start,
+)
+from nasplug.plugins import Plugins, load_plugins
+from nasplug.ui import result_table, shown
+from nasplug.values.recipe import SLOTS
+
+FLAGS = {
+    "method": ("run", "method"),
+    "preset": ("run", "preset"),
+    "seed": ("run", "seed"),
+    "device": ("run", "device"),
+    "precision": ("run", "precision"),
+    "jobs": ("run", "jobs"),
+    "threads": ("run", "threads"),
+    "teacher_from": ("run", "teacher_from"),
+    "data": ("data", "name"),
+    "data_root": ("data", "root"),
+    "download": ("data", "download"),
+    "epochs": ("search", "epochs"),
+    "max_params": ("select", "max_params"),
+    "max_macs": ("select", "max_macs"),
+    **{slot: (slot, "part") for slot in SLOTS},
+}
+"""Where each flag of `nasplug run` goes in the recipe."""
+
+
+@click.command()
+@click.option("--method", help="Recipe to follow: one part per slot and their options.  [default: dnad]")
+@click.option("--space", help="Search space, in place of the method's.")
+@click.option("--optimizer", help="Architecture optimizer, in place of the method's.")
+@click.option("--schedule", help="Pruning schedule, in place of the method's.")
+@click.option("--teacher", help="Distillation teacher, in place of the method's.")
+@click.option("--data", help="Data set: digits, cifar10, cifar100, fashion-mnist, folder:PATH, arrays:PATH.")
+@click.option("--data-root", type=click.Path(), help="Folder in which data sets keep their files.")
+@click.option("--download", is_flag=True, default=None, help="Fetch missing files of a data set.")
+@click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: a new one under runs/]")
+@click.option("--seed", type=int, help="Seed of everything random.  [default: 0]")
+@click.option("--epochs", type=int, help="Epochs of the search.")
+@click.option("--device", help="auto, cpu, cuda or cuda:N.  [default: auto]")
+@click.option("--precision", help="auto, float32 or bf16.  [default: auto]")
+@click.option("--preset", help="Preset of the method: tiny, laptop, or the paper's.  [default: laptop]")
+@click.option("--jobs", type=int, help="Retrainings at a time.  [default: the number of CPU cores; 1 on CUDA]")
+@click.option("--threads", type=int, help="CPU threads of a phase that runs alone.  [default: the number of cores]")
+@click.option("--max-params", type=int, help="Largest number of parameters of a network.")
+@click.option("--max-macs", type=int, help="Largest number of multiply-accumulates of a network.")
+@click.option("--teacher-from", help="Run folder or weights file whose network is the teacher.")
+@click.option("--config", type=click.Path(path_type=Path), help="Recipe to start from, such as a run's recipe.toml.")
+@click.option("--set", "settings", multiple=True, metavar="SECTION.OPTION=VALUE", help="Any option of any part.")
+def run(out: Path | None, config: Path | None, settings: Sequence[str], **flags: Any) -> None:
+    """Search, retrain, compare with random networks, and report.
+
+    Sections for --set: space, optimizer, schedule, teacher, data, search, retrain, select, run; `nasplug show NAME`
+    lists the options of a part.
+    """
+    plugins = load_plugins()
+    layers = [read_config(config)] if config else []
+    layers += [_flags(flags), *_settings(settings)]
+    asked = [layer["run"]["device"] for layer in layers if "device" in layer.get("run", {})]
+    device = find_device(str(asked[-1]) if asked else "auto")
+    recipe = resolve(plugins, [_machine(device), *layers])
+    study = start(out, plugins, recipe, ["nasplug", *sys.argv[1:]])
+    _say_preset(study, plugins)
+    finish(study)
+
+
+@click.command()
+@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+def resume(folder: Path) -> None:
+    """Go on with a run that was stopped, exactly where it stood."""
+    finish(reopen_study(RunFolder.existing(folder), load_plugins()))
+
+
+def finish(study: Study) -> None:
+    """Carries a run to its end and prints its result."""
+    console = Console()
+    console.print(f"Run folder: {study.folder.path}", highlight=False, markup=False, soft_wrap=True)
+    shown(journey(study), console)
+    console.print(result_table(study.folder.result()))
+    console.print(f"Report: {study.folder.path / 'report.html'}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _flags(flags: dict[str, Any]) -> Layer:
+    layer: dict[str, dict[str, Any]] = {}
+    for name, value in flags.items():
+        if value is not None:
+            section, key = FLAGS[name]
+            layer.setdefault(section, {})[key] = value
+    return layer
+
+
+def _settings(settings: Sequence[str]) -> list[Layer]:
+    return [{section: {name: value}} for section, name, value in map(parse_setting, settings)]
+
+
+def _machine(device: torch.device) -> Layer:
+    """What the machine suggests; any other layer is stronger."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return {"run": {"threads": min(cores, 8), "jobs": min(cores, 8) if device.type == "cpu" else 1}}
+
+
+def _say_preset(study: Study, plugins: Plugins) -> None:
+    options = study.recipe.run
+    method = plugins.resolve(plugins.find("method", options.method))
+    paper = f"; the paper's constants are in --preset {method.paper}" if method.paper else ""
+    click.echo(f"{options.method} with preset {options.preset} on {study.device} ({study.data.name}){paper}.")

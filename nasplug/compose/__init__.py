@@ -1,0 +1,9 @@
+"""From names and options to a recipe, and from a recipe to parts that fit together."""
+
+from __future__ import annotations
+
+from nasplug.compose.composition import Composition, compose
+from nasplug.compose.layers import Layer, parse_setting, read_config
+from nasplug.compose.resolve import check_versions, resolve
+
+__all__ = ["Composition", "Layer", "check_versions", "compose", "parse_setting", "read_config", "resolve"]

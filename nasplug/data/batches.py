@@ -1,0 +1,114 @@
+"""Batches as a pure function of (seed, phase, split, step).
+
+Nothing here has a position or a random state: any step may be asked for at any time, so a run that resumes sees the
+batches that it would have seen, and streams do not influence each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from nasplug.data.augment import augment, cut_out, normalize
+from nasplug.data.reading import AHEAD, Reader
+from nasplug.errors import InputError
+from nasplug.parts import Batch, Images
+from nasplug.values import Training
+from nasplug.values.seeds import derive_seed
+
+Indices = npt.NDArray[np.int64]
+
+
+class BatchStream:
+    """The training batches of one split in one phase.
+
+    Every epoch goes through the images at `indices` once, in an order of its own, and drops the last incomplete batch;
+    with fewer images than a batch, each epoch is one batch of them all. `mean` and `std` are per channel, from 0 to 1;
+    `flips` and `shift` (pixels) are those of the data set. With `augmented=False` the images stay as they are.
+    Images in memory live on `device`; others are read some batches ahead in threads. Raises InputError without images.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        indices: Indices,
+        *,
+        training: Training,
+        mean: Sequence[float],
+        std: Sequence[float],
+        flips: bool,
+        shift: int,
+        seed: int,
+        phase: str,
+        split: str,
+        device: torch.device,
+        augmented: bool = True,
+    ) -> None:
+        if len(indices) == 0:
+            raise InputError(f"Split '{split}' of phase '{phase}' holds no images; give it a larger share.")
+        self._indices = indices
+        self._training = training
+        self._mean = torch.tensor(mean, dtype=torch.float32, device=device)
+        self._std = torch.tensor(std, dtype=torch.float32, device=device)
+        self._flips = flips
+        self._shift = shift
+        self._stream = (seed, phase, split)
+        self._augmented = augmented
+        self._batch_size = min(training.batch_size, len(indices))
+        self._order: tuple[int, Indices] = (-1, indices)
+        self._reader = Reader(images, self._positions, device)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches in the split, at least one."""
+        return len(self._indices) // self._batch_size
+
+    def batch(self, step: int) -> Batch:
+        """The batch of step number `step`, counted from 0 through all epochs."""
+        pixels, labels = self._reader.read(step)
+        self.prefetch(step + 1)
+        if not self._augmented:
+            return Batch(normalize(pixels, self._mean, self._std), labels)
+        generator = torch.Generator().manual_seed(derive_seed(*self._stream, "augment", step))
+        pixels = augment(pixels, generator, self._training.augment, flips=self._flips, shift=self._shift)
+        ready = normalize(pixels, self._mean, self._std)
+        if self._training.cutout:
+            ready = cut_out(ready, self._training.cutout, generator)
+        return Batch(ready, labels)
+
+    def prefetch(self, step: int) -> None:
+        """Starts reading the batches from `step` on in the background, where images are read from files."""
+        self._reader.prefetch(step, step + AHEAD)
+
+    def _positions(self, step: int) -> Indices:
+        """Which images make up the batch of `step`, in their order."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        if self._order[0] != epoch:
+            generator = torch.Generator().manual_seed(derive_seed(*self._stream, "order", epoch))
+            self._order = (epoch, self._indices[torch.randperm(len(self._indices), generator=generator).numpy()])
+        return self._order[1][place * self._batch_size : (place + 1) * self._batch_size]
+
+
+def in_order(
+    images: Images,
+    indices: Indices,
+    batch_size: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    device: torch.device,
+) -> Iterator[Batch]:
+    """All images at `indices`, in that order and without augmentation, for evaluation; the last batch may be smaller.
+
+    `mean` and `std` are per channel, from 0 to 1.
+    """
+    means = torch.tensor(mean, dtype=torch.float32, device=device)
+    deviations = torch.tensor(std, dtype=torch.float32, device=device)
+    count = -(-len(indices) // batch_size)
+    reader = Reader(images, lambda number: indices[number * batch_size : (number + 1) * batch_size], device)
+    for number in range(count):
+        pixels, labels = reader.read(number)
+        reader.prefetch(number + 1, min(number + 1 + AHEAD, count))
+        yield Batch(normalize(pixels, means, deviations), labels)

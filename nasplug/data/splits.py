@@ -1,0 +1,146 @@
+"""Which images serve for what: disjoint, seeded, stratified by class, and stored as indices."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import attrs
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from nasplug.errors import InputError
+from nasplug.parts import ImageData
+from nasplug.values.seeds import derive_seed
+
+Indices = npt.NDArray[np.int64]
+
+SMALLEST_VALIDATION = 300
+"""Fewer validation images cannot tell good networks from better ones: 300 give a standard error of 1 % at 3 % error."""
+
+SMALLEST_CLASS = 2
+"""Training images that each class needs at least."""
+
+
+@attrs.frozen(eq=False)
+class Splits:
+    """Indices of each split, int64, ascending. `train` and `validation` index `ImageData.train`."""
+
+    train: Indices
+    """All that learns."""
+    validation: Indices
+    """Held out for selection alone; may be empty."""
+    test: Indices
+    """Used once for each finished network."""
+    test_from: Literal["train", "test"]
+    """Whether `test` indexes `ImageData.test` or, for data without test images of their own, `ImageData.train`."""
+
+
+def make_splits(data: ImageData, seed: int, validation: float = 0.1, test: float = 0.2) -> Splits:
+    """Divides the images of `data`.
+
+    `validation` is a share of `data.train` and means at least 300 images, or none if it is 0. `test` is a share of
+    `data.train` too, and is taken first; it has no effect on data with test images of their own. Raises InputError
+    where training would be left with fewer than 2 images of a class or with fewer images than validation.
+    """
+    labels = np.asarray(data.train.labels, dtype=np.int64)
+    rest = np.arange(len(labels), dtype=np.int64)
+    if data.test is None:
+        tested, rest = _draw(rest, labels, round(test * len(labels)), derive_seed(seed, "split", "test"))
+    else:
+        tested = np.arange(len(data.test), dtype=np.int64)
+    wanted = max(round(validation * len(labels)), SMALLEST_VALIDATION) if validation > 0 else 0
+    if wanted > len(rest) - wanted:
+        raise InputError(
+            f"data.validation={validation:g} holds out {wanted} images (it holds out at least {SMALLEST_VALIDATION}), "
+            f"but data set '{data.name}' has {len(rest)} images for training and validation, and training must keep no "
+            f"fewer than validation takes; use {_remedy(len(labels), len(rest))} or more images."
+        )
+    validated, train = _draw(rest, labels, wanted, derive_seed(seed, "split", "validation"))
+    counts = np.bincount(labels[train], minlength=len(data.classes))
+    if counts.min() < SMALLEST_CLASS:
+        scarce = int(counts.argmin())
+        raise InputError(
+            f"Class '{data.classes[scarce]}' of data set '{data.name}' has {int((labels == scarce).sum())} images, of "
+            f"which {counts[scarce]} would be left for training, and training needs at least {SMALLEST_CLASS} of each "
+            f"class; use more images of this class, or hold out fewer."
+        )
+    return Splits(train, validated, tested, "train" if data.test is None else "test")
+
+
+def divide(indices: Indices, shares: Mapping[str, float], seed: int) -> dict[str, Indices]:
+    """Divides a split at random into disjoint named shares, such as {"train.weights": 0.5, "train.alpha": 0.5}.
+
+    Shares that sum to less than 1 leave images unused; a single share of 1 is the split as it is. Raises InputError
+    for a share that would be empty, and for shares that sum to more than 1.
+    """
+    if list(shares.values()) == [1.0]:
+        return dict.fromkeys(shares, indices)
+    if sum(shares.values()) > 1 + 1e-9:
+        listed = ", ".join(f"{name}={share:g}" for name, share in shares.items())
+        raise InputError(f"The shares of a split must sum to at most 1, but {listed} sum to {sum(shares.values()):g}.")
+    shuffled = np.random.default_rng(derive_seed(seed, "divide")).permutation(indices)
+    result: dict[str, Indices] = {}
+    begin, done = 0, 0.0
+    for name, share in shares.items():
+        done += share
+        end = min(round(done * len(indices)), len(indices))
+        if end <= begin:
+            raise InputError(f"The share {name}={share:g} of a split of {len(indices)} images would hold no image.")
+        result[name] = np.sort(shuffled[begin:end])
+        begin = end
+    return result
+
+
+def save_splits(splits: Splits, path: Path) -> None:
+    """Writes `splits` to a safetensors file, replacing it at once or not at all."""
+    arrays = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    draft = path.with_name(path.name + ".new")
+    draft.write_bytes(save(arrays, metadata={"test_from": splits.test_from}))
+    os.replace(draft, path)
+
+
+def load_splits(path: Path) -> Splits:
+    """Reads what `save_splits` wrote. Raises InputError if the file is missing or damaged."""
+    if not path.is_file():
+        raise InputError(f"There is no file {path} with the splits of this run; start the run anew.")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            test_from = (file.metadata() or {}).get("test_from")
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"The splits in {path} cannot be read ({error}); start the run anew.") from error
+    whole = set(arrays) == {"train", "validation", "test"} and test_from in ("train", "test")
+    if not whole or any(one.dtype != np.int64 or one.ndim != 1 for one in arrays.values()):
+        raise InputError(
+            f"{path} is no file of splits: it needs the int64 lists train, validation and test, and 'test_from' in "
+            f"its metadata; start the run anew."
+        )
+    return Splits(**arrays, test_from="train" if test_from == "train" else "test")
+
+
+def _draw(pool: Indices, labels: Indices, count: int, seed: int) -> tuple[Indices, Indices]:
+    """Takes `count` of `pool`, each class in proportion (largest remainders first); the drawn and the rest, sorted."""
+    classes, sizes = np.unique(labels[pool], return_counts=True)
+    exact = sizes * (count / max(len(pool), 1))
+    quotas = np.floor(exact).astype(np.int64)
+    missing = count - int(quotas.sum())
+    quotas[np.argsort(quotas - exact, kind="stable")[:missing]] += 1
+    generator = np.random.default_rng(seed)
+    drawn = [
+        generator.permutation(pool[labels[pool] == label])[:quota] for label, quota in zip(classes, quotas, strict=True)
+    ]
+    taken = np.sort(np.concatenate([np.empty(0, np.int64), *drawn]))
+    return taken, np.setdiff1d(pool, taken, assume_unique=True)
+
+
+def _remedy(images: int, available: int) -> str:
+    """The largest data.validation that works, in words."""
+    largest = available // 2
+    if largest < SMALLEST_VALIDATION:
+        return "data.validation=0"
+    return f"a smaller data.validation (at most {int(largest / images * 1000) / 1000:g})"

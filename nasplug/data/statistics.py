@@ -1,0 +1,36 @@
+"""What the pixels of a data set look like on average."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from nasplug.errors import InputError
+from nasplug.parts import Images
+
+CHUNK = 512
+"""Images read at a time."""
+
+
+def mean_and_std(images: Images, indices: npt.NDArray[np.int64]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel over the images at `indices`, on the scale from 0 to 1.
+
+    The sums are whole numbers, so the result does not depend on order or threads. A channel without any variation
+    gets the standard deviation 1, so that normalisation leaves it at zero. Raises InputError without images.
+    """
+    if len(indices) == 0:
+        raise InputError("Mean and standard deviation need at least one image, but there is none.")
+    parts = []
+    pixels = 0
+    for start in range(0, len(indices), CHUNK):
+        values = images.read(indices[start : start + CHUNK].tolist()).to(torch.int64)
+        parts.append(torch.stack([values.sum((0, 2, 3)), values.square().sum((0, 2, 3))]).cpu())
+        pixels += values.numel() // values.shape[1]
+    total, squares = torch.stack(parts).sum(0).tolist()
+    means = tuple(one / pixels / 255 for one in total)
+    # n * sum(x^2) - sum(x)^2 in Python's unbounded integers: exact, hence never negative.
+    deviations = tuple(
+        (pixels * square - one * one) ** 0.5 / pixels / 255 or 1.0 for one, square in zip(total, squares, strict=True)
+    )
+    return means, deviations

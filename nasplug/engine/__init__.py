@@ -1,0 +1,9 @@
+"""The one training loop: searching, retraining and training a teacher are all passes of it."""
+
+from __future__ import annotations
+
+from nasplug.engine.evaluation import error_rate
+from nasplug.engine.loop import train
+from nasplug.engine.phase import Phase, Stream
+
+__all__ = ["Phase", "Stream", "error_rate", "train"]

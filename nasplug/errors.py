@@ -1,0 +1,51 @@
+"""What can go wrong, as one tree:
+
+NasplugError
+├── InputError       the user asked for something that cannot be had        exit code 2
+├── RunFailure       a run broke: NaN loss, full disk                        exit code 1
+└── Interrupted      a signal stopped a run that `nasplug resume` continues  exit code 130 or 75
+
+Every message is one sentence or two: what was asked, what was found, what would work.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class NasplugError(Exception):
+    """Anything that nasplug reports to its user without a traceback."""
+
+    exit_code: int = 1
+
+
+class InputError(NasplugError, ValueError):
+    """A flag, file, option, data set, genotype or plugin that cannot be used as asked."""
+
+    exit_code = 2
+
+
+class RunFailure(NasplugError):
+    """A run that broke on its way; what it had written so far stays usable."""
+
+    exit_code = 1
+
+
+class Interrupted(NasplugError):
+    """A run stopped by a signal after saving its state."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message, exit_code)
+        self.exit_code = exit_code
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def choose_from(kind: str, asked: str, known: Iterable[str]) -> InputError:
+    """The refusal of an unknown name: what was asked, the nearest known name, and all that would work."""
+    names = sorted(known)
+    near = difflib.get_close_matches(asked, names, n=1, cutoff=0.5)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    return InputError(f"There is no {kind} '{asked}'.{hint} Known: {', '.join(names) or 'none'}.")

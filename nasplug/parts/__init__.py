@@ -1,0 +1,41 @@
+"""The four abstract hooks and what passes between them.
+
+A part is an attrs class: fields with `init=True` are its options, fields with `init=False` its state. Parts meet only
+in `Choices`, `Stage` and `Now`; no part takes another part.
+"""
+
+from __future__ import annotations
+
+from nasplug.parts.batch import Batch
+from nasplug.parts.choice import Choice, Choices
+from nasplug.parts.dataset import DataSource, ImageData, Images
+from nasplug.parts.network import Network, Outputs, Supernet
+from nasplug.parts.optimizer import ArchitectureOptimizer, Movers, Objective
+from nasplug.parts.schedule import PruningSchedule
+from nasplug.parts.space import SearchSpace
+from nasplug.parts.stage import Stage
+from nasplug.parts.state import read_state, write_state
+from nasplug.parts.teacher import DistillationTeacher
+from nasplug.values.options import option
+
+__all__ = [
+    "ArchitectureOptimizer",
+    "Batch",
+    "Choice",
+    "Choices",
+    "DataSource",
+    "DistillationTeacher",
+    "ImageData",
+    "Images",
+    "Movers",
+    "Network",
+    "Objective",
+    "Outputs",
+    "PruningSchedule",
+    "SearchSpace",
+    "Stage",
+    "Supernet",
+    "option",
+    "read_state",
+    "write_state",
+]

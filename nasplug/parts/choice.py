@@ -1,0 +1,134 @@
+"""Choices: where a supernet leaves open which candidates an architecture holds.
+
+All choices of a supernet live in one table, so that weighing the candidates of the whole network, measuring its
+sparsity or deleting candidates are a handful of tensor operations, however many choices there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+Relaxation = Callable[[Tensor, Tensor], Tensor]
+"""From alpha (choices, candidates) and the candidates that count (bool, the same shape) to their weights."""
+
+
+@attrs.frozen
+class Choice:
+    """One normalisation domain of the architecture parameters: named candidates of which a genotype picks some."""
+
+    name: str
+    candidates: tuple[str, ...]
+    at_least: int = 1
+    """Candidates that any genotype holds; a schedule never leaves fewer."""
+    at_most: int | None = None
+    """Candidates that a genotype may hold; None: all of them."""
+    blocks: tuple[int, ...] = (0,)
+    """The blocks of the network whose weights this choice affects."""
+    parent: str | None = None
+    """The choice on which a conditional choice depends."""
+
+
+class Choices(nn.Module):
+    """The choices of a supernet, their architecture parameters and the candidates still kept.
+
+    Row i belongs to `choices[i]`; rows are padded to the longest. `alpha` is float32 whatever the precision of the
+    run. Only a schedule (through `delete`) and a checkpoint (through `load_state_dict`, then `refresh`) change what
+    is kept; measurements use `only`.
+    """
+
+    alpha: nn.Parameter
+    kept: Tensor
+    exists: Tensor
+
+    def __init__(self, choices: Sequence[Choice]) -> None:
+        super().__init__()
+        self.choices = tuple(choices)
+        self.rows = {choice.name: row for row, choice in enumerate(self.choices)}
+        width = max((len(choice.candidates) for choice in self.choices), default=0)
+        exists = torch.zeros(len(self.choices), width, dtype=torch.bool)
+        for row, choice in enumerate(self.choices):
+            exists[row, : len(choice.candidates)] = True
+        self.alpha = nn.Parameter(torch.zeros(exists.shape))
+        self.register_buffer("exists", exists, persistent=False)
+        self.register_buffer("kept", exists.clone())
+        self.relaxation: Relaxation = softmax
+        self._mask: Tensor | None = None
+        self._alive = self._read(self.kept)
+
+    def __iter__(self) -> Iterator[Choice]:
+        return iter(self.choices)
+
+    def __len__(self) -> int:
+        return len(self.choices)
+
+    def weights(self) -> Tensor:
+        """The weight of every candidate, (choices, candidates); 0 for what is deleted, masked or padding."""
+        return self.relaxation(self.alpha, self.active)
+
+    @property
+    def active(self) -> Tensor:
+        """The candidates that count now: those kept, within `only` those of its mask as well."""
+        return self.kept if self._mask is None else self.kept & self._mask
+
+    @property
+    def alive(self) -> tuple[tuple[int, ...], ...]:
+        """The columns that count now, per choice, known to the host without asking the device."""
+        return self._alive
+
+    @property
+    def alive_total(self) -> int:
+        """How many candidates count now."""
+        return sum(len(columns) for columns in self._alive)
+
+    def alive_of(self, name: str) -> tuple[str, ...]:
+        """The candidates of a choice that count now, by name."""
+        row = self.rows[name]
+        return tuple(self.choices[row].candidates[column] for column in self._alive[row])
+
+    def delete(self, doomed: Tensor) -> int:
+        """Deletes candidates for good, bool (choices, candidates); returns how many.
+
+        A row that would fall below its `at_least` keeps its strongest doomed candidates (by alpha, ties to the first).
+        """
+        doomed = doomed & self.kept
+        if not bool(doomed.any()):
+            return 0
+        left = self.kept & ~doomed
+        for row in (doomed.any(1)).nonzero()[:, 0].tolist():
+            missing = self.choices[row].at_least - int(left[row].sum())
+            if missing > 0:
+                strength = self.alpha.detach()[row].masked_fill(~doomed[row], -torch.inf)
+                left[row, strength.argsort(descending=True, stable=True)[:missing]] = True
+        deleted = int(self.kept.sum()) - int(left.sum())
+        self.kept.copy_(left)
+        self.refresh()
+        return deleted
+
+    def refresh(self) -> None:
+        """Reads the kept candidates again; called after `kept` was loaded from a checkpoint."""
+        self._alive = self._read(self.active)
+
+    @contextmanager
+    def only(self, mask: Tensor) -> Iterator[None]:
+        """Counts only the candidates of `mask`, bool (choices, candidates), inside the block."""
+        before, self._mask = self._mask, mask
+        self.refresh()
+        try:
+            yield
+        finally:
+            self._mask = before
+            self.refresh()
+
+    @staticmethod
+    def _read(kept: Tensor) -> tuple[tuple[int, ...], ...]:
+        return tuple(tuple(column for column, alive in enumerate(row) if alive) for row in kept.tolist())
+
+
+def softmax(alpha: Tensor, active: Tensor) -> Tensor:
+    """DARTS's weights: softmax over the candidates that count."""
+    return alpha.masked_fill(~active, -torch.inf).softmax(-1).masked_fill(~active, 0.0)

@@ -1,0 +1,47 @@
+"""Networks that a space builds: the supernet of a search and the stand-alone network of a genotype."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import attrs
+from torch import Tensor, nn
+
+from nasplug.parts.choice import Choices
+
+
+@attrs.frozen
+class Outputs:
+    """What a forward pass gives."""
+
+    logits: Tensor
+    """(N, classes)"""
+    taps: tuple[Tensor, ...]
+    """Features (N, C, H, W) at the places where the space compares networks, in the order of the network."""
+    auxiliary: Tensor | None = None
+    """Logits of the auxiliary head in training, if there is one."""
+
+
+class Network(nn.Module, ABC):
+    """A network for images (N, C, H, W). `forward` gives the logits; `outputs` all that learning can use."""
+
+    drop_path: float = 0.0
+    """Probability that a path is dropped in training; set by the retraining as it goes on."""
+
+    @abstractmethod
+    def outputs(self, images: Tensor) -> Outputs:
+        """Logits, taps and auxiliary logits of a batch."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The logits of a batch, (N, classes)."""
+        return self.outputs(images).logits
+
+
+class Supernet(Network):
+    """A network that holds every architecture of its space, weighed by its choices."""
+
+    choices: Choices
+
+    @abstractmethod
+    def prune(self) -> None:
+        """Removes the modules of deleted candidates. The function computed stays the same."""

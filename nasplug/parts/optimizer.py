@@ -1,0 +1,109 @@
+"""The slot `--optimizer`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from nasplug.parts.choice import Choices, softmax
+from nasplug.parts.network import Supernet
+from nasplug.parts.space import SearchSpace
+from nasplug.values import Found, Now, Step, Training, Turn
+
+
+@attrs.define
+class Movers:
+    """The torch optimizers of one stage and the parameters that each of them moves."""
+
+    weights: torch.optim.Optimizer
+    alpha: torch.optim.Optimizer | None
+    clip_weights: float
+    clip_alpha: float
+    buffers: Sequence[Tensor] = ()
+    """The network's buffers (batch-norm statistics): what an optimizer that tries weights out has to put back."""
+
+    def of(self, turn: Turn) -> list[tuple[torch.optim.Optimizer, float]]:
+        """The optimizers that move in this turn, each with the largest norm of its gradient (0: no limit)."""
+        moving: list[tuple[torch.optim.Optimizer, float]] = []
+        if turn.moves_weights:
+            moving.append((self.weights, self.clip_weights))
+        if turn.moves_alpha and self.alpha is not None:
+            moving.append((self.alpha, self.clip_alpha))
+        return moving
+
+
+def parameters_of(mover: torch.optim.Optimizer) -> list[nn.Parameter]:
+    """All parameters that an optimizer moves, in the order of its groups."""
+    return [parameter for group in mover.param_groups for parameter in group["params"]]
+
+
+@attrs.frozen
+class Objective:
+    """What a turn minimises. Calling it gives the loss on the turn's own batch, or on that of another split."""
+
+    split: str
+    evaluate: Callable[[str], Tensor]
+
+    def __call__(self, split: str | None = None) -> Tensor:
+        """The loss, a scalar with its graph."""
+        return self.evaluate(split or self.split)
+
+
+class ArchitectureOptimizer(ABC):
+    """Who moves on which data, and how architecture parameters weigh the candidates."""
+
+    learns_alpha: bool = True
+    """Whether alpha says anything about the candidates; schedules that rank them need it."""
+    trains: bool = True
+    """Whether there is a supernet to train at all."""
+
+    def check(self, training: Training) -> None:
+        """Raises InputError if weights trained in this way do not go with this optimizer."""
+
+    def splits(self) -> Mapping[str, float]:
+        """How the train split is divided: the name of each share and its size, adding up to 1."""
+        return {"train": 1.0}
+
+    def initialise(self, choices: Choices, generator: torch.Generator) -> None:
+        """Sets alpha at the start of a search."""
+
+    def relax(self, alpha: Tensor, active: Tensor) -> Tensor:
+        """The weight of each candidate, (choices, candidates); 0 where not `active`."""
+        return softmax(alpha, active)
+
+    @abstractmethod
+    def turns(self, now: Now) -> Sequence[Turn]:
+        """Who moves on which split in this step, in order."""
+
+    def alpha_mover(self, alpha: nn.Parameter) -> torch.optim.Optimizer | None:
+        """The torch optimizer of alpha, if alpha is learnt by gradient."""
+        return None
+
+    def clip_alpha(self) -> float:
+        """The largest norm of alpha's gradient; 0: no limit."""
+        return 0.0
+
+    def descend(self, turn: Turn, objective: Objective, movers: Movers) -> Tensor:
+        """One optimizer step for those who move in this turn; returns the loss before it, a detached scalar."""
+        moving = movers.of(turn)
+        loss = objective()
+        groups = [parameters_of(mover) for mover, _ in moving]
+        # Unlike autograd.grad, this gives each parameter a gradient of its own memory, which clipping may scale in place.
+        torch.autograd.backward(loss, inputs=[parameter for group in groups for parameter in group])
+        for (mover, limit), group in zip(moving, groups, strict=True):
+            if limit > 0:
+                nn.utils.clip_grad_norm_(group, limit)
+            mover.step()
+            mover.zero_grad(set_to_none=True)
+        return loss.detach()
+
+    def decide(self, space: SearchSpace, net: Supernet | None, trail: Sequence[Step], seed: int) -> Iterator[Found]:
+        """What the search found at its end, besides the trail: by default the decoded supernet, unless just left."""
+        if net is not None:
+            genotype = space.decode(net.choices, net.choices.weights().detach())
+            if not trail or trail[-1].snapshot != genotype:
+                yield Found(genotype=genotype, step=trail[-1].step if trail else 0, reason="decoded")

@@ -1,0 +1,24 @@
+"""A run: an ordered list of phases in a folder."""
+
+from __future__ import annotations
+
+from nasplug.phases.folder import RunFolder
+from nasplug.phases.journal import keep_phases
+from nasplug.phases.journey import journey, redraw
+from nasplug.phases.loading import Result, TrainedNetwork, load
+from nasplug.phases.starting import start
+from nasplug.phases.study import Study, find_device, reopen_study
+
+__all__ = [
+    "Result",
+    "RunFolder",
+    "Study",
+    "TrainedNetwork",
+    "find_device",
+    "journey",
+    "keep_phases",
+    "load",
+    "redraw",
+    "reopen_study",
+    "start",
+]

@@ -1,0 +1,68 @@
+"""Events on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from nasplug.checkpoint import write_atomically
+from nasplug.errors import RunFailure
+
+
+class Journal:
+    """The growing `events.jsonl` of a run or of one of its phases. Each line is on disk before anyone is told of it."""
+
+    def __init__(self, path: Path, tell: Callable[[Mapping[str, Any]], None]) -> None:
+        self.path = path
+        self.tell = tell
+        self.count = sum(1 for _ in read_events(path))
+        self.cut(self.count)
+
+    def cut(self, count: int) -> None:
+        """Keeps the first `count` events: what came after a checkpoint will happen again."""
+        lines = list(islice(_whole_lines(self.path), count))
+        write_atomically(self.path, "".join(lines).encode())
+        self.count = len(lines)
+
+    def append(self, phase: str, record: Mapping[str, Any]) -> None:
+        """Writes one event, then tells the observers. RunFailure if the disk does not take it."""
+        event = {"event": record["event"], "phase": phase, **record}
+        try:
+            with self.path.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(event) + "\n")
+        except OSError as error:
+            raise RunFailure(f"'{self.path}' takes no more events: {error.strerror}.") from error
+        self.count += 1
+        self.tell(event)
+
+
+def read_events(path: Path) -> Iterator[dict[str, Any]]:
+    """The events of a file, without a last line that was cut off half-way."""
+    return (json.loads(line) for line in _whole_lines(path))
+
+
+def gather(journal: Path, parts: Iterable[tuple[str, Path]]) -> None:
+    """Appends the events of phases that ran beside each other, in the order of `parts` (phase, its own journal).
+
+    Doing it twice gives the same file: earlier copies of the same phases are replaced.
+    """
+    named = dict(parts)
+    own = [line for line in _whole_lines(journal) if json.loads(line)["phase"] not in named]
+    rest = [line for path in named.values() for line in _whole_lines(path)]
+    write_atomically(journal, "".join([*own, *rest]).encode())
+
+
+def keep_phases(journal: Path, phases: Collection[str]) -> None:
+    """Drops the events of all other phases."""
+    own = [line for line in _whole_lines(journal) if json.loads(line)["phase"] in phases]
+    write_atomically(journal, "".join(own).encode())
+
+
+def _whole_lines(path: Path) -> Iterator[str]:
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8") as stream:
+        yield from (line for line in stream if line.endswith("\n"))

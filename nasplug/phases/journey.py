@@ -1,0 +1,81 @@
+"""A run, phase after phase. What is finished is not done again: that is all there is to resuming."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+
+from nasplug.compose import compose, resolve
+from nasplug.errors import NasplugError
+from nasplug.phases.folder import RunFolder
+from nasplug.phases.journal import Journal, gather
+from nasplug.phases.networks import Plan, load_network
+from nasplug.phases.pool import retrain_all
+from nasplug.phases.result import set_status, write_result
+from nasplug.phases.searching import found_genotypes, search, teach
+from nasplug.phases.selection import select
+from nasplug.phases.stopping import watching_signals
+from nasplug.phases.study import Study
+from nasplug.phases.training import Progress, Stopped
+from nasplug.plugins import Plugins
+from nasplug.report import write_report
+
+
+def journey(study: Study) -> Iterator[Progress]:
+    """Carries out every phase of a run that is not finished yet, and leaves `result.json` and `report.html`.
+
+    Raises Interrupted after a signal, RunFailure if a phase breaks; the run can be resumed after either.
+    """
+    folder = study.folder
+    with watching_signals() as signals:
+        try:
+            torch.set_num_threads(study.recipe.run.threads)
+            write_result(study, "running", [])
+            journal = Journal(folder.events, lambda event: study.plugins.notify(folder.path, event))
+            for name, work in (("teacher", teach), ("search", search)):
+                if folder.done(name) is None:
+                    yield from work(study, journal, signals)
+            plans = planned(study)
+            write_result(study, "running", plans)
+            yield from retrain_all(study, plans, signals)
+            gather(folder.events, [(plan.phase, folder.phase(plan.phase) / "events.jsonl") for plan in plans])
+            yield from test(study, plans)
+            write_result(study, "done", plans)
+            redraw(folder, study.plugins)
+        except Stopped:
+            set_status(folder, "stopped")
+            raise signals.interrupted(folder.path) from None
+        except NasplugError:
+            set_status(folder, "failed")
+            raise
+
+
+def planned(study: Study) -> list[Plan]:
+    """The networks of this run: selected once, then kept in the run folder."""
+    record = study.folder.done("select")
+    if record is None:
+        plans = select(study, found_genotypes(study))
+        study.folder.finish("select", {"plans": [plan.to_dict() for plan in plans]})
+        return plans
+    return [Plan.from_dict(each) for each in record["plans"]]
+
+
+def test(study: Study, plans: Sequence[Plan]) -> Iterator[Progress]:
+    """Measures every finished network once on the test images."""
+    if study.folder.done("test") is not None:
+        return
+    errors = {}
+    for count, plan in enumerate(plans):
+        yield Progress("test", count, len(plans))
+        net, _ = load_network(study.folder.weights(plan.id), study.plugins)
+        errors[plan.id] = study.error(net.to(study.device), "test")
+    study.folder.finish("test", {"errors": errors})
+
+
+def redraw(folder: RunFolder, plugins: Plugins) -> Path:
+    """Writes the report of a run anew, whatever its status; returns its path."""
+    space = compose(plugins, resolve(plugins, [folder.recipe_layer()])).space
+    plans = [Plan.from_dict(each) for each in (folder.done("select") or {"plans": []})["plans"]]
+    return write_report(folder.path, {plan.id: space.draw(plan.genotype) for plan in plans})

@@ -1,0 +1,120 @@
+"""A finished run in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from nasplug.data import normalize
+from nasplug.errors import InputError
+from nasplug.phases.folder import RunFolder, read_json
+from nasplug.phases.networks import load_network
+from nasplug.phases.result import best
+from nasplug.plugins import load_plugins
+from nasplug.values import Genotype
+
+
+@attrs.frozen
+class TrainedNetwork:
+    """One network of a run."""
+
+    run: RunFolder
+    record: Mapping[str, Any]
+    """Its entry in `result.json`."""
+
+    @property
+    def id(self) -> str:
+        """Its name within the run."""
+        return str(self.record["id"])
+
+    @property
+    def params(self) -> int:
+        """Its number of parameters."""
+        return int(self.record["params"])
+
+    @property
+    def test_error(self) -> float | None:
+        """Its error on the test images, from 0 to 1; None while the run is not finished."""
+        error = self.record["test_error"]
+        return None if error is None else float(error)
+
+    @property
+    def genotype(self) -> Genotype:
+        """Its architecture."""
+        return Genotype.from_dict(read_json(self.run.path / self.record["genotype"]))
+
+    def network(self) -> nn.Module:
+        """A plain module with trained weights, in eval mode on the CPU. It takes normalised images (N, C, H, W)."""
+        return load_network(self.run.path / self.record["weights"], load_plugins())[0]
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Class probabilities (N, classes), float32, of raw images: uint8, (N, C, H, W) or (N, H, W, C).
+
+        Raises InputError for images of another kind or size than the network was trained on.
+        """
+        net, facts = load_network(self.run.path / self.record["weights"], load_plugins())
+        data = facts["data"]
+        planes = _channels_first(images, data["channels"], data["size"])
+        with torch.inference_mode():
+            logits: Tensor = net(normalize(planes, torch.tensor(data["mean"]), torch.tensor(data["std"])))
+        return logits.softmax(1)
+
+
+@attrs.frozen
+class Result:
+    """What a run has come to."""
+
+    run: RunFolder
+    record: Mapping[str, Any]
+    """`result.json`, whole."""
+
+    @property
+    def networks(self) -> tuple[TrainedNetwork, ...]:
+        """Every trained network, found and random."""
+        return tuple(TrainedNetwork(self.run, each) for each in self.record["networks"] if each["weights"])
+
+    @property
+    def front(self) -> tuple[TrainedNetwork, ...]:
+        """The found networks that no other beats in both error and params."""
+        return tuple(self[name] for name in self.record["front"])
+
+    def __getitem__(self, name: str) -> TrainedNetwork:
+        for network in self.networks:
+            if network.id == name:
+                return network
+        raise InputError(f"The run '{self.run.path}' has no network '{name}'; it has {[n.id for n in self.networks]}.")
+
+    def best(self, max_params: float | None = None, max_macs: float | None = None) -> TrainedNetwork:
+        """The network with the lowest validation error within the limits, ties to fewer params.
+
+        Raises InputError if no network meets them.
+        """
+        name = best(self.record["networks"], max_params, max_macs)
+        if name is None:
+            sizes = sorted((each.params, int(each.record["macs"])) for each in self.networks)
+            smallest = f"the smallest has {sizes[0][0]} params" if sizes else "it has no trained network yet"
+            raise InputError(f"No network of '{self.run.path}' meets {max_params=}, {max_macs=}: {smallest}.")
+        return self[name]
+
+
+def load(run: str | Path) -> Result:
+    """The result of a run folder; InputError if there is none."""
+    folder = RunFolder.existing(Path(run))
+    return Result(folder, folder.result())
+
+
+def _channels_first(images: Tensor, channels: int, size: int) -> Tensor:
+    if images.dtype is torch.uint8 and images.dim() == 4:
+        if images.shape[1:] == (channels, size, size):
+            return images
+        if images.shape[1:] == (size, size, channels):
+            return images.permute(0, 3, 1, 2)
+    raise InputError(
+        f"This network takes uint8 images of shape (N, {channels}, {size}, {size}) or (N, {size}, {size}, {channels}), "
+        f"but got {images.dtype} of shape {tuple(images.shape)}."
+    )

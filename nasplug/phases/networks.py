@@ -1,0 +1,122 @@
+"""Networks of a run: which ones there are, and their weights on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import attrs
+import torch
+
+from nasplug.checkpoint import read_tensors, write_tensors
+from nasplug.compose import Composition
+from nasplug.errors import InputError
+from nasplug.parts import Network, SearchSpace
+from nasplug.plugins import Plugins
+from nasplug.values import Cost, Genotype, ImageShape
+from nasplug.values.options import build, option_values
+
+N = TypeVar("N", bound=Network)
+
+
+@attrs.frozen
+class Plan:
+    """One network that a run trains from scratch."""
+
+    role: str
+    """"found" or "random"."""
+    genotype: Genotype
+    size: Mapping[str, int | str]
+    """The size of the network, as its space gives it."""
+    cost: Cost
+    matched_to: str | None = None
+    """The found network whose size a random one has."""
+
+    @property
+    def id(self) -> str:
+        """Digest of genotype and size; a random network's also names what it is matched to."""
+        key = json.dumps([self.genotype.to_json(), sorted(self.size.items()), self.matched_to])
+        return hashlib.sha256(key.encode()).hexdigest()[:12]
+
+    @property
+    def phase(self) -> str:
+        """The phase that trains it."""
+        return f"{'retrain' if self.role == 'found' else 'baseline'}/{self.id}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "role": self.role,
+            "genotype": self.genotype.to_dict(),
+            "size": dict(self.size),
+            "params": self.cost.params,
+            "macs": self.cost.macs,
+            "matched_to": self.matched_to,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Plan:
+        """Reads what `to_dict` wrote."""
+        return cls(
+            role=data["role"],
+            genotype=Genotype.from_dict(data["genotype"]),
+            size=data["size"],
+            cost=Cost(params=data["params"], macs=data["macs"]),
+            matched_to=data["matched_to"],
+        )
+
+
+def sized(space: SearchSpace, size: Mapping[str, int | str]) -> SearchSpace:
+    """The space with networks of a recorded size."""
+    return build(type(space), option_values(space) | dict(size), f"space {space.name}")
+
+
+def save_network(
+    path: Path, net: Network, composition: Composition, plan: Plan, preprocessing: Mapping[str, Any]
+) -> None:
+    """Writes the weights of a trained network, as shipped, with all that is needed to build and feed it again."""
+    part = composition.recipe.parts["space"]
+    facts = {
+        "schema": 1,
+        "space": {"part": part.name, "options": dict(part.options) | dict(plan.size)},
+        "genotype": plan.genotype.to_dict(),
+        "data": dict(preprocessing),
+    }
+    write_tensors(path, net.state_dict(), facts)
+
+
+def load_network(path: Path, plugins: Plugins) -> tuple[Network, dict[str, Any]]:
+    """A network with its weights, in eval mode on the CPU, and the facts recorded with it.
+
+    Raises InputError if the file is missing, damaged or no network of an installed space.
+    """
+    tensors, facts = read_tensors(path, "network")
+    try:
+        part, options = facts["space"]["part"], facts["space"]["options"]
+        space: SearchSpace = build(plugins.resolve(plugins.find("space", part)), options, f"space {part}")
+        data = facts["data"]
+        shape = ImageShape(channels=data["channels"], size=data["size"], classes=len(data["classes"]))
+        net = space.network(Genotype.from_dict(facts["genotype"]), shape)
+        net.load_state_dict(tensors)
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise InputError(f"The network at '{path}' does not fit its own description ({error}).") from error
+    return net.eval(), facts
+
+
+def placed(net: N, device: torch.device) -> N:
+    """The network on a device, its convolutions in channels-last layout."""
+    net.to(device)
+    net.to(memory_format=torch.channels_last)
+    return net
+
+
+def as_shipped(net: Network, space: SearchSpace, genotype: Genotype, shape: ImageShape) -> Network:
+    """The same network without its auxiliary head, on the CPU."""
+    plain = space.network(genotype, shape)
+    state = net.state_dict()
+    with torch.no_grad():
+        plain.load_state_dict({name: state[name].cpu() for name in plain.state_dict()})
+    return plain.eval()

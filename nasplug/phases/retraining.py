@@ -1,0 +1,74 @@
+"""Training one network from scratch: found, random or teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+import torch
+
+from nasplug.builtin.optimizers.fixed import Fixed
+from nasplug.builtin.schedules import Keep
+from nasplug.builtin.teachers import LabelStage
+from nasplug.engine import Phase
+from nasplug.parts import SearchSpace
+from nasplug.phases.journal import Journal, read_events
+from nasplug.phases.networks import Plan, as_shipped, placed, save_network, sized
+from nasplug.phases.stopping import Stop
+from nasplug.phases.study import Study
+from nasplug.phases.training import Progress, carry_out, cost_record
+from nasplug.values import Training
+
+
+def retrain(study: Study, plan: Plan, journal: Journal, stop: Stop) -> Iterator[Progress]:
+    """Trains a planned network and records its weights and validation error."""
+    space = sized(study.composition.space, plan.size)
+    path = study.folder.weights(plan.id)
+    yield from train_network(study, plan.phase, space, plan, study.recipe.retrain, path, journal, stop)
+
+
+def train_teacher(study: Study, space: SearchSpace, plan: Plan, journal: Journal, stop: Stop) -> Iterator[Progress]:
+    """Trains the network that a teacher asked for, by the recipe of a retraining."""
+    epochs = study.composition.teacher.epochs or study.recipe.retrain.epochs
+    training = attrs.evolve(study.recipe.retrain, epochs=epochs)
+    yield from train_network(study, "teacher", space, plan, training, study.folder.teacher, journal, stop)
+
+
+def train_network(
+    study: Study,
+    name: str,
+    space: SearchSpace,
+    plan: Plan,
+    training: Training,
+    weights: Path,
+    journal: Journal,
+    stop: Stop,
+) -> Iterator[Progress]:
+    """One pass of the loop over a stand-alone network, from seeded initial weights to a weights file."""
+    torch.manual_seed(study.seed(name, "weights"))
+    net = space.network(plan.genotype, study.shape, auxiliary=training.auxiliary > 0)
+    phase = Phase(
+        name=name,
+        net=placed(net, study.device),
+        optimizer=Fixed(),
+        schedule=Keep(),
+        stages=[LabelStage(smoothing=training.label_smoothing, auxiliary_weight=training.auxiliary)],
+        training=training,
+        streams={"train": study.stream(name, "train", study.splits.train, training)},
+        device=study.device,
+        bf16=study.bf16,
+    )
+    yield from carry_out(study, phase, journal, stop)
+    loss = mean_last_loss(journal, name, phase.clock.steps_per_epoch)
+    error = study.error(net, "validation")
+    shipped = as_shipped(net, space, plan.genotype, study.shape)
+    save_network(weights, shipped, study.composition, plan, study.preprocessing())
+    study.folder.finish(name, {"val_error": error, "train_loss": loss, "cost": cost_record(study, name)})
+    study.folder.checkpoint(name).unlink()
+
+
+def mean_last_loss(journal: Journal, phase: str, steps: int) -> float:
+    """The mean training loss of the last `steps` steps of a phase: what there is to go by without validation images."""
+    losses = [event["loss"] for event in read_events(journal.path) if event["phase"] == phase]
+    return float(sum(losses[-steps:]) / len(losses[-steps:]))

@@ -1,0 +1,59 @@
+"""Starting a run: everything is checked before the first file is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nasplug.checkpoint import write_atomically
+from nasplug.errors import InputError, NasplugError
+from nasplug.phases.folder import RunFolder
+from nasplug.phases.networks import load_network
+from nasplug.phases.study import Study, new_study, write_start
+from nasplug.plugins import Plugins
+from nasplug.values.recipe import Recipe
+
+
+def start(out: Path | None, plugins: Plugins, recipe: Recipe, command: list[str]) -> Study:
+    """A new run in `out`, ready for its phases; InputError if anything about it cannot be had."""
+    folder = RunFolder.create(out)
+    try:
+        study = new_study(folder, plugins, recipe)
+        if recipe.run.teacher_from:
+            borrow_teacher(study, Path(recipe.run.teacher_from))
+        write_start(study, command)
+    except NasplugError:
+        folder.discard_if_empty()
+        raise
+    return study
+
+
+def borrow_teacher(study: Study, source: Path) -> None:
+    """Copies the network of a run or weights file into the run, so that the run stands on its own.
+
+    Of a run it takes the teacher, if it trained one, else its best network. InputError if there is neither, if it was
+    trained on other images, or if the method's teacher wants no network.
+    """
+    name = study.recipe.parts["teacher"].name
+    if study.composition.teacher.network(study.composition.space, study.random("teacher")) is None:
+        raise InputError(f"--teacher-from names a network, but the teacher '{name}' uses none; try --teacher features.")
+    path = _network_of(source)
+    theirs, ours = load_network(path, study.plugins)[1]["data"], study.preprocessing()
+    for key in ("classes", "channels", "size"):
+        if theirs[key] != ours[key]:
+            raise InputError(
+                f"The teacher '{source}' was trained for {key} {theirs[key]}, but '{study.data.name}' has {ours[key]}; "
+                f"name a network trained on such images."
+            )
+    write_atomically(study.folder.teacher, path.read_bytes())
+
+
+def _network_of(source: Path) -> Path:
+    if not source.is_dir():
+        return source
+    folder = RunFolder.existing(source)
+    if folder.teacher.is_file():
+        return folder.teacher
+    best = folder.result().get("best")
+    if best is None:
+        raise InputError(f"The run '{source}' has no trained network yet; finish it: nasplug resume {source}")
+    return folder.weights(best)

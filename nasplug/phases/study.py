@@ -1,0 +1,177 @@
+"""Everything that the phases of one run share."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import attrs
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from nasplug.compose import Composition, check_versions, compose, resolve
+from nasplug.data import BatchStream, Splits, in_order, load_splits, make_splits, mean_and_std, save_splits
+from nasplug.engine import Stream, error_rate
+from nasplug.errors import InputError
+from nasplug.parts import ImageData, Images, Network
+from nasplug.phases.folder import RunFolder
+from nasplug.plugins import Plugins
+from nasplug.values import ImageShape, Training
+from nasplug.values.recipe import Recipe
+from nasplug.values.seeds import derive_seed
+
+
+@attrs.frozen(eq=False)
+class Study:
+    """One run: its folder, its parts, its data and where it computes."""
+
+    folder: RunFolder
+    plugins: Plugins
+    composition: Composition
+    data: ImageData
+    splits: Splits
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    device: torch.device
+
+    @property
+    def recipe(self) -> Recipe:
+        """The resolved recipe."""
+        return self.composition.recipe
+
+    @property
+    def shape(self) -> ImageShape:
+        """The form of images and answers."""
+        return ImageShape(channels=self.data.channels, size=self.data.size, classes=len(self.data.classes))
+
+    @property
+    def bf16(self) -> bool:
+        """Whether networks compute in bfloat16."""
+        precision = self.recipe.run.precision
+        return precision == "bf16" or (precision == "auto" and self.device.type == "cuda")
+
+    def seed(self, *words: object) -> int:
+        """A seed for one purpose of this run."""
+        return derive_seed(self.recipe.run.seed, *words)
+
+    def random(self, *words: object) -> Random:
+        """A generator for one purpose of this run."""
+        return Random(self.seed(*words))
+
+    def stream(self, phase: str, split: str, indices: npt.NDArray[np.int64], training: Training) -> Stream:
+        """Augmented batches of a split for one phase."""
+        return BatchStream(
+            self.data.train,
+            indices,
+            training=training,
+            flips=self.data.flips,
+            shift=self.data.shift,
+            mean=self.mean,
+            std=self.std,
+            seed=self.recipe.run.seed,
+            phase=phase,
+            split=split,
+            device=self.device,
+        )
+
+    def error(self, net: Network, split: str) -> float | None:
+        """The error of a network on "validation" or "test"; None if that split is empty."""
+        indices = getattr(self.splits, split)
+        if len(indices) == 0:
+            return None
+        images = self._test_images() if split == "test" else self.data.train
+        return error_rate(net, in_order(images, indices, 256, self.mean, self.std, self.device))
+
+    def _test_images(self) -> Images:
+        if self.splits.test_from == "train":
+            return self.data.train
+        if self.data.test is None:
+            raise InputError(f"The data set '{self.data.name}' has lost its test images since this run was started.")
+        return self.data.test
+
+    def preprocessing(self) -> dict[str, Any]:
+        """What a network must know to take raw images: plain data for result and weights files."""
+        return {
+            "classes": list(self.data.classes),
+            "size": self.data.size,
+            "channels": self.data.channels,
+            "mean": list(self.mean),
+            "std": list(self.std),
+        }
+
+
+def new_study(folder: RunFolder, plugins: Plugins, recipe: Recipe) -> Study:
+    """Composes and checks everything that a run needs, and writes nothing."""
+    composition = compose(plugins, recipe)
+    device = find_device(recipe.run.device)
+    data = load_data(composition)
+    splits = make_splits(data, recipe.run.seed, recipe.data.validation, recipe.data.test)
+    return _assemble(folder, plugins, composition, data, splits, device)
+
+
+def write_start(study: Study, command: list[str]) -> None:
+    """Writes the first files of a new run; from now on it can be resumed."""
+    save_splits(study.splits, study.folder.splits)
+    study.folder.write_recipe(study.recipe.to_dict() | {"environment": environment(command)})
+
+
+def reopen_study(folder: RunFolder, plugins: Plugins) -> Study:
+    """The study of a run that was started before; InputError if plugins, data or files have changed."""
+    check_versions(plugins, folder.recipe().get("plugins", {}))
+    recipe = resolve(plugins, [folder.recipe_layer()])
+    composition = compose(plugins, recipe)
+    data = load_data(composition)
+    return _assemble(folder, plugins, composition, data, load_splits(folder.splits), find_device(recipe.run.device))
+
+
+def load_data(composition: Composition) -> ImageData:
+    """The images that the recipe names."""
+    options = composition.recipe.data
+    location = options.name.partition(":")[2]
+    return composition.source.load(location, Path(options.root) if options.root else None, options.download)
+
+
+def find_device(name: str) -> torch.device:
+    """The device that `name` asks for; InputError if it is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InputError(f"'{name}' names no device; use auto, cpu, cuda or cuda:N.") from error
+    if device.type not in ("cpu", "cuda"):
+        raise InputError(f"The device '{name}' is not supported; use auto, cpu, cuda or cuda:N.")
+    count = torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= count:
+        raise InputError(f"The device '{name}' is not there: torch sees {count} CUDA devices. Use --device cpu.")
+    return device
+
+
+def environment(command: list[str]) -> dict[str, Any]:
+    """The machine and the software of a run, for the record."""
+    return {
+        "command": command,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "platform": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "executable": Path(sys.executable).name,
+    }
+
+
+def _assemble(
+    folder: RunFolder,
+    plugins: Plugins,
+    composition: Composition,
+    data: ImageData,
+    splits: Splits,
+    device: torch.device,
+) -> Study:
+    if len(splits.train) and int(splits.train.max()) >= len(data.train):
+        raise InputError(f"'{folder.splits}' names images that '{data.name}' does not have; the data have changed.")
+    mean, std = mean_and_std(data.train, splits.train)
+    return Study(folder, plugins, composition, data, splits, mean, std, device)

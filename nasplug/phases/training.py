@@ -1,0 +1,93 @@
+"""Training one phase with its effects: events, checkpoints, stopping."""
+
+from __future__ import annotations
+
+import math
+import resource
+import time
+from collections.abc import Iterator
+
+import attrs
+import torch
+
+from nasplug.checkpoint import load_checkpoint, read_tensors, save_checkpoint
+from nasplug.engine import Phase, train
+from nasplug.errors import RunFailure
+from nasplug.phases.journal import Journal
+from nasplug.phases.stopping import Stop
+from nasplug.phases.study import Study
+from nasplug.values import Step
+
+
+@attrs.frozen
+class Progress:
+    """How far a phase is."""
+
+    phase: str
+    done: int
+    total: int
+    """Steps of the whole phase; 0 where there is nothing to count."""
+    text: str = ""
+
+
+class Stopped(Exception):
+    """A phase saved its state and ended because it was asked to; the run turns this into the way to go on."""
+
+
+def carry_out(study: Study, phase: Phase, journal: Journal, stop: Stop) -> Iterator[Progress]:
+    """Trains `phase` to its end, from its checkpoint if there is one.
+
+    Raises Stopped after saving, if `stop` says so, and RunFailure if the loss is not finite or the disk is full; the
+    last good checkpoint is kept in any case.
+    """
+    path = study.folder.checkpoint(phase.name)
+    worked = 0.0
+    if path.exists():
+        events, worked = load_checkpoint(path, phase)
+        journal.cut(events)
+    else:
+        phase.begin(torch.Generator().manual_seed(study.seed(phase.name, "alpha")))
+    started = saved = time.monotonic()
+    interval = study.recipe.run.checkpoint_seconds
+    for event in train(phase):
+        _check(event, phase, study)
+        try:
+            journal.append(phase.name, event.record())
+            if (halt := stop()) or time.monotonic() - saved >= interval:
+                save_checkpoint(path, phase, journal.count, worked + time.monotonic() - started)
+                saved = time.monotonic()
+        except RunFailure as error:
+            raise RunFailure(
+                f"Phase '{phase.name}' broke off at step {event.step}: {error} Free some space, then go "
+                f"on with: nasplug resume {study.folder.path}"
+            ) from error
+        if halt:
+            raise Stopped
+        yield Progress(phase.name, phase.step, phase.clock.steps, _words(event))
+    save_checkpoint(path, phase, journal.count, worked + time.monotonic() - started)
+
+
+def cost_record(study: Study, phase: str) -> dict[str, float | int | str]:
+    """What a finished phase took: seconds (from its checkpoint), peak memory of the process or device, device."""
+    _, facts = read_tensors(study.folder.checkpoint(phase), "checkpoint")
+    on_cuda = study.device.type == "cuda"
+    peak = torch.cuda.max_memory_allocated(study.device) if on_cuda else _peak_of_process()
+    return {"seconds": round(facts["seconds"], 3), "peak_memory_bytes": peak, "device": str(study.device)}
+
+
+def _peak_of_process() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _check(event: Step, phase: Phase, study: Study) -> None:
+    if not math.isfinite(event.loss):
+        raise RunFailure(
+            f"The loss of phase '{phase.name}' became {event.loss} at step {event.step}. The checkpoint before it is "
+            f"kept in '{study.folder.phase(phase.name)}'. A lower learning rate may help: start again with "
+            f"--set {'search' if phase.name == 'search' else 'retrain'}.lr={phase.training.lr / 4:g}."
+        )
+
+
+def _words(event: Step) -> str:
+    alive = f", {event.measures['alive']:.0f} operations alive" if "alive" in event.measures else ""
+    return f"epoch {event.epoch + 1}, loss {event.loss:.3f}{alive}"

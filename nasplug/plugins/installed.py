@@ -1,0 +1,122 @@
+"""The plugins of this environment, once loaded: looking up what they register, telling them what happens."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pluggy
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from nasplug.errors import InputError, choose_from
+from nasplug.plugins.register import SLOT_WORDS, Registration
+
+
+@attrs.frozen
+class BrokenPlugin:
+    """A plugin that was skipped, and why."""
+
+    entry_point: str
+    distribution: str
+    version: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"Plugin '{self.entry_point}' of {self.distribution} {self.version} is skipped: {self.reason}"
+
+
+@attrs.define(eq=False)
+class Plugins:
+    """Everything that the plugins of this environment register, and the observers among them."""
+
+    registrations: list[Registration]
+    broken: list[BrokenPlugin]
+    manager: pluggy.PluginManager
+
+    @property
+    def hook(self) -> Any:
+        """Pluggy's way to call a hook of all plugins; `notify` is the one that survives a plugin's error."""
+        return self.manager.hook
+
+    def named(self, slot: str, name: str) -> list[Registration]:
+        """All that `name` or `distribution:name` can mean in `slot`."""
+        distribution, _, short = name.rpartition(":")
+        return [
+            one
+            for one in self.registrations
+            if (one.slot, one.name) == (slot, short)
+            and (not distribution or canonicalize_name(one.distribution) == canonicalize_name(distribution))
+        ]
+
+    def find(self, slot: str, name: str) -> Registration:
+        """What `name` or `distribution:name` stands for in `slot`.
+
+        Raises InputError if nobody registers it, or if two distributions do and none was chosen.
+        """
+        found = self.named(slot, name)
+        if len(found) > 1:
+            raise InputError(
+                f"The {SLOT_WORDS[slot]} '{name}' is registered by {' and by '.join(one.source for one in found)}; "
+                f"choose one as {' or '.join(repr(one.qualified) for one in found)}."
+            )
+        return found[0] if found else self._refuse(slot, name)
+
+    def resolve(self, registration: Registration) -> Any:
+        """The registered object, imported now; InputError names the distribution if that fails."""
+        module, _, attribute = registration.target.partition(":")
+        what = f"The {SLOT_WORDS[registration.slot]} '{registration.name}' of {registration.source}"
+        try:
+            return getattr(importlib.import_module(module), attribute)
+        except Exception as error:
+            # Anything may go wrong in somebody else's module; whoever asked for it must learn whose it is.
+            raise InputError(f"{what} cannot be imported: {one_line(error)}.") from error
+
+    def notify(self, run: Path, event: Mapping[str, Any]) -> None:
+        """Tells every observer of an event that is on disk.
+
+        An observer that raises is named on stderr and switched off; the others and the run go on.
+        """
+        for observer in self.manager.hook.nasplug_event.get_hookimpls():
+            given = {"run": run, "event": dict(event)}  # a copy each, so that no observer changes what others see
+            try:
+                observer.function(*(given[name] for name in observer.argnames))
+            except Exception as error:
+                self.manager.unregister(observer.plugin)
+                note(f"Plugin {observer.plugin_name} is switched off for the rest of this run: {one_line(error)}.")
+
+    def _refuse(self, slot: str, name: str) -> Registration:
+        qualified = ":" in name
+        known = {one.qualified if qualified else one.name for one in self.registrations if one.slot == slot}
+        message = str(choose_from(SLOT_WORDS[slot], name, known))
+        supplier = f"nasplug-{name}"
+        if _is_extra(supplier) and all(one.distribution != supplier for one in self.broken):
+            message += f" It comes with {supplier}: pip install 'nasplug[methods]'."
+        if self.broken:
+            message += f" Skipped for errors: {', '.join(f'{one.distribution} {one.version}' for one in self.broken)}."
+        raise InputError(message)
+
+
+def one_line(error: BaseException) -> str:
+    """An exception as the end of a sentence, without its own full stop."""
+    text = " ".join(str(error).split())
+    return (f"{type(error).__name__}: {text}" if text else type(error).__name__).rstrip(".")
+
+
+def note(message: str) -> None:
+    """One line on stderr."""
+    sys.stderr.write(f"{message}\n")
+
+
+def _is_extra(distribution: str) -> bool:
+    """Whether `distribution` is one of the plugins that nasplug's extra `methods` installs."""
+    try:
+        requirements = [Requirement(line) for line in metadata.requires("nasplug") or ()]
+    except metadata.PackageNotFoundError:  # a checkout that was put on the path without being installed
+        return False
+    return any(one.name == distribution and "methods" in str(one.marker) for one in requirements)

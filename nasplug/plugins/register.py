@@ -1,0 +1,110 @@
+"""What a plugin hands in: names and import paths, nothing imported."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import attrs
+
+from nasplug.errors import InputError
+
+SLOT_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "space": "search space",
+        "optimizer": "architecture optimizer",
+        "schedule": "pruning schedule",
+        "teacher": "teacher",
+        "dataset": "data set",
+        "method": "method",
+    }
+)
+"""Everything that can be registered, and what messages call it."""
+
+# No colon in a name: it separates the distribution before it (dist:name), or the place of a data set after it.
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+
+
+@attrs.frozen
+class Registration:
+    """One registered name: what it stands for and who supplies it."""
+
+    slot: str
+    """One of SLOT_WORDS."""
+    name: str
+    target: str
+    """Import path of the object, "package.module:Object"."""
+    summary: str
+    """What it is, in one sentence."""
+    distribution: str
+    version: str
+
+    @property
+    def qualified(self) -> str:
+        """The name that no other distribution can claim."""
+        return f"{self.distribution}:{self.name}"
+
+    @property
+    def source(self) -> str:
+        """Where it comes from, for messages."""
+        return f"{self.distribution} {self.version}"
+
+
+@attrs.define
+class Register:
+    """Handed to `nasplug_register`: one method per kind of thing that a plugin can supply.
+
+    A target is an import path "package.module:Object", imported when somebody asks for the name. All methods raise
+    InputError for a malformed name, target or summary and for a name that the same distribution has taken already.
+    """
+
+    distribution: str
+    version: str
+    registrations: list[Registration] = attrs.field(factory=list)
+
+    def space(self, name: str, target: str, *, summary: str) -> None:
+        """Registers a search space, a `nasplug.parts.SearchSpace`."""
+        self._add("space", name, target, summary)
+
+    def optimizer(self, name: str, target: str, *, summary: str) -> None:
+        """Registers an architecture optimizer, a `nasplug.parts.ArchitectureOptimizer`."""
+        self._add("optimizer", name, target, summary)
+
+    def schedule(self, name: str, target: str, *, summary: str) -> None:
+        """Registers a pruning schedule, a `nasplug.parts.PruningSchedule`."""
+        self._add("schedule", name, target, summary)
+
+    def teacher(self, name: str, target: str, *, summary: str) -> None:
+        """Registers a teacher, a `nasplug.parts.DistillationTeacher`."""
+        self._add("teacher", name, target, summary)
+
+    def dataset(self, name: str, target: str, *, summary: str) -> None:
+        """Registers a data set, a `nasplug.parts.DataSource`."""
+        self._add("dataset", name, target, summary)
+
+    def method(self, name: str, target: str, *, summary: str) -> None:
+        """Registers a method: the target is a `nasplug.values.Method`, not a class."""
+        self._add("method", name, target, summary)
+
+    def _add(self, slot: str, name: str, target: str, summary: str) -> None:
+        what = f"the {SLOT_WORDS[slot]} {name!r}"
+        if not _NAME.fullmatch(name):
+            raise InputError(f"Cannot register {what}: a name has lower-case letters, digits, '.', '_' and '-' only.")
+        if not _TARGET.fullmatch(target):
+            raise InputError(f"Cannot register {what}: its target {target!r} does not read 'package.module:Object'.")
+        if not summary.strip():
+            raise InputError(f"Cannot register {what}: it has no summary; one sentence is needed for `nasplug list`.")
+        if any((one.slot, one.name) == (slot, name) for one in self.registrations):
+            raise InputError(f"Cannot register {what}: {self.distribution} has registered one of that name already.")
+        self.registrations.append(
+            Registration(
+                slot=slot,
+                name=name,
+                target=target,
+                summary=summary.strip(),
+                distribution=self.distribution,
+                version=self.version,
+            )
+        )

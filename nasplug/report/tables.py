@@ -1,0 +1,51 @@
+"""Tables of the page. Cells are text unless they say that they are HTML already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+import attrs
+
+from nasplug.report.words import setting
+
+
+@attrs.frozen
+class Html:
+    """Text that is HTML already."""
+
+    text: str
+
+
+Cell = str | Html
+
+
+def render(cell: Cell) -> str:
+    """A cell as HTML."""
+    return cell.text if isinstance(cell, Html) else escape(cell)
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[Cell]], numbers: int = 0, marked: Sequence[bool] = ()) -> str:
+    """A table with column heads, whose last `numbers` columns stand to the right; `marked` rows are set off."""
+    first = len(heads) - numbers
+
+    def side(column: int) -> str:
+        return ' class="number"' if column >= first else ""
+
+    top = "".join(f'<th scope="col"{side(column)}>{escape(head)}</th>' for column, head in enumerate(heads))
+    body = []
+    for index, row in enumerate(rows):
+        cells = "".join(f"<td{side(column)}>{render(cell)}</td>" for column, cell in enumerate(row))
+        kind = ' class="best"' if index < len(marked) and marked[index] else ""
+        body.append(f"<tr{kind}>{cells}</tr>")
+    return f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
+
+
+def pairs(rows: Mapping[str, Any]) -> str:
+    """A table of names and values."""
+    body = "".join(
+        f'<tr><th scope="row">{escape(str(name))}</th><td>{escape(setting(value))}</td></tr>'
+        for name, value in rows.items()
+    )
+    return f'<div class="scroll"><table><tbody>{body}</tbody></table></div>'

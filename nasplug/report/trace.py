@@ -1,0 +1,97 @@
+"""The course of each phase, read from `events.jsonl` as columns of numbers."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+import numpy.typing as npt
+
+MEASURES = ("loss", "alive", "S", "gamma", "mu", "train_error", "val_error")
+"""The figures of a step that the report draws."""
+
+Points = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
+"""Steps, and a value at each of them."""
+
+
+@attrs.define
+class Trace:
+    """One phase. Runs have up to millions of steps, so only numbers are kept, and only those that are drawn."""
+
+    columns: dict[str, tuple[list[float], list[float]]] = attrs.field(factory=dict)
+    snapshots: list[tuple[int, str]] = attrs.field(factory=list)
+    """Step and reason of each snapshot."""
+    steps: int = 0
+    epochs: int = 0
+
+    def add(self, event: dict[str, Any]) -> None:
+        """Takes in one event of the phase."""
+        step = int(event["step"])
+        self.steps = max(self.steps, step)
+        self.epochs = max(self.epochs, int(event.get("epoch") or 0) + 1)
+        for name in MEASURES:
+            value = event.get(name)
+            if isinstance(value, int | float) and math.isfinite(value):
+                steps, values = self.columns.setdefault(name, ([], []))
+                steps.append(step)
+                values.append(value)
+        if event.get("snapshot") is not None:
+            self.snapshots.append((step, str(event.get("reason") or "unnamed")))
+
+    def points(self, measure: str) -> Points:
+        """Every recorded value of a measure."""
+        steps, values = self.columns.get(measure, ([], []))
+        return np.array(steps, dtype=np.float64), np.array(values, dtype=np.float64)
+
+    @property
+    def shrinks(self) -> bool:
+        """Whether the phase tells of candidates being deleted."""
+        return "alive" in self.columns or "S" in self.columns
+
+
+def read_traces(path: Path) -> dict[str, Trace]:
+    """The phases of an event file, in the order in which they began; none if there is no file yet."""
+    traces: dict[str, Trace] = {}
+    for event in _events(path):
+        if event.get("event") == "step" and isinstance(event.get("step"), int):
+            traces.setdefault(str(event.get("phase", "search")), Trace()).add(event)
+    return traces
+
+
+def averaged(points: Points, most: int) -> Points:
+    """At most `most` points, each the mean of its neighbourhood: for noisy values such as a loss."""
+    steps, values = points
+    if len(steps) <= most:
+        return points
+    size = math.ceil(len(steps) / most)
+    starts = np.arange(0, len(steps), size)
+    sizes = np.diff(np.append(starts, len(steps)))
+    return np.add.reduceat(steps, starts) / sizes, np.add.reduceat(values, starts) / sizes
+
+
+def thinned(points: Points, most: int) -> Points:
+    """At most `most` of the points, first and last included: for the course of a state, where a mean never existed."""
+    steps, values = points
+    if len(steps) <= most:
+        return points
+    chosen = np.linspace(0, len(steps) - 1, most).round().astype(np.int64)
+    return steps[chosen], values[chosen]
+
+
+def _events(path: Path) -> Iterator[dict[str, Any]]:
+    """Every whole event. A run that is under way, or was killed, may leave half a line."""
+    if not path.is_file():
+        return
+    with path.open(encoding="utf-8", errors="replace") as stream:
+        for line in stream:
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(event, dict):
+                yield event

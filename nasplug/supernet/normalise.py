@@ -1,0 +1,90 @@
+"""Batch norm of supernets: many candidates in one call, statistics only where someone asks for them.
+
+While a supernet trains, every batch norm uses the statistics of its batch, and running averages would be a mixture of
+all the architectures that it went through. So none are kept: a supernet that is to be evaluated has its statistics
+measured by `recalibrate`, with the weights and the candidates that it then has. They are no part of its state dict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+EPS = 1e-5
+
+
+class Norm(nn.Module):
+    """The statistics of one batch norm, and its affine parameters if it has any."""
+
+    mean: Tensor
+    var: Tensor
+
+    def __init__(self, channels: int, affine: bool = False) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels)) if affine else None
+        self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
+        self.register_buffer("mean", torch.zeros(channels), persistent=False)
+        self.register_buffer("var", torch.ones(channels), persistent=False)
+        self.batches = 0
+        """How many batches the statistics are the mean of."""
+        self.measuring = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalises (N, C, H, W)."""
+        return batch_norm(x, [self], self.weight, self.bias)
+
+    @torch.no_grad()
+    def measure(self, mean: Tensor, var: Tensor) -> None:
+        """Takes the statistics of one more batch into the mean of all."""
+        self.batches += 1
+        self.mean.lerp_(mean.to(self.mean.dtype), 1 / self.batches)
+        self.var.lerp_(var.to(self.var.dtype), 1 / self.batches)
+
+
+def batch_norm(x: Tensor, norms: Sequence[Norm], weight: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
+    """Batch norm of maps (N, C, H, W) whose channels belong to several norms, one after the other.
+
+    In training the statistics are the batch's; in evaluation those last measured by `recalibrate`, or the batch's if
+    none ever were. `weight` and `bias`, (C,), scale and shift the normalised channels.
+    """
+    first = norms[0]
+    if not first.training and first.batches:
+        mean, var = torch.cat([norm.mean for norm in norms]), torch.cat([norm.var for norm in norms])
+        return F.batch_norm(x, mean, var, weight, bias, eps=EPS)
+    if first.measuring:
+        var, mean = torch.var_mean(x.detach().float() if x.dtype == torch.bfloat16 else x.detach(), (0, 2, 3))
+        sizes = [len(norm.mean) for norm in norms]
+        for norm, one_mean, one_var in zip(norms, mean.split(sizes), var.split(sizes), strict=True):
+            norm.measure(one_mean, one_var)
+    return F.batch_norm(x, None, None, weight, bias, training=True, eps=EPS)
+
+
+@torch.no_grad()
+def recalibrate(net: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Measures the statistics of every `Norm` and every torch batch norm of a network, as means over these batches.
+
+    Batches are images (N, C, H, W), of training images as a rule. The network computes in training mode meanwhile, and
+    is left in the mode in which it was.
+    """
+    norms = [module for module in net.modules() if isinstance(module, Norm)]
+    stock = [module for module in net.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    momenta = [module.momentum for module in stock]
+    mode = net.training
+    for norm in norms:
+        norm.batches, norm.measuring = 0, True
+    for module in stock:
+        module.reset_running_stats()
+        module.momentum = None
+    net.train()
+    try:
+        for images in batches:
+            net(images)
+    finally:
+        net.train(mode)
+        for norm in norms:
+            norm.measuring = False
+        for module, momentum in zip(stock, momenta, strict=True):
+            module.momentum = momentum

@@ -1,0 +1,8 @@
+"""What a run looks like in a terminal."""
+
+from __future__ import annotations
+
+from nasplug.ui.progress import shown
+from nasplug.ui.table import result_table
+
+__all__ = ["result_table", "shown"]

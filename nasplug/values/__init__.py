@@ -1,0 +1,31 @@
+"""Frozen values that pass between parts; none of them imports torch."""
+
+from __future__ import annotations
+
+from nasplug.values.clock import Clock, Now
+from nasplug.values.cost import Cost
+from nasplug.values.drawing import Drawing, Edge
+from nasplug.values.events import Event, Found, Step
+from nasplug.values.genotype import Genotype
+from nasplug.values.method import Method
+from nasplug.values.shape import ImageShape
+from nasplug.values.training import Training
+from nasplug.values.turn import Turn
+from nasplug.values.verdict import Verdict
+
+__all__ = [
+    "Clock",
+    "Cost",
+    "Drawing",
+    "Edge",
+    "Event",
+    "Found",
+    "Genotype",
+    "ImageShape",
+    "Method",
+    "Now",
+    "Step",
+    "Training",
+    "Turn",
+    "Verdict",
+]

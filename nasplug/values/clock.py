@@ -1,0 +1,59 @@
+"""Where a phase stands in its training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import attrs
+
+
+@attrs.frozen
+class Now:
+    """One moment of a phase. Schedules of rates and weights are functions of it and keep no state of their own."""
+
+    step: int
+    """Steps done before this one."""
+    steps: int
+    """Steps of the whole phase."""
+    steps_per_epoch: int
+
+    @property
+    def epoch(self) -> int:
+        """Epochs completed before this step."""
+        return self.step // self.steps_per_epoch
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of the whole phase."""
+        return self.steps // self.steps_per_epoch
+
+    @property
+    def fraction(self) -> float:
+        """How much of the phase is over, from 0 up to (not including) 1."""
+        return self.step / self.steps
+
+    @property
+    def ends_epoch(self) -> bool:
+        """Whether this is the last step of its epoch."""
+        return (self.step + 1) % self.steps_per_epoch == 0
+
+
+@attrs.frozen
+class Clock:
+    """The moments of a phase, in order, from where a checkpoint left off."""
+
+    steps_per_epoch: int
+    epochs: int
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole phase."""
+        return self.steps_per_epoch * self.epochs
+
+    def at(self, step: int) -> Now:
+        """The moment before step number `step` is taken."""
+        return Now(step=step, steps=self.steps, steps_per_epoch=self.steps_per_epoch)
+
+    def since(self, step: int) -> Iterator[Now]:
+        """Every moment from `step` to the end."""
+        return (self.at(each) for each in range(step, self.steps))

@@ -1,0 +1,88 @@
+"""An architecture as a value: topology only, never channels or classes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import attrs
+
+from nasplug.errors import InputError
+
+SCHEMA = 1
+
+
+def _canonical(
+    picks: Mapping[str, Iterable[str]] | Iterable[tuple[str, Iterable[str]]],
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    items = picks.items() if isinstance(picks, Mapping) else picks
+    return tuple((name, tuple(sorted(picked))) for name, picked in items)
+
+
+@attrs.frozen
+class Genotype:
+    """What a search finds: for each place of a search space, the candidates picked there.
+
+    The names of places and candidates are the space's. Places stand in the space's order, candidates in
+    alphabetical order, so equal architectures are equal values with equal digests.
+    """
+
+    space: str
+    picks: tuple[tuple[str, tuple[str, ...]], ...] = attrs.field(converter=_canonical)
+
+    def __getitem__(self, place: str) -> tuple[str, ...]:
+        """The candidates picked at `place`; KeyError if the genotype has no such place."""
+        for name, picked in self.picks:
+            if name == place:
+                return picked
+        raise KeyError(place)
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The names of all places, in the space's order."""
+        return tuple(name for name, _ in self.picks)
+
+    @property
+    def digest(self) -> str:
+        """Twelve hexadecimal digits that name this architecture."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, ready for JSON."""
+        return {"schema": SCHEMA, "space": self.space, "picks": {name: list(picked) for name, picked in self.picks}}
+
+    def to_json(self) -> str:
+        """One line of JSON; `from_json` reads it back to an equal value."""
+        return json.dumps(self.to_dict(), separators=(",", ":"))
+
+    @classmethod
+    def from_dict(cls, data: object) -> Genotype:
+        """Reads plain data; InputError says what is wrong with it."""
+        if not isinstance(data, dict):
+            raise InputError(
+                f"A genotype is a JSON object with 'schema', 'space' and 'picks', but this is {data!r:.80}."
+            )
+        if data.get("schema") != SCHEMA:
+            raise InputError(
+                f"This genotype has schema {data.get('schema')!r}; this version of nasplug reads schema {SCHEMA}."
+            )
+        space, picks = data.get("space"), data.get("picks")
+        if not isinstance(space, str) or not isinstance(picks, dict):
+            raise InputError("A genotype needs 'space' (a name) and 'picks' (an object from place to candidates).")
+        for name, picked in picks.items():
+            if not isinstance(picked, list) or not all(isinstance(one, str) for one in picked):
+                raise InputError(
+                    f"The picks of '{name}' must be a list of candidate names, but they are {picked!r:.80}."
+                )
+        return cls(space=space, picks=picks)
+
+    @classmethod
+    def from_json(cls, text: str) -> Genotype:
+        """Reads what `to_json` wrote; InputError if it is no such text."""
+        try:
+            data = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise InputError(f"This genotype is not JSON: {error}.") from error
+        return cls.from_dict(data)

@@ -1,0 +1,30 @@
+"""A method: a named recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+Options = Mapping[str, Mapping[str, Any]]
+
+
+@attrs.frozen
+class Method:
+    """One part per slot, their options, training defaults and presets; nothing else.
+
+    `options` and each preset map a section of the recipe ("space", "optimizer", "schedule", "teacher", "data",
+    "search", "retrain", "select") to options of that section. Options of a slot hold for the part named here: a run
+    that replaces the part drops them. A preset may also name another part with the key "part".
+    """
+
+    name: str
+    space: str
+    optimizer: str
+    schedule: str = "keep"
+    teacher: str = "labels"
+    options: Options = attrs.field(factory=dict)
+    presets: Mapping[str, Options] = attrs.field(factory=dict)
+    paper: str = ""
+    """The preset that holds the paper's constants, or empty."""

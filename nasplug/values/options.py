@@ -1,0 +1,113 @@
+"""Options of parts: declared as attrs fields, checked at construction, described for `nasplug show`.
+
+On a part, fields with `init=True` are options and fields with `init=False` are state (see `nasplug.parts.state`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import operator
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+import attrs
+
+from nasplug.errors import InputError
+
+P = TypeVar("P")
+
+
+def option(
+    default: Any,
+    summary: str,
+    *,
+    choices: Sequence[Any] | None = None,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+) -> Any:
+    """An option: its default, what it means (with its unit), and the values that it may take."""
+
+    def check(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+        bounds = (
+            (at_least, "at least", operator.ge),
+            (at_most, "at most", operator.le),
+            (above, "above", operator.gt),
+            (below, "below", operator.lt),
+        )
+        if value is None:
+            return
+        if choices is not None and value not in choices:
+            near = difflib.get_close_matches(str(value), [str(one) for one in choices], n=1)
+            hint = f" Did you mean '{near[0]}'?" if near else ""
+            raise InputError(
+                f"Option '{attribute.name}' cannot be {value!r}; it is one of {', '.join(map(str, choices))}.{hint}"
+            )
+        for bound, words, holds in bounds:
+            if bound is not None and not holds(value, bound):
+                raise InputError(f"Option '{attribute.name}' must be {words} {bound:g}, but it is {value!r}.")
+
+    return attrs.field(
+        default=default, validator=check, kw_only=True, metadata={"summary": summary, "choices": choices}
+    )
+
+
+def options_of(cls: type) -> dict[str, attrs.Attribute[Any]]:
+    """The options of a class by name, in the order of their declaration."""
+    return {field.name: field for field in attrs.fields(cls) if field.init}
+
+
+def build(cls: type[P], options: Mapping[str, Any], where: str) -> P:
+    """An instance of `cls` from plain options, as read from TOML or the command line.
+
+    Raises InputError for an unknown option (with the nearest known one), a value of another type, or one out of
+    range. `where` names the section ("space darts") in messages.
+    """
+    known = options_of(cls)
+    hints = typing.get_type_hints(cls)
+    values = {}
+    for name, value in options.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f" Did you mean '{near[0]}'?" if near else ""
+            raise InputError(f"{where} has no option '{name}'.{hint} Known: {', '.join(known) or 'none'}.")
+        values[name] = _convert(value, hints[name], f"Option '{name}' of {where}")
+    try:
+        return cls(**values)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+
+
+def option_values(part: Any) -> dict[str, Any]:
+    """The options of a part as plain data; `build` takes them back."""
+    plain = {name: getattr(part, name) for name in options_of(type(part))}
+    return {
+        name: list(value) if isinstance(value, tuple) else value for name, value in plain.items() if value is not None
+    }
+
+
+def _convert(value: Any, hint: Any, what: str) -> Any:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        if value is None:
+            return None
+        inner = [one for one in arguments if one is not type(None)]
+        return _convert(value, inner[0], what) if len(inner) == 1 else value
+    if origin is tuple:
+        if isinstance(value, str):
+            value = [word.strip() for word in value.split(",")]
+        elif not isinstance(value, Sequence):
+            value = [value]
+        return tuple(_convert(one, arguments[0], what) for one in value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(hint, type) and (not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool)):
+        raise InputError(f"{what} must be {_words(hint)}, but it is {value!r}.")
+    return value
+
+
+def _words(hint: type) -> str:
+    return {int: "a whole number", float: "a number", str: "a word", bool: "true or false"}.get(hint, hint.__name__)

@@ -1,0 +1,1 @@
+"""DNAD: SNPS with feature distillation, as a plugin of nasplug."""

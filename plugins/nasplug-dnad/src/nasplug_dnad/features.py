@@ -1,0 +1,129 @@
+"""Distillation of features from a larger network of the same space (Rao et al., DNAD, released code)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import attrs
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nasplug.errors import InputError
+from nasplug.parts import Batch, DistillationTeacher, Network, SearchSpace, Stage, Supernet, option
+from nasplug.values import Genotype, ImageShape, Now, Turn
+
+PATIENCE = 64
+"""Mutations tried per place of the teacher's genotype."""
+
+
+def standardise(features: Tensor) -> Tensor:
+    """Batch norm without affine parameters, with the statistics of this batch: (N, C, H, W) to the same shape."""
+    return F.batch_norm(features, None, None, training=True)
+
+
+class FeatureStage(Stage):
+    """Cross entropy plus `weight` times the distance of the network's taps from the teacher's.
+
+        KD = sum_l ratio_l MSE(BN0(Conv1x1_l(s_l)), BN0(t_l)),
+
+    where s_l and t_l are the taps of network and teacher, and BN0 is `standardise`. The 1x1 convolutions bring the
+    network's channels to the teacher's and learn with its weights. Where the taps differ in size, the larger one is
+    averaged down to the smaller. All of it is float32. The teacher is no submodule: it is neither saved nor moved
+    with this stage, stays in eval mode and gets no gradient.
+    """
+
+    def __init__(self, adaptors: nn.ModuleList, teacher: Network, ratios: Sequence[float], weight: float) -> None:
+        super().__init__()
+        self.adaptors = adaptors
+        self.ratios = tuple(ratios)
+        self.weight = weight
+        teacher.requires_grad_(False).eval()
+        self._teacher = (teacher,)
+
+    def forward(self, net: Network, batch: Batch, turn: Turn, now: Now) -> Tensor:
+        """The scalar loss of `net` on `batch`, whoever moves."""
+        out = net.outputs(batch.images)
+        loss = F.cross_entropy(out.logits.float(), batch.labels)
+        with torch.no_grad():
+            targets = self._teacher[0].outputs(batch.images).taps
+        return loss + self.weight * self.distance(out.taps, targets)
+
+    def distance(self, taps: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
+        """KD of taps and the teacher's taps, (N, C, H, W) each; a scalar."""
+        parts = []
+        with torch.autocast(taps[0].device.type, enabled=False):
+            for adaptor, ratio, tap, target in zip(self.adaptors, self.ratios, taps, targets, strict=True):
+                ours, theirs = _same_size(adaptor(tap.float()), target.float())
+                parts.append(ratio * F.mse_loss(standardise(ours), standardise(theirs)))
+        return torch.stack(parts).sum()
+
+
+def _same_size(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+    size = (min(one.shape[2], other.shape[2]), min(one.shape[3], other.shape[3]))
+    return tuple(x if x.shape[2:] == size else F.adaptive_avg_pool2d(x, size) for x in (one, other))  # type: ignore[return-value]
+
+
+@attrs.define
+class Features(DistillationTeacher):
+    """A teacher whose features the supernet imitates at the taps of its space.
+
+    The teacher is a wide and dense random network of the same space, trained before the search. (Released is a dense
+    architecture that an earlier search left, 36 channels wide where the supernet has 16; taking a random one, so that
+    a single run is whole, is a choice of this project.)
+    """
+
+    ratios: tuple[float, ...] = option((0.2, 0.3, 0.5), "share of each tap in the distance, in the network's order")
+    weight: float = option(1.0, "weight of the distance beside the cross entropy", at_least=0)
+    channel_factor: float = option(2.0, "channels of the teacher, in those of the supernet", above=0)
+    candidates: int = option(3, "candidates per place of the teacher, where the space allows", at_least=1)
+    epochs: int = option(0, "epochs of the teacher's training; 0: as many as retraining", at_least=0)
+
+    def network(self, space: SearchSpace, generator: random.Random) -> tuple[SearchSpace, Genotype]:
+        """A wider space and a random genotype, mutated towards `candidates` picks in every place."""
+        wide = space.scaled(channels=max(1, round(self.channel_factor * int(space.size()["channels"]))))
+        genotype = wide.random(generator)
+        excess = self._excess(genotype)
+        for _ in range(PATIENCE * len(genotype.places)):
+            if excess == 0:
+                break
+            changed = wide.mutate(genotype, generator)
+            if self._excess(changed) <= excess:
+                genotype, excess = changed, self._excess(changed)
+        return wide, genotype
+
+    def _excess(self, genotype: Genotype) -> int:
+        return sum(abs(len(picked) - self.candidates) for _, picked in genotype.picks)
+
+    def stages(self, net: Supernet, shape: ImageShape, teacher: Network | None) -> Sequence[Stage]:
+        """One stage, on the device of the supernet."""
+        if teacher is None:
+            raise InputError("The teacher 'features' imitates a trained network, but there is none.")
+        ours, theirs = _tap_channels(net, shape), _tap_channels(teacher, shape)
+        if len(ours) != len(theirs):
+            raise InputError(
+                f"The supernet has {len(ours)} taps to compare features at, but the teacher has {len(theirs)}; "
+                f"take a teacher of the same space."
+            )
+        if len(ours) != len(self.ratios):
+            raise InputError(
+                f"Option 'ratios' of teacher features names {len(self.ratios)} taps, but the networks of this space "
+                f"have {len(ours)}."
+            )
+        device = net.choices.alpha.device
+        adaptors = nn.ModuleList(nn.Conv2d(s, t, 1) for s, t in zip(ours, theirs, strict=True))
+        return (FeatureStage(adaptors.to(device), teacher, self.ratios, self.weight),)
+
+
+def _tap_channels(net: Network, shape: ImageShape) -> list[int]:
+    """The channels of each tap, from one blank image in eval mode, which leaves batch-norm statistics alone."""
+    device = next(net.parameters()).device
+    training = net.training
+    net.eval()
+    try:
+        with torch.no_grad():
+            blank = torch.zeros(1, shape.channels, shape.size, shape.size, device=device)
+            return [tap.shape[1] for tap in net.outputs(blank).taps]
+    finally:
+        net.train(training)

@@ -1,0 +1,21 @@
+"""What this plugin registers; imports nothing of it."""
+
+from __future__ import annotations
+
+from nasplug.hookspecs import hookimpl
+from nasplug.plugins import Register
+
+
+@hookimpl
+def nasplug_register(register: Register) -> None:
+    """The teacher of features, and the method that is SNPS with it."""
+    register.teacher(
+        "features",
+        "nasplug_dnad.features:Features",
+        summary="Learns to imitate the features of a trained network at several depths.",
+    )
+    register.method(
+        "dnad",
+        "nasplug_dnad.method:DNAD",
+        summary="Search by imitating: a shrinking supernet that learns from a teacher network.",
+    )

@@ -1,0 +1,1 @@
+"""SNPS: search by progressive shrinking of a supernet, as a plugin of nasplug."""

@@ -1,0 +1,21 @@
+"""What this plugin registers; imports nothing of it."""
+
+from __future__ import annotations
+
+from nasplug.hookspecs import hookimpl
+from nasplug.plugins import Register
+
+
+@hookimpl
+def nasplug_register(register: Register) -> None:
+    """The shrinking schedule, and the method that is built on it."""
+    register.schedule(
+        "shrink",
+        "nasplug_snps.shrink:Shrink",
+        summary="Presses alpha towards sparsity and deletes weak candidates, from dense to sparse.",
+    )
+    register.method(
+        "snps",
+        "nasplug_snps.method:SNPS",
+        summary="Search by deleting: a supernet that shrinks leaves networks of many sizes in one run.",
+    )

@@ -1,0 +1,67 @@
+"""SNPS: search by super-network progressive shrinking (Rao et al., arXiv 2504.20080)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nasplug.values import Method
+
+TINY: dict[str, dict[str, Any]] = {
+    "space": {"cells": 3, "channels": 4},
+    "optimizer": {"alpha_lr": 5.0},
+    "schedule": {"pace": "fit"},
+    "search": {"epochs": 3, "batch_size": 64, "lr": 5e-3},
+    "retrain": {"epochs": 2, "batch_size": 64, "optimizer": "adam", "lr": 1e-2},
+    "select": {"networks": 2},
+}
+"""The whole journey in about half a minute on a CPU: for tests and a first look, not for good networks."""
+
+LAPTOP: dict[str, dict[str, Any]] = {
+    "space": {"cells": 3, "channels": 8},
+    "optimizer": {"alpha_lr": 2.0},
+    "schedule": {"pace": "fit"},
+    "search": {"epochs": 25, "batch_size": 64, "lr": 3e-3},
+    "retrain": {"epochs": 25, "batch_size": 64, "optimizer": "sgd", "lr": 0.1},
+    "select": {"networks": 4},
+}
+"""Small images on a CPU. Some 400 steps instead of 10^4, so alpha takes steps ten times as long."""
+
+PAPER_CIFAR10: dict[str, dict[str, Any]] = {
+    "space": {"cells": 8, "channels": 16},
+    "data": {"name": "cifar10", "validation": 0.0},
+    "search": {"epochs": 120, "batch_size": 128, "lr": 5e-4, "augment": "autoaugment"},
+    "retrain": {
+        "channels": 36,
+        "epochs": 600,
+        "batch_size": 96,
+        "optimizer": "sgd",
+        "lr": 0.025,
+        "momentum": 0.9,
+        "weight_decay": 3e-4,
+        "clip": 5.0,
+        "cutout": 16,
+        "auxiliary": 0.4,
+        "drop_path": 0.3,
+    },
+}
+"""The released CIFAR-10 scripts; 0.3 is their drop_path for a network of DARTS's density (denser ones: more)."""
+
+SNPS = Method(
+    name="snps",
+    space="darts",
+    optimizer="one-level",
+    schedule="shrink",
+    teacher="labels",
+    options={
+        "space": {"topology": "per-cell", "choices": "node", "operations": ["nadd3"]},
+        "search": {
+            "optimizer": "adam",
+            "lr_schedule": "constant",
+            "betas": [0.5, 0.999],
+            "weight_decay": 3e-4,
+            "clip": 5.0,
+        },
+    },
+    presets={"tiny": TINY, "laptop": LAPTOP, "paper-cifar10": PAPER_CIFAR10},
+    paper="paper-cifar10",
+)

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision.transforms import v2
+
+from nasplug.builtin.data_sets.decoding import FileImages, decode
+from nasplug.builtin.data_sets.folder import Folder
+from nasplug.data.images import MemoryImages
+from nasplug.errors import InputError
+
+
+def paint(path: Path, level: int, size: tuple[int, int] = (6, 6), mode: str = "RGB") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, size, level if mode in ("L", "P") else (level,) * len(mode)).save(path)
+
+
+@pytest.fixture
+def pets(tmp_path) -> Path:
+    for place, name in enumerate(("cat", "dog", "eel")):
+        for number in range(3):
+            paint(tmp_path / "pets" / name / f"{number}.png", 50 * place + number)
+    return tmp_path / "pets"
+
+
+def load(path: Path, **options):
+    return Folder(**options).load(str(path), None, False)
+
+
+def levels(images) -> list[int]:
+    return images.read(range(len(images)))[:, 0, 0, 0].tolist()
+
+
+def test_class_folders_are_read_in_alphabetical_order(pets):
+    data = load(pets, size=4)
+    assert data.classes == ("cat", "dog", "eel")
+    assert data.train.labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert levels(data.train) == [0, 1, 2, 50, 51, 52, 100, 101, 102]
+    assert (data.size, data.channels, data.test, data.flips, data.shift) == (4, 3, None, True, 0)
+    assert data.train.read([0]).shape == (1, 3, 4, 4)
+
+
+def test_train_and_test_folders_are_told_apart(pets, tmp_path):
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    pets.rename(whole / "train")
+    for name in ("cat", "dog", "eel"):
+        paint(whole / "test" / name / "x.jpg", 200)
+        paint(whole / "val" / name / "y.png", 250)
+    data = load(whole)
+    assert len(data.train) == 9
+    assert levels(data.test) == [200, 200, 200]
+    assert data.test.labels.tolist() == [0, 1, 2]
+
+
+def test_a_class_may_be_called_train(tmp_path):
+    for name in ("bus", "train"):
+        paint(tmp_path / name / "a.png", 9)
+    assert load(tmp_path).classes == ("bus", "train")
+
+
+def test_what_is_no_image_or_hidden_is_passed_over(pets):
+    (pets / "cat" / "notes.txt").write_text("a cat")
+    (pets / "cat" / "._0.png").write_text("left by a copy")
+    (pets / ".cache").mkdir()
+    (pets / "__MACOSX").mkdir()
+    (pets / "README").write_text("pets")
+    assert load(pets).classes == ("cat", "dog", "eel")
+    assert len(load(pets).train) == 9
+
+
+def test_images_beyond_the_memory_option_stay_in_their_files(pets):
+    kept, eager = load(pets, size=32, memory=0), load(pets, size=32)
+    assert isinstance(kept.train, FileImages)
+    assert isinstance(eager.train, MemoryImages)
+    assert kept.train.nbytes == eager.train.pixels.nbytes == 9 * 3 * 32 * 32
+    assert torch.equal(kept.train.read([8, 0]), eager.train.read([8, 0]))
+    assert kept.train.labels.tolist() == eager.train.labels.tolist()
+
+
+def test_grey_images_and_mirroring_are_options(pets):
+    data = load(pets, channels=1, flips=False)
+    assert (data.channels, data.flips) == (1, False)
+    assert data.train.read([4]).shape == (1, 1, 32, 32)
+    with pytest.raises(InputError, match="'channels' cannot be 2"):
+        Folder(channels=2)
+
+
+@pytest.mark.parametrize("shape", [(40, 23), (17, 64), (90, 90), (9, 5)])
+def test_images_are_scaled_and_cropped_as_torchvision_does(tmp_path, shape):
+    row, column = np.mgrid[: shape[1], : shape[0]] / max(shape)
+    smooth = np.stack([np.sin(3 * row), np.cos(2 * column), (row + column) / 2], -1)
+    image = Image.fromarray((smooth * 127 + 128).astype(np.uint8))
+    image.save(tmp_path / "a.png")
+    expected = v2.functional.pil_to_tensor(v2.CenterCrop(16)(v2.Resize(16)(image)))
+    difference = (decode(tmp_path / "a.png", 16, 3).int() - expected.int()).abs()
+    assert float(difference.float().mean()) < 4  # the crop there is rounded to whole pixels
+
+
+def test_large_images_are_scaled_with_antialiasing(tmp_path):
+    stripes = np.zeros((64, 64), np.uint8)
+    stripes[:, ::2] = 255
+    Image.fromarray(stripes).save(tmp_path / "a.png")
+    inner = decode(tmp_path / "a.png", 8, 1)[:, 1:-1, 1:-1].float()
+    assert float((inner - 127.5).abs().max()) < 3
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "LA", "RGBA", "RGB", "CMYK", "1"])
+def test_images_of_any_mode_get_the_channels_asked_for(tmp_path, mode):
+    grey = Image.fromarray(np.tile(np.array([0, 255], np.uint8), (4, 2)))
+    path = tmp_path / ("a.tif" if mode == "CMYK" else "a.png")
+    grey.convert("RGB").convert(mode).save(path)
+    for channels in (1, 3):
+        pixels = decode(path, 4, channels)
+        assert pixels.tolist() == [[[0, 255, 0, 255]] * 4] * channels
+
+
+def test_sixteen_bits_are_scaled_to_eight(tmp_path):
+    Image.fromarray(np.full((4, 4), 32896, np.uint16)).save(tmp_path / "a.png")
+    assert decode(tmp_path / "a.png", 4, 1).unique().tolist() == [128]
+
+
+def test_floating_point_images_are_refused(tmp_path):
+    Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "a.tif")
+    with pytest.raises(InputError, match=r"a\.tif cannot be read .*floating-point"):
+        decode(tmp_path / "a.tif", 4, 1)
+
+
+def test_photographs_are_turned_upright(tmp_path):
+    image = Image.fromarray(np.array([[10, 10], [200, 200]], np.uint8))
+    exif = image.getexif()
+    exif[0x0112] = 3  # taken upside down
+    image.save(tmp_path / "a.png", exif=exif)
+    assert decode(tmp_path / "a.png", 2, 1).tolist() == [[[200, 200], [10, 10]]]
+
+
+@pytest.mark.parametrize("memory", [0, 2048])
+@pytest.mark.parametrize("damage", [b"", b"no image at all", None])
+def test_a_damaged_image_is_named(pets, memory, damage):
+    path = pets / "dog" / "1.png"
+    paint(path, 3, size=(64, 64))
+    path.write_bytes(path.read_bytes()[:60] if damage is None else damage)
+    with pytest.raises(InputError, match=r"dog/1\.png cannot be read"):
+        load(pets, memory=memory).train.read(range(9))
+
+
+def test_mistakes_of_layout_are_refused(tmp_path, pets):
+    with pytest.raises(InputError, match="none was given; use --data folder:PATH"):
+        Folder().load("", None, False)
+    with pytest.raises(InputError, match="There is no folder"):
+        load(tmp_path / "nothing")
+    with pytest.raises(InputError, match="There is no folder"):
+        load(pets / "cat" / "0.png")
+    with pytest.raises(InputError, match=r"at least two classes, but it has none"):
+        load(pets / "cat")
+    with pytest.raises(InputError, match=r"at least two classes, but it has only 'pets'"):
+        load(tmp_path)
+    (pets / "fox").mkdir()
+    with pytest.raises(InputError, match=r"pets/fox holds no images"):
+        load(pets)
+
+
+def test_mistakes_of_train_and_test_folders_are_refused(tmp_path):
+    for name in ("a", "b"):
+        paint(tmp_path / "test" / name / "0.png", 1)
+    with pytest.raises(InputError, match="class folders in 'test', but none in 'train'"):
+        load(tmp_path)
+    for name in ("a", "b", "c"):
+        paint(tmp_path / "train" / name / "0.png", 1)
+    with pytest.raises(InputError, match=r"test must have the classes of .*train, but they differ in c;"):
+        load(tmp_path)
+    (tmp_path / "test").rename(tmp_path / "val")
+    with pytest.raises(InputError, match="has 'val' beside 'train', but no 'test'"):
+        load(tmp_path)
+    (tmp_path / "val").rename(tmp_path / "elsewhere")
+    assert load(tmp_path).test is None

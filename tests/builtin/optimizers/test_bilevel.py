@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nasplug.builtin.optimizers.bilevel import Bilevel
+from nasplug.errors import InputError
+from nasplug.parts import Choice, Choices, Movers, Objective
+from nasplug.values import Clock, Training, Turn
+
+ALPHA = Turn("train.alpha", moves_weights=False, moves_alpha=True)
+WEIGHTS = Turn("train.weights", moves_weights=True, moves_alpha=False)
+
+
+class Quadratic:
+    """L_weights = (w'Aw)/2 - w'B alpha and L_alpha = |w - c|^2/2 + |alpha|^2 d/2: every derivative is known."""
+
+    def __init__(self, momentum: float = 0.0, weight_decay: float = 0.0) -> None:
+        generator = torch.Generator().manual_seed(0)
+        root = torch.randn(4, 4, generator=generator, dtype=torch.float64)
+        self.curvature = root @ root.T / 4 + torch.eye(4, dtype=torch.float64)
+        self.coupling = torch.randn(4, 3, generator=generator, dtype=torch.float64)
+        self.target = torch.randn(4, generator=generator, dtype=torch.float64)
+        self.w = nn.Parameter(torch.randn(4, generator=generator, dtype=torch.float64))
+        self.alpha = nn.Parameter(torch.randn(3, generator=generator, dtype=torch.float64))
+        self.sgd = torch.optim.SGD([self.w], lr=0.1, momentum=momentum, weight_decay=weight_decay)
+        self.movers = Movers(self.sgd, torch.optim.SGD([self.alpha], lr=1.0), clip_weights=0, clip_alpha=0)
+
+    def evaluate(self, split: str) -> Tensor:
+        if split == "train.weights":
+            return self.w @ self.curvature @ self.w / 2 - self.w @ self.coupling @ self.alpha
+        return ((self.w - self.target) ** 2).sum() / 2 + (self.alpha**2).sum() / 4
+
+    def slope(self) -> Tensor:
+        return self.curvature @ self.w.detach() - self.coupling @ self.alpha.detach()
+
+
+@pytest.mark.parametrize(("momentum", "decay"), [(0.0, 0.0), (0.9, 0.03)])
+def test_second_order_follows_the_gradient_through_one_step_of_sgd(momentum: float, decay: float) -> None:
+    problem, optimizer = Quadratic(momentum, decay), Bilevel(order="second")
+    for _ in range(2):  # momentum has a past
+        optimizer.descend(WEIGHTS, Objective("train.weights", problem.evaluate), problem.movers)
+    w, alpha = problem.w.detach().clone(), problem.alpha.detach().clone()
+    buffer = problem.sgd.state[problem.w].get("momentum_buffer")
+    velocity = torch.zeros_like(w) if buffer is None else buffer.clone()
+    virtual = w - 0.1 * (momentum * velocity + problem.slope() + decay * w)
+    # dw'/dalpha = xi B, and L_alpha depends on alpha directly through alpha / 2.
+    expected = alpha / 2 + 0.1 * problem.coupling.T @ (virtual - problem.target)
+
+    loss = optimizer.descend(ALPHA, Objective("train.alpha", problem.evaluate), problem.movers)
+
+    torch.testing.assert_close(alpha - problem.alpha.detach(), expected, rtol=1e-8, atol=1e-10)
+    torch.testing.assert_close(loss, ((virtual - problem.target) ** 2).sum() / 2 + (alpha**2).sum() / 4)
+    assert torch.equal(problem.w, w)
+    assert problem.w.grad is None
+    if buffer is not None:
+        assert torch.equal(buffer, velocity)
+
+
+def test_first_order_takes_the_weights_as_they_are() -> None:
+    problem = Quadratic()
+    before = problem.alpha.detach().clone()
+    Bilevel().descend(ALPHA, Objective("train.alpha", problem.evaluate), problem.movers)
+    torch.testing.assert_close(before - problem.alpha.detach(), before / 2)
+
+
+@pytest.mark.parametrize("order", ["first", "second"])
+def test_the_search_settles_where_the_theory_says(order: str) -> None:
+    problem, optimizer = Quadratic(), Bilevel(order=order)
+    problem.movers.alpha = torch.optim.SGD([problem.alpha], lr=0.3)
+    for _ in range(400):
+        for turn in optimizer.turns(Clock(1, 1).at(0)):
+            optimizer.descend(turn, Objective(turn.split, problem.evaluate), problem.movers)
+    # At rest w = A^-1 B alpha, and alpha / 2 + xi B'(w - c) = 0; first order sees no xi.
+    rate = 0.1 if order == "second" else 0.0
+    response = torch.linalg.solve(problem.curvature, problem.coupling)
+    system = torch.eye(3, dtype=torch.float64) / 2 + rate * problem.coupling.T @ response
+    alpha = torch.linalg.solve(system, rate * problem.coupling.T @ problem.target)
+    torch.testing.assert_close(problem.alpha.detach(), alpha, rtol=1e-6, atol=1e-8)
+    torch.testing.assert_close(problem.w.detach(), response @ alpha, rtol=1e-6, atol=1e-8)
+
+
+class Normalised(nn.Module):
+    """A network with batch-norm statistics and two weighed candidates."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.second = nn.Linear(5, 4), nn.Linear(5, 4)
+        self.norm = nn.BatchNorm1d(4)
+        self.choices = Choices([Choice("c", ("first", "second"))])
+
+    def forward(self, x: Tensor) -> Tensor:
+        weights = self.choices.weights()[0]
+        return self.norm(weights[0] * self.first(x) + weights[1] * self.second(x).tanh())
+
+
+def setting(order: str, clip_alpha: float = 0.0) -> tuple[Normalised, Bilevel, Movers, Objective, Objective]:
+    net, optimizer = Normalised(), Bilevel(order=order)
+    weights = [parameter for name, parameter in net.named_parameters() if not name.startswith("choices")]
+    sgd = torch.optim.SGD(weights, lr=0.1, momentum=0.9, weight_decay=3e-4)
+    alpha = torch.optim.SGD([net.choices.alpha], lr=1.0)
+    movers = Movers(sgd, alpha, clip_weights=5, clip_alpha=clip_alpha, buffers=tuple(net.buffers()))
+    batches = {split: torch.randn(16, 5) for split in ("train.weights", "train.alpha")}
+    labels = torch.randint(4, (16,))
+
+    def evaluate(split: str) -> Tensor:
+        return nn.functional.cross_entropy(net(batches[split]), labels)
+
+    return net, optimizer, movers, Objective("train.alpha", evaluate), Objective("train.weights", evaluate)
+
+
+def test_second_order_puts_weights_and_buffers_back_bit_for_bit() -> None:
+    net, optimizer, movers, outer, inner = setting("second")
+    optimizer.descend(WEIGHTS, inner, movers)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    optimizer.descend(ALPHA, outer, movers)
+    changed = {name for name, value in net.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == {"choices.alpha"}
+
+
+def test_weights_come_back_when_the_objective_fails() -> None:
+    net, optimizer, movers, _, _ = setting("second")
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+
+    def fails_on_alpha(split: str) -> Tensor:
+        if split == "train.alpha":
+            raise RuntimeError("no batch")
+        return net(torch.randn(8, 5)).square().sum()
+
+    with pytest.raises(RuntimeError, match="no batch"):
+        optimizer.descend(ALPHA, Objective("train.alpha", fails_on_alpha), movers)
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+
+
+@pytest.mark.parametrize("order", ["first", "second"])
+def test_each_turn_moves_only_its_own(order: str) -> None:
+    net, optimizer, movers, outer, inner = setting(order)
+    alpha = net.choices.alpha.detach().clone()
+    optimizer.descend(WEIGHTS, inner, movers)
+    assert torch.equal(net.choices.alpha, alpha)
+    weights = [parameter.detach().clone() for parameter in net.first.parameters()]
+    optimizer.descend(ALPHA, outer, movers)
+    assert not torch.equal(net.choices.alpha, alpha)
+    assert all(torch.equal(now, then) for now, then in zip(net.first.parameters(), weights, strict=True))
+
+
+@pytest.mark.parametrize("order", ["first", "second"])
+def test_the_gradient_of_alpha_is_clipped(order: str) -> None:
+    net, optimizer, movers, outer, _ = setting(order, clip_alpha=1e-4)
+    before = net.choices.alpha.detach().clone()
+    optimizer.descend(ALPHA, outer, movers)
+    assert float((net.choices.alpha.detach() - before).norm()) == pytest.approx(1e-4, rel=1e-2)
+
+
+def test_second_order_refuses_another_optimizer_of_the_weights() -> None:
+    net, optimizer, movers, outer, _ = setting("second")
+    movers.weights = torch.optim.Adam(net.first.parameters())
+    with pytest.raises(InputError, match="Adam"):
+        optimizer.descend(ALPHA, outer, movers)
+    with pytest.raises(InputError, match="adam"):
+        optimizer.check(Training(optimizer="adam"))
+    Bilevel().check(Training(optimizer="adam"))
+
+
+def test_alpha_starts_narrow_and_seeded() -> None:
+    choices = Choices([Choice(f"c{row}", tuple("abcdefgh")) for row in range(100)])
+    optimizer = Bilevel()
+    optimizer.initialise(choices, torch.Generator().manual_seed(3))
+    first = choices.alpha.detach().clone()
+    assert float(first.std()) == pytest.approx(1e-3, rel=0.1)
+    optimizer.initialise(choices, torch.Generator().manual_seed(3))
+    assert torch.equal(choices.alpha, first)
+
+
+def test_the_train_split_is_divided_and_alpha_moves_first() -> None:
+    optimizer = Bilevel(alpha_share=0.25)
+    assert optimizer.splits() == {"train.weights": 0.75, "train.alpha": 0.25}
+    assert tuple(optimizer.turns(Clock(1, 1).at(0))) == (ALPHA, WEIGHTS)

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from random import Random
+from typing import cast
+
+from nasplug.builtin.optimizers.fixed import Fixed
+from nasplug.builtin.optimizers.random_search import RandomSearch
+from nasplug.parts import SearchSpace
+from nasplug.values import Clock, Genotype, Turn
+
+
+class Dice:
+    """A space of `sides` architectures, as far as random search can see."""
+
+    def __init__(self, sides: int) -> None:
+        self.sides = sides
+
+    def random(self, generator: Random) -> Genotype:
+        return Genotype("dice", {"side": [str(generator.randrange(self.sides))]})
+
+
+def found(sides: int, samples: int, seed: int) -> list[Genotype]:
+    space = cast("SearchSpace", Dice(sides))
+    return [each.genotype for each in RandomSearch(samples=samples).decide(space, None, (), seed)]
+
+
+def test_draws_are_distinct_and_seeded() -> None:
+    draws = found(10, 6, seed=1)
+    assert len(set(draws)) == len(draws) == 6
+    assert draws == found(10, 6, seed=1)
+    assert draws != found(10, 6, seed=2)
+
+
+def test_a_small_space_gives_what_it_holds() -> None:
+    assert len(found(3, 8, seed=0)) == 3
+
+
+def test_it_trains_nothing() -> None:
+    assert not RandomSearch().trains
+    assert not RandomSearch().learns_alpha
+    assert tuple(RandomSearch().turns(Clock(1, 1).at(0))) == ()
+
+
+def test_fixed_moves_the_weights_alone_and_finds_nothing() -> None:
+    assert tuple(Fixed().turns(Clock(1, 1).at(0))) == (Turn("train", moves_weights=True, moves_alpha=False),)
+    assert not Fixed().learns_alpha
+    assert list(Fixed().decide(cast("SearchSpace", Dice(2)), None, (), 0)) == []

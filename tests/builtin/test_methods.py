@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from nasplug.builtin.methods import DARTS, RANDOM
+from nasplug.builtin.optimizers.bilevel import Bilevel
+from nasplug.builtin.optimizers.random_search import RandomSearch
+from nasplug.values import Method, Training
+from nasplug.values.options import build
+from nasplug.values.recipe import DataOptions, Retraining, Selection
+
+SECTIONS: dict[str, type] = {"search": Training, "retrain": Retraining, "select": Selection, "data": DataOptions}
+
+
+@pytest.mark.parametrize("preset", ["tiny", "laptop", "paper-cifar10"])
+@pytest.mark.parametrize(("method", "optimizer"), [(DARTS, Bilevel), (RANDOM, RandomSearch)])
+def test_every_option_of_every_preset_is_known(method: Method, optimizer: type, preset: str) -> None:
+    for name, kind in {**SECTIONS, "optimizer": optimizer}.items():
+        options: Mapping[str, Any] = {**method.options.get(name, {}), **method.presets[preset].get(name, {})}
+        build(kind, options, name)
+
+
+def test_darts_is_retrained_at_several_widths() -> None:
+    assert len(DARTS.presets["laptop"]["retrain"]["widths"]) > 1
+    assert DARTS.presets["paper-cifar10"]["retrain"]["widths"] == [36]
+    assert RANDOM.presets["paper-cifar10"]["retrain"]["channels"] == 36
+
+
+def test_reading_a_recipe_does_not_import_torch() -> None:
+    code = "import sys, nasplug.builtin.methods; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603

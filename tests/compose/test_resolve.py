@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import pytest
+
+from nasplug.compose import check_versions, compose, parse_setting, read_config, resolve
+from nasplug.errors import InputError
+from nasplug.plugins import Plugins, load_plugins
+from nasplug.values.recipe import SLOTS
+
+
+@pytest.fixture(scope="module")
+def plugins() -> Plugins:
+    return load_plugins()
+
+
+def test_a_method_fills_every_slot(plugins):
+    recipe = resolve(plugins, [{"run": {"method": "dnad"}}])
+
+    names = {slot: recipe.parts[slot].name for slot in SLOTS}
+    assert names == {"space": "darts", "optimizer": "one-level", "schedule": "shrink", "teacher": "features"}
+    assert set(recipe.plugins) == {"nasplug", "nasplug-snps", "nasplug-dnad"}
+
+
+def test_later_layers_win(plugins):
+    layers = [{"run": {"method": "snps", "preset": "tiny"}}, {"space": {"channels": 6}}, {"space": {"channels": 7}}]
+
+    assert resolve(plugins, layers).parts["space"].options["channels"] == 7
+    assert resolve(plugins, layers[:2]).parts["space"].options["channels"] == 6
+
+
+def test_the_preset_wins_over_the_method_and_keeps_its_other_options(plugins):
+    space = resolve(plugins, [{"run": {"method": "snps", "preset": "paper-cifar10"}}]).parts["space"]
+
+    assert space.options["channels"] == 16
+    assert space.options["topology"] == "per-cell"
+
+
+def test_replacing_a_part_drops_its_options_and_nothing_else(plugins):
+    recipe = resolve(plugins, [{"run": {"method": "snps", "preset": "paper-cifar10"}, "optimizer": {"part": "bilevel"}}])
+
+    assert recipe.parts["optimizer"].options["alpha_lr"] == pytest.approx(3e-4)
+    assert "alpha_momentum" not in recipe.parts["optimizer"].options
+    assert recipe.search.lr == pytest.approx(5e-4)
+
+
+def test_a_run_repeats_its_own_recipe(plugins, tmp_path):
+    import tomli_w
+
+    recipe = resolve(plugins, [{"run": {"method": "dnad", "preset": "tiny", "seed": 3}, "data": {"name": "digits"}}])
+    path = tmp_path / "recipe.toml"
+    path.write_text(tomli_w.dumps(recipe.to_dict()))
+
+    assert resolve(plugins, [read_config(path)]) == recipe
+
+
+@pytest.mark.parametrize(
+    ("layer", "words"),
+    [
+        ({"run": {"method": "dnat"}}, "Did you mean 'dnad'"),
+        ({"run": {"method": "dnad", "preset": "laptopp"}}, "Did you mean 'laptop'"),
+        ({"space": {"part": "dartz"}}, "Did you mean 'darts'"),
+        ({"space": {"chanels": 3}}, "Did you mean 'channels'"),
+        ({"space": {"channels": "many"}}, "whole number"),
+        ({"space": {"channels": -1}}, "channels"),
+        ({"search": {"lr": 0}}, "above 0"),
+        ({"search": {"optimizer": "adem"}}, "Did you mean 'adam'"),
+        ({"data": {"name": "digitz"}}, "Did you mean 'digits'"),
+        ({"data": {"validatoin": 0.1}}, "validatoin"),
+        ({"select": {"networks": 0}}, "at least 1"),
+        ({"run": {"seed": True}}, "whole number"),
+    ],
+)
+def test_bad_options_are_refused_with_a_remedy(plugins, layer, words):
+    with pytest.raises(InputError, match=words):
+        resolve(plugins, [layer])
+
+
+@pytest.mark.parametrize(
+    ("layers", "words"),
+    [
+        ({"run": {"method": "snps"}, "optimizer": {"part": "random"}}, r"ranks candidates.*bilevel, one-level.*keep"),
+        ({"run": {"method": "dnad"}, "schedule": {"part": "keep"}, "optimizer": {"part": "random"}}, "trains none"),
+        ({"run": {"method": "darts"}, "optimizer": {"order": "second"}, "search": {"optimizer": "adam"}}, "SGD"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused_naming_those_that_do(plugins, layers, words):
+    with pytest.raises(InputError, match=words):
+        compose(plugins, resolve(plugins, [layers]))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("search.epochs=10", ("search", "epochs", 10)),
+        ("search.lr=1e-3", ("search", "lr", 1e-3)),
+        ("search.optimizer=adam", ("search", "optimizer", "adam")),
+        ("data.download=true", ("data", "download", True)),
+        ("space.operations=['none', 'skip_connect']", ("space", "operations", ["none", "skip_connect"])),
+    ],
+)
+def test_settings_are_read_as_toml_or_words(text, expected):
+    assert parse_setting(text) == expected
+
+
+@pytest.mark.parametrize("text", ["epochs=3", "search.epochs", "search.=3", "serach.epochs=3", "plugins.nasplug=1"])
+def test_settings_of_another_form_are_refused(text):
+    with pytest.raises(InputError):
+        parse_setting(text)
+
+
+def test_a_change_of_plugin_versions_is_refused(plugins):
+    check_versions(plugins, {"nasplug": next(r.version for r in plugins.registrations if r.distribution == "nasplug")})
+    with pytest.raises(InputError, match=r"nasplug 99\.0.*now 0\."):
+        check_versions(plugins, {"nasplug": "99.0"})
+    with pytest.raises(InputError, match="not installed"):
+        check_versions(plugins, {"nasplug-elsewhere": "1.0"})
+
+
+def test_configuration_files_are_checked(tmp_path):
+    with pytest.raises(InputError, match="cannot be read"):
+        read_config(tmp_path / "none.toml")
+    path = tmp_path / "bad.toml"
+    path.write_text("[serach]\nepochs = 3\n")
+    with pytest.raises(InputError, match="Did you mean 'search'"):
+        read_config(path)
+    path.write_text("not toml at all")
+    with pytest.raises(InputError, match="not TOML"):
+        read_config(path)

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nasplug.errors import InputError
+from nasplug.plugins import load_plugins
+
+
+def registering(name: str, target: str = "collections:OrderedDict", slot: str = "space") -> str:
+    return f"@hookimpl\ndef nasplug_register(register):\n    register.{slot}({name!r}, {target!r}, summary='A toy.')\n"
+
+
+def test_a_name_is_imported_when_resolved(install):
+    install("toy-one", registering("toy"))
+    plugins = load_plugins()
+    found = plugins.find("space", "toy")
+
+    assert (found.qualified, found.source) == ("toy-one:toy", "toy-one 1.0")
+    assert plugins.resolve(found).__name__ == "OrderedDict"
+
+
+def test_a_name_of_two_distributions_is_refused_only_when_asked_for(install, capsys):
+    install("toy-one", registering("toy"))
+    install("toy-two", registering("toy", "collections:Counter"))
+
+    plugins = load_plugins()
+
+    assert capsys.readouterr().err == ""
+    with pytest.raises(InputError) as caught:
+        plugins.find("space", "toy")
+    assert str(caught.value) == (
+        "The search space 'toy' is registered by toy-one 1.0 and by toy-two 1.0; "
+        "choose one as 'toy-one:toy' or 'toy-two:toy'."
+    )
+    assert plugins.resolve(plugins.find("space", "toy-two:toy")).__name__ == "Counter"
+    assert plugins.find("space", "Toy_One:toy").distribution == "toy-one"
+
+
+def test_unknown_name_gets_the_nearest_known_one():
+    plugins = load_plugins()
+
+    with pytest.raises(InputError, match=r"There is no architecture optimizer 'bilevl'\. Did you mean 'bilevel'"):
+        plugins.find("optimizer", "bilevl")
+    with pytest.raises(InputError, match=r"There is no data set 'nasplug:digit'\. Did you mean 'nasplug:digits'"):
+        plugins.find("dataset", "nasplug:digit")
+
+
+def test_a_method_that_is_not_installed_says_how_to_get_it():
+    plugins = load_plugins()
+    plugins.registrations = [one for one in plugins.registrations if one.distribution == "nasplug"]
+
+    with pytest.raises(InputError, match=r"It comes with nasplug-dnad: pip install 'nasplug\[methods\]'"):
+        plugins.find("method", "dnad")
+    with pytest.raises(InputError, match=r"Known: darts, random\.$"):
+        plugins.find("method", "dna")
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ("toy_missing:Thing", "No module named 'toy_missing'"),
+        ("collections:Thing", "has no attribute 'Thing'"),
+    ],
+)
+def test_an_import_that_fails_names_the_distribution(install, target, reason):
+    install("toy-one", registering("toy", target))
+    plugins = load_plugins()
+
+    with pytest.raises(InputError, match=r"The search space 'toy' of toy-one 1\.0 cannot be imported") as caught:
+        plugins.resolve(plugins.find("space", "toy"))
+
+    assert reason in str(caught.value)
+
+
+def test_observer_that_raises_is_switched_off_and_the_others_go_on(install, capsys):
+    install("toy-bad", "@hookimpl\ndef nasplug_event(event):\n    event.clear()\n    raise OSError('no network')\n")
+    install("toy-good", "seen = []\n@hookimpl\ndef nasplug_event(run, event):\n    seen.append((run, dict(event)))\n")
+    plugins = load_plugins()
+    event = {"event": "step", "step": 1}
+
+    for _ in range(3):
+        plugins.notify(Path("runs/001"), event)
+
+    import toy_good_hooks  # the module that `install` made
+
+    assert toy_good_hooks.seen == [(Path("runs/001"), {"event": "step", "step": 1})] * 3
+    assert capsys.readouterr().err == (
+        "Plugin toy-bad of toy-bad 1.0 is switched off for the rest of this run: OSError: no network.\n"
+    )
+
+
+def test_pluggy_calls_observers_too(install):
+    install("toy-good", "@hookimpl\ndef nasplug_event(event):\n    return event['step']\n")
+
+    assert load_plugins().hook.nasplug_event(run=Path(), event={"step": 7}) == [7]

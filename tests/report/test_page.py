@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+import copy
+import json
+import re
+import statistics
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from nasplug.errors import InputError
+from nasplug.report import write_report
+
+VOID = {"meta", "br"}
+
+
+class Outline(HTMLParser):
+    """Checks that tags are balanced, and gathers text, tags, ids and references."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.words, self.tags, self.ids, self.targets, self.rows = [], [], [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+        self.tags.append(tag)
+        self.ids += [value for name, value in attrs if name == "id"]
+        self.targets += [value for name, value in attrs if name in ("href", "src", "xlink:href")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+        if self.open and "table" in self.open and self.rows and self.rows[-1]:
+            self.rows[-1][-1] += data
+
+    @property
+    def text(self):
+        return " ".join("".join(self.words).split())
+
+
+def read(path):
+    outline = Outline()
+    outline.feed(path.read_text(encoding="utf-8"))
+    outline.close()
+    assert outline.open == []
+    assert len(outline.ids) == len(set(outline.ids))
+    return outline
+
+
+@pytest.fixture
+def finished(tmp_path, result, drawings, write_run):
+    return read(write_report(write_run(tmp_path / "run", result), drawings(result)))
+
+
+def test_every_network_stands_in_the_table_with_its_figures(finished, result):
+    rows = {row[0].split()[0]: row for row in finished.rows if row}
+    for network in result["networks"]:
+        row = rows[network["id"]]
+        assert row[1] == network["role"]
+        assert row[2] == (network["matched_to"] or "")
+        assert row[3] == ("yes" if network["id"] in result["front"] else "")
+        assert [int(each.replace(",", "")) for each in row[4:6]] == [network["params"], network["macs"]]
+        for shown, error in zip(row[6:], (network["val_error"], network["test_error"]), strict=True):
+            assert float(shown.removesuffix(" %")) == pytest.approx(100 * error, abs=0.0051)
+
+
+def test_the_best_network_is_chosen_by_validation_error_and_named_first(finished, result):
+    best = min((each for each in result["networks"] if each["role"] == "found"), key=lambda each: each["val_error"])
+    assert f"The best network, {best['id']}, has {best['params']:,} parameters" in finished.text
+    assert f"{best['id']} ★ best" in finished.text
+
+
+def test_a_best_network_named_by_the_run_is_kept(tmp_path, result, write_run):
+    result["best"] = result["networks"][4]["id"]
+    assert f"{result['best']} ★ best" in read(write_report(write_run(tmp_path, result, steps=3), {})).text
+
+
+def test_found_networks_are_compared_in_pairs(finished, result):
+    errors = {each["id"]: each["test_error"] for each in result["networks"]}
+    gains = (
+        100
+        * np.array(
+            [each["test_error"] - errors[each["matched_to"]] for each in result["networks"] if each["matched_to"]]
+        )
+        * -1
+    )
+    gains = -gains
+    mean, error = gains.mean(), gains.std(ddof=1) / np.sqrt(len(gains))
+    assert statistics.mean(gains) > 0
+    told = f"{mean:.2f} percentage points ± {error:.2f} percentage points (standard error, n = 4 matched pairs) lower"
+    assert told in finished.text
+
+
+def test_a_network_worse_than_chance_is_named(tmp_path, result, write_run):
+    for network in result["networks"]:
+        network["test_error"] = 0.5 if network["role"] == "found" else 0.25
+    text = read(write_report(write_run(tmp_path, result, steps=3), {})).text
+    assert "25.00 percentage points ± 0.00 percentage points (standard error, n = 4 matched pairs) higher" in text
+    assert "the search did worse here than chance" in text
+    for found, random in zip(result["networks"][::2], result["networks"][1::2], strict=True):
+        assert f"Found network {found['id']} is worse than its random network {random['id']}: 50.00 % against" in text
+
+
+def test_the_file_refers_to_nothing_outside_itself(tmp_path, result, drawings, write_run):
+    path = write_report(write_run(tmp_path, result), drawings(result))
+    text, outline = path.read_text(encoding="utf-8"), read(path)
+    assert set(re.findall(r"https?://[^\s\"'<>)]*", text)) <= {"http://www.w3.org/2000/svg"}
+    assert "@import" not in text
+    assert "script" not in outline.tags
+    assert all(target.startswith("#") and target[1:] in outline.ids for target in outline.targets)
+    assert all(name in outline.ids for name in re.findall(r"url\(#([^)]*)\)", text))
+
+
+def test_the_sections_come_in_reading_order(finished):
+    heads = ["Networks", "Error against size", "Shrinking of the supernet", "Training curves", "Architectures"]
+    heads += ["Data", "Cost", "Environment", "Recipe", "Repeat this run"]
+    places = [finished.words.index(head) for head in heads]
+    assert places == sorted(places)
+
+
+def test_recipe_cost_and_command_are_shown_in_full(finished, result, recipe):
+    rows = {tuple(row[:2]) for row in finished.rows if len(row) >= 2}
+    for section in recipe.values():
+        for name, value in section.items():
+            if not isinstance(value, bool | list):
+                assert (name, str(value)) in rows
+    assert "nasplug search --method dnad --data digits --out 'my runs/1'" in finished.text
+    total = sum(each["seconds"] for each in result["cost"].values())
+    assert any(row[0] == "total" and row[-1].startswith(f"{total:,.1f} s") for row in finished.rows if row)
+
+
+def test_the_same_run_gives_the_same_bytes(tmp_path, result, drawings, write_run):
+    paths = [write_report(write_run(tmp_path / name, result), drawings(result)) for name in ("one", "two")]
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_names_are_escaped(tmp_path, result, recipe, drawings, write_run):
+    nasty = "<script>alert('&\")</script>"
+    figures = {
+        name: (cells[0].__class__(nasty, *_renamed(cells[0], nasty)),) for name, cells in drawings(result).items()
+    }
+    result |= {"method": nasty, "dataset": nasty, "notes": [nasty]}
+    result["data"]["classes"] = [nasty]
+    recipe["space"][nasty] = nasty
+    recipe["environment"]["command"] = ["nasplug", nasty]
+    path = write_report(write_run(tmp_path, result, steps=3, options=recipe), figures)
+    outline = read(path)
+    assert "script" not in outline.tags
+    assert outline.text.count(nasty) > 8
+
+
+def _renamed(cell, name):
+    edges = tuple(edge.__class__(edge.source, edge.target, edge.operation and name) for edge in cell.edges)
+    return cell.nodes, edges
+
+
+@pytest.mark.parametrize("status", ["running", "stopped", "failed"])
+def test_a_run_without_networks_has_a_report(tmp_path, result, write_run, status):
+    result |= {"status": status, "networks": [], "front": [], "cost": {}}
+    text = read(write_report(write_run(tmp_path, result, steps=30), {})).text
+    assert "No network is finished yet." in text
+    assert {"running": "still running", "stopped": "stopped before its end", "failed": "failed before"}[status] in text
+    assert "Shrinking of the supernet" in text
+
+
+def test_unmeasured_errors_are_called_not_finished(tmp_path, result, drawings, write_run):
+    part = copy.deepcopy(result) | {"status": "running", "front": []}
+    for network in part["networks"]:
+        network["test_error"] = None
+    part["networks"][3]["val_error"] = None
+    outline = read(write_report(write_run(tmp_path, part, steps=3), drawings(part)))
+    assert sum(row.count("not finished") for row in outline.rows) == len(part["networks"]) + 1
+    assert "its test error is not measured yet" in outline.text
+    assert "No found network can be compared with a random one yet." in outline.text
+    assert "validation error (%)" in outline.text
+
+
+def test_the_first_moments_of_a_run_have_a_report(tmp_path):
+    (tmp_path / "recipe.toml").write_text("")
+    (tmp_path / "result.json").write_text('{"schema": 1, "status": "running", "method": "darts", "dataset": "digits"}')
+    assert "darts on digits" in read(write_report(tmp_path, {})).text
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("result.json", None),
+        ("result.json", "{"),
+        ("result.json", "[]"),
+        ("result.json", '{"status": "done"}'),
+        ("result.json", '{"status": "done", "method": "m", "dataset": "d", "networks": [3]}'),
+        ("result.json", '{"status": "done", "method": "m", "dataset": "d", "networks": [{"id": "a"}]}'),
+        ("recipe.toml", None),
+        ("recipe.toml", "a = "),
+    ],
+)
+def test_a_missing_or_damaged_file_is_named(tmp_path, result, recipe, write_run, name, content):
+    folder = write_run(tmp_path, result, steps=1)
+    (folder / name).unlink()
+    if content is not None:
+        (folder / name).write_text(content)
+    with pytest.raises(InputError, match=name):
+        write_report(folder, {})
+    assert not (folder / "report.html").exists()
+
+
+def test_numbers_that_are_none_count_as_unmeasured(tmp_path, result, write_run):
+    result["networks"][0]["test_error"] = float("nan")
+    folder = write_run(tmp_path, result, steps=2)
+    (folder / "events.jsonl").write_text(
+        json.dumps({"event": "step", "phase": "search", "step": 1, "loss": float("nan")}) + "\n"
+    )
+    assert "not finished" in read(write_report(folder, {})).text

@@ -1,0 +1,152 @@
+"""A whole run, from the command line to a network in Python."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+import nasplug as package
+from nasplug.compose import read_config, resolve
+from nasplug.data import load_splits
+from nasplug.errors import InputError
+from nasplug.phases.journal import read_events
+from nasplug.plugins import load_plugins
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("finished_run")]
+
+
+@pytest.fixture(scope="module")
+def result(finished_run):
+    return json.loads((finished_run / "result.json").read_text())
+
+
+def test_the_result_holds_what_the_contract_says(finished_run, result):
+    assert (result["schema"], result["status"], result["method"], result["space"]) == (1, "done", "dnad", "darts")
+    assert result["data"]["classes"] == [str(digit) for digit in range(10)]
+    roles = [network["role"] for network in result["networks"]]
+    assert roles.count("found") == roles.count("random") == 2
+    for network in result["networks"]:
+        assert 0 <= network["test_error"] <= 1
+        assert 0 <= network["val_error"] <= 1
+        assert (finished_run / network["genotype"]).is_file()
+        assert (finished_run / network["weights"]).is_file()
+        assert set(network["network"]) == {"cells", "channels", "classes", "size", "stem"}
+    assert {"teacher", "search"} < set(result["cost"])
+
+
+def test_random_networks_have_the_size_of_what_they_are_compared_with(result):
+    by_id = {network["id"]: network for network in result["networks"]}
+    for network in result["networks"]:
+        if network["role"] == "random":
+            target = by_id[network["matched_to"]]
+            assert abs(network["params"] - target["params"]) <= 0.05 * target["params"]
+
+
+def test_splits_are_disjoint_and_cover_the_images(finished_run):
+    splits = load_splits(finished_run / "splits.safetensors")
+    indices = np.concatenate([splits.train, splits.validation, splits.test])
+
+    assert sorted(indices) == list(range(1797))
+
+
+def test_the_best_network_reproduces_its_recorded_error(finished_run, result):
+    digits = load_digits()
+    images = torch.from_numpy((digits.images * 255 / 16).round().astype(np.uint8))[:, None]
+    test = load_splits(finished_run / "splits.safetensors").test
+    best = package.load(finished_run).best(max_params=50_000)
+    net = best.network()
+    predicted = best.predict(images[test]).argmax(1).numpy()
+
+    assert float((predicted != digits.target[test]).mean()) == pytest.approx(best.test_error, abs=1e-12)
+    assert best.id == result["best"]
+    assert sum(parameter.numel() for parameter in net.parameters()) == best.params
+    assert not net.training
+
+
+def test_limits_that_nothing_meets_are_refused_with_the_smallest(finished_run):
+    with pytest.raises(InputError, match="the smallest has"):
+        package.load(finished_run).best(max_params=10)
+
+
+def test_images_of_another_kind_are_refused(finished_run):
+    with pytest.raises(InputError, match="uint8"):
+        package.load(finished_run).best().predict(torch.zeros(1, 1, 8, 8))
+
+
+def test_the_recipe_repeats_the_run(finished_run):
+    layer = read_config(finished_run / "recipe.toml")
+    sections = tomllib.loads((finished_run / "recipe.toml").read_text())
+
+    assert resolve(load_plugins(), [layer]).to_dict() == {
+        name: section for name, section in sections.items() if name != "environment"
+    }
+
+
+def test_the_supernet_shrinks_and_every_node_keeps_an_operation(finished_run):
+    steps = [event for event in read_events(finished_run / "events.jsonl") if event["phase"] == "search"]
+    alive = [event["alive"] for event in steps if event["event"] == "step"]
+    snapshots = [event["snapshot"] for event in steps if event.get("snapshot")]
+
+    assert alive == sorted(alive, reverse=True)
+    assert alive[-1] < alive[0]
+    assert len(snapshots) >= 2
+    assert all(picked for snapshot in snapshots for picked in snapshot["picks"].values())
+
+
+def test_cells_of_one_type_have_topologies_of_their_own(finished_run):
+    snapshots = [event["snapshot"] for event in read_events(finished_run / "events.jsonl") if event.get("snapshot")]
+    cells: dict[str, list[object]] = {}
+    for place, picked in snapshots[-1]["picks"].items():
+        cells.setdefault(place.partition("/")[0], []).append(picked)
+
+    assert len({json.dumps(cell) for cell in cells.values()}) == len(cells)
+
+
+def test_the_report_stands_alone(finished_run, result):
+    page = (finished_run / "report.html").read_text()
+
+    assert all(network["id"] in page for network in result["networks"])
+    assert not re.search(r'(?:src|href)="https?://', page)
+
+
+def test_a_run_is_never_overwritten(nasplug, finished_run):
+    again = nasplug("run", "--preset", "tiny", "--out", finished_run)
+
+    assert again.returncode == 2
+    assert "nasplug resume" in again.stderr
+
+
+def test_resuming_a_finished_run_changes_nothing(nasplug, finished_run):
+    before = {path: path.read_bytes() for path in finished_run.rglob("*.safetensors")}
+    done = nasplug("resume", finished_run)
+
+    assert done.returncode == 0, done.stderr
+    assert {path: path.read_bytes() for path in finished_run.rglob("*.safetensors")} == before
+
+
+def test_an_earlier_run_teaches_a_new_one(nasplug, finished_run, tmp_path):
+    out = tmp_path / "taught"
+    words = ("run", "--method", "dnad", "--preset", "tiny", "--epochs", "1", "--set", "select.networks=1")
+    done = nasplug(*words, "--jobs", "1", "--set", "retrain.epochs=1", "--teacher-from", finished_run, "--out", out)
+
+    assert done.returncode == 0, done.stderr
+    assert "teacher" not in json.loads((out / "result.json").read_text())["cost"]
+    teachers = [folder / "phases" / "teacher" / "network.safetensors" for folder in (finished_run, out)]
+    assert teachers[0].read_bytes() == teachers[1].read_bytes()
+
+
+def test_retraining_again_keeps_the_search(nasplug, finished_run, tmp_path):
+    out = tmp_path / "again"
+    words = ("retrain", finished_run, "--out", out, "--epochs", "1", "--set", "select.networks=1")
+    done = nasplug(*words, "--set", "retrain.channels=6")
+
+    assert done.returncode == 0, done.stderr
+    result = json.loads((out / "result.json").read_text())
+    assert [network["network"]["channels"] for network in result["networks"]] == [6, 6]
+    assert result["status"] == "done"

@@ -1,0 +1,136 @@
+"""Runs that are killed, stopped or break go on where they stood."""
+
+from __future__ import annotations
+
+import json
+import resource
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+pytestmark = [pytest.mark.slow]
+
+SHORT = (
+    *("run", "--method", "dnad", "--preset", "tiny", "--threads", "1", "--set", "run.checkpoint_seconds=0.2"),
+    *("--epochs", "2", "--set", "select.networks=1", "--set", "retrain.epochs=2"),
+)
+
+
+def _events(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def _wait(condition, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 90
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "the phase to be killed was never reached"
+        time.sleep(0.01)
+
+
+def _beyond(run: Path, phase: str, events: int):
+    """Whether a phase has a checkpoint and that many events."""
+    if phase in ("teacher", "search"):
+        lines = [line for line in _events(run / "events.jsonl") if json.loads(line)["phase"] == phase]
+        return len(lines) >= events and (run / "phases" / phase / "checkpoint.safetensors").exists()
+    return any(len(_events(path)) >= events for path in run.glob(f"phases/{phase}/*/events.jsonl"))
+
+
+def _state(run: Path):
+    """All that two equal runs share: weights, genotypes, events and results without their times."""
+    weights = {path.name: load_file(path) for path in run.glob("weights/*")}
+    weights |= {str(path.relative_to(run)): load_file(path) for path in run.glob("phases/search/*.safetensors")}
+    result = json.loads((run / "result.json").read_text())
+    result.pop("cost")
+    genotypes = {path.name: path.read_text() for path in run.glob("genotypes/*")}
+    return weights, _events(run / "events.jsonl"), result, genotypes
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_run_killed_in_every_phase_ends_like_one_that_was_not(nasplug, tmp_path, jobs):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    done = nasplug(*SHORT, "--jobs", jobs, "--out", whole)
+    assert done.returncode == 0, done.stderr
+
+    words = (*SHORT, "--jobs", str(jobs), "--out", str(broken))
+    for phase, events in (("teacher", 12), ("search", 9), ("search", 20), ("retrain", 14), ("baseline", 3)):
+        process = nasplug.start(*words)
+        _wait(lambda phase=phase, events=events: _beyond(broken, phase, events), process)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        words = ("resume", str(broken))
+    done = nasplug(*words)
+    assert done.returncode == 0, done.stderr
+
+    expected, actual = _state(whole), _state(broken)
+    assert expected[1:] == actual[1:]
+    assert expected[0].keys() == actual[0].keys()
+    for name, tensors in expected[0].items():
+        for key, value in tensors.items():
+            assert np.array_equal(value, actual[0][name][key], equal_nan=True), (name, key)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)])
+def test_a_signal_stops_a_run_and_says_how_to_go_on(nasplug, tmp_path, number, code):
+    run = tmp_path / "run"
+    process = nasplug.start(*SHORT, "--method", "snps", "--out", str(run))
+    _wait(lambda: len(_events(run / "events.jsonl")) > 3, process)
+    process.send_signal(number)
+    _, errors = process.communicate()
+
+    assert process.returncode == code
+    assert f"nasplug resume {run}" in errors
+    assert "Traceback" not in errors
+    assert json.loads((run / "result.json").read_text())["status"] == "stopped"
+
+
+def test_a_loss_that_is_no_number_names_the_step_and_keeps_the_checkpoint(nasplug, tmp_path):
+    run = tmp_path / "run"
+    words = ("run", "--method", "darts", "--preset", "tiny", "--set", "search.lr=1e30", "--set", "search.clip=0")
+    done = nasplug(*words, "--set", "run.checkpoint_seconds=0", "--out", run)
+
+    assert done.returncode == 1
+    assert "at step" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (run / "phases" / "search" / "checkpoint.safetensors").exists()
+    assert json.loads((run / "result.json").read_text())["status"] == "failed"
+
+
+def test_a_full_disk_keeps_the_last_checkpoint_and_the_run_goes_on_later(nasplug, tmp_path):
+    run = tmp_path / "run"
+    words = ("run", "--method", "snps", "--preset", "tiny", "--epochs", "1", "--set", "select.networks=1")
+    words += ("--set", "retrain.epochs=1", "--set", "run.checkpoint_seconds=0", "--jobs", "1")
+
+    def small_disk() -> None:
+        # No file may grow beyond this: the events soon do, as they would on a full disk.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+
+    done = nasplug(*words, "--out", run, preexec_fn=small_disk)
+    assert done.returncode == 1, done.stderr
+    assert "at step" in done.stderr or "cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+
+    done = nasplug("resume", run)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((run / "result.json").read_text())["status"] == "done"
+
+
+def test_a_damaged_checkpoint_is_named(nasplug, tmp_path):
+    run = tmp_path / "run"
+    process = nasplug.start(*SHORT, "--method", "snps", "--out", str(run))
+    path = run / "phases" / "search" / "checkpoint.safetensors"
+    _wait(path.exists, process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    path.write_bytes(path.read_bytes()[:1000])
+    done = nasplug("resume", run)
+
+    assert done.returncode == 2
+    assert str(path) in done.stderr
+    assert "damaged" in done.stderr
