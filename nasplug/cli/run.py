@@ -25,6 +25,9 @@ from nasplug.plugins import Plugins, load_plugins
 from nasplug.ui import result_table, shown
 from nasplug.values.recipe import SLOTS
 
+PLAIN_WIDTH = 120
+"""Columns of tables where there is no terminal to ask."""
+
 FLAGS = {
     "method": ("run", "method"),
     "preset": ("run", "preset"),
@@ -94,6 +97,8 @@ def resume(folder: Path) -> None:
 def finish(study: Study) -> None:
     """Carries a run to its end and prints its result."""
     console = Console()
+    if not console.is_terminal:
+        console.width = PLAIN_WIDTH
     console.print(f"Run folder: {study.folder.path}", highlight=False, markup=False, soft_wrap=True)
     shown(journey(study), console)
     console.print(result_table(study.folder.result()))

@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from html import escape
 from itertools import groupby, pairwise
 
+import attrs
+
 from nasplug.report.layout import Box, Picture, Route, layout
 from nasplug.report.style import KINDS
 from nasplug.values import Drawing
 
+JOIN = "concat"
+"""The name of edges that only gather the nodes of a cell into its output; they need no label."""
 NARROW, WIDE = set("fijlrt.,:;|!'()[] "), set("mwMWABCDGHKNOQRUVXY@%&")
 
 
@@ -25,7 +29,8 @@ def draw_cells(drawings: Sequence[Drawing]) -> str:
 
 def draw_cell(drawing: Drawing) -> str:
     """One cell."""
-    picture = layout(drawing, text_width)
+    unlabelled = (attrs.evolve(edge, operation="") if edge.operation == JOIN else edge for edge in drawing.edges)
+    picture = layout(attrs.evolve(drawing, edges=tuple(unlabelled)), text_width)
     width, height = f"{picture.width:.1f}", f"{picture.height:.1f}"
     return (
         f'<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '

@@ -69,8 +69,8 @@ def verdict(comparison: Comparison) -> list[str]:
         f"{side} than that of random networks of equal size."
     ]
     if mean < 0:
-        sentences.append("On average, the search did worse here than chance.")
-    elif error is not None and mean < 2 * error:
+        sentences.append("On average, the found networks are worse than the random ones.")
+    if error is not None and abs(mean) < 2 * error:
         sentences.append("That is less than two standard errors: it may be chance.")
     return sentences + _losses(comparison.worse)
 

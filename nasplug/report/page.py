@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 
 from nasplug.errors import RunFailure
-from nasplug.report import sections
+from nasplug.report import course, facts, outcome
 from nasplug.report.record import Record, read_record
 from nasplug.report.style import style_sheet
 from nasplug.values import Drawing
@@ -32,15 +32,15 @@ def write_report(run: Path, drawings: Mapping[str, Sequence[Drawing]]) -> Path:
 def page(record: Record, drawings: Mapping[str, Sequence[Drawing]]) -> str:
     """The report as HTML that refers to nothing outside itself."""
     parts = (
-        sections.heading(record),
-        sections.summary(record),
-        sections.trade_offs(record),
-        sections.shrinkage(record),
-        sections.curves(record),
-        sections.architectures(record, drawings),
-        sections.data(record),
-        sections.cost(record),
-        sections.recipe(record),
+        outcome.heading(record),
+        outcome.summary(record),
+        outcome.trade_offs(record),
+        course.shrinkage(record),
+        course.curves(record),
+        outcome.architectures(record, drawings),
+        facts.data(record),
+        facts.cost(record),
+        facts.recipe(record),
     )
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'

@@ -64,7 +64,7 @@ class _DilatedDepthwise(torch.autograd.Function):
         return F.conv2d(x, weight, None, 1, padding, dilation, groups=x.shape[1])
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         (gradient,) = gradients
         x, weight = ctx.saved_tensors

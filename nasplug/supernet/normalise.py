@@ -51,6 +51,9 @@ def batch_norm(x: Tensor, norms: Sequence[Norm], weight: Tensor | None = None, b
     none ever were. `weight` and `bias`, (C,), scale and shift the normalised channels.
     """
     first = norms[0]
+    if weight is not None:
+        # torch 2.15 reads a weight of stride 0 (an expanded one) beyond its end in the backward pass on a CPU.
+        weight = weight.contiguous()
     if not first.training and first.batches:
         mean, var = torch.cat([norm.mean for norm in norms]), torch.cat([norm.var for norm in norms])
         return F.batch_norm(x, mean, var, weight, bias, eps=EPS)

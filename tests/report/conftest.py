@@ -33,7 +33,7 @@ def cell(title: str, generator: Random, most: int) -> Drawing:
         offers = [Edge(source, NODES[number], each) for source in NODES[:number] for each in OPERATIONS]
         chosen = generator.sample(offers, generator.randint(2, most))
         edges += sorted(chosen, key=lambda edge: (NODES.index(edge.source), edge.operation))
-        edges.append(Edge(NODES[number], NODES[-1], ""))
+        edges.append(Edge(NODES[number], NODES[-1], "concat"))
     return Drawing(title, NODES, tuple(edges))
 
 
@@ -166,7 +166,7 @@ def write(
     (folder / "recipe.toml").write_text(tomli_w.dumps(sections() if options is None else options), encoding="utf-8")
     (folder / "result.json").write_text(json.dumps(told), encoding="utf-8")
     lines = [json.dumps(each) for each in events(told["networks"], steps)]
-    (folder / "events.jsonl").write_text("\n".join([*lines, lines[-2][:30]]), encoding="utf-8")
+    (folder / "events.jsonl").write_text("\n".join([*lines, lines[-1][:30]]), encoding="utf-8")
     return folder
 
 

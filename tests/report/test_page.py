@@ -3,7 +3,6 @@ from __future__ import annotations
 import copy
 import json
 import re
-import statistics
 from html.parser import HTMLParser
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 
 from nasplug.errors import InputError
 from nasplug.report import write_report
+from nasplug.values import Drawing, Edge
 
 VOID = {"meta", "br"}
 
@@ -62,8 +62,8 @@ def read(path):
 
 
 @pytest.fixture
-def finished(tmp_path, result, drawings, write_run):
-    return read(write_report(write_run(tmp_path / "run", result), drawings(result)))
+def finished(report):
+    return read(report)
 
 
 def test_every_network_stands_in_the_table_with_its_figures(finished, result):
@@ -86,38 +86,33 @@ def test_the_best_network_is_chosen_by_validation_error_and_named_first(finished
 
 def test_a_best_network_named_by_the_run_is_kept(tmp_path, result, write_run):
     result["best"] = result["networks"][4]["id"]
-    assert f"{result['best']} ★ best" in read(write_report(write_run(tmp_path, result, steps=3), {})).text
+    assert f"{result['best']} ★ best" in read(write_report(write_run(tmp_path, result, steps=0), {})).text
 
 
 def test_found_networks_are_compared_in_pairs(finished, result):
     errors = {each["id"]: each["test_error"] for each in result["networks"]}
-    gains = (
-        100
-        * np.array(
-            [each["test_error"] - errors[each["matched_to"]] for each in result["networks"] if each["matched_to"]]
-        )
-        * -1
-    )
-    gains = -gains
+    random = [each for each in result["networks"] if each["matched_to"]]
+    gains = 100 * np.array([each["test_error"] - errors[each["matched_to"]] for each in random])
     mean, error = gains.mean(), gains.std(ddof=1) / np.sqrt(len(gains))
-    assert statistics.mean(gains) > 0
+    assert mean > 0
     told = f"{mean:.2f} percentage points ± {error:.2f} percentage points (standard error, n = 4 matched pairs) lower"
     assert told in finished.text
+    assert ("it may be chance" in finished.text) == (mean < 2 * error)
 
 
 def test_a_network_worse_than_chance_is_named(tmp_path, result, write_run):
     for network in result["networks"]:
         network["test_error"] = 0.5 if network["role"] == "found" else 0.25
-    text = read(write_report(write_run(tmp_path, result, steps=3), {})).text
+    text = read(write_report(write_run(tmp_path, result, steps=0), {})).text
     assert "25.00 percentage points ± 0.00 percentage points (standard error, n = 4 matched pairs) higher" in text
-    assert "the search did worse here than chance" in text
+    assert "On average, the found networks are worse than the random ones." in text
+    assert "may be chance" not in text
     for found, random in zip(result["networks"][::2], result["networks"][1::2], strict=True):
         assert f"Found network {found['id']} is worse than its random network {random['id']}: 50.00 % against" in text
 
 
-def test_the_file_refers_to_nothing_outside_itself(tmp_path, result, drawings, write_run):
-    path = write_report(write_run(tmp_path, result), drawings(result))
-    text, outline = path.read_text(encoding="utf-8"), read(path)
+def test_the_file_refers_to_nothing_outside_itself(report, finished):
+    text, outline = report.read_text(encoding="utf-8"), finished
     assert set(re.findall(r"https?://[^\s\"'<>)]*", text)) <= {"http://www.w3.org/2000/svg"}
     assert "@import" not in text
     assert "script" not in outline.tags
@@ -143,29 +138,23 @@ def test_recipe_cost_and_command_are_shown_in_full(finished, result, recipe):
     assert any(row[0] == "total" and row[-1].startswith(f"{total:,.1f} s") for row in finished.rows if row)
 
 
-def test_the_same_run_gives_the_same_bytes(tmp_path, result, drawings, write_run):
-    paths = [write_report(write_run(tmp_path / name, result), drawings(result)) for name in ("one", "two")]
-    assert paths[0].read_bytes() == paths[1].read_bytes()
+def test_the_same_run_gives_the_same_bytes(tmp_path, report, result, drawings, write_run):
+    again = write_report(write_run(tmp_path / "elsewhere", result), drawings(result))
+    assert again.read_bytes() == report.read_bytes()
 
 
-def test_names_are_escaped(tmp_path, result, recipe, drawings, write_run):
+def test_names_are_escaped(tmp_path, result, recipe, write_run):
     nasty = "<script>alert('&\")</script>"
-    figures = {
-        name: (cells[0].__class__(nasty, *_renamed(cells[0], nasty)),) for name, cells in drawings(result).items()
-    }
+    cell = Drawing(nasty, (nasty, "out"), (Edge(nasty, "out", nasty),))
+    figures = {each["id"]: (cell,) for each in result["networks"]}
     result |= {"method": nasty, "dataset": nasty, "notes": [nasty]}
     result["data"]["classes"] = [nasty]
     recipe["space"][nasty] = nasty
     recipe["environment"]["command"] = ["nasplug", nasty]
-    path = write_report(write_run(tmp_path, result, steps=3, options=recipe), figures)
+    path = write_report(write_run(tmp_path, result, steps=0, options=recipe), figures)
     outline = read(path)
     assert "script" not in outline.tags
     assert outline.text.count(nasty) > 8
-
-
-def _renamed(cell, name):
-    edges = tuple(edge.__class__(edge.source, edge.target, edge.operation and name) for edge in cell.edges)
-    return cell.nodes, edges
 
 
 @pytest.mark.parametrize("status", ["running", "stopped", "failed"])
@@ -182,7 +171,7 @@ def test_unmeasured_errors_are_called_not_finished(tmp_path, result, drawings, w
     for network in part["networks"]:
         network["test_error"] = None
     part["networks"][3]["val_error"] = None
-    outline = read(write_report(write_run(tmp_path, part, steps=3), drawings(part)))
+    outline = read(write_report(write_run(tmp_path, part, steps=0), drawings(part)))
     assert sum(row.count("not finished") for row in outline.rows) == len(part["networks"]) + 1
     assert "its test error is not measured yet" in outline.text
     assert "No found network can be compared with a random one yet." in outline.text
@@ -225,3 +214,17 @@ def test_numbers_that_are_none_count_as_unmeasured(tmp_path, result, write_run):
         json.dumps({"event": "step", "phase": "search", "step": 1, "loss": float("nan")}) + "\n"
     )
     assert "not finished" in read(write_report(folder, {})).text
+
+
+def test_a_single_pair_has_no_standard_error(tmp_path, result, write_run):
+    found, random = result["networks"] = result["networks"][2:4]
+    gain = 100 * (random["test_error"] - found["test_error"])
+    text = read(write_report(write_run(tmp_path, result, steps=0), {})).text
+    assert f"{gain:.2f} percentage points (no standard error from a single pair, n = 1 matched pair) lower" in text
+
+
+def test_errors_looked_up_in_a_table_say_so(tmp_path, result, write_run):
+    result["networks"][0]["source"] = "table"
+    outline = read(write_report(write_run(tmp_path, result, steps=0), {}))
+    assert "errors from" in outline.rows[0]
+    assert [row[4] for row in outline.rows[1:3]] == ["table", "trained"]

@@ -11,7 +11,9 @@ result, the candidates' weights in place of the batch norm's affine parameters. 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any, Self, cast
 
 import torch
 import torch.nn.functional as F
@@ -33,7 +35,16 @@ def _repeated(sources: Sequence[Source]) -> Tensor:
     return maps[0] if len(maps) == 1 else torch.cat(maps, 1)
 
 
-class Separable(nn.Module):
+class Candidate(nn.Module, ABC):
+    """One candidate operation with weights."""
+
+    @classmethod
+    @abstractmethod
+    def batched(cls, modules: Sequence[Any], sources: Sequence[Source], stride: int, weight: Tensor) -> Tensor:
+        """Computes several of one kind at once; see the module's docstring."""
+
+
+class Separable(Candidate):
     """One or more times: ReLU, depthwise convolution, 1x1 convolution, batch norm. Only the first has the stride."""
 
     def __init__(self, channels: int, kernel: int, repeats: int, dilation: int) -> None:
@@ -46,20 +57,26 @@ class Separable(nn.Module):
         self.pointwise = nn.ModuleList(nn.Conv2d(channels, channels, 1, bias=False) for _ in range(repeats))
         self.norms = nn.ModuleList(Norm(channels) for _ in range(repeats))
 
-    @staticmethod
-    def batched(modules: Sequence[Separable], sources: Sequence[Source], stride: int, weight: Tensor) -> Tensor:
+    def stage(self, repeat: int) -> tuple[nn.Conv2d, nn.Conv2d, Norm]:
+        """The two convolutions and the norm of one repetition."""
+        layers = (self.depthwise[repeat], self.pointwise[repeat], self.norms[repeat])
+        return cast("tuple[nn.Conv2d, nn.Conv2d, Norm]", layers)
+
+    @classmethod
+    def batched(cls, modules: Sequence[Self], sources: Sequence[Source], stride: int, weight: Tensor) -> Tensor:
         """Computes several at once; see the module's docstring."""
         x, repeats, dilation = _repeated(sources), len(modules[0].norms), modules[0].dilation
         for repeat in range(repeats):
             last = repeat == repeats - 1
             x = F.relu(x) if repeat else x
-            x = depthwise(x, _weights([m.depthwise[repeat] for m in modules]), 1 if repeat else stride, dilation)
-            x = pointwise(x, _weights([m.pointwise[repeat] for m in modules]), groups=len(modules))
-            x = batch_norm(x, [m.norms[repeat] for m in modules], weight if last else None)
+            spatial, mixing, norms = zip(*(module.stage(repeat) for module in modules), strict=True)
+            x = depthwise(x, _weights(spatial), 1 if repeat else stride, dilation)
+            x = pointwise(x, _weights(mixing), groups=len(modules))
+            x = batch_norm(x, norms, weight if last else None)
         return x
 
 
-class Factorised(nn.Module):
+class Factorised(Candidate):
     """ReLU, 1x7 convolution, 7x1 convolution, batch norm."""
 
     def __init__(self, channels: int) -> None:
@@ -68,8 +85,8 @@ class Factorised(nn.Module):
         self.down = nn.Conv2d(channels, channels, (7, 1), bias=False)
         self.norm = Norm(channels)
 
-    @staticmethod
-    def batched(modules: Sequence[Factorised], sources: Sequence[Source], stride: int, weight: Tensor) -> Tensor:
+    @classmethod
+    def batched(cls, modules: Sequence[Self], sources: Sequence[Source], stride: int, weight: Tensor) -> Tensor:
         """Computes several at once; see the module's docstring."""
         x, groups = _repeated(sources), len(modules)
         x = F.conv2d(x, _weights([m.across for m in modules]), None, (1, stride), (0, 3), groups=groups)
@@ -77,7 +94,7 @@ class Factorised(nn.Module):
         return batch_norm(x, [m.norm for m in modules], weight)
 
 
-class Halving(nn.Module):
+class Halving(Candidate):
     """FactorizedReduce without affine parameters: a skip connection of stride 2."""
 
     def __init__(self, inside: int, outside: int) -> None:
@@ -88,17 +105,17 @@ class Halving(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inside, H, W) to (N, outside, ceil(H / 2), ceil(W / 2))."""
-        return Halving.batched([self], [(F.relu(x), 1)], 2, None)
+        return self.batched([self], [(F.relu(x), 1)], 2, None)
 
-    @staticmethod
-    def batched(modules: Sequence[Halving], sources: Sequence[Source], stride: int, weight: Tensor | None) -> Tensor:
-        """Computes several at once; all that read one state are one matrix product. The stride is always 2."""
+    @classmethod
+    def batched(cls, modules: Sequence[Self], sources: Sequence[Source], stride: int, weight: Tensor | None) -> Tensor:
+        """Computes several at once; all that read one state are one matrix product. Always of stride 2."""
         halved, rest = [], list(modules)
         for state, count in sources:
             reading, rest = rest[:count], rest[count:]
             halves = (
-                pointwise(state[:, :, ::2, ::2], _weights([m.even for m in reading])),
-                pointwise(shifted(state)[:, :, ::2, ::2], _weights([m.odd for m in reading])),
+                pointwise(state[:, :, ::stride, ::stride], _weights([m.even for m in reading])),
+                pointwise(shifted(state)[:, :, ::stride, ::stride], _weights([m.odd for m in reading])),
             )
             # Each product holds its half of every candidate; the halves of a candidate belong side by side.
             split = [half.permute(0, 2, 3, 1).unflatten(3, (count, -1)) for half in halves]
@@ -119,9 +136,6 @@ class Projection(nn.Module):
         """(N, inside, H, W) to (N, outside, H, W)."""
         normed: Tensor = self.norm(pointwise(F.relu(x), self.convolution.weight))
         return normed
-
-
-Candidate = Separable | Factorised | Halving
 
 
 def candidate(operation: str, channels: int, stride: int) -> Candidate | None:

@@ -36,23 +36,29 @@ class Cell(nn.Module):
         for source in sorted(graph.inputs):
             layer = FactorizedReduce if source == 0 and plan.halves_older else ReluConvNorm
             self.preprocess[str(source)] = layer(plan.inputs[source], plan.channels)
-        self.nodes = nn.ModuleList(
-            nn.ModuleList(operation(pick.operation, plan.channels, plan.stride(pick.input)) for pick in node)
-            for node in graph.nodes
+        self.operations = nn.ModuleDict(
+            {
+                f"{pick}>{number}": operation(pick.operation, plan.channels, plan.stride(pick.input))
+                for number, node in enumerate(graph.nodes, 2)
+                for pick in node
+            }
         )
 
     def forward(self, older: Tensor | None, newer: Tensor | None, drop: float) -> Tensor:
         """The outputs of cells k-2 and k-1 to (N, nodes * channels, H, W); an input that is not read may be None."""
-        states = [self.preprocess[str(source)](x) if str(source) in self.preprocess else x
-                  for source, x in enumerate((older, newer))]
-        for picks, modules in zip(self.graph.nodes, self.nodes, strict=True):
+        states: dict[int, Tensor] = {}
+        for source, x in enumerate((older, newer)):
+            if str(source) in self.preprocess:
+                states[source] = self.preprocess[str(source)](x)
+        for number, picks in enumerate(self.graph.nodes, 2):
             terms = []
-            for pick, module in zip(picks, modules, strict=True):
+            for pick in picks:
+                module = self.operations[f"{pick}>{number}"]
                 term = module(states[pick.input])
                 if drop > 0 and not isinstance(module, nn.Identity):
                     term = drop_path(term, drop)
                 terms.append(term)
-            states.append(sum(terms[1:], start=terms[0]))
+            states[number] = sum(terms[1:], start=terms[0])
         return torch.cat([states[number] for number in self.graph.concat], 1)
 
 
@@ -70,8 +76,8 @@ class DartsNetwork(Network):
         self.auxiliary: nn.Module | None = None
         if auxiliary:
             cell, graph = plan.cells[self.auxiliary_after], blueprint.graphs[self.auxiliary_after]
-            width = len(graph.concat) if graph is not None else 0
-            self.auxiliary = auxiliary_head(plan.stem, width * cell.channels, cell.out_size, shape.classes)
+            assert graph is not None  # noqa: S101 - reductions and the last cell are always built
+            self.auxiliary = auxiliary_head(plan.stem, len(graph.concat) * cell.channels, cell.out_size, shape.classes)
 
     def outputs(self, images: Tensor) -> Outputs:
         """Logits, taps and, in training, auxiliary logits.
@@ -82,8 +88,8 @@ class DartsNetwork(Network):
         drop = self.drop_path if self.training else 0.0
         taps, extra, latest = [], None, newer
         for index in range(self.depth):
-            cell = self.cells[str(index)] if str(index) in self.cells else None
-            older, newer = newer, None if cell is None else cell(older, newer, drop)
+            built = str(index) in self.cells
+            older, newer = newer, self.cells[str(index)](older, newer, drop) if built else None
             latest = latest if newer is None else newer
             if index in tapped(self.depth):
                 taps.append(latest)

@@ -69,11 +69,12 @@ def _cell(name: str, edges: Any, concat: Any) -> CellGraph:
         raise InputError(f"Field '{name}_concat' of a genotype lists nodes, but it is {concat!r:.60}.")
     nested = all(isinstance(one, list) and one and all(isinstance(edge, list) for edge in one) for one in edges)
     nodes = edges if nested else _equal_shares(name, edges, concat)
-    if concat is not None and not (len(set(concat)) == len(concat) and 2 <= min(concat) <= max(concat) < len(nodes) + 2):
+    numbers = range(2, len(nodes) + 2)
+    if concat is not None and not (len(set(concat)) == len(concat) and set(concat) <= set(numbers)):
         raise InputError(f"Field '{name}_concat' must list distinct nodes from 2 to {len(nodes) + 1}; it is {concat}.")
     return CellGraph(
         nodes=tuple(_node(f"{name}/{number}", number, pairs) for number, pairs in enumerate(nodes, 2)),
-        concat=tuple(sorted(concat)) if concat is not None else tuple(range(2, len(nodes) + 2)),
+        concat=tuple(sorted(concat)) if concat is not None else tuple(numbers),
     )
 
 

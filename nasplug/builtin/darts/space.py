@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from random import Random
-from typing import ClassVar, Self
+from typing import Self
 
 import attrs
 from torch import Tensor
@@ -25,7 +25,7 @@ from nasplug.values import Cost, Drawing, Genotype, ImageShape
 class Darts(SearchSpace):
     """Cells of nodes that read any earlier ones (DARTS), shared by type or each its own (SNPS, DNAD)."""
 
-    name: ClassVar[str] = SPACE
+    name = SPACE
 
     operations: tuple[str, ...] = option(
         ("darts",), f"candidate operations: {', '.join(PRESETS)}, or a list of operations"

@@ -18,7 +18,9 @@ class CifarStem(nn.Sequential):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Images (N, planes, H, W) to the states of the cells "before the first"."""
-        features: Tensor = super().forward(images)
+        features = images
+        for layer in self:
+            features = layer(features)
         return features, features
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
+from typing import cast
 
 import attrs
 import torch
@@ -13,7 +14,7 @@ from nasplug.builtin.darts.choosing import columns
 from nasplug.builtin.darts.plan import NetworkPlan, tapped
 from nasplug.builtin.darts.stem import build_stem
 from nasplug.builtin.darts.supernet_cell import SupernetCell
-from nasplug.builtin.darts.wiring import Wiring, module_name, wire
+from nasplug.builtin.darts.wiring import Wiring, wire
 from nasplug.parts import Choices, Outputs, Supernet
 from nasplug.supernet import Norm, recalibrate
 from nasplug.values import ImageShape
@@ -69,21 +70,21 @@ class DartsSupernet(Supernet):
     def prune(self) -> None:
         """Removes the modules of deleted candidates. The function computed stays the same."""
         kept = self.choices.kept.tolist()
-        for cell in self.cells:
-            for node, pick, row, column in cell.columns:
-                name = module_name(node, pick)
-                if not kept[row][column] and name in cell.candidates:
-                    del cell.candidates[name]
+        for cell in self._cells():
+            cell.prune(kept)
 
     def recalibrate(self, batches: Iterable[Tensor]) -> None:
         """Measures the batch norms' statistics for evaluation on batches of images, with what now counts and weighs."""
         recalibrate(self, batches)
 
+    def _cells(self) -> Iterator[SupernetCell]:
+        return (cast("SupernetCell", cell) for cell in self.cells)
+
     def _ordered(self) -> _Order:
         alive, device = self.choices.alive, self.choices.alpha.device
         order = self._order
         if order is None or order.alive != alive or order.index.device != device:
-            wirings = tuple(wire(cell.columns, alive, cell.nodes) for cell in self.cells)
+            wirings = tuple(wire(cell.columns, alive, cell.nodes) for cell in self._cells())
             batches = [batch for wiring in wirings for batch in wiring.positions]
             width = self.choices.alpha.shape[1]
             index = [row * width + column for batch in batches for row, column in batch]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -81,12 +82,19 @@ class SupernetCell(nn.Module):
             states.raw.append(self._sum(terms[node], newer))
         return torch.cat([states[node] for node in terms], 1)
 
+    def prune(self, kept: Sequence[Sequence[bool]]) -> None:
+        """Removes the modules of candidates that the table of choices no longer keeps."""
+        for node, pick, row, column in self.columns:
+            name = module_name(node, pick)
+            if not kept[row][column] and name in self.candidates:
+                del self.candidates[name]
+
     def _compute(self, batch: Batch, states: States, weight: Tensor) -> list[tuple[tuple[int, ...], Tensor]]:
         """For each state that the batch reads: its nodes, and their terms side by side (N, nodes * channels, H, W)."""
         channels, counts = self.plan.channels, [len(nodes) for _, nodes in batch.readers]
         names = batch.names
         if names[0] in self.candidates:
-            modules: list[Candidate] = [self.candidates[name] for name in names]
+            modules = [cast("Candidate", self.candidates[name]) for name in names]
             sources = [(states.rectified(state), len(nodes)) for state, nodes in batch.readers]
             stride = self.plan.stride(batch.readers[0][0])
             scale = weight.unsqueeze(1).expand(-1, channels).reshape(-1)

@@ -1,4 +1,4 @@
-"""Tables of the page. Cells are text unless they say that they are HTML already."""
+"""The building blocks of the page. Cells of tables are text unless they say that they are HTML already."""
 
 from __future__ import annotations
 
@@ -49,3 +49,24 @@ def pairs(rows: Mapping[str, Any]) -> str:
         for name, value in rows.items()
     )
     return f'<div class="scroll"><table><tbody>{body}</tbody></table></div>'
+
+
+def section(title: str, content: str) -> str:
+    """One section of the page."""
+    return f"<section><h2>{escape(title)}</h2>{content}</section>"
+
+
+def chart(svg: str, caption: str = "") -> str:
+    """A chart on its card."""
+    told = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    return f'<figure class="chart">{told}{svg}</figure>'
+
+
+def item(colour: str, text: str) -> str:
+    """A text with a dot of its colour."""
+    return f'<span class="item"><span class="dot" style="background: var(--{colour})"></span>{escape(text)}</span>'
+
+
+def link(network: str) -> str:
+    """The id of a network, leading to its drawings."""
+    return f'<a href="#net-{escape(network)}"><code>{escape(network)}</code></a>'

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+import torch
+from torch import nn
+
+from nasplug.builtin.darts import Darts
+from nasplug.builtin.darts.build import needed
+from nasplug.builtin.darts.plan import reductions, tapped
+from nasplug.builtin.darts.topology import read
+from nasplug.values import Genotype, ImageShape
+
+NADD = {"operations": ("nadd3",), "topology": "per-cell", "choices": "node"}
+
+
+def per_cell(*cells):
+    """A per-cell genotype of one node per cell."""
+    return Genotype("darts", {f"{number}/2": picks for number, picks in enumerate(cells)})
+
+
+def test_reductions_are_at_the_thirds_and_never_the_first_cell():
+    assert [sorted(reductions(cells)) for cells in (1, 2, 3, 8, 14, 20)] == [
+        [],
+        [1],
+        [1, 2],
+        [2, 5],
+        [4, 9],
+        [6, 13],
+    ]
+    assert [tapped(cells) for cells in (1, 2, 3, 8)] == [(0,), (0, 1), (0, 1, 2), (1, 4, 7)]
+
+
+@pytest.mark.parametrize("size", [8, 9, 32, 64])
+@pytest.mark.parametrize("cells", [1, 2, 5])
+def test_networks_give_logits_taps_and_auxiliary_logits_in_training_only(cells, size):
+    space, shape = Darts(cells=cells, channels=4), ImageShape(1, size, 3)
+    network = space.network(space.random(Random(0)), shape, auxiliary=True)
+    images = torch.randn(2, 1, size, size)
+    outputs = network.outputs(images)
+    assert outputs.logits.shape == outputs.auxiliary.shape == (2, 3)
+    assert [tap.shape[1] for tap in outputs.taps] == {1: [16], 2: [16, 32], 5: [16, 32, 64]}[cells]
+    assert network.eval().outputs(images).auxiliary is None
+
+
+@pytest.mark.parametrize(("stem", "size", "cells", "pooled"), [("cifar", 32, 3, 5), ("imagenet", 224, 3, 5)])
+def test_auxiliary_heads_pool_as_published_on_the_published_maps(stem, size, cells, pooled):
+    space = Darts(cells=cells, channels=4, stem=stem)
+    network = space.network(space.random(Random(0)), ImageShape(3, size, 10), auxiliary=True)
+    pools = [module for module in network.auxiliary if isinstance(module, nn.AvgPool2d)]
+    assert [(pool.kernel_size, pool.stride) for pool in pools] == [(pooled, 3 if stem == "cifar" else 2)]
+    norms = [module for module in network.auxiliary if isinstance(module, nn.BatchNorm2d)]
+    assert len(norms) == (2 if stem == "cifar" else 1)
+
+
+def test_a_node_of_a_network_is_the_plain_sum_of_its_candidates():
+    space = Darts(**NADD, cells=1, channels=4, nodes=1)
+    network = space.network(per_cell(("sep_conv_3x3@0", "skip_connect@0", "skip_connect@1")), ImageShape(1, 8, 3))
+    network.eval()
+    images = torch.randn(2, 1, 8, 8)
+    cell, stem = network.cells["0"], network.stem(images)[0]
+    older, newer = cell.preprocess["0"](stem), cell.preprocess["1"](stem)
+    expected = cell.operations["sep_conv_3x3@0>2"](older) + older + newer
+    torch.testing.assert_close(network.outputs(images).taps[0], expected)
+
+
+def test_drop_path_spares_identities_and_works_in_training_only():
+    shape, images = ImageShape(1, 8, 3), torch.randn(64, 1, 8, 8)
+    space = Darts(**NADD, cells=1, channels=4, nodes=1)
+    identities = space.network(per_cell(("skip_connect@0", "skip_connect@1")), shape)
+    steady = identities(images)
+    identities.drop_path = 0.9
+    torch.testing.assert_close(identities(images), steady)
+    convolution = space.network(per_cell(("sep_conv_3x3@0",)), shape)
+    kept = convolution.outputs(images).taps[0]
+    convolution.drop_path = 0.5
+    dropped = convolution.outputs(images).taps[0]
+    empty = dropped.flatten(1).abs().sum(1) == 0
+    assert 10 < int(empty.sum()) < 54
+    torch.testing.assert_close(dropped[~empty], kept[~empty] * 2)
+    evaluated = convolution.eval()(images)
+    convolution.drop_path = 0.0
+    torch.testing.assert_close(convolution(images), evaluated)
+
+
+def test_cells_that_nobody_reads_are_dropped_but_never_reductions():
+    newer, older = ("skip_connect@1",), ("skip_connect@0",)
+    cells = [newer, newer, newer, older, newer, newer, newer, older]
+    genotype = per_cell(*cells)
+    # Nobody reads cells 2 and 6, and only cell 2 is a reduction.
+    assert needed(list(read(genotype).values())) == {0, 1, 2, 3, 4, 5, 7}
+    space = Darts(**NADD, cells=8, channels=4, nodes=1)
+    network = space.network(genotype, ImageShape(1, 16, 3))
+    assert list(network.cells) == ["0", "1", "2", "3", "4", "5", "7"]
+    outputs = network.outputs(torch.randn(2, 1, 16, 16))
+    assert [tap.shape[1:] for tap in outputs.taps] == [(4, 16, 16), (8, 8, 8), (16, 4, 4)]
+
+
+def test_the_tap_of_a_dropped_cell_is_the_state_before_it():
+    newer, older = ("skip_connect@1",), ("skip_connect@0",)
+    space = Darts(**NADD, cells=6, channels=4, nodes=1)
+    # Reductions are cells 2 and 4. Cell 1 is read by neither cell 2 nor cell 3.
+    network = space.network(per_cell(newer, newer, older, newer, newer, newer), ImageShape(1, 16, 3))
+    assert list(network.cells) == ["0", "2", "3", "4", "5"]
+    assert network.outputs(torch.randn(2, 1, 16, 16)).taps[0].shape == (2, 4, 16, 16)

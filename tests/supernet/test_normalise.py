@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from nasplug.supernet import Norm, batch_norm, recalibrate
+
+
+def test_several_norms_at_once_are_each_on_its_own():
+    x = torch.randn(4, 5, 3, 3) * 3 + 1
+    norms = [Norm(2), Norm(3)]
+    expected = torch.cat([F.batch_norm(part, None, None, training=True) for part in x.split([2, 3], 1)], 1)
+    torch.testing.assert_close(batch_norm(x, norms), expected)
+    scale = torch.arange(5.0)
+    torch.testing.assert_close(batch_norm(x, norms, scale), expected * scale.view(1, 5, 1, 1))
+
+
+def test_recalibration_measures_the_mean_over_batches_and_restores_the_mode():
+    net = nn.Sequential(Norm(2, affine=True), nn.BatchNorm2d(2, affine=False)).eval()
+    batches = [torch.randn(8, 2, 4, 4) + shift for shift in (0.0, 2.0)]
+    recalibrate(net, batches)
+    mean = torch.stack([batch.mean((0, 2, 3)) for batch in batches]).mean(0)
+    var = torch.stack([batch.var((0, 2, 3)) for batch in batches]).mean(0)
+    torch.testing.assert_close(net[0].mean, mean)
+    torch.testing.assert_close(net[0].var, var)
+    assert int(net[1].num_batches_tracked) == 2
+    assert net[1].momentum == 0.1
+    assert not net.training
+    x = torch.randn(1, 2, 4, 4)
+    torch.testing.assert_close(net[0](x), F.batch_norm(x, mean, var))
+
+
+def test_a_second_recalibration_forgets_the_first():
+    net = Norm(1)
+    recalibrate(net, [torch.randn(8, 1, 4, 4) + 50])
+    recalibrate(net, [torch.randn(8, 1, 4, 4)])
+    assert net.mean.abs().max() < 1
+
+
+def test_training_leaves_no_trace_and_statistics_are_no_state():
+    net = Norm(2, affine=True)
+    net(torch.randn(8, 2, 4, 4) + 5)
+    assert net.batches == 0
+    assert net.mean.tolist() == [0.0, 0.0]
+    assert list(net.state_dict()) == ["weight", "bias"]
+
+
+def test_an_expanded_weight_has_the_right_gradients():
+    x = torch.randn(4, 3, 2, 2, dtype=torch.float64, requires_grad=True)
+    weight = torch.tensor([2.0], dtype=torch.float64, requires_grad=True)
+    towards = torch.randn(4, 3, 2, 2, dtype=torch.float64)
+    found = torch.autograd.grad(batch_norm(x, [Norm(3)], weight.expand(3)), (x, weight), towards)
+    plain = F.batch_norm(x, None, None, training=True) * weight
+    for one, wanted in zip(found, torch.autograd.grad(plain, (x, weight), towards), strict=True):
+        torch.testing.assert_close(one, wanted)
