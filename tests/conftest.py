@@ -38,5 +38,3 @@ def finished_run(nasplug: CommandLine, tmp_path_factory: pytest.TempPathFactory)
     done = nasplug(*TINY, "--out", path)
     assert done.returncode == 0, done.stderr
     return path
-
-

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,13 +14,23 @@ import torch
 from sklearn.datasets import load_digits
 
 import nasplug as package
-from nasplug.compose import read_config, resolve
+from nasplug.compose import compose, read_config, resolve
 from nasplug.data import load_splits
 from nasplug.errors import InputError
 from nasplug.phases.journal import read_events
 from nasplug.plugins import load_plugins
+from nasplug.values import Clock, ImageShape
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("finished_run")]
+
+
+@pytest.fixture(scope="module")
+def specification():
+    path = Path(__file__).parents[1] / "plugins" / "nasplug-snps" / "tests" / "specification.py"
+    spec = importlib.util.spec_from_file_location("specification", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +109,31 @@ def test_the_supernet_shrinks_and_every_node_keeps_an_operation(finished_run):
     assert alive[-1] < alive[0]
     assert len(snapshots) >= 2
     assert all(picked for snapshot in snapshots for picked in snapshot["picks"].values())
+
+
+def test_the_controller_follows_its_specification(finished_run, specification):
+    """Replays the events of the run through the released controller, written a second time in plain numbers."""
+    layer = read_config(finished_run / "recipe.toml")
+    parts = compose(load_plugins(), resolve(load_plugins(), [layer]))
+    net = parts.space.supernet(ImageShape(channels=1, size=8, classes=10))
+    net.choices.relaxation = parts.optimizer.relax
+    parts.optimizer.initialise(net.choices, torch.Generator())
+    epochs, steps = parts.recipe.search.epochs, len(load_splits(finished_run / "splits.safetensors").train) // 64
+    parts.schedule.begin(net.choices, Clock(steps, epochs))
+    in_force = {
+        "gamma_0": parts.schedule.gamma,
+        "phi": parts.schedule.growth,
+        "k": parts.schedule.relief,
+        "n_max": parts.schedule.rate,
+        "t_max": parts.schedule.patience,
+        "tau": parts.schedule.memory,
+        "s_min": parts.schedule.floor,
+    }
+    events = [event for event in read_events(finished_run / "events.jsonl") if event["phase"] == "search"]
+    steps_taken = [event for event in events if event["event"] == "step"]
+
+    assert specification.replay(steps_taken, in_force) == []
+    assert specification.replay(steps_taken[1:], in_force) != []
 
 
 def test_cells_of_one_type_have_topologies_of_their_own(finished_run):

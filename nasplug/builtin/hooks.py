@@ -74,5 +74,5 @@ def nasplug_register(register: Register) -> None:
     register.dataset(
         "arrays",
         "nasplug.builtin.data_sets.arrays:Arrays",
-        summary="Your own images and labels as NumPy arrays in one .npz file: arrays:PATH.",
+        summary="Your own images and labels as arrays in one safetensors file: arrays:PATH.",
     )

@@ -20,7 +20,7 @@ LAPTOP: Preset = {
     "space": {"cells": 3, "channels": 8},
     "search": {"epochs": 25, "batch_size": 64, "lr": 0.05},
     "optimizer": {"alpha_lr": 1e-2},
-    "retrain": {"epochs": 25, "batch_size": 64, "optimizer": "sgd", "lr": 0.1, "widths": [6, 8, 12, 16]},
+    "retrain": {"epochs": 15, "batch_size": 64, "optimizer": "sgd", "lr": 0.1, "widths": [6, 8, 12, 16]},
 }
 """Small images on a CPU. Some hundred steps instead of 2 10^4, so alpha learns at a higher rate."""
 

@@ -57,8 +57,9 @@ def load_checkpoint(path: Path, phase: Phase) -> tuple[int, float]:
         restore_random_state(tensors)
         return int(facts["events"]), float(facts["seconds"])
     except (KeyError, RuntimeError, IndexError) as error:
+        reason = str(error).partition("\n")[0]
         raise InputError(
-            f"The checkpoint '{path}' does not fit the phase '{phase.name}' ({error}); remove it to repeat the phase."
+            f"The checkpoint '{path}' does not fit the phase '{phase.name}' ({reason}); remove it to repeat the phase."
         ) from error
 
 

@@ -45,7 +45,7 @@ def retrain(
         if section in SLOTS or section in ("data", "search"):
             raise InputError(
                 f"'{section}.{name}' belongs to the search, which 'nasplug retrain' does not repeat; it takes "
-                f"options of retrain, select and run. For another search: nasplug run --config {source / 'recipe.toml'}."
+                f"options of retrain, select and run. For another search: nasplug run --config {source}/recipe.toml"
             )
         sections[section][name] = value
     resolve(plugins, [sections])

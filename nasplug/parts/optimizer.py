@@ -92,7 +92,7 @@ class ArchitectureOptimizer(ABC):
         moving = movers.of(turn)
         loss = objective()
         groups = [parameters_of(mover) for mover, _ in moving]
-        # Unlike autograd.grad, this gives each parameter a gradient of its own memory, which clipping may scale in place.
+        # Unlike autograd.grad, this gives each parameter a gradient of its own memory, which clipping may scale.
         torch.autograd.backward(loss, inputs=[parameter for group in groups for parameter in group])
         for (mover, limit), group in zip(moving, groups, strict=True):
             if limit > 0:

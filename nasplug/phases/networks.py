@@ -102,7 +102,8 @@ def load_network(path: Path, plugins: Plugins) -> tuple[Network, dict[str, Any]]
         net = space.network(Genotype.from_dict(facts["genotype"]), shape)
         net.load_state_dict(tensors)
     except (KeyError, TypeError, RuntimeError) as error:
-        raise InputError(f"The network at '{path}' does not fit its own description ({error}).") from error
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"The network at '{path}' does not fit its own description ({reason}).") from error
     return net.eval(), facts
 
 

@@ -51,7 +51,8 @@ def _beside_each_other(study: Study, plans: Sequence[Plan], jobs: int, stop: Sto
     halt = context.Event()
     tasks: Any = context.Queue()
     answers: Any = context.Queue()
-    for plan in plans:
+    # The largest first, so that no process is left alone with a long one at the end.
+    for plan in sorted(plans, key=lambda plan: -plan.cost.macs):
         tasks.put(plan.to_dict())
     for _ in range(jobs):
         tasks.put(None)
@@ -113,7 +114,7 @@ def _work(run: str, tasks: Any, answers: Any, halt: Any, parent: int) -> None:
         return bool(halt.is_set()) or os.getppid() != parent
 
     try:
-        study = reopen_study(RunFolder(Path(run)), load_plugins())
+        study = reopen_study(RunFolder(Path(run)), load_plugins(quiet=True))
         for task in iter(tasks.get, None):
             plan = Plan.from_dict(task)
             for _ in retrain(study, plan, phase_journal(study, plan), stop):

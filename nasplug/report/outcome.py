@@ -74,8 +74,8 @@ def summary(record: Record) -> str:
         + '<p class="small">Errors are fractions of wrongly classified images, shown as per cent. Parameters count the '
         "network as shipped, without an auxiliary head. MACs are the multiply-accumulates of convolutions and linear "
         "layers for one image (papers often call them FLOPs). The best network is the found one with the lowest "
-        "validation error, the front the non-dominated set by validation error and size. Neither is chosen by test "
-        "error.</p>",
+        "validation error; the front are the found networks that no other found one beats in both validation error "
+        "and size. Neither is chosen by test error.</p>",
     )
 
 

@@ -36,7 +36,9 @@ def test_the_preset_wins_over_the_method_and_keeps_its_other_options(plugins):
 
 
 def test_replacing_a_part_drops_its_options_and_nothing_else(plugins):
-    recipe = resolve(plugins, [{"run": {"method": "snps", "preset": "paper-cifar10"}, "optimizer": {"part": "bilevel"}}])
+    recipe = resolve(
+        plugins, [{"run": {"method": "snps", "preset": "paper-cifar10"}, "optimizer": {"part": "bilevel"}}]
+    )
 
     assert recipe.parts["optimizer"].options["alpha_lr"] == pytest.approx(3e-4)
     assert "alpha_momentum" not in recipe.parts["optimizer"].options

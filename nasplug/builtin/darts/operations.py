@@ -7,13 +7,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nasplug.builtin.darts.names import DILATED, FACTORISED, POOLS, SEPARABLE, SKIP
+from nasplug.supernet import depthwise, pointwise
 
 
 class ReluConvNorm(nn.Sequential):
     """ReLU, 1x1 convolution, batch norm: what brings an input of a cell to the channels of its nodes."""
 
     def __init__(self, inside: int, outside: int) -> None:
-        super().__init__(nn.ReLU(), nn.Conv2d(inside, outside, 1, bias=False), nn.BatchNorm2d(outside))
+        super().__init__(nn.ReLU(), Pointwise(inside, outside), nn.BatchNorm2d(outside))
 
 
 class FactorizedReduce(nn.Module):
@@ -40,21 +41,35 @@ def shifted(x: Tensor) -> Tensor:
     return F.pad(x, (0, x.shape[3] % 2, 0, x.shape[2] % 2))[:, :, 1:, 1:]
 
 
+class Depthwise(nn.Conv2d):
+    """A depthwise convolution that keeps the map (or halves it), computed the fast way."""
+
+    def __init__(self, channels: int, kernel: int, stride: int, dilation: int) -> None:
+        padding = dilation * (kernel // 2)
+        super().__init__(channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W), as `nn.Conv2d`."""
+        return depthwise(x, self.weight, self.stride[0], self.dilation[0])
+
+
+class Pointwise(nn.Conv2d):
+    """A 1x1 convolution without bias, computed the fast way."""
+
+    def __init__(self, inside: int, outside: int) -> None:
+        super().__init__(inside, outside, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inside, H, W) to (N, outside, H, W), as `nn.Conv2d`."""
+        return pointwise(x, self.weight)
+
+
 def separable(channels: int, kernel: int, stride: int, dilation: int = 1) -> nn.Sequential:
     """ReLU, depthwise convolution, 1x1 convolution, batch norm."""
     return nn.Sequential(
         nn.ReLU(),
-        nn.Conv2d(
-            channels,
-            channels,
-            kernel,
-            stride,
-            padding=dilation * (kernel // 2),
-            dilation=dilation,
-            groups=channels,
-            bias=False,
-        ),
-        nn.Conv2d(channels, channels, 1, bias=False),
+        Depthwise(channels, kernel, stride, dilation),
+        Pointwise(channels, channels),
         nn.BatchNorm2d(channels),
     )
 

@@ -40,7 +40,8 @@ class OneLevel(ArchitectureOptimizer):
         """
         rectified = alpha.relu() * active
         total = rectified.sum(-1, keepdim=True)
-        alive = total > 0
+        # Not `total > 0`: an alpha that is no number must show in the loss, and so end the run.
+        alive = total != 0
         # The quotient is taken against 1 where the total is 0, so that no NaN reaches the gradient.
         share = rectified / torch.where(alive, total, 1.0)
         largest = share.amax(-1, keepdim=True)

@@ -21,7 +21,7 @@ LAPTOP: dict[str, dict[str, Any]] = {
     "optimizer": {"alpha_lr": 2.0},
     "schedule": {"pace": "fit"},
     "search": {"epochs": 25, "batch_size": 64, "lr": 3e-3},
-    "retrain": {"epochs": 25, "batch_size": 64, "optimizer": "sgd", "lr": 0.1},
+    "retrain": {"epochs": 15, "batch_size": 64, "optimizer": "sgd", "lr": 0.1},
     "select": {"networks": 4},
 }
 """Small images on a CPU. Some 400 steps instead of 10^4, so alpha takes steps ten times as long."""
