@@ -20,7 +20,6 @@ from nasplug.phases.stopping import watching_signals
 from nasplug.phases.study import Study
 from nasplug.phases.training import Progress, Stopped
 from nasplug.plugins import Plugins
-from nasplug.report import write_report
 
 
 def journey(study: Study) -> Iterator[Progress]:
@@ -76,6 +75,8 @@ def test(study: Study, plans: Sequence[Plan]) -> Iterator[Progress]:
 
 def redraw(folder: RunFolder, plugins: Plugins) -> Path:
     """Writes the report of a run anew, whatever its status; returns its path."""
+    from nasplug.report import write_report  # here, because it brings matplotlib, which retraining processes never need
+
     space = compose(plugins, resolve(plugins, [folder.recipe_layer()])).space
     plans = [Plan.from_dict(each) for each in (folder.done("select") or {"plans": []})["plans"]]
     return write_report(folder.path, {plan.id: space.draw(plan.genotype) for plan in plans})

@@ -21,6 +21,28 @@ def test_a_method_fills_every_slot(plugins):
     assert set(recipe.plugins) == {"nasplug", "nasplug-snps", "nasplug-dnad"}
 
 
+@pytest.mark.parametrize("method", ["darts", "random", "snps", "dnad"])
+@pytest.mark.parametrize("preset", ["tiny", "laptop", "paper-cifar10"])
+def test_every_preset_of_every_method_composes(plugins, method, preset):
+    recipe = resolve(plugins, [{"run": {"method": method, "preset": preset}}])
+
+    assert compose(plugins, recipe).recipe == recipe
+
+
+def test_the_paper_preset_of_snps_has_the_released_constants(plugins):
+    recipe = resolve(plugins, [{"run": {"method": "snps", "preset": "paper-cifar10"}}])
+    schedule, optimizer = recipe.parts["schedule"].options, recipe.parts["optimizer"].options
+    released = {"gamma_0": 1e-4, "gamma_max": 0.1, "phi": 1.01, "k": 0.99, "n_max": 0.005, "t_max": 50, "tau": 0.9}
+    released |= {"mu_0": 0.1, "rho": 1.5, "xi": 1.0, "s_min": 250.0, "threshold": 0.01, "pace": "paper", "warm_up": 0}
+
+    assert {name: schedule[name] for name in released} == released
+    assert (optimizer["alpha_lr"], optimizer["alpha_momentum"], optimizer["alpha_init"]) == (0.2, 0.0, 2.0)
+    search = recipe.search
+    assert (search.epochs, search.batch_size, search.optimizer, search.lr) == (120, 128, "adam", 5e-4)
+    assert (search.lr_schedule, search.betas, search.weight_decay) == ("constant", (0.5, 0.999), 3e-4)
+    assert (search.augment, recipe.data.validation, recipe.retrain.channels) == ("autoaugment", 0.0, 36)
+
+
 def test_later_layers_win(plugins):
     layers = [{"run": {"method": "snps", "preset": "tiny"}}, {"space": {"channels": 6}}, {"space": {"channels": 7}}]
 
