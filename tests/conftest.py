@@ -7,8 +7,18 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 TINY = ("run", "--method", "dnad", "--preset", "tiny", "--jobs", "1", "--threads", "1", "--seed", "7")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Maps as small as in these tests are many times slower with threads that compete with other processes."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 class CommandLine:

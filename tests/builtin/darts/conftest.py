@@ -79,15 +79,6 @@ def has_weights(name: str, stride: int) -> bool:
     return "conv" in name or (name == "skip_connect" and stride == 2)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Maps this small are many times slower with threads that compete with other processes."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture
 def plain():
     return plain_logits
