@@ -52,7 +52,7 @@ def _state(run: Path):
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", [2, pytest.param(1, marks=pytest.mark.full)])
 def test_a_run_killed_in_every_phase_ends_like_one_that_was_not(nasplug, tmp_path, jobs):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     done = nasplug(*SHORT, "--jobs", jobs, "--out", whole)
