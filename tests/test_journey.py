@@ -187,3 +187,14 @@ def test_retraining_again_keeps_the_search(nasplug, finished_run, tmp_path):
     result = json.loads((out / "result.json").read_text())
     assert [network["network"]["channels"] for network in result["networks"]] == [6, 6]
     assert result["status"] == "done"
+
+
+@pytest.mark.parametrize("words", [("darts",), ("random",), ("dnad", "--optimizer", "bilevel", "--schedule", "keep")])
+def test_other_methods_and_mixtures_go_all_the_way(nasplug, tmp_path, words):
+    options = ("--preset", "tiny", "--epochs", "1", "--set", "retrain.epochs=1", "--set", "select.networks=1")
+    done = nasplug("run", "--method", *words, *options, "--jobs", "1", "--threads", "1", "--out", tmp_path / "run")
+
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert (result["status"], result["method"]) == ("done", words[0])
+    assert any(network["role"] == "found" for network in result["networks"])

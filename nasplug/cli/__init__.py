@@ -23,7 +23,7 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     table={
         "run": LazyCommand("nasplug.cli.run:run", "Search, retrain what was found, compare and report."),
         "resume": LazyCommand("nasplug.cli.run:resume", "Go on with a run that was stopped."),
-        "retrain": LazyCommand("nasplug.cli.again:retrain", "Train one architecture, or more of a run's."),
+        "retrain": LazyCommand("nasplug.cli.again:retrain", "Select and retrain again from the trail of a run."),
         "report": LazyCommand("nasplug.cli.again:report", "Write the report of a run again."),
         "cost": LazyCommand("nasplug.cli.cost:cost", "Parameters and multiply-accumulates of an architecture."),
         "list": LazyCommand("nasplug.cli.read:list_names", "What is installed: parts, methods and data sets."),
