@@ -10,7 +10,7 @@ import click
 
 from nasplug.cli.run import finish
 from nasplug.compose import parse_setting, resolve
-from nasplug.errors import InputError
+from nasplug.errors import InputError, NasplugError
 from nasplug.phases import RunFolder, keep_phases, redraw, reopen_study
 from nasplug.plugins import load_plugins
 from nasplug.values.recipe import SLOTS
@@ -50,11 +50,16 @@ def retrain(
         sections[section][name] = value
     resolve(plugins, [sections])
     new = RunFolder.create(out)
-    for name in ("splits.safetensors", "events.jsonl", "phases/search", "phases/teacher"):
-        _copy(old.path / name, new.path / name)
-    keep_phases(new.events, ("teacher", "search"))
-    new.write_recipe(old.recipe() | sections)
-    finish(reopen_study(new, plugins))
+    try:
+        for name in ("splits.safetensors", "events.jsonl", "phases/search", "phases/teacher"):
+            _copy(old.path / name, new.path / name)
+        keep_phases(new.events, ("teacher", "search"))
+        new.write_recipe(old.recipe() | sections)
+        study = reopen_study(new, plugins)
+    except NasplugError:
+        new.discard()
+        raise
+    finish(study)
 
 
 @click.command()

@@ -57,6 +57,8 @@ def _text(file_or_text: str) -> str:
     except (OSError, UnicodeDecodeError, ValueError) as error:
         if not isinstance(error, OSError):
             raise InputError(f"The genotype file '{file_or_text}' is not text: {error}.") from error
-    if file_or_text.endswith((".json", ".txt")):
-        raise InputError(f"There is no genotype file '{file_or_text}'.")
+    if not set(file_or_text) & set("{("):
+        raise InputError(
+            f"There is no genotype file '{file_or_text:.200}'; --genotype takes a file, JSON or Genotype(normal=...)."
+        )
     return file_or_text

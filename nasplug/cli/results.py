@@ -8,10 +8,9 @@ from typing import Any
 
 from nasplug.cli.tables import write_table
 from nasplug.errors import InputError
+from nasplug.values.outcome import check_result
 
 RESULT = "result.json"
-SCHEMA = 1
-NEEDED = ("method", "dataset", "seed", "status", "networks", "front", "best")
 
 
 def read_result(folder: Path) -> dict[str, Any]:
@@ -19,16 +18,9 @@ def read_result(folder: Path) -> dict[str, Any]:
     path = folder / RESULT
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read: {error}.") from error
-    if not isinstance(result, dict):
-        raise InputError(f"{path} is not the result of a run: it holds no JSON object.")
-    if result.get("schema") != SCHEMA:
-        raise InputError(f"{path} has schema {result.get('schema')!r}; this version of nasplug reads schema {SCHEMA}.")
-    missing = [name for name in NEEDED if name not in result]
-    if missing:
-        raise InputError(f"{path} is not the result of a run: it lacks {', '.join(map(repr, missing))}.")
-    return result
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"'{path}' cannot be read ({error}); 'nasplug resume {folder}' writes it anew.") from error
+    return check_result(result, path)
 
 
 def write_result(result: dict[str, Any]) -> None:

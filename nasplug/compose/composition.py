@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import attrs
@@ -11,7 +12,7 @@ from nasplug.errors import InputError
 from nasplug.parts import ArchitectureOptimizer, DataSource, DistillationTeacher, PruningSchedule, SearchSpace
 from nasplug.plugins import Plugins
 from nasplug.values.options import build
-from nasplug.values.recipe import Part, Recipe
+from nasplug.values.recipe import Part, Recipe, Retraining
 
 
 @attrs.frozen
@@ -58,6 +59,17 @@ def _check_fit(plugins: Plugins, composition: Composition) -> None:
             f"{_fitting(plugins, 'teacher', lambda cls: not cls.distils)}."
         )
     optimizer.check(composition.recipe.search)
+    _check_sizes(composition.space, composition.recipe.retrain)
+
+
+def _check_sizes(space: SearchSpace, retrain: Retraining) -> None:
+    """Retraining comes after the search: a size that the space does not have must not wait until then."""
+    try:
+        for channels in (retrain.channels, *retrain.widths):
+            resized = space.scaled(channels=channels, cells=retrain.cells)
+            resized.check(space.random(Random(0)))  # any genotype tells whether those of this space can be resized so
+    except InputError as error:
+        raise InputError(f"retrain.channels, retrain.cells or retrain.widths: {error}") from error
 
 
 def _fitting(plugins: Plugins, slot: str, fits: Callable[[Any], bool]) -> str:

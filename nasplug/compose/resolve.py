@@ -38,7 +38,9 @@ def resolve(plugins: Plugins, layers: Sequence[Layer]) -> Recipe:
     known = options_of(DataOptions)
     data = build(DataOptions, {name: value for name, value in data_options.items() if name in known}, "data")
     source_options = {name: value for name, value in data_options.items() if name not in known}
-    source_part, source = _complete(plugins, "dataset", data.name.partition(":")[0], source_options)
+    source_name = data.name.partition(":")[0]
+    _check_data_options(plugins, source_name, source_options)
+    source_part, source = _complete(plugins, "dataset", source_name, source_options)
     return Recipe(
         run=run,
         parts=parts,
@@ -85,9 +87,20 @@ def _part(layers: Sequence[Layer], slot: str) -> tuple[str, dict[str, Any]]:
     for layer in layers:
         section = dict(layer.get(slot, {}))
         named = section.pop("part", name)
+        if not isinstance(named, str):
+            raise InputError(f"'{slot}.part' must be the name of a part, such as '{name}', but it is {named!r}.")
         options = options | section if named == name else section
         name = named
     return name, options
+
+
+def _check_data_options(plugins: Plugins, name: str, options: Mapping[str, Any]) -> None:
+    """The section `data` is shared with the data set: a misspelt option may be meant for either."""
+    cls = plugins.resolve(plugins.find("dataset", name))
+    known = {*options_of(DataOptions), *(options_of(cls) if attrs.has(cls) else ())}
+    for option in options:
+        if option not in known:
+            raise choose_from(f"option of data (with '{name}')", option, known)
 
 
 def _complete(plugins: Plugins, slot: str, name: str, options: Mapping[str, Any]) -> tuple[Part, Registration]:

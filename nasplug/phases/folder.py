@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import attrs
 import tomli_w
 
 from nasplug.checkpoint import write_atomically
-from nasplug.compose.layers import RECORDED
+from nasplug.compose.layers import RECORDED, SECTIONS
 from nasplug.errors import InputError
 
 
@@ -21,6 +23,8 @@ class RunFolder:
     """Paths and small files of one run."""
 
     path: Path
+    made: tuple[Path, ...] = attrs.field(default=(), eq=False, repr=False)
+    """The folders that `create` made for it, innermost first."""
 
     @classmethod
     def create(cls, path: Path | None) -> RunFolder:
@@ -28,29 +32,37 @@ class RunFolder:
         if path is None:
             path = next(each for number in range(1, 1_000_000) if not (each := Path(f"runs/{number:03d}")).exists())
         elif path.exists() and (not path.is_dir() or any(path.iterdir())):
+            resume = f"continue the run there with 'nasplug resume {path}', or " if _holds_run(path) else ""
             raise InputError(
-                f"'{path}' exists already and is not an empty folder; continue a run there with "
-                f"'nasplug resume {path}', or name another folder with --out."
+                f"'{path}' exists already and is not an empty folder; {resume}name another folder with --out."
             )
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            made = tuple(each for each in (path, *path.parents) if not each.exists())
+            # A folder that was not there must be made here: another run that starts at this moment may want it too.
+            path.mkdir(parents=True, exist_ok=path not in made)
+        except FileExistsError as error:
+            raise InputError(f"'{path}' was taken by another run just now; start again.") from error
         except OSError as error:
             raise InputError(f"The run folder '{path}' cannot be made: {error.strerror}.") from error
-        return cls(path)
+        return cls(path, made)
 
     @classmethod
     def existing(cls, path: Path) -> RunFolder:
         """The folder of a run that was started before; InputError if there is none."""
-        if not (path / "recipe.toml").is_file():
+        if not _holds_run(path):
             raise InputError(
-                f"'{path}' is no run folder: it has no recipe.toml. 'nasplug run --out {path}' starts a run."
+                f"'{path}' is no run folder: it has no recipe.toml. Name the folder of a run; "
+                f"'nasplug run --out FOLDER' starts one."
             )
         return cls(path)
 
-    def discard_if_empty(self) -> None:
-        """Removes the folder again if nothing was written."""
-        if not any(self.path.iterdir()):
-            self.path.rmdir()
+    def discard(self) -> None:
+        """Takes back what `create` made and all that was written since: the folder was new or empty."""
+        for each in self.path.iterdir():
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
+        for folder in self.made:
+            with suppress(OSError):  # another run may have begun beside this one meanwhile
+                folder.rmdir()
 
     @property
     def events(self) -> Path:
@@ -89,11 +101,19 @@ class RunFolder:
         write_json(self.phase(name) / "done.json", record)
 
     def recipe(self) -> dict[str, Any]:
-        """The sections of `recipe.toml`."""
+        """The sections of `recipe.toml`; InputError if it is damaged.
+
+        A recipe that has lost a section is refused: defaults in its place would make another run of it.
+        """
+        path = self.path / "recipe.toml"
         try:
-            return tomllib.loads((self.path / "recipe.toml").read_text(encoding="utf-8"))
-        except (OSError, tomllib.TOMLDecodeError) as error:
-            raise InputError(f"The recipe in '{self.path}' cannot be read: {error}.") from error
+            sections = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise InputError(f"'{path}' is damaged ({error}); restore it, or start a new run.") from error
+        lost = [name for name in (*SECTIONS, "plugins") if not isinstance(sections.get(name), dict)]
+        if lost:
+            raise InputError(f"'{path}' is damaged: it lacks the section '{lost[0]}'; restore it, or start a new run.")
+        return sections
 
     def recipe_layer(self) -> dict[str, Any]:
         """The sections of `recipe.toml` that decide a run, without those kept for the record."""
@@ -112,13 +132,17 @@ class RunFolder:
         write_json(self.path / "result.json", result)
 
 
+def _holds_run(path: Path) -> bool:
+    return (path / "recipe.toml").is_file()
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file; InputError if it is missing or damaged."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"'{path}' cannot be read: {error.strerror}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"'{path}' is damaged: it is not JSON ({error}).") from error
     if not isinstance(data, dict):
         raise InputError(f"'{path}' is damaged: it holds {type(data).__name__}, not an object.")

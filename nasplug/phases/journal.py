@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nasplug.checkpoint import write_atomically
-from nasplug.errors import RunFailure
+from nasplug.errors import InputError, RunFailure
 
 
 class Journal:
@@ -40,8 +40,8 @@ class Journal:
 
 
 def read_events(path: Path) -> Iterator[dict[str, Any]]:
-    """The events of a file, without a last line that was cut off half-way."""
-    return (json.loads(line) for line in _whole_lines(path))
+    """The events of a file, without a last line that was cut off half-way. InputError if it is damaged."""
+    return (_event(line, path) for line in _whole_lines(path))
 
 
 def gather(journal: Path, parts: Iterable[tuple[str, Path]]) -> None:
@@ -50,19 +50,34 @@ def gather(journal: Path, parts: Iterable[tuple[str, Path]]) -> None:
     Doing it twice gives the same file: earlier copies of the same phases are replaced.
     """
     named = dict(parts)
-    own = [line for line in _whole_lines(journal) if json.loads(line)["phase"] not in named]
+    own = [line for line in _whole_lines(journal) if _event(line, journal)["phase"] not in named]
     rest = [line for path in named.values() for line in _whole_lines(path)]
     write_atomically(journal, "".join([*own, *rest]).encode())
 
 
 def keep_phases(journal: Path, phases: Collection[str]) -> None:
     """Drops the events of all other phases."""
-    own = [line for line in _whole_lines(journal) if json.loads(line)["phase"] in phases]
+    own = [line for line in _whole_lines(journal) if _event(line, journal)["phase"] in phases]
     write_atomically(journal, "".join(own).encode())
 
 
 def _whole_lines(path: Path) -> Iterator[str]:
     if not path.exists():
         return
-    with path.open(encoding="utf-8") as stream:
-        yield from (line for line in stream if line.endswith("\n"))
+    try:
+        with path.open(encoding="utf-8") as stream:
+            yield from (line for line in stream if line.endswith("\n"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"'{path}' cannot be read ({error}); restore it from a copy of the run.") from error
+
+
+def _event(line: str, path: Path) -> dict[str, Any]:
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):
+        event = None
+    if not isinstance(event, dict) or "event" not in event or "phase" not in event:
+        raise InputError(
+            f"'{path}' is damaged: the line {line.strip()!r:.60} is no event; restore it from a copy of the run."
+        )
+    return event

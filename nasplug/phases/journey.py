@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from nasplug.compose import compose, resolve
-from nasplug.errors import NasplugError
+from nasplug.errors import InputError, NasplugError
 from nasplug.phases.folder import RunFolder
 from nasplug.phases.journal import Journal, gather
 from nasplug.phases.networks import Plan, load_network
@@ -53,12 +53,23 @@ def journey(study: Study) -> Iterator[Progress]:
 
 def planned(study: Study) -> list[Plan]:
     """The networks of this run: selected once, then kept in the run folder."""
-    record = study.folder.done("select")
-    if record is None:
+    plans = recorded_plans(study.folder)
+    if plans is None:
         plans = select(study, found_genotypes(study))
         study.folder.finish("select", {"plans": [plan.to_dict() for plan in plans]})
-        return plans
-    return [Plan.from_dict(each) for each in record["plans"]]
+    return plans
+
+
+def recorded_plans(folder: RunFolder) -> list[Plan] | None:
+    """The networks that were selected, or None before that; InputError if the record is damaged."""
+    record = folder.done("select")
+    if record is None:
+        return None
+    try:
+        return [Plan.from_dict(each) for each in record["plans"]]
+    except (AttributeError, KeyError, TypeError) as error:
+        path = folder.phase("select")
+        raise InputError(f"The selection in '{path}' is damaged ({error!r}); remove it to select anew.") from error
 
 
 def test(study: Study, plans: Sequence[Plan]) -> Iterator[Progress]:
@@ -78,5 +89,5 @@ def redraw(folder: RunFolder, plugins: Plugins) -> Path:
     from nasplug.report import write_report  # here, because it brings matplotlib, which retraining processes never need
 
     space = compose(plugins, resolve(plugins, [folder.recipe_layer()])).space
-    plans = [Plan.from_dict(each) for each in (folder.done("select") or {"plans": []})["plans"]]
+    plans = recorded_plans(folder) or []
     return write_report(folder.path, {plan.id: space.draw(plan.genotype) for plan in plans})

@@ -17,6 +17,7 @@ from nasplug.phases.networks import load_network
 from nasplug.phases.result import best
 from nasplug.plugins import load_plugins
 from nasplug.values import Genotype
+from nasplug.values.outcome import NETWORK_ENTRIES, check_result
 
 
 @attrs.frozen
@@ -105,7 +106,8 @@ class Result:
 def load(run: str | Path) -> Result:
     """The result of a run folder; InputError if there is none."""
     folder = RunFolder.existing(Path(run))
-    return Result(folder, folder.result())
+    needed = (*NETWORK_ENTRIES, "genotype", "weights")
+    return Result(folder, check_result(folder.result(), folder.path / "result.json", needed))
 
 
 def _channels_first(images: Tensor, channels: int, size: int) -> Tensor:

@@ -101,9 +101,12 @@ def load_network(path: Path, plugins: Plugins) -> tuple[Network, dict[str, Any]]
         shape = ImageShape(channels=data["channels"], size=data["size"], classes=len(data["classes"]))
         net = space.network(Genotype.from_dict(facts["genotype"]), shape)
         net.load_state_dict(tensors)
-    except (KeyError, TypeError, RuntimeError) as error:
+        _ = torch.tensor([data["mean"], data["std"]])  # `predict` needs them
+    except (AttributeError, KeyError, TypeError, RuntimeError) as error:
         reason = str(error).partition("\n")[0]
-        raise InputError(f"The network at '{path}' does not fit its own description ({reason}).") from error
+        raise InputError(
+            f"The network at '{path}' does not fit its own description ({reason}); restore it, or train it again."
+        ) from error
     return net.eval(), facts
 
 

@@ -18,6 +18,11 @@ WALK = 2000
 def select(study: Study, found: Sequence[Genotype]) -> list[Plan]:
     """The networks to train: those chosen from `found` (in the order of the search), each with its random ones."""
     recipe = study.recipe
+    if not found:
+        raise InputError(
+            f"'{study.folder.events}' holds no architecture that the search found; restore it from a copy of the run, "
+            f"or start a new run."
+        )
     base = study.composition.space.scaled(channels=recipe.retrain.channels, cells=recipe.retrain.cells)
     distinct = list(dict.fromkeys(found))
     spaces = [base]

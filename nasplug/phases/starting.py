@@ -22,7 +22,7 @@ def start(out: Path | None, plugins: Plugins, recipe: Recipe, command: list[str]
             borrow_teacher(study, Path(recipe.run.teacher_from))
         write_start(study, command)
     except NasplugError:
-        folder.discard_if_empty()
+        folder.discard()
         raise
     return study
 
@@ -48,8 +48,10 @@ def borrow_teacher(study: Study, source: Path) -> None:
 
 
 def _network_of(source: Path) -> Path:
-    if not source.is_dir():
+    if source.is_file():
         return source
+    if not source.exists():
+        raise InputError(f"There is no '{source}'; --teacher-from takes the folder of a run or a weights file.")
     folder = RunFolder.existing(source)
     if folder.teacher.is_file():
         return folder.teacher

@@ -143,7 +143,7 @@ def find_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise InputError(f"'{name}' names no device; use auto, cpu, cuda or cuda:N.") from error
-    if device.type not in ("cpu", "cuda"):
+    if device.type not in ("cpu", "cuda") or (device.type == "cpu" and device.index is not None):
         raise InputError(f"The device '{name}' is not supported; use auto, cpu, cuda or cuda:N.")
     count = torch.cuda.device_count()
     if device.type == "cuda" and (device.index or 0) >= count:

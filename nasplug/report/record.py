@@ -155,7 +155,7 @@ def _read_result(path: Path) -> dict[str, Any]:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"'{path}' cannot be read: {error.strerror}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"'{path}' is damaged: it is not JSON ({error}).") from error
     if not isinstance(data, dict):
         raise InputError(f"'{path}' is damaged: it holds no JSON object.")

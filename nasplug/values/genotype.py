@@ -83,6 +83,6 @@ class Genotype:
         """Reads what `to_json` wrote; InputError if it is no such text."""
         try:
             data = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"This genotype is not JSON: {error}.") from error
         return cls.from_dict(data)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import operator
+import sys
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -28,8 +29,12 @@ def option(
     at_most: float | None = None,
     above: float | None = None,
     below: float | None = None,
+    length: int | None = None,
 ) -> Any:
-    """An option: its default, what it means (with its unit), and the values that it may take."""
+    """An option: its default, what it means (with its unit), and the values that it may take.
+
+    Of a list, `length` is the number of values, and choices and bounds hold for each of them.
+    """
 
     def check(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
         bounds = (
@@ -40,15 +45,18 @@ def option(
         )
         if value is None:
             return
-        if choices is not None and value not in choices:
-            near = difflib.get_close_matches(str(value), [str(one) for one in choices], n=1)
-            hint = f" Did you mean '{near[0]}'?" if near else ""
-            raise InputError(
-                f"Option '{attribute.name}' cannot be {value!r}; it is one of {', '.join(map(str, choices))}.{hint}"
-            )
-        for bound, words, holds in bounds:
-            if bound is not None and not holds(value, bound):
-                raise InputError(f"Option '{attribute.name}' must be {words} {bound:g}, but it is {value!r}.")
+        if length is not None and len(value) != length:
+            raise InputError(f"Option '{attribute.name}' takes {length} values, but got {len(value)}: {list(value)}.")
+        for one in value if isinstance(value, tuple) else (value,):
+            if choices is not None and one not in choices:
+                near = difflib.get_close_matches(str(one), [str(choice) for choice in choices], n=1)
+                hint = f" Did you mean '{near[0]}'?" if near else ""
+                raise InputError(
+                    f"Option '{attribute.name}' cannot be {one!r}; it is one of {', '.join(map(str, choices))}.{hint}"
+                )
+            for bound, words, holds in bounds:
+                if bound is not None and not holds(one, bound):
+                    raise InputError(f"Option '{attribute.name}' must be {words} {bound:g}, but it is {one!r}.")
 
     return attrs.field(
         default=default, validator=check, kw_only=True, metadata={"summary": summary, "choices": choices}
@@ -102,7 +110,10 @@ def _convert(value: Any, hint: Any, what: str) -> Any:
         elif not isinstance(value, Sequence):
             value = [value]
         return tuple(_convert(one, arguments[0], what) for one in value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        # TOML has inf and nan; a whole number may be too large for a float.
+        if not -sys.float_info.max <= value <= sys.float_info.max:
+            raise InputError(f"{what} must be a finite number, but it is {value}.")
         return float(value)
     if isinstance(hint, type) and (not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool)):
         raise InputError(f"{what} must be {_words(hint)}, but it is {value!r}.")

@@ -48,7 +48,7 @@ class Retraining(Training):
 
     channels: int | None = option(None, "channels of the first cell; unset: as in the search", at_least=1)
     cells: int | None = option(None, "cells; unset: as in the search", at_least=1)
-    widths: tuple[int, ...] = option((), "channels at which a single found genotype is retrained")
+    widths: tuple[int, ...] = option((), "channels at which a single found genotype is retrained", at_least=1)
 
 
 @attrs.frozen

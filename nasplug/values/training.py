@@ -22,7 +22,7 @@ class Training:
     lr_schedule: str = option("cosine", "course of the learning rate", choices=("cosine", "linear", "constant"))
     lr_warmup: float = option(0.0, "epochs of linear warm-up", at_least=0)
     momentum: float = option(0.9, "momentum of sgd", at_least=0, below=1)
-    betas: tuple[float, ...] = option((0.9, 0.999), "averaging constants of adam")
+    betas: tuple[float, ...] = option((0.9, 0.999), "averaging constants of adam", at_least=0, below=1, length=2)
     weight_decay: float = option(3e-4, "weight decay of the weights", at_least=0)
     clip: float = option(5.0, "largest norm of the weights' gradient; 0 switches clipping off", at_least=0)
     augment: str = option("standard", "augmentation of training images", choices=("none", "standard", "autoaugment"))

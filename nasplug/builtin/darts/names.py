@@ -49,8 +49,9 @@ class Pick:
 def read_pick(text: str, node: int, place: str) -> Pick:
     """The candidate written as "operation@input" at a node; InputError if it is none that a node can hold."""
     operation, at, number = text.partition("@")
-    if not at or not number.isdecimal():
-        raise InputError(f"At '{place}' a candidate is written operation@input, but '{text}' is not.")
+    # Python refuses to read numbers of thousands of digits.
+    if not at or not number.isdecimal() or len(number) > 4:
+        raise InputError(f"At '{place}' a candidate is written operation@input, but '{text:.60}' is not.")
     return checked_pick(operation, int(number), node, place)
 
 

@@ -31,7 +31,9 @@ def _published(text: str) -> Genotype:
     try:
         tree = ast.parse(text.strip()).body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise InputError(f"This text is neither JSON nor a published Genotype(...): {error}.") from error
+        raise InputError(
+            f"This text is neither JSON nor a published Genotype(...): {str(error) or 'it is nested too deeply'}."
+        ) from error
     statement = tree[0] if len(tree) == 1 else None
     call = statement.value if isinstance(statement, ast.Assign | ast.Expr) else None
     if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Genotype"):

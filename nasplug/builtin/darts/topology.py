@@ -48,7 +48,7 @@ def read(genotype: Genotype) -> dict[str, CellGraph]:
             raise InputError(f"A place is written cell/node, such as 'normal/2', but '{place}' is not.")
         places.setdefault(cell, {})[node] = picked
     per_cell = [str(number) for number in range(len(places))]
-    if list(places) not in (list(TYPES), per_cell):
+    if not places or list(places) not in (list(TYPES), per_cell):
         raise InputError(
             f"A genotype has the cells 'normal' and 'reduce', or cells numbered from 0 in order; "
             f"this one has {', '.join(map(repr, places)) or 'none'}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import attrs
@@ -34,7 +35,7 @@ class Arrays(DataSource):
         """Reads and checks the whole file."""
         if not location:
             raise InputError("Data set 'arrays' needs a file, but none was named; use --data arrays:FILE.safetensors.")
-        path = Path(location).expanduser()
+        path = Path(os.path.expanduser(location))  # unlike Path's own, it leaves an unknown ~user as it is
         tensors, metadata = _read(path)
         train = _images(path, tensors, "")
         test = _images(path, tensors, "test_") if "test_images" in tensors or "test_labels" in tensors else None

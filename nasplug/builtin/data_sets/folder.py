@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import attrs
@@ -33,7 +34,7 @@ class Folder(DataSource):
         """Lists the images and, if all of them fit into `memory`, decodes them."""
         if not location:
             raise InputError("Data set 'folder' needs a path, but none was given; use --data folder:PATH.")
-        path = Path(location).expanduser()
+        path = Path(os.path.expanduser(location))  # unlike Path's own, it leaves an unknown ~user as it is
         train_folder, test_folder = _layout(path)
         classes = _classes(train_folder)
         train = self._list(train_folder, classes)
