@@ -21,7 +21,7 @@ from nasplug.phases.journal import read_events
 from nasplug.plugins import load_plugins
 from nasplug.values import Clock, ImageShape
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("finished_run")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(450), pytest.mark.xdist_group("finished_run")]
 
 
 @pytest.fixture(scope="module")

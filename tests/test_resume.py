@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-pytestmark = [pytest.mark.slow]
+# Many processes that import torch, on machines that may be busy: generous, since only a hang should count.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(450)]
 
 SHORT = (
     *("run", "--method", "dnad", "--preset", "tiny", "--threads", "1", "--set", "run.checkpoint_seconds=0.2"),
@@ -26,7 +27,7 @@ def _events(path: Path) -> list[str]:
 
 
 def _wait(condition, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 300
     while not condition():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline, "the phase to be killed was never reached"
@@ -51,7 +52,7 @@ def _state(run: Path):
     return weights, _events(run / "events.jsonl"), result, genotypes
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("jobs", [2, pytest.param(1, marks=pytest.mark.full)])
 def test_a_run_killed_in_every_phase_ends_like_one_that_was_not(nasplug, tmp_path, jobs):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
