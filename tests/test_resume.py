@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(450)]
 
 SHORT = (
     *("run", "--method", "dnad", "--preset", "tiny", "--threads", "1", "--set", "run.checkpoint_seconds=0.2"),
-    *("--epochs", "2", "--set", "select.networks=1", "--set", "retrain.epochs=2"),
+    *("--epochs", "2", "--set", "select.networks=1", "--set", "retrain.epochs=1"),
 )
 
 
@@ -56,10 +56,11 @@ def _state(run: Path):
 @pytest.mark.parametrize("jobs", [2, pytest.param(1, marks=pytest.mark.full)])
 def test_a_run_killed_in_every_phase_ends_like_one_that_was_not(nasplug, tmp_path, jobs):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    done = nasplug(*SHORT, "--jobs", jobs, "--out", whole)
+    short = (*SHORT, "--set", "teacher.epochs=1", "--jobs", str(jobs))
+    done = nasplug(*short, "--out", whole)
     assert done.returncode == 0, done.stderr
 
-    words = (*SHORT, "--jobs", str(jobs), "--out", str(broken))
+    words = (*short, "--out", str(broken))
     for phase, events in (("teacher", 12), ("search", 9), ("search", 20), ("retrain", 14), ("baseline", 3)):
         process = nasplug.start(*words)
         _wait(lambda phase=phase, events=events: _beyond(broken, phase, events), process)
@@ -120,18 +121,3 @@ def test_a_full_disk_keeps_the_last_checkpoint_and_the_run_goes_on_later(nasplug
     done = nasplug("resume", run)
     assert done.returncode == 0, done.stderr
     assert json.loads((run / "result.json").read_text())["status"] == "done"
-
-
-def test_a_damaged_checkpoint_is_named(nasplug, tmp_path):
-    run = tmp_path / "run"
-    process = nasplug.start(*SHORT, "--method", "snps", "--out", str(run))
-    path = run / "phases" / "search" / "checkpoint.safetensors"
-    _wait(path.exists, process)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    path.write_bytes(path.read_bytes()[:1000])
-    done = nasplug("resume", run)
-
-    assert done.returncode == 2
-    assert str(path) in done.stderr
-    assert "damaged" in done.stderr
