@@ -21,7 +21,8 @@ from nasplug.parts import Supernet, read_state, write_state
 def save_checkpoint(path: Path, phase: Phase, events: int, seconds: float) -> None:
     """Writes the state of `phase` after `events` events and `seconds` of work, replacing the file as a whole."""
     tensors = {f"net.{name}": each for name, each in phase.net.state_dict().items()}
-    tensors |= {f"stage.{name}": each for name, each in phase.stages[phase.stage].state_dict().items()}
+    for number, stage in enumerate(phase.stages):
+        tensors |= {f"stage.{number}.{name}": each for name, each in stage.state_dict().items()}
     tensors |= _mover_state("weights", phase.movers.weights, phase.weights())
     if phase.movers.alpha is not None:
         tensors |= _mover_state("alpha", phase.movers.alpha, {"alpha": phase.choices.alpha})
@@ -46,8 +47,9 @@ def load_checkpoint(path: Path, phase: Phase) -> tuple[int, float]:
     try:
         phase.stage, phase.step = facts["stage"], facts["step"]
         _load_net(phase, {name[4:]: each for name, each in tensors.items() if name.startswith("net.")})
-        stage = {name[6:]: each for name, each in tensors.items() if name.startswith("stage.")}
-        phase.stages[phase.stage].load_state_dict(stage)
+        for number, stage in enumerate(phase.stages):
+            head = f"stage.{number}."
+            stage.load_state_dict({name[len(head) :]: each for name, each in tensors.items() if name.startswith(head)})
         phase.build_movers()
         _restore_mover("weights", phase.movers.weights, phase.weights(), tensors)
         if phase.movers.alpha is not None:

@@ -58,8 +58,36 @@ def _check_fit(plugins: Plugins, composition: Composition) -> None:
             f"{_fitting(plugins, 'optimizer', lambda cls: cls.trains)}; teachers that fit: "
             f"{_fitting(plugins, 'teacher', lambda cls: not cls.distils)}."
         )
-    optimizer.check(composition.recipe.search)
+    if not (optimizer.decides or schedule.takes_snapshots):
+        raise InputError(
+            f"Neither the optimizer '{names['optimizer']}' nor the schedule '{names['schedule']}' settles on an "
+            f"architecture, so a search with them finds nothing. Optimizers that do: "
+            f"{_fitting(plugins, 'optimizer', lambda cls: cls.decides)}; schedules that do: "
+            f"{_fitting(plugins, 'schedule', lambda cls: cls.takes_snapshots)}."
+        )
+    if teacher.blockwise:
+        _check_blocks(plugins, composition.space, names)
+    teacher.check(composition.space)
+    optimizer.check(composition.space, composition.recipe.search)
+    if composition.recipe.retrain.auxiliary > 0 and not composition.space.auxiliary_heads:
+        raise InputError(
+            f"Networks of the space '{names['space']}' have no auxiliary head; set retrain.auxiliary=0. Spaces with "
+            f"one: {_fitting(plugins, 'space', lambda cls: cls.auxiliary_heads)}."
+        )
     _check_sizes(composition.space, composition.recipe.retrain)
+
+
+def _check_blocks(plugins: Plugins, space: SearchSpace, names: dict[str, str]) -> None:
+    shared = next((choice for choice in space.choice_list() if len(choice.blocks) > 1), None)
+    if shared is None:
+        return
+    remedy = " ".join(f"--set space.{option}={value}" for option, value in space.unshared.items())
+    raise InputError(
+        f"The teacher '{names['teacher']}' trains every block on its own, but the choice '{shared.name}' of the space "
+        f"'{names['space']}' is shared by blocks {', '.join(map(str, shared.blocks))}. "
+        + (f"Give each block choices of its own: {remedy}." if remedy else "This space always shares its choices.")
+        + f" Teachers that fit as it is: {_fitting(plugins, 'teacher', lambda cls: not cls.blockwise)}."
+    )
 
 
 def _check_sizes(space: SearchSpace, retrain: Retraining) -> None:

@@ -21,9 +21,10 @@ def train(phase: Phase) -> Iterator[Step]:
     for stage in phase.stages_left():
         for now in phase.clock.since(phase.step):
             batches = phase.batches(now)
-            for turn in phase.optimizer.turns(now):
-                objective = Objective(turn.split, partial(_loss, phase, stage, batches, turn, now))
-                loss = phase.optimizer.descend(turn, objective, phase.movers)
+            with phase.sampled(now):
+                for turn in phase.optimizer.turns(now):
+                    objective = Objective(turn.split, partial(_loss, phase, stage, batches, turn, now))
+                    loss = phase.optimizer.descend(turn, objective, phase.movers)
             stage.after_step(phase.net, now)
             verdict = phase.schedule.after_step(phase.choices, now)
             if verdict.deleted:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from typing import Protocol
 
@@ -12,9 +12,19 @@ import torch
 from torch import Tensor, nn
 
 from nasplug.engine.weights import weights_mover
-from nasplug.parts import ArchitectureOptimizer, Batch, Choices, Movers, Network, PruningSchedule, Stage, Supernet
+from nasplug.parts import (
+    ArchitectureOptimizer,
+    Batch,
+    Choices,
+    Movers,
+    Network,
+    PruningSchedule,
+    SearchSpace,
+    Stage,
+    Supernet,
+)
 from nasplug.parts.optimizer import parameters_of
-from nasplug.values import Clock, Genotype, Now, Step, Training, Verdict
+from nasplug.values import Clock, Now, Step, Training, Verdict
 
 
 class Stream(Protocol):
@@ -41,25 +51,46 @@ class Phase:
     streams: Mapping[str, Stream]
     device: torch.device
     bf16: bool = False
-    decode: Callable[[], Genotype] | None = None
-    """Reads the architecture that the network stands for now; None for a network that has just one."""
+    space: SearchSpace | None = None
+    """The space of the supernet; None for a network that has just one architecture."""
+    measure: Callable[[Now], Mapping[str, float]] | None = None
+    """Takes figures for the event of a step, without leaving a trace in the training."""
     stage: int = 0
     step: int = 0
     """Steps done in this stage."""
-    clock: Clock = attrs.field(init=False)
     choices: Choices = attrs.field(init=False)
     movers: Movers = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.clock = Clock(steps_per_epoch=self._steps_per_epoch(), epochs=self.training.epochs)
         self.choices = self.net.choices if isinstance(self.net, Supernet) else Choices(())
         self.choices.relaxation = self.optimizer.relax
         self.build_movers()
 
+    @property
+    def clock(self) -> Clock:
+        """The moments of the present stage."""
+        return Clock(self._steps_per_epoch(), self.training.epochs, self.stage)
+
+    @property
+    def steps(self) -> int:
+        """Steps of all stages."""
+        return len(self.stages) * self.clock.steps
+
+    @property
+    def steps_done(self) -> int:
+        """Steps of all stages that are over, those that a schedule cut short included."""
+        return self.stage * self.clock.steps + self.step
+
+    @property
+    def over(self) -> bool:
+        """Whether no stage is left to train."""
+        return self.steps_done == self.steps
+
     def begin(self, generator: torch.Generator) -> None:
         """Sets alpha and fits the schedule to the length of the phase; not called when a phase is resumed."""
         self.optimizer.initialise(self.choices, generator)
-        self.schedule.begin(self.choices, self.clock)
+        whole = Clock(self._steps_per_epoch(), self.training.epochs * len(self.stages))
+        self.schedule.begin(self.choices, whole)
 
     def stages_left(self) -> Iterator[Stage]:
         """Each stage not yet finished; the movers are built anew for every stage after the one resumed."""
@@ -74,7 +105,7 @@ class Phase:
         """Fresh torch optimizers for the weights (adaptors of the stage included) and for alpha."""
         stage = self.stages[self.stage]
         self.movers = Movers(
-            weights=weights_mover(self.training, list(self.weights().values())),
+            weights=self._weights_mover(stage),
             alpha=self.optimizer.alpha_mover(self.choices.alpha),
             clip_weights=self.training.clip,
             clip_alpha=self.optimizer.clip_alpha(),
@@ -84,17 +115,39 @@ class Phase:
         stage.train()
 
     def weights(self) -> dict[str, nn.Parameter]:
-        """The parameters that move with the weights, by name: those of the network and of the stage."""
-        named = {f"net.{name}": each for name, each in self.net.named_parameters() if each is not self.choices.alpha}
-        named |= {f"stage.{name}": each for name, each in self.stages[self.stage].named_parameters()}
+        """The parameters that move with the weights, by name: those of the stage's blocks and of the stage itself."""
+        stage = self.stages[self.stage]
+        inside = None if stage.blocks is None else {id(each) for number in stage.blocks for each in self._block(number)}
+        named = {
+            f"net.{name}": each
+            for name, each in self.net.named_parameters()
+            if each is not self.choices.alpha and (inside is None or id(each) in inside)
+        }
+        named |= {f"stage.{name}": each for name, each in stage.named_parameters()}
         return {name: each for name, each in named.items() if each.requires_grad}
+
+    @contextmanager
+    def sampled(self, now: Now) -> Iterator[None]:
+        """Counts only the candidates that the optimizer draws for this step; holds the alpha of other stages' blocks.
+
+        Whatever is drawn, alpha of other blocks stays as it is, though weight decay and momentum may reach for it.
+        """
+        mask = self.optimizer.sample(self.space, self.choices, now) if self.space is not None else None
+        stage = self.stages[self.stage]
+        before = None if stage.blocks is None else self.choices.alpha.detach().clone()
+        with nullcontext() if mask is None else self.choices.only(mask):
+            yield
+        if before is not None and stage.blocks is not None:
+            with torch.no_grad():
+                moved = self.choices.rows_of(stage.blocks).unsqueeze(1)
+                self.choices.alpha.copy_(torch.where(moved, self.choices.alpha, before))
 
     def batches(self, now: Now) -> Callable[[str], Batch]:
         """The batch of each split at this moment, made when first asked for; sets rates and drop path as well."""
         for group in self.movers.weights.param_groups:
-            group["lr"] = self.training.rate(now)
+            group["lr"] = self.training.rate(now) * group.get("factor", 1.0)
         self.net.drop_path = self.training.drop_path * now.epoch / now.epochs
-        return cache(lambda split: self.streams[split].batch(now.step))
+        return cache(lambda split: self.streams[split].batch(now.stage * now.steps + now.step))
 
     def precision(self) -> AbstractContextManager[None]:
         """The arithmetic of the forward pass."""
@@ -113,18 +166,44 @@ class Phase:
             group["params"] = [each for each in group["params"] if id(each) in left]
 
     def advance(self, now: Now, loss: Tensor, verdict: Verdict) -> Step:
-        """Counts the step and makes its event."""
-        self.step = now.step + 1
-        taken = verdict.snapshot is not None and self.decode is not None
+        """Counts the step and makes its event. A stage that is to stop counts as gone through."""
+        measures = {**verdict.measures, **(self.measure(now) if self.measure is not None else {})}
+        if len(self.choices):
+            measures["deleted"] = verdict.deleted
+        snapshot = None
+        if verdict.snapshot is not None and self.space is not None:
+            snapshot = self.space.decode(self.choices, self.choices.weights().detach())
+        self.step = now.steps if verdict.stop else now.step + 1
         return Step(
-            step=self.step,
-            epoch=now.epoch,
+            step=now.stage * now.steps + now.step + 1,
+            epoch=now.stage * now.epochs + now.epoch,
             loss=float(loss),
-            measures={**verdict.measures, "deleted": verdict.deleted} if len(self.choices) else verdict.measures,
-            snapshot=self.decode() if taken and self.decode else None,
-            reason=verdict.snapshot if taken else None,
+            measures=measures,
+            snapshot=snapshot,
+            reason=verdict.snapshot if snapshot is not None else None,
             stop=verdict.stop,
+            stage=self.stage if len(self.stages) > 1 else None,
         )
+
+    def _block(self, number: int) -> Iterable[nn.Parameter]:
+        if not isinstance(self.net, Supernet):
+            raise TypeError("only a supernet has blocks")
+        return self.net.blocks()[number].parameters()
+
+    def _weights_mover(self, stage: Stage) -> torch.optim.Optimizer:
+        """The torch optimizer of the weights, with a group of its own for every block that learns at another rate."""
+        apart = [({id(each) for each in self._block(number)}, factor) for number, factor in sorted(stage.rates.items())]
+        shares: dict[float, list[nn.Parameter]] = {}
+        for each in self.weights().values():
+            factor = next((factor for inside, factor in apart if id(each) in inside), 1.0)
+            shares.setdefault(factor, []).append(each)
+        movers = [(weights_mover(self.training, share), factor) for factor, share in shares.items()]
+        for mover, factor in movers:
+            for group in mover.param_groups:
+                group["factor"] = factor
+                if mover is not movers[0][0]:
+                    movers[0][0].add_param_group(group)
+        return movers[0][0]
 
     def _steps_per_epoch(self) -> int:
         """An epoch is one pass over the split that the weights see."""

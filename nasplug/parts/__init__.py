@@ -7,10 +7,13 @@ in `Choices`, `Stage` and `Now`; no part takes another part.
 from __future__ import annotations
 
 from nasplug.parts.batch import Batch
+from nasplug.parts.block import Block, Layer
 from nasplug.parts.choice import Choice, Choices
 from nasplug.parts.dataset import DataSource, ImageData, Images
 from nasplug.parts.network import Network, Outputs, Supernet
-from nasplug.parts.optimizer import ArchitectureOptimizer, Movers, Objective
+from nasplug.parts.optimizer import ArchitectureOptimizer, Movers, Objective, Searched
+from nasplug.parts.paths import Paths
+from nasplug.parts.rating import LabelRater, Rater
 from nasplug.parts.schedule import PruningSchedule
 from nasplug.parts.space import SearchSpace
 from nasplug.parts.stage import Stage
@@ -21,18 +24,24 @@ from nasplug.values.options import option
 __all__ = [
     "ArchitectureOptimizer",
     "Batch",
+    "Block",
     "Choice",
     "Choices",
     "DataSource",
     "DistillationTeacher",
     "ImageData",
     "Images",
+    "LabelRater",
+    "Layer",
     "Movers",
     "Network",
     "Objective",
     "Outputs",
+    "Paths",
     "PruningSchedule",
+    "Rater",
     "SearchSpace",
+    "Searched",
     "Stage",
     "Supernet",
     "option",

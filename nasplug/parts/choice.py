@@ -29,8 +29,8 @@ class Choice:
     """Candidates that a genotype may hold; None: all of them."""
     blocks: tuple[int, ...] = (0,)
     """The blocks of the network whose weights this choice affects."""
-    parent: str | None = None
-    """The choice on which a conditional choice depends."""
+    parent: tuple[str, str] | None = None
+    """The choice, and that candidate of it, without which this choice means nothing."""
 
 
 class Choices(nn.Module):
@@ -90,6 +90,11 @@ class Choices(nn.Module):
         row = self.rows[name]
         return tuple(self.choices[row].candidates[column] for column in self._alive[row])
 
+    def rows_of(self, blocks: Sequence[int]) -> Tensor:
+        """The rows that belong to these blocks alone, bool (choices,)."""
+        inside = [set(choice.blocks) <= set(blocks) for choice in self.choices]
+        return torch.tensor(inside, dtype=torch.bool, device=self.alpha.device)
+
     def delete(self, doomed: Tensor) -> int:
         """Deletes candidates for good, bool (choices, candidates); returns how many.
 
@@ -130,5 +135,6 @@ class Choices(nn.Module):
 
 
 def softmax(alpha: Tensor, active: Tensor) -> Tensor:
-    """DARTS's weights: softmax over the candidates that count."""
-    return alpha.masked_fill(~active, -torch.inf).softmax(-1).masked_fill(~active, 0.0)
+    """DARTS's weights: softmax over the candidates that count; zeros where none does."""
+    # Not minus infinity, which would make a row without candidates NaN, and its gradient with it.
+    return alpha.masked_fill(~active, torch.finfo(alpha.dtype).min).softmax(-1).masked_fill(~active, 0.0)

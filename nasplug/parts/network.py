@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import attrs
 from torch import Tensor, nn
 
+from nasplug.parts.block import Block, Layer
 from nasplug.parts.choice import Choices
 
 
@@ -26,7 +28,9 @@ class Network(nn.Module, ABC):
     """A network for images (N, C, H, W). `forward` gives the logits; `outputs` all that learning can use."""
 
     drop_path: float = 0.0
-    """Probability that a path is dropped in training; set by the retraining as it goes on."""
+    """Probability that a path is dropped in training; set by the training as it goes on."""
+    dropout: float = 0.0
+    """Probability that an input of the classifier is zeroed in training; set by the training."""
 
     @abstractmethod
     def outputs(self, images: Tensor) -> Outputs:
@@ -41,6 +45,22 @@ class Supernet(Network):
     """A network that holds every architecture of its space, weighed by its choices."""
 
     choices: Choices
+
+    def whole(self) -> Block:
+        """The whole network as one block, from images to logits; by default in one layer."""
+        rows = tuple(range(len(self.choices)))
+        return Block(
+            inputs=(),
+            output=None,
+            enter=lambda maps: maps[0],
+            layers=(Layer(rows=rows, module=self, compute=self.forward),),
+            leave=lambda logits: logits,
+            modules=(self,),
+        )
+
+    def blocks(self) -> Sequence[Block]:
+        """The blocks that can be trained on their own, in order; by default the whole network is the only one."""
+        return (self.whole(),)
 
     @abstractmethod
     def prune(self) -> None:

@@ -9,10 +9,12 @@ import attrs
 import torch
 from torch import Tensor, nn
 
+from nasplug.parts.batch import Batch
 from nasplug.parts.choice import Choices, softmax
 from nasplug.parts.network import Supernet
+from nasplug.parts.rating import Rater
 from nasplug.parts.space import SearchSpace
-from nasplug.values import Found, Now, Step, Training, Turn
+from nasplug.values import Found, ImageShape, Now, Rated, Step, Training, Turn
 
 
 @attrs.define
@@ -53,6 +55,27 @@ class Objective:
         return self.evaluate(split or self.split)
 
 
+@attrs.frozen(eq=False)
+class Searched:
+    """What a search has come to when its training is over: everything that a decision can be made from."""
+
+    space: SearchSpace
+    shape: ImageShape
+    net: Supernet | None
+    """The trained supernet; None if the optimizer trains none."""
+    trail: Sequence[Step]
+    """The steps that carry a snapshot."""
+    images: Callable[[str, int], Iterator[Batch]]
+    """So many images of a split at most, in a fixed order, in batches, not augmented."""
+    seed: int
+    max_params: int | None = None
+    max_macs: int | None = None
+    raters: Sequence[Rater] = ()
+    """What rates paths through the blocks; one for the whole network, or one for each block."""
+    rated: Sequence[Rated] = ()
+    """What was rated before the search was interrupted; need not be rated again."""
+
+
 class ArchitectureOptimizer(ABC):
     """Who moves on which data, and how architecture parameters weigh the candidates."""
 
@@ -60,9 +83,11 @@ class ArchitectureOptimizer(ABC):
     """Whether alpha says anything about the candidates; schedules that rank them need it."""
     trains: bool = True
     """Whether there is a supernet to train at all."""
+    decides: bool = True
+    """Whether it settles on architectures at the end of a search."""
 
-    def check(self, training: Training) -> None:
-        """Raises InputError if weights trained in this way do not go with this optimizer."""
+    def check(self, space: SearchSpace, training: Training) -> None:
+        """Raises InputError if the space, or weights trained in this way, do not go with this optimizer."""
 
     def splits(self) -> Mapping[str, float]:
         """How the train split is divided: the name of each share and its size, adding up to 1."""
@@ -74,6 +99,13 @@ class ArchitectureOptimizer(ABC):
     def relax(self, alpha: Tensor, active: Tensor) -> Tensor:
         """The weight of each candidate, (choices, candidates); 0 where not `active`."""
         return softmax(alpha, active)
+
+    def sample(self, space: SearchSpace, choices: Choices, now: Now) -> Tensor | None:
+        """The candidates that alone count in this step, bool (choices, candidates) on the CPU; None: all that are kept.
+
+        A function of the state of this part and of `now`, so that a resumed search draws the same.
+        """
+        return None
 
     @abstractmethod
     def turns(self, now: Now) -> Sequence[Turn]:
@@ -101,9 +133,10 @@ class ArchitectureOptimizer(ABC):
             mover.zero_grad(set_to_none=True)
         return loss.detach()
 
-    def decide(self, space: SearchSpace, net: Supernet | None, trail: Sequence[Step], seed: int) -> Iterator[Found]:
+    def decide(self, searched: Searched) -> Iterator[Found | Rated]:
         """What the search found at its end, besides the trail: by default the decoded supernet, unless just left."""
-        if net is not None:
-            genotype = space.decode(net.choices, net.choices.weights().detach())
+        if searched.net is not None:
+            choices, trail = searched.net.choices, searched.trail
+            genotype = searched.space.decode(choices, choices.weights().detach())
             if not trail or trail[-1].snapshot != genotype:
                 yield Found(genotype=genotype, step=trail[-1].step if trail else 0, reason="decoded")

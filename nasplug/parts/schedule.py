@@ -19,6 +19,9 @@ class PruningSchedule(ABC):
     ranks_candidates: bool = False
     """Whether it reads alpha or weights as strength, and so needs an optimizer that learns alpha."""
 
+    takes_snapshots: bool = False
+    """Whether it leaves architectures itself, so that it needs no optimizer that settles on one."""
+
     def begin(self, choices: Choices, clock: Clock) -> None:
         """Called once at the start of a search (not on resume): the place to fit constants to its length."""
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Hashable, Mapping
 from random import Random
-from typing import Self
+from types import MappingProxyType
+from typing import Any, Self
 
 from torch import Tensor
 
-from nasplug.parts.choice import Choices
+from nasplug.parts.choice import Choice, Choices
 from nasplug.parts.network import Network, Supernet
+from nasplug.parts.paths import Paths
 from nasplug.values import Cost, Drawing, Genotype, ImageShape
 
 
@@ -21,6 +24,14 @@ class SearchSpace(ABC):
 
     name: str
     """The name under which genotypes refer to this space."""
+    auxiliary_heads: bool = False
+    """Whether its networks can have an auxiliary head in training."""
+    unshared: Mapping[str, Any] = MappingProxyType({})
+    """Options under which every choice belongs to one block; empty if it is always so, or never."""
+
+    @abstractmethod
+    def choice_list(self) -> tuple[Choice, ...]:
+        """The choices that its supernet leaves open."""
 
     @abstractmethod
     def supernet(self, shape: ImageShape) -> Supernet:
@@ -31,8 +42,38 @@ class SearchSpace(ABC):
         """The architecture that kept candidates and their weights (choices, candidates) stand for; always valid."""
 
     @abstractmethod
+    def encode(self, genotype: Genotype, choices: Choices) -> Tensor:
+        """The candidates that a genotype holds, bool (choices, candidates) on the CPU: what `decode` came from.
+
+        The genotype may hold the places of some blocks only; rows of the others are then true wherever they exist.
+        """
+
+    @abstractmethod
+    def taps(self) -> int:
+        """At how many places its networks are compared (`Outputs.taps`)."""
+
+    @abstractmethod
+    def paths(self, block: int | None) -> Paths:
+        """The paths through one block, or through the whole network: genotypes of its places alone."""
+
+    def path_cost(self, block: int, path: Genotype, before: Genotype | None, shape: ImageShape) -> Cost:
+        """What a block adds to the cost of a network; costs of a genotype's blocks add up to its cost or a little more.
+
+        `before` is a path through the previous block. It matters by its `interface` alone. What belongs to no block
+        counts to the first or the last. Only spaces of several blocks need this; one block costs what its network does.
+        """
+        return self.cost(path, shape)
+
+    def interface(self, block: int, path: Genotype) -> Hashable:
+        """That of a block's path on which the cost of the next block depends, such as its width."""
+        return None
+
+    @abstractmethod
     def network(self, genotype: Genotype, shape: ImageShape, auxiliary: bool = False) -> Network:
-        """The stand-alone network; with `auxiliary` it also has an auxiliary head, used in training only."""
+        """The stand-alone network; with `auxiliary` it also has an auxiliary head, used in training only.
+
+        `auxiliary` is asked for only where the space has `auxiliary_heads`.
+        """
 
     @abstractmethod
     def cost(self, genotype: Genotype, shape: ImageShape) -> Cost:

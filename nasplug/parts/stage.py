@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from torch import Tensor, nn
 
 from nasplug.parts.batch import Batch
-from nasplug.parts.network import Network
+from nasplug.parts.network import Network, Supernet
+from nasplug.parts.rating import LabelRater, Rater
 from nasplug.values import Now, Turn
 
 
@@ -19,9 +22,18 @@ class Stage(nn.Module, ABC):
     closure, not as a submodule, so that it is not.
     """
 
+    blocks: tuple[int, ...] | None = None
+    """The blocks whose weights and choices move in this stage; None: the whole network."""
+    rates: Mapping[int, float] = MappingProxyType({})
+    """Factors of the learning rate of the weights, by block; 1 where nothing is said."""
+
     @abstractmethod
     def forward(self, net: Network, batch: Batch, turn: Turn, now: Now) -> Tensor:
         """The scalar loss of `net` on `batch`."""
+
+    def raters(self, net: Supernet) -> Sequence[Rater]:
+        """What rates the paths that this stage has trained: by default the labels, for the whole network."""
+        return (LabelRater(net.whole()),)
 
     def after_step(self, net: Network, now: Now) -> None:
         """Called after all turns of a step: a self-teacher takes its copies here."""

@@ -17,8 +17,13 @@ class DistillationTeacher(ABC):
 
     distils: bool = True
     """Whether anything is learnt beyond the labels, so that there must be a supernet to train."""
+    blockwise: bool = False
+    """Whether it trains the blocks of a supernet apart, so that no choice may be shared between blocks."""
     epochs: int = 0
     """Epochs for which the teacher's network is trained; 0: as many as a retraining takes."""
+
+    def check(self, space: SearchSpace) -> None:
+        """Raises InputError if this teacher cannot guide the supernet of this space."""
 
     def network(self, space: SearchSpace, generator: random.Random) -> tuple[SearchSpace, Genotype] | None:
         """The network to train as a teacher before the search (its space, sized, and its genotype), or None."""

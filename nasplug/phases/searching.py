@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
 
 import torch
 
 from nasplug.data import divide
 from nasplug.engine import Phase
-from nasplug.parts import Network, Supernet
+from nasplug.parts import Network, Stage, Supernet
+from nasplug.phases.deciding import decide, write_ratings
 from nasplug.phases.journal import Journal, read_events
 from nasplug.phases.networks import Plan, load_network, placed
 from nasplug.phases.retraining import train_teacher
 from nasplug.phases.stopping import Stop
 from nasplug.phases.study import Study
 from nasplug.phases.training import Progress, carry_out, cost_record
-from nasplug.values import Genotype, Step
+from nasplug.values import Genotype
 
 
 def teach(study: Study, journal: Journal, stop: Stop) -> Iterator[Progress]:
@@ -33,18 +34,18 @@ def search(study: Study, journal: Journal, stop: Stop) -> Iterator[Progress]:
     """Searches, and records every architecture that the search finds."""
     composition = study.composition
     net: Supernet | None = None
+    stages: Sequence[Stage] = ()
     if composition.optimizer.trains:
         torch.manual_seed(study.seed("search", "weights"))
         net = composition.space.supernet(study.shape)
         phase = _phase(study, net)
+        stages = phase.stages
         yield from carry_out(study, phase, journal, stop)
         cost = cost_record(study, "search")
     else:
         cost = {"seconds": 0.0, "peak_memory_bytes": 0, "device": str(study.device)}
-    trail = list(_trail(journal))
-    for found in composition.optimizer.decide(composition.space, net, trail, study.seed("search", "decide")):
-        journal.append("search", found.record())
-    study.folder.finish("search", {"cost": cost})
+    yield from decide(study, net, stages, journal, stop)
+    study.folder.finish("search", {"cost": cost, "ratings": write_ratings(study)})
 
 
 def found_genotypes(study: Study) -> list[Genotype]:
@@ -69,7 +70,7 @@ def _phase(study: Study, net: Supernet) -> Phase:
         streams={name: study.stream("search", name, indices, training) for name, indices in shares.items()},
         device=study.device,
         bf16=study.bf16,
-        decode=lambda: composition.space.decode(net.choices, net.choices.weights().detach()),
+        space=composition.space,
     )
 
 
@@ -78,15 +79,3 @@ def _teacher(study: Study) -> Network | None:
         return None
     net, _ = load_network(study.folder.teacher, study.plugins)
     return placed(net, study.device)
-
-
-def _trail(journal: Journal) -> Iterator[Step]:
-    for event in read_events(journal.path):
-        if event["phase"] == "search" and event.get("snapshot"):
-            yield Step(
-                step=event["step"],
-                epoch=event["epoch"],
-                loss=event["loss"],
-                snapshot=Genotype.from_dict(event["snapshot"]),
-                reason=event["reason"],
-            )

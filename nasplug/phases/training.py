@@ -44,7 +44,8 @@ def carry_out(study: Study, phase: Phase, journal: Journal, stop: Stop) -> Itera
     worked = 0.0
     if path.exists():
         events, worked = load_checkpoint(path, phase)
-        journal.cut(events)
+        if not phase.over:  # what was decided after the training does not happen again
+            journal.cut(events)
     else:
         phase.begin(torch.Generator().manual_seed(study.seed(phase.name, "alpha")))
     started = saved = time.monotonic()
@@ -63,7 +64,7 @@ def carry_out(study: Study, phase: Phase, journal: Journal, stop: Stop) -> Itera
             ) from error
         if halt:
             raise Stopped
-        yield Progress(phase.name, phase.step, phase.clock.steps, _words(event))
+        yield Progress(phase.name, phase.steps_done, phase.steps, _words(event))
     save_checkpoint(path, phase, journal.count, worked + time.monotonic() - started)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from nasplug.values.clock import Clock, Now
 from nasplug.values.cost import Cost
 from nasplug.values.drawing import Drawing, Edge
-from nasplug.values.events import Event, Found, Step
+from nasplug.values.events import Event, Found, Rated, Step
 from nasplug.values.genotype import Genotype
 from nasplug.values.method import Method
-from nasplug.values.shape import ImageShape
+from nasplug.values.shape import ImageShape, MapShape
 from nasplug.values.training import Training
 from nasplug.values.turn import Turn
 from nasplug.values.verdict import Verdict
@@ -22,8 +22,10 @@ __all__ = [
     "Found",
     "Genotype",
     "ImageShape",
+    "MapShape",
     "Method",
     "Now",
+    "Rated",
     "Step",
     "Training",
     "Turn",

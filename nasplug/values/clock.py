@@ -14,8 +14,10 @@ class Now:
     step: int
     """Steps done before this one."""
     steps: int
-    """Steps of the whole phase."""
+    """Steps of the whole stage; most phases have one."""
     steps_per_epoch: int
+    stage: int = 0
+    """Which stage of the phase this is; steps and epochs count within it."""
 
     @property
     def epoch(self) -> int:
@@ -24,12 +26,12 @@ class Now:
 
     @property
     def epochs(self) -> int:
-        """Epochs of the whole phase."""
+        """Epochs of the whole stage."""
         return self.steps // self.steps_per_epoch
 
     @property
     def fraction(self) -> float:
-        """How much of the phase is over, from 0 up to (not including) 1."""
+        """How much of the stage is over, from 0 up to (not including) 1."""
         return self.step / self.steps
 
     @property
@@ -40,19 +42,20 @@ class Now:
 
 @attrs.frozen
 class Clock:
-    """The moments of a phase, in order, from where a checkpoint left off."""
+    """The moments of one stage of a phase, in order, from where a checkpoint left off."""
 
     steps_per_epoch: int
     epochs: int
+    stage: int = 0
 
     @property
     def steps(self) -> int:
-        """Steps of the whole phase."""
+        """Steps of the whole stage."""
         return self.steps_per_epoch * self.epochs
 
     def at(self, step: int) -> Now:
         """The moment before step number `step` is taken."""
-        return Now(step=step, steps=self.steps, steps_per_epoch=self.steps_per_epoch)
+        return Now(step=step, steps=self.steps, steps_per_epoch=self.steps_per_epoch, stage=self.stage)
 
     def since(self, step: int) -> Iterator[Now]:
         """Every moment from `step` to the end."""

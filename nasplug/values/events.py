@@ -15,7 +15,7 @@ class Step:
     """One step of a phase. It carries its snapshot, so that none is lost between two events."""
 
     step: int
-    """Steps done, this one included."""
+    """Steps done, this one included; those of earlier stages too."""
     epoch: int
     """Epochs completed before this step."""
     loss: float
@@ -24,6 +24,8 @@ class Step:
     reason: str | None = None
     """Why there is a snapshot."""
     stop: bool = False
+    stage: int | None = None
+    """The stage, where a phase has several."""
 
     def record(self) -> dict[str, Any]:
         """This event as plain data."""
@@ -34,6 +36,8 @@ class Step:
             "loss": self.loss,
             **self.measures,
         }
+        if self.stage is not None:
+            row["stage"] = self.stage
         if self.snapshot is not None:
             row |= {"snapshot": self.snapshot.to_dict(), "reason": self.reason}
         if self.stop:
@@ -61,4 +65,21 @@ class Found:
         }
 
 
-Event = Step | Found
+@attrs.frozen
+class Rated:
+    """How good one path through a block is, as far as the supernet tells."""
+
+    block: int | None
+    """The block; None: the whole network."""
+    path: Genotype
+    """The picks of the block's places alone."""
+    rating: float
+    """The lower the better; ratings of different blocks can be added."""
+
+    def record(self) -> dict[str, Any]:
+        """This event as plain data."""
+        picks = self.path.to_dict()["picks"]
+        return {"event": "rated", "block": self.block, "rating": self.rating, "space": self.path.space, "path": picks}
+
+
+Event = Step | Found | Rated

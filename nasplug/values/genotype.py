@@ -32,6 +32,12 @@ class Genotype:
     space: str
     picks: tuple[tuple[str, tuple[str, ...]], ...] = attrs.field(converter=_canonical)
 
+    @classmethod
+    def join(cls, paths: Iterable[Genotype]) -> Genotype:
+        """One genotype from the paths through consecutive blocks of one space."""
+        parts = list(paths)
+        return cls(space=parts[0].space, picks=[pick for part in parts for pick in part.picks])
+
     def __getitem__(self, place: str) -> tuple[str, ...]:
         """The candidates picked at `place`; KeyError if the genotype has no such place."""
         for name, picked in self.picks:

@@ -1,4 +1,4 @@
-"""The form of the images that a network takes and of the answer that it gives."""
+"""The form of images, of the answer that a network gives, and of the maps in between."""
 
 from __future__ import annotations
 
@@ -12,3 +12,11 @@ class ImageShape:
     channels: int
     size: int
     classes: int
+
+
+@attrs.frozen
+class MapShape:
+    """Square feature maps: so many channels of `size` x `size` pixels."""
+
+    channels: int
+    size: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -18,17 +18,33 @@ def edge_name(cell: str, node: int, source: int) -> str:
     return f"{cell}/{node}<-{source}"
 
 
-def choices_of(cells: Iterable[str], nodes: int, operations: tuple[str, ...], by_edge: bool) -> list[Choice]:
-    """One choice for each edge (candidates: operations), or for each node (candidates: operation@input)."""
+def choices_of(
+    cells: Mapping[str, tuple[int, ...]], nodes: int, operations: tuple[str, ...], by_edge: bool
+) -> tuple[Choice, ...]:
+    """One choice for each edge (candidates: operations), or for each node (candidates: operation@input).
+
+    `cells` names the cells and the blocks in which each of them stands.
+    """
     found = []
-    for cell in cells:
+    for cell, blocks in cells.items():
         for node in range(2, nodes + 2):
             if by_edge:
-                found += [Choice(edge_name(cell, node, source), operations) for source in range(node)]
+                found += [Choice(edge_name(cell, node, source), operations, blocks=blocks) for source in range(node)]
             else:
                 candidates = tuple(str(Pick(name, source)) for source in range(node) for name in operations)
-                found.append(Choice(f"{cell}/{node}", candidates))
-    return found
+                found.append(Choice(f"{cell}/{node}", candidates, blocks=blocks))
+    return tuple(found)
+
+
+def encode(genotype: Genotype, choices: Choices, cells: Iterable[str], nodes: int) -> Tensor:
+    """The candidates that a genotype holds; cells that it does not name keep all of theirs."""
+    held = {place: frozenset(picked) for place, picked in genotype.picks}
+    mask = choices.exists.cpu().clone()
+    for cell in cells:
+        for node, pick, row, column in columns(choices, cell, nodes):
+            if f"{cell}/{node}" in held:
+                mask[row, column] = str(pick) in held[f"{cell}/{node}"]
+    return mask
 
 
 def columns(choices: Choices, cell: str, nodes: int) -> Iterator[tuple[int, Pick, int, int]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from nasplug.builtin.darts.build import Blueprint
 from nasplug.builtin.darts.names import DILATED, FACTORISED, POOLS, SEPARABLE, SKIP
-from nasplug.builtin.darts.plan import CellPlan, NetworkPlan, halved
+from nasplug.builtin.darts.plan import CellPlan, NetworkPlan, block_of, halved
+from nasplug.builtin.darts.topology import CellGraph
 from nasplug.values import Cost, ImageShape
 
 
@@ -16,11 +18,31 @@ def network_cost(blueprint: Blueprint, shape: ImageShape) -> Cost:
     parts = [_stem(plan, shape), _linear(plan.out_channels, shape.classes)]
     for cell, graph in blueprint.built:
         parts += [_preprocess(cell, source) for source in graph.inputs]
-        for node in graph.nodes:
-            parts += [
-                operation_cost(pick.operation, cell.channels, cell.stride(pick.input), _read_size(cell, pick.input))
-                for pick in node
-            ]
+        parts += _operations(cell, graph)
+    return _sum(parts)
+
+
+def block_cost(plan: NetworkPlan, block: int, cells: Mapping[str, CellGraph], shape: ImageShape) -> Cost:
+    """The cost of the cells of one block, all of them built; the first block has the stem, the last the classifier."""
+    depth = len(plan.cells)
+    parts = [_stem(plan, shape)] if block == 0 else []
+    if block == block_of(depth - 1, depth):
+        parts.append(_linear(plan.out_channels, shape.classes))
+    for name, graph in cells.items():
+        cell = plan.cells[int(name)]
+        parts += [_preprocess(cell, 0), _preprocess(cell, 1), *_operations(cell, graph)]
+    return _sum(parts)
+
+
+def _operations(cell: CellPlan, graph: CellGraph) -> list[Cost]:
+    return [
+        operation_cost(pick.operation, cell.channels, cell.stride(pick.input), _read_size(cell, pick.input))
+        for node in graph.nodes
+        for pick in node
+    ]
+
+
+def _sum(parts: Sequence[Cost]) -> Cost:
     return Cost(params=sum(part.params for part in parts), macs=sum(part.macs for part in parts))
 
 

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 import attrs
 
+from nasplug.values import MapShape
+
 STEM_MULTIPLIER = 3
 """The CIFAR stem has three times the channels of the first cell, as in DARTS."""
 IMAGENET_FROM = 64
@@ -31,6 +33,11 @@ def reductions(cells: int) -> frozenset[int]:
 def tapped(cells: int) -> tuple[int, ...]:
     """The cells where networks are compared: those before a reduction, and the last (DNAD)."""
     return (*(position - 1 for position in sorted(reductions(cells))), cells - 1)
+
+
+def block_of(cell: int, cells: int) -> int:
+    """The block in which a cell stands: blocks end where networks are compared."""
+    return sum(cell > end for end in tapped(cells))
 
 
 def resolve_stem(stem: str, size: int) -> str:
@@ -63,6 +70,11 @@ class CellPlan:
     def out_size(self) -> int:
         """Side of the map of the nodes."""
         return halved(self.size) if self.reduction else self.size
+
+    def input_shape(self, source: int) -> MapShape:
+        """The maps of input 0 or 1."""
+        twice = source == 0 and self.halves_older
+        return MapShape(self.inputs[source], 2 * self.size if twice else self.size)
 
     def stride(self, source: int) -> int:
         """The stride of the operations that read this state."""

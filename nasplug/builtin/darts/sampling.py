@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, combinations, product
+from math import comb, prod
 from random import Random
 
 import attrs
 
 from nasplug.builtin.darts.names import Pick
 from nasplug.builtin.darts.topology import CellGraph, read, write
+from nasplug.parts import Paths
 from nasplug.values import Genotype
 
 
@@ -40,6 +43,34 @@ def random_subsets(cells: Iterable[str], nodes: int, operations: Sequence[str], 
             picks.append(taken or (generator.choice(candidates),))
         graphs[cell] = CellGraph(tuple(picks), tuple(range(2, nodes + 2)))
     return write(graphs)
+
+
+def paths(cells: Sequence[str], nodes: int, operations: Sequence[str], by_edge: bool) -> Paths:
+    """All ways to fill these cells, as `random_edges` or `random_subsets` draws them."""
+    numbers = range(2, nodes + 2)
+    candidates = {node: [Pick(name, source) for source in range(node) for name in operations] for node in numbers}
+
+    def fillings(node: int) -> Iterator[tuple[Pick, ...]]:
+        if by_edge:
+            pairs = combinations(candidates[node], 2)
+            return (pair for pair in pairs if pair[0].input != pair[1].input)
+        sizes = range(1, len(candidates[node]) + 1)
+        return chain.from_iterable(combinations(candidates[node], size) for size in sizes)
+
+    def every() -> Iterator[Genotype]:
+        for filled in product(*(list(fillings(node)) for _ in cells for node in numbers)):
+            nodes_of = [filled[start : start + nodes] for start in range(0, len(filled), nodes)]
+            yield write({name: CellGraph(picks, tuple(numbers)) for name, picks in zip(cells, nodes_of, strict=True)})
+
+    def fill(node: int) -> int:
+        return comb(node, 2) * len(operations) ** 2 if by_edge else 2 ** len(candidates[node]) - 1
+
+    draw = random_edges if by_edge else random_subsets
+    return Paths(
+        count=prod(fill(node) for node in numbers) ** len(cells),
+        every=every,
+        draw=lambda generator: draw(cells, nodes, operations, generator),
+    )
 
 
 def mutate_edge(genotype: Genotype, operations: Sequence[str], generator: Random) -> Genotype:

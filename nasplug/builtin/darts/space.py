@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from types import MappingProxyType
 from typing import Self
 
 import attrs
@@ -10,14 +11,14 @@ from torch import Tensor
 
 from nasplug.builtin.darts import choosing, drawing, notation, sampling
 from nasplug.builtin.darts.build import Blueprint, blueprint
-from nasplug.builtin.darts.cost import network_cost
+from nasplug.builtin.darts.cost import block_cost, network_cost
 from nasplug.builtin.darts.names import NONE, PRESETS, TYPES, expand
 from nasplug.builtin.darts.network import DartsNetwork
-from nasplug.builtin.darts.plan import IMAGENET_FROM, plan, resolve_stem
+from nasplug.builtin.darts.plan import IMAGENET_FROM, NetworkPlan, block_of, plan, reductions, resolve_stem, tapped
 from nasplug.builtin.darts.supernet import DartsSupernet
-from nasplug.builtin.darts.topology import SPACE, is_per_type, read
+from nasplug.builtin.darts.topology import SPACE, is_per_type, read, read_cells
 from nasplug.errors import InputError
-from nasplug.parts import Choices, Network, SearchSpace, option
+from nasplug.parts import Choice, Choices, Network, Paths, SearchSpace, option
 from nasplug.values import Cost, Drawing, Genotype, ImageShape
 
 
@@ -26,6 +27,8 @@ class Darts(SearchSpace):
     """Cells of nodes that read any earlier ones (DARTS), shared by type or each its own (SNPS, DNAD)."""
 
     name = SPACE
+    auxiliary_heads = True
+    unshared = MappingProxyType({"topology": "per-cell"})
 
     operations: tuple[str, ...] = option(
         ("darts",), f"candidate operations: {', '.join(PRESETS)}, or a list of operations"
@@ -50,14 +53,21 @@ class Darts(SearchSpace):
                 f"'operations'; presets without it are {fitting}."
             )
 
+    def choice_list(self) -> tuple[Choice, ...]:
+        """A choice for each edge or node of each cell that is searched."""
+        blocks: dict[str, set[int]] = {name: set() for name in self._named()}
+        halving = reductions(self.cells)
+        for cell in range(self.cells):
+            kind = str(cell) if self.topology == "per-cell" else TYPES[cell in halving]
+            blocks[kind].add(block_of(cell, self.cells))
+        named = {name: tuple(sorted(inside)) for name, inside in blocks.items()}
+        return choosing.choices_of(named, self.nodes, expand(self.operations), self.choices == "edge")
+
     def supernet(self, shape: ImageShape) -> DartsSupernet:
         """The network of all architectures, with all its candidates batched (see `DartsSupernet`)."""
-        operations, by_edge = expand(self.operations), self.choices == "edge"
-        choices = Choices(choosing.choices_of(self._named(), self.nodes, operations, by_edge))
-        stem = resolve_stem(self.stem, shape.size)
         return DartsSupernet(
-            plan(stem, shape.size, self.channels, [self.nodes] * self.cells),
-            choices,
+            self._plan(shape),
+            Choices(self.choice_list()),
             nodes=self.nodes,
             shape=shape,
             per_cell=self.topology == "per-cell",
@@ -68,6 +78,23 @@ class Darts(SearchSpace):
         if self.choices == "node":
             return choosing.decode_nodes(choices, self._named(), self.nodes)
         return choosing.decode_edges(choices, weights, self._named(), self.nodes)
+
+    def encode(self, genotype: Genotype, choices: Choices) -> Tensor:
+        """The candidates that a genotype holds, or a path through a block."""
+        return choosing.encode(genotype, choices, self._named(), self.nodes)
+
+    def taps(self) -> int:
+        """One before each reduction, and one at the end."""
+        return len(tapped(self.cells))
+
+    def paths(self, block: int | None) -> Paths:
+        """The paths through the cells of a block, or of the network."""
+        names = [name for name in self._named() if block is None or block_of(int(name), self.cells) == block]
+        return sampling.paths(names, self.nodes, self._usable(), by_edge=self.choices == "edge")
+
+    def path_cost(self, block: int, path: Genotype, before: Genotype | None, shape: ImageShape) -> Cost:
+        """The cost of a block's cells, every cell built and both inputs of each preprocessed."""
+        return block_cost(self._plan(shape), block, read_cells(path), shape)
 
     def network(self, genotype: Genotype, shape: ImageShape, auxiliary: bool = False) -> Network:
         """DARTS's evaluation network. The genotype may have any operations and nodes; InputError if it is no such."""
@@ -132,3 +159,6 @@ class Darts(SearchSpace):
     def _blueprint(self, genotype: Genotype, shape: ImageShape) -> Blueprint:
         stem = resolve_stem(self.stem, shape.size)
         return blueprint(genotype, self.cells, self.channels, stem, shape.size)
+
+    def _plan(self, shape: ImageShape) -> NetworkPlan:
+        return plan(resolve_stem(self.stem, shape.size), shape.size, self.channels, [self.nodes] * self.cells)

@@ -15,9 +15,9 @@ from nasplug.builtin.darts.plan import NetworkPlan, tapped
 from nasplug.builtin.darts.stem import build_stem
 from nasplug.builtin.darts.supernet_cell import SupernetCell
 from nasplug.builtin.darts.wiring import Wiring, wire
-from nasplug.parts import Choices, Outputs, Supernet
+from nasplug.parts import Block, Choices, Layer, Outputs, Supernet
 from nasplug.supernet import Norm, recalibrate
-from nasplug.values import ImageShape
+from nasplug.values import ImageShape, MapShape
 
 Alive = tuple[tuple[int, ...], ...]
 
@@ -33,6 +33,11 @@ class _Order:
     sizes: tuple[int, ...]
     """How many of these weights each batch has."""
 
+    def split(self, choices: Choices) -> tuple[Tensor, ...]:
+        """The weights of every batch."""
+        parts: tuple[Tensor, ...] = choices.weights().flatten().index_select(0, self.index).split(self.sizes)
+        return parts
+
 
 class DartsSupernet(Supernet):
     """Every node is the weighted sum of its candidates (DARTS, equation 2, or over a whole node as in SNPS).
@@ -45,6 +50,7 @@ class DartsSupernet(Supernet):
     def __init__(self, plan: NetworkPlan, choices: Choices, nodes: int, shape: ImageShape, per_cell: bool) -> None:
         super().__init__()
         self.choices = choices
+        self._plan, self._nodes = plan, nodes
         self.stem = build_stem(plan.stem, shape.channels, plan.stem_channels[0], partial(Norm, affine=True))
         self.cells = nn.ModuleList(
             SupernetCell(cell, nodes, tuple(columns(choices, str(cell.index) if per_cell else cell.kind, nodes)))
@@ -56,7 +62,7 @@ class DartsSupernet(Supernet):
     def outputs(self, images: Tensor) -> Outputs:
         """Logits, and as taps the outputs of the cells before each reduction and of the last cell."""
         order = self._ordered()
-        weights = self.choices.weights().flatten().index_select(0, order.index).split(order.sizes)
+        weights = order.split(self.choices)
         older, newer = self.stem(images.contiguous(memory_format=torch.channels_last))
         taps, first = [], 0
         for number, (cell, wiring) in enumerate(zip(self.cells, order.wirings, strict=True)):
@@ -72,6 +78,48 @@ class DartsSupernet(Supernet):
         kept = self.choices.kept.tolist()
         for cell in self._cells():
             cell.prune(kept)
+
+    def whole(self) -> Block:
+        """The whole network, a layer for each cell."""
+        return Block(
+            inputs=(),
+            output=None,
+            enter=lambda maps: self.stem(maps[0].contiguous(memory_format=torch.channels_last)),
+            layers=tuple(self._layer(cell.index) for cell in self._plan.cells),
+            leave=lambda states: self.classifier(states[1].mean((2, 3))),
+            modules=(self,),
+        )
+
+    def blocks(self) -> tuple[Block, ...]:
+        """A block for each tap: the cells up to and including that of the tap. The first reads images."""
+        ends = tapped(len(self.cells))
+        starts = (0, *(end + 1 for end in ends[:-1]))
+        return tuple(self._block(start, end) for start, end in zip(starts, ends, strict=True))
+
+    def _block(self, start: int, end: int) -> Block:
+        cells = self._plan.cells
+        inputs = () if start == 0 else tuple(cells[start].input_shape(source) for source in (0, 1))
+        modules = tuple(self.cells[index] for index in range(start, end + 1))
+        return Block(
+            inputs=inputs,
+            output=MapShape(cells[end].channels * self._nodes, cells[end].out_size),
+            enter=self.whole().enter if start == 0 else tuple,
+            layers=tuple(self._layer(index) for index in range(start, end + 1)),
+            leave=lambda states: states[1],
+            modules=(self.stem, *modules) if start == 0 else modules,
+        )
+
+    def _layer(self, index: int) -> Layer:
+        cell = cast("SupernetCell", self.cells[index])
+
+        def compute(states: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+            order = self._ordered()
+            weights = order.split(self.choices)
+            first = sum(len(wiring.positions) for wiring in order.wirings[:index])
+            wiring = order.wirings[index]
+            return states[1], cell(*states, wiring, weights[first : first + len(wiring.positions)])
+
+        return Layer(rows=tuple(sorted({row for _, _, row, _ in cell.columns})), module=cell, compute=compute)
 
     def recalibrate(self, batches: Iterable[Tensor]) -> None:
         """Measures the batch norms' statistics for evaluation on batches of images, with what now counts and weighs."""

@@ -39,6 +39,18 @@ def write(cells: Mapping[str, CellGraph]) -> Genotype:
 
 def read(genotype: Genotype) -> dict[str, CellGraph]:
     """The cells of a genotype by name: "normal" and "reduce", or "0", "1", ...; InputError if it is malformed."""
+    cells = read_cells(genotype)
+    per_cell = [str(number) for number in range(len(cells))]
+    if not cells or list(cells) not in (list(TYPES), per_cell):
+        raise InputError(
+            f"A genotype has the cells 'normal' and 'reduce', or cells numbered from 0 in order; "
+            f"this one has {', '.join(map(repr, cells)) or 'none'}."
+        )
+    return cells
+
+
+def read_cells(genotype: Genotype) -> dict[str, CellGraph]:
+    """The cells that a genotype or a part of one holds, whichever they are; InputError if one is malformed."""
     if genotype.space != SPACE:
         raise InputError(f"This genotype belongs to the space '{genotype.space}', not to '{SPACE}'.")
     places: dict[str, dict[str, tuple[str, ...]]] = {}
@@ -47,12 +59,6 @@ def read(genotype: Genotype) -> dict[str, CellGraph]:
         if not slash or not (node.isdecimal() or node == CONCAT):
             raise InputError(f"A place is written cell/node, such as 'normal/2', but '{place}' is not.")
         places.setdefault(cell, {})[node] = picked
-    per_cell = [str(number) for number in range(len(places))]
-    if not places or list(places) not in (list(TYPES), per_cell):
-        raise InputError(
-            f"A genotype has the cells 'normal' and 'reduce', or cells numbered from 0 in order; "
-            f"this one has {', '.join(map(repr, places)) or 'none'}."
-        )
     return {name: _read_cell(name, nodes) for name, nodes in places.items()}
 
 

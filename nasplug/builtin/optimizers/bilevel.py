@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from nasplug.errors import InputError
-from nasplug.parts import ArchitectureOptimizer, Choices, Movers, Objective, option
+from nasplug.parts import ArchitectureOptimizer, Choices, Movers, Objective, SearchSpace, option
 from nasplug.parts.optimizer import parameters_of
 from nasplug.values import Now, Training, Turn
 
@@ -45,7 +45,7 @@ class Bilevel(ArchitectureOptimizer):
     alpha_init: float = option(1e-3, "standard deviation of alpha at the start", at_least=0)
     alpha_share: float = option(0.5, "share of the training images that alpha sees", above=0, below=1)
 
-    def check(self, training: Training) -> None:
+    def check(self, space: SearchSpace, training: Training) -> None:
         """Second order follows the step of SGD and of nothing else."""
         if self.order == "second" and training.optimizer != "sgd":
             raise _not_sgd(training.optimizer)

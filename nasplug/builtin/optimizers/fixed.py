@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 
-from nasplug.parts import ArchitectureOptimizer, SearchSpace, Supernet
-from nasplug.values import Found, Now, Step, Turn
+from nasplug.parts import ArchitectureOptimizer, Searched
+from nasplug.values import Found, Now, Rated, Turn
 
 
 @attrs.define
@@ -15,11 +15,12 @@ class Fixed(ArchitectureOptimizer):
     """Moves the weights alone: the neutral element of its slot, with which stand-alone networks are trained."""
 
     learns_alpha = False
+    decides = False
 
     def turns(self, now: Now) -> Sequence[Turn]:
         """The weights, on all training images."""
         return (Turn("train", moves_weights=True, moves_alpha=False),)
 
-    def decide(self, space: SearchSpace, net: Supernet | None, trail: Sequence[Step], seed: int) -> Iterator[Found]:
+    def decide(self, searched: Searched) -> Iterator[Found | Rated]:
         """Nothing besides the trail: no candidate was rated."""
         yield from ()

@@ -7,11 +7,9 @@ from random import Random
 
 import attrs
 
-from nasplug.parts import ArchitectureOptimizer, SearchSpace, Supernet, option
-from nasplug.values import Found, Genotype, Now, Step, Turn
-
-PATIENCE = 100
-"""Draws per wanted architecture before a space is taken to hold no more."""
+from nasplug.parts import ArchitectureOptimizer, Searched, option
+from nasplug.parts.paths import distinct
+from nasplug.values import Found, Now, Rated, Turn
 
 
 @attrs.define
@@ -27,13 +25,7 @@ class RandomSearch(ArchitectureOptimizer):
         """Nobody moves."""
         return ()
 
-    def decide(self, space: SearchSpace, net: Supernet | None, trail: Sequence[Step], seed: int) -> Iterator[Found]:
+    def decide(self, searched: Searched) -> Iterator[Found | Rated]:
         """Distinct draws from the space, a function of the seed; fewer than asked for where the space is that small."""
-        generator, drawn = Random(seed), set[Genotype]()
-        for _ in range(PATIENCE * self.samples):
-            genotype = space.random(generator)
-            if genotype not in drawn:
-                drawn.add(genotype)
-                yield Found(genotype=genotype, step=0, reason="random")
-            if len(drawn) == self.samples:
-                return
+        for genotype in distinct(searched.space.random, self.samples, Random(searched.seed)):
+            yield Found(genotype=genotype, step=0, reason="random")

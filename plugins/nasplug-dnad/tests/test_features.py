@@ -140,9 +140,29 @@ def test_networks_that_cannot_be_compared_are_refused() -> None:
     with pytest.raises(InputError, match=r"3 taps.*2"):
         stage_for(Small(4), Small(6, strides=(1, 2)))
     with pytest.raises(InputError, match=r"names 2 taps.*have 3"):
-        stage_for(Small(4), Small(6), ratios=(0.5, 0.5))
+        Features(ratios=(0.5, 0.5)).check(cast("SearchSpace", Taps(3)))
     with pytest.raises(InputError, match="there is none"):
         Features().stages(Small(4), SHAPE, None)
+
+
+class Taps:
+    """A space, as far as the check of the shares can see."""
+
+    name = "taps"
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def taps(self) -> int:
+        return self.count
+
+
+def test_the_shares_are_the_released_ones_or_grow_and_add_up_to_one() -> None:
+    assert Features().shares(3) == (0.2, 0.3, 0.5)
+    assert Features().shares(4) == (0.1, 0.2, 0.3, 0.4)
+    for taps in range(1, 8):
+        assert sum(Features().shares(taps)) == pytest.approx(1)
+        Features().check(cast("SearchSpace", Taps(taps)))
 
 
 class Nodes:

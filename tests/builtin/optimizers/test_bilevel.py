@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from nasplug.builtin.darts import Darts
 from nasplug.builtin.optimizers.bilevel import Bilevel
 from nasplug.errors import InputError
 from nasplug.parts import Choice, Choices, Movers, Objective
@@ -160,8 +161,8 @@ def test_second_order_refuses_another_optimizer_of_the_weights() -> None:
     with pytest.raises(InputError, match="Adam"):
         optimizer.descend(ALPHA, outer, movers)
     with pytest.raises(InputError, match="adam"):
-        optimizer.check(Training(optimizer="adam"))
-    Bilevel().check(Training(optimizer="adam"))
+        optimizer.check(Darts(), Training(optimizer="adam"))
+    Bilevel().check(Darts(), Training(optimizer="adam"))
 
 
 def test_alpha_starts_narrow_and_seeded() -> None:

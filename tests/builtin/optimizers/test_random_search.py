@@ -5,8 +5,8 @@ from typing import cast
 
 from nasplug.builtin.optimizers.fixed import Fixed
 from nasplug.builtin.optimizers.random_search import RandomSearch
-from nasplug.parts import SearchSpace
-from nasplug.values import Clock, Genotype, Turn
+from nasplug.parts import Searched, SearchSpace
+from nasplug.values import Clock, Found, Genotype, ImageShape, Turn
 
 
 class Dice:
@@ -19,9 +19,18 @@ class Dice:
         return Genotype("dice", {"side": [str(generator.randrange(self.sides))]})
 
 
+def searched(space: SearchSpace, seed: int) -> Searched:
+    return Searched(space, ImageShape(1, 8, 10), net=None, trail=(), images=lambda split, count: iter(()), seed=seed)
+
+
 def found(sides: int, samples: int, seed: int) -> list[Genotype]:
     space = cast("SearchSpace", Dice(sides))
-    return [each.genotype for each in RandomSearch(samples=samples).decide(space, None, (), seed)]
+    return [each.genotype for each in map(_found, RandomSearch(samples=samples).decide(searched(space, seed)))]
+
+
+def _found(event: object) -> Found:
+    assert isinstance(event, Found)
+    return event
 
 
 def test_draws_are_distinct_and_seeded() -> None:
@@ -44,4 +53,4 @@ def test_it_trains_nothing() -> None:
 def test_fixed_moves_the_weights_alone_and_finds_nothing() -> None:
     assert tuple(Fixed().turns(Clock(1, 1).at(0))) == (Turn("train", moves_weights=True, moves_alpha=False),)
     assert not Fixed().learns_alpha
-    assert list(Fixed().decide(cast("SearchSpace", Dice(2)), None, (), 0)) == []
+    assert list(Fixed().decide(searched(cast("SearchSpace", Dice(2)), 0))) == []

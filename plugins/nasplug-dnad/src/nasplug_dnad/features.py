@@ -18,6 +18,10 @@ PATIENCE = 64
 """Mutations tried per place of the teacher's genotype."""
 
 
+RELEASED = (0.2, 0.3, 0.5)
+"""Shares of the three taps of a DARTS network in the released code."""
+
+
 def standardise(features: Tensor) -> Tensor:
     """Batch norm without affine parameters, with the statistics of this batch: (N, C, H, W) to the same shape."""
     return F.batch_norm(features, None, None, training=True)
@@ -74,11 +78,28 @@ class Features(DistillationTeacher):
     a single run is whole, is a choice of this project.)
     """
 
-    ratios: tuple[float, ...] = option((0.2, 0.3, 0.5), "share of each tap in the distance, in the network's order")
+    ratios: tuple[float, ...] = option(
+        (),
+        "share of each tap in the distance, in order; empty: 0.2, 0.3, 0.5, or growing where not three",
+    )
     weight: float = option(1.0, "weight of the distance beside the cross entropy", at_least=0)
     channel_factor: float = option(2.0, "channels of the teacher, in those of the supernet", above=0)
     candidates: int = option(3, "candidates per place of the teacher, where the space allows", at_least=1)
     epochs: int = option(0, "epochs of the teacher's training; 0: as many as retraining", at_least=0)
+
+    def shares(self, taps: int) -> tuple[float, ...]:
+        """The share of each tap: the option `ratios`, else the released ones, else in proportion to its number."""
+        if self.ratios:
+            return self.ratios
+        return RELEASED if taps == len(RELEASED) else tuple(2 * n / (taps * (taps + 1)) for n in range(1, taps + 1))
+
+    def check(self, space: SearchSpace) -> None:
+        """Every tap of the space needs a share."""
+        if len(self.shares(space.taps())) != space.taps():
+            raise InputError(
+                f"Option 'ratios' of teacher features names {len(self.ratios)} taps, but the networks of the space "
+                f"'{space.name}' have {space.taps()}; name as many, or none."
+            )
 
     def network(self, space: SearchSpace, generator: random.Random) -> tuple[SearchSpace, Genotype]:
         """A wider space and a random genotype, mutated towards `candidates` picks in every place."""
@@ -106,14 +127,9 @@ class Features(DistillationTeacher):
                 f"The supernet has {len(ours)} taps to compare features at, but the teacher has {len(theirs)}; "
                 f"take a teacher of the same space."
             )
-        if len(ours) != len(self.ratios):
-            raise InputError(
-                f"Option 'ratios' of teacher features names {len(self.ratios)} taps, but the networks of this space "
-                f"have {len(ours)}."
-            )
         device = net.choices.alpha.device
         adaptors = nn.ModuleList(nn.Conv2d(s, t, 1) for s, t in zip(ours, theirs, strict=True))
-        return (FeatureStage(adaptors.to(device), teacher, self.ratios, self.weight),)
+        return (FeatureStage(adaptors.to(device), teacher, self.shares(len(ours)), self.weight),)
 
 
 def _tap_channels(net: Network, shape: ImageShape) -> list[int]:

@@ -38,6 +38,7 @@ class Shrink(PruningSchedule):
     """
 
     ranks_candidates = True
+    takes_snapshots = True
 
     gamma_0: float = option(1e-4, "pressure at the start", above=0)
     gamma_max: float = option(0.1, "pressure from which lagging steps count as a stall", above=0)

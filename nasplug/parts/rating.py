@@ -1,0 +1,46 @@
+"""Rating: how good paths through a trained supernet are, measured without training them on their own."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import attrs
+from torch import Tensor
+from torch.nn import functional as F
+
+from nasplug.parts.batch import Batch
+from nasplug.parts.block import Block
+
+
+class Rater(ABC):
+    """Rates what one block makes of a batch. The lower the better, and ratings of several blocks can be added."""
+
+    block: int | None
+    """Which block; None: the whole network."""
+    view: Block
+    """The block, ready to be computed layer by layer."""
+
+    @abstractmethod
+    def inputs(self, batch: Batch) -> Sequence[Tensor]:
+        """What the block reads for this batch."""
+
+    @abstractmethod
+    def rate(self, output: Tensor, batch: Batch) -> Tensor:
+        """How far the block's output is from what it should be, a scalar."""
+
+
+@attrs.define(eq=False)
+class LabelRater(Rater):
+    """Rates the logits of a whole network by their cross entropy with the labels."""
+
+    view: Block
+    block: int | None = None
+
+    def inputs(self, batch: Batch) -> Sequence[Tensor]:
+        """The images."""
+        return (batch.images,)
+
+    def rate(self, output: Tensor, batch: Batch) -> Tensor:
+        """Mean cross entropy, float32."""
+        return F.cross_entropy(output.float(), batch.labels)

@@ -1,0 +1,97 @@
+"""What a search settles on when its training is over, and the ratings from which it does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from nasplug.data import divide, in_order
+from nasplug.errors import InputError
+from nasplug.parts import Batch, Searched, Stage, Supernet
+from nasplug.phases.folder import RunFolder, write_json
+from nasplug.phases.journal import Journal, read_events
+from nasplug.phases.stopping import Stop
+from nasplug.phases.study import Study
+from nasplug.phases.training import Progress, Stopped
+from nasplug.values import Genotype, Rated, Step
+
+BATCH = 256
+"""Images in a batch of rating; the norms are measured on one of them."""
+
+
+def decide(
+    study: Study, net: Supernet | None, stages: Sequence[Stage], journal: Journal, stop: Stop
+) -> Iterator[Progress]:
+    """Records what the optimizer settles on, and every rating on the way there.
+
+    Ratings on record are not made again, so a search that is stopped while it rates goes on where it was.
+    """
+    rated = list(recorded_ratings(study.folder))
+    events = [event["event"] for event in read_events(study.folder.events) if event["phase"] == "search"]
+    journal.cut(journal.count - events.count("found"))  # they follow from the ratings, and come again
+    optimizer = study.composition.optimizer
+    shares = divide(study.splits.train, optimizer.splits(), study.seed("shares"))
+
+    def images(split: str, count: int) -> Iterator[Batch]:
+        return in_order(study.data.train, shares[split][:count], BATCH, study.mean, study.std, study.device)
+
+    limits = study.recipe.select
+    searched = Searched(
+        space=study.composition.space,
+        shape=study.shape,
+        net=net,
+        trail=list(_trail(study.folder)),
+        seed=study.seed("search", "decide"),
+        max_params=limits.max_params,
+        max_macs=limits.max_macs,
+        raters=() if net is None else [rater for stage in stages for rater in stage.raters(net)],
+        images=images,
+        rated=rated,
+    )
+    count = len(rated)
+    for event in optimizer.decide(searched):
+        journal.append("search", event.record())
+        if isinstance(event, Rated):
+            count += 1
+            yield Progress("search", count, 0, f"{count} paths rated")
+        if stop():
+            raise Stopped
+
+
+def write_ratings(study: Study) -> list[dict[str, Any]]:
+    """Writes `ratings.json`, if anything was rated; returns for each block how many of its paths were."""
+    space = study.composition.space
+    blocks: dict[int | None, list[dict[str, Any]]] = {}
+    for each in recorded_ratings(study.folder):
+        blocks.setdefault(each.block, []).append({"path": each.path.to_dict()["picks"], "rating": each.rating})
+    if not blocks:
+        return []
+    counted = [
+        {"block": block, "paths": space.paths(block).count, "rated": len(ratings)} for block, ratings in blocks.items()
+    ]
+    rows = [{**one, "ratings": ratings} for one, ratings in zip(counted, blocks.values(), strict=True)]
+    write_json(study.folder.path / "ratings.json", {"schema": 1, "space": space.name, "blocks": rows})
+    return counted
+
+
+def recorded_ratings(folder: RunFolder) -> Iterator[Rated]:
+    """The ratings that the search has recorded so far; InputError if one is damaged."""
+    for event in read_events(folder.events):
+        if event["event"] == "rated":
+            try:
+                path = Genotype(space=event["space"], picks=event["path"])
+                yield Rated(block=event["block"], path=path, rating=float(event["rating"]))
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                raise InputError(f"A rating in '{folder.events}' is damaged ({error!r}); restore the file.") from error
+
+
+def _trail(folder: RunFolder) -> Iterator[Step]:
+    for event in read_events(folder.events):
+        if event["phase"] == "search" and event.get("snapshot"):
+            yield Step(
+                step=event["step"],
+                epoch=event["epoch"],
+                loss=event["loss"],
+                snapshot=Genotype.from_dict(event["snapshot"]),
+                reason=event["reason"],
+            )
