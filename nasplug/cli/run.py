@@ -12,6 +12,7 @@ import click
 import torch
 from rich.console import Console
 
+from nasplug.cli.forecast import write_forecast
 from nasplug.compose import Layer, parse_setting, read_config, resolve
 from nasplug.phases import (
     RunFolder,
@@ -70,7 +71,10 @@ FLAGS = {
 @click.option("--teacher-from", help="Run folder or weights file whose network is the teacher.")
 @click.option("--config", type=click.Path(path_type=Path), help="Recipe to start from, such as a run's recipe.toml.")
 @click.option("--set", "settings", multiple=True, metavar="SECTION.OPTION=VALUE", help="Any option of any part.")
-def run(out: Path | None, config: Path | None, settings: Sequence[str], **flags: Any) -> None:
+@click.option(
+    "--dry-run", is_flag=True, help="Print the recipe, the phases and an estimate of time and memory; no run."
+)
+def run(out: Path | None, config: Path | None, settings: Sequence[str], dry_run: bool, **flags: Any) -> None:
     """Search, retrain, compare with random networks, and report.
 
     Sections for --set: space, optimizer, schedule, teacher, data, search, retrain, select, run; `nasplug show NAME`
@@ -82,6 +86,9 @@ def run(out: Path | None, config: Path | None, settings: Sequence[str], **flags:
     asked = [layer["run"]["device"] for layer in layers if "device" in layer.get("run", {})]
     device = find_device(str(asked[-1]) if asked else "auto")
     recipe = resolve(plugins, [_machine(device), *layers])
+    if dry_run:
+        write_forecast(plugins, recipe)
+        return
     study = start(out, plugins, recipe, ["nasplug", *sys.argv[1:]])
     _say_preset(study, plugins)
     finish(study)

@@ -14,9 +14,9 @@ import attrs
 from nasplug.compose.layers import Layer
 from nasplug.errors import InputError, choose_from
 from nasplug.plugins import Plugins, Registration
-from nasplug.values import Method, Training
+from nasplug.values import Method
 from nasplug.values.options import build, option_values, options_of
-from nasplug.values.recipe import SLOTS, DataOptions, Part, Recipe, Retraining, RunOptions, Selection
+from nasplug.values.recipe import SLOTS, DataOptions, Part, Recipe, Retraining, RunOptions, Searching, Selection
 
 
 def resolve(plugins: Plugins, layers: Sequence[Layer]) -> Recipe:
@@ -46,7 +46,7 @@ def resolve(plugins: Plugins, layers: Sequence[Layer]) -> Recipe:
         parts=parts,
         data=data,
         source=source_part,
-        search=build(Training, _merged(layers, "search"), "search"),
+        search=build(Searching, _merged(layers, "search"), "search"),
         retrain=build(Retraining, _merged(layers, "retrain"), "retrain"),
         select=build(Selection, _merged(layers, "select"), "select"),
         plugins={each.distribution: each.version for each in [*used, source]},

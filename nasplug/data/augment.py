@@ -9,23 +9,30 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from nasplug.data.boxes import resized_crop
+
 
 def augment(images: Tensor, generator: torch.Generator, policy: str, *, flips: bool, shift: int) -> Tensor:
-    """A randomly changed copy of uint8 images (N, C, H, W).
+    """A randomly changed copy of uint8 images (N, C, H, W), C 1 or 3.
 
     `policy` is one of "none"; "standard", a shift by up to `shift` pixels in each direction into zeros, then a mirror
-    image with probability 1/2 if `flips`; and "autoaugment", which lets the CIFAR-10 policy follow (for images of any
-    channels; on grey images its colour operations do nothing).
+    image with probability 1/2 if `flips`; "imagenet", a random box scaled up to the whole, then the same mirror image;
+    "autoaugment" and "imagenet-autoaugment", which let the AutoAugment policy learnt on CIFAR-10 or ImageNet follow (on
+    grey images its colour operations do nothing).
     """
     if policy == "none":
         return images
-    images = shift_and_flip(images, generator, flips=flips, shift=shift)
-    if policy == "standard":
+    scaled = policy.startswith("imagenet")
+    if scaled:
+        images = mirror(resized_crop(images, generator), generator, flips=flips)
+    else:
+        images = shift_and_flip(images, generator, flips=flips, shift=shift)
+    if not policy.endswith("autoaugment"):
         return images
     # Imported here because torchvision's transforms take longer to import than torch, and few runs need them.
-    from nasplug.data.autoaugment import autoaugment
+    from nasplug.data.autoaugment import CIFAR, IMAGENET
 
-    return autoaugment(images, generator)
+    return (IMAGENET if scaled else CIFAR)(images, generator)
 
 
 def shift_and_flip(images: Tensor, generator: torch.Generator, *, flips: bool, shift: int) -> Tensor:
@@ -42,6 +49,12 @@ def shift_and_flip(images: Tensor, generator: torch.Generator, *, flips: bool, s
     image = torch.arange(count, device=images.device)[:, None, None, None]
     channel = torch.arange(channels, device=images.device)[None, :, None, None]
     return padded[image, channel, rows[:, None, :, None], columns[:, None, None, :]]
+
+
+def mirror(images: Tensor, generator: torch.Generator, *, flips: bool) -> Tensor:
+    """A copy of images (N, C, H, W), each with probability 1/2 turned left to right, if `flips`."""
+    mirrored = (torch.randint(0, 2, (len(images),), generator=generator) * flips).to(images.device)
+    return torch.where(mirrored[:, None, None, None] == 1, images.flip(3), images)
 
 
 def normalize(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:

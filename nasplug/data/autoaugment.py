@@ -1,4 +1,4 @@
-"""The AutoAugment policy for CIFAR-10 (Cubuk et al., 2019), applied to a batch at a time.
+"""AutoAugment (Cubuk et al., 2019), applied to a batch at a time.
 
 Each image draws a sub-policy of two operations. Images that drew the same operation with the same magnitude go through
 torchvision's functional form together, so a batch costs as many calls as it holds different operations. Operations,
@@ -8,7 +8,7 @@ magnitudes (on 10 levels) and fill (black) are those of torchvision's `AutoAugme
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,61 +16,43 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
-POLICIES: tuple[tuple[tuple[str, float, int], tuple[str, float, int]], ...] = (
-    (("Invert", 0.1, 0), ("Contrast", 0.2, 6)),
-    (("Rotate", 0.7, 2), ("TranslateX", 0.3, 9)),
-    (("Sharpness", 0.8, 1), ("Sharpness", 0.9, 3)),
-    (("ShearY", 0.5, 8), ("TranslateY", 0.7, 9)),
-    (("AutoContrast", 0.5, 0), ("Equalize", 0.9, 0)),
-    (("ShearY", 0.2, 7), ("Posterize", 0.3, 7)),
-    (("Color", 0.4, 3), ("Brightness", 0.6, 7)),
-    (("Sharpness", 0.3, 9), ("Brightness", 0.7, 9)),
-    (("Equalize", 0.6, 0), ("Equalize", 0.5, 0)),
-    (("Contrast", 0.6, 7), ("Sharpness", 0.6, 5)),
-    (("Color", 0.7, 7), ("TranslateX", 0.5, 8)),
-    (("Equalize", 0.3, 0), ("AutoContrast", 0.4, 0)),
-    (("TranslateY", 0.4, 3), ("Sharpness", 0.2, 6)),
-    (("Brightness", 0.9, 6), ("Color", 0.2, 8)),
-    (("Solarize", 0.5, 2), ("Invert", 0.0, 0)),
-    (("Equalize", 0.2, 0), ("AutoContrast", 0.6, 0)),
-    (("Equalize", 0.2, 0), ("Equalize", 0.6, 0)),
-    (("Color", 0.9, 9), ("Equalize", 0.6, 0)),
-    (("AutoContrast", 0.8, 0), ("Solarize", 0.2, 8)),
-    (("Brightness", 0.1, 3), ("Color", 0.7, 0)),
-    (("Solarize", 0.4, 5), ("AutoContrast", 0.9, 0)),
-    (("TranslateY", 0.9, 9), ("TranslateY", 0.7, 9)),
-    (("AutoContrast", 0.9, 0), ("Solarize", 0.8, 3)),
-    (("Equalize", 0.8, 0), ("Invert", 0.1, 0)),
-    (("TranslateY", 0.7, 9), ("AutoContrast", 0.9, 0)),
-)
-"""Sub-policies: twice (operation, probability, level from 0 to 9; 0 where the operation has no magnitude)."""
+from nasplug.data import policies
+from nasplug.data.policies import SubPolicy
 
-KINDS = sorted({(name, level) for policy in POLICIES for name, _, level in policy})
-_KIND = np.array([[KINDS.index((name, level)) for name, _, level in policy] for policy in POLICIES])
 _UNSIGNED = ("AutoContrast", "Equalize", "Invert", "Posterize", "Solarize")
-_SIGNED = np.array([name not in _UNSIGNED for name, _ in KINDS])
-_PROBABILITY = np.array([[probability for _, probability, _ in policy] for policy in POLICIES])
 
 
-def autoaugment(images: Tensor, generator: torch.Generator) -> Tensor:
-    """A copy of uint8 images (N, C, H, W), C 1 or 3, each changed by a sub-policy of its own."""
-    kinds, signs = draw(len(images), generator)
-    images = images.clone()
-    for stage in (0, 1):
-        codes = 2 * kinds[:, stage] + (_SIGNED[kinds[:, stage]] & (signs[:, stage] < 0))
-        for code in np.unique(codes[kinds[:, stage] >= 0]).tolist():
-            chosen = torch.from_numpy(np.flatnonzero(codes == code)).to(images.device)
-            name, level = KINDS[code // 2]
-            images[chosen] = operate(images[chosen], name, level, -1 if code % 2 else 1)
-    return images
+class Policy:
+    """A policy from which images draw their sub-policies."""
+
+    def __init__(self, table: Sequence[SubPolicy]) -> None:
+        self.kinds = sorted({(name, level) for policy in table for name, _, level in policy})
+        """The operations with their levels, each of them once."""
+        self._kind = np.array([[self.kinds.index((name, level)) for name, _, level in policy] for policy in table])
+        self._probability = np.array([[probability for _, probability, _ in policy] for policy in table])
+        self._signed = np.array([name not in _UNSIGNED for name, _ in self.kinds])
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """A copy of uint8 images (N, C, H, W), C 1 or 3, each changed by a sub-policy of its own."""
+        kinds, signs = self.draw(len(images), generator)
+        images = images.clone()
+        for stage in (0, 1):
+            codes = 2 * kinds[:, stage] + (self._signed[kinds[:, stage]] & (signs[:, stage] < 0))
+            for code in np.unique(codes[kinds[:, stage] >= 0]).tolist():
+                chosen = torch.from_numpy(np.flatnonzero(codes == code)).to(images.device)
+                name, level = self.kinds[code // 2]
+                images[chosen] = operate(images[chosen], name, level, -1 if code % 2 else 1)
+        return images
+
+    def draw(self, count: int, generator: torch.Generator) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """For each of `count` images and both operations: the position in `kinds` (-1: left out), and the sign +-1."""
+        policies = torch.randint(0, len(self._kind), (count,), generator=generator).numpy()
+        chances = torch.rand((count, 2), generator=generator, dtype=torch.float64).numpy()
+        signs = 1 - 2 * torch.randint(0, 2, (count, 2), generator=generator).numpy()
+        return np.where(chances < self._probability[policies], self._kind[policies], -1), signs
 
 
-def draw(count: int, generator: torch.Generator) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """For each of `count` images and both operations: the position in KINDS (-1: left out), and the sign +1 or -1."""
-    policies = torch.randint(0, len(POLICIES), (count,), generator=generator).numpy()
-    chances = torch.rand((count, 2), generator=generator, dtype=torch.float64).numpy()
-    signs = 1 - 2 * torch.randint(0, 2, (count, 2), generator=generator).numpy()
-    return np.where(chances < _PROBABILITY[policies], _KIND[policies], -1), signs
+CIFAR, IMAGENET = Policy(policies.CIFAR), Policy(policies.IMAGENET)
 
 
 def operate(images: Tensor, name: str, level: int, sign: int) -> Tensor:
@@ -83,9 +65,10 @@ def operate(images: Tensor, name: str, level: int, sign: int) -> Tensor:
         changed = _PLAIN[name](images)
     elif name == "Rotate":
         changed = F.rotate(images, angle=sign * part * 30)
-    elif name == "ShearY":
+    elif name in ("ShearX", "ShearY"):
         angle = math.degrees(math.atan(sign * part * 0.3))
-        changed = F.affine(images, angle=0, translate=[0, 0], scale=1, shear=[0, angle], center=[0, 0])
+        shear = [angle, 0.0] if name == "ShearX" else [0.0, angle]
+        changed = F.affine(images, angle=0, translate=[0, 0], scale=1, shear=shear, center=[0, 0])
     elif name == "TranslateX":
         changed = _translate(images, int(sign * part * width * 150 / 331), 0)
     elif name == "TranslateY":

@@ -13,6 +13,8 @@ import numpy.typing as npt
 import torch
 
 from nasplug.data.augment import augment, cut_out, normalize
+from nasplug.data.boxes import erase
+from nasplug.data.colour import jitter
 from nasplug.data.reading import AHEAD, Reader
 from nasplug.errors import InputError
 from nasplug.parts import Batch, Images
@@ -72,11 +74,16 @@ class BatchStream:
         self.prefetch(step + 1)
         if not self._augmented:
             return Batch(normalize(pixels, self._mean, self._std), labels)
+        training = self._training
         generator = torch.Generator().manual_seed(derive_seed(*self._stream, "augment", step))
-        pixels = augment(pixels, generator, self._training.augment, flips=self._flips, shift=self._shift)
+        pixels = augment(pixels, generator, training.augment, flips=self._flips, shift=self._shift)
+        if any(training.color_jitter):
+            pixels = jitter(pixels, training.color_jitter, generator)
         ready = normalize(pixels, self._mean, self._std)
-        if self._training.cutout:
-            ready = cut_out(ready, self._training.cutout, generator)
+        if training.cutout:
+            ready = cut_out(ready, training.cutout, generator)
+        if training.random_erasing:
+            ready = erase(ready, training.random_erasing, generator)
         return Batch(ready, labels)
 
     def prefetch(self, step: int) -> None:

@@ -37,8 +37,11 @@ def train(phase: Phase) -> Iterator[Step]:
 def _loss(phase: Phase, stage: Stage, batches: Callable[[str], Batch], turn: Turn, now: Now, split: str) -> Tensor:
     """What a turn minimises: the stage's loss, pressed by the schedule where alpha moves.
 
-    The loss of another split, which second-order steps look ahead with, is what the weights will minimise: not pressed.
+    The loss of another split, which second-order steps look ahead with, is what the weights will minimise in their
+    own turn: distilled as theirs is, and not pressed.
     """
+    if split != turn.split:
+        turn = Turn(split, moves_weights=True, moves_alpha=False)
     with phase.precision():
         loss: Tensor = stage(phase.net, batches(split), turn, now)
-    return phase.schedule.penalise(loss, phase.choices, now) if turn.moves_alpha and split == turn.split else loss
+    return phase.schedule.penalise(loss, phase.choices, now) if turn.moves_alpha else loss

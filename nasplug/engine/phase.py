@@ -146,7 +146,7 @@ class Phase:
         """The batch of each split at this moment, made when first asked for; sets rates and drop path as well."""
         for group in self.movers.weights.param_groups:
             group["lr"] = self.training.rate(now) * group.get("factor", 1.0)
-        self.net.drop_path = self.training.drop_path * now.epoch / now.epochs
+        self.net.drop_path, self.net.dropout = self.training.drop_path_at(now), self.training.dropout
         return cache(lambda split: self.streams[split].batch(now.stage * now.steps + now.step))
 
     def precision(self) -> AbstractContextManager[None]:

@@ -58,7 +58,8 @@ class Choices(nn.Module):
         self.register_buffer("kept", exists.clone())
         self.relaxation: Relaxation = softmax
         self._mask: Tensor | None = None
-        self._alive = self._read(self.kept)
+        self._host_mask: Tensor | None = None
+        self.refresh()
 
     def __iter__(self) -> Iterator[Choice]:
         return iter(self.choices)
@@ -74,6 +75,11 @@ class Choices(nn.Module):
     def active(self) -> Tensor:
         """The candidates that count now: those kept, within `only` those of its mask as well."""
         return self.kept if self._mask is None else self.kept & self._mask
+
+    @property
+    def mask(self) -> Tensor | None:
+        """The mask of the innermost `only` in force; None outside of any."""
+        return self._mask
 
     @property
     def alive(self) -> tuple[tuple[int, ...], ...]:
@@ -116,18 +122,27 @@ class Choices(nn.Module):
 
     def refresh(self) -> None:
         """Reads the kept candidates again; called after `kept` was loaded from a checkpoint."""
-        self._alive = self._read(self.active)
+        self._host_kept = self.kept.cpu()
+        self._count()
 
     @contextmanager
     def only(self, mask: Tensor) -> Iterator[None]:
-        """Counts only the candidates of `mask`, bool (choices, candidates), inside the block."""
-        before, self._mask = self._mask, mask
-        self.refresh()
+        """Counts only the candidates of `mask`, bool (choices, candidates), inside the block.
+
+        A mask on the CPU is counted without waiting for the device.
+        """
+        before = self._mask, self._host_mask
+        self._mask, self._host_mask = mask.to(self.kept.device), mask.cpu()
+        self._count()
         try:
             yield
         finally:
-            self._mask = before
-            self.refresh()
+            self._mask, self._host_mask = before
+            self._count()
+
+    def _count(self) -> None:
+        host = self._host_kept if self._host_mask is None else self._host_kept & self._host_mask
+        self._alive = self._read(host)
 
     @staticmethod
     def _read(kept: Tensor) -> tuple[tuple[int, ...], ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nasplug.phases.folder import RunFolder
+from nasplug.phases.foreseeing import Foreseen, foresee
 from nasplug.phases.journal import keep_phases
 from nasplug.phases.journey import journey, redraw
 from nasplug.phases.loading import Result, TrainedNetwork, load
@@ -10,11 +11,13 @@ from nasplug.phases.starting import start
 from nasplug.phases.study import Study, find_device, reopen_study
 
 __all__ = [
+    "Foreseen",
     "Result",
     "RunFolder",
     "Study",
     "TrainedNetwork",
     "find_device",
+    "foresee",
     "journey",
     "keep_phases",
     "load",

@@ -38,7 +38,7 @@ def search(study: Study, journal: Journal, stop: Stop) -> Iterator[Progress]:
     if composition.optimizer.trains:
         torch.manual_seed(study.seed("search", "weights"))
         net = composition.space.supernet(study.shape)
-        phase = _phase(study, net)
+        phase = search_phase(study, net, _teacher(study))
         stages = phase.stages
         yield from carry_out(study, phase, journal, stop)
         cost = cost_record(study, "search")
@@ -55,11 +55,12 @@ def found_genotypes(study: Study) -> list[Genotype]:
     return [Genotype.from_dict(each) for each in plain if each]
 
 
-def _phase(study: Study, net: Supernet) -> Phase:
+def search_phase(study: Study, net: Supernet, teacher: Network | None) -> Phase:
+    """The training of a supernet; `teacher` is the network that the teacher asked for."""
     composition, training = study.composition, study.recipe.search
     shares = divide(study.splits.train, composition.optimizer.splits(), study.seed("shares"))
     placed(net, study.device)
-    stages = composition.teacher.stages(net, study.shape, _teacher(study))
+    stages = composition.teacher.stages(net, study.shape, teacher)
     return Phase(
         name="search",
         net=net,

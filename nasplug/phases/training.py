@@ -71,12 +71,14 @@ def carry_out(study: Study, phase: Phase, journal: Journal, stop: Stop) -> Itera
 def cost_record(study: Study, phase: str) -> dict[str, float | int | str]:
     """What a finished phase took: seconds (from its checkpoint), peak memory of the process or device, device."""
     _, facts = read_tensors(study.folder.checkpoint(phase), "checkpoint")
-    on_cuda = study.device.type == "cuda"
-    peak = torch.cuda.max_memory_allocated(study.device) if on_cuda else _peak_of_process()
+    peak = peak_memory(study.device)
     return {"seconds": round(facts["seconds"], 3), "peak_memory_bytes": peak, "device": str(study.device)}
 
 
-def _peak_of_process() -> int:
+def peak_memory(device: torch.device) -> int:
+    """The most bytes that the device, or on a CPU this process, has held so far."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 import attrs
 
+from nasplug.errors import InputError
+from nasplug.values.genotype import Genotype
 from nasplug.values.options import option, option_values
 from nasplug.values.training import Training
 
 SLOTS = ("space", "optimizer", "schedule", "teacher")
 """The four slots, each of them a section of a recipe."""
+MOST_DROP_PATH = 0.95
+"""What drop_path may grow to with the density of a network; the densest of 14 cells of DARTS's nodes get 0.94."""
 
 
 @attrs.frozen
@@ -43,12 +47,39 @@ class DataOptions:
 
 
 @attrs.frozen
+class Searching(Training):
+    """How the weights of a supernet are trained."""
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        for name in ("label_smoothing", "drop_path", "dropout", "auxiliary", "ema"):
+            if value := getattr(self, name):
+                raise InputError(
+                    f"Option '{name}' is one of stand-alone networks, and a supernet is trained without, so in a "
+                    f"search it must be 0, but it is {value:g}; set it for the retraining: retrain.{name}={value:g}."
+                )
+
+
+@attrs.frozen
 class Retraining(Training):
     """How found and random networks are trained from scratch, and at which size."""
 
+    drop_path_per_operation: float = option(
+        0.0, "what drop_path gains for each operation of a genotype beyond two per place", at_least=0
+    )
     channels: int | None = option(None, "channels of the first cell; unset: as in the search", at_least=1)
     cells: int | None = option(None, "cells; unset: as in the search", at_least=1)
     widths: tuple[int, ...] = option((), "channels at which a single found genotype is retrained", at_least=1)
+
+    def for_network(self, genotype: Genotype) -> Self:
+        """These options with the drop_path of one network: the denser, the more (NADD, released code).
+
+        Two operations per place are the density of DARTS, for which `drop_path` is meant; sparser networks get less.
+        It stays within 0 and MOST_DROP_PATH.
+        """
+        beyond = sum(len(picked) - 2 for _, picked in genotype.picks)
+        wanted = self.drop_path + self.drop_path_per_operation * beyond
+        return attrs.evolve(self, drop_path=min(max(wanted, 0.0), max(self.drop_path, MOST_DROP_PATH)))
 
 
 @attrs.frozen
@@ -84,7 +115,7 @@ class Recipe:
     data: DataOptions
     source: Part
     """The data set's part and its own options."""
-    search: Training
+    search: Searching
     retrain: Retraining
     select: Selection
     plugins: Mapping[str, str]

@@ -6,8 +6,15 @@ import math
 
 import attrs
 
+from nasplug.errors import InputError
 from nasplug.values.clock import Now
 from nasplug.values.options import option
+
+OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop")
+COURSES = ("cosine", "linear", "linear-tail", "step", "constant")
+AUGMENTATIONS = ("none", "standard", "autoaugment", "imagenet", "imagenet-autoaugment")
+TAIL = 5
+"""Epochs at the end over which the course linear-tail is flatter."""
 
 
 @attrs.frozen
@@ -16,29 +23,80 @@ class Training:
 
     epochs: int = option(25, "passes over the training images", at_least=1)
     batch_size: int = option(64, "images per step", at_least=1)
-    optimizer: str = option("sgd", "optimizer of the weights", choices=("sgd", "adam"))
+    optimizer: str = option("sgd", "optimizer of the weights", choices=OPTIMIZERS)
     lr: float = option(0.025, "learning rate of the weights at the start (after warm-up)", above=0)
-    lr_min: float = option(0.0, "learning rate at the end (cosine and linear)", at_least=0)
-    lr_schedule: str = option("cosine", "course of the learning rate", choices=("cosine", "linear", "constant"))
+    lr_min: float = option(0.0, "learning rate at the end (cosine and linear), or that step comes near to", at_least=0)
+    lr_schedule: str = option("cosine", "course of the learning rate", choices=COURSES)
     lr_warmup: float = option(0.0, "epochs of linear warm-up", at_least=0)
-    momentum: float = option(0.9, "momentum of sgd", at_least=0, below=1)
-    betas: tuple[float, ...] = option((0.9, 0.999), "averaging constants of adam", at_least=0, below=1, length=2)
+    lr_decay: float = option(0.97, "factor of the learning rate at each step (step)", above=0, at_most=1)
+    lr_decay_epochs: float = option(1.0, "epochs between two steps, whole or not (step)", above=0)
+    momentum: float = option(0.9, "momentum of sgd and rmsprop", at_least=0, below=1)
+    nesterov: bool = option(False, "whether sgd looks ahead along its momentum")
+    betas: tuple[float, ...] = option(
+        (0.9, 0.999), "averaging constants of adam and adamw", at_least=0, below=1, length=2
+    )
+    rho: float = option(0.9, "averaging constant of the squared gradient of rmsprop", at_least=0, below=1)
+    eps: float | None = option(None, "eps of the optimizer; unset: 1e-8 for adam, adamw, 1e-3 for rmsprop", above=0)
     weight_decay: float = option(3e-4, "weight decay of the weights", at_least=0)
+    decay_norms: bool = option(
+        True, "whether biases and scales of norms decay, too, or tensors of more dimensions only"
+    )
     clip: float = option(5.0, "largest norm of the weights' gradient; 0 switches clipping off", at_least=0)
-    augment: str = option("standard", "augmentation of training images", choices=("none", "standard", "autoaugment"))
+    augment: str = option("standard", "augmentation of training images", choices=AUGMENTATIONS)
+    color_jitter: tuple[float, ...] = option(
+        (0.0, 0.0, 0.0, 0.0), "strength of random brightness, contrast, saturation and hue", at_least=0, length=4
+    )
     cutout: int = option(0, "side of the square cut out of training images, in pixels; 0 is off", at_least=0)
+    random_erasing: float = option(
+        0.0, "probability that noise covers a box of a training image", at_least=0, at_most=1
+    )
     label_smoothing: float = option(0.0, "share of the target spread over all classes", at_least=0, below=1)
     drop_path: float = option(0.0, "probability, at the end of training, that a path is dropped", at_least=0, below=1)
+    drop_path_ramp: bool = option(True, "whether drop_path grows from 0, epoch by epoch, or holds from the start")
+    dropout: float = option(0.0, "probability that an input of the classifier is zeroed", at_least=0, below=1)
     auxiliary: float = option(0.0, "weight of the auxiliary head's loss; 0 builds none", at_least=0)
+    ema: float = option(
+        0.0, "decay of the moving average of the weights, which is what is kept; 0 is off", at_least=0, below=1
+    )
+
+    def __attrs_post_init__(self) -> None:
+        if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
+            raise InputError(
+                f"Option 'nesterov' looks ahead along the momentum of sgd, but the optimizer is {self.optimizer} with "
+                f"momentum {self.momentum:g}; set optimizer=sgd with a momentum above 0, or nesterov=false."
+            )
+        if self.color_jitter[3] > 0.5:
+            raise InputError(
+                f"Option 'color_jitter' turns the hue by at most half a circle, so its last value must be at most 0.5, "
+                f"but it is {self.color_jitter[3]:g}."
+            )
 
     def rate(self, now: Now) -> float:
-        """The learning rate of this step: constant within an epoch, but for the warm-up that grows with each step.
+        """The learning rate of this step.
 
-        A pure function of the clock, so that there is no scheduler state to save.
+        Constant within an epoch, but for the warm-up, which grows with each step, and for steps that fall into the
+        middle of an epoch. A pure function of the clock, so that there is no scheduler state to save.
         """
         warm_steps = round(self.lr_warmup * now.steps_per_epoch)
         if now.step < warm_steps:
             return self.lr * (now.step + 1) / warm_steps
+        return self.lr_min + (self.lr - self.lr_min) * self._course(now)
+
+    def drop_path_at(self, now: Now) -> float:
+        """The probability, at this moment, that a path is dropped (DARTS grows it epoch by epoch)."""
+        return self.drop_path * now.epoch / now.epochs if self.drop_path_ramp else self.drop_path
+
+    def _course(self, now: Now) -> float:
+        """How much of the way from `lr_min` up to `lr` the rate has now.
+
+        The courses step and linear-tail count epochs from the start of the training, warm-up included, as in
+        EfficientNet and PC-DARTS; cosine and linear from the end of the warm-up.
+        """
+        if self.lr_schedule == "step":
+            # The margin keeps a quotient that should be whole from being rounded to less.
+            return self.lr_decay ** math.floor(now.step / (self.lr_decay_epochs * now.steps_per_epoch) + 1e-9)
+        if self.lr_schedule == "linear-tail":
+            tail, left = min(TAIL, now.epochs - 1), now.epochs - now.epoch
+            return (left - tail if left > tail else left / tail) / (now.epochs - tail)
         done = max(0.0, now.epoch - self.lr_warmup) / max(1.0, now.epochs - self.lr_warmup)
-        course = {"constant": 1.0, "linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2}[self.lr_schedule]
-        return self.lr_min + (self.lr - self.lr_min) * course
+        return {"constant": 1.0, "linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2}[self.lr_schedule]

@@ -7,17 +7,18 @@ from typing import Any
 
 import pytest
 
+from nasplug.builtin.darts import Darts
 from nasplug.builtin.methods import DARTS, RANDOM
 from nasplug.builtin.optimizers.bilevel import Bilevel
 from nasplug.builtin.optimizers.random_search import RandomSearch
-from nasplug.values import Method, Training
+from nasplug.values import Method
 from nasplug.values.options import build
-from nasplug.values.recipe import DataOptions, Retraining, Selection
+from nasplug.values.recipe import Retraining, Searching, Selection
 
-SECTIONS: dict[str, type] = {"search": Training, "retrain": Retraining, "select": Selection, "data": DataOptions}
+SECTIONS: dict[str, type] = {"space": Darts, "search": Searching, "retrain": Retraining, "select": Selection}
 
 
-@pytest.mark.parametrize("preset", ["tiny", "laptop", "paper-cifar10"])
+@pytest.mark.parametrize("preset", DARTS.presets)
 @pytest.mark.parametrize(("method", "optimizer"), [(DARTS, Bilevel), (RANDOM, RandomSearch)])
 def test_every_option_of_every_preset_is_known(method: Method, optimizer: type, preset: str) -> None:
     for name, kind in {**SECTIONS, "optimizer": optimizer}.items():
@@ -29,6 +30,7 @@ def test_darts_is_retrained_at_several_widths() -> None:
     assert len(DARTS.presets["laptop"]["retrain"]["widths"]) > 1
     assert DARTS.presets["paper-cifar10"]["retrain"]["widths"] == [36]
     assert RANDOM.presets["paper-cifar10"]["retrain"]["channels"] == 36
+    assert DARTS.presets["paper-imagenet"]["retrain"]["widths"] == [48]
 
 
 def test_reading_a_recipe_does_not_import_torch() -> None:

@@ -22,7 +22,7 @@ def test_a_method_fills_every_slot(plugins):
 
 
 @pytest.mark.parametrize("method", ["darts", "random", "snps", "dnad"])
-@pytest.mark.parametrize("preset", ["tiny", "laptop", "paper-cifar10"])
+@pytest.mark.parametrize("preset", ["tiny", "laptop", "paper-cifar10", "paper-imagenet"])
 def test_every_preset_of_every_method_composes(plugins, method, preset):
     recipe = resolve(plugins, [{"run": {"method": method, "preset": preset}}])
 
@@ -41,6 +41,28 @@ def test_the_paper_preset_of_snps_has_the_released_constants(plugins):
     assert (search.epochs, search.batch_size, search.optimizer, search.lr) == (120, 128, "adam", 5e-4)
     assert (search.lr_schedule, search.betas, search.weight_decay) == ("constant", (0.5, 0.999), 3e-4)
     assert (search.augment, recipe.data.validation, recipe.retrain.channels) == ("autoaugment", 0.0, 36)
+
+
+def test_the_imagenet_preset_of_snps_has_the_released_constants(plugins):
+    layers = [{"run": {"method": "snps", "preset": "paper-imagenet"}}, {"data": {"name": "folder:images"}}]
+    recipe = resolve(plugins, layers)
+    schedule, optimizer = recipe.parts["schedule"].options, recipe.parts["optimizer"].options
+    released = {"gamma_0": 1e-6, "gamma_max": 1e-3, "phi": 1.01, "k": 0.99, "n_max": 5e-4, "t_max": 300, "tau": 0.99}
+    released |= {"mu_0": 0.1, "rho": 1.5, "xi": 1.0, "s_min": 250.0, "threshold": 0.01, "pace": "paper", "warm_up": 5}
+
+    assert {name: schedule[name] for name in released} == released
+    assert (optimizer["alpha_lr"], optimizer["alpha_momentum"], optimizer["alpha_init"]) == (0.2, 0.9, 2.0)
+    space = recipe.parts["space"].options
+    assert (space["cells"], space["channels"], space["stem"], recipe.source.options["size"]) == (
+        14,
+        20,
+        "imagenet",
+        224,
+    )
+    search, retrain = recipe.search, recipe.retrain
+    assert (search.epochs, search.batch_size, search.lr, search.augment) == (30, 256, 3e-4, "imagenet")
+    assert (retrain.batch_size, retrain.lr, retrain.weight_decay, retrain.channels) == (512, 0.25, 3e-5, 48)
+    assert (retrain.label_smoothing, retrain.auxiliary, retrain.drop_path, retrain.cutout) == (0.1, 0.4, 0.0, 0)
 
 
 def test_later_layers_win(plugins):
@@ -88,6 +110,7 @@ def test_a_run_repeats_its_own_recipe(plugins, tmp_path):
         ({"space": {"channels": -1}}, "channels"),
         ({"search": {"lr": 0}}, "above 0"),
         ({"search": {"optimizer": "adem"}}, "Did you mean 'adam'"),
+        ({"search": {"ema": 0.9}}, r"search: .*retrain\.ema=0\.9"),
         ({"data": {"name": "digitz"}}, "Did you mean 'digits'"),
         ({"data": {"validatoin": 0.1}}, "validatoin"),
         ({"select": {"networks": 0}}, "at least 1"),

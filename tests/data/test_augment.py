@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torchvision.transforms import AutoAugmentPolicy, v2
 
-from nasplug.data import autoaugment as policy
-from nasplug.data.augment import augment, cut_out, normalize, shift_and_flip
+from nasplug.data import autoaugment, policies
+from nasplug.data.augment import augment, cut_out, mirror, normalize, shift_and_flip
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -59,7 +59,7 @@ def test_augmentation_is_a_pure_function_of_the_seed():
     before = images.clone()
     torch.manual_seed(1)
     state = torch.get_rng_state()
-    for name in ("standard", "autoaugment"):
+    for name in ("standard", "autoaugment", "imagenet", "imagenet-autoaugment"):
         first, again, other = (augment(images, seeded(seed), name, flips=True, shift=1) for seed in (3, 3, 4))
         assert torch.equal(first, again)
         assert not torch.equal(first, other)
@@ -69,14 +69,21 @@ def test_augmentation_is_a_pure_function_of_the_seed():
     assert augment(images, seeded(), "none", flips=True, shift=1) is images
 
 
-def test_sub_policies_are_those_of_torchvision():
-    published = v2.AutoAugment(AutoAugmentPolicy.CIFAR10)._policies
-    ours = [tuple((name, chance, level) for name, chance, level in each) for each in policy.POLICIES]
+PUBLISHED = {"cifar": AutoAugmentPolicy.CIFAR10, "imagenet": AutoAugmentPolicy.IMAGENET}
+TABLES = {"cifar": policies.CIFAR, "imagenet": policies.IMAGENET}
+POLICIES = {"cifar": autoaugment.CIFAR, "imagenet": autoaugment.IMAGENET}
+KINDS = sorted({kind for policy in POLICIES.values() for kind in policy.kinds})
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_sub_policies_are_those_of_torchvision(name):
+    published = v2.AutoAugment(PUBLISHED[name])._policies
+    ours = [tuple((name, chance, level) for name, chance, level in each) for each in TABLES[name]]
     theirs = [tuple((name, chance, level or 0) for name, chance, level in each) for each in published]
     assert ours == theirs
 
 
-@pytest.mark.parametrize(("name", "level"), policy.KINDS)
+@pytest.mark.parametrize(("name", "level"), KINDS)
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_operations_on_a_batch_equal_torchvision_on_each_image(name, level, sign, channels):
@@ -87,7 +94,7 @@ def test_operations_on_a_batch_equal_torchvision_on_each_image(name, level, sign
     levels = magnitudes(10, 16, 16)
     magnitude = 0.0 if levels is None else float(levels[level])
     magnitude = sign * magnitude if signed else magnitude
-    result = policy.operate(images, name, level, sign)
+    result = autoaugment.operate(images, name, level, sign)
     for image, changed in zip(images, result, strict=True):
         expected = published._apply_image_or_video_transform(image, name, magnitude, published.interpolation, {})
         # A magnitude rounded to float32 there lets enhanced pixels fall on the other side of a whole number.
@@ -95,30 +102,41 @@ def test_operations_on_a_batch_equal_torchvision_on_each_image(name, level, sign
         assert int((changed.int() - expected.int()).abs().max()) <= allowed
 
 
+@pytest.mark.parametrize("name", POLICIES)
 @pytest.mark.parametrize("channels", [1, 3])
-def test_autoaugment_of_a_batch_equals_one_image_at_a_time(channels):
-    images = noise(150, channels, size=8)
-    result = policy.autoaugment(images, seeded(7))
+def test_autoaugment_of_a_batch_equals_one_image_at_a_time(channels, name):
+    images, policy = noise(150, channels, size=8), POLICIES[name]
+    result = policy(images, seeded(7))
     kinds, signs = policy.draw(len(images), seeded(7))
     for image, changed, kind, sign in zip(images, result, kinds, signs, strict=True):
         expected = image[None]
         for stage in (0, 1):
             if kind[stage] >= 0:
-                expected = policy.operate(expected, *policy.KINDS[kind[stage]], int(sign[stage]))
+                expected = autoaugment.operate(expected, *policy.kinds[kind[stage]], int(sign[stage]))
         assert torch.equal(changed, expected[0])
     assert not torch.equal(result, images)
 
 
-def test_sub_policies_are_drawn_with_their_probabilities():
-    count = 100_000
+@pytest.mark.parametrize("name", POLICIES)
+def test_sub_policies_are_drawn_with_their_probabilities(name):
+    count, policy, table = 100_000, POLICIES[name], TABLES[name]
     kinds, signs = policy.draw(count, seeded(2))
-    rates = dict.fromkeys(policy.KINDS, 0.0)
-    for sub_policy in policy.POLICIES:
-        name, chance, level = sub_policy[0]
-        rates[name, level] += chance / len(policy.POLICIES)
-    drawn = np.bincount(kinds[kinds[:, 0] >= 0, 0], minlength=len(policy.KINDS)) / count
+    rates = dict.fromkeys(policy.kinds, 0.0)
+    for sub_policy in table:
+        operation, chance, level = sub_policy[0]
+        rates[operation, level] += chance / len(table)
+    drawn = np.bincount(kinds[kinds[:, 0] >= 0, 0], minlength=len(policy.kinds)) / count
     np.testing.assert_allclose(drawn, list(rates.values()), atol=0.005)
     assert abs(signs.mean()) < 0.01
+
+
+def test_images_are_mirrored_half_of_the_time_where_they_may_be():
+    images = noise(400)
+    result = mirror(images, seeded(), flips=True)
+    turned = (result == images.flip(3)).flatten(1).all(1)
+    assert torch.equal(result[~turned], images[~turned])
+    assert 150 < int(turned.sum()) < 250
+    assert torch.equal(mirror(images, seeded(), flips=False), images)
 
 
 def test_normalisation_removes_mean_and_deviation_in_channels_last_layout():

@@ -101,9 +101,10 @@ def test_batches_do_not_depend_on_the_order_of_calls():
         assert equal(forwards[step], shuffled[step])
 
 
-@pytest.mark.parametrize("policy", ["standard", "autoaugment"])
+@pytest.mark.parametrize("policy", ["standard", "autoaugment", "imagenet", "imagenet-autoaugment"])
 def test_a_stream_that_starts_late_gives_the_batches_of_a_whole_run(policy):
-    training = Training(batch_size=8, augment=policy, cutout=3)
+    colours = {"color_jitter": (0.4, 0.4, 0.4, 0.2), "random_erasing": 0.5}
+    training = Training(batch_size=8, augment=policy, cutout=3, **(colours if policy.startswith("imagenet") else {}))
     whole = stream(training=training)
     expected = [whole.batch(step) for step in range(16)]
     resumed = stream(training=training)
@@ -144,6 +145,15 @@ def test_options_of_training_switch_augmentation_and_cutout():
     gone = cut.images != plain.images
     assert gone.any((1, 2, 3)).all()
     assert (cut.images[gone] == 0).all()
+
+
+@pytest.mark.parametrize("option", [{"color_jitter": (0.0, 0.0, 0.0, 0.5)}, {"random_erasing": 1.0}])
+def test_options_of_training_switch_colours_and_erasing(option):
+    plain = stream(augmented=False).batch(0)
+    changed = stream(training=Training(batch_size=8, augment="none", **option)).batch(0)
+    assert torch.equal(changed.labels, plain.labels)
+    assert (changed.images != plain.images).flatten(1).any(1).all()
+    assert changed.images.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_images_read_ahead_in_threads_give_the_same_batches():

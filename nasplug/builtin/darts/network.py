@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from nasplug.builtin.darts.auxiliary import auxiliary_head
 from nasplug.builtin.darts.build import Blueprint
@@ -95,4 +96,5 @@ class DartsNetwork(Network):
                 taps.append(latest)
             if index == self.auxiliary_after and self.auxiliary is not None and self.training:
                 extra = self.auxiliary(latest)
-        return Outputs(logits=self.classifier(latest.mean((2, 3))), taps=tuple(taps), auxiliary=extra)
+        pooled = F.dropout(latest.mean((2, 3)), self.dropout, self.training)
+        return Outputs(logits=self.classifier(pooled), taps=tuple(taps), auxiliary=extra)

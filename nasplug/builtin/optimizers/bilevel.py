@@ -126,9 +126,8 @@ def virtual_step(sgd: torch.optim.SGD, gradients: Iterable[Tensor]) -> None:
         for weight in group["params"]:
             step = next(given).add(weight, alpha=group["weight_decay"])
             velocity = sgd.state[weight].get("momentum_buffer") if weight in sgd.state else None
-            if velocity is not None:
-                step = step.add(velocity, alpha=group["momentum"])
-            weight.sub_(step, alpha=group["lr"])
+            moved = step if velocity is None else step.add(velocity, alpha=group["momentum"])
+            weight.sub_(step.add(moved, alpha=group["momentum"]) if group["nesterov"] else moved, alpha=group["lr"])
 
 
 def _displaced(

@@ -84,6 +84,26 @@ def test_drop_path_spares_identities_and_works_in_training_only():
     torch.testing.assert_close(convolution(images), evaluated)
 
 
+def test_dropout_zeroes_inputs_of_the_classifier_in_training_only():
+    space = Darts(cells=1, channels=4)
+    network = space.network(space.random(Random(0)), ImageShape(1, 8, 3))
+    read = []
+    network.classifier.register_forward_hook(lambda module, inputs, output: read.append(inputs[0]))
+    images = torch.randn(256, 1, 8, 8)
+    network(images)
+    network.dropout = 0.25
+    torch.manual_seed(0)
+    network(images)
+    steady, dropped = read
+    empty = (dropped == 0) & (steady != 0)
+    assert float(empty.float().mean()) == pytest.approx(0.25, abs=0.03)
+    torch.testing.assert_close(dropped[~empty], steady[~empty] / 0.75)
+    network.eval()
+    evaluated = network(images)
+    network.dropout = 0.0
+    torch.testing.assert_close(network(images), evaluated)
+
+
 def test_cells_that_nobody_reads_are_dropped_but_never_reductions():
     newer, older = ("skip_connect@1",), ("skip_connect@0",)
     cells = [newer, newer, newer, older, newer, newer, newer, older]

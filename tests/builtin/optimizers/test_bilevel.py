@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from nasplug.builtin.darts import Darts
-from nasplug.builtin.optimizers.bilevel import Bilevel
+from nasplug.builtin.optimizers.bilevel import Bilevel, virtual_step
 from nasplug.errors import InputError
 from nasplug.parts import Choice, Choices, Movers, Objective
 from nasplug.values import Clock, Training, Turn
@@ -17,7 +17,7 @@ WEIGHTS = Turn("train.weights", moves_weights=True, moves_alpha=False)
 class Quadratic:
     """L_weights = (w'Aw)/2 - w'B alpha and L_alpha = |w - c|^2/2 + |alpha|^2 d/2: every derivative is known."""
 
-    def __init__(self, momentum: float = 0.0, weight_decay: float = 0.0) -> None:
+    def __init__(self, momentum: float = 0.0, weight_decay: float = 0.0, nesterov: bool = False) -> None:
         generator = torch.Generator().manual_seed(0)
         root = torch.randn(4, 4, generator=generator, dtype=torch.float64)
         self.curvature = root @ root.T / 4 + torch.eye(4, dtype=torch.float64)
@@ -25,7 +25,8 @@ class Quadratic:
         self.target = torch.randn(4, generator=generator, dtype=torch.float64)
         self.w = nn.Parameter(torch.randn(4, generator=generator, dtype=torch.float64))
         self.alpha = nn.Parameter(torch.randn(3, generator=generator, dtype=torch.float64))
-        self.sgd = torch.optim.SGD([self.w], lr=0.1, momentum=momentum, weight_decay=weight_decay)
+        options = {"momentum": momentum, "weight_decay": weight_decay, "nesterov": nesterov}
+        self.sgd = torch.optim.SGD([self.w], lr=0.1, **options)
         self.movers = Movers(self.sgd, torch.optim.SGD([self.alpha], lr=1.0), clip_weights=0, clip_alpha=0)
 
     def evaluate(self, split: str) -> Tensor:
@@ -57,6 +58,21 @@ def test_second_order_follows_the_gradient_through_one_step_of_sgd(momentum: flo
     assert problem.w.grad is None
     if buffer is not None:
         assert torch.equal(buffer, velocity)
+
+
+@pytest.mark.parametrize("past", [0, 2])
+@pytest.mark.parametrize(("momentum", "nesterov"), [(0.0, False), (0.9, False), (0.9, True)])
+def test_the_virtual_step_is_the_step_of_sgd(past: int, momentum: float, nesterov: bool) -> None:
+    problem = Quadratic(momentum, 0.03, nesterov)
+    for _ in range(past):
+        Bilevel().descend(WEIGHTS, Objective("train.weights", problem.evaluate), problem.movers)
+    before = problem.w.detach().clone()
+    virtual_step(problem.sgd, [problem.slope()])
+    virtual = problem.w.detach().clone()
+    with torch.no_grad():
+        problem.w.copy_(before)
+    Bilevel().descend(WEIGHTS, Objective("train.weights", problem.evaluate), problem.movers)
+    torch.testing.assert_close(virtual, problem.w.detach())
 
 
 def test_first_order_takes_the_weights_as_they_are() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nasplug.values import Method
+from nasplug.values.recipes import DARTS_CIFAR, PC_DARTS_IMAGENET
 
 TINY: dict[str, dict[str, Any]] = {
     "space": {"cells": 3, "channels": 4},
@@ -30,21 +31,26 @@ PAPER_CIFAR10: dict[str, dict[str, Any]] = {
     "space": {"cells": 8, "channels": 16},
     "data": {"name": "cifar10", "validation": 0.0},
     "search": {"epochs": 120, "batch_size": 128, "lr": 5e-4, "augment": "autoaugment"},
-    "retrain": {
-        "channels": 36,
-        "epochs": 600,
-        "batch_size": 96,
-        "optimizer": "sgd",
-        "lr": 0.025,
-        "momentum": 0.9,
-        "weight_decay": 3e-4,
-        "clip": 5.0,
-        "cutout": 16,
-        "auxiliary": 0.4,
-        "drop_path": 0.3,
-    },
+    "retrain": {**DARTS_CIFAR, "channels": 36, "drop_path": 0.3, "drop_path_per_operation": 0.15 / 112},
 }
-"""The released CIFAR-10 scripts; 0.3 is their drop_path for a network of DARTS's density (denser ones: more)."""
+"""The released CIFAR-10 scripts. A network of DARTS's density is retrained with a drop_path of 0.3, denser ones with
+more: 0.15 for every 112 operations beyond."""
+
+PAPER_IMAGENET: dict[str, dict[str, Any]] = {
+    "space": {"cells": 14, "channels": 20, "stem": "imagenet"},
+    "optimizer": {"alpha_lr": 0.2, "alpha_momentum": 0.9},
+    "schedule": {"gamma_0": 1e-6, "gamma_max": 1e-3, "n_max": 5e-4, "t_max": 300, "tau": 0.99, "warm_up": 5},
+    "data": {"name": "folder", "size": 224, "validation": 0.0},
+    "search": {
+        "epochs": 30,
+        "batch_size": 256,
+        "lr": 3e-4,
+        "augment": "imagenet",
+        "color_jitter": PC_DARTS_IMAGENET["color_jitter"],
+    },
+    "retrain": {**PC_DARTS_IMAGENET, "channels": 48},
+}
+"""The released ImageNet scripts: images of 224 pixels in folders."""
 
 SNPS = Method(
     name="snps",
@@ -62,6 +68,6 @@ SNPS = Method(
             "clip": 5.0,
         },
     },
-    presets={"tiny": TINY, "laptop": LAPTOP, "paper-cifar10": PAPER_CIFAR10},
+    presets={"tiny": TINY, "laptop": LAPTOP, "paper-cifar10": PAPER_CIFAR10, "paper-imagenet": PAPER_IMAGENET},
     paper="paper-cifar10",
 )

@@ -1,0 +1,85 @@
+"""Published ways to train a found network from scratch, as options of a retraining: for presets to start from.
+
+Each is a plain mapping, to be completed by a size (`cells`, and `channels` or `widths`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+Options = dict[str, Any]
+
+DARTS_CIFAR: Options = {
+    "epochs": 600,
+    "batch_size": 96,
+    "optimizer": "sgd",
+    "lr": 0.025,
+    "lr_schedule": "cosine",
+    "momentum": 0.9,
+    "weight_decay": 3e-4,
+    "clip": 5.0,
+    "augment": "standard",
+    "cutout": 16,
+    "auxiliary": 0.4,
+    "drop_path": 0.2,
+}
+"""Liu, Simonyan & Yang, DARTS, ICLR 2019, released code (cnn/train.py): CIFAR-10, 20 cells, 36 channels."""
+
+_IMAGENET: Options = {
+    "epochs": 250,
+    "optimizer": "sgd",
+    "momentum": 0.9,
+    "weight_decay": 3e-5,
+    "clip": 5.0,
+    "augment": "imagenet",
+    "color_jitter": [0.4, 0.4, 0.4, 0.2],
+    "label_smoothing": 0.1,
+    "auxiliary": 0.4,
+}
+
+DARTS_IMAGENET: Options = {
+    **_IMAGENET,
+    "batch_size": 128,
+    "lr": 0.1,
+    "lr_schedule": "step",
+    "lr_decay": 0.97,
+    "lr_decay_epochs": 1.0,
+}
+"""The same (cnn/train_imagenet.py): 224 pixels, 14 cells, 48 channels, no drop path."""
+
+PC_DARTS_IMAGENET: Options = {
+    **_IMAGENET,
+    "batch_size": 512,
+    "lr": 0.25,
+    "lr_schedule": "linear-tail",
+    "lr_warmup": 5.0,
+}
+"""Later practice with large batches, as PC-DARTS began it and the code of SNPS and DNAD has it."""
+
+EFFICIENTNET: Options = {
+    "epochs": 500,
+    "batch_size": 1024,
+    "optimizer": "rmsprop",
+    "lr": 0.064,
+    "lr_schedule": "step",
+    "lr_decay": 0.963,
+    "lr_decay_epochs": 3.0,
+    "lr_warmup": 5.0,
+    "momentum": 0.9,
+    "rho": 0.9,
+    "eps": 1e-3,
+    "weight_decay": 1e-4,
+    "decay_norms": False,
+    "clip": 0.0,
+    "augment": "imagenet",
+    "color_jitter": [0.06, 0.06, 0.06, 0.0],
+    "label_smoothing": 0.1,
+    "dropout": 0.2,
+    "drop_path": 0.2,
+    "drop_path_ramp": False,
+    "ema": 0.9998,
+}
+"""Li et al., DNA, CVPR 2020, released code (retraining/run_example.sh): EfficientNet's way in batches of 8 x 128.
+
+The paper itself: batches of 4096, learning rate 0.256, times 0.97 every 2.4 epochs.
+"""
