@@ -9,7 +9,7 @@ nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "types", "tests"]
 
-PACKAGES = (".", "plugins/nasplug-snps", "plugins/nasplug-dnad")
+PACKAGES = (".", "plugins/nasplug-snps", "plugins/nasplug-dnad", "plugins/nasplug-sd-darts", "plugins/nasplug-dna")
 
 
 @nox.session
@@ -30,9 +30,8 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The tests of the core and of every plugin; arguments after `--` go to pytest."""
     # A broken plugin fails a test run instead of being skipped, and two workers do not fight over threads.
-    # `loadgroup` keeps tests that share one finished run in one worker.
     settings = {"NASPLUG_STRICT": "1", "OMP_NUM_THREADS": "1"}
-    session.run("pytest", "-n", "2", "--dist", "loadgroup", *session.posargs, env=settings)
+    session.run("pytest", "-n", "2", "--dist", "worksteal", *session.posargs, env=settings)
 
 
 @nox.session(venv_backend="uv", default=False)
@@ -43,7 +42,7 @@ def minimums(session: nox.Session) -> None:
     tools = [each for each in tools if not each.startswith("nasplug")]
     # The known-good versions of pyproject.toml must not apply here.
     session.install("--no-config", "--resolution=lowest-direct", *editable, *tools)
-    session.run("pytest", "-n", "2", "--dist", "loadgroup", *session.posargs, env={"NASPLUG_STRICT": "1"})
+    session.run("pytest", "-n", "2", "--dist", "worksteal", *session.posargs, env={"NASPLUG_STRICT": "1"})
 
 
 @nox.session(venv_backend="uv", default=False)

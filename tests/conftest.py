@@ -1,13 +1,20 @@
-"""What the tests of whole runs share: the command line as a user calls it, and one finished run."""
+"""What the tests of whole runs share: the command line as a user calls it, few images, and one finished run."""
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
+from click.testing import CliRunner, Result
+from filelock import FileLock
+from safetensors.torch import save_file
+
+from nasplug.cli import main
 
 TINY = ("run", "--method", "dnad", "--preset", "tiny", "--jobs", "1", "--threads", "1", "--seed", "7")
 
@@ -41,10 +48,50 @@ def nasplug() -> CommandLine:
     return CommandLine()
 
 
+def call(*words: object) -> Result:
+    """`nasplug` with these words in this process, where torch is imported already."""
+    return CliRunner().invoke(main, [str(word) for word in words], catch_exceptions=False)
+
+
 @pytest.fixture(scope="session")
-def finished_run(nasplug: CommandLine, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One whole run of `dnad` with the preset `tiny`."""
-    path = tmp_path_factory.mktemp("runs") / "finished"
-    done = nasplug(*TINY, "--out", path)
-    assert done.returncode == 0, done.stderr
+def here():
+    return call
+
+
+@pytest.fixture(scope="session")
+def few_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eighty images of 8x8 pixels in four classes: for tests in which it does not matter what is learnt."""
+    path = tmp_path_factory.mktemp("images") / "images.safetensors"
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (80, 8, 8, 1), dtype=torch.uint8, generator=generator)
+    save_file({"images": pixels, "labels": torch.arange(80) % 4}, path)
     return path
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """One whole run of `dnad` with the preset `tiny`, made once for all workers."""
+    shared = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        shared = shared.parent
+    path = shared / "finished"
+    with FileLock(shared / "finished.lock"):
+        if not path.exists():
+            draft = shared / "unfinished"
+            threads = torch.get_num_threads()
+            done = call(*TINY, "--out", draft)
+            torch.set_num_threads(threads)
+            assert done.exit_code == 0, done.output
+            draft.rename(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def layered() -> ModuleType:
+    """The module `layered.py` beside this one: a small search space in layers."""
+    spec = importlib.util.spec_from_file_location("layered", Path(__file__).with_name("layered.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -24,8 +24,6 @@ from nasplug.cli import main
 from nasplug.errors import InputError
 from nasplug.phases import RunFolder
 
-pytestmark = pytest.mark.xdist_group("bad_input")
-
 SMALL = ("--preset", "tiny", "--jobs", "1", "--threads", "1", "--epochs", "1")
 SMALL += ("--set", "select.networks=1", "--set", "retrain.epochs=1", "--set", "retrain.widths=4")
 SMALL += ("--set", "data.validation=0")
@@ -561,8 +559,8 @@ PUBLISHED = "Genotype(normal=[('sep_conv_3x3', {}), ('{}', 1)], reduce=[('sep_co
 @pytest.mark.parametrize(
     ("text", "remedy"),
     [
-        ("nonsense", "takes a file, JSON or Genotype"),
-        ("", "takes a file, JSON or Genotype"),
+        ("nonsense", "JSON or one Genotype(normal=..., reduce=...)"),
+        ("", "JSON or one Genotype(normal=..., reduce=...)"),
         ("none.json", "There is no genotype file 'none.json'"),
         ("runs/001/genotypes/none", "There is no genotype file"),
         ("nonsense (", "neither JSON nor a published Genotype"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from nasplug.phases.journal import read_events
 from nasplug.plugins import load_plugins
 from nasplug.values import Clock, ImageShape
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(450), pytest.mark.xdist_group("finished_run")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(450)]
 
 
 @pytest.fixture(scope="module")
@@ -152,49 +153,53 @@ def test_the_report_stands_alone(finished_run, result):
     assert not re.search(r'(?:src|href)="https?://', page)
 
 
-def test_a_run_is_never_overwritten(nasplug, finished_run):
-    again = nasplug("run", "--preset", "tiny", "--out", finished_run)
+def test_a_run_is_never_overwritten(here, finished_run):
+    again = here("run", "--preset", "tiny", "--out", finished_run)
 
-    assert again.returncode == 2
+    assert again.exit_code == 2
     assert "nasplug resume" in again.stderr
 
 
-def test_resuming_a_finished_run_changes_nothing(nasplug, finished_run):
-    before = {path: path.read_bytes() for path in finished_run.rglob("*.safetensors")}
-    done = nasplug("resume", finished_run)
+def test_resuming_a_finished_run_changes_nothing(here, finished_run, tmp_path):
+    run = tmp_path / "copy"  # the run itself is shared with tests in other processes
+    shutil.copytree(finished_run, run)
+    before = {path: path.read_bytes() for path in run.rglob("*.safetensors")}
+    done = here("resume", run)
 
-    assert done.returncode == 0, done.stderr
-    assert {path: path.read_bytes() for path in finished_run.rglob("*.safetensors")} == before
+    assert done.exit_code == 0, done.output
+    assert {path: path.read_bytes() for path in run.rglob("*.safetensors")} == before
 
 
-def test_an_earlier_run_teaches_a_new_one(nasplug, finished_run, tmp_path):
+def test_an_earlier_run_teaches_a_new_one(here, finished_run, tmp_path):
     out = tmp_path / "taught"
     words = ("run", "--method", "dnad", "--preset", "tiny", "--epochs", "1", "--set", "select.networks=1")
-    done = nasplug(*words, "--jobs", "1", "--set", "retrain.epochs=1", "--teacher-from", finished_run, "--out", out)
+    words += ("--jobs", "1", "--set", "retrain.epochs=1", "--set", "search.batch_size=256")
+    done = here(*words, "--teacher-from", finished_run, "--out", out)
 
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.output
     assert "teacher" not in json.loads((out / "result.json").read_text())["cost"]
     teachers = [folder / "phases" / "teacher" / "network.safetensors" for folder in (finished_run, out)]
     assert teachers[0].read_bytes() == teachers[1].read_bytes()
 
 
-def test_retraining_again_keeps_the_search(nasplug, finished_run, tmp_path):
+def test_retraining_again_keeps_the_search(here, finished_run, tmp_path):
     out = tmp_path / "again"
     words = ("retrain", finished_run, "--out", out, "--epochs", "1", "--set", "select.networks=1")
-    done = nasplug(*words, "--set", "retrain.channels=6")
+    done = here(*words, "--set", "retrain.channels=6")
 
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.output
     result = json.loads((out / "result.json").read_text())
     assert [network["network"]["channels"] for network in result["networks"]] == [6, 6]
     assert result["status"] == "done"
 
 
 @pytest.mark.parametrize("words", [("darts",), ("random",), ("dnad", "--optimizer", "bilevel", "--schedule", "keep")])
-def test_other_methods_and_mixtures_go_all_the_way(nasplug, tmp_path, words):
-    options = ("--preset", "tiny", "--epochs", "1", "--set", "retrain.epochs=1", "--set", "select.networks=1")
-    done = nasplug("run", "--method", *words, *options, "--jobs", "1", "--threads", "1", "--out", tmp_path / "run")
+def test_other_methods_and_mixtures_go_all_the_way(here, few_images, tmp_path, words):
+    options = ("--preset", "tiny", "--epochs", "2", "--set", "retrain.epochs=2", "--set", "select.networks=1")
+    options += ("--data", f"arrays:{few_images}", "--set", "data.validation=0", "--jobs", "1", "--threads", "1")
+    done = here("run", "--method", *words, *options, "--out", tmp_path / "run")
 
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.output
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert (result["status"], result["method"]) == ("done", words[0])
     assert any(network["role"] == "found" for network in result["networks"])

@@ -17,9 +17,11 @@ from safetensors.numpy import load_file
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(450)]
 
 SHORT = (
-    *("run", "--method", "dnad", "--preset", "tiny", "--threads", "1", "--set", "run.checkpoint_seconds=0.2"),
-    *("--epochs", "2", "--set", "select.networks=1", "--set", "retrain.epochs=1"),
+    *("run", "--method", "dnad", "--preset", "tiny", "--threads", "1", "--set", "run.checkpoint_seconds=0.1"),
+    *("--set", "search.batch_size=8", "--set", "retrain.batch_size=8", "--set", "select.networks=1"),
+    *("--epochs", "6", "--set", "retrain.epochs=6", "--set", "teacher.epochs=6", "--set", "data.validation=0"),
 )
+"""Some fifty steps in each phase, on few images."""
 
 
 def _events(path: Path) -> list[str]:
@@ -54,11 +56,11 @@ def _state(run: Path):
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("jobs", [2, pytest.param(1, marks=pytest.mark.full)])
-def test_a_run_killed_in_every_phase_ends_like_one_that_was_not(nasplug, tmp_path, jobs):
+def test_a_run_killed_in_every_phase_ends_like_one_that_was_not(nasplug, here, few_images, tmp_path, jobs):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    short = (*SHORT, "--set", "teacher.epochs=1", "--jobs", str(jobs))
-    done = nasplug(*short, "--out", whole)
-    assert done.returncode == 0, done.stderr
+    short = (*SHORT, "--data", f"arrays:{few_images}", "--jobs", str(jobs))
+    done = here(*short, "--out", whole)
+    assert done.exit_code == 0, done.output
 
     words = (*short, "--out", str(broken))
     for phase, events in (("teacher", 12), ("search", 9), ("search", 20), ("retrain", 14), ("baseline", 3)):
@@ -67,8 +69,8 @@ def test_a_run_killed_in_every_phase_ends_like_one_that_was_not(nasplug, tmp_pat
         process.send_signal(signal.SIGKILL)
         process.communicate()
         words = ("resume", str(broken))
-    done = nasplug(*words)
-    assert done.returncode == 0, done.stderr
+    done = here(*words)
+    assert done.exit_code == 0, done.output
 
     expected, actual = _state(whole), _state(broken)
     assert expected[1:] == actual[1:]
@@ -79,9 +81,10 @@ def test_a_run_killed_in_every_phase_ends_like_one_that_was_not(nasplug, tmp_pat
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)])
-def test_a_signal_stops_a_run_and_says_how_to_go_on(nasplug, tmp_path, number, code):
+def test_a_signal_stops_a_run_and_says_how_to_go_on(nasplug, few_images, tmp_path, number, code):
     run = tmp_path / "run"
-    process = nasplug.start(*SHORT, "--method", "snps", "--out", str(run))
+    words = (*SHORT[:1], "--data", f"arrays:{few_images}", *SHORT[1:-4], "--set", "data.validation=0")
+    process = nasplug.start(*words, "--method", "snps", "--epochs", "60", "--out", str(run))
     _wait(lambda: len(_events(run / "events.jsonl")) > 3, process)
     process.send_signal(number)
     _, errors = process.communicate()
@@ -92,22 +95,24 @@ def test_a_signal_stops_a_run_and_says_how_to_go_on(nasplug, tmp_path, number, c
     assert json.loads((run / "result.json").read_text())["status"] == "stopped"
 
 
-def test_a_loss_that_is_no_number_names_the_step_and_keeps_the_checkpoint(nasplug, tmp_path):
+def test_a_loss_that_is_no_number_names_the_step_and_keeps_the_checkpoint(here, few_images, tmp_path):
     run = tmp_path / "run"
     words = ("run", "--method", "darts", "--preset", "tiny", "--set", "search.lr=1e30", "--set", "search.clip=0")
-    done = nasplug(*words, "--set", "run.checkpoint_seconds=0", "--out", run)
+    words += ("--data", f"arrays:{few_images}", "--set", "data.validation=0", "--set", "search.batch_size=8")
+    done = here(*words, "--set", "run.checkpoint_seconds=0", "--out", run)
 
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert "at step" in done.stderr
     assert "Traceback" not in done.stderr
     assert (run / "phases" / "search" / "checkpoint.safetensors").exists()
     assert json.loads((run / "result.json").read_text())["status"] == "failed"
 
 
-def test_a_full_disk_keeps_the_last_checkpoint_and_the_run_goes_on_later(nasplug, tmp_path):
+def test_a_full_disk_keeps_the_last_checkpoint_and_the_run_goes_on_later(nasplug, here, few_images, tmp_path):
     run = tmp_path / "run"
-    words = ("run", "--method", "snps", "--preset", "tiny", "--epochs", "1", "--set", "select.networks=1")
+    words = ("run", "--method", "snps", "--preset", "tiny", "--epochs", "2", "--set", "select.networks=1")
     words += ("--set", "retrain.epochs=1", "--set", "run.checkpoint_seconds=0", "--jobs", "1")
+    words += ("--data", f"arrays:{few_images}", "--set", "data.validation=0", "--set", "search.batch_size=8")
 
     def small_disk() -> None:
         # No file may grow beyond this: the events soon do, as they would on a full disk.
@@ -118,6 +123,6 @@ def test_a_full_disk_keeps_the_last_checkpoint_and_the_run_goes_on_later(nasplug
     assert "at step" in done.stderr or "cannot be written" in done.stderr
     assert "Traceback" not in done.stderr
 
-    done = nasplug("resume", run)
-    assert done.returncode == 0, done.stderr
+    done = here("resume", run)
+    assert done.exit_code == 0, done.output
     assert json.loads((run / "result.json").read_text())["status"] == "done"

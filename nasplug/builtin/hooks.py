@@ -14,6 +14,16 @@ def nasplug_register(register: Register) -> None:
         "nasplug.builtin.darts.space:Darts",
         summary="Cells of separable and dilated convolutions, pools and skips, as in DARTS.",
     )
+    register.space(
+        "mbconv",
+        "nasplug.builtin.mbconv.space:MBConvSpace",
+        summary="Blocks of inverted residuals of several depths and widths, as in DNA.",
+    )
+    register.space(
+        "nb201",
+        "nasplug.builtin.nb201.space:NasBench201",
+        summary="One cell of four nodes in three stages, as in NAS-Bench-201.",
+    )
     register.optimizer(
         "bilevel",
         "nasplug.builtin.optimizers.bilevel:Bilevel",
@@ -23,6 +33,11 @@ def nasplug_register(register: Register) -> None:
         "one-level",
         "nasplug.builtin.optimizers.one_level:OneLevel",
         summary="Weights and alpha learn together on the same training images.",
+    )
+    register.optimizer(
+        "single-path",
+        "nasplug.builtin.optimizers.single_path:SinglePath",
+        summary="Weights learn one random path at a time; then all paths are rated and combined, as in SPOS and DNA.",
     )
     register.optimizer(
         "random",

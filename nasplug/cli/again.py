@@ -11,7 +11,7 @@ import click
 from nasplug.cli.run import finish
 from nasplug.compose import parse_setting, resolve
 from nasplug.errors import InputError, NasplugError
-from nasplug.phases import RunFolder, keep_phases, redraw, reopen_study
+from nasplug.phases import RunFolder, adopt_table, keep_phases, redraw, reopen_study
 from nasplug.plugins import load_plugins
 from nasplug.values.recipe import SLOTS
 
@@ -39,6 +39,7 @@ def retrain(
     if old.done("search") is None:
         raise InputError(f"The search of '{source}' is not finished; go on with: nasplug resume {source}")
     sections = {name: dict(section) for name, section in old.recipe_layer().items()}
+    table = sections["run"].get("table")
     given = [("retrain", "epochs", epochs), ("select", "max_params", max_params), ("select", "max_macs", max_macs)]
     changes = [each for each in given if each[2] is not None] + [parse_setting(text) for text in settings]
     for section, name, value in changes:
@@ -51,11 +52,13 @@ def retrain(
     resolve(plugins, [sections])
     new = RunFolder.create(out)
     try:
-        for name in ("splits.safetensors", "events.jsonl", "phases/search", "phases/teacher"):
+        for name in ("splits.safetensors", "events.jsonl", "phases/search", "phases/teacher", "table.csv"):
             _copy(old.path / name, new.path / name)
         keep_phases(new.events, ("teacher", "search"))
         new.write_recipe(old.recipe() | sections)
         study = reopen_study(new, plugins)
+        if study.recipe.run.table != table:
+            adopt_table(study)
     except NasplugError:
         new.discard()
         raise

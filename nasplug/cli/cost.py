@@ -13,8 +13,11 @@ from nasplug.compose import parse_setting
 from nasplug.errors import InputError
 from nasplug.parts import SearchSpace
 from nasplug.plugins import load_plugins
-from nasplug.values import ImageShape
+from nasplug.values import Genotype, ImageShape
 from nasplug.values.options import build
+
+NOTATION = frozenset("{[(|")
+"""Letters of every notation of genotypes; a text with none of them was meant as the name of a file."""
 
 
 @click.command()
@@ -40,7 +43,7 @@ def cost(
             raise InputError(f"'nasplug cost' takes options of the space only, but got '{section}.{option}'.")
         options[option] = value
     space: SearchSpace = build(plugins.resolve(plugins.find("space", name)), options, f"space {name}")
-    architecture = space.parse(_text(genotype))
+    architecture = _genotype(space, genotype)
     price = space.cost(architecture, ImageShape(channels=channels, size=size, classes=classes))
     if as_json:
         click.echo(json.dumps({"params": price.params, "macs": price.macs}))
@@ -48,17 +51,33 @@ def cost(
         click.echo(f"{price.params:,} params, {price.macs:,} multiply-accumulates per image")
 
 
-def _text(file_or_text: str) -> str:
-    """The content of a file, if there is one of that name; a genotype as text is longer than any file name."""
+def _genotype(space: SearchSpace, file_or_text: str) -> Genotype:
+    """The genotype in the file of this name, or where there is none, the one that the text itself describes."""
+    content = _content(file_or_text)
+    if content is not None:
+        return space.parse(content)
     try:
-        path = Path(file_or_text)
-        if path.is_file():
-            return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        if not isinstance(error, OSError):
-            raise InputError(f"The genotype file '{file_or_text}' is not text: {error}.") from error
-    if not set(file_or_text) & set("{("):
+        return space.parse(file_or_text)
+    except InputError as error:
+        if set(file_or_text) & NOTATION:
+            raise
         raise InputError(
-            f"There is no genotype file '{file_or_text:.200}'; --genotype takes a file, JSON or Genotype(normal=...)."
-        )
-    return file_or_text
+            f"There is no genotype file '{file_or_text:.200}', and the space '{space.name}' cannot read it as text: "
+            f"{error}"
+        ) from error
+
+
+def _content(name: str) -> str | None:
+    """What the file of this name holds; None if there is none."""
+    try:
+        path = Path(name)
+        if not path.is_file():
+            return None
+    except (OSError, ValueError):  # longer than any file name, or with letters that none has
+        return None
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"The genotype file '{name}' cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"The genotype file '{name}' is not text: {error}.") from error

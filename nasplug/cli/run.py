@@ -38,6 +38,7 @@ FLAGS = {
     "jobs": ("run", "jobs"),
     "threads": ("run", "threads"),
     "teacher_from": ("run", "teacher_from"),
+    "table": ("run", "table"),
     "data": ("data", "name"),
     "data_root": ("data", "root"),
     "download": ("data", "download"),
@@ -69,6 +70,7 @@ FLAGS = {
 @click.option("--max-params", type=int, help="Largest number of parameters of a network.")
 @click.option("--max-macs", type=int, help="Largest number of multiply-accumulates of a network.")
 @click.option("--teacher-from", help="Run folder or weights file whose network is the teacher.")
+@click.option("--table", type=click.Path(), help="CSV table of nb201: networks in it are looked up, not retrained.")
 @click.option("--config", type=click.Path(path_type=Path), help="Recipe to start from, such as a run's recipe.toml.")
 @click.option("--set", "settings", multiple=True, metavar="SECTION.OPTION=VALUE", help="Any option of any part.")
 @click.option(

@@ -54,7 +54,10 @@ class Phase:
     space: SearchSpace | None = None
     """The space of the supernet; None for a network that has just one architecture."""
     measure: Callable[[Now], Mapping[str, float]] | None = None
-    """Takes figures for the event of a step, without leaving a trace in the training."""
+    """Takes figures for the event of a step, without leaving a trace in the training.
+
+    It is told the moment before the step; a step that stops its stage counts as the stage's last.
+    """
     stage: int = 0
     step: int = 0
     """Steps done in this stage."""
@@ -167,13 +170,14 @@ class Phase:
 
     def advance(self, now: Now, loss: Tensor, verdict: Verdict) -> Step:
         """Counts the step and makes its event. A stage that is to stop counts as gone through."""
-        measures = {**verdict.measures, **(self.measure(now) if self.measure is not None else {})}
+        done = now.steps if verdict.stop else now.step + 1
+        measures = {**verdict.measures, **(self.measure(self.clock.at(done - 1)) if self.measure is not None else {})}
         if len(self.choices):
             measures["deleted"] = verdict.deleted
         snapshot = None
         if verdict.snapshot is not None and self.space is not None:
             snapshot = self.space.decode(self.choices, self.choices.weights().detach())
-        self.step = now.steps if verdict.stop else now.step + 1
+        self.step = done
         return Step(
             step=now.stage * now.steps + now.step + 1,
             epoch=now.stage * now.epochs + now.epoch,

@@ -20,7 +20,8 @@ class Layer:
     """
 
     rows: tuple[int, ...]
-    """Rows of the table of choices that decide what this layer computes."""
+    """Rows of the table of choices that decide what this layer computes; where none of their candidates counts, the
+    state passes through as it is."""
     module: nn.Module
     """What is computed with: all of its batch norms are this layer's."""
     compute: Callable[[Any], Any]

@@ -78,8 +78,8 @@ class Choices(nn.Module):
 
     @property
     def mask(self) -> Tensor | None:
-        """The mask of the innermost `only` in force; None outside of any."""
-        return self._mask
+        """The mask of the innermost `only` in force, on the CPU; None outside of any."""
+        return self._host_mask
 
     @property
     def alive(self) -> tuple[tuple[int, ...], ...]:

@@ -74,6 +74,8 @@ class Searched:
     """What rates paths through the blocks; one for the whole network, or one for each block."""
     rated: Sequence[Rated] = ()
     """What was rated before the search was interrupted; need not be rated again."""
+    sized: SearchSpace = attrs.field(default=attrs.Factory(lambda self: self.space, takes_self=True))
+    """The space at the size at which networks are retrained, to which the limits apply."""
 
 
 class ArchitectureOptimizer(ABC):

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import attrs
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -14,7 +15,11 @@ from nasplug.parts.block import Block
 
 
 class Rater(ABC):
-    """Rates what one block makes of a batch. The lower the better, and ratings of several blocks can be added."""
+    """Rates what one block makes of a batch. The lower the better, and ratings of several blocks can be added.
+
+    It is called for one path after the other, always with the same few batches (the same objects), without gradients.
+    So what depends on a batch alone, such as a teacher's features, is worth keeping.
+    """
 
     block: int | None
     """Which block; None: the whole network."""
@@ -42,5 +47,5 @@ class LabelRater(Rater):
         return (batch.images,)
 
     def rate(self, output: Tensor, batch: Batch) -> Tensor:
-        """Mean cross entropy, float32."""
-        return F.cross_entropy(output.float(), batch.labels)
+        """Mean cross entropy, in float32 at least."""
+        return F.cross_entropy(output.to(torch.promote_types(output.dtype, torch.float32)), batch.labels)

@@ -7,6 +7,7 @@ from nasplug.phases.foreseeing import Foreseen, foresee
 from nasplug.phases.journal import keep_phases
 from nasplug.phases.journey import journey, redraw
 from nasplug.phases.loading import Result, TrainedNetwork, load
+from nasplug.phases.looking_up import adopt_table
 from nasplug.phases.starting import start
 from nasplug.phases.study import Study, find_device, reopen_study
 
@@ -16,6 +17,7 @@ __all__ = [
     "RunFolder",
     "Study",
     "TrainedNetwork",
+    "adopt_table",
     "find_device",
     "foresee",
     "journey",

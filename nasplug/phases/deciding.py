@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from nasplug.data import divide, in_order
 from nasplug.errors import InputError
 from nasplug.parts import Batch, Searched, Stage, Supernet
@@ -33,9 +35,11 @@ def decide(
     shares = divide(study.splits.train, optimizer.splits(), study.seed("shares"))
 
     def images(split: str, count: int) -> Iterator[Batch]:
-        return in_order(study.data.train, shares[split][:count], BATCH, study.mean, study.std, study.device)
+        # Data sets may be sorted by class, and splits keep their order: the first images would be of a few classes.
+        mixed = np.random.default_rng(study.seed("search", "decide", split)).permutation(shares[split])[:count]
+        return in_order(study.data.train, mixed, BATCH, study.mean, study.std, study.device)
 
-    limits = study.recipe.select
+    limits, size = study.recipe.select, study.recipe.retrain
     searched = Searched(
         space=study.composition.space,
         shape=study.shape,
@@ -47,13 +51,14 @@ def decide(
         raters=() if net is None else [rater for stage in stages for rater in stage.raters(net)],
         images=images,
         rated=rated,
+        sized=study.composition.space.scaled(channels=size.channels, cells=size.cells),
     )
     count = len(rated)
     for event in optimizer.decide(searched):
         journal.append("search", event.record())
         if isinstance(event, Rated):
             count += 1
-            yield Progress("search", count, 0, f"{count} paths rated")
+            yield Progress("rating", count, 0, "paths rated")
         if stop():
             raise Stopped
 

@@ -91,6 +91,11 @@ class RunFolder:
         """The weights of the teacher's network."""
         return self.phase("teacher") / "network.safetensors"
 
+    @property
+    def table(self) -> Path:
+        """The table in which networks are looked up instead of training them."""
+        return self.path / "table.csv"
+
     def done(self, name: str) -> dict[str, Any] | None:
         """What a finished phase recorded, or None for one that is not finished."""
         path = self.phase(name) / "done.json"

@@ -11,6 +11,7 @@ from nasplug.compose import compose, resolve
 from nasplug.errors import InputError, NasplugError
 from nasplug.phases.folder import RunFolder
 from nasplug.phases.journal import Journal, gather
+from nasplug.phases.looking_up import look_up
 from nasplug.phases.networks import Plan, load_network
 from nasplug.phases.pool import retrain_all
 from nasplug.phases.result import set_status, write_result
@@ -38,6 +39,7 @@ def journey(study: Study) -> Iterator[Progress]:
                     yield from work(study, journal, signals)
             plans = planned(study)
             write_result(study, "running", plans)
+            yield from look_up(study, plans)
             yield from retrain_all(study, plans, signals)
             gather(folder.events, [(plan.phase, folder.phase(plan.phase) / "events.jsonl") for plan in plans])
             yield from test(study, plans)
@@ -73,12 +75,16 @@ def recorded_plans(folder: RunFolder) -> list[Plan] | None:
 
 
 def test(study: Study, plans: Sequence[Plan]) -> Iterator[Progress]:
-    """Measures every finished network once on the test images."""
+    """Measures every trained network once on the test images; of the others the test error is on record."""
     if study.folder.done("test") is not None:
         return
     errors = {}
     for count, plan in enumerate(plans):
         yield Progress("test", count, len(plans))
+        record = study.folder.done(plan.phase) or {}
+        if "test_error" in record:
+            errors[plan.id] = record["test_error"]
+            continue
         net, _ = load_network(study.folder.weights(plan.id), study.plugins)
         errors[plan.id] = study.error(net.to(study.device), "test")
     study.folder.finish("test", {"errors": errors})

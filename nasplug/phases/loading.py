@@ -49,16 +49,25 @@ class TrainedNetwork:
         """Its architecture."""
         return Genotype.from_dict(read_json(self.run.path / self.record["genotype"]))
 
+    @property
+    def weights(self) -> Path:
+        """Its weights file; InputError if it is not trained."""
+        if self.record["weights"] is None:
+            looked_up = self.record.get("source") == "table"
+            way = f"retrain {self.run.path} --set run.table=" if looked_up else f"resume {self.run.path}"
+            raise InputError(f"The network '{self.id}' of '{self.run.path}' has no weights; to train it: nasplug {way}")
+        return self.run.path / str(self.record["weights"])
+
     def network(self) -> nn.Module:
         """A plain module with trained weights, in eval mode on the CPU. It takes normalised images (N, C, H, W)."""
-        return load_network(self.run.path / self.record["weights"], load_plugins())[0]
+        return load_network(self.weights, load_plugins())[0]
 
     def predict(self, images: Tensor) -> Tensor:
         """Class probabilities (N, classes), float32, of raw images: uint8, (N, C, H, W) or (N, H, W, C).
 
         Raises InputError for images of another kind or size than the network was trained on.
         """
-        net, facts = load_network(self.run.path / self.record["weights"], load_plugins())
+        net, facts = load_network(self.weights, load_plugins())
         data = facts["data"]
         planes = _channels_first(images, data["channels"], data["size"])
         with torch.inference_mode():
@@ -81,14 +90,15 @@ class Result:
 
     @property
     def front(self) -> tuple[TrainedNetwork, ...]:
-        """The found networks that no other beats in both error and params."""
+        """The found networks that no other beats in both error and params; some may be looked up, not trained."""
         return tuple(self[name] for name in self.record["front"])
 
     def __getitem__(self, name: str) -> TrainedNetwork:
-        for network in self.networks:
+        finished = self._finished()
+        for network in finished:
             if network.id == name:
                 return network
-        raise InputError(f"The run '{self.run.path}' has no network '{name}'; it has {[n.id for n in self.networks]}.")
+        raise InputError(f"The run '{self.run.path}' has no network '{name}'; it has {[n.id for n in finished]}.")
 
     def best(self, max_params: float | None = None, max_macs: float | None = None) -> TrainedNetwork:
         """The network with the lowest validation error within the limits, ties to fewer params.
@@ -97,10 +107,15 @@ class Result:
         """
         name = best(self.record["networks"], max_params, max_macs)
         if name is None:
-            sizes = sorted((each.params, int(each.record["macs"])) for each in self.networks)
+            sizes = sorted((each.params, int(each.record["macs"])) for each in self._finished())
             smallest = f"the smallest has {sizes[0][0]} params" if sizes else "it has no trained network yet"
             raise InputError(f"No network of '{self.run.path}' meets {max_params=}, {max_macs=}: {smallest}.")
         return self[name]
+
+    def _finished(self) -> tuple[TrainedNetwork, ...]:
+        """Every network that is trained or was looked up in a table, which has no weights."""
+        finished = (each for each in self.record["networks"] if each["weights"] or each.get("source") == "table")
+        return tuple(TrainedNetwork(self.run, each) for each in finished)
 
 
 def load(run: str | Path) -> Result:

@@ -18,6 +18,7 @@ def write_result(study: Study, status: str, plans: Sequence[Plan]) -> dict[str, 
     tests = folder.done("test") or {}
     for plan in plans:
         write_json(folder.path / "genotypes" / f"{plan.id}.json", plan.genotype.to_dict())
+    ratings = (folder.done("search") or {}).get("ratings", [])
     networks = [_network(study, plan, tests.get("errors", {})) for plan in plans]
     result = {
         "schema": SCHEMA,
@@ -29,6 +30,8 @@ def write_result(study: Study, status: str, plans: Sequence[Plan]) -> dict[str, 
         "data": study.preprocessing(),
         "splits": {name: len(getattr(study.splits, name)) for name in ("train", "validation", "test")},
         "cost": _costs(folder, plans),
+        "ratings": ratings,
+        "notes": [*(_sampled(each) for each in ratings if each["rated"] < each["paths"]), *_looked_up(networks)],
         "networks": networks,
         "front": front(networks),
         "best": best(networks),
@@ -78,6 +81,7 @@ def _error(network: Mapping[str, Any]) -> Any:
 
 def _network(study: Study, plan: Plan, tests: Mapping[str, float]) -> dict[str, Any]:
     done = study.folder.done(plan.phase)
+    source = done.get("source", "trained") if done else "trained"
     return {
         "id": plan.id,
         "role": plan.role,
@@ -87,11 +91,21 @@ def _network(study: Study, plan: Plan, tests: Mapping[str, float]) -> dict[str, 
         "val_error": done["val_error"] if done else None,
         "train_loss": done["train_loss"] if done else None,
         "test_error": tests.get(plan.id),
-        "source": "trained",
+        "source": source,
         "genotype": f"genotypes/{plan.id}.json",
-        "weights": f"weights/{plan.id}.safetensors" if done else None,
+        "weights": f"weights/{plan.id}.safetensors" if done and source == "trained" else None,
         "network": {**plan.size, "classes": study.shape.classes, "size": study.shape.size},
     }
+
+
+def _sampled(rating: Mapping[str, Any]) -> str:
+    where = "the network" if rating["block"] is None else f"block {rating['block']}"
+    return f"A random sample of {rating['rated']:,} of the {rating['paths']:,} paths through {where} was rated."
+
+
+def _looked_up(networks: Sequence[Mapping[str, Any]]) -> list[str]:
+    count = sum(each["source"] == "table" for each in networks)
+    return [f"{count} of {len(networks)} networks were looked up in a table, not trained here."] if count else []
 
 
 def _costs(folder: RunFolder, plans: Sequence[Plan]) -> dict[str, Any]:

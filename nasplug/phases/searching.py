@@ -12,6 +12,7 @@ from nasplug.engine import Phase
 from nasplug.parts import Network, Stage, Supernet
 from nasplug.phases.deciding import decide, write_ratings
 from nasplug.phases.journal import Journal, read_events
+from nasplug.phases.measuring import flatness
 from nasplug.phases.networks import Plan, load_network, placed
 from nasplug.phases.retraining import train_teacher
 from nasplug.phases.stopping import Stop
@@ -72,6 +73,7 @@ def search_phase(study: Study, net: Supernet, teacher: Network | None) -> Phase:
         device=study.device,
         bf16=study.bf16,
         space=composition.space,
+        measure=flatness(study, net, shares),
     )
 
 

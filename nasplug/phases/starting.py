@@ -7,6 +7,7 @@ from pathlib import Path
 from nasplug.checkpoint import write_atomically
 from nasplug.errors import InputError, NasplugError
 from nasplug.phases.folder import RunFolder
+from nasplug.phases.looking_up import adopt_table
 from nasplug.phases.networks import load_network
 from nasplug.phases.study import Study, new_study, write_start
 from nasplug.plugins import Plugins
@@ -20,6 +21,7 @@ def start(out: Path | None, plugins: Plugins, recipe: Recipe, command: list[str]
         study = new_study(folder, plugins, recipe)
         if recipe.run.teacher_from:
             borrow_teacher(study, Path(recipe.run.teacher_from))
+        adopt_table(study)
         write_start(study, command)
     except NasplugError:
         folder.discard()
@@ -58,4 +60,6 @@ def _network_of(source: Path) -> Path:
     best = folder.result().get("best")
     if best is None:
         raise InputError(f"The run '{source}' has no trained network yet; finish it: nasplug resume {source}")
+    if not folder.weights(best).is_file():
+        raise InputError(f"The best network of '{source}', {best}, has no weights; name a weights file of the run.")
     return folder.weights(best)

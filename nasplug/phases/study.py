@@ -45,8 +45,14 @@ class Study:
 
     @property
     def shape(self) -> ImageShape:
-        """The form of images and answers."""
-        return ImageShape(channels=self.data.channels, size=self.data.size, classes=len(self.data.classes))
+        """The form of images, as they are normalised, and of answers."""
+        return ImageShape(
+            channels=self.data.channels,
+            size=self.data.size,
+            classes=len(self.data.classes),
+            mean=self.mean,
+            std=self.std,
+        )
 
     @property
     def bf16(self) -> bool:

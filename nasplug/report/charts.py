@@ -54,7 +54,7 @@ def trade_off(record: Record, cost: str) -> str:
             label="best",
         )
     name = {"params": "parameters", "macs": "multiply-accumulates (MACs) per image"}[cost]
-    _logarithmic(axes, [place[0] for place in places.values()])
+    logarithmic(axes, [place[0] for place in places.values()])
     axes.set_xlabel(name)
     axes.set_ylabel(f"{measure} (%)")
     _legend(axes, 4)
@@ -140,7 +140,7 @@ def _legend(axes: Axes, columns: int) -> None:
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.2, handlelength=1.6)
 
 
-def _logarithmic(axes: Axes, values: Sequence[float]) -> None:
+def logarithmic(axes: Axes, values: Sequence[float]) -> None:
     """A log axis with a few round ticks, whatever its span; a linear one if something costs nothing."""
     low, high = min(values), max(values)
     if low <= 0:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import attrs
 
+from nasplug.errors import RunFailure
+from nasplug.report.style import style_sheet
 from nasplug.report.words import setting
 
 
@@ -70,3 +73,22 @@ def item(colour: str, text: str) -> str:
 def link(network: str) -> str:
     """The id of a network, leading to its drawings."""
     return f'<a href="#net-{escape(network)}"><code>{escape(network)}</code></a>'
+
+
+def document(title: str, parts: Iterable[str]) -> str:
+    """A whole page; parts without text are left out."""
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{style_sheet()}</style>\n</head>\n<body>\n"
+        + "\n".join(filter(None, parts))
+        + "\n</body>\n</html>\n"
+    )
+
+
+def write(path: Path, text: str) -> None:
+    """Writes a page. Raises RunFailure if the file cannot be written."""
+    try:
+        path.write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise RunFailure(f"'{path}' cannot be written: {error.strerror}.") from error

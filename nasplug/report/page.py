@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 
-from nasplug.errors import RunFailure
 from nasplug.report import course, facts, outcome
+from nasplug.report.markup import document, write
 from nasplug.report.record import Record, read_record
-from nasplug.report.style import style_sheet
 from nasplug.values import Drawing
 
 
@@ -22,10 +20,7 @@ def write_report(run: Path, drawings: Mapping[str, Sequence[Drawing]]) -> Path:
     """
     text = page(read_record(run), drawings)
     path = run / "report.html"
-    try:
-        path.write_text(text, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise RunFailure(f"'{path}' cannot be written: {error.strerror}.") from error
+    write(path, text)
     return path
 
 
@@ -42,9 +37,4 @@ def page(record: Record, drawings: Mapping[str, Sequence[Drawing]]) -> str:
         facts.cost(record),
         facts.recipe(record),
     )
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(record.method)} on {escape(record.dataset)}: nasplug report</title>\n"
-        f"<style>{style_sheet()}</style>\n</head>\n<body>\n" + "\n".join(filter(None, parts)) + "\n</body>\n</html>\n"
-    )
+    return document(f"{record.method} on {record.dataset}: nasplug report", parts)

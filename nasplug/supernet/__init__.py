@@ -1,8 +1,24 @@
-"""Fast pieces of supernets: depthwise and 1x1 convolutions, and batch norm of many candidates at once."""
+"""What supernets are built from and judged by.
+
+Depthwise and 1x1 convolutions, and batch norm of many candidates at once; the rating of paths through a trained
+supernet, and the exact choice among rated ones.
+"""
 
 from __future__ import annotations
 
 from nasplug.supernet.convolution import depthwise, pointwise
 from nasplug.supernet.normalise import Norm, batch_norm, recalibrate
+from nasplug.supernet.pareto import Candidates, Combination, pareto_trail
+from nasplug.supernet.rating import PathRating
 
-__all__ = ["Norm", "batch_norm", "depthwise", "pointwise", "recalibrate"]
+__all__ = [
+    "Candidates",
+    "Combination",
+    "Norm",
+    "PathRating",
+    "batch_norm",
+    "depthwise",
+    "pareto_trail",
+    "pointwise",
+    "recalibrate",
+]

@@ -7,7 +7,8 @@ measured by `recalibrate`, with the weights and the candidates that it then has.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
@@ -54,7 +55,7 @@ def batch_norm(x: Tensor, norms: Sequence[Norm], weight: Tensor | None = None, b
     if weight is not None:
         # torch 2.15 reads a weight of stride 0 (an expanded one) beyond its end in the backward pass on a CPU.
         weight = weight.contiguous()
-    if not first.training and first.batches:
+    if not first.training and first.batches and not first.measuring:
         mean, var = torch.cat([norm.mean for norm in norms]), torch.cat([norm.var for norm in norms])
         return F.batch_norm(x, mean, var, weight, bias, eps=EPS)
     if first.measuring:
@@ -65,29 +66,58 @@ def batch_norm(x: Tensor, norms: Sequence[Norm], weight: Tensor | None = None, b
     return F.batch_norm(x, None, None, weight, bias, training=True, eps=EPS)
 
 
+Stock = nn.modules.batchnorm._BatchNorm
+AnyNorm = Norm | Stock
+
+
 @torch.no_grad()
 def recalibrate(net: nn.Module, batches: Iterable[Tensor]) -> None:
     """Measures the statistics of every `Norm` and every torch batch norm of a network, as means over these batches.
 
-    Batches are images (N, C, H, W), of training images as a rule. The network computes in training mode meanwhile, and
-    is left in the mode in which it was.
+    Batches are images (N, C, H, W), of training images as a rule. All else computes as in evaluation meanwhile, so
+    that nothing is dropped; the network is left in the mode in which it was.
     """
-    norms = [module for module in net.modules() if isinstance(module, Norm)]
-    stock = [module for module in net.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    momenta = [module.momentum for module in stock]
     mode = net.training
-    for norm in norms:
-        norm.batches, norm.measuring = 0, True
-    for module in stock:
-        module.reset_running_stats()
-        module.momentum = None
-    net.train()
+    net.eval()
     try:
-        for images in batches:
-            net(images)
+        with measuring(norms_of(net)):
+            for images in batches:
+                net(images)
     finally:
         net.train(mode)
-        for norm in norms:
+
+
+def norms_of(module: nn.Module) -> tuple[AnyNorm, ...]:
+    """Every `Norm` and every torch batch norm of a module."""
+    return tuple(each for each in module.modules() if isinstance(each, Norm | Stock))
+
+
+@contextmanager
+def measuring(norms: Sequence[AnyNorm]) -> Iterator[None]:
+    """Inside the block these norms use batch statistics, whatever their mode, and measure them anew.
+
+    Afterwards they know the means over all batches that went through them, and use these in evaluation.
+    """
+    stock = [(each, each.momentum, each.training) for each in norms if isinstance(each, Stock)]
+    own = [each for each in norms if isinstance(each, Norm)]
+    for norm in own:
+        norm.batches, norm.measuring = 0, True
+    for module, _, _ in stock:
+        module.reset_running_stats()
+        module.momentum, module.training = None, True
+    try:
+        yield
+    finally:
+        for norm in own:
             norm.measuring = False
-        for module, momentum in zip(stock, momenta, strict=True):
-            module.momentum = momentum
+        for module, momentum, training in stock:
+            module.momentum, module.training = momentum, training
+
+
+def forget(norms: Sequence[AnyNorm]) -> None:
+    """Makes norms forget what they measured, as if they never had."""
+    for norm in norms:
+        if isinstance(norm, Norm):
+            norm.batches = 0
+        else:
+            norm.reset_running_stats()

@@ -26,7 +26,7 @@ class Stage(Protocol):
 
     @property
     def total(self) -> int:
-        """Steps of the whole phase."""
+        """Steps of the whole phase; 0 where nobody knows."""
 
     @property
     def text(self) -> str:
@@ -43,7 +43,7 @@ def _bars(stages: Iterable[Stage], console: Console) -> Iterator[None]:
     columns = (
         TextColumn("{task.fields[phase]:<22}"),
         BarColumn(bar_width=30),
-        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        TextColumn("{task.fields[count]}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[text]}"),
@@ -52,8 +52,10 @@ def _bars(stages: Iterable[Stage], console: Console) -> Iterator[None]:
     with Progress(*columns, console=console, refresh_per_second=4) as progress:
         for stage in stages:
             if stage.phase not in tasks:
-                tasks[stage.phase] = progress.add_task("", total=stage.total, phase=stage.phase, text="")
-            progress.update(tasks[stage.phase], completed=stage.done, text=stage.text)
+                tasks[stage.phase] = progress.add_task(
+                    "", total=stage.total or None, phase=stage.phase, text="", count=""
+                )
+            progress.update(tasks[stage.phase], completed=stage.done, text=stage.text, count=_count(stage))
             yield
 
 
@@ -61,10 +63,12 @@ def _lines(stages: Iterable[Stage], console: Console) -> Iterator[None]:
     said: dict[str, float] = {}
     for stage in stages:
         now = time.monotonic()
-        if stage.done >= stage.total or now - said.get(stage.phase, -PLAIN_SECONDS) >= PLAIN_SECONDS:
+        if 0 < stage.total <= stage.done or now - said.get(stage.phase, -PLAIN_SECONDS) >= PLAIN_SECONDS:
             said[stage.phase] = now
             text = f": {stage.text}" if stage.text else ""
-            console.print(
-                f"{stage.phase} {stage.done}/{stage.total}{text}", markup=False, highlight=False, soft_wrap=True
-            )
+            console.print(f"{stage.phase} {_count(stage)}{text}", markup=False, highlight=False, soft_wrap=True)
         yield
+
+
+def _count(stage: Stage) -> str:
+    return f"{stage.done}/{stage.total}" if stage.total else str(stage.done)

@@ -12,14 +12,17 @@ def result_table(result: Mapping[str, Any]) -> Table:
     """Every network of a run: found ones by size, each above the random ones of its size; the best is marked."""
     title = f"{result['method']} on {result['dataset']}, seed {result['seed']} ({result['status']})"
     table = Table(title=title, title_justify="left")
-    for name in ("", "network", "role", "params", "MACs", "validation error", "test error"):
-        table.add_column(name, justify="left" if name in ("", "network", "role") else "right", no_wrap=True)
+    words, looked_up = ["", "network", "role"], any(each.get("source") == "table" for each in result["networks"])
+    words += ["errors from"] if looked_up else []
+    for name in (*words, "params", "MACs", "validation error", "test error"):
+        table.add_column(name, justify="left" if name in words else "right", no_wrap=True)
     for network in in_pairs(result["networks"]):
         mark = "best" if network["id"] == result["best"] else "front" if network["id"] in result["front"] else ""
         table.add_row(
             mark,
             network["id"],
             network["role"],
+            *([network["source"]] if looked_up else []),
             f"{network['params']:,}",
             f"{network['macs']:,}",
             percent(network["val_error"]),

@@ -33,6 +33,11 @@ class RunOptions:
     jobs: int = option(1, "retrainings at a time, each in a process of one thread", at_least=1)
     checkpoint_seconds: float = option(15.0, "seconds between checkpoints; 0 saves after every step", at_least=0)
     teacher_from: str = option("", "a run or a weights file whose network is the teacher; empty trains one if needed")
+    table: str = option("", "CSV table in which networks are looked up instead of training them; empty: none")
+    measure_every: int = option(
+        25, "epochs of a search between measurements of its flatness, the last is always measured; 0: none", at_least=0
+    )
+    measure_images: int = option(32, "images on which sharpness and curvature are measured", at_least=1)
 
 
 @attrs.frozen

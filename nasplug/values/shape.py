@@ -12,6 +12,10 @@ class ImageShape:
     channels: int
     size: int
     classes: int
+    mean: tuple[float, ...] = ()
+    """What was subtracted from each plane of images on the scale from 0 to 1; empty: nothing."""
+    std: tuple[float, ...] = ()
+    """What each plane was divided by then; empty: nothing."""
 
 
 @attrs.frozen

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from nasplug.supernet import Norm, batch_norm, recalibrate
+from nasplug.supernet.normalise import forget, measuring, norms_of
 
 
 def test_several_norms_at_once_are_each_on_its_own():
@@ -54,3 +55,20 @@ def test_an_expanded_weight_has_the_right_gradients():
     plain = F.batch_norm(x, None, None, training=True) * weight
     for one, wanted in zip(found, torch.autograd.grad(plain, (x, weight), towards), strict=True):
         torch.testing.assert_close(one, wanted)
+
+
+def test_measuring_takes_batch_statistics_in_evaluation_as_well_and_leaves_no_other_trace():
+    own, stock = Norm(2), nn.BatchNorm2d(2, affine=False)
+    net = nn.Sequential(own, nn.Dropout(0.9), stock).eval()
+    batches = [torch.randn(8, 2, 4, 4) + shift for shift in (0.0, 9.0)]
+    with measuring(norms_of(net)):
+        normed = [net(batch) for batch in batches]
+    for batch, found in zip(batches, normed, strict=True):
+        once = F.batch_norm(batch, None, None, training=True)
+        torch.testing.assert_close(found, F.batch_norm(once, None, None, training=True))
+    torch.testing.assert_close(own.mean, torch.stack([batch.mean((0, 2, 3)) for batch in batches]).mean(0))
+    assert (own.batches, own.measuring, own.training) == (2, False, False)
+    assert (int(stock.num_batches_tracked), stock.momentum, stock.training) == (2, 0.1, False)
+    forget(norms_of(net))
+    torch.testing.assert_close(own(batches[1]), F.batch_norm(batches[1], None, None, training=True))
+    assert int(stock.num_batches_tracked) == 0

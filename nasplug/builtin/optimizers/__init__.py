@@ -1,1 +1,1 @@
-"""Who moves weights and architecture parameters: bilevel and one-level descent, random search, fixed architectures."""
+"""Who moves weights and architecture parameters: bilevel, one-level, single-path, random search, weights alone."""

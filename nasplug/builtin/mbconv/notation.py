@@ -1,0 +1,95 @@
+"""Reading genotypes: the JSON of nasplug, and the block strings in which EfficientNet and DNA are published.
+
+A string such as "ir_r2_k5_s2_e6_c40_se0.25" is two inverted residuals of kernel 5, the first of stride 2, expansion 6,
+40 channels and squeeze-excitation of a quarter of the channels read. They come as a JSON list of lists, of which the
+first is the stem's separable layer, "ds_r1_k3_s1_c16_se0.25", and each other one block.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from nasplug.builtin.mbconv.names import Operation, cell_place, read_cell, read_operation
+from nasplug.builtin.mbconv.plan import STEM_WIDTH
+from nasplug.builtin.mbconv.topology import Chain, read, write
+from nasplug.errors import InputError
+from nasplug.values import Genotype
+
+STEM = {"r": "1", "k": "3", "s": "1", "c": str(STEM_WIDTH), "se": "0.25"}
+_FIELD = re.compile(r"(se|[rksec])([0-9.]{1,8})")
+
+
+def parse(text: str) -> Genotype:
+    """The genotype that a text describes; InputError says what is wrong with it."""
+    if not text.lstrip().startswith("["):
+        genotype = Genotype.from_json(text)
+        read(genotype)
+        return genotype
+    try:
+        groups = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"These block strings are no JSON list of lists: {error}.") from error
+    if len(groups) < 2 or not all(isinstance(group, list) and group for group in groups):
+        raise InputError(
+            "Block strings are a JSON list of lists: the stem's "
+            f'["{_stem_string()}"], then a list of strings for each block.'
+        )
+    _check_stem(groups[0])
+    return write({block: _chain(block, group) for block, group in enumerate(groups[1:])})
+
+
+def _stem_string() -> str:
+    return "ds_" + "_".join(f"{name}{value}" for name, value in STEM.items())
+
+
+def _check_stem(group: list[Any]) -> None:
+    fields = _fields(group[0], "ds") if len(group) == 1 else {}
+    if {"e": "1", **fields} != {"e": "1", **STEM}:
+        raise InputError(
+            f"In this space a network begins with '{_stem_string()}' alone, but here it is {json.dumps(group):.120}."
+        )
+
+
+def _chain(block: int, group: list[Any]) -> Chain:
+    """The layers of one list of strings."""
+    operations: list[Operation] = []
+    strides, widths = [], []
+    for text in group:
+        fields = _fields(text, "ir")
+        missing = [name for name in ("r", "k", "s", "e", "c", "se") if name not in fields]
+        if missing:
+            raise InputError(f"The block string '{text:.60}' lacks '{missing[0]}'.")
+        if fields["se"] != "0.25":
+            raise InputError(
+                f"Layers of this space have squeeze-excitation of 0.25 (se0.25), but '{text:.60}' has {fields['se']}."
+            )
+        cell = read_cell(f"{fields['r']}x{fields['c']}s{fields['s']}", text)
+        operations += [read_operation(f"k{fields['k']}e{fields['e']}", text)] * cell.layers
+        strides += [cell.stride] + [1] * (cell.layers - 1)
+        widths.append(cell.width)
+    if len(set(widths)) > 1 or 2 in strides[1:]:
+        raise InputError(
+            f"In list {block + 2} of the block strings all layers need one width, and only the first may have stride "
+            f"2; put what differs into a list of its own: {', '.join(group):.120}."
+        )
+    return Chain(read_cell(f"{len(operations)}x{widths[0]}s{strides[0]}", cell_place(block)), tuple(operations))
+
+
+def _fields(text: Any, kind: str) -> Mapping[str, str]:
+    """The fields of a string by name; InputError if it is of another kind or has any that this space has not."""
+    first, *rest = text.split("_") if isinstance(text, str) else [""]
+    fields = {}
+    for word in rest:
+        match = _FIELD.fullmatch(word)
+        if match is None or match[1] in fields:
+            raise InputError(
+                f"The block string '{text:.60}' has '{word:.20}', which layers of this space cannot have; they are "
+                f"written like 'ir_r2_k5_s2_e6_c40_se0.25'."
+            )
+        fields[match[1]] = match[2]
+    if first != kind:
+        raise InputError(f"Here a block string of the kind '{kind}' belongs, but it is {json.dumps(text):.60}.")
+    return fields

@@ -1,0 +1,187 @@
+"""The part `mbconv` of the slot `--space`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+from typing import Self
+
+import attrs
+from torch import Tensor
+
+from nasplug.builtin.mbconv import choosing, drawing, notation, sampling
+from nasplug.builtin.mbconv.cost import block_cost, head_cost, network_cost, stem_cost, total
+from nasplug.builtin.mbconv.names import Operation
+from nasplug.builtin.mbconv.network import MBConvNetwork
+from nasplug.builtin.mbconv.offer import PRESETS, Cells, operations_of, read_blocks
+from nasplug.builtin.mbconv.plan import (
+    IMAGENET_FROM,
+    PUBLISHED_STEM,
+    NetworkPlan,
+    StemPlan,
+    Widths,
+    cell_plan,
+    network_plan,
+    size_after,
+    stem_plan,
+    supernet_plan,
+)
+from nasplug.builtin.mbconv.supernet import MBConvSupernet
+from nasplug.builtin.mbconv.topology import SPACE, Chain, read, read_part
+from nasplug.errors import InputError
+from nasplug.parts import Choice, Choices, Network, Paths, SearchSpace, option
+from nasplug.values import Cost, Drawing, Genotype, ImageShape
+
+
+@attrs.define
+class MBConvSpace(SearchSpace):
+    """Blocks of inverted residuals with squeeze-excitation; each offers cells of several depths and widths (DNA)."""
+
+    name = SPACE
+
+    blocks: tuple[str, ...] = option(
+        ("small",),
+        f"blocks: {', '.join(PRESETS)}, or a list of blocks, each its stride and its cells (layers x width), "
+        "such as 's2 2x24 3x24 2x32'",
+    )
+    kernels: tuple[int, ...] = option((3, 5, 7), "kernels that a layer chooses from", at_least=3, at_most=99)
+    expansions: tuple[int, ...] = option((6, 3), "expansions that a layer chooses from", at_least=1, at_most=99)
+    channels: int = option(
+        PUBLISHED_STEM,
+        f"channels of the stem; every width is in proportion, and as in 'blocks' at {PUBLISHED_STEM}",
+        at_least=2,
+    )
+    head: int | None = option(
+        None, "channels of the head; four times the last width, at most 1280, if not set", at_least=1
+    )
+    stem: str = option(
+        "auto",
+        f"stem; imagenet halves the images, small does not, auto is imagenet from {IMAGENET_FROM} pixels on",
+        choices=("auto", "imagenet", "small"),
+    )
+    match: str = option(
+        "doubled",
+        "what the blocks of the supernet give: twice the width of their first cell (EfficientNet-B7's), or just that",
+        choices=("doubled", "plain"),
+    )
+
+    def __attrs_post_init__(self) -> None:
+        read_blocks(self.blocks)
+        operations_of(self.kernels, self.expansions)
+
+    def choice_list(self) -> tuple[Choice, ...]:
+        """A choice of cell for each block that offers several, and one of operation for each layer of each cell."""
+        return choosing.choices_of(self._cells(), self._operations())
+
+    def supernet(self, shape: ImageShape) -> MBConvSupernet:
+        """The network of all architectures."""
+        doubled = self.match == "doubled"
+        plan = supernet_plan(self._stem(shape), self._cells(), self._widths(), shape.classes, doubled)
+        return MBConvSupernet(plan, self._operations(), Choices(self.choice_list()))
+
+    def decode(self, choices: Choices, weights: Tensor) -> Genotype:
+        """Of every block the strongest cell, and of each of its layers the strongest operation."""
+        return choosing.decode(choices, weights, self._cells(), self._operations())
+
+    def encode(self, genotype: Genotype, choices: Choices) -> Tensor:
+        """The candidates that a genotype holds, or a path through a block; none at layers of cells not chosen."""
+        return choosing.encode(genotype, choices)
+
+    def taps(self) -> int:
+        """One at the end of each block."""
+        return len(self._cells())
+
+    def paths(self, block: int | None) -> Paths:
+        """The paths through a block, or through the network, depth-first."""
+        cells = self._cells()
+        return sampling.paths(range(len(cells)) if block is None else (block,), cells, self._operations())
+
+    def path_cost(self, block: int, path: Genotype, before: Genotype | None, shape: ImageShape) -> Cost:
+        """The cost of a block's layers, exactly; the first block has the stem, the last the head and classifier."""
+        offer, widths, chain = self._cells(), self._widths(), read_part(path)[block]
+        stem = self._stem(shape)
+        inside = stem.outside if before is None else widths(self.interface(block - 1, before))
+        layers = cell_plan(chain.cell, widths, inside, size_after(stem.size, offer[:block]))
+        parts = [block_cost(layers, chain)]
+        if block == 0:
+            parts.append(stem_cost(stem))
+        if block == len(offer) - 1:
+            last = layers[-1]
+            parts.append(head_cost(last.outside, widths.of_head(chain.cell.width), last.out_size, shape.classes))
+        return total(parts)
+
+    def interface(self, block: int, path: Genotype) -> int:
+        """The width of the block's cell."""
+        return read_part(path)[block].cell.width
+
+    def network(self, genotype: Genotype, shape: ImageShape, auxiliary: bool = False) -> Network:
+        """The network of a genotype, which may have any blocks, cells and operations; there is no auxiliary head."""
+        chains = read(genotype)
+        return MBConvNetwork(self._plan(chains, shape), chains)
+
+    def cost(self, genotype: Genotype, shape: ImageShape) -> Cost:
+        """What `network` costs, counted without building it."""
+        chains = read(genotype)
+        return network_cost(self._plan(chains, shape), chains)
+
+    def check(self, genotype: Genotype) -> None:
+        """Raises InputError unless every block has one of its cells and every layer one of the operations."""
+        chains, offer, operations = read(genotype), self._cells(), self._operations()
+        if len(chains) != len(offer):
+            raise InputError(f"This genotype has {len(chains)} blocks, but option 'blocks' of the space {len(offer)}.")
+        for block, (chain, offered) in enumerate(zip(chains, offer, strict=True)):
+            if chain.cell not in offered:
+                raise InputError(
+                    f"Block {block} of this genotype has the cell '{chain.cell}'; option 'blocks' of the space offers "
+                    f"{', '.join(map(str, offered))} there."
+                )
+            foreign = sorted({str(one) for one in chain.operations if one not in operations})
+            if foreign:
+                raise InputError(
+                    f"Block {block} of this genotype uses {', '.join(foreign)}, which options 'kernels' and "
+                    f"'expansions' of the space leave out."
+                )
+
+    def parse(self, text: str) -> Genotype:
+        """Reads JSON, or block strings as a JSON list of lists (see `nasplug.builtin.mbconv.notation`)."""
+        return notation.parse(text)
+
+    def random(self, generator: Random) -> Genotype:
+        """For each block a cell uniformly at random, then the operations of its layers."""
+        return self.paths(None).draw(generator)
+
+    def mutate(self, genotype: Genotype, generator: Random) -> Genotype:
+        """Another operation in one layer, or another cell with layers drawn anew in one block."""
+        return sampling.mutate(genotype, self._cells(), self._operations(), generator)
+
+    def draw(self, genotype: Genotype) -> tuple[Drawing, ...]:
+        """One drawing for each block."""
+        return drawing.draw(genotype)
+
+    def scaled(self, channels: int | None = None, cells: int | None = None) -> Self:
+        """This space with networks of other widths; its depth belongs to the genotype."""
+        if cells is not None:
+            raise InputError(
+                f"The depth of networks of the space '{SPACE}' is part of the genotype, so {cells} cells cannot be "
+                f"asked for; leave the number of cells unset and choose the depth by space.blocks."
+            )
+        return attrs.evolve(self, channels=channels or self.channels)
+
+    def size(self) -> dict[str, int | str]:
+        """Channels and stem."""
+        return {"channels": self.channels, "stem": self.stem}
+
+    def _cells(self) -> Cells:
+        return read_blocks(self.blocks)
+
+    def _operations(self) -> tuple[Operation, ...]:
+        return operations_of(self.kernels, self.expansions)
+
+    def _widths(self) -> Widths:
+        return Widths(self.channels, self.head)
+
+    def _stem(self, shape: ImageShape) -> StemPlan:
+        return stem_plan(self.stem, self._widths(), shape)
+
+    def _plan(self, chains: Sequence[Chain], shape: ImageShape) -> NetworkPlan:
+        return network_plan(self._stem(shape), [chain.cell for chain in chains], self._widths(), shape.classes)

@@ -1,0 +1,113 @@
+"""The supernet: every architecture of the space, weighed by its choices."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import cast
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from nasplug.builtin.nb201.names import KERNELS, PLACES
+from nasplug.builtin.nb201.plan import NetworkPlan
+from nasplug.builtin.nb201.skeleton import Skeleton
+from nasplug.builtin.nb201.supernet_cell import SupernetCell, candidate_name
+from nasplug.builtin.nb201.wiring import Wiring, wire
+from nasplug.parts import Block, Choices, Layer, Outputs, Supernet
+from nasplug.supernet import Norm
+
+
+@attrs.frozen(eq=False)
+class _Order:
+    """How all cells are computed while the same candidates count."""
+
+    alive: tuple[tuple[int, ...], ...]
+    wiring: Wiring
+    index: Tensor
+    """Where, in the flattened table of weights, the weight of each computed candidate stands."""
+
+    def split(self, choices: Choices) -> tuple[Tensor, ...]:
+        """The weights of every batch."""
+        sizes = [len(batch) for batch in self.wiring.positions]
+        parts: tuple[Tensor, ...] = choices.weights().flatten().index_select(0, self.index).split(sizes)
+        return parts
+
+
+class NasBench201Supernet(Supernet):
+    """The network of the benchmark with all candidates on each edge of its one cell, as DARTS-V1 searches it.
+
+    Batch norms of cells are not affine, and pools have none. Exactly equal to computing one candidate after the
+    other, but shared and batched: see `SupernetCell`. Batch norms use batch statistics until
+    `nasplug.supernet.recalibrate` has measured them.
+    """
+
+    def __init__(self, plan: NetworkPlan, choices: Choices, operations: tuple[str, ...]) -> None:
+        super().__init__()
+        self.choices = choices
+        self._plan, self._operations = plan, operations
+        self.skeleton = Skeleton(plan, partial(Norm, affine=True))
+        self.stages = nn.ModuleList(
+            nn.ModuleList(SupernetCell(stage.channels, operations) for _ in range(plan.cells)) for stage in plan.stages
+        )
+        self._order: _Order | None = None
+
+    def outputs(self, images: Tensor) -> Outputs:
+        """Logits, and as taps the outputs of the three stages."""
+        order = self._ordered()
+        weights = order.split(self.choices)
+        images = images.contiguous(memory_format=torch.channels_last)
+        return self.skeleton.run(images, lambda number, x: self._stage(number, x, order.wiring, weights))
+
+    def prune(self) -> None:
+        """Removes the modules of deleted candidates. The function computed stays the same."""
+        kept = self.choices.kept.tolist()
+        doomed = [
+            candidate_name(name, where)
+            for where, row in zip(PLACES, kept, strict=True)
+            for name, keep in zip(self._operations, row, strict=True)
+            if not keep
+        ]
+        for stage in self.stages:
+            for cell in cast("nn.ModuleList", stage):
+                cast("SupernetCell", cell).prune(doomed)
+
+    def blocks(self) -> tuple[Block, ...]:
+        """A block for each stage. The first reads images."""
+        return tuple(self._block(number) for number in range(len(self.stages)))
+
+    def _block(self, number: int) -> Block:
+        def compute(x: Tensor) -> Tensor:
+            order = self._ordered()
+            return self._stage(number, x, order.wiring, order.split(self.choices))
+
+        entry = self.skeleton.residuals[number - 1] if number else self.skeleton.stem
+        cells = self.stages[number]
+        return Block(
+            inputs=(self._plan.stages[number - 1],) if number else (),
+            output=self._plan.stages[number],
+            enter=lambda maps: self.skeleton.enter(number, maps[0].contiguous(memory_format=torch.channels_last)),
+            layers=(Layer(rows=tuple(range(len(self.choices))), module=cells, compute=compute),),
+            leave=lambda x: x,
+            modules=(entry, cells),
+        )
+
+    def _stage(self, number: int, x: Tensor, wiring: Wiring, weights: tuple[Tensor, ...]) -> Tensor:
+        channels = self._plan.stages[number].channels
+        scales = [
+            weight.unsqueeze(1).expand(-1, channels).reshape(-1) if batch.operation in KERNELS else weight
+            for batch, weight in zip(wiring.batches, weights, strict=True)
+        ]
+        for cell in cast("nn.ModuleList", self.stages[number]):
+            x = cell(x, wiring, scales)
+        return x
+
+    def _ordered(self) -> _Order:
+        alive, device = self.choices.alive, self.choices.alpha.device
+        order = self._order
+        if order is None or order.alive != alive or order.index.device != device:
+            wiring = wire(self._operations, alive)
+            width = self.choices.alpha.shape[1]
+            index = [row * width + column for batch in wiring.positions for row, column in batch]
+            self._order = order = _Order(alive, wiring, torch.tensor(index, dtype=torch.long, device=device))
+        return order

@@ -1,0 +1,132 @@
+"""Training one path of a supernet at a time, then rating all (Guo et al., SPOS, ECCV 2020; Li et al., DNA, CVPR 2020).
+
+Each step trains the weights of one architecture. When the training is over, the paths through each block, or through
+the network where it is not divided, are rated on images that the weights have not seen, with norms measured for each
+path. The decision is exact: all architectures that no other of the rated ones beats in both summed rating and params.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from random import Random
+
+import attrs
+import torch
+from torch import Tensor
+
+from nasplug.builtin.optimizers.settling import priced, settled
+from nasplug.errors import InputError
+from nasplug.parts import ArchitectureOptimizer, Choices, Searched, SearchSpace, option
+from nasplug.supernet import PathRating
+from nasplug.values import Found, Genotype, Now, Rated, Training, Turn
+from nasplug.values.seeds import derive_seed
+
+WEIGHTS, RATING = "train.weights", "train.rating"
+
+
+@attrs.define
+class SinglePath(ArchitectureOptimizer):
+    """Weights learn one random path at a time; architectures are found by rating all paths of every block.
+
+    Uniform sampling draws an architecture of the space for every step. Fair sampling (Chu et al., FairNAS, ICCV 2021)
+    goes through the candidates of each choice in rounds, each in an order of its own: in as many steps as a choice has
+    candidates, each of them is trained once.
+    """
+
+    learns_alpha = False
+
+    sampling: str = option("uniform", "how the path of a step is drawn", choices=("uniform", "fair"))
+    rating_share: float = option(0.2, "share of the training images that paths are rated on", above=0, below=1)
+    rating_images: int = option(1024, "images of that share on which each path is rated, at most", at_least=1)
+    rating_limit: int = option(10_000, "paths of a block that are rated; of more, so many at random", at_least=1)
+    recalibration_images: int = option(
+        256, "images of the weights' share on which the norms of each path are measured, at most", at_least=2
+    )
+    trail: int = option(
+        100, "architectures kept of those that no other beats, evenly in log params; 0 keeps all", at_least=0
+    )
+    seed: int = attrs.field(init=False, default=0)
+
+    def check(self, space: SearchSpace, training: Training) -> None:
+        """Fair sampling takes one candidate of each choice, so a genotype must not hold more."""
+        wide = next((choice for choice in space.choice_list() if choice.at_most != 1), None)
+        if self.sampling == "fair" and wide is not None:
+            held = "any number" if wide.at_most is None else f"up to {wide.at_most}"
+            raise InputError(
+                f"Fair sampling trains one candidate of each choice at a time, but genotypes of the space "
+                f"'{space.name}' hold {held} of the choice '{wide.name}'; set optimizer.sampling=uniform, or take a "
+                f"space that picks one candidate everywhere, such as mbconv or nb201."
+            )
+
+    def splits(self) -> Mapping[str, float]:
+        """One share for the weights, one for the rating."""
+        return {WEIGHTS: 1 - self.rating_share, RATING: self.rating_share}
+
+    def initialise(self, choices: Choices, generator: torch.Generator) -> None:
+        """Draws the seed of all paths; alpha has no part in this."""
+        self.seed = int(torch.randint(2**62, (), generator=generator))
+
+    def relax(self, alpha: Tensor, active: Tensor) -> Tensor:
+        """1 for every candidate that counts, as in a stand-alone network."""
+        return active.to(alpha.dtype)
+
+    def sample(self, space: SearchSpace, choices: Choices, now: Now) -> Tensor:
+        """The path of this step, without deleted candidates, as a function of the seed and the step."""
+        if self.sampling == "fair":
+            return _mask(choices, [self._turn(choices, row, now) for row in range(len(choices))])
+        generator = Random(derive_seed(self.seed, "path", now.stage, now.step))
+        drawn = space.encode(space.random(generator), choices).tolist()
+        return _mask(choices, [_left(*each, generator) for each in zip(drawn, choices.alive, strict=True)])
+
+    def turns(self, now: Now) -> Sequence[Turn]:
+        """The weights, on their share of the images."""
+        return (Turn(WEIGHTS, moves_weights=True, moves_alpha=False),)
+
+    def decide(self, searched: Searched) -> Iterator[Found | Rated]:
+        """Rates what is not rated yet, then combines; a function of the ratings alone once these are complete.
+
+        Raises InputError, before anything is rated, if no architecture keeps the limits.
+        """
+        paths = {rater.block: self._paths(searched, rater.block) for rater in searched.raters}
+        choices, rated = priced(searched, paths), list(searched.rated)
+        for each in self._rate(searched, paths):
+            rated.append(each)
+            yield each
+        yield from settled(searched, choices, rated, self.trail)
+
+    def _paths(self, searched: Searched, block: int | None) -> tuple[Genotype, ...]:
+        """The paths through a block that are rated."""
+        generator = Random(derive_seed(searched.seed, "paths", block))
+        return tuple(searched.space.paths(block).some(self.rating_limit, generator))
+
+    def _rate(self, searched: Searched, paths: Mapping[int | None, Sequence[Genotype]]) -> Iterator[Rated]:
+        """The ratings still missing, block by block."""
+        done = {block: {each.path for each in searched.rated if each.block == block} for block in paths}
+        raters = {each.block: each for each in searched.raters if not done[each.block].issuperset(paths[each.block])}
+        if searched.net is None or not raters:
+            return
+        calibration = list(searched.images(WEIGHTS, self.recalibration_images))
+        images = list(searched.images(RATING, self.rating_images))
+        for block, rater in raters.items():
+            rating = PathRating(searched.net, searched.space, rater, calibration, images)
+            yield from rating.rate(paths[block], done[block])
+
+    def _turn(self, choices: Choices, row: int, now: Now) -> tuple[int, ...]:
+        """The candidate of a choice whose turn it is."""
+        kept = choices.alive[row]
+        if not kept:
+            return ()
+        number, place = divmod(now.step, len(kept))
+        order = Random(derive_seed(self.seed, "round", now.stage, choices.choices[row].name, number))
+        return (order.sample(kept, len(kept))[place],)
+
+
+def _left(drawn: Sequence[bool], kept: Sequence[int], generator: Random) -> tuple[int, ...]:
+    """What of a draw is still kept; a choice that has lost all it drew gets one of its other candidates."""
+    left = tuple(column for column in kept if drawn[column])
+    return (generator.choice(kept),) if any(drawn) and kept and not left else left
+
+
+def _mask(choices: Choices, columns: Sequence[Sequence[int]]) -> Tensor:
+    width = choices.exists.shape[1]
+    return torch.tensor([[column in several for column in range(width)] for several in columns], dtype=torch.bool)

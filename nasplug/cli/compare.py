@@ -1,0 +1,102 @@
+"""`nasplug compare`: runs side by side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nasplug.report.methods import Field, Group, Run, Spread, read_field, write_comparison
+from nasplug.report.methods.words import GROUP_NUMBERS, LEGEND, RUN_NUMBERS, group_table, run_table
+
+PAGE = Path("compare.html")
+
+
+@click.command()
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="HTML page to write.  [default: compare.html]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; a page is written only where --out names one.")
+def compare(runs: Sequence[Path], out: Path | None, as_json: bool) -> None:
+    """Methods against random networks over seeds: mean, spread and cost.
+
+    A row stands for the finished runs of one method, space, data set and preset with the same options; only their
+    seeds differ. The tables are Markdown. The same is written as an HTML page with charts.
+    """
+    field = read_field(runs)
+    page = PAGE if out is None and not as_json else out
+    if page is not None:
+        write_comparison(field, page)
+    if as_json:
+        click.echo(json.dumps(_plain(field), indent=2))
+        return
+    _write_table(*group_table(field.groups), len(GROUP_NUMBERS))
+    _write_table(*run_table(field.groups), len(RUN_NUMBERS))
+    for line in (*LEGEND, *field.notes):
+        click.echo(line)
+    click.echo(f"\nPage: {page}")
+
+
+def _write_table(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: int) -> None:
+    """A Markdown table whose last `numbers` columns stand to the right."""
+    widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
+    first = len(heads) - numbers
+    rule = ["-" * width if column < first else "-" * (width - 1) + ":" for column, width in enumerate(widths)]
+    for row in (heads, rule, *rows):
+        cells = [
+            cell.ljust(width) if column < first else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        click.echo(f"| {' | '.join(cells)} |")
+    click.echo()
+
+
+def _plain(field: Field) -> dict[str, Any]:
+    return {
+        "groups": [_group(group) for group in field.groups],
+        "unfinished": [run.folder for run in field.unfinished],
+        "notes": list(field.notes),
+    }
+
+
+def _group(group: Group) -> dict[str, Any]:
+    comparison = group.comparison
+    return {
+        "method": group.method,
+        "space": group.space,
+        "dataset": group.dataset,
+        "preset": group.preset,
+        "options": list(group.variant),
+        "pairs": len(comparison.pairs) if comparison else 0,
+        "params": _spread(group.params),
+        "test_accuracy": _spread(group.accuracy),
+        "random_minus_found": _spread(group.gain),
+        "interval": group.gain.interval if group.gain else None,
+        "standard_error_over_pairs": comparison.standard_error if comparison else None,
+        "search_seconds": _spread(group.search_seconds),
+        "seconds": _spread(group.seconds),
+        "devices": list(group.devices),
+        "runs": [_run(run) for run in group.runs],
+    }
+
+
+def _run(run: Run) -> dict[str, Any]:
+    return {
+        "run": run.folder,
+        "seed": run.seed,
+        "best": run.best.id if run.best else None,
+        "params": run.best.params if run.best else None,
+        "macs": run.best.macs if run.best else None,
+        "test_accuracy": run.accuracy,
+        "pairs": len(run.comparison.pairs) if run.comparison else 0,
+        "random_minus_found": run.gain,
+        "search_seconds": run.search_seconds,
+        "seconds": run.seconds,
+        "devices": list(run.devices),
+    }
+
+
+def _spread(values: Spread | None) -> dict[str, Any] | None:
+    return None if values is None else {"mean": values.mean, "deviation": values.deviation}

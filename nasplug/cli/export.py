@@ -1,0 +1,50 @@
+"""`nasplug export`: a network as one file for other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from nasplug.phases import load
+from nasplug.phases.choosing import choose
+from nasplug.phases.exporting import FORMATS, export
+
+
+@click.command("export")
+@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("name", metavar="[ID]", required=False)
+@click.option("--format", "form", required=True, type=click.Choice(list(FORMATS)), help="Kind of file; see above.")
+@click.option("--out", type=click.Path(path_type=Path), help="File to write.  [default: RUN/exports/ID.FORMAT]")
+@click.option("--max-params", type=int, help="The best network with at most so many parameters.")
+@click.option("--max-macs", type=int, help="The best network with at most so many multiply-accumulates.")
+@click.option("--force", is_flag=True, help="Replace the file if it exists.")
+def write_file(
+    run: Path,
+    name: str | None,
+    form: str,
+    out: Path | None,
+    max_params: int | None,
+    max_macs: int | None,
+    force: bool,
+) -> None:
+    """Write a network of RUN as one file, read it back and compare it with the network on test images.
+
+    ID is the id of a network or its beginning; without it, the best network is taken.
+
+    \b
+    onnx         a graph for ONNX Runtime and others: raw uint8 images
+                 (N, C, H, W) in, class probabilities (N, classes) out;
+                 needs pip install 'nasplug[onnx]'
+    pt2          the same as a torch.export program, for torch without nasplug
+    safetensors  the weights, and what nasplug needs to build the network;
+                 nasplug predict and --teacher-from take it in place of a run
+
+    Every format has preprocessing, class names, genotype, params and errors in its metadata. Graphs take batches of
+    any size, and their preprocessing is a part of them.
+    """  # noqa: D301 - click asks for the backslash
+    network = choose(load(run), name, max_params, max_macs)
+    written = export(network, form, out, force)
+    size = written.path.stat().st_size
+    click.echo(f"Network {network.id} ({network.params:,} params): {written.path} ({size:,} bytes)")
+    click.echo(str(written.parity))

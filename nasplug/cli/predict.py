@@ -1,0 +1,79 @@
+"""`nasplug predict`: the classes of image files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from torch import Tensor
+
+from nasplug.cli.tables import write_rows
+from nasplug.errors import InputError
+from nasplug.phases import load
+from nasplug.phases.choosing import choose
+from nasplug.phases.classifier import Classifier
+from nasplug.phases.predicting import classify
+from nasplug.plugins import load_plugins
+
+
+@click.command()
+@click.argument("source", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--id", "name", help="Id of the network, or its beginning.  [default: the best network]")
+@click.option("--max-params", type=int, help="The best network with at most so many parameters.")
+@click.option("--max-macs", type=int, help="The best network with at most so many multiply-accumulates.")
+@click.option("--top", default=1, show_default=True, type=click.IntRange(min=1), help="Classes shown for each image.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")
+@click.pass_context
+def predict(
+    ctx: click.Context,
+    source: Path,
+    images: Sequence[Path],
+    name: str | None,
+    max_params: int | None,
+    max_macs: int | None,
+    top: int,
+    as_json: bool,
+) -> None:
+    """What a network of RUN sees in image files, with probabilities.
+
+    RUN is a run folder, or a file from 'nasplug export RUN --format safetensors'. Images are turned upright, scaled
+    and cropped to the size of the training images. Files that cannot be read are named at the end; the exit code is
+    2 then.
+    """
+    classifier = _open(source, name, max_params, max_macs)
+    found: list[dict[str, Any]] = []
+    refused: list[InputError] = []
+    for path, answer in classify(classifier, images):
+        if isinstance(answer, InputError):
+            refused.append(answer)
+        else:
+            found.append({"file": str(path), "classes": _best(answer, classifier.classes, top)})
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    elif found:
+        rows = [[each["file"], one["class"], f"{one['probability']:.4f}"] for each in found for one in each["classes"]]
+        write_rows(["file", "class", "probability"], rows)
+    for error in refused:
+        click.echo(f"Error: {error}", err=True)
+    if refused:
+        ctx.exit(InputError.exit_code)
+
+
+def _open(source: Path, name: str | None, max_params: int | None, max_macs: int | None) -> Classifier:
+    if not source.is_file():
+        return Classifier.read(choose(load(source), name, max_params, max_macs).weights, load_plugins())
+    if (name, max_params, max_macs) != (None, None, None):
+        raise InputError(f"'{source}' is one network; --id, --max-params and --max-macs choose among those of a run.")
+    return Classifier.read(source, load_plugins())
+
+
+def _best(probabilities: Tensor, classes: Sequence[str], top: int) -> list[dict[str, Any]]:
+    values, places = probabilities.topk(min(top, len(classes)))
+    return [
+        {"class": classes[place], "probability": value}
+        for value, place in zip(values.tolist(), places.tolist(), strict=True)
+    ]

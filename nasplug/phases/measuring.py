@@ -1,0 +1,88 @@
+"""When the flatness of a supernet is measured, and on which images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
+
+import attrs
+import numpy as np
+import numpy.typing as npt
+
+from nasplug.data import in_order
+from nasplug.engine.measuring import alpha_eigenvalue, discretisation, sharpness
+from nasplug.parts import Batch, Supernet
+from nasplug.phases.study import Study
+from nasplug.values import Now
+
+Indices = npt.NDArray[np.int64]
+
+CALIBRATION = 256
+"""Images on which batch-norm statistics are measured, at most."""
+HELD_OUT = 2048
+"""Images on which the gap is measured, at most."""
+BATCH = 256
+"""Images in a batch where nothing is differentiated."""
+SMALLEST = 16
+"""Images in a batch that is differentiated, at least: a quarter of a batch of training has room in memory for second
+derivatives, but fewer images leave batch norms too little to go by."""
+
+
+def flatness(study: Study, net: Supernet, shares: Mapping[str, Indices]) -> Callable[[Now], Mapping[str, float]] | None:
+    """What takes the measurements of a search; None if there are none to take.
+
+    A supernet that is trained block by block has no loss of its own: no classifier has learnt anything yet.
+    """
+    if study.recipe.run.measure_every == 0 or study.composition.teacher.blockwise:
+        return None
+    return Flatness(study, net, shares)
+
+
+@attrs.frozen(eq=False)
+class Flatness:
+    """Sharpness, the curvature that alpha sees and the discretisation gap, at the ends of some epochs.
+
+    Loss and curvature are those of labels alone, on images of the share that alpha learns from (of the train split, if
+    it is undivided), so that methods can be compared. The gap is measured on validation images, if any. The images are
+    drawn once for the whole run and not augmented; the arithmetic is float32 whatever the precision of the run.
+    Curvature and gap need an alpha that is learnt.
+    """
+
+    study: Study
+    net: Supernet
+    shares: Mapping[str, Indices]
+    """The shares of the train split."""
+
+    def __call__(self, now: Now) -> dict[str, float]:
+        """The figures for the step that follows `now`; none if it is not time for them."""
+        composition, options, choices = self.study.composition, self.study.recipe, self.net.choices
+        if now.step + 1 != now.steps and not (now.ends_epoch and (now.epoch + 1) % options.run.measure_every == 0):
+            return {}
+        turns = composition.optimizer.turns(now)
+        weights = next(turn.split for turn in turns if turn.moves_weights)
+        alpha = next((turn.split for turn in turns if turn.moves_alpha), weights)
+        batch = max(SMALLEST, options.search.batch_size // 4)
+        seen = tuple(self.images(alpha, self.shares[alpha], options.run.measure_images, batch))
+        mask = composition.optimizer.sample(composition.space, choices, now)
+        with nullcontext() if mask is None else choices.only(mask):
+            figures = {"sharpness": sharpness(self.net, seen)}
+        if not composition.optimizer.learns_alpha:
+            return figures
+        held_out = self.study.splits.validation
+        name, indices = ("validation", held_out) if len(held_out) else (alpha, self.shares[alpha])
+        return {
+            **figures,
+            "alpha_eigenvalue": alpha_eigenvalue(self.net, seen, self.study.seed("measure", "direction")),
+            **discretisation(
+                self.net,
+                composition.space,
+                calibration=lambda: self.images(weights, self.shares[weights], CALIBRATION, BATCH),
+                held_out=lambda: self.images(name, indices, HELD_OUT, BATCH),
+            ),
+        }
+
+    def images(self, split: str, indices: Indices, count: int, batch: int) -> Iterable[Batch]:
+        """So many images of a split at most, the same ones every time, in batches of this size."""
+        study = self.study
+        drawn = np.random.default_rng(study.seed("measure", split)).permutation(indices)[:count]
+        return in_order(study.data.train, drawn, batch, study.mean, study.std, study.device)

@@ -1,0 +1,156 @@
+"""Runs that differ in nothing but the seed and the machine make up one group."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import attrs
+
+from nasplug.errors import InputError
+from nasplug.report.comparison import Comparison
+from nasplug.report.methods.runs import Run, read_run
+from nasplug.report.methods.spread import Spread, spread
+
+UNSET = "unset"
+
+
+@attrs.frozen
+class Group:
+    """Runs of one method on one data set with the same options."""
+
+    runs: tuple[Run, ...]
+    """By seed."""
+    variant: tuple[str, ...]
+    """The options that tell it from other groups of this method, space, data set and preset, as "name=value"."""
+    title: str
+    """What tells it from the other groups on its data set."""
+
+    @property
+    def method(self) -> str:
+        """The method."""
+        return self.runs[0].method
+
+    @property
+    def space(self) -> str:
+        """The search space."""
+        return self.runs[0].space
+
+    @property
+    def dataset(self) -> str:
+        """The data set."""
+        return self.runs[0].dataset
+
+    @property
+    def preset(self) -> str:
+        """The preset."""
+        return self.runs[0].preset
+
+    @property
+    def params(self) -> Spread | None:
+        """Parameters of the best network, over seeds."""
+        return spread([run.best.params if run.best else None for run in self.runs])
+
+    @property
+    def accuracy(self) -> Spread | None:
+        """Test accuracy of the best network, over seeds."""
+        return spread([run.accuracy for run in self.runs])
+
+    @property
+    def gain(self) -> Spread | None:
+        """Test error of random networks minus that of found ones: the mean of each run, over seeds."""
+        return spread([run.gain for run in self.runs])
+
+    @property
+    def comparison(self) -> Comparison | None:
+        """The pairs of all runs together."""
+        pairs = [pair for run in self.runs if run.comparison for pair in run.comparison.pairs]
+        return Comparison(tuple(pairs)) if pairs else None
+
+    @property
+    def seconds(self) -> Spread:
+        """Seconds of all training, over seeds."""
+        return Spread(tuple(run.seconds for run in self.runs))
+
+    @property
+    def search_seconds(self) -> Spread:
+        """Seconds of teacher and search, over seeds."""
+        return Spread(tuple(run.search_seconds for run in self.runs))
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """Where its runs computed; their seconds compare only where this is one device."""
+        return tuple(sorted({device for run in self.runs for device in run.devices}))
+
+    @property
+    def repeated(self) -> tuple[int, ...]:
+        """Seeds of several of its runs, which are not independent of each other."""
+        return tuple(seed for seed, count in Counter(run.seed for run in self.runs).items() if count > 1)
+
+
+@attrs.frozen
+class Field:
+    """All that is compared."""
+
+    groups: tuple[Group, ...]
+    """By data set, then in the order in which the runs were named."""
+    unfinished: tuple[Run, ...]
+    """Runs that were left out."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know before believing the figures."""
+        left = [
+            f"{run.folder} is left out: its status is '{run.record.status}', and 'nasplug resume {run.folder}' goes on."
+            for run in self.unfinished
+        ]
+        again = [
+            f"{group.title} on {group.dataset} has several runs with the seed {seed}; they are not independent."
+            for group in self.groups
+            for seed in group.repeated
+        ]
+        mixed = [
+            f"{group.title} on {group.dataset} ran on {' and '.join(group.devices)}; its seconds mix them."
+            for group in self.groups
+            if len(group.devices) > 1
+        ]
+        return (*left, *again, *mixed)
+
+
+def read_field(folders: Sequence[Path]) -> Field:
+    """Reads runs and groups them. InputError for a folder that is no run or is named twice, or if none is finished."""
+    places = [folder.resolve() for folder in folders]
+    twice = next((folder for folder, place in zip(folders, places, strict=True) if places.count(place) > 1), None)
+    if twice is not None:
+        raise InputError(f"The run '{twice}' is named twice; a run counts once.")
+    runs = [read_run(folder) for folder in folders]
+    finished = [run for run in runs if run.record.status == "done"]
+    if not finished:
+        raise InputError(f"None of these runs is finished; 'nasplug resume {folders[0]}' goes on with the first.")
+    return Field(_grouped(finished), tuple(run for run in runs if run.record.status != "done"))
+
+
+def _grouped(runs: Sequence[Run]) -> tuple[Group, ...]:
+    families: dict[tuple[str, ...], list[Run]] = {}
+    for run in runs:
+        families.setdefault((run.dataset, run.method, run.space, run.preset), []).append(run)
+    varied = [name for name in ("space", "preset") if len({getattr(run, name) for run in runs}) > 1]
+    groups = [group for family in families.values() for group in _variants(family, varied)]
+    order = list(dict.fromkeys(group.dataset for group in groups))
+    return tuple(sorted(groups, key=lambda group: order.index(group.dataset)))
+
+
+def _variants(family: Sequence[Run], varied: Sequence[str]) -> list[Group]:
+    """Splits runs that have other options; only those in which they differ are named."""
+    title = [family[0].method, *(getattr(family[0], name) for name in varied)]
+    names = {name: None for run in family for name in run.options}
+    differing = [name for name in names if len({run.options.get(name, UNSET) for run in family}) > 1]
+    members: dict[tuple[str, ...], list[Run]] = {}
+    for run in family:
+        variant = tuple(f"{name}={run.options.get(name, UNSET)}" for name in differing)
+        members.setdefault(variant, []).append(run)
+    return [
+        Group(tuple(sorted(runs, key=lambda run: run.seed)), variant, ", ".join((*title, *variant)))
+        for variant, runs in members.items()
+    ]

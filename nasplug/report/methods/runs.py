@@ -1,0 +1,103 @@
+"""One finished run, as a comparison sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from nasplug.errors import InputError
+from nasplug.report.comparison import Comparison, compare
+from nasplug.report.record import Network, Record, read_record
+from nasplug.report.words import setting
+from nasplug.values.recipe import SLOTS
+
+DECIDING = (*SLOTS, "data", "search", "retrain", "select")
+"""Sections of a recipe that decide what a run measures; the seed and the machine stand in `run`."""
+PLACES = ("data.name", "data.root", "data.download")
+"""Options that say where the images are, but not which."""
+
+
+@attrs.frozen
+class Run:
+    """A run whose best network and random networks are comparable with those of other seeds."""
+
+    folder: str
+    seed: int
+    space: str
+    preset: str
+    record: Record
+    options: Mapping[str, str]
+    """All that decides what is measured: options as "section.option", "images", and "networks" (trained, table)."""
+
+    @property
+    def method(self) -> str:
+        """The method."""
+        return self.record.method
+
+    @property
+    def dataset(self) -> str:
+        """The data set."""
+        return self.record.dataset
+
+    @property
+    def best(self) -> Network | None:
+        """The network that the run chose, never by test error; None while there is none."""
+        return self.record.network(self.record.best)
+
+    @property
+    def accuracy(self) -> float | None:
+        """Test accuracy of the best network, from 0 to 1."""
+        best = self.best
+        return None if best is None or best.test_error is None else 1 - best.test_error
+
+    @property
+    def comparison(self) -> Comparison | None:
+        """The pairs of found and random networks."""
+        return compare(self.record)
+
+    @property
+    def gain(self) -> float | None:
+        """Mean test error of the random networks minus that of the found ones of their size."""
+        comparison = self.comparison
+        return None if comparison is None else comparison.mean
+
+    @property
+    def seconds(self) -> float:
+        """What all training took: teacher, search, retraining and random networks."""
+        return sum(each.seconds or 0.0 for each in self.record.cost.values())
+
+    @property
+    def search_seconds(self) -> float:
+        """What the way to the architectures took: teacher and search."""
+        return sum(each.seconds or 0.0 for phase, each in self.record.cost.items() if "/" not in phase)
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """Where it computed."""
+        return tuple(sorted({each.device for each in self.record.cost.values() if each.device}))
+
+
+def read_run(folder: Path) -> Run:
+    """Reads a run folder. InputError if there is none or it is damaged; the run need not be finished."""
+    if not (folder / "recipe.toml").is_file():
+        raise InputError(f"'{folder}' is no run folder: it has no recipe.toml. Name the folders of finished runs.")
+    record = read_record(folder)
+    try:
+        seed = int(record.recipe["run"]["seed"])
+        space, preset = str(record.recipe["space"]["part"]), str(record.recipe["run"]["preset"])
+        options = _options(record.recipe)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"'{folder}/recipe.toml' is damaged ({error!r}); restore it from a copy of the run."
+        ) from error
+    images = " + ".join(f"{count} {split}" for split, count in record.splits.items())
+    sources = " + ".join(sorted({each.source for each in record.networks}))
+    return Run(str(folder), seed, space, preset, record, options | {"images": images, "networks": sources})
+
+
+def _options(recipe: Mapping[str, Any]) -> dict[str, str]:
+    flat = {f"{section}.{name}": value for section in DECIDING for name, value in recipe[section].items()}
+    return {name: setting(value) for name, value in flat.items() if name not in PLACES}

@@ -1,0 +1,45 @@
+"""Mean and spread of a few values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import fmean, stdev
+
+import attrs
+from scipy.special import stdtrit
+
+CONFIDENCE = 0.95
+
+
+@attrs.frozen
+class Spread:
+    """Values of independent runs."""
+
+    values: tuple[float, ...]
+    """At least one."""
+
+    @property
+    def mean(self) -> float:
+        """Their mean."""
+        return fmean(self.values)
+
+    @property
+    def deviation(self) -> float | None:
+        """Their standard deviation (of a sample); None for a single value."""
+        return stdev(self.values) if len(self.values) > 1 else None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % confidence interval of the mean (Student's t); None for a single value."""
+        if self.deviation is None:
+            return None
+        count = len(self.values)
+        half = float(stdtrit(count - 1, (1 + CONFIDENCE) / 2)) * self.deviation / math.sqrt(count)
+        return self.mean - half, self.mean + half
+
+
+def spread(values: Sequence[float | None]) -> Spread | None:
+    """The spread of the values that were measured; None if there is none."""
+    measured = tuple(value for value in values if value is not None)
+    return Spread(measured) if measured else None

@@ -1,0 +1,1 @@
+"""DNA: block-wisely supervised neural architecture search with knowledge distillation."""

@@ -1,0 +1,157 @@
+"""The part `blockwise` of the slot `--teacher` (Li et al., DNA, CVPR 2020)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import attrs
+import torch
+
+from nasplug.errors import InputError
+from nasplug.parts import DistillationTeacher, Network, SearchSpace, Stage, Supernet, option
+from nasplug.values import Genotype, ImageShape
+from nasplug_dna.bridge import ADAPTORS, build_bridge
+from nasplug_dna.dense import dense_genotype
+from nasplug_dna.distance import LOSSES, RATINGS
+from nasplug_dna.guide import MODES, Guide, features_of, freeze
+from nasplug_dna.library import UNTRAINED, build_network, check_file, cut, end_of_blocks, load_library
+from nasplug_dna.stage import BlockStage, Lesson
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@attrs.define
+class Blockwise(DistillationTeacher):
+    """Every block of the supernet learns to give what the same block of a trained network gives.
+
+    It reads what the teacher's block before it gives, so that blocks do not depend on each other. The teacher is
+    trained first (a large network of the space), borrowed (--teacher-from), or one of torchvision (option `model`).
+    """
+
+    blockwise = True
+
+    order: str = option(
+        "one-by-one",
+        "whether blocks are trained one after the other, each for all epochs, or together from one pass of the teacher",
+        choices=("one-by-one", "together"),
+    )
+    block_input: str = option(
+        "teacher",
+        "whose features a block reads: the teacher's, or those of the student's own block before it",
+        choices=("teacher", "student"),
+    )
+    loss: str = option("mse", "distance from the teacher's features in training", choices=tuple(LOSSES))
+    rating: str = option("relative-l1", "distance from them in rating", choices=tuple(RATINGS))
+    rates: tuple[float, ...] = option((), "factor of each block's learning rate; empty: 1", above=0)
+    block_weights: tuple[float, ...] = option((), "weight of each block's loss; empty: 1", above=0)
+    adaptors: str = option(
+        "auto", "1x1 convolutions around a block; auto: where channels differ from the teacher's", choices=ADAPTORS
+    )
+    teacher_mode: str = option(
+        "batch", "statistics that the teacher normalises with: the batch's or its own", choices=MODES
+    )
+    resolution: int = option(0, "pixels to which images are resized for the teacher; 0: none", at_least=0)
+    model: str = option("", "a network of torchvision as teacher, such as efficientnet_b7; empty: one of the space")
+    weights: str = option("", f"file of the model's weights (.pth, .pt, .safetensors); {UNTRAINED}: it is not trained")
+    taps: tuple[str, ...] = option((), "nodes of the model after which its blocks end; empty: known for most families")
+    model_mean: tuple[float, ...] = option(IMAGENET_MEAN, "mean of the images that the model expects", length=3)
+    model_std: tuple[float, ...] = option(IMAGENET_STD, "their standard deviation", length=3, above=0)
+    channel_factor: float = option(2.0, "channels of a teacher of the space, in those of the supernet", above=0)
+    candidates: int = option(3, "candidates per place of such a teacher, where the space allows", at_least=1)
+    epochs: int = option(0, "epochs of its training; 0: as many as retraining", at_least=0)
+
+    def check(self, space: SearchSpace) -> None:
+        """Every block needs a feature of the teacher, and where any are named a rate and a weight."""
+        blocks = count_blocks(space)
+        for name in ("rates", "block_weights"):
+            if (values := getattr(self, name)) and len(values) != blocks:
+                raise InputError(
+                    f"Option '{name}' of teacher blockwise has {len(values)} values, but the supernet of the space "
+                    f"'{space.name}' has {blocks} blocks; give as many, or none: teacher.{name}=[]."
+                )
+        if self.model:
+            self._check_model(blocks)
+            return
+        for name in ("weights", "taps"):
+            if getattr(self, name):
+                raise InputError(
+                    f"Option '{name}' of teacher blockwise belongs to a network of torchvision, but none is named; "
+                    f"set teacher.model, for example to efficientnet_b0."
+                )
+        if space.taps() != blocks:
+            raise InputError(
+                f"The supernet of the space '{space.name}' has {blocks} blocks, but its networks are compared at "
+                f"{space.taps()} places; take a network of torchvision as teacher: teacher.model=NAME."
+            )
+
+    def network(self, space: SearchSpace, generator: random.Random) -> tuple[SearchSpace, Genotype] | None:
+        """A wider space and a large genotype of it; None if the teacher is a network of torchvision."""
+        if self.model:
+            return None
+        wide = space.scaled(channels=max(1, round(self.channel_factor * int(space.size()["channels"]))))
+        return wide, dense_genotype(wide, self.candidates, generator)
+
+    def stages(self, net: Supernet, shape: ImageShape, teacher: Network | None) -> Sequence[Stage]:
+        """One stage for each block, or one for all of them; on the device of the supernet."""
+        device, blocks = net.choices.alpha.device, net.blocks()
+        guide = self._guide(teacher, shape, len(blocks), device)
+        shapes = guide.shapes(shape, len(blocks), device)
+        if len(shapes) != len(blocks):
+            raise InputError(
+                f"The supernet has {len(blocks)} blocks, but the teacher's network gives features at {len(shapes)} "
+                f"places; take a teacher of the same space, or name a network of torchvision as teacher.model."
+            )
+        sources = (None, *shapes[:-1])
+        if self.block_input == "student":
+            sources = (None, *(block.output for block in blocks[:-1]))
+        lesson = Lesson(
+            guide=guide,
+            bridges=[
+                build_bridge(number, block, source, target, self.adaptors).to(device)
+                for number, (block, source, target) in enumerate(zip(blocks, sources, shapes, strict=True))
+            ],
+            loss=LOSSES[self.loss],
+            rating=RATINGS[self.rating],
+            weights=self.block_weights or (1.0,) * len(blocks),
+            progressive=self.block_input == "student",
+        )
+        numbers = range(len(blocks))
+        groups = [tuple(numbers)] if self.order == "together" else [(number,) for number in numbers]
+        rates = dict(enumerate(self.rates))
+        return [BlockStage(group, lesson, rates) for group in groups]
+
+    def _check_model(self, blocks: int) -> None:
+        if self.taps and len(self.taps) != blocks:
+            raise InputError(
+                f"teacher.taps names {len(self.taps)} nodes of '{self.model}', but the supernet has {blocks} blocks; "
+                f"name one for each block."
+            )
+        cut(build_network(self.model, empty=True), self.model, self._taps(blocks))
+        if not self.weights:
+            raise InputError(
+                f"The teacher '{self.model}' needs weights: download them from torchvision beforehand and name the "
+                f"file, --set teacher.weights=FILE (or {UNTRAINED}, for a network that is not trained)."
+            )
+        if self.weights != UNTRAINED:
+            check_file(Path(self.weights))
+
+    def _taps(self, blocks: int) -> tuple[str, ...]:
+        return self.taps or end_of_blocks(self.model, blocks)
+
+    def _guide(self, teacher: Network | None, shape: ImageShape, blocks: int, device: torch.device) -> Guide:
+        if self.model:
+            taps = self._taps(blocks)
+            library = load_library(self.model, taps, self.weights, shape, self.model_mean, self.model_std)
+            freeze(library.to(device).to(memory_format=torch.channels_last), self.teacher_mode)
+            return Guide(library, self.resolution)
+        if teacher is None:
+            raise InputError("The teacher 'blockwise' imitates a trained network, but there is none.")
+        freeze(teacher, self.teacher_mode)
+        return Guide(features_of(teacher), self.resolution)
+
+
+def count_blocks(space: SearchSpace) -> int:
+    """The blocks of a space's supernet, as its choices name them."""
+    return 1 + max((number for choice in space.choice_list() for number in choice.blocks), default=0)

@@ -1,0 +1,21 @@
+"""What this plugin registers; imports nothing of it."""
+
+from __future__ import annotations
+
+from nasplug.hookspecs import hookimpl
+from nasplug.plugins import Register
+
+
+@hookimpl
+def nasplug_register(register: Register) -> None:
+    """The teacher that guides block by block, and the method that rates all paths of every block with it."""
+    register.teacher(
+        "blockwise",
+        "nasplug_dna.blockwise:Blockwise",
+        summary="Trains and rates every block of the supernet against the same block of a trained network.",
+    )
+    register.method(
+        "dna",
+        "nasplug_dna.method:DNA",
+        summary="Blocks trained apart under a teacher; all their paths are rated and combined under a budget.",
+    )

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from nasplug_dna.guide import freeze
+from nasplug_dna.library import build_network, cut, end_of_blocks, load_library, read_weights
+from safetensors.torch import save_file
+from torchvision import models
+
+from nasplug.errors import InputError
+from nasplug.values import ImageShape
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+GREY = ImageShape(1, 32, 10, mean=(0.3,), std=(0.2,))
+TAPS = ("layer1", "layer2", "layer4")
+
+
+@pytest.fixture(scope="module")
+def resnet() -> models.ResNet:
+    torch.manual_seed(0)
+    return models.resnet18().eval()
+
+
+@pytest.fixture(scope="module")
+def weights(resnet: models.ResNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "resnet18.pth"
+    torch.save(resnet.state_dict(), path)
+    return path
+
+
+def test_taps_of_a_library_network(resnet: models.ResNet, weights: Path) -> None:
+    network = load_library("resnet18", TAPS, str(weights), GREY, MEAN, STD)
+    freeze(network, "eval")
+    pixels = torch.rand(2, 1, 32, 32)
+    with torch.no_grad():
+        found = network((pixels - 0.3) / 0.2, 2)
+        colour = (pixels.expand(2, 3, 32, 32) - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
+        x = resnet.maxpool(resnet.relu(resnet.bn1(resnet.conv1(colour))))
+        for number, layer in enumerate((resnet.layer1, resnet.layer2, resnet.layer3, resnet.layer4)):
+            x = layer(x)
+            if number != 2:
+                torch.testing.assert_close(found[min(number, 2)], x, rtol=1e-4, atol=1e-4)
+        short = network((pixels - 0.3) / 0.2, 0)
+    assert len(short) == 1
+    torch.testing.assert_close(short[0], found[0])
+    assert len(list(network.cuts[0].modules())) < len(list(network.cuts[2].modules()))
+    assert not any(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_weights_come_from_safetensors_or_from_within_a_checkpoint(
+    resnet: models.ResNet, weights: Path, tmp_path: Path
+) -> None:
+    state = {name: value for name, value in resnet.state_dict().items() if "num_batches" not in name}
+    save_file(state, tmp_path / "w.safetensors")
+    torch.save({"state_dict": state, "epoch": 3}, tmp_path / "w.pt")
+    plain = read_weights(weights)
+    for name in ("w.safetensors", "w.pt"):
+        found = read_weights(tmp_path / name)
+        assert all(torch.equal(value, plain[key]) for key, value in found.items())
+        load_library("resnet18", TAPS, str(tmp_path / name), GREY, MEAN, STD)
+
+
+def test_weights_that_do_not_fit_are_refused(resnet: models.ResNet, weights: Path, tmp_path: Path) -> None:
+    state = resnet.state_dict()
+    torch.save(
+        {name: value for name, value in state.items() if not name.startswith("layer2.0.conv1")}, tmp_path / "a.pth"
+    )
+    torch.save({**state, "conv1.weight": torch.zeros(3, 3)}, tmp_path / "b.pth")
+    torch.save(torch.zeros(3), tmp_path / "c.pth")
+    torch.save(Path, tmp_path / "d.pth")
+    (tmp_path / "e.pth").write_text("nonsense")
+    (tmp_path / "e.safetensors").write_text("nonsense")
+    for name, reason in [
+        ("a.pth", r"do not fit 'resnet18'.*layer2.0.conv1"),
+        ("b.pth", r"do not fit 'resnet18'.*conv1.weight"),
+        ("c.pth", "holds a Tensor"),
+        ("d.pth", "cannot be read"),
+        ("e.pth", "cannot be read"),
+        ("e.safetensors", "cannot be read"),
+        ("missing.pth", "There is no file"),
+    ]:
+        with pytest.raises(InputError, match=reason):
+            load_library("resnet18", TAPS, str(tmp_path / name), GREY, MEAN, STD)
+    with pytest.raises(InputError, match="3 colours"):
+        load_library("resnet18", TAPS, str(weights), ImageShape(4, 32, 10), MEAN, STD)
+
+
+def test_an_untrained_network_follows_the_seed() -> None:
+    torch.manual_seed(1)
+    one = load_library("mobilenet_v3_small", ("features.3",), "random", GREY, MEAN, STD)
+    torch.manual_seed(1)
+    two = load_library("mobilenet_v3_small", ("features.3",), "random", GREY, MEAN, STD)
+    for here, there in zip(one.parameters(), two.parameters(), strict=True):
+        assert torch.equal(here, there)
+
+
+def test_blocks_are_spread_over_the_stages() -> None:
+    assert end_of_blocks("efficientnet_b7", 6) == tuple(f"features.{number}" for number in (2, 3, 4, 5, 6, 7))
+    assert end_of_blocks("efficientnet_b7", 3) == ("features.3", "features.5", "features.7")
+    assert end_of_blocks("resnet18", 3) == TAPS
+    assert end_of_blocks("vgg11_bn", 5) != end_of_blocks("vgg11", 5)
+    with pytest.raises(InputError, match=r"6 blocks, but 'resnet18' has 4 stages"):
+        end_of_blocks("resnet18", 6)
+    with pytest.raises(InputError, match=r"'densenet121'.*teacher.taps"):
+        end_of_blocks("densenet121", 3)
+    with pytest.raises(InputError, match="Did you mean 'resnet18'"):
+        end_of_blocks("resnet-18", 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "stages"),
+    [
+        ("convnext_tiny", 4),
+        ("efficientnet_b0", 6),
+        ("efficientnet_v2_s", 5),
+        ("mobilenet_v2", 6),
+        ("mobilenet_v3_large", 5),
+        ("mobilenet_v3_small", 5),
+        ("regnet_y_400mf", 4),
+        ("vgg13_bn", 5),
+        ("vgg16", 5),
+    ],
+)
+def test_the_stages_of_a_family_end_at_its_last_map(name: str, stages: int) -> None:
+    """Computed without memory, where the network can be."""
+    taps = end_of_blocks(name, stages)
+    network = cut(build_network(name, empty=True), name, taps).eval()
+    device = next(network.parameters()).device
+    sizes = [each.shape[-1] for each in network(torch.zeros(1, 3, 64, 64, device=device)).values()]
+    assert len(sizes) == stages
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[-1] == 2
+
+
+def test_a_tap_that_is_not_there_is_refused() -> None:
+    with pytest.raises(InputError, match=r"teacher.taps.*'resnet18'.*layer9"):
+        cut(build_network("resnet18", empty=True), "resnet18", ("layer9",))

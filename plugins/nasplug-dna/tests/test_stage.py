@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from random import Random
+from typing import Any, cast
+
+import attrs
+import pytest
+import torch
+from nasplug_dna.blockwise import Blockwise
+from nasplug_dna.guide import Features, Guide
+from nasplug_dna.stage import BlockRater, BlockStage, one_of_each
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nasplug.parts import Batch, Network, Supernet
+from nasplug.values import Clock, ImageShape, MapShape, Turn
+
+NOW, TURN, SHAPE = Clock(1, 1).at(0), Turn("train", moves_weights=True, moves_alpha=False), ImageShape(1, 8, 5)
+
+
+def stages_for(net: Supernet, teacher: Network, **options: Any) -> list[BlockStage]:
+    """In float64; adaptors are the same for the same supernet, whatever the order."""
+    torch.manual_seed(3)
+    net.float()
+    stages = Blockwise(**options).stages(net, SHAPE, teacher.float())
+    net.double(), teacher.double()
+    return [cast("BlockStage", stage.double()) for stage in stages]
+
+
+def taps(teacher: Network, images: Tensor) -> Sequence[Tensor]:
+    return teacher.outputs(images).taps
+
+
+def test_the_loss_of_a_block_by_hand(net: Supernet, teacher: Network, batches: list[Batch]) -> None:
+    stages, images = stages_for(net, teacher), batches[0].images
+    targets = taps(teacher, images)
+    assert [stage.blocks for stage in stages] == [(0,), (1,), (2,)]
+    for number, stage in enumerate(stages):
+        bridge = stage.bridges[0]
+        maps = [images] if number == 0 else bridge.enter(targets[number - 1])
+        output = mix(bridge.output.mix, net.blocks()[number](maps))
+        by_hand = ((output - targets[number]) ** 2).sum() / targets[number].numel()
+        torch.testing.assert_close(stage(net, batches[0], TURN, NOW), by_hand)
+
+
+def mix(convolution: nn.Module, x: Tensor) -> Tensor:
+    return torch.einsum("oc,nchw->nohw", cast("Tensor", convolution.weight)[:, :, 0, 0], x)
+
+
+def test_a_block_that_reads_two_maps_gets_the_teachers_feature_as_both(
+    net: Supernet, teacher: Network, batches: list[Batch]
+) -> None:
+    stage = stages_for(net, teacher)[2]
+    source = taps(teacher, batches[0].images)[1]
+    maps = stage.bridges[0].enter(source)
+    wanted = net.blocks()[2].inputs
+    assert wanted == (MapShape(8, 8), MapShape(16, 4))  # a reduction lies between the two
+    assert [MapShape(each.shape[1], each.shape[2]) for each in maps] == list(wanted)
+    older, newer = stage.bridges[0].inputs
+    torch.testing.assert_close(maps[0], F.interpolate(mix(older.mix, source), scale_factor=2.0))
+    torch.testing.assert_close(maps[1], mix(newer.mix, source))
+
+
+@pytest.mark.parametrize("block_input", ["teacher", "student"])
+def test_gradients_reach_only_the_block_and_its_adaptors(
+    net: Supernet, teacher: Network, batches: list[Batch], block_input: str
+) -> None:
+    stages = stages_for(net, teacher, block_input=block_input)
+    for number, stage in enumerate(stages):
+        stage(net, batches[0], TURN, NOW).backward()
+        reached = {id(each) for each in net.parameters() if each.grad is not None and each.grad.abs().sum() > 0}
+        inside = {id(each) for each in net.blocks()[number].parameters()}
+        alpha = {id(net.choices.alpha)}
+        assert alpha <= reached <= inside | alpha
+        rows = net.choices.alpha.grad.abs().sum(1) > 0
+        assert torch.equal(rows, net.choices.rows_of([number]))
+        for other in stages:
+            for parameter in other.parameters():
+                assert (parameter.grad is not None) == (other is stage)
+        assert all(each.grad is None for each in teacher.parameters())
+        for module in (net, stage):
+            module.zero_grad(set_to_none=True)
+
+
+def test_one_by_one_and_together_train_the_same_blocks(net: Supernet, teacher: Network, batches: list[Batch]) -> None:
+    trained = []
+    for order in ("one-by-one", "together"):
+        student = copy.deepcopy(net)
+        stages = stages_for(student, teacher, order=order)
+        assert len(stages) == (1 if order == "together" else 3)
+        for stage in stages:
+            moved = [each for number in stage.blocks for each in student.blocks()[number].parameters()]
+            mover = torch.optim.SGD([*moved, *stage.parameters()], lr=0.1, momentum=0.9)
+            for batch in batches:
+                mover.zero_grad()
+                stage(student, batch, TURN, NOW).backward()
+                mover.step()
+        adaptors = [parameter for stage in stages for parameter in stage.parameters()]
+        trained.append((student, adaptors))
+    (one, one_adaptors), (other, other_adaptors) = trained
+    for (name, here), there, before in zip(one.named_parameters(), other.parameters(), net.parameters(), strict=True):
+        torch.testing.assert_close(here, there, rtol=1e-12, atol=1e-12, msg=name)
+        assert torch.equal(here, before) == (name.startswith("classifier") or name == "choices.alpha"), name
+    torch.testing.assert_close(one_adaptors, other_adaptors, rtol=1e-12, atol=1e-12)
+
+
+def test_together_the_weighted_losses_add_up(net: Supernet, teacher: Network, batches: list[Batch]) -> None:
+    weights = (0.5, 2.0, 3.0)
+    apart = [stage(net, batches[0], TURN, NOW) for stage in stages_for(net, teacher)]
+    (stage,) = stages_for(net, teacher, order="together", block_weights=weights, rates=(0.4, 1.0, 0.4))
+    summed = sum(weight * loss for weight, loss in zip(weights, apart, strict=True))
+    torch.testing.assert_close(stage(net, batches[0], TURN, NOW), summed)
+    assert stage.rates == {0: 0.4, 1: 1.0, 2: 0.4}
+    assert [stage.rates for stage in stages_for(net, teacher, rates=(0.4, 1.0, 0.4))] == [{0: 0.4}, {1: 1.0}, {2: 0.4}]
+
+
+@pytest.mark.parametrize("order", ["one-by-one", "together"])
+def test_a_block_may_read_the_students_own_features(
+    net: Supernet, teacher: Network, batches: list[Batch], order: str
+) -> None:
+    stages, images = stages_for(net, teacher, block_input="student", order=order), batches[0].images
+    bridges = [bridge for stage in stages for bridge in stage.bridges]
+    source, losses = images, []
+    for number, target in enumerate(taps(teacher, images)):
+        output = net.blocks()[number](bridges[number].enter(source))
+        losses.append(F.mse_loss(bridges[number].output(output), target))
+        source = output
+    total = sum(stage(net, batches[0], TURN, NOW) for stage in stages)
+    torch.testing.assert_close(total, sum(losses))
+
+
+def test_a_rater_rates_what_training_trains(net: Supernet, teacher: Network, batches: list[Batch]) -> None:
+    (together,) = stages_for(net, teacher, order="together", rating="mse")
+    stages = stages_for(net, teacher, rating="mse")
+    raters = [rater for stage in stages for rater in stage.raters(net)]
+    assert [rater.block for rater in raters] == [rater.block for rater in together.raters(net)] == [0, 1, 2]
+    for stage, rater in zip(stages, raters, strict=True):
+        rating = rater.rate(rater.view(rater.inputs(batches[0])), batches[0])
+        torch.testing.assert_close(rating, stage(net, batches[0], TURN, NOW).detach())
+
+
+def test_the_rating_by_hand(net: Supernet, teacher: Network, batches: list[Batch]) -> None:
+    rater = stages_for(net, teacher)[1].raters(net)[0]
+    stage = stages_for(net, teacher)[1]
+    with torch.no_grad():
+        output, target = rater.view(rater.inputs(batches[0])), taps(teacher, batches[0].images)[1]
+        deviation = ((target - target.mean()) ** 2).mean().sqrt()
+        by_hand = (mix(stage.bridges[0].output.mix, output) - target).abs().mean() / deviation
+    torch.testing.assert_close(rater.rate(output, batches[0]), by_hand)
+
+
+def test_a_batch_goes_through_the_teacher_once(net: Supernet, teacher: Network, batches: list[Batch]) -> None:
+    stage = stages_for(net, teacher)[1]
+    lesson, passes = stage._lesson[0], []
+
+    def counted(images: Tensor, last: int) -> Sequence[Tensor]:
+        passes.append(last)
+        return lesson.guide(images, last)
+
+    rater = BlockRater(net, 1, attrs.evolve(lesson, guide=Guide(cast("Features", counted))))
+    outputs = [rater.view(rater.inputs(batch)) for batch in batches]
+    ratings = [float(rater.rate(out, batch)) for out, batch in zip(outputs * 2, batches * 2, strict=True)]
+    assert passes == [1, 1, 1]
+    assert ratings[:3] == ratings[3:]
+    assert len(set(ratings)) == 3
+    batches.clear()
+    assert len(rater._targets) == 0, "targets live no longer than their batches"
+
+
+def test_a_stage_saves_its_adaptors_and_nothing_of_the_teacher(net: Supernet, teacher: Network) -> None:
+    first, _, last = stages_for(net, teacher)
+    assert set(first.state_dict()) == {"bridges.0.output.mix.weight"}
+    assert set(last.state_dict()) == {
+        "bridges.0.inputs.0.mix.weight",
+        "bridges.0.inputs.1.mix.weight",
+        "bridges.0.output.mix.weight",
+    }
+
+
+def test_rating_on_the_students_features_goes_through_one_path_of_the_blocks_before(
+    net: Supernet, teacher: Network, batches: list[Batch]
+) -> None:
+    stages = stages_for(net, teacher, block_input="student")
+    rater = stages[1].raters(net)[0]
+    kept = net.choices.kept.clone()
+    with net.choices.only(torch.zeros_like(kept)):  # in rating, no candidate of another block is on the path
+        found = rater.inputs(batches[0])
+    mask = one_of_each(net.choices, Random(1))
+    assert mask.sum(1).tolist() == [1] * len(kept)
+    with torch.no_grad(), net.choices.only(mask):
+        before = net.blocks()[0]([batches[0].images])
+    torch.testing.assert_close(found, stages[1].bridges[0].enter(before))
+    again = stages_for(net, teacher, block_input="student")[1].raters(net)[0]
+    torch.testing.assert_close(again.inputs(batches[0]), found)
+    assert not torch.equal(rater.inputs(batches[0])[0], found[0]), "another path for the next batch"

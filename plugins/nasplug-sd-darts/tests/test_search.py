@@ -1,0 +1,127 @@
+"""The teacher in the loop: searches that are stopped and go on, and what second order looks ahead with."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+import attrs
+import numpy as np
+import pytest
+import torch
+from nasplug_sd_darts.voting import Voting
+from torch import Tensor
+
+from nasplug.builtin.darts import Darts
+from nasplug.builtin.optimizers.bilevel import Bilevel
+from nasplug.checkpoint import load_checkpoint, save_checkpoint
+from nasplug.data import BatchStream, MemoryImages, divide
+from nasplug.engine import Phase, train
+from nasplug.parts import Batch, Choices, DistillationTeacher, Network, PruningSchedule, Stage, Supernet
+from nasplug.values import ImageShape, Now, Step, Training, Turn, Verdict
+
+SHAPE = ImageShape(channels=1, size=8, classes=3)
+CPU = torch.device("cpu")
+
+
+@attrs.define
+class Deleting(PruningSchedule):
+    """Deletes one column of candidates in the middle of the search."""
+
+    def after_step(self, choices: Choices, now: Now) -> Verdict:
+        doomed = torch.zeros_like(choices.kept)
+        doomed[:, 2] = now.step == 6
+        return Verdict(deleted=choices.delete(doomed))
+
+
+def search(teacher: DistillationTeacher | None = None, order: str = "first") -> Phase:
+    """Five epochs of two steps: a state is taken after every epoch, and the votes count from the second on."""
+    training = Training(epochs=5, batch_size=6, lr=0.05)
+    torch.manual_seed(0)
+    space = Darts(operations=("nadd3",), cells=2, channels=2, nodes=2)
+    net = space.supernet(SHAPE)
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (24, 1, 8, 8), generator=generator, dtype=torch.uint8)
+    images, optimizer = MemoryImages(pixels, np.arange(24) % 3), Bilevel(alpha_lr=0.1, order=order)
+    streams = {
+        name: BatchStream(
+            images,
+            indices,
+            training=training,
+            mean=(0.5,),
+            std=(0.3,),
+            flips=False,
+            shift=1,
+            seed=0,
+            phase="search",
+            split=name,
+            device=CPU,
+        )
+        for name, indices in divide(np.arange(24), optimizer.splits(), 0).items()
+    }
+    stages = (teacher or Voting(teachers=2, start=0, ramp=0)).stages(net, SHAPE, None)
+    return Phase("search", net, optimizer, Deleting(), stages, training, streams, CPU)
+
+
+@pytest.mark.parametrize(("order", "stops"), [("first", (3, 7, 8)), ("second", (7,))])
+def test_going_on_equals_never_having_stopped(order: str, stops: tuple[int, ...], tmp_path: Path) -> None:
+    """Before and after a state is taken, and after a deletion that some of the states have not seen."""
+
+    def state(phase: Phase) -> dict[str, Tensor]:
+        return {**phase.net.state_dict(), **{f"stage.{n}": each for n, each in phase.stages[0].state_dict().items()}}
+
+    whole = search(order=order)
+    whole.begin(torch.Generator().manual_seed(1))
+    events: list[Step] = []
+    for event in train(whole):
+        events.append(event)
+        if whole.step in stops:
+            save_checkpoint(tmp_path / f"{whole.step}.safetensors", whole, len(events), 0.0)
+    expected = state(whole)
+    assert not whole.choices.kept.all()
+
+    for stop in stops:
+        torch.manual_seed(99)
+        resumed = search(order=order)
+        load_checkpoint(tmp_path / f"{stop}.safetensors", resumed)
+        assert [event.loss for event in train(resumed)] == [event.loss for event in events[stop:]]
+        actual = state(resumed)
+        assert expected.keys() == actual.keys()
+        assert all(torch.equal(value, actual[name]) for name, value in expected.items())
+
+
+def test_the_votes_change_what_is_learnt() -> None:
+    losses = []
+    for start in (0, 4):
+        phase = search(Voting(teachers=2, start=start, ramp=0, pace="paper"))
+        phase.begin(torch.Generator().manual_seed(1))
+        losses.append([event.loss for event in islice(train(phase), 4)])
+    voting, waiting = losses
+    assert voting[:2] == waiting[:2]
+    assert all(one > other for one, other in zip(voting[2:], waiting[2:], strict=True))
+
+
+class Asking(DistillationTeacher, Stage):
+    """Notes for which turn it is asked for a loss."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turns: list[Turn] = []
+
+    def stages(self, net: Supernet, shape: ImageShape, teacher: Network | None) -> tuple[Stage]:
+        return (self,)
+
+    def forward(self, net: Network, batch: Batch, turn: Turn, now: Now) -> Tensor:
+        self.turns.append(turn)
+        return net.outputs(batch.images).logits.square().mean()
+
+
+def test_second_order_looks_ahead_to_what_the_weights_will_learn() -> None:
+    """So that a teacher of the weights also teaches them in the steps that are only tried out."""
+    asking = Asking()
+    phase = search(asking, order="second")
+    phase.begin(torch.Generator().manual_seed(1))
+    next(iter(train(phase)))
+    outer = Turn("train.alpha", moves_weights=False, moves_alpha=True)
+    inner = Turn("train.weights", moves_weights=True, moves_alpha=False)
+    assert asking.turns == [inner, outer, inner, inner, inner]

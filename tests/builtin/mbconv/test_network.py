@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+import torch
+
+from nasplug.builtin.mbconv import MBConvSpace
+from nasplug.builtin.mbconv import network as network_module
+from nasplug.values import Genotype, ImageShape
+
+PICKS = {
+    "0/cell": ["2x16s1"],
+    "0/1": ["k3e2"],
+    "0/2": ["k5e3"],
+    "1/cell": ["3x8s2"],
+    "1/1": ["k3e2"],
+    "1/2": ["k7e2"],
+    "1/3": ["k3e1"],
+}
+GENOTYPE = Genotype("mbconv", PICKS)
+
+
+@pytest.fixture
+def network(shape):
+    torch.manual_seed(0)
+    return MBConvSpace(head=8).network(GENOTYPE, shape).double()
+
+
+def test_a_network_is_the_chain_of_its_layers(network, plain_network):
+    images = torch.randn(4, 1, 8, 8, dtype=torch.float64)
+    torch.testing.assert_close(network(images), plain_network(network, images, (1, 2)), rtol=1e-10, atol=1e-12)
+    taps = network.outputs(images).taps
+    assert [tap.shape for tap in taps] == [(4, 16, 8, 8), (4, 8, 4, 4)]
+
+
+@pytest.mark.parametrize(("stem", "size", "stride"), [("auto", 63, 1), ("auto", 64, 2), ("small", 64, 1)])
+def test_the_stem_halves_images_of_64_pixels_unless_told_otherwise(stem, size, stride):
+    network = MBConvSpace(stem=stem, head=4).network(GENOTYPE, ImageShape(3, size, 2))
+    assert network.stem(torch.zeros(1, 3, size, size)).shape == (1, 16, size // stride, size // stride)
+
+
+def test_residual_branches_are_dropped_more_often_the_deeper_they_are(network, monkeypatch):
+    rates = []
+    monkeypatch.setattr(network_module, "drop_path", lambda x, rate: rates.append(rate) or 0 * x)
+    images = torch.randn(4, 1, 8, 8, dtype=torch.float64)
+    network.drop_path = 0.6
+    kept = network.outputs(images).taps
+    # Layers 1, 2, 4 and 5 of 6 (the stem's separable layer is number 0) keep map and channels.
+    assert rates == pytest.approx([0.1, 0.2, 0.4, 0.5])
+    torch.testing.assert_close(kept[0], network.stem(images))
+    torch.testing.assert_close(kept[1], network.blocks[1][0](kept[0]))
+    rates.clear()
+    network.eval()(images)
+    network.train().drop_path = 0.0
+    network(images)
+    assert rates == []
+
+
+def test_dropped_branches_are_whole_samples_that_keep_the_mean(network):
+    network.blocks[0] = network.blocks[0][:1]
+    network.drop_path = 0.9  # so layer 1 of 6 is dropped with probability 0.15
+    images = torch.randn(200, 1, 8, 8, dtype=torch.float64)
+    x = network.stem(images)
+    out, branch = network.outputs(images).taps[0], network.blocks[0][0](x)
+    ratio = ((out - x) / branch).flatten(1)
+    torch.testing.assert_close(ratio, ratio[:, :1].expand_as(ratio), rtol=1e-6, atol=1e-6)
+    assert set(ratio[:, 0].round(decimals=6).tolist()) == {0.0, round(1 / 0.85, 6)}
+    assert 0.08 < float((ratio[:, 0] == 0).double().mean()) < 0.22
+
+
+def test_dropout_is_before_the_classifier_and_only_in_training(network):
+    images = torch.randn(4, 1, 8, 8, dtype=torch.float64)
+    with torch.no_grad():
+        network.head.classifier.bias.copy_(torch.tensor([1.0, 2.0, 3.0]))
+    network.dropout = 1.0
+    assert torch.equal(network(images), network.head.classifier.bias.expand(4, 3))
+    network.eval()
+    assert not torch.allclose(network(images), network.head.classifier.bias.expand(4, 3))
+
+
+def test_initial_weights_are_those_of_efficientnet():
+    torch.manual_seed(0)
+    network = MBConvSpace(blocks=("dna",)).network(
+        MBConvSpace(blocks=("dna",)).random(Random(0)), ImageShape(3, 224, 1000)
+    )
+    layer = network.blocks[4][1].requires_grad_(False)
+    assert float(layer.expand.weight.std()) == pytest.approx((2 / layer.channels) ** 0.5, rel=0.02)
+    kernel = layer.operation.kernel
+    assert float(layer.depthwise.weight.std()) == pytest.approx((2 / kernel**2) ** 0.5, rel=0.05)
+    assert float(network.head.classifier.weight.detach().abs().max()) == pytest.approx(1000**-0.5, rel=0.01)
+    assert not network.head.classifier.bias.any()

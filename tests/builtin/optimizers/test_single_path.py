@@ -1,0 +1,310 @@
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from itertools import product
+
+import attrs
+import pytest
+import torch
+
+from nasplug.builtin.darts import Darts
+from nasplug.builtin.optimizers.single_path import SinglePath
+from nasplug.builtin.schedules import Keep
+from nasplug.builtin.teachers import LabelStage
+from nasplug.engine import Phase, train
+from nasplug.errors import InputError, RunFailure
+from nasplug.parts import Batch, Choices, LabelRater, Searched, read_state, write_state
+from nasplug.values import Clock, Found, Genotype, ImageShape, Rated, Step, Training, Turn
+
+CLOCK = Clock(steps_per_epoch=6, epochs=4)
+
+
+def begun(choices: Choices, seed: int = 0, **options: object) -> SinglePath:
+    optimizer = SinglePath(**options)
+    optimizer.initialise(choices, torch.Generator().manual_seed(seed))
+    return optimizer
+
+
+@pytest.fixture
+def space(layered):
+    return layered.Layered()
+
+
+@pytest.fixture
+def choices(space) -> Choices:
+    return Choices(space.choice_list())
+
+
+def test_the_weights_learn_on_their_share_and_alpha_does_not():
+    optimizer = SinglePath(rating_share=0.25)
+    assert optimizer.splits() == {"train.weights": 0.75, "train.rating": 0.25}
+    assert optimizer.turns(CLOCK.at(0)) == (Turn("train.weights", moves_weights=True, moves_alpha=False),)
+    assert (optimizer.learns_alpha, optimizer.trains, optimizer.decides) == (False, True, True)
+
+
+def test_uniform_sampling_draws_architectures_of_the_space(space, choices):
+    optimizer = begun(choices)
+    every = set(space.paths(None).every())
+    masks = [optimizer.sample(space, choices, CLOCK.at(step)) for step in range(24)]
+    drawn = [space.decode(choices, mask.float()) for mask in masks]
+    assert set(drawn) <= every
+    assert len(set(drawn)) > 15
+    for mask, genotype in zip(masks, drawn, strict=True):
+        assert torch.equal(mask, space.encode(genotype, choices))
+
+
+@pytest.mark.parametrize("sampling", ["uniform", "fair"])
+def test_a_draw_is_a_function_of_seed_stage_and_step(space, choices, sampling):
+    first, second, other = (begun(choices, seed, sampling=sampling) for seed in (1, 1, 2))
+    write_state(second, json.loads(json.dumps(read_state(first))))
+
+    def draws(optimizer: SinglePath, steps: range, stage: int = 0) -> list[list[list[bool]]]:
+        clock = attrs.evolve(CLOCK, stage=stage)
+        return [optimizer.sample(space, choices, clock.at(step)).tolist() for step in steps]
+
+    assert draws(first, range(12))[7:] == draws(second, range(7, 12))
+    assert draws(first, range(12)) != draws(other, range(12))
+    assert draws(first, range(12)) != draws(first, range(12), stage=1)
+
+
+def test_fair_sampling_uses_each_candidate_once_in_each_round(space, choices):
+    optimizer = begun(choices, sampling="fair")
+    masks = torch.stack([optimizer.sample(space, choices, CLOCK.at(step)) for step in range(24)])
+    assert torch.equal(masks.sum(2), torch.ones(24, len(choices), dtype=torch.long))
+    orders = set()
+    for row, choice in enumerate(choices):
+        count = len(choice.candidates)
+        rounds = masks[:, row, :count].reshape(-1, count, count)
+        assert torch.equal(rounds.sum(1), torch.ones_like(rounds.sum(1)))
+        orders |= {(choice.name, *each.int().argmax(1).tolist()) for each in rounds}
+    # Six choices and 8 or 12 rounds: rounds differ, and choices go their own ways.
+    assert len(orders) > 12
+
+
+def test_fair_sampling_is_refused_where_a_genotype_holds_more_than_one_candidate(space):
+    SinglePath(sampling="fair").check(space, Training())
+    SinglePath().check(Darts(), Training())
+    with pytest.raises(InputError, match=r"'darts' hold any number of the choice 'normal/2<-0'.*sampling=uniform"):
+        SinglePath(sampling="fair").check(Darts(), Training())
+
+
+@pytest.mark.parametrize("sampling", ["uniform", "fair"])
+def test_what_is_deleted_is_not_drawn(space, choices, sampling):
+    optimizer = begun(choices, sampling=sampling)
+    doomed = torch.zeros_like(choices.kept)
+    doomed[choices.rows["0/0"], 1] = doomed[choices.rows["1/1"], :2] = True
+    choices.delete(doomed)
+    drawn = Counter()
+    for step in range(24):
+        mask = optimizer.sample(space, choices, CLOCK.at(step))
+        assert not (mask & doomed).any()
+        for name in ("0/0", "0/1", "1/1"):
+            (column,) = mask[choices.rows[name]].nonzero()[:, 0].tolist()
+            drawn[name, column] += 1
+    assert drawn["1/1", 2] == 24
+    assert min(drawn["0/0", 0], drawn["0/0", 2]) >= 6
+    assert min(drawn["0/1", column] for column in range(3)) >= 3
+
+
+def test_a_candidate_that_counts_weighs_one_as_in_a_network_of_its_own():
+    choices = Choices(Darts(choices="node", operations=("skip_connect",)).choice_list())
+    choices.relaxation = SinglePath().relax
+    with torch.no_grad():
+        choices.alpha.normal_()
+    mask = choices.exists.clone()
+    mask[0, 1] = False
+    with choices.only(mask):
+        assert torch.equal(choices.weights(), mask.float())
+
+
+class Noise:
+    steps_per_epoch = 3
+
+    def batch(self, step: int) -> Batch:
+        generator = torch.Generator().manual_seed(step)
+        return Batch(torch.randn(4, 1, 4, 4, generator=generator), torch.tensor([0, 1, 2, 3]))
+
+
+def test_a_step_trains_only_the_path_that_it_drew(layered, space):
+    torch.manual_seed(0)
+    net = space.supernet(layered.SHAPE)
+    optimizer = SinglePath()
+    # Weight decay and momentum would move whatever they reach.
+    training = Training(epochs=2, lr=0.1, weight_decay=0.1, momentum=0.9)
+    streams = {name: Noise() for name in optimizer.splits()}
+    cpu = torch.device("cpu")
+    phase = Phase("search", net, optimizer, Keep(), [LabelStage()], training, streams, cpu, space=space)
+    phase.begin(torch.Generator().manual_seed(0))
+    trained = set()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    for step in train(phase):
+        mask = optimizer.sample(space, net.choices, phase.clock.at(step.step - 1))
+        after = {name: value.clone() for name, value in net.state_dict().items()}
+        for key, layer in net.layers.items():
+            for column in range(3):
+                name = f"layers.{key}.candidates.{column}.0.weight"
+                assert torch.equal(before[name], after[name]) != bool(mask[layer.row, column]), name
+                trained |= {name} if mask[layer.row, column] else set()
+        before = after
+    assert len(trained) > 8
+    assert net.choices.alive_total == net.choices.exists.sum()
+
+
+def searched(layered, space, whole: bool = False, **changes: object) -> Searched:
+    torch.manual_seed(0)
+    net = space.supernet(layered.SHAPE).double()
+
+    def images(split: str, count: int):
+        generator = torch.Generator().manual_seed(len(split))
+        images.asked.append((split, count))
+        yield Batch(torch.randn(6, 1, 4, 4, generator=generator).double(), torch.arange(6) % 5)
+
+    images.asked = []
+    views = enumerate(net.blocks())
+    raters = [LabelRater(net.whole())] if whole else [layered.TargetRater(view, block) for block, view in views]
+    given = {"net": net, "trail": (), "images": images, "seed": 5, "raters": raters}
+    return Searched(space, layered.SHAPE, **(given | changes))
+
+
+def split_events(events) -> tuple[list[Rated], list[Found]]:
+    rated, found = [], []
+    for event in events:
+        assert isinstance(event, Found) or not found  # all ratings come first
+        (found if isinstance(event, Found) else rated).append(event)
+    return rated, found
+
+
+@pytest.fixture(scope="module")
+def decided(layered) -> tuple[Searched, list[Rated], list[Found]]:
+    """All paths of both blocks rated, and all architectures that no other beats."""
+    state = searched(layered, layered.Layered())
+    return state, *split_events(SinglePath(trail=0).decide(state))
+
+
+@pytest.fixture(scope="module")
+def graded(layered, decided) -> tuple[Searched, list[Rated], list[Found]]:
+    """The same with ratings that reward params, so that the trail is long."""
+    state, rated, _ = decided
+    prices = [layered.Layered().path_cost(each.block, each.path, None, layered.SHAPE).params for each in rated]
+    better = [attrs.evolve(each, rating=each.rating - price / 50) for each, price in zip(rated, prices, strict=True)]
+    state = attrs.evolve(state, rated=better)
+    _, found = split_events(SinglePath(trail=0).decide(state))
+    assert len(found) > 8
+    return state, better, found
+
+
+def brute_force(space, rated: list[Rated], shape, max_params=10**9, max_macs=10**9) -> list[tuple[float, int]]:
+    """Rating and params of the front, by looking at every combination."""
+    ratings = {(each.block, each.path): each.rating for each in rated}
+    every = []
+    for first, second in product(space.paths(0).every(), space.paths(1).every()):
+        cost = space.cost(Genotype.join([first, second]), shape)
+        if cost.params <= max_params and cost.macs <= max_macs:
+            every.append((cost.params, ratings[0, first] + ratings[1, second]))
+    front: list[tuple[int, float]] = []
+    for params, rating in sorted(every):
+        if not front or rating < front[-1][1]:
+            front.append((params, rating))
+    return front
+
+
+def measured(space, found: list[Found], shape) -> list[tuple[int, float]]:
+    return [(space.cost(each.genotype, shape).params, each.measures["rating"]) for each in found]
+
+
+def test_all_paths_are_rated_and_the_whole_trail_is_found(layered, space, decided):
+    _, rated, found = decided
+    assert Counter(each.block for each in rated) == {0: 9, 1: 36}
+    assert measured(space, found, layered.SHAPE) == brute_force(space, rated, layered.SHAPE)
+    assert {each.reason for each in found} == {"rated"}
+    assert {each.genotype for each in found} <= set(space.paths(None).every())
+
+
+@pytest.mark.parametrize("limits", [{"max_params": 70}, {"max_macs": 30}, {"max_params": 90, "max_macs": 35}])
+def test_limits_hold_and_cost_nothing_of_what_they_allow(layered, space, graded, limits):
+    state, rated, whole = graded
+    _, found = split_events(SinglePath(trail=0).decide(attrs.evolve(state, **limits)))
+    assert measured(space, found, layered.SHAPE) == brute_force(space, rated, layered.SHAPE, **limits)
+    assert 0 < len(found) < len(whole)
+
+
+def test_limits_that_nothing_keeps_are_refused_before_anything_is_rated(layered, space):
+    def images(split: str, count: int):
+        raise AssertionError("no image is needed")
+
+    state = searched(layered, space, images=images, max_params=30, max_macs=1000)
+    with pytest.raises(InputError, match=r"at most 30 params and at most 1000 MACs: the smallest has 40 params"):
+        list(SinglePath().decide(state))
+
+
+@pytest.mark.parametrize("done", [1, 9, 20, 44])
+def test_a_decision_that_was_interrupted_goes_on_and_ends_the_same(layered, space, decided, done):
+    _, rated, found = decided
+    again = split_events(SinglePath(trail=0).decide(searched(layered, space, rated=rated[:done])))
+    assert again == (rated[done:], found)
+
+
+def test_with_all_ratings_at_hand_nothing_is_computed(layered, space, decided):
+    _, rated, found = decided
+
+    def images(split: str, count: int):
+        raise AssertionError("no image is needed")
+
+    state = searched(layered, space, rated=rated, images=images)
+    assert split_events(SinglePath(trail=0).decide(state)) == ([], found)
+
+
+def test_a_network_without_blocks_is_rated_by_its_labels_on_a_sample_of_its_paths(layered, space):
+    optimizer = SinglePath(rating_limit=12, trail=0, rating_images=6, recalibration_images=5)
+    state = searched(layered, space, whole=True, trail=[Step(step=7, epoch=1, loss=0.0)])
+    rated, found = split_events(optimizer.decide(state))
+    assert state.images.asked == [("train.weights", 5), ("train.rating", 6)]
+    assert len({each.path for each in rated}) == 12
+    assert {each.block for each in rated} == {None}
+    assert {each.step for each in found} == {7}
+    pairs = [(space.cost(each.path, layered.SHAPE).params, each.rating) for each in rated]
+    front = [one for one in pairs if not any(a <= one[0] and b <= one[1] and (a, b) != one for a, b in pairs)]
+    assert measured(space, found, layered.SHAPE) == sorted(front)
+    other = split_events(optimizer.decide(attrs.evolve(state, seed=6)))[0]
+    assert {each.path for each in other} != {each.path for each in rated}
+
+
+@pytest.mark.parametrize("keep", [1, 2, 4])
+def test_of_a_long_trail_some_are_kept_evenly_in_log_params(layered, space, graded, keep):
+    state, _, whole = graded
+    _, found = split_events(SinglePath(trail=keep).decide(state))
+    assert len(found) == keep < len(whole)
+    assert [each for each in whole if each in found] == found
+    sizes = [math.log(params) for params, _ in measured(space, whole, layered.SHAPE)]
+    kept = [math.log(params) for params, _ in measured(space, found, layered.SHAPE)]
+    for number, size in enumerate(reversed(kept)):
+        target = sizes[-1] - (sizes[-1] - sizes[0]) * number / max(1, keep - 1)
+        assert abs(size - target) == min(abs(each - target) for each in sizes)
+
+
+def test_paths_without_a_number_for_a_rating_are_not_chosen(layered, space, decided):
+    state, rated, _ = decided
+    spoilt = [attrs.evolve(each, rating=float("nan")) if each.path["0/0"] != ("mid",) else each for each in rated[:9]]
+    state = attrs.evolve(state, rated=[*spoilt, *rated[9:]])
+    _, found = split_events(SinglePath().decide(state))
+    assert {each.genotype["0/0"] for each in found} == {("mid",)}
+    lost = [attrs.evolve(each, rating=float("inf")) for each in rated[:9]]
+    with pytest.raises(RunFailure, match="No path through block 0 has a rating that is a number"):
+        list(SinglePath().decide(attrs.evolve(state, rated=[*lost, *rated[9:]])))
+
+
+def test_limits_apply_to_networks_at_the_size_at_which_they_are_retrained(layered):
+    small = Darts(topology="per-cell", operations=("skip_connect", "sep_conv_3x3"), cells=3, nodes=2, channels=2)
+    shape = ImageShape(1, 8, 5)
+    raters = [layered.TargetRater(view, block) for block, view in enumerate(small.supernet(shape).blocks())]
+    optimizer = SinglePath(rating_limit=6)
+    state = Searched(small, shape, None, (), lambda split, count: iter(()), seed=0, raters=raters)
+    rated = [Rated(block, path, 1.0) for block in range(3) for path in optimizer._paths(state, block)]
+    _, (found,) = split_events(optimizer.decide(attrs.evolve(state, rated=rated)))
+    limit = small.cost(found.genotype, shape).params + 100
+    narrow = attrs.evolve(state, rated=rated, max_params=limit)
+    assert split_events(optimizer.decide(narrow)) == ([], [found])
+    with pytest.raises(InputError, match=f"at most {limit} params"):
+        list(optimizer.decide(attrs.evolve(narrow, sized=small.scaled(channels=8))))

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from nasplug.builtin.nb201 import NasBench201
+from nasplug.cli import main
+
+TEXT = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|skip_connect~2|"
+GENOTYPE = NasBench201().parse(TEXT)
+
+
+def cost(genotype: object, *words: str):
+    arguments = ["cost", "--space", "nb201", "--genotype", str(genotype), "--classes", "100", "--json", *words]
+    return CliRunner().invoke(main, arguments, catch_exceptions=False)
+
+
+@pytest.mark.parametrize("content", [TEXT, GENOTYPE.to_json()])
+def test_a_genotype_is_read_from_a_file_or_as_text_in_any_notation_of_the_space(content, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("|a genotype").write_text(content)  # a file of this name is read, whatever its letters
+    for given in (content, "|a genotype"):
+        done = cost(given)
+        assert done.exit_code == 0, done.output
+        assert json.loads(done.stdout) == {"params": 808276, "macs": 113957120}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("none.json", ["There is no genotype file 'none.json'", "the space 'nb201'", "|operation~0|"]),
+        ("|nor_conv_3x3~0|", ["JSON or written |operation~0|"]),
+        ('[["ir_r1_k3_s1_e6_c16"]]', ["JSON or written |operation~0|"]),
+    ],
+)
+def test_a_text_that_is_no_genotype_is_refused_and_called_a_missing_file_only_where_it_looks_like_one(text, words):
+    refused = cost(text)
+    assert refused.exit_code == 2
+    assert refused.stderr.count("\n") == 1
+    assert all(word in refused.stderr for word in words)
+    assert ("There is no genotype file" in refused.stderr) == (text == "none.json")

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner, Result
+from safetensors import safe_open
+
+import nasplug as package
+from nasplug.cli import main
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(450)]
+
+
+def call(*words: object) -> Result:
+    return CliRunner().invoke(main, ["export", *map(str, words)], catch_exceptions=False)
+
+
+def test_the_best_network_is_written_and_compared_on_test_images(finished_run, tmp_path):
+    path = tmp_path / "best.safetensors"
+    result = call(finished_run, "--format", "safetensors", "--out", path)
+    best = package.load(finished_run).best()
+
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines() == [
+        f"Network {best.id} ({best.params:,} params): {path} ({path.stat().st_size:,} bytes)",
+        "On 48 test images: largest difference of a probability 0.0e+00, all predictions agree.",
+    ]
+    with safe_open(path, framework="pt") as file:
+        assert (file.metadata()["id"], float(file.metadata()["test_error"])) == (best.id, best.test_error)
+
+
+def test_another_network_is_named_by_the_beginning_of_its_id(finished_run, tmp_path):
+    other = next(each for each in package.load(finished_run).networks if each.record["role"] == "random")
+    result = call(finished_run, other.id[:7], "--format", "safetensors", "--out", tmp_path / "net.safetensors")
+
+    assert result.stdout.startswith(f"Network {other.id} (")
+
+
+def test_bad_input_is_refused_in_one_sentence(finished_run, tmp_path):
+    (tmp_path / "mine.onnx").write_text("mine")
+    for words, reason in (
+        ((finished_run, "zz", "--format", "onnx"), "has no network 'zz'; it has "),
+        ((finished_run, "--format", "onnx", "--out", tmp_path / "mine.onnx"), "--force"),
+        (("nowhere", "--format", "onnx"), "is no run folder"),
+    ):
+        result = call(*words)
+        assert result.exit_code == 2
+        assert reason in result.stderr
+        assert result.stderr.count("\n") == 1
+    assert call(finished_run, "--format", "tflite").exit_code == 2
+
+
+def test_help_says_what_each_format_holds():
+    text = call("--help").stdout
+
+    for words in ("raw uint8 images", "torch.export program", "the weights, and what nasplug needs", "nasplug[onnx]"):
+        assert words in text

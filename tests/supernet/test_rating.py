@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import gc
+import weakref
+from random import Random
+
+import attrs
+import pytest
+import torch
+from torch import nn
+
+from nasplug.builtin.darts import Darts
+from nasplug.parts import Batch, LabelRater, Layer
+from nasplug.supernet import Norm, PathRating, recalibrate
+from nasplug.values import ImageShape
+
+PER_CELL = {"topology": "per-cell", "operations": ("nadd3",), "nodes": 2, "channels": 2}
+
+
+def batches(size: int, *counts: int) -> list[Batch]:
+    generator = torch.Generator().manual_seed(len(counts))
+    return [
+        Batch(torch.randn(count, 1, size, size, generator=generator).double(), torch.arange(count) % 5)
+        for count in counts
+    ]
+
+
+def rating_of(layered, space, block: int | None, shape: ImageShape, calibration=(6,), images=(5, 2)) -> PathRating:
+    torch.manual_seed(0)
+    net = space.supernet(shape).double()
+    for norm in net.modules():
+        if isinstance(norm, Norm) and norm.weight is not None:
+            nn.init.normal_(norm.weight)
+    view = net.whole() if block is None else net.blocks()[block]
+    rater = LabelRater(view) if block is None else layered.TargetRater(view, block)
+    return PathRating(net, space, rater, batches(shape.size, *calibration), batches(shape.size, *images))
+
+
+class Alone(nn.Module):
+    """A block as a network of its own."""
+
+    def __init__(self, view) -> None:
+        super().__init__()
+        self.view, self.parts = view, nn.ModuleList(view.modules)
+
+    def forward(self, maps):
+        return self.view(maps)
+
+
+@torch.no_grad()
+def one_by_one(rating: PathRating, path) -> float:
+    """A path computed as a whole, its norms measured beforehand by the plain way."""
+    net, rater = Alone(rating.rater.view), rating.rater
+    with rating.net.choices.only(rating.space.encode(path, rating.net.choices)):
+        recalibrate(net, [rater.inputs(batch) for batch in rating.calibration])
+        net.eval()
+        terms = [float(rater.rate(net(rater.inputs(batch)), batch)) * len(batch.labels) for batch in rating.images]
+    return sum(terms) / sum(len(batch.labels) for batch in rating.images)
+
+
+@pytest.mark.parametrize("block", [0, 1, None])
+@pytest.mark.parametrize("calibration", [(6,), (6, 4)])
+def test_depth_first_is_one_by_one(layered, block, calibration):
+    space = layered.Layered()
+    rating = rating_of(layered, space, block, layered.SHAPE, calibration)
+    paths = list(space.paths(block).some(40, Random(0)))
+    found = {each.path: each.rating for each in rating.rate(paths)}
+    assert found.keys() == set(paths)
+    assert len(set(found.values())) > len(paths) / 2
+    for path in paths:
+        assert found[path] == pytest.approx(one_by_one(rating, path), rel=1e-9)
+
+
+@pytest.mark.parametrize("block", [0, 1, None])
+def test_depth_first_is_one_by_one_in_darts(layered, block):
+    space = Darts(**PER_CELL, cells=5)  # its middle block has two cells
+    rating = rating_of(layered, space, block, ImageShape(1, 8, 5))
+    if block is None:
+        parts = [list(space.paths(each).some(2, Random(each))) for each in range(3)]
+        paths = [type(a).join([a, b, c]) for a in parts[0] for b in parts[1] for c in parts[2]]
+    else:
+        paths = list(space.paths(block).some(6, Random(0)))
+    found = {each.path: each.rating for each in rating.rate(paths)}
+    for path in paths:
+        assert found[path] == pytest.approx(one_by_one(rating, path), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("block", "paths", "computed"),
+    # Of block 1 a quarter of the paths end after two layers, and the third lets their features pass.
+    [(0, 9, 3 + 9), (1, 36, 3 + 9 + 27)],
+)
+def test_a_layer_is_computed_once_for_all_paths_that_share_it(layered, block, paths, computed):
+    space = layered.Layered()
+    rating = rating_of(layered, space, block, layered.SHAPE, (2,), (2,))
+    every = list(space.paths(block).every())
+    first = [(each.path, each.rating) for each in rating.rate(every)]
+    assert len(first) == paths
+    assert rating.evaluations == computed
+    Random(0).shuffle(every)
+    again = {each.path: each.rating for each in rating.rate(every)}
+    assert rating.evaluations == 2 * computed
+    assert again == pytest.approx(dict(first), rel=1e-12)
+
+
+def test_a_sample_shares_what_it_has_in_common(layered):
+    space = layered.Layered()
+    rating = rating_of(layered, space, 0, layered.SHAPE)
+    picked = {("narrow", "mid"), ("wide", "mid"), ("narrow", "wide")}
+    paths = [path for path in space.paths(0).every() if (path["0/0"][0], path["0/1"][0]) in picked]
+    assert len(list(rating.rate(paths))) == 3
+    assert rating.evaluations == 2 + 3
+
+
+@pytest.mark.parametrize("done", [5, 20, 36])
+def test_what_is_rated_already_is_not_rated_again(layered, done):
+    space = layered.Layered()
+    whole, rest = (rating_of(layered, space, 1, layered.SHAPE) for _ in range(2))
+    paths = list(space.paths(1).some(36, Random(3)))
+    Random(1).shuffle(paths)
+    every = list(whole.rate(paths))
+    assert list(rest.rate(paths, {each.path for each in every[:done]})) == every[done:]
+    assert rest.evaluations < whole.evaluations
+    assert (rest.evaluations == 0) == (done == 36)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_supernet_is_left_as_it_was(layered, training):
+    space = layered.Layered()
+    rating = rating_of(layered, space, 1, layered.SHAPE)
+    net = rating.net.train(training)
+    weights = {name: value.clone() for name, value in net.state_dict().items()}
+    walk = rating.rate(space.paths(1).every())
+    assert next(walk).block == 1
+    assert net.choices.alive_total == net.choices.exists.sum()
+    assert torch.is_grad_enabled()
+    walk.close()
+    assert all(module.training == training for module in net.modules())
+    assert all(norm.batches == 0 and not norm.measuring for norm in net.modules() if isinstance(norm, Norm))
+    assert all(torch.equal(value, weights[name]) for name, value in net.state_dict().items())
+
+
+def test_nothing_is_dropped_while_paths_are_rated(layered):
+    space = layered.Layered()
+    rating = rating_of(layered, space, None, layered.SHAPE)
+    paths = list(space.paths(None).some(4, Random(0)))
+    plain = list(rating.rate(paths))
+    rating.net.head.insert(0, nn.Dropout(0.5))
+    assert list(rating.rate(paths)) == plain
+
+
+def test_paths_through_deleted_candidates_are_left_out(layered):
+    space = layered.Layered()
+    rating = rating_of(layered, space, 0, layered.SHAPE)
+    doomed = torch.zeros_like(rating.net.choices.kept)
+    doomed[rating.net.choices.rows["0/1"], 2] = True
+    rating.net.choices.delete(doomed)
+    found = [each.path["0/1"] for each in rating.rate(space.paths(0).every())]
+    assert sorted(found) == [("mid",)] * 3 + [("narrow",)] * 3
+
+
+def test_only_features_along_one_path_are_held(layered):
+    space = layered.Layered()
+    rating = rating_of(layered, space, None, layered.SHAPE, (2,), (2, 2))
+    alive: weakref.WeakSet[torch.Tensor] = weakref.WeakSet()
+    most = 0
+
+    def watched(layer: Layer) -> Layer:
+        def compute(state):
+            nonlocal most
+            result = layer.compute(state)
+            alive.add(result)
+            most = max(most, len(alive))
+            return result
+
+        return attrs.evolve(layer, compute=compute)
+
+    view = rating.rater.view
+    rating.rater.view = attrs.evolve(view, layers=tuple(map(watched, view.layers)))
+    gc.collect()
+    assert len(list(rating.rate(space.paths(None).some(60, Random(0))))) == 60
+    # Five layers and three batches.
+    assert most == 15
