@@ -12,7 +12,7 @@ from nasplug.plugins import Plugins, load_plugins
 
 PAGE = Path(__file__).parent / "reference" / "composition.md"
 SPACES: Mapping[str, Mapping[str, Any]] = {
-    "darts": {"part": "darts"},
+    "darts, topology=per-type": {"part": "darts", "topology": "per-type", "choices": "edge", "operations": ["darts"]},
     "darts, topology=per-cell": {"part": "darts", "topology": "per-cell", "choices": "node", "operations": ["nadd3"]},
     "nb201": {"part": "nb201"},
     "mbconv": {"part": "mbconv"},

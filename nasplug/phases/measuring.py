@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 
 import attrs
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from nasplug.data import in_order
 from nasplug.engine.measuring import alpha_eigenvalue, discretisation, sharpness
@@ -59,7 +60,7 @@ class Flatness:
         if now.step + 1 != now.steps and not (now.ends_epoch and (now.epoch + 1) % options.run.measure_every == 0):
             return {}
         turns = composition.optimizer.turns(now)
-        weights = next(turn.split for turn in turns if turn.moves_weights)
+        weights = next((turn.split for turn in turns if turn.moves_weights), turns[0].split)
         alpha = next((turn.split for turn in turns if turn.moves_alpha), weights)
         batch = max(SMALLEST, options.search.batch_size // 4)
         seen = tuple(self.images(alpha, self.shares[alpha], options.run.measure_images, batch))
@@ -68,18 +69,16 @@ class Flatness:
             figures = {"sharpness": sharpness(self.net, seen)}
         if not composition.optimizer.learns_alpha:
             return figures
+        with suppress(torch.OutOfMemoryError):  # a search that fits on its device must not end for the lack of a figure
+            figures["alpha_eigenvalue"] = alpha_eigenvalue(self.net, seen, self.study.seed("measure", "direction"))
         held_out = self.study.splits.validation
         name, indices = ("validation", held_out) if len(held_out) else (alpha, self.shares[alpha])
-        return {
-            **figures,
-            "alpha_eigenvalue": alpha_eigenvalue(self.net, seen, self.study.seed("measure", "direction")),
-            **discretisation(
-                self.net,
-                composition.space,
-                calibration=lambda: self.images(weights, self.shares[weights], CALIBRATION, BATCH),
-                held_out=lambda: self.images(name, indices, HELD_OUT, BATCH),
-            ),
-        }
+        return figures | discretisation(
+            self.net,
+            composition.space,
+            calibration=lambda: self.images(weights, self.shares[weights], CALIBRATION, BATCH),
+            held_out=lambda: self.images(name, indices, HELD_OUT, BATCH),
+        )
 
     def images(self, split: str, indices: Indices, count: int, batch: int) -> Iterable[Batch]:
         """So many images of a split at most, the same ones every time, in batches of this size."""

@@ -30,10 +30,13 @@ def test_depthwise_is_the_grouped_convolution(kernel, stride, dilation, size):
         torch.testing.assert_close(one, wanted, rtol=1e-12, atol=1e-12)
 
 
-def test_gradients_of_the_dilated_convolution_are_its_derivatives():
-    torch.autograd.gradcheck(
-        lambda x, weight: _DilatedDepthwise.apply(x, weight, (4, 2), 2), (maps(1, 2, 4, 3), maps(2, 1, 5, 3))
-    )
+def test_gradients_of_the_dilated_convolution_are_its_derivatives_twice():
+    def convolved(x, weight):
+        return _DilatedDepthwise.apply(x, weight, (4, 2), 2)
+
+    inputs = (maps(1, 2, 4, 3), maps(2, 1, 5, 3))
+    torch.autograd.gradcheck(convolved, inputs)
+    torch.autograd.gradgradcheck(convolved, inputs)
 
 
 def test_taps_that_see_only_padding_are_cut():

@@ -39,6 +39,7 @@ def export(network: TrainedNetwork, form: str, path: Path | None = None, force: 
     classifier = Classifier.read(network.weights, load_plugins())
     metadata = metadata_of(network, classifier)
     content = FORMATS[form].encode(classifier, metadata)
+    images = sample(network.run, classifier)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=path.parent, prefix=".nasplug-") as folder:
@@ -47,7 +48,7 @@ def export(network: TrainedNetwork, form: str, path: Path | None = None, force: 
             opened = FORMATS[form].read(draft)
             if opened.metadata != metadata:
                 raise RunFailure(f"'{path}' was not written: its metadata could not be read back as they were.")
-            parity = check(opened.predict, network.predict, sample(network.run, classifier))
+            parity = check(opened.predict, network.predict, images)
             if not parity.holds:
                 raise RunFailure(f"'{path}' was not written: its answers differ from those of the network. {parity}")
             draft.replace(path)

@@ -46,7 +46,7 @@ def errors(name: str, groups: Sequence[Group]) -> str:
     """Test error against parameters of every network, a panel for each group, all on the same scales."""
     columns = min(COLUMNS, len(groups))
     lines = -(-len(groups) // columns)
-    figure = Figure(figsize=(3.6 * columns, 0.6 + 2.7 * lines))
+    figure = Figure(figsize=(7.2, 0.6 + 2.7 * lines))
     grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
     panels: list[Axes] = list(grid.flat)
     for panel, group in zip(panels, groups, strict=False):
@@ -60,8 +60,8 @@ def errors(name: str, groups: Sequence[Group]) -> str:
         panel.tick_params(labelbottom=True)
     for line in grid:
         line[0].set_ylabel("test error (%)")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper left", ncols=3)
+    shown = {label: mark for panel in panels for mark, label in zip(*panel.get_legend_handles_labels(), strict=True)}
+    figure.legend(list(shown.values()), list(shown), loc="outside upper left", ncols=3)
     return inline(figure, name, f"test error against parameters of found and random networks of {len(groups)} methods")
 
 
