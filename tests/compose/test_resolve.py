@@ -102,7 +102,7 @@ def test_a_run_repeats_its_own_recipe(plugins, tmp_path):
 @pytest.mark.parametrize(
     ("layer", "words"),
     [
-        ({"run": {"method": "dnat"}}, "Did you mean 'dnad'"),
+        ({"run": {"method": "snpz"}}, "Did you mean 'snps'"),
         ({"run": {"method": "dnad", "preset": "laptopp"}}, "Did you mean 'laptop'"),
         ({"space": {"part": "dartz"}}, "Did you mean 'darts'"),
         ({"space": {"chanels": 3}}, "Did you mean 'channels'"),

@@ -10,11 +10,18 @@ import torch
 from torch import nn
 
 from nasplug.builtin.darts import Darts
+from nasplug.builtin.mbconv import MBConvSpace
+from nasplug.builtin.nb201 import NasBench201
 from nasplug.parts import Batch, LabelRater, Layer
 from nasplug.supernet import Norm, PathRating, recalibrate
 from nasplug.values import ImageShape
 
-PER_CELL = {"topology": "per-cell", "operations": ("nadd3",), "nodes": 2, "channels": 2}
+SPACES = {
+    # The middle one of its blocks has two cells.
+    "darts": Darts(topology="per-cell", operations=("nadd3",), nodes=2, channels=2, cells=5),
+    "mbconv": MBConvSpace(blocks=("s1 1x8 2x8 1x12", "s2 2x8"), kernels=(3, 5), expansions=(1,), channels=4),
+    "nb201": NasBench201(channels=2, cells=1),
+}
 
 
 def batches(size: int, *counts: int) -> list[Batch]:
@@ -71,18 +78,28 @@ def test_depth_first_is_one_by_one(layered, block, calibration):
         assert found[path] == pytest.approx(one_by_one(rating, path), rel=1e-9)
 
 
-@pytest.mark.parametrize("block", [0, 1, None])
-def test_depth_first_is_one_by_one_in_darts(layered, block):
-    space = Darts(**PER_CELL, cells=5)  # its middle block has two cells
+@pytest.mark.parametrize(
+    ("name", "block"),
+    [("darts", 0), ("darts", 1), ("darts", None), ("mbconv", 0), ("mbconv", 1), ("mbconv", None), ("nb201", None)],
+)
+def test_depth_first_is_one_by_one_in_every_space(layered, name, block):
+    space = SPACES[name]
     rating = rating_of(layered, space, block, ImageShape(1, 8, 5))
-    if block is None:
-        parts = [list(space.paths(each).some(2, Random(each))) for each in range(3)]
-        paths = [type(a).join([a, b, c]) for a in parts[0] for b in parts[1] for c in parts[2]]
-    else:
-        paths = list(space.paths(block).some(6, Random(0)))
+    paths = list(space.paths(block).some(6, Random(0)))
+    if block is None:  # and some that share their first blocks
+        paths += [path for path in {space.mutate(each, Random(1)) for each in paths} if path not in paths]
     found = {each.path: each.rating for each in rating.rate(paths)}
+    assert len(set(found.values())) > 2
     for path in paths:
         assert found[path] == pytest.approx(one_by_one(rating, path), rel=1e-9)
+    assert rating.evaluations <= len(paths) * len(rating.rater.view.layers)
+
+
+def test_shallow_cells_pay_for_their_own_layers_alone(layered):
+    rating = rating_of(layered, SPACES["mbconv"], 0, ImageShape(1, 8, 5))
+    # Two operations: cells of one layer have 2 paths, the one of two layers has 2 + 4 layers to compute.
+    assert len(list(rating.rate(SPACES["mbconv"].paths(0).every()))) == 2 + 4 + 2
+    assert rating.evaluations == 2 + (2 + 4) + 2
 
 
 @pytest.mark.parametrize(
