@@ -43,8 +43,8 @@ def alpha_eigenvalue(
     """The dominant eigenvalue of the Hessian of the loss with respect to alpha (the measure of R-DARTS and SDARTS).
 
     The search for it starts in a direction that `seed` decides; deleted candidates take no part. Products with the
-    Hessian are exact second derivatives: between the kinks of ReLUs and pools finite differences of a supernet's
-    gradient are not even roughly those of its Hessian. Needs the memory of some three training steps on one batch.
+    Hessian are exact second derivatives: across the kinks of ReLUs and pools, finite differences of a supernet's
+    gradient are not even roughly those of its Hessian. Needs twice the memory of a training step on one of the batches.
     """
     alpha, images = net.choices.alpha, _count(batches)
 
@@ -52,8 +52,9 @@ def alpha_eigenvalue(
         total = torch.zeros_like(alpha)
         for batch in batches:
             loss = F.cross_entropy(net(batch.images), batch.labels, reduction="sum") / images
-            (slope,) = torch.autograd.grad(loss, alpha, create_graph=True)
-            total += torch.autograd.grad(slope, alpha, direction.to(alpha))[0]
+            (slope,) = torch.autograd.grad(loss, alpha, create_graph=True, materialize_grads=True)
+            if slope.requires_grad:  # not where no choice is left open
+                total += torch.autograd.grad(slope, alpha, direction.to(alpha), materialize_grads=True)[0]
         return total.double().cpu()
 
     drawn = torch.randn(alpha.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
@@ -132,9 +133,8 @@ def _slope(net: Supernet, batches: Sequence[Batch], of: Sequence[Tensor]) -> tup
     total, gradients = torch.zeros((), device=of[0].device), [torch.zeros_like(each) for each in of]
     for batch in batches:
         loss = F.cross_entropy(net(batch.images), batch.labels, reduction="sum") / images
-        for gradient, part in zip(gradients, torch.autograd.grad(loss, of, allow_unused=True), strict=True):
-            if part is not None:
-                gradient.add_(part)
+        for gradient, part in zip(gradients, torch.autograd.grad(loss, of, materialize_grads=True), strict=True):
+            gradient.add_(part)
         total = total + loss.detach()
     return total, gradients
 

@@ -8,6 +8,7 @@ from html import escape
 from nasplug.report.cells import JOIN, draw_cells, kind_of
 from nasplug.report.charts import rated, trade_off
 from nasplug.report.comparison import compare, verdict
+from nasplug.report.flatness import last_values
 from nasplug.report.markup import Cell, Html, chart, item, link, section, table
 from nasplug.report.record import Network, Record
 from nasplug.report.style import KINDS
@@ -71,6 +72,7 @@ def summary(record: Record) -> str:
         "Networks",
         table([*heads, *numbers], rows, numbers=4, marked=marked)
         + text
+        + last_values(record)
         + '<p class="small">Errors are fractions of wrongly classified images, shown as per cent. Parameters count the '
         "network as shipped, without an auxiliary head. MACs are the multiply-accumulates of convolutions and linear "
         "layers for one image (papers often call them FLOPs). The best network is the found one with the lowest "

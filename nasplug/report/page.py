@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nasplug.report import course, facts, outcome
+from nasplug.report import course, facts, flatness, outcome
 from nasplug.report.markup import document, write
 from nasplug.report.record import Record, read_record
 from nasplug.values import Drawing
@@ -31,6 +31,7 @@ def page(record: Record, drawings: Mapping[str, Sequence[Drawing]]) -> str:
         outcome.summary(record),
         outcome.trade_offs(record),
         course.shrinkage(record),
+        flatness.flatness(record),
         course.curves(record),
         outcome.architectures(record, drawings),
         facts.data(record),

@@ -12,8 +12,9 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-MEASURES = ("loss", "alive", "S", "gamma", "mu", "train_error", "val_error")
-"""The figures of a step that the report draws."""
+FLATNESS = ("sharpness", "alpha_eigenvalue", "supernet_error", "discrete_error", "gap_error")
+MEASURES = ("loss", "alive", "S", "gamma", "mu", "train_error", "val_error", *FLATNESS)
+"""The figures of a step that the report draws or tells."""
 
 Points = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 """Steps, and a value at each of them."""

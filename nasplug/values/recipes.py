@@ -56,6 +56,19 @@ PC_DARTS_IMAGENET: Options = {
 }
 """Later practice with large batches, as PC-DARTS began it and the code of SNPS and DNAD has it."""
 
+NB201: Options = {
+    "epochs": 200,
+    "batch_size": 256,
+    "optimizer": "sgd",
+    "nesterov": True,
+    "lr": 0.1,
+    "lr_schedule": "cosine",
+    "momentum": 0.9,
+    "weight_decay": 5e-4,
+    "clip": 0.0,
+}
+"""Dong & Yang, NAS-Bench-201, ICLR 2020: how every architecture of the benchmark was trained."""
+
 EFFICIENTNET: Options = {
     "epochs": 500,
     "batch_size": 1024,

@@ -2,27 +2,30 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping
-from typing import Any
 
 import pytest
 
 from nasplug.builtin.darts import Darts
 from nasplug.builtin.methods import DARTS, RANDOM
+from nasplug.builtin.nb201 import NasBench201
 from nasplug.builtin.optimizers.bilevel import Bilevel
 from nasplug.builtin.optimizers.random_search import RandomSearch
 from nasplug.values import Method
 from nasplug.values.options import build
 from nasplug.values.recipe import Retraining, Searching, Selection
 
-SECTIONS: dict[str, type] = {"space": Darts, "search": Searching, "retrain": Retraining, "select": Selection}
+SPACES: dict[str, type] = {"darts": Darts, "nb201": NasBench201}
+SECTIONS: dict[str, type] = {"search": Searching, "retrain": Retraining, "select": Selection}
 
 
 @pytest.mark.parametrize("preset", DARTS.presets)
 @pytest.mark.parametrize(("method", "optimizer"), [(DARTS, Bilevel), (RANDOM, RandomSearch)])
 def test_every_option_of_every_preset_is_known(method: Method, optimizer: type, preset: str) -> None:
-    for name, kind in {**SECTIONS, "optimizer": optimizer}.items():
-        options: Mapping[str, Any] = {**method.options.get(name, {}), **method.presets[preset].get(name, {})}
+    named = method.presets[preset].get("space", {}).get("part", method.space)
+    for name, kind in {**SECTIONS, "optimizer": optimizer, "space": SPACES[named]}.items():
+        kept = method.options.get(name, {}) if name != "space" or named == method.space else {}
+        options = {**kept, **method.presets[preset].get(name, {})}
+        options.pop("part", None)
         build(kind, options, name)
 
 

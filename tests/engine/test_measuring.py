@@ -115,6 +115,11 @@ def test_the_dominant_eigenvalue_of_a_large_matrix_takes_few_products(extremes):
     assert len(asked) < 15
 
 
+def test_an_alpha_without_effect_has_no_curvature(net):
+    net.choices.relaxation = lambda alpha, active: active.to(alpha.dtype)
+    assert alpha_eigenvalue(net, batches(), seed=0) == 0.0
+
+
 def test_a_span_that_is_complete_ends_the_iteration():
     matrix, asked = torch.diag(torch.tensor([3.0, -2.0, 0.0], dtype=torch.float64)), []
 

@@ -5,7 +5,9 @@ import re
 
 import pytest
 
-from nasplug.report import write_report
+from nasplug.report.flatness import flatness
+from nasplug.report.outcome import summary
+from nasplug.report.record import read_record
 
 FIGURES = {
     "sharpness": 0.0625,
@@ -18,8 +20,8 @@ FIGURES = {
 
 
 @pytest.fixture
-def page(tmp_path, result, write_run):
-    """The report of a run whose search carries these figures in its last steps."""
+def told(tmp_path, result, write_run):
+    """What the report tells of a run whose search carries these figures in its last steps: summary and section."""
 
     def written(*figures):
         run = write_run(tmp_path, result, steps=40)
@@ -28,42 +30,40 @@ def page(tmp_path, result, write_run):
         for step, more in zip(steps[-len(figures) :], figures, strict=False):
             step.update(more)
         (run / "events.jsonl").write_text("\n".join(map(json.dumps, lines)))
-        return write_report(run, {}).read_text(encoding="utf-8")
+        record = read_record(run)
+        return summary(record), flatness(record)
 
     return written
 
 
-def test_the_last_values_are_told_in_the_summary(page):
-    text = page(dict.fromkeys(FIGURES, 0.9), FIGURES)
-    told = (
+def test_the_last_values_are_told_in_the_summary(told):
+    summed_up, _ = told(dict.fromkeys(FIGURES, 0.9), FIGURES)
+    assert (
         "its sharpness was 0.0625 and the dominant eigenvalue of the Hessian with respect to alpha -0.25; it put "
         "5.00 % of validation images into a wrong class, and 12.50 % once only the derived architecture was left of "
         "it: a discretisation gap of 7.50 percentage points."
-    )
-    assert told in text
-    assert text.index("<h2>Networks") < text.index(told) < text.index("<h2>Error against size")
+    ) in summed_up
 
 
-def test_the_course_is_drawn_where_there_is_one(page):
-    text = page(dict.fromkeys(FIGURES, 0.9), FIGURES, FIGURES)
-    assert "<h2>Flatness of the supernet</h2>" in text
-    assert "sharpness, alpha_eigenvalue, errors of the supernet and of its derived architecture over the steps" in text
-    assert len(re.findall(r'id="flatness-axes_\d+"', text)) == 3
+def test_the_course_is_drawn_where_there_is_one(told):
+    _, section = told(dict.fromkeys(FIGURES, 0.9), FIGURES, FIGURES)
+    assert "sharpness, alpha_eigenvalue, errors of the supernet and of its derived architecture over" in section
+    assert len(re.findall(r'id="flatness-axes_\d+"', section)) == 3
 
 
-def test_a_single_measurement_is_told_and_not_drawn(page):
-    text = page(FIGURES)
-    assert "its sharpness was 0.0625" in text
-    assert "Flatness of the supernet" not in text
+def test_a_single_measurement_is_told_and_not_drawn(told):
+    summed_up, section = told(FIGURES)
+    assert "its sharpness was 0.0625" in summed_up
+    assert section == ""
 
 
-def test_a_search_without_alpha_has_its_sharpness_alone(page):
-    text = page({"sharpness": 0.5}, {"sharpness": 0.25})
-    assert "its sharpness was 0.25.</p>" in text
-    assert len(re.findall(r'id="flatness-axes_\d+"', text)) == 1
+def test_a_search_without_alpha_has_its_sharpness_alone(told):
+    summed_up, section = told({"sharpness": 0.5}, {"sharpness": 0.25})
+    assert "its sharpness was 0.25.</p>" in summed_up
+    assert len(re.findall(r'id="flatness-axes_\d+"', section)) == 1
 
 
-def test_a_search_that_was_not_measured_says_nothing(page):
-    text = page({})
-    assert "sharpness" not in text
-    assert "Flatness" not in text
+def test_a_search_that_was_not_measured_says_nothing(told):
+    summed_up, section = told({})
+    assert "sharpness" not in summed_up
+    assert section == ""

@@ -4,11 +4,12 @@ import pytest
 from nasplug_sd_darts.method import SD_DARTS
 from nasplug_sd_darts.voting import USUAL_EPOCHS, Voting
 
-from nasplug.builtin.methods import DARTS
+from nasplug.builtin.darts import Darts
+from nasplug.builtin.nb201 import NasBench201
 from nasplug.builtin.optimizers.bilevel import Bilevel
-from nasplug.values import Training
+from nasplug.values.darts import DARTS
 from nasplug.values.options import build
-from nasplug.values.recipe import Retraining, Selection
+from nasplug.values.recipe import Retraining, Searching, Selection
 
 
 def test_it_is_darts_with_a_teacher() -> None:
@@ -22,14 +23,17 @@ def test_it_is_darts_with_a_teacher() -> None:
 @pytest.mark.parametrize("preset", sorted(SD_DARTS.presets))
 def test_every_option_of_every_preset_is_known(preset: str) -> None:
     kinds: dict[str, type] = {
+        "space": NasBench201 if preset == "paper-nb201" else Darts,
         "optimizer": Bilevel,
         "teacher": Voting,
-        "search": Training,
+        "search": Searching,
         "retrain": Retraining,
         "select": Selection,
     }
     for name, kind in kinds.items():
-        build(kind, {**SD_DARTS.options.get(name, {}), **SD_DARTS.presets[preset].get(name, {})}, name)
+        own = dict(SD_DARTS.presets[preset].get(name, {}))
+        replaced = own.pop("part", SD_DARTS.space) != SD_DARTS.space
+        build(kind, own if replaced else {**SD_DARTS.options.get(name, {}), **own}, name)
 
 
 def test_the_papers_search_has_the_length_that_the_inferred_constants_are_for() -> None:

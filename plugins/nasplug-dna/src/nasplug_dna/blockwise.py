@@ -58,8 +58,10 @@ class Blockwise(DistillationTeacher):
     taps: tuple[str, ...] = option((), "nodes of the model after which its blocks end; empty: known for most families")
     model_mean: tuple[float, ...] = option(IMAGENET_MEAN, "mean of the images that the model expects", length=3)
     model_std: tuple[float, ...] = option(IMAGENET_STD, "their standard deviation", length=3, above=0)
-    channel_factor: float = option(2.0, "channels of a teacher of the space, in those of the supernet", above=0)
-    candidates: int = option(3, "candidates per place of such a teacher, where the space allows", at_least=1)
+    channel_factor: float = option(
+        2.0, "channels of a teacher of the space, in those of the supernet (inferred)", above=0
+    )
+    candidates: int = option(3, "candidates per place of such a teacher, where the space allows (inferred)", at_least=1)
     epochs: int = option(0, "epochs of its training; 0: as many as retraining", at_least=0)
 
     def check(self, space: SearchSpace) -> None:

@@ -12,7 +12,7 @@ Preset = dict[str, dict[str, Any]]
 TINY: Preset = {
     "space": {"blocks": ["s1 1x16", "s2 2x24", "s2 1x40"], "kernels": [3, 5], "channels": 16},
     "teacher": {"epochs": 2},
-    "search": {"epochs": 1, "batch_size": 64, "lr": 5e-3},
+    "search": {"epochs": 2, "batch_size": 32, "lr": 2e-2},
     "retrain": {"epochs": 2, "batch_size": 64, "optimizer": "adam", "lr": 1e-2},
     "select": {"networks": 2},
 }
@@ -21,11 +21,11 @@ TINY: Preset = {
 LAPTOP: Preset = {
     "space": {"blocks": ["small"], "channels": 16},
     "teacher": {"epochs": 15},
-    "search": {"epochs": 20, "batch_size": 64, "lr": 5e-3},
+    "search": {"epochs": 40, "batch_size": 32, "lr": 2e-2, "lr_decay": 0.95},
     "retrain": {"epochs": 15, "batch_size": 64, "optimizer": "sgd", "lr": 0.1},
     "select": {"networks": 4},
 }
-"""Small images on a CPU."""
+"""Small images on a CPU. A block sees some thousand steps instead of 50,000, so it learns at a higher rate."""
 
 CIFAR10: Preset = {
     "space": {"blocks": ["s1 2x24 3x24 2x32", "s2 2x40 3x40 4x40", "s2 2x80 3x80 4x80"]},
@@ -44,11 +44,12 @@ CIFAR10: Preset = {
     },
     "select": {"networks": 8},
 }
-"""DNA scaled down to CIFAR-10. The paper has no such search: blocks, teacher and lengths are inferred here."""
+"""DNA scaled down to CIFAR-10. The paper has no such search: blocks, teacher and all lengths are inferred here."""
 
 PAPER_IMAGENET: Preset = {
     "space": {"blocks": ["dna"], "stem": "imagenet", "match": "doubled"},
     "data": {"name": "folder", "size": 224, "validation": 0.0},
+    "optimizer": {"rating_share": 0.04, "rating_images": 4096, "rating_limit": 20_000},
     "teacher": {"model": "efficientnet_b7", "rates": [0.4, 1.0, 1.0, 1.0, 1.0, 0.4]},
     "search": {
         "epochs": 20,
@@ -63,7 +64,9 @@ PAPER_IMAGENET: Preset = {
 }
 """The released code, on images of 224 pixels in folders; `teacher.weights` has to name a file.
 
-Blocks are those of the paper's table, as recalled: the released supernet has one cell for each ("dna-single").
+Blocks are those of the paper's table, as recalled: the released supernet has one cell for each ("dna-single"). Rated
+are all paths, on a share of the training images that would be 50 of each class of ImageNet; how many of these are used
+is inferred.
 """
 
 DNA = Method(

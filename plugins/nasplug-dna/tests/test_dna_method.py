@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import attrs
+import pytest
+import torch
+from nasplug_dna.blockwise import Blockwise, count_blocks
+from nasplug_dna.library import build_network, cut, end_of_blocks
+from nasplug_dna.method import DNA
+
+from nasplug.builtin.mbconv import MBConvSpace
+from nasplug.builtin.mbconv.offer import read_blocks
+from nasplug.builtin.mbconv.plan import Widths, stem_plan, supernet_plan
+from nasplug.builtin.optimizers.single_path import SinglePath
+from nasplug.values import Clock, ImageShape, MapShape
+from nasplug.values.options import build
+from nasplug.values.recipe import Retraining, Searching, Selection
+
+PAPER = DNA.presets[DNA.paper]
+
+
+@pytest.mark.parametrize("preset", DNA.presets)
+def test_every_option_of_every_preset_fits(preset: str) -> None:
+    kinds: dict[str, type] = {
+        "space": MBConvSpace,
+        "optimizer": SinglePath,
+        "teacher": Blockwise,
+        "search": Searching,
+        "retrain": Retraining,
+        "select": Selection,
+    }
+    found = {
+        name: build(kind, {**DNA.options.get(name, {}), **DNA.presets[preset].get(name, {})}, name)
+        for name, kind in kinds.items()
+    }
+    teacher = found["teacher"]
+    if teacher.model:
+        teacher = attrs.evolve(teacher, weights="random")  # a file has to be named
+    teacher.check(found["space"])
+    found["optimizer"].check(found["space"], found["search"])
+
+
+def test_blocks_learn_at_the_papers_rates() -> None:
+    search = build(Searching, {**DNA.options["search"], **PAPER["search"]}, "search")
+    assert [search.lr * factor for factor in PAPER["teacher"]["rates"]] == [0.002, 0.005, 0.005, 0.005, 0.005, 0.002]
+    clock = Clock(steps_per_epoch=3, epochs=search.epochs)
+    assert search.rate(clock.at(2)) == search.lr
+    for epoch in range(20):
+        assert search.rate(clock.at(3 * epoch)) == pytest.approx(0.005 * 0.9**epoch)
+    assert (search.epochs, search.batch_size, search.weight_decay, search.decay_norms) == (20, 512, 1e-4, False)
+
+
+def test_the_doubled_last_layer_meets_efficientnet_b7_without_adaptors() -> None:
+    shape, widths = ImageShape(3, 224, 1000), Widths(32, None)
+    cells = read_blocks(tuple(PAPER["space"]["blocks"]))
+    plan = supernet_plan(stem_plan("imagenet", widths, shape), cells, widths, shape.classes, doubled=True)
+    name = PAPER["teacher"]["model"]
+    network = cut(build_network(name, empty=True), name, end_of_blocks(name, len(cells))).eval()
+    maps = network(torch.zeros(1, 3, 224, 224, device="meta")).values()
+    assert tuple(MapShape(each.shape[1], each.shape[2]) for each in maps) == plan.outputs
+
+
+def test_every_path_of_the_papers_blocks_is_rated() -> None:
+    space = MBConvSpace(blocks=tuple(PAPER["space"]["blocks"]))
+    counts = [space.paths(block).count for block in range(count_blocks(space))]
+    assert max(counts) == 6**4 + 2 * 6**5 <= PAPER["optimizer"]["rating_limit"]
