@@ -71,7 +71,7 @@ def main() -> None:
         pairs = [np.subtract(measured[method][seed], measured[first][seed]).tolist() for seed in both]
         if len(pairs) > 1:
             lines.append(told(f"{method} - {first}", f"{len(pairs)} pairs", *spread(pairs)))
-    print("\n".join(lines))  # noqa: T201 - printing is what this script is for
+    print("\n".join(lines))
 
 
 if __name__ == "__main__":

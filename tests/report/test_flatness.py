@@ -7,6 +7,7 @@ import pytest
 
 from nasplug.report.flatness import flatness
 from nasplug.report.outcome import summary
+from nasplug.report.page import page
 from nasplug.report.record import read_record
 
 FIGURES = {
@@ -20,8 +21,8 @@ FIGURES = {
 
 
 @pytest.fixture
-def told(tmp_path, result, write_run):
-    """What the report tells of a run whose search carries these figures in its last steps: summary and section."""
+def recorded(tmp_path, result, write_run):
+    """The record of a run whose search carries these figures in its last steps."""
 
     def written(*figures):
         run = write_run(tmp_path, result, steps=40)
@@ -30,14 +31,13 @@ def told(tmp_path, result, write_run):
         for step, more in zip(steps[-len(figures) :], figures, strict=False):
             step.update(more)
         (run / "events.jsonl").write_text("\n".join(map(json.dumps, lines)))
-        record = read_record(run)
-        return summary(record), flatness(record)
+        return read_record(run)
 
     return written
 
 
-def test_the_last_values_are_told_in_the_summary(told):
-    summed_up, _ = told(dict.fromkeys(FIGURES, 0.9), FIGURES)
+def test_the_last_values_are_told_in_the_summary(recorded):
+    summed_up = summary(recorded(dict.fromkeys(FIGURES, 0.9), FIGURES))
     assert (
         "its sharpness was 0.0625 and the dominant eigenvalue of the Hessian with respect to alpha -0.25; it put "
         "5.00 % of validation images into a wrong class, and 12.50 % once only the derived architecture was left of "
@@ -45,25 +45,27 @@ def test_the_last_values_are_told_in_the_summary(told):
     ) in summed_up
 
 
-def test_the_course_is_drawn_where_there_is_one(told):
-    _, section = told(dict.fromkeys(FIGURES, 0.9), FIGURES, FIGURES)
+def test_the_course_is_drawn_where_there_is_one(recorded):
+    record = recorded(dict.fromkeys(FIGURES, 0.9), FIGURES, FIGURES)
+    section = flatness(record)
     assert "sharpness, alpha_eigenvalue, errors of the supernet and of its derived architecture over" in section
     assert len(re.findall(r'id="flatness-axes_\d+"', section)) == 3
+    assert section in page(record, {})
 
 
-def test_a_single_measurement_is_told_and_not_drawn(told):
-    summed_up, section = told(FIGURES)
-    assert "its sharpness was 0.0625" in summed_up
-    assert section == ""
+def test_a_single_measurement_is_told_and_not_drawn(recorded):
+    record = recorded(FIGURES)
+    assert "its sharpness was 0.0625" in summary(record)
+    assert flatness(record) == ""
 
 
-def test_a_search_without_alpha_has_its_sharpness_alone(told):
-    summed_up, section = told({"sharpness": 0.5}, {"sharpness": 0.25})
-    assert "its sharpness was 0.25.</p>" in summed_up
-    assert len(re.findall(r'id="flatness-axes_\d+"', section)) == 1
+def test_a_search_without_alpha_has_its_sharpness_alone(recorded):
+    record = recorded({"sharpness": 0.5}, {"sharpness": 0.25})
+    assert "its sharpness was 0.25.</p>" in summary(record)
+    assert len(re.findall(r'id="flatness-axes_\d+"', flatness(record))) == 1
 
 
-def test_a_search_that_was_not_measured_says_nothing(told):
-    summed_up, section = told({})
-    assert "sharpness" not in summed_up
-    assert section == ""
+def test_a_search_that_was_not_measured_says_nothing(recorded):
+    record = recorded({})
+    assert "sharpness" not in summary(record)
+    assert flatness(record) == ""
