@@ -46,10 +46,12 @@ def minimums(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="uv", default=False)
-def wheels(session: nox.Session) -> None:
-    """Builds every package, installs the wheels into an empty environment and lists what they supply."""
+@nox.parametrize("package", [Path(package).resolve().name if package != "." else "nasplug" for package in PACKAGES])
+def wheels(session: nox.Session, package: str) -> None:
+    """Builds every package, installs one with what it declares into an empty environment and composes its method."""
     folder = Path(session.create_tmp()).resolve()
-    session.run("uv", "build", "--all-packages", "--out-dir", str(folder), external=True)
-    session.install(*map(str, sorted(folder.glob("*.whl"))))
+    session.run("uv", "build", "--all-packages", "--wheel", "--out-dir", str(folder), "--quiet", external=True)
+    session.install("--find-links", str(folder), package)
     session.chdir(folder)  # away from the checkout, so that only what was installed can be imported
-    session.run("nasplug", "list", env={"NASPLUG_STRICT": "1"})
+    method = package.removeprefix("nasplug-") if package != "nasplug" else "darts"
+    session.run("nasplug", "run", "--dry-run", "--method", method, "--preset", "tiny", env={"NASPLUG_STRICT": "1"})

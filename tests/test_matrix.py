@@ -70,7 +70,7 @@ def layer(space: str, images: Path, **parts: str) -> dict[str, dict[str, object]
         "data": {"name": f"arrays:{images}", "validation": 0.0},
         "search": {"epochs": 1, "batch_size": 8, "lr": 0.01},
         "retrain": {"epochs": 1, "batch_size": 32, "auxiliary": 0.0, "cells": None, "channels": None, "widths": []},
-        "run": {"threads": 1, "device": "cpu", "checkpoint_seconds": 1000.0},
+        "run": {"threads": 1, "device": "cpu", "checkpoint_seconds": 1000.0, "measure_every": 0},
     }
 
 
