@@ -408,6 +408,7 @@ def test_damaged_results_are_refused(run, content):
         (lambda result: result.update(networks=3), "must be a list"),
         (lambda result: result.update(front=3), "must be a list"),
         (lambda result: result["networks"][0].pop("params"), "lacks 'params'"),
+        (lambda result: result["networks"][0].update(params="many"), "'params' must be a whole number"),
         (lambda result: result.update(best="gone"), "no network 'gone'"),
         (lambda result: result.update(front=["gone"]), "no network 'gone'"),
     ],
@@ -629,9 +630,24 @@ def test_costs_of_other_sizes_and_sections_are_refused(genotype, tmp_path):
     path = tmp_path / "genotype.json"
     path.write_bytes(b"\xff\xfe\x00")
     refused(call("cost", "--genotype", path), "is not text")
+    nodes = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"
+    refused(call("cost", "--space", "nb201", "--genotype", nodes, "--set", "space.cells=9999999999"), "at most 1000")
 
 
 # Whole runs.
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        (("--max-params", "100"), "the smallest has"),
+        (("--set", "optimizer.rating_share=0.001"), "use more images or another share"),
+        (("--set", "teacher.model=mobilenet_v3_small", "--set", "teacher.weights=list.pth"), "must hold a state dict"),
+    ],
+)
+def test_what_a_search_would_be_refused_for_is_refused_before_the_teacher_is_trained(tmp_path, words, remedy):
+    torch.save([1, 2], "list.pth")
+    run_refused("--method", "dna", "--data", f"arrays:{arrays(tmp_path / 'a')}", *words, remedy=(remedy,))
 
 
 def test_a_run_on_arrays_measures_their_test_images(original):

@@ -9,6 +9,7 @@ import shutil
 import tomllib
 from pathlib import Path
 
+import attrs
 import numpy as np
 import pytest
 import torch
@@ -85,6 +86,9 @@ def test_the_best_network_reproduces_its_recorded_error(finished_run, result):
 def test_limits_that_nothing_meets_are_refused_with_the_smallest(finished_run):
     with pytest.raises(InputError, match="the smallest has"):
         package.load(finished_run).best(max_params=10)
+    result = package.load(finished_run)
+    with pytest.raises(InputError, match=r"has no trained network yet; go on: nasplug resume"):
+        attrs.evolve(result, record={**result.record, "networks": []}).best()
 
 
 def test_images_of_another_kind_are_refused(finished_run):

@@ -23,6 +23,9 @@ from nasplug.phases.training import Stopped
 from nasplug.plugins import load_plugins
 from nasplug.values import Genotype
 
+# Second-order and distilled searches of the largest supernets take long on a machine that does other work too.
+pytestmark = pytest.mark.timeout(600)
+
 PLUGINS = load_plugins()
 NAMES = {
     slot: sorted({each.name for each in PLUGINS.registrations if each.slot == slot})

@@ -1,19 +1,21 @@
 """How the command line reports what went wrong.
 
-Whatever nasplug raises for its user becomes one line on stderr and the error's own exit code; Ctrl-C gives 130. With
+Whatever nasplug raises for its user becomes one line on stderr and the error's own exit code; Ctrl-C gives 130. So does
+a name that the system does not take or a place that it does not let anybody into. With
 NASPLUG_DEBUG=1 in the environment, errors pass through with their tracebacks. Errors that nasplug does not expect
 always do: they are defects.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
 
-from nasplug.errors import Interrupted, NasplugError
+from nasplug.errors import InputError, Interrupted, NasplugError
 
 DEBUG = "NASPLUG_DEBUG"
 """The environment variable that shows tracebacks."""
@@ -34,3 +36,8 @@ def reported() -> Iterator[None]:
         # A stop that was asked for is not an error: its message says how to go on.
         click.echo(str(error) if isinstance(error, Interrupted) else f"Error: {error}", err=True)
         raise click.exceptions.Exit(error.exit_code) from error
+    except OSError as error:
+        if error.errno not in (errno.ENAMETOOLONG, errno.EACCES) or os.environ.get(DEBUG, "0") not in ("", "0"):
+            raise
+        click.echo(f"Error: '{error.filename}' cannot be used: {error.strerror}; name another place.", err=True)
+        raise click.exceptions.Exit(InputError.exit_code) from error

@@ -109,12 +109,14 @@ def in_order(
 ) -> Iterator[Batch]:
     """All images at `indices`, in that order and without augmentation, for evaluation; the last batch may be smaller.
 
-    `mean` and `std` are per channel, from 0 to 1.
+    A last image that would be alone joins the batch before it, since a batch of one has no statistics to normalise 1x1
+    maps with. `mean` and `std` are per channel, from 0 to 1.
     """
     means = torch.tensor(mean, dtype=torch.float32, device=device)
     deviations = torch.tensor(std, dtype=torch.float32, device=device)
-    count = -(-len(indices) // batch_size)
-    reader = Reader(images, lambda number: indices[number * batch_size : (number + 1) * batch_size], device)
+    ends = [*range(batch_size, len(indices) - 1, batch_size), len(indices)]
+    count = len(ends) if len(indices) else 0
+    reader = Reader(images, lambda number: indices[number * batch_size : ends[number]], device)
     for number in range(count):
         pixels, labels = reader.read(number)
         reader.prefetch(number + 1, min(number + 1 + AHEAD, count))

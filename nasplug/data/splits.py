@@ -90,7 +90,10 @@ def divide(indices: Indices, shares: Mapping[str, float], seed: int) -> dict[str
         done += share
         end = min(round(done * len(indices)), len(indices))
         if end <= begin:
-            raise InputError(f"The share {name}={share:g} of a split of {len(indices)} images would hold no image.")
+            raise InputError(
+                f"The share {name}={share:g} of a split of {len(indices)} images would hold no image; use more images "
+                f"or another share."
+            )
         result[name] = np.sort(shuffled[begin:end])
         begin = end
     return result

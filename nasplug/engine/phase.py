@@ -196,7 +196,10 @@ class Phase:
 
     def _weights_mover(self, stage: Stage) -> torch.optim.Optimizer:
         """The torch optimizer of the weights, with a group of its own for every block that learns at another rate."""
-        apart = [({id(each) for each in self._block(number)}, factor) for number, factor in sorted(stage.rates.items())]
+        apart = [
+            ({id(each) for each in (*self._block(number), *stage.learning_with(number))}, factor)
+            for number, factor in sorted(stage.rates.items())
+        ]
         shares: dict[float, list[nn.Parameter]] = {}
         for each in self.weights().values():
             factor = next((factor for inside, factor in apart if id(each) in inside), 1.0)

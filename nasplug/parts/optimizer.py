@@ -91,6 +91,9 @@ class ArchitectureOptimizer(ABC):
     def check(self, space: SearchSpace, training: Training) -> None:
         """Raises InputError if the space, or weights trained in this way, do not go with this optimizer."""
 
+    def check_limits(self, searched: Searched) -> None:
+        """Raises InputError if no architecture can keep the limits, where that is certain before the training."""
+
     def splits(self) -> Mapping[str, float]:
         """How the train split is divided: the name of each share and its size, adding up to 1."""
         return {"train": 1.0}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from torch import Tensor, nn
@@ -25,11 +25,15 @@ class Stage(nn.Module, ABC):
     blocks: tuple[int, ...] | None = None
     """The blocks whose weights and choices move in this stage; None: the whole network."""
     rates: Mapping[int, float] = MappingProxyType({})
-    """Factors of the learning rate of the weights, by block; 1 where nothing is said."""
+    """Factors of the learning rate of the weights, adaptors included, by block; 1 where nothing is said."""
 
     @abstractmethod
     def forward(self, net: Network, batch: Batch, turn: Turn, now: Now) -> Tensor:
         """The scalar loss of `net` on `batch`."""
+
+    def learning_with(self, block: int) -> Iterable[nn.Parameter]:
+        """Those of its own parameters that learn at the rate of a block; by default none."""
+        return ()
 
     def raters(self, net: Supernet) -> Sequence[Rater]:
         """What rates the paths that this stage has trained: by default the labels, for the whole network."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import attrs
 import numpy as np
 
 from nasplug.data import divide, in_order
@@ -28,11 +29,23 @@ def decide(
 
     Ratings on record are not made again, so a search that is stopped while it rates goes on where it was.
     """
-    rated = list(recorded_ratings(study.folder))
     events = [event["event"] for event in read_events(study.folder.events) if event["phase"] == "search"]
     journal.cut(journal.count - events.count("found"))  # they follow from the ratings, and come again
-    optimizer = study.composition.optimizer
-    shares = divide(study.splits.train, optimizer.splits(), study.seed("shares"))
+    rated = list(recorded_ratings(study.folder))
+    searched = attrs.evolve(outset(study, net, stages), trail=list(_trail(study.folder)), rated=rated)
+    count = len(rated)
+    for event in study.composition.optimizer.decide(searched):
+        journal.append("search", event.record())
+        if isinstance(event, Rated):
+            count += 1
+            yield Progress("rating", count, 0, "paths rated")
+        if stop():
+            raise Stopped
+
+
+def outset(study: Study, net: Supernet | None, stages: Sequence[Stage]) -> Searched:
+    """What is decided on, as far as it is known before anything is trained: no trail, no ratings."""
+    shares = divide(study.splits.train, study.composition.optimizer.splits(), study.seed("shares"))
 
     def images(split: str, count: int) -> Iterator[Batch]:
         # Data sets may be sorted by class, and splits keep their order: the first images would be of a few classes.
@@ -40,27 +53,18 @@ def decide(
         return in_order(study.data.train, mixed, BATCH, study.mean, study.std, study.device)
 
     limits, size = study.recipe.select, study.recipe.retrain
-    searched = Searched(
+    return Searched(
         space=study.composition.space,
         shape=study.shape,
         net=net,
-        trail=list(_trail(study.folder)),
+        trail=(),
         seed=study.seed("search", "decide"),
         max_params=limits.max_params,
         max_macs=limits.max_macs,
         raters=() if net is None else [rater for stage in stages for rater in stage.raters(net)],
         images=images,
-        rated=rated,
         sized=study.composition.space.scaled(channels=size.channels, cells=size.cells),
     )
-    count = len(rated)
-    for event in optimizer.decide(searched):
-        journal.append("search", event.record())
-        if isinstance(event, Rated):
-            count += 1
-            yield Progress("rating", count, 0, "paths rated")
-        if stop():
-            raise Stopped
 
 
 def write_ratings(study: Study) -> list[dict[str, Any]]:
@@ -84,6 +88,8 @@ def recorded_ratings(folder: RunFolder) -> Iterator[Rated]:
     for event in read_events(folder.events):
         if event["event"] == "rated":
             try:
+                if not isinstance(event["block"], int | None):
+                    raise TypeError(f"block {event['block']!r:.40}")
                 path = Genotype(space=event["space"], picks=event["path"])
                 yield Rated(block=event["block"], path=path, rating=float(event["rating"]))
             except (AttributeError, KeyError, TypeError, ValueError) as error:

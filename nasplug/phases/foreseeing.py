@@ -46,7 +46,7 @@ def foresee(study: Study) -> Iterator[Foreseen]:
     """The phases of a run to come, each measured; nothing is kept of what is trained for it.
 
     What is not known yet stands for itself at random: found networks have the cost of random ones. Times are those of
-    this machine as busy as it is now. The schedule may end a search early, and evaluation is not counted.
+    this machine as busy as it is now. The schedule may end a search early; evaluation and rating are not counted.
     """
     torch.set_num_threads(study.recipe.run.threads)
     teacher = None

@@ -108,8 +108,14 @@ class Result:
         name = best(self.record["networks"], max_params, max_macs)
         if name is None:
             sizes = sorted((each.params, int(each.record["macs"])) for each in self._finished())
-            smallest = f"the smallest has {sizes[0][0]} params" if sizes else "it has no trained network yet"
-            raise InputError(f"No network of '{self.run.path}' meets {max_params=}, {max_macs=}: {smallest}.")
+            if not sizes:
+                raise InputError(f"'{self.run.path}' has no trained network yet; go on: nasplug resume {self.run.path}")
+            limits = [(max_params, "params"), (max_macs, "MACs")]
+            asked = " and ".join(f"at most {limit} {unit}" for limit, unit in limits if limit is not None)
+            raise InputError(
+                f"No found network of '{self.run.path}' has {asked or 'an error to choose by'}; the smallest network "
+                f"has {sizes[0][0]} params and {sizes[0][1]} MACs."
+            )
         return self[name]
 
     def _finished(self) -> tuple[TrainedNetwork, ...]:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from random import Random
 
 import torch
 
 from nasplug.data import divide
 from nasplug.engine import Phase
-from nasplug.parts import Network, Stage, Supernet
-from nasplug.phases.deciding import decide, write_ratings
+from nasplug.parts import Network, Supernet
+from nasplug.phases.deciding import decide, outset, write_ratings
 from nasplug.phases.journal import Journal, read_events
 from nasplug.phases.measuring import flatness
 from nasplug.phases.networks import Plan, load_network, placed
-from nasplug.phases.retraining import train_teacher
+from nasplug.phases.retraining import network_phase, teacher_training, train_teacher
 from nasplug.phases.stopping import Stop
 from nasplug.phases.study import Study
-from nasplug.phases.training import Progress, carry_out, cost_record
+from nasplug.phases.training import Progress, carry_out, cost_record, more_work
 from nasplug.values import Genotype
 
 
@@ -33,20 +33,34 @@ def teach(study: Study, journal: Journal, stop: Stop) -> Iterator[Progress]:
 
 def search(study: Study, journal: Journal, stop: Stop) -> Iterator[Progress]:
     """Searches, and records every architecture that the search finds."""
-    composition = study.composition
-    net: Supernet | None = None
-    stages: Sequence[Stage] = ()
-    if composition.optimizer.trains:
+    if study.composition.optimizer.trains:
         torch.manual_seed(study.seed("search", "weights"))
-        net = composition.space.supernet(study.shape)
+        net = study.composition.space.supernet(study.shape)
         phase = search_phase(study, net, _teacher(study))
-        stages = phase.stages
         yield from carry_out(study, phase, journal, stop)
+        with more_work(study, phase, journal):
+            yield from decide(study, net, phase.stages, journal, stop)
         cost = cost_record(study, "search")
     else:
         cost = {"seconds": 0.0, "peak_memory_bytes": 0, "device": str(study.device)}
-    yield from decide(study, net, stages, journal, stop)
+        yield from decide(study, None, (), journal, stop)
     study.folder.finish("search", {"cost": cost, "ratings": write_ratings(study)})
+
+
+def rehearse(study: Study) -> None:
+    """Builds what a search trains, and throws it away; InputError for all that would be refused on the way.
+
+    A teacher that is yet to be trained is stood in for by its network with initial weights.
+    """
+    composition = study.composition
+    if not composition.optimizer.trains:
+        return
+    teacher = _teacher(study)
+    if teacher is None and (asked := composition.teacher.network(composition.space, study.random("teacher"))):
+        teacher = network_phase(study, "teacher", *asked, teacher_training(study)).net
+    net = composition.space.supernet(study.shape)
+    phase = search_phase(study, net, teacher)
+    composition.optimizer.check_limits(outset(study, net, phase.stages))
 
 
 def found_genotypes(study: Study) -> list[Genotype]:

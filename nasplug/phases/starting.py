@@ -9,6 +9,7 @@ from nasplug.errors import InputError, NasplugError
 from nasplug.phases.folder import RunFolder
 from nasplug.phases.looking_up import adopt_table
 from nasplug.phases.networks import load_network
+from nasplug.phases.searching import rehearse
 from nasplug.phases.study import Study, new_study, write_start
 from nasplug.plugins import Plugins
 from nasplug.values.recipe import Recipe
@@ -22,6 +23,7 @@ def start(out: Path | None, plugins: Plugins, recipe: Recipe, command: list[str]
         if recipe.run.teacher_from:
             borrow_teacher(study, Path(recipe.run.teacher_from))
         adopt_table(study)
+        rehearse(study)
         write_start(study, command)
     except NasplugError:
         folder.discard()

@@ -6,6 +6,7 @@ import math
 import resource
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import attrs
 import torch
@@ -66,6 +67,24 @@ def carry_out(study: Study, phase: Phase, journal: Journal, stop: Stop) -> Itera
             raise Stopped
         yield Progress(phase.name, phase.steps_done, phase.steps, _words(event))
     save_checkpoint(path, phase, journal.count, worked + time.monotonic() - started)
+
+
+@contextmanager
+def more_work(study: Study, phase: Phase, journal: Journal) -> Iterator[None]:
+    """Counts what is done in the block as work of a phase whose training is over, also where it stops half-way."""
+    path = study.folder.checkpoint(phase.name)
+    _, facts = read_tensors(path, "checkpoint")
+    started = time.monotonic()
+
+    def save() -> None:
+        save_checkpoint(path, phase, journal.count, facts["seconds"] + time.monotonic() - started)
+
+    try:
+        yield
+    except Stopped:
+        save()
+        raise
+    save()
 
 
 def cost_record(study: Study, phase: str) -> dict[str, float | int | str]:

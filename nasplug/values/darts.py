@@ -57,7 +57,10 @@ PAPER_NB201: Preset = {
     "search": {"epochs": 50, "batch_size": 64, "lr": 0.025, "nesterov": True, "weight_decay": 5e-4},
     "retrain": {**NB201, "widths": [16]},
 }
-"""Search and retraining on CIFAR-10 as in NAS-Bench-201 (Dong & Yang, ICLR 2020; AutoDL's configurations)."""
+"""Search and retraining on CIFAR-10 as in NAS-Bench-201 (Dong & Yang, ICLR 2020; AutoDL's configurations).
+
+In each step alpha moves before the weights, as in DARTS; AutoDL has it the other way round.
+"""
 
 DARTS = Method(
     name="darts",

@@ -29,6 +29,12 @@ def check_result(result: object, path: Path, network_entries: Collection[str] = 
         raise InputError(f"'{path}' is damaged: 'front' must be a list of ids; {_remedy(path)}.")
     for network in networks:
         _check_entries(network, network_entries, path)
+        for name in ("params", "macs"):
+            if not isinstance(network[name], int):
+                raise InputError(
+                    f"'{path}' is damaged: '{name}' must be a whole number, but it is {network[name]!r:.40}; "
+                    f"{_remedy(path)}."
+                )
     if unknown := {*front, result["best"]} - {None} - {each["id"] for each in networks}:
         raise InputError(f"'{path}' is damaged: there is no network '{min(map(str, unknown))}'; {_remedy(path)}.")
     return result

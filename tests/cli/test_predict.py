@@ -106,6 +106,13 @@ def test_bad_input_is_refused(finished_run, images, words, reason):
     assert reason in result.stderr
 
 
+def test_a_name_that_no_file_can_have_is_refused(finished_run):
+    result = call(finished_run, "x" * 300)
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "File name too long" in result.stderr
+
+
 def test_limits_do_not_go_with_a_file(finished_run, images):
     weights = package.load(finished_run).best().weights
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 
 import click
@@ -153,6 +154,11 @@ def test_unknown_command_gets_the_nearest_one():
         (RunFailure("The loss is not a number."), 1, "Error: The loss is not a number.\n"),
         (Interrupted("Stopped; go on with nasplug resume.", 75), 75, "Stopped; go on with nasplug resume.\n"),
         (KeyboardInterrupt(), 130, "Interrupted.\n"),
+        (
+            OSError(errno.EACCES, "Permission denied", "/there"),
+            2,
+            "Error: '/there' cannot be used: Permission denied; name another place.\n",
+        ),
     ],
 )
 def test_errors_end_with_one_line_and_their_exit_code(monkeypatch, error, exit_code, message):

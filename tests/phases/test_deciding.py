@@ -6,6 +6,7 @@ import json
 import shutil
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -138,6 +139,17 @@ def test_a_search_stops_between_two_ratings(whole, images, tmp_path):
     assert rated == {"step": 3, "rated": 4}
     carry_on(reopen_study(RunFolder.existing(tmp_path / "stopped"), PLUGINS))
     check_equal(study, whole)
+
+
+def test_the_time_of_rating_is_part_of_the_cost_though_it_was_interrupted(images, tmp_path, monkeypatch):
+    hours = Counter()  # every rating takes one, and nothing else takes any time
+    monkeypatch.setattr("nasplug.phases.training.time", SimpleNamespace(monotonic=lambda: 3600.0 * hours["rated"]))
+    study = begin(tmp_path / "timed", images)
+    with pytest.raises(Stopped):
+        carry_on(study, lambda event: hours.update([event["event"]]), lambda: hours["rated"] == 3)
+    study = reopen_study(RunFolder.existing(tmp_path / "timed"), PLUGINS)
+    carry_on(study, lambda event: hours.update([event["event"]]))
+    assert study.folder.done("search")["cost"]["seconds"] == RATED * 3600
 
 
 def test_a_damaged_rating_is_refused(whole, tmp_path):

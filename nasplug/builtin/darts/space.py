@@ -37,8 +37,8 @@ class Darts(SearchSpace):
         "per-type", "whether cells of one type share their topology", choices=("per-type", "per-cell")
     )
     choices: str = option("edge", "where candidates compete: on an edge or at a node", choices=("edge", "node"))
-    nodes: int = option(4, "nodes of a cell", at_least=1)
-    cells: int = option(8, "cells of the network", at_least=1)
+    nodes: int = option(4, "nodes of a cell", at_least=1, at_most=100)
+    cells: int = option(8, "cells of the network", at_least=1, at_most=1000)
     channels: int = option(16, "channels of the first cell's nodes", at_least=2)
     stem: str = option(
         "auto", f"stem; auto is imagenet from {IMAGENET_FROM} pixels on", choices=("auto", "cifar", "imagenet")

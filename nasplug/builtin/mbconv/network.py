@@ -55,7 +55,10 @@ class MBConvNetwork(Network):
 
 @torch.no_grad()
 def initialise(net: nn.Module) -> None:
-    """EfficientNet's initial weights: convolutions normal by their fan-out, linear layers uniform, biases zero."""
+    """EfficientNet's initial weights: convolutions normal by their fan-out, linear layers uniform, biases zero.
+
+    The layers of squeeze-excitation count as linear; EfficientNet has them as 1x1 convolutions.
+    """
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
             fan_out = module.out_channels * math.prod(module.kernel_size) // module.groups

@@ -24,6 +24,10 @@ _FIELD = re.compile(r"(se|[rksec])([0-9.]{1,8})")
 
 def parse(text: str) -> Genotype:
     """The genotype that a text describes; InputError says what is wrong with it."""
+    if not text.lstrip().startswith(("[", "{")):
+        raise InputError(
+            f"A genotype is JSON, or block strings as a JSON list of lists, but this text is neither: '{text:.200}'."
+        )
     if not text.lstrip().startswith("["):
         genotype = Genotype.from_json(text)
         read(genotype)

@@ -27,7 +27,7 @@ class NasBench201(SearchSpace):
 
     operations: tuple[str, ...] = option(OPERATIONS, "candidate operations of an edge", choices=OPERATIONS)
     channels: int = option(16, "channels of the first stage", at_least=1)
-    cells: int = option(5, "cells of each of the three stages", at_least=1)
+    cells: int = option(5, "cells of each of the three stages", at_least=1, at_most=1000)
 
     def __attrs_post_init__(self) -> None:
         check_operations(self.operations)

@@ -77,10 +77,12 @@ def read_table(content: bytes, data: DataSet) -> Mapping[Genotype, Errors]:
         missing = [name for name in (STRING, *columns) if name not in (rows.fieldnames or ())]
         if missing:
             raise InputError(f"it lacks the column {', '.join(map(repr, missing))}")
-        table = {}
+        table = dict[Genotype, Errors]()
         for row in rows:
             try:
-                table[parse(row[STRING] or "")] = Errors(*(_error(row[name], name) for name in columns))
+                genotype, errors = parse(row[STRING] or ""), Errors(*(_error(row[name], name) for name in columns))
+                if table.setdefault(genotype, errors) != errors:
+                    raise InputError(f"'{row[STRING]}' stands there a second time, with other accuracies")
             except InputError as error:
                 raise InputError(f"line {rows.line_num}: {error}") from error
     except (UnicodeDecodeError, csv.Error) as error:

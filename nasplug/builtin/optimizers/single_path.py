@@ -30,7 +30,8 @@ class SinglePath(ArchitectureOptimizer):
 
     Uniform sampling draws an architecture of the space for every step. Fair sampling (Chu et al., FairNAS, ICCV 2021)
     goes through the candidates of each choice in rounds, each in an order of its own: in as many steps as a choice has
-    candidates, each of them is trained once.
+    candidates, each of them is trained once. A choice within a candidate of another one, such as a layer of a cell,
+    moves on when that candidate has had its turn.
     """
 
     learns_alpha = False
@@ -58,6 +59,11 @@ class SinglePath(ArchitectureOptimizer):
                 f"space that picks one candidate everywhere, such as mbconv or nb201."
             )
 
+    def check_limits(self, searched: Searched) -> None:
+        """The paths that will be rated are known, and so is what they cost."""
+        if searched.max_params is not None or searched.max_macs is not None:
+            priced(searched, {rater.block: self._paths(searched, rater.block) for rater in searched.raters})
+
     def splits(self) -> Mapping[str, float]:
         """One share for the weights, one for the rating."""
         return {WEIGHTS: 1 - self.rating_share, RATING: self.rating_share}
@@ -73,10 +79,10 @@ class SinglePath(ArchitectureOptimizer):
     def sample(self, space: SearchSpace, choices: Choices, now: Now) -> Tensor:
         """The path of this step, without deleted candidates, as a function of the seed and the step."""
         if self.sampling == "fair":
-            return _mask(choices, [self._turn(choices, row, now) for row in range(len(choices))])
+            return _mask(choices, [self._turn(choices, row, now)[0] for row in range(len(choices))])
         generator = Random(derive_seed(self.seed, "path", now.stage, now.step))
         drawn = space.encode(space.random(generator), choices).tolist()
-        return _mask(choices, [_left(*each, generator) for each in zip(drawn, choices.alive, strict=True)])
+        return _mask(choices, _left(choices, drawn, generator))
 
     def turns(self, now: Now) -> Sequence[Turn]:
         """The weights, on their share of the images."""
@@ -111,20 +117,33 @@ class SinglePath(ArchitectureOptimizer):
             rating = PathRating(searched.net, searched.space, rater, calibration, images)
             yield from rating.rate(paths[block], done[block])
 
-    def _turn(self, choices: Choices, row: int, now: Now) -> tuple[int, ...]:
-        """The candidate of a choice whose turn it is."""
-        kept = choices.alive[row]
+    def _turn(self, choices: Choices, row: int, now: Now) -> tuple[tuple[int, ...], int]:
+        """The candidate of a choice whose turn it is, and the number of its round."""
+        kept, choice = choices.alive[row], choices.choices[row]
+        # A candidate is trained once in each round of its choice: so often a choice within it has had a turn.
+        turn = now.step if choice.parent is None else self._turn(choices, choices.rows[choice.parent[0]], now)[1]
         if not kept:
-            return ()
-        number, place = divmod(now.step, len(kept))
-        order = Random(derive_seed(self.seed, "round", now.stage, choices.choices[row].name, number))
-        return (order.sample(kept, len(kept))[place],)
+            return (), turn
+        number, place = divmod(turn, len(kept))
+        order = Random(derive_seed(self.seed, "round", now.stage, choice.name, number))
+        return (order.sample(kept, len(kept))[place],), number
 
 
-def _left(drawn: Sequence[bool], kept: Sequence[int], generator: Random) -> tuple[int, ...]:
-    """What of a draw is still kept; a choice that has lost all it drew gets one of its other candidates."""
-    left = tuple(column for column in kept if drawn[column])
-    return (generator.choice(kept),) if any(drawn) and kept and not left else left
+def _left(choices: Choices, drawn: Sequence[Sequence[bool]], generator: Random) -> list[tuple[int, ...]]:
+    """What of a draw is still kept, row by row.
+
+    A choice that has lost all it drew gets one of its other candidates, and so do the choices within that one.
+    """
+    found: list[tuple[int, ...]] = []
+    for row, (choice, kept) in enumerate(zip(choices, choices.alive, strict=True)):
+        left = tuple(column for column in kept if drawn[row][column])
+        wanted = any(drawn[row])
+        if choice.parent is not None:
+            above, candidate = choices.rows[choice.parent[0]], choice.parent[1]
+            column = choices.choices[above].candidates.index(candidate)
+            wanted |= column in found[above] and not drawn[above][column]
+        found.append((generator.choice(kept),) if wanted and kept and not left else left)
+    return found
 
 
 def _mask(choices: Choices, columns: Sequence[Sequence[int]]) -> Tensor:

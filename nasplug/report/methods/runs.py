@@ -85,6 +85,11 @@ def read_run(folder: Path) -> Run:
     if not (folder / "recipe.toml").is_file():
         raise InputError(f"'{folder}' is no run folder: it has no recipe.toml. Name the folders of finished runs.")
     record = read_record(folder)
+    if record.status == "done" and record.network(record.best) is None:
+        raise InputError(
+            f"'{folder}/result.json' is damaged: it names no best network of the run; 'nasplug resume {folder}' writes "
+            f"it anew."
+        )
     try:
         seed = int(record.recipe["run"]["seed"])
         space, preset = str(record.recipe["space"]["part"]), str(record.recipe["run"]["preset"])

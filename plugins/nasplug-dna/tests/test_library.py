@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,9 @@ import torch
 from nasplug_dna.guide import freeze
 from nasplug_dna.library import build_network, cut, end_of_blocks, load_library, read_weights
 from safetensors.torch import save_file
+from torch import nn
 from torchvision import models
+from torchvision.models.convnext import CNBlockConfig
 
 from nasplug.errors import InputError
 from nasplug.values import ImageShape
@@ -71,6 +74,8 @@ def test_weights_that_do_not_fit_are_refused(resnet: models.ResNet, weights: Pat
     torch.save(torch.zeros(3), tmp_path / "c.pth")
     torch.save(Path, tmp_path / "d.pth")
     (tmp_path / "e.pth").write_text("nonsense")
+    (tmp_path / "f.pth").write_text("hello world\n")  # reads as a pickle that refers to what it has not got
+    torch.save({**state, "conv1.weight": state["conv1.weight"].to(torch.complex64)}, tmp_path / "g.pth")
     (tmp_path / "e.safetensors").write_text("nonsense")
     for name, reason in [
         ("a.pth", r"do not fit 'resnet18'.*layer2.0.conv1"),
@@ -79,12 +84,34 @@ def test_weights_that_do_not_fit_are_refused(resnet: models.ResNet, weights: Pat
         ("d.pth", "cannot be read"),
         ("e.pth", "cannot be read"),
         ("e.safetensors", "cannot be read"),
+        ("f.pth", "cannot be read"),
+        ("g.pth", r"do not fit 'resnet18'.*torch.complex64"),
         ("missing.pth", "There is no file"),
     ]:
         with pytest.raises(InputError, match=reason):
             load_library("resnet18", TAPS, str(tmp_path / name), GREY, MEAN, STD)
     with pytest.raises(InputError, match="3 colours"):
         load_library("resnet18", TAPS, str(weights), ImageShape(4, 32, 10), MEAN, STD)
+
+
+def test_code_in_a_file_of_weights_is_never_run(tmp_path: Path) -> None:
+    class Code:
+        def __reduce__(self) -> tuple[object, ...]:
+            return Path.touch, (tmp_path / "it ran",)
+
+    torch.save({"conv1.weight": Code()}, tmp_path / "a.pth")
+    (tmp_path / "b.pth").write_bytes(pickle.dumps(Code()))
+    for name in ("a.pth", "b.pth"):
+        with pytest.raises(InputError, match="holds more than tensors"):
+            read_weights(tmp_path / name)
+    assert not (tmp_path / "it ran").exists()
+
+
+def test_weights_in_half_precision_count_in_the_network_s_own(resnet: models.ResNet, tmp_path: Path) -> None:
+    halves = {name: each.half() if each.is_floating_point() else each for name, each in resnet.state_dict().items()}
+    torch.save(halves, tmp_path / "half.pth")
+    network = load_library("resnet18", TAPS, str(tmp_path / "half.pth"), GREY, MEAN, STD)
+    assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
 
 
 def test_an_untrained_network_follows_the_seed() -> None:
@@ -132,6 +159,33 @@ def test_the_stages_of_a_family_end_at_its_last_map(name: str, stages: int) -> N
     assert len(sizes) == stages
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[-1] == 2
+
+
+def test_parameters_that_stand_between_layers_get_their_weights_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ConvNeXt scales its residual branches by parameters of the block itself."""
+    blocks = [CNBlockConfig(4, 6, 1), CNBlockConfig(6, 8, 1), CNBlockConfig(8, 8, 1), CNBlockConfig(8, None, 1)]
+    monkeypatch.setattr(models, "get_model", lambda name, weights: models.ConvNeXt(blocks))
+    whole = models.ConvNeXt(blocks).eval()
+    for parameter in whole.parameters():
+        nn.init.normal_(parameter)
+    save_file(whole.state_dict(), tmp_path / "w.safetensors")
+    taps = end_of_blocks("convnext_tiny", 4)
+    network = load_library("convnext_tiny", taps, str(tmp_path / "w.safetensors"), ImageShape(3, 64, 10), MEAN, STD)
+    freeze(network, "eval")
+    images = torch.randn(2, 3, 64, 64)
+    x = images * network.scale + network.shift
+    with torch.no_grad():
+        expected = [x := whole.features[number : number + 2](x) for number in (0, 2, 4, 6)]
+        for last in range(4):
+            torch.testing.assert_close(list(network(images, last)), expected[: last + 1])
+
+
+@pytest.mark.parametrize("taps", [("layer2", "layer1"), ("layer1", "layer1")])
+def test_taps_in_another_order_than_they_are_computed_in_are_refused(taps: tuple[str, ...]) -> None:
+    with pytest.raises(InputError, match=r"in the order in which they are computed, which is layer1"):
+        cut(build_network("resnet18", empty=True), "resnet18", taps)
 
 
 def test_a_tap_that_is_not_there_is_refused() -> None:

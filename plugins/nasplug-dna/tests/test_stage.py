@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from random import Random
+from types import SimpleNamespace
 from typing import Any, cast
 
 import attrs
@@ -14,8 +15,11 @@ from nasplug_dna.stage import BlockRater, BlockStage, one_of_each
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nasplug.builtin.optimizers.single_path import SinglePath
+from nasplug.builtin.schedules import Keep
+from nasplug.engine import Phase
 from nasplug.parts import Batch, Network, Supernet
-from nasplug.values import Clock, ImageShape, MapShape, Turn
+from nasplug.values import Clock, ImageShape, MapShape, Training, Turn
 
 NOW, TURN, SHAPE = Clock(1, 1).at(0), Turn("train", moves_weights=True, moves_alpha=False), ImageShape(1, 8, 5)
 
@@ -61,6 +65,21 @@ def test_a_block_that_reads_two_maps_gets_the_teachers_feature_as_both(
     older, newer = stage.bridges[0].inputs
     torch.testing.assert_close(maps[0], F.interpolate(mix(older.mix, source), scale_factor=2.0))
     torch.testing.assert_close(maps[1], mix(newer.mix, source))
+
+
+@pytest.mark.parametrize("order", ["one-by-one", "together"])
+def test_adaptors_learn_at_the_rate_of_their_block(net: Supernet, teacher: Network, order: str) -> None:
+    names = ("train.weights", "train.rating")
+    streams = {name: cast("Any", SimpleNamespace(steps_per_epoch=1, batch=lambda step: None)) for name in names}
+    for stage in stages_for(net, teacher, order=order, rates=(0.5, 1.0, 2.0)):
+        training = Training(epochs=1, lr=0.1, optimizer="adam", decay_norms=False)
+        phase = Phase("search", net, SinglePath(), Keep(), [stage], training, streams, torch.device("cpu"))
+        phase.batches(NOW)
+        rates = {id(each): group["lr"] for group in phase.movers.weights.param_groups for each in group["params"]}
+        for number, bridge in zip(stage.blocks, stage.bridges, strict=True):
+            moved = [*bridge.parameters(), *net.blocks()[number].parameters()]
+            assert len(list(bridge.parameters())) == (1, 2, 3)[number]
+            assert {rates[id(each)] for each in moved} == {0.1 * (0.5, 1.0, 2.0)[number]}
 
 
 @pytest.mark.parametrize("block_input", ["teacher", "student"])

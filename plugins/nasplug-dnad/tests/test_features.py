@@ -39,6 +39,14 @@ class Small(Supernet):
         pass
 
 
+def test_taps_of_one_pixel_are_compared_though_supernets_normalise_with_the_batch() -> None:
+    net = Small(4, strides=(2, 2, 2))
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean = module.running_var = None
+    assert Features().stages(net, SHAPE, Small(6))
+
+
 def batch() -> Batch:
     return Batch(torch.randn(6, 3, 8, 8), torch.tensor([0, 1, 2, 3, 4, 0]))
 

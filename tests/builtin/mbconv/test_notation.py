@@ -27,6 +27,11 @@ def test_strings_become_cells_and_operations():
     )
 
 
+def test_what_is_no_notation_of_the_space_is_told_which_there_are():
+    with pytest.raises(InputError, match=r"JSON, or block strings as a JSON list of lists.*: '\|none~0\|'"):
+        MBConvSpace().parse("|none~0|")
+
+
 def test_the_order_of_fields_does_not_matter():
     assert read(["ir_c24_e6_k3_r1_s1_se0.25"]) == read(["ir_r1_k3_s1_e6_c24_se0.25"])
 

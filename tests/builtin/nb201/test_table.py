@@ -22,6 +22,7 @@ def test_a_table_gives_the_errors_of_the_run_s_own_data_set():
     content = table(f"7,{TEXT},90.769333,93.66,69.5,70.25")
     genotype = NasBench201().parse(TEXT)
     assert dict(read_table(content, CIFAR10)) == {genotype: Errors(0.09230667, 0.0634)}
+    assert len(read_table(content + f"8,{TEXT},90.769333,93.66,1,1\n".encode(), CIFAR10)) == 1
     assert dict(read_table(b"\xef\xbb\xbf" + content, CIFAR100)) == {genotype: Errors(0.305, 0.2975)}
 
 
@@ -39,6 +40,7 @@ def test_a_table_gives_the_errors_of_the_run_s_own_data_set():
         (table(f"7,{TEXT},90,nan,1,1"), "but it is 'nan'"),
         (table(f"7,{TEXT},190,90,1,1"), "but it is '190'"),
         (table(f'7,"{TEXT},190,90,1,1'), "is not CSV"),
+        (table(f"7,{TEXT},90,93,1,1", f"8,{TEXT},90,94,1,1"), "line 3: .* a second time, with other accuracies"),
     ],
 )
 def test_a_damaged_table_is_refused_in_a_sentence(content, remedy):

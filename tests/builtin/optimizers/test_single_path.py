@@ -73,13 +73,16 @@ def test_fair_sampling_uses_each_candidate_once_in_each_round(space, choices):
     optimizer = begun(choices, sampling="fair")
     masks = torch.stack([optimizer.sample(space, choices, CLOCK.at(step)) for step in range(24)])
     assert torch.equal(masks.sum(2), torch.ones(24, len(choices), dtype=torch.long))
+    long = masks[:, choices.rows["1/depth"], 1]
     orders = set()
     for row, choice in enumerate(choices):
         count = len(choice.candidates)
-        rounds = masks[:, row, :count].reshape(-1, count, count)
+        # What belongs to a candidate of another choice is trained only with it.
+        trained = masks[long] if choice.parent is not None else masks
+        rounds = trained[:, row, :count].reshape(-1, count, count)
         assert torch.equal(rounds.sum(1), torch.ones_like(rounds.sum(1)))
         orders |= {(choice.name, *each.int().argmax(1).tolist()) for each in rounds}
-    # Six choices and 8 or 12 rounds: rounds differ, and choices go their own ways.
+    # Six choices and 4 to 12 rounds: rounds differ, and choices go their own ways.
     assert len(orders) > 12
 
 
@@ -106,6 +109,15 @@ def test_what_is_deleted_is_not_drawn(space, choices, sampling):
     assert drawn["1/1", 2] == 24
     assert min(drawn["0/0", 0], drawn["0/0", 2]) >= 6
     assert min(drawn["0/1", column] for column in range(3)) >= 3
+
+
+def test_a_cell_that_is_drawn_in_place_of_a_deleted_one_has_its_layers(layered, space, choices):
+    optimizer = begun(choices)
+    doomed = torch.zeros_like(choices.kept)
+    doomed[choices.rows["1/depth"], 0] = True
+    choices.delete(doomed)
+    masks = [optimizer.sample(space, choices, CLOCK.at(step)) for step in range(24)]
+    assert {int(mask[choices.rows["1/2"]].sum()) for mask in masks} == {1}
 
 
 def test_a_candidate_that_counts_weighs_one_as_in_a_network_of_its_own():

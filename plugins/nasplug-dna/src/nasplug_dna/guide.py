@@ -39,10 +39,10 @@ class Guide:
         blank = torch.zeros(2, shape.channels, shape.size, shape.size, device=device)
         try:
             found = self(blank, blocks - 1)
-        except (RuntimeError, ValueError) as error:
+        except (RuntimeError, ValueError, AssertionError) as error:
             raise InputError(
                 f"The teacher's network cannot read images of {self.resolution or shape.size} pixels "
-                f"({str(error).partition(chr(10))[0]}); enlarge them for it, for example teacher.resolution=64."
+                f"({str(error).partition(chr(10))[0]}); resize them for it, for example teacher.resolution=224."
             ) from error
         for number, each in enumerate(found):
             if each.dim() != 4:

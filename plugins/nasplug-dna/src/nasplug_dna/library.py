@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, cast
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision import models
@@ -110,11 +109,10 @@ def load_library(
             f"channels; train a teacher of the search space instead (teacher.model='')."
         )
     network = build_network(name, empty=weights != UNTRAINED)
-    whole = cut(network, name, taps)
     if weights != UNTRAINED:
-        load_weights(whole, name, Path(weights))
-    # Cut from the network, not from `whole`, in which sums no longer stand under the name of their block.
-    cuts = [*(cut(network, name, taps[:number]) for number in range(1, len(taps))), whole]
+        load_weights(network, name, cut(network, name, taps).state_dict(), Path(weights))
+    # Cut once the weights are there: a cut shares the layers of the network, but has copies of what holds them.
+    cuts = [cut(network, name, taps[:number]) for number in range(1, len(taps) + 1)]
     were = (shape.mean or (0.0,), shape.std or (1.0,))
     (was_mean, was_std), (means, deviations) = (
         [torch.tensor(each)[:, None, None] for each in pair] for pair in (were, (mean, std))
@@ -137,27 +135,49 @@ def build_network(name: str, empty: bool) -> nn.Module:
 
 
 def cut(network: nn.Module, name: str, taps: Sequence[str]) -> nn.Module:
-    """What computes the features at the taps, by name; shares the weights. InputError for a tap that is not there."""
+    """What computes the features at the taps, by name; shares the weights.
+
+    Raises InputError for taps that are not there, and for those in another order than they are computed in.
+    """
     try:
-        return cast("nn.Module", create_feature_extractor(network, list(taps)))
+        extractor = create_feature_extractor(network, list(taps))
     except ValueError as error:
         raise InputError(
-            f"teacher.taps must name nodes of '{name}' ({error}); "
+            f"teacher.taps must name nodes of '{name}' ({str(error).partition('. Hint')[0]}); "
             f"torchvision.models.feature_extraction.get_graph_node_names lists them."
         ) from error
+    order = tuple(next(reversed(extractor.graph.nodes)).args[0])
+    if order != tuple(taps):
+        raise InputError(
+            f"teacher.taps must name different nodes of '{name}' in the order in which they are computed, which is "
+            f"{', '.join(order)}, but they are {', '.join(taps)}."
+        )
+    return cast("nn.Module", extractor)
 
 
-def load_weights(network: nn.Module, name: str, path: Path) -> None:
-    """Puts the weights of a file into a network that may be empty; those of parts that were cut off are left out."""
+def load_weights(network: nn.Module, name: str, needed: Collection[str], path: Path) -> None:
+    """Puts the weights of a file into a network that may be empty; none but those `needed` are asked for."""
     state = read_weights(path)
-    kept = OrderedDict((key, state[key]) for key in network.state_dict() if key in state)
+    wanted = network.state_dict()
     try:
-        network.load_state_dict(kept, assign=True)
+        kept = OrderedDict((key, _like(state[key], wanted[key])) for key in needed if key in state and key in wanted)
+        missing = [key for key in network.load_state_dict(kept, strict=False, assign=True)[0] if key in needed]
+        if missing:
+            raise RuntimeError(f"missing: {', '.join(missing)}")
     except (RuntimeError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(
             f"The weights '{path}' do not fit '{name}' of torchvision ({reason:.200}); name a file of that network."
         ) from error
+
+
+def _like(given: Any, wanted: Tensor) -> Any:
+    """Weights in the precision of the network's own, such as those that were saved in half precision."""
+    if not isinstance(given, Tensor):
+        return given
+    if given.layout is not wanted.layout or given.is_floating_point() is not wanted.is_floating_point():
+        raise TypeError(f"it holds {given.dtype} ({given.layout}) where {wanted.dtype} belongs")
+    return given.to(wanted.dtype)
 
 
 def read_weights(path: Path) -> Mapping[str, Any]:
@@ -166,10 +186,13 @@ def read_weights(path: Path) -> Mapping[str, Any]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"The weights '{path}' cannot be read ({reason:.200}); name a file of them alone.") from error
+        with warnings.catch_warnings(action="ignore"):  # torch wonders at files of others; here they are refused
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # what reading a pickle of another kind comes to, nobody can list
+        raise InputError(
+            f"The weights '{path}' cannot be read: the file is damaged, or holds more than tensors (code in it is "
+            f"never run); name a file of weights alone, such as torch.save(network.state_dict(), FILE) writes."
+        ) from error
     for key in NESTED:
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             state = state[key]

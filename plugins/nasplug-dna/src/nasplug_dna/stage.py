@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from random import Random
 from weakref import WeakKeyDictionary
 
@@ -76,6 +76,10 @@ class BlockStage(Stage):
             distance = lesson.bridges[number].compare(output, features[number], lesson.loss)
             losses.append(lesson.weights[number] * distance)
         return torch.stack(losses).sum()
+
+    def learning_with(self, block: int) -> Iterable[nn.Parameter]:
+        """What joins the block to the teacher."""
+        return self.bridges[self.blocks.index(block)].parameters()
 
     def raters(self, net: Supernet) -> Sequence[Rater]:
         """One for each of its blocks."""

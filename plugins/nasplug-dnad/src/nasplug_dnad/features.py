@@ -133,13 +133,16 @@ class Features(DistillationTeacher):
 
 
 def _tap_channels(net: Network, shape: ImageShape) -> list[int]:
-    """The channels of each tap, from one blank image in eval mode, which leaves batch-norm statistics alone."""
+    """The channels of each tap, from blank images in eval mode, which leaves batch-norm statistics alone.
+
+    Two images, because a supernet normalises with those of the batch in any mode, and a map of one pixel has none.
+    """
     device = next(net.parameters()).device
     training = net.training
     net.eval()
     try:
         with torch.no_grad():
-            blank = torch.zeros(1, shape.channels, shape.size, shape.size, device=device)
+            blank = torch.zeros(2, shape.channels, shape.size, shape.size, device=device)
             return [tap.shape[1] for tap in net.outputs(blank).taps]
     finally:
         net.train(training)
