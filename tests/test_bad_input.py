@@ -118,7 +118,7 @@ def rewrite(path: Path, change: Callable[[dict], object]) -> None:
         (("--optimizer", "bilevle"), "bilevel"),
         (("--schedule", "shrnk"), "shrink"),
         (("--teacher", "featurs"), "features"),
-        (("--method", "dnat"), "dnad"),
+        (("--method", "dnadd"), "dnad"),
         (("--preset", "tinny"), "tiny"),
         (("--data", "digitz"), "digits"),
         (("--set", "space.part=dart"), "darts"),

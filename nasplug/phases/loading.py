@@ -113,7 +113,7 @@ class Result:
             limits = [(max_params, "params"), (max_macs, "MACs")]
             asked = " and ".join(f"at most {limit} {unit}" for limit, unit in limits if limit is not None)
             raise InputError(
-                f"No found network of '{self.run.path}' has {asked or 'an error to choose by'}; the smallest network "
+                f"No found network of '{self.run.path}' has {asked or 'an error to choose by'}; the smallest "
                 f"has {sizes[0][0]} params and {sizes[0][1]} MACs."
             )
         return self[name]
