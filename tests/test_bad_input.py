@@ -160,6 +160,7 @@ def test_configuration_that_is_not_there_is_refused(tmp_path):
     ("words", "remedy"),
     [
         (("--epochs", "0"), "'epochs' must be at least 1"),
+        (("--set", "retrain.batch_size=1"), "'batch_size' must be at least 2"),
         (("--set", "search.lr=-1"), "'lr' must be above 0"),
         (("--set", "search.lr=nan"), "must be a finite number"),
         (("--set", "search.lr=inf"), "must be a finite number"),

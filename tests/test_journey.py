@@ -177,7 +177,7 @@ def test_resuming_a_finished_run_changes_nothing(here, finished_run, tmp_path):
 def test_an_earlier_run_teaches_a_new_one(here, finished_run, tmp_path):
     out = tmp_path / "taught"
     words = ("run", "--method", "dnad", "--preset", "tiny", "--epochs", "1", "--set", "select.networks=1")
-    words += ("--jobs", "1", "--set", "retrain.epochs=1", "--set", "search.batch_size=256")
+    words += ("--jobs", "1", "--threads", "1", "--set", "retrain.epochs=1", "--set", "search.batch_size=256")
     done = here(*words, "--teacher-from", finished_run, "--out", out)
 
     assert done.exit_code == 0, done.output

@@ -22,7 +22,7 @@ class Training:
     """Options of one training. The defaults are those of retraining on small images."""
 
     epochs: int = option(25, "passes over the training images", at_least=1)
-    batch_size: int = option(64, "images per step", at_least=1)
+    batch_size: int = option(64, "images per step", at_least=2)
     optimizer: str = option("sgd", "optimizer of the weights", choices=OPTIMIZERS)
     lr: float = option(0.025, "learning rate of the weights at the start (after warm-up)", above=0)
     lr_min: float = option(0.0, "learning rate at the end (cosine and linear), or that step comes near to", at_least=0)

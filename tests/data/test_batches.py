@@ -133,7 +133,7 @@ def test_streams_do_not_influence_each_other():
 
 
 def test_an_image_is_augmented_anew_in_each_step():
-    one = stream(indices=np.array([4]), training=Training(batch_size=1, augment="standard"))
+    one = stream(indices=np.array([4]), training=Training(batch_size=2, augment="standard"))
     assert len({tuple(one.batch(step).images.flatten().tolist()) for step in range(30)}) > 15
 
 
