@@ -54,7 +54,7 @@ def test_a_method_that_is_not_installed_says_how_to_get_it():
     with pytest.raises(InputError, match=r"It comes with nasplug-dnad: pip install 'nasplug\[methods\]'"):
         plugins.find("method", "dnad")
     with pytest.raises(InputError, match=r"Known: darts, random\.$"):
-        plugins.find("method", "dna")
+        plugins.find("method", "dnx")
 
 
 @pytest.mark.parametrize(
