@@ -18,6 +18,7 @@ CALLED = "from nasplug.cli import main; main({arguments}, standalone_mode=False)
         CALLED.format(arguments=["--version"]),
         CALLED.format(arguments=["list"]),
         CALLED.format(arguments=["list", "--json"]),
+        CALLED.format(arguments=["plugins"]),
     ],
 )
 def test_torch_is_not_imported(code):

@@ -27,10 +27,16 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
         "report": LazyCommand("nasplug.cli.again:report", "Write the report of a run again."),
         "export": LazyCommand("nasplug.cli.export:write_file", "Write a network as ONNX, pt2 or safetensors."),
         "predict": LazyCommand("nasplug.cli.predict:predict", "What a network sees in image files."),
-        "compare": LazyCommand("nasplug.cli.compare:compare", "Methods against random networks, over seeds."),
+        "compare": LazyCommand(
+            "nasplug.cli.compare:compare", "Methods against random networks, over seeds.", plugins=False
+        ),
         "cost": LazyCommand("nasplug.cli.cost:cost", "Parameters and multiply-accumulates of an architecture."),
         "list": LazyCommand("nasplug.cli.read:list_names", "What is installed: parts, methods and data sets."),
         "show": LazyCommand("nasplug.cli.read:show", "What a name stands for and its options; or a run's results."),
+        "plugins": LazyCommand("nasplug.cli.plugins:plugins", "What is installed, and what is wrong with it."),
+        "new": LazyCommand("nasplug.cli.new:new", "Start a plugin of your own: a package that works and is tested."),
+        "check": LazyCommand("nasplug.testing.command:check", "Whether a plugin keeps the contract of its parts."),
+        "doctor": LazyCommand("nasplug.cli.doctor:doctor", "Whether this machine is ready, and what to do if not."),
     },
     context_settings={"help_option_names": ["-h", "--help"]},
 )

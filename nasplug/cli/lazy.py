@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 import click
 
+from nasplug.cli.environment import plugin_options
 from nasplug.cli.failure import reported
 
 
@@ -19,6 +20,8 @@ class LazyCommand:
 
     target: str
     summary: str
+    plugins: bool = True
+    """Whether it loads plugins, and so takes the options about them."""
 
 
 class LazyGroup(click.Group):
@@ -36,8 +39,12 @@ class LazyGroup(click.Group):
         """Imports the command, or None if there is no such command."""
         if cmd_name not in self.table:
             return None
-        module, _, function = self.table[cmd_name].target.partition(":")
+        entry = self.table[cmd_name]
+        module, _, function = entry.target.partition(":")
         command: click.Command = getattr(importlib.import_module(module), function)
+        if entry.plugins:
+            known = {parameter.name for parameter in command.params}
+            command.params += [option for option in plugin_options() if option.name not in known]
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

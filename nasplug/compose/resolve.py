@@ -58,10 +58,13 @@ def check_versions(plugins: Plugins, locked: Mapping[str, str]) -> None:
     present = {each.distribution: each.version for each in plugins.registrations}
     for distribution, version in locked.items():
         if present.get(distribution) != version:
-            found = present.get(distribution, "not installed")
+            found = present.get(distribution, "not loaded" if distribution.endswith(".py") else "not installed")
+            way = f"install version {version}"
+            if distribution.endswith(".py"):  # a file, whose version is a digest of its content
+                way = f"name the file as it was then with --plugin {distribution}"
             raise InputError(
                 f"This run was started with {distribution} {version}, but {distribution} is now {found}; "
-                f"install version {version} to go on, or start a new run from its recipe.toml with --config."
+                f"{way} to go on, or start a new run from its recipe.toml with --config."
             )
 
 

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from nasplug.plugins.installed import BrokenPlugin, Plugins
-from nasplug.plugins.loading import load_plugins, plugin_versions
+from nasplug.plugins.installed import Plugins
+from nasplug.plugins.loading import load_plugins
+from nasplug.plugins.origins import plugin_versions
+from nasplug.plugins.plugin import Plugin
 from nasplug.plugins.register import SLOT_WORDS, Register, Registration
+from nasplug.plugins.settings import Settings
 
-__all__ = ["SLOT_WORDS", "BrokenPlugin", "Plugins", "Register", "Registration", "load_plugins", "plugin_versions"]
+__all__ = [
+    "SLOT_WORDS",
+    "Plugin",
+    "Plugins",
+    "Register",
+    "Registration",
+    "Settings",
+    "load_plugins",
+    "plugin_versions",
+]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -15,34 +14,34 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from nasplug.errors import InputError, choose_from
+from nasplug.plugins.calling import call, note
+from nasplug.plugins.plugin import Plugin
 from nasplug.plugins.register import SLOT_WORDS, Registration
-
-
-@attrs.frozen
-class BrokenPlugin:
-    """A plugin that was skipped, and why."""
-
-    entry_point: str
-    distribution: str
-    version: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"Plugin '{self.entry_point}' of {self.distribution} {self.version} is skipped: {self.reason}"
 
 
 @attrs.define(eq=False)
 class Plugins:
     """Everything that the plugins of this environment register, and the observers among them."""
 
+    every: list[Plugin]
+    """All that were found, whatever has become of them."""
     registrations: list[Registration]
-    broken: list[BrokenPlugin]
     manager: pluggy.PluginManager
+    trace: bool = False
+    """Whether calls of hooks are printed."""
 
     @property
-    def hook(self) -> Any:
-        """Pluggy's way to call a hook of all plugins; `notify` is the one that survives a plugin's error."""
-        return self.manager.hook
+    def broken(self) -> list[Plugin]:
+        """Those that cannot be used."""
+        return [one for one in self.every if one.status == "broken"]
+
+    @property
+    def conflicts(self) -> list[list[Registration]]:
+        """The registrations of each name that several distributions claim."""
+        named: dict[tuple[str, str], list[Registration]] = {}
+        for one in self.registrations:
+            named.setdefault((one.slot, one.name), []).append(one)
+        return [several for several in named.values() if len(several) > 1]
 
     def named(self, slot: str, name: str) -> list[Registration]:
         """All that `name` or `distribution:name` can mean in `slot`."""
@@ -84,8 +83,9 @@ class Plugins:
         """
         for observer in self.manager.hook.nasplug_event.get_hookimpls():
             given = {"run": run, "event": dict(event)}  # a copy each, so that no observer changes what others see
+            arguments = {name: given[name] for name in observer.argnames}
             try:
-                observer.function(*(given[name] for name in observer.argnames))
+                call(observer.plugin_name, "nasplug_event", observer.function, arguments, trace=self.trace)
             except Exception as error:
                 self.manager.unregister(observer.plugin)
                 note(f"Plugin {observer.plugin_name} is switched off for the rest of this run: {one_line(error)}.")
@@ -95,10 +95,11 @@ class Plugins:
         known = {one.qualified if qualified else one.name for one in self.registrations if one.slot == slot}
         message = str(choose_from(SLOT_WORDS[slot], name, known))
         supplier = f"nasplug-{name}"
-        if _is_extra(supplier) and all(one.distribution != supplier for one in self.broken):
+        if _is_extra(supplier) and supplier not in (one.distribution for one in self.every if one.status != "active"):
             message += f" It comes with {supplier}: pip install 'nasplug[methods]'."
-        if self.broken:
-            message += f" Skipped for errors: {', '.join(f'{one.distribution} {one.version}' for one in self.broken)}."
+        for status, words in (("broken", "Skipped for errors"), ("disabled", "Left out on request")):
+            skipped = [f"{one.distribution} {one.version}" for one in self.every if one.status == status]
+            message += f" {words}: {', '.join(skipped)}." if skipped else ""
         raise InputError(message)
 
 
@@ -106,11 +107,6 @@ def one_line(error: BaseException) -> str:
     """An exception as the end of a sentence, without its own full stop."""
     text = " ".join(str(error).split())
     return (f"{type(error).__name__}: {text}" if text else type(error).__name__).rstrip(".")
-
-
-def note(message: str) -> None:
-    """One line on stderr."""
-    sys.stderr.write(f"{message}\n")
 
 
 def _is_extra(distribution: str) -> bool:

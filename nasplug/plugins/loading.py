@@ -6,68 +6,82 @@ hooks and never fills a parameter that has a default. Here, each of these is a r
 
 from __future__ import annotations
 
-import os
-from collections import Counter
-from importlib.metadata import EntryPoint, entry_points
+from collections.abc import Iterable, Iterator, Sequence
 
 import pluggy
 
 from nasplug import hookspecs
 from nasplug.errors import InputError, NasplugError
-from nasplug.plugins.installed import BrokenPlugin, Plugins, note, one_line
-from nasplug.plugins.register import Register
+from nasplug.plugins.calling import call, note
+from nasplug.plugins.installed import Plugins, one_line
+from nasplug.plugins.origins import origins
+from nasplug.plugins.plugin import HOST, Origin, Plugin, Status, misfit
+from nasplug.plugins.register import Register, Registration
+from nasplug.plugins.settings import STRICT, WITHOUT, Settings
 
-STRICT = "NASPLUG_STRICT"
-"""The environment variable that turns a broken plugin into an error, for authors and for tests."""
+
+class _Broken(Exception):
+    """Why a plugin cannot be used, and what would mend that: two sentences."""
+
+    def __init__(self, reason: str, remedy: str) -> None:
+        super().__init__(reason, remedy)
+        self.reason, self.remedy = reason, remedy
 
 
-def load_plugins(*, quiet: bool = False) -> Plugins:
-    """The plugins of this environment; each call reads it afresh.
+def load_plugins(settings: Settings | None = None, *, quiet: bool = False) -> Plugins:
+    """The plugins of this environment; each call reads it afresh. Without `settings`, those of the environment hold.
 
     A broken plugin is skipped and reported on stderr, unless `quiet` (for worker processes, whose parent has said it).
-    Raises InputError instead if NASPLUG_STRICT=1 is set.
+    Raises InputError instead if the settings are strict, and for a path in them that names no plugin.
     """
-    plugins = Plugins(registrations=[], broken=[], manager=_manager())
-    found = _entry_points()
-    times = Counter(each.name for each in found)
-    registers: dict[str, Register] = {}
-    for each in found:
-        distribution, version = _source(each)
-        register = registers.setdefault(distribution, Register(distribution, version))
-        before = list(register.registrations)
+    settings = settings or Settings.of_environment()
+    plugins = Plugins(every=[], registrations=[], manager=_manager(), trace=settings.trace)
+    found = origins(settings.paths)
+    wanted = [one for one in found if not any(one.answers_to(word) for word in settings.without)]
+    for origin in found:
+        if origin not in wanted:
+            plugins.every.append(_plugin(origin, "disabled", "It was left out on request."))
+            continue
         try:
-            # The core's own entry point stands, whoever else claims its name.
-            if times[each.name] > 1 and distribution != hookspecs.GROUP:
-                others = [" ".join(_source(other)) for other in found if other.name == each.name and other != each]
-                raise InputError(f"{' and '.join(others)} has an entry point of the same name")
-            _load(each, register, plugins.manager)
-        except (Exception, SystemExit) as error:
-            register.registrations[:] = before
-            reason = str(error).rstrip(".") if isinstance(error, NasplugError) else one_line(error)
-            broken = BrokenPlugin(each.name, distribution, version, f"{reason}.")
-            if os.environ.get(STRICT, "0") not in ("", "0"):
+            _refuse_duplicate(origin, wanted)
+            active = _load(origin, plugins)
+        except _Broken as error:
+            broken = _plugin(origin, "broken", error.reason, error.remedy)
+            if settings.strict:
                 raise InputError(f"{broken} ({STRICT} is set.)") from error
-            plugins.broken.append(broken)
+            plugins.every.append(broken)
             if not quiet:
                 note(str(broken))
-    plugins.registrations.extend(one for register in registers.values() for one in register.registrations)
+        else:
+            plugins.every.append(active)
+            plugins.registrations += active.registers
+    if not quiet:
+        for word in settings.without:
+            if not any(origin.answers_to(word) for origin in found):
+                note(f"No plugin is called '{word}', so there is nothing to leave out ({WITHOUT} or --without).")
     return plugins
 
 
-def plugin_versions() -> dict[str, str]:
-    """The version of every distribution with a plugin, read from metadata alone: nothing is imported."""
-    return dict(sorted(_source(each) for each in _entry_points()))
-
-
-def _entry_points() -> list[EntryPoint]:
-    return sorted(entry_points(group=hookspecs.GROUP), key=lambda each: (_source(each), each.name))
-
-
-def _source(entry_point: EntryPoint) -> tuple[str, str]:
-    distribution = entry_point.dist
-    if distribution is None:  # only entry points made by hand have none
-        raise InputError(f"The entry point '{entry_point.name}' belongs to no distribution.")
-    return distribution.name, distribution.version
+def _plugin(
+    origin: Origin,
+    status: Status,
+    reason: str = "",
+    remedy: str = "",
+    *,
+    hooks: Iterable[str] = (),
+    registers: Iterable[Registration] = (),
+) -> Plugin:
+    return Plugin(
+        name=origin.name,
+        distribution=origin.distribution,
+        version=origin.version,
+        supports=origin.range,
+        status=status,
+        reason=reason,
+        remedy=remedy,
+        hooks=tuple(hooks),
+        registers=tuple(registers),
+    )
 
 
 def _manager() -> pluggy.PluginManager:
@@ -76,19 +90,62 @@ def _manager() -> pluggy.PluginManager:
     return manager
 
 
-def _load(entry_point: EntryPoint, register: Register, manager: pluggy.PluginManager) -> None:
+def _refuse_duplicate(origin: Origin, found: Sequence[Origin]) -> None:
+    """Refuses an entry point whose name another plugin has too. The core's own stands, whoever else claims its name."""
+    others = [one for one in found if one.name == origin.name and one != origin]
+    if others and origin.distribution != HOST:
+        raise _Broken(
+            f"{' and '.join(map(str, others))} has an entry point of the same name.",
+            f"Uninstall one of them, or leave it out: --without {origin.distribution}.",
+        )
+
+
+def _load(origin: Origin, plugins: Plugins) -> Plugin:
     """Checks one plugin by itself before the others get to see it."""
-    module = entry_point.load()
-    alone = _manager()
-    alone.register(module)
+    if (outside := misfit(origin)) is not None:
+        raise _Broken(*outside)
+    try:
+        module = origin.load()
+        alone = _manager()
+        alone.register(module)
+        hooks = list(_hooks(alone, module, origin))
+        register = Register(origin.distribution, origin.version)
+        # What the same distribution registered by another entry point counts: a name can be taken once.
+        before = [one for one in plugins.registrations if one.distribution == origin.distribution]
+        register.registrations[:] = before
+        for implementation in alone.hook.nasplug_register.get_hookimpls():
+            given = dict.fromkeys(implementation.argnames, register)
+            call(origin.label, "nasplug_register", implementation.function, given, trace=plugins.trace)
+        plugins.manager.register(module, name=origin.label)
+    except (Exception, SystemExit) as error:
+        reason = str(error).rstrip(".") if isinstance(error, NasplugError) else one_line(error)
+        raise _Broken(f"{reason[0].upper()}{reason[1:]}.", _remedy(origin, error)) from error
+    return _plugin(origin, "active", hooks=hooks, registers=register.registrations[len(before) :])
+
+
+def _remedy(origin: Origin, error: BaseException) -> str:
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    ways = [
+        f"install '{missing.partition('.')[0]}' if it is a package that this plugin needs" if missing else "",
+        f"upgrade {origin.distribution} or tell its author" if origin.path is None else f"mend '{origin.path}'",
+        f"leave it out: --without {origin.distribution}",
+    ]
+    words = "; or ".join(filter(None, ways))
+    return f"{words[0].upper()}{words[1:]}. To see where it fails: {STRICT}=1 NASPLUG_DEBUG=1 nasplug plugins."
+
+
+def _hooks(alone: pluggy.PluginManager, module: object, origin: Origin) -> Iterator[str]:
+    """The names of the hooks that a module implements; InputError for hooks that nobody would call."""
+    known = ", ".join(sorted(name for name in vars(hookspecs) if name.startswith("nasplug_")))
     try:
         alone.check_pending()
     except pluggy.PluginValidationError as error:
-        hooks = ", ".join(sorted(name for name in vars(hookspecs) if name.startswith("nasplug_")))
-        raise InputError(f"{one_line(error)}; the hooks are {hooks}") from error
+        raise InputError(f"{one_line(error)}; the hooks are {known}") from error
     callers = alone.get_hookcallers(module) or []
     if not callers:
-        raise InputError(f"'{entry_point.value}' has no function that is marked with nasplug.hookspecs.hookimpl")
+        raise InputError(
+            f"'{origin.value}' has no function that is marked with nasplug.hookspecs.hookimpl; the hooks are {known}"
+        )
     for hook in callers:
         for implementation in hook.get_hookimpls():
             if implementation.kwargnames:
@@ -96,5 +153,4 @@ def _load(entry_point: EntryPoint, register: Register, manager: pluggy.PluginMan
                     f"the parameter '{implementation.kwargnames[0]}' of its {hook.name} has a default value, "
                     "which hooks do not support"
                 )
-    alone.hook.nasplug_register(register=register)
-    manager.register(module, name=f"{entry_point.name} of {register.distribution} {register.version}")
+        yield hook.name

@@ -89,9 +89,3 @@ def test_observer_that_raises_is_switched_off_and_the_others_go_on(install, caps
     assert capsys.readouterr().err == (
         "Plugin toy-bad of toy-bad 1.0 is switched off for the rest of this run: OSError: no network.\n"
     )
-
-
-def test_pluggy_calls_observers_too(install):
-    install("toy-good", "@hookimpl\ndef nasplug_event(event):\n    return event['step']\n")
-
-    assert load_plugins().hook.nasplug_event(run=Path(), event={"step": 7}) == [7]

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from nasplug.errors import InputError
-from nasplug.plugins import load_plugins, plugin_versions
+from nasplug.plugins import Settings, load_plugins, plugin_versions
 
 GOOD = """
 @hookimpl
@@ -26,7 +29,7 @@ BROKEN = {
     "unknown argument": ("@hookimpl\ndef nasplug_register(registry):\n    pass", "registry"),
     "defaulted argument": (
         "@hookimpl\ndef nasplug_event(run, event=None):\n    pass",
-        "the parameter 'event' of its nasplug_event has a default value",
+        "The parameter 'event' of its nasplug_event has a default value",
     ),
     "bad name": (
         "@hookimpl\ndef nasplug_register(register):\n    register.space('a:b', 'a:B', summary='s')",
@@ -56,7 +59,7 @@ def test_broken_plugin_is_skipped_and_named(install, capsys, source, reason):
     plugins = load_plugins()
 
     (broken,) = plugins.broken
-    assert (broken.entry_point, broken.distribution, broken.version) == ("toy-bad", "toy-bad", "1.0")
+    assert (broken.name, broken.distribution, broken.version) == ("toy-bad", "toy-bad", "1.0")
     assert reason in broken.reason
     assert capsys.readouterr().err == f"{broken}\n"
     assert "\n" not in str(broken)
@@ -121,3 +124,73 @@ def test_each_call_starts_afresh(install):
 
     assert first.named("space", "toy") == []
     assert len(load_plugins().named("space", "toy")) == 1
+
+
+@pytest.mark.parametrize(
+    ("requirement", "reason", "remedy"),
+    [
+        ("nasplug>=9", "It works with nasplug>=9, and this is nasplug", "Upgrade nasplug: pip install 'nasplug>=9'."),
+        (
+            "nasplug<0.0.2,>=0.0.1",
+            "It works with nasplug>=0.0.1,<0.0.2, and",
+            "Upgrade toy-bad, or keep it with an earlier nasplug: pip install 'nasplug>=0.0.1,<0.0.2'.",
+        ),
+    ],
+)
+def test_a_plugin_for_another_nasplug_is_refused_unread(install, requirement, reason, remedy):
+    install("toy-bad", "import no_such_module", requires=[requirement])
+
+    (broken,) = load_plugins().broken
+
+    assert broken.reason.startswith(reason)
+    assert broken.remedy == remedy
+
+
+def test_the_range_of_a_plugin_is_its_requirement_on_nasplug(install):
+    install("toy-one", GOOD, requires=["torch>=2", "NASplug < 99, >= 0.0.1", "nasplug[onnx]>=98; extra == 'all'"])
+    install("toy-two", "@hookimpl\ndef nasplug_event(event):\n    pass")
+
+    every = {one.distribution: one for one in load_plugins().every}
+
+    assert (every["toy-one"].supports, every["toy-one"].status) == (">=0.0.1,<99", "active")
+    assert [(one.slot, one.name) for one in every["toy-one"].registers] == [("space", "toy")]
+    assert (every["toy-two"].supports, every["toy-two"].hooks) == ("", ("nasplug_event",))
+
+
+@pytest.mark.parametrize("word", ["Toy_Good", "entry"])
+def test_a_plugin_can_be_left_out(install, monkeypatch, capsys, word):
+    install("toy-good", GOOD, entry_point="entry")
+    monkeypatch.setenv("NASPLUG_WITHOUT", f" {word} ,,no-such-plugin")
+
+    plugins = load_plugins()
+
+    (disabled,) = [one for one in plugins.every if one.status == "disabled"]
+    assert disabled.distribution == "toy-good"
+    assert "toy_good_hooks" not in sys.modules
+    assert capsys.readouterr().err == (
+        "No plugin is called 'no-such-plugin', so there is nothing to leave out (NASPLUG_WITHOUT or --without).\n"
+    )
+    with pytest.raises(InputError, match=r"Left out on request: toy-good 1\.0\.$"):
+        plugins.find("space", "toy")
+
+
+def test_leaving_out_one_of_two_plugins_of_a_name_saves_the_other(install):
+    install("toy-one", GOOD, entry_point="toy")
+    install("toy-two", GOOD, entry_point="toy")
+
+    plugins = load_plugins(Settings(without=("toy-one",)))
+
+    assert plugins.find("space", "toy").distribution == "toy-two"
+
+
+def test_calls_of_hooks_are_printed_on_demand(install, monkeypatch, capsys):
+    install("toy-good", GOOD + "@hookimpl\ndef nasplug_event(event):\n    raise OSError('no network')\n")
+    monkeypatch.setenv("NASPLUG_TRACE", "1")
+
+    load_plugins().notify(Path("runs/001"), {"event": "step"})
+
+    lines = capsys.readouterr().err.splitlines()
+    registered, observed = [line for line in lines if " of toy-good of toy-good 1.0: " in line]
+    assert registered.startswith("nasplug_register(register=")
+    assert observed.startswith("nasplug_event(event={'event': 'step'})")
+    assert observed.endswith(" ms, raised OSError: no network")

@@ -1,0 +1,61 @@
+"""Options about plugins that every command takes that loads any: kept in the environment while the command runs.
+
+So the processes that a run starts load the same plugins.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import attrs
+import click
+
+from nasplug.plugins import Settings
+
+
+def plugin_options() -> list[click.Parameter]:
+    """`--plugin` and `--without`, which act before the command does."""
+    return [
+        _option(
+            "--plugin",
+            "plugin_paths",
+            "PATH",
+            "Load a Python file, or the folder of a package, as a plugin without installing it.",
+        ),
+        _option("--without", "left_out", "NAME[,NAME]", "Leave out a plugin, by distribution or entry point."),
+    ]
+
+
+def _option(flag: str, name: str, metavar: str, summary: str) -> click.Option:
+    return click.Option(
+        [flag, name], multiple=True, is_eager=True, expose_value=False, callback=_add, metavar=metavar, help=summary
+    )
+
+
+def _add(ctx: click.Context, parameter: click.Parameter, values: Sequence[str]) -> None:
+    if not values or ctx.resilient_parsing:
+        return
+    settings = Settings.of_environment()
+    if parameter.name == "plugin_paths":
+        settings = attrs.evolve(settings, paths=(*settings.paths, *map(Path, values)))
+    else:
+        names = [name.strip() for value in values for name in value.split(",")]
+        settings = attrs.evolve(settings, without=(*settings.without, *filter(None, names)))
+    ctx.with_resource(_environment(settings.environment()))
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name)
+            else:
+                os.environ[name] = value

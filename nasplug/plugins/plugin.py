@@ -1,0 +1,111 @@
+"""One plugin: what is known of it before it is loaded, and what has become of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+from typing import Literal
+
+import attrs
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from nasplug.plugins.register import Registration
+
+HOST = "nasplug"
+"""The distribution whose versions plugins state a range of."""
+
+Status = Literal["active", "disabled", "broken"]
+
+
+@attrs.frozen
+class Origin:
+    """Where a plugin comes from: an entry point of an installed distribution, a file or the folder of a package."""
+
+    name: str
+    """The name of its entry point."""
+    distribution: str
+    version: str
+    supports: SpecifierSet | None
+    """The versions of nasplug that it says it works with; None if it says nothing."""
+    value: str
+    """What is loaded, for messages: "package.hooks", or the path of a file."""
+    load: Callable[[], ModuleType] = attrs.field(eq=False, repr=False)
+    path: Path | None = None
+    """The file or folder by which a user named it; None if it is installed."""
+
+    @property
+    def range(self) -> str:
+        """The versions that it works with, lowest bound first; empty if it says nothing."""
+        bounds = sorted(self.supports or (), key=lambda each: (Version(each.version.removesuffix(".*")), str(each)))
+        return ",".join(map(str, bounds))
+
+    @property
+    def label(self) -> str:
+        """What messages about its hooks call it."""
+        return f"{self.name} of {self}"
+
+    def __str__(self) -> str:
+        return f"{self.distribution} {self.version}"
+
+    def answers_to(self, word: str) -> bool:
+        """Whether a user may mean this plugin by `word`: its distribution or its entry point."""
+        return word == self.name or canonicalize_name(word) == canonicalize_name(self.distribution)
+
+
+@attrs.frozen
+class Plugin:
+    """One plugin of this environment, loaded or not."""
+
+    name: str
+    """The name of its entry point."""
+    distribution: str
+    version: str
+    supports: str
+    """The versions of nasplug that it says it works with, such as ">=0.1,<0.2"; empty if it says nothing."""
+    status: Status
+    reason: str = ""
+    """Why it is not active, a sentence."""
+    remedy: str = ""
+    """What would mend that, a sentence."""
+    hooks: tuple[str, ...] = ()
+    """The hooks that it implements, if it is active."""
+    registers: tuple[Registration, ...] = ()
+    """What it has registered, if it is active."""
+
+    def __str__(self) -> str:
+        sentence = f"Plugin '{self.name}' of {self.distribution} {self.version} is skipped: {self.reason} {self.remedy}"
+        return sentence.rstrip()
+
+
+def supported(requirements: Iterable[str] | None) -> SpecifierSet | None:
+    """The range of nasplug among a package's requirements; None if nasplug is not among them.
+
+    A plugin states the range once, as the requirement that an installer reads too; extras say nothing about it.
+    """
+    for line in requirements or ():
+        try:
+            requirement = Requirement(line)
+        except InvalidRequirement:
+            continue
+        needed = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+        if needed and canonicalize_name(requirement.name) == HOST:
+            return requirement.specifier
+    return None
+
+
+def misfit(origin: Origin) -> tuple[str, str] | None:
+    """Reason and remedy if this version of nasplug is outside the range of a plugin; None if it is inside."""
+    present = Version(metadata.version(HOST))
+    if origin.supports is None or origin.supports.contains(present, prereleases=True):
+        return None
+    wanted = f"{HOST}{origin.range}"
+    reason = f"It works with {wanted}, and this is {HOST} {present}."
+    floors = [each for each in origin.supports if each.operator in (">=", ">", "~=", "==", "===")]
+    if any(Version(each.version.removesuffix(".*")) > present for each in floors):
+        return reason, f"Upgrade {HOST}: pip install '{wanted}'."
+    return reason, f"Upgrade {origin.distribution}, or keep it with an earlier {HOST}: pip install '{wanted}'."

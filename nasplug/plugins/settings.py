@@ -1,0 +1,51 @@
+"""What a user says about plugins, apart from installing them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+import attrs
+
+STRICT = "NASPLUG_STRICT"
+"""Set to 1, a broken plugin is an error: for authors and for tests."""
+WITHOUT = "NASPLUG_WITHOUT"
+"""Plugins to leave out, by distribution or entry point, with commas between them."""
+PLUGIN = "NASPLUG_PLUGIN"
+"""Files and package folders to load as plugins without installing them, separated like the entries of PATH."""
+TRACE = "NASPLUG_TRACE"
+"""Set to 1, every call of a hook is printed on stderr."""
+
+
+@attrs.frozen
+class Settings:
+    """Which plugins to load besides the installed ones, which to leave out, and how loud to be.
+
+    The command line keeps them in the environment, so that worker processes load the same plugins.
+    """
+
+    strict: bool = False
+    without: tuple[str, ...] = ()
+    paths: tuple[Path, ...] = ()
+    trace: bool = False
+
+    @classmethod
+    def of_environment(cls) -> Self:
+        """What NASPLUG_STRICT, NASPLUG_WITHOUT, NASPLUG_PLUGIN and NASPLUG_TRACE say."""
+        return cls(
+            strict=_switch(STRICT),
+            without=tuple(filter(None, (word.strip() for word in os.environ.get(WITHOUT, "").split(",")))),
+            paths=tuple(Path(word) for word in os.environ.get(PLUGIN, "").split(os.pathsep) if word),
+            trace=_switch(TRACE),
+        )
+
+    def environment(self) -> Mapping[str, str]:
+        """The variables under which `of_environment` gives the same paths and names, from any working directory."""
+        paths = os.pathsep.join(str(path.resolve()) for path in self.paths)
+        return {WITHOUT: ",".join(self.without), PLUGIN: paths}
+
+
+def _switch(variable: str) -> bool:
+    return os.environ.get(variable, "0") not in ("", "0")

@@ -1,0 +1,123 @@
+"""`nasplug plugins` and `nasplug doctor`, in environments that are well and in others."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from importlib import metadata
+from types import SimpleNamespace
+
+import pytest
+
+from nasplug.cli import health
+
+GOOD = "@hookimpl\ndef nasplug_register(register):\n    register.space('toy', 'a:B', summary='A toy.')\n"
+
+
+def test_plugins_are_listed_with_status_range_and_remedy(install, here):
+    install("toy-good", GOOD, requires=["nasplug>=0.0.1"])
+    install("toy-watch", "@hookimpl\ndef nasplug_event(event):\n    pass")
+    install("toy-bad", "import no_such_module")
+    install("toy-old", GOOD, requires=["nasplug<0.0.2"])
+    install("toy-rival", GOOD)
+
+    result = here("plugins", "--json", "--without", "toy-watch")
+
+    rows = {row["distribution"]: row for row in json.loads(result.stdout)}
+    assert result.stderr == ""
+    assert rows["toy-good"] == {
+        "distribution": "toy-good",
+        "version": "1.0",
+        "name": "toy-good",
+        "status": "active",
+        "supports": ">=0.0.1",
+        "hooks": ["nasplug_register"],
+        "registers": [{"slot": "space", "name": "toy"}],
+        "reason": "",
+        "remedy": "",
+    }
+    assert {name: rows[name]["status"] for name in ("toy-watch", "toy-bad", "toy-old", "nasplug")} == {
+        "toy-watch": "disabled",
+        "toy-bad": "broken",
+        "toy-old": "broken",
+        "nasplug": "active",
+    }
+    assert all(row["reason"] and row["remedy"] for row in rows.values() if row["status"] == "broken")
+    table = here("plugins").stdout
+    assert "toy-bad 1.0 is broken. ModuleNotFoundError: No module named 'no_such_module'. Install" in table
+    assert "observes events" in table
+    assert "choose one as toy-good:toy or toy-rival:toy." in table
+
+
+def test_a_strict_listing_stops_at_what_is_broken(install, here, monkeypatch):
+    install("toy-bad", "import no_such_module")
+    monkeypatch.setenv("NASPLUG_STRICT", "1")
+
+    result = here("plugins")
+
+    assert result.exit_code == 2
+    assert "Plugin 'toy-bad' of toy-bad 1.0 is skipped" in result.stderr
+
+
+def test_a_machine_that_is_well_has_no_problem(here):
+    result = here("doctor", "--json")
+
+    found = {each["subject"]: each for each in json.loads(result.stdout)}
+    assert result.exit_code == 0
+    assert {"Python", "torch", "torchvision", "CPU", "precision", "disk", "plugin nasplug-dnad"} <= set(found)
+    assert all(each["health"] != "problem" for each in found.values())
+    assert found["torch"]["found"] == metadata.version("torch")
+
+
+def test_every_problem_has_a_remedy(install, here, monkeypatch):
+    install("toy-bad", "import no_such_module")
+    install("toy-poor", GOOD, requires=["no-such-package>=2", "attrs>=999", "pytest; extra == 'test'"])
+    install("toy-rival", GOOD)
+    monkeypatch.setenv("NASPLUG_STRICT", "1")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2**20))
+
+    result = here("doctor", "--json")
+
+    found = json.loads(result.stdout)
+    problems = {each["subject"]: each for each in found if each["health"] == "problem"}
+    assert result.exit_code == 1
+    assert set(problems) == {"plugin toy-bad", "no-such-package", "attrs", "disk"}
+    assert all(each["remedy"] for each in problems.values())
+    assert problems["attrs"]["remedy"] == "pip install 'attrs>=999', which toy-poor needs"
+    assert any(each["subject"] == "names" and "toy-rival:toy" in each["found"] for each in found)
+    assert "PROBLEM plugin toy-bad" in here("doctor").stdout
+
+
+@pytest.mark.parametrize(
+    ("driver", "built", "expected"),
+    [
+        (None, "12.8", ("note", "no NVIDIA driver")),
+        ("/bin/nvidia-smi", "12.8", ("problem", "there is a driver")),
+        (None, None, ("note", "built without it")),
+    ],
+)
+def test_a_gpu_that_cannot_be_used_is_explained(monkeypatch, driver, built, expected):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.version, "cuda", built)
+    monkeypatch.setattr(shutil, "which", lambda _: driver)
+
+    cuda = next(each for each in health._device() if each.subject == "CUDA")
+
+    assert (cuda.health, expected[1] in cuda.found) == (expected[0], True)
+
+
+def test_gpus_are_named_with_memory_and_precision(monkeypatch):
+    import torch
+
+    gpu = SimpleNamespace(name="Toy GPU", total_memory=16 * 2**30, major=7, minor=5)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: gpu)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
+
+    found = {each.subject: each for each in health._device()}
+
+    assert found["cuda:0"].found == "Toy GPU, 16 GiB, compute capability 7.5"
+    assert (found["precision"].health, "float32" in found["precision"].remedy) == ("note", True)

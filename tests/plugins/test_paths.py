@@ -1,0 +1,148 @@
+"""Plugins that are files or folders instead of installed distributions."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from nasplug.cli.environment import plugin_options
+from nasplug.errors import InputError
+from nasplug.plugins import Settings, load_plugins
+
+FILE = """
+from nasplug.hookspecs import hookimpl
+
+class Thing:
+    number = 1
+
+@hookimpl
+def nasplug_register(register):
+    register.space("toy", "toy_file:Thing", summary="A toy.")
+"""
+PROJECT = """
+[project]
+name = "toy-folder"
+version = "0.3"
+dependencies = ["nasplug>=0.0.1"]
+
+[project.entry-points.nasplug]
+toy = "toy_folder.hooks"
+"""
+HOOKS = """
+from nasplug.hookspecs import hookimpl
+
+@hookimpl
+def nasplug_register(register):
+    register.space("toy", "toy_folder.hooks:nasplug_register", summary="A toy.")
+"""
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch, install):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+
+def file(place: Path, content: str = FILE, name: str = "toy_file.py") -> Path:
+    (place / name).write_text(dedent(content))
+    return place / name
+
+
+def folder(place: Path, project: str = PROJECT) -> Path:
+    (place / "src" / "toy_folder").mkdir(parents=True)
+    (place / "pyproject.toml").write_text(project)
+    (place / "src" / "toy_folder" / "__init__.py").touch()
+    (place / "src" / "toy_folder" / "hooks.py").write_text(HOOKS)
+    return place
+
+
+def loaded(*paths: Path):
+    return load_plugins(Settings(paths=paths))
+
+
+def test_a_file_is_a_plugin_whose_version_is_its_content(tmp_path):
+    first = loaded(file(tmp_path))
+    found = first.find("space", "toy")
+    kept = first.resolve(found)
+
+    assert (found.distribution, found.qualified) == ("toy_file.py", "toy_file.py:toy")
+    assert re.fullmatch(r"[0-9a-f]{12}", found.version)
+    assert loaded(tmp_path / "toy_file.py").resolve(found) is kept
+
+    changed = loaded(file(tmp_path, FILE.replace("number = 1", "number = 2")))
+    assert changed.find("space", "toy").version != found.version
+    assert changed.resolve(found).number == 2
+
+
+def test_a_file_that_breaks_is_skipped_like_any_plugin(tmp_path, capsys):
+    plugins = loaded(file(tmp_path, "import no_such_module"))
+
+    (broken,) = plugins.broken
+    assert broken.reason == "ModuleNotFoundError: No module named 'no_such_module'."
+    assert f"mend '{tmp_path / 'toy_file.py'}'" in broken.remedy
+    assert "toy_file" not in sys.modules
+    assert plugins.find("space", "darts")
+
+
+def test_a_file_does_not_displace_a_module(tmp_path):
+    (broken,) = loaded(file(tmp_path, name="json.py")).broken
+
+    assert "There is another module 'json'" in broken.reason
+
+
+def test_the_folder_of_a_package_is_a_plugin(tmp_path):
+    plugins = loaded(folder(tmp_path))
+    found = plugins.find("space", "toy")
+
+    assert (found.distribution, found.version) == ("toy-folder", "0.3")
+    assert plugins.resolve(found).__name__ == "nasplug_register"
+    assert [one.supports for one in plugins.every if one.name == "toy"] == [">=0.0.1"]
+
+
+def test_a_folder_takes_the_place_of_what_is_installed(tmp_path, install):
+    install("toy-folder", "raise RuntimeError", version="0.1")
+
+    plugins = loaded(folder(tmp_path / "here"))
+
+    assert [one.version for one in plugins.every if one.distribution == "toy-folder"] == ["0.3"]
+    assert plugins.broken == []
+
+
+def test_a_plugin_named_twice_is_loaded_once(tmp_path):
+    path = file(tmp_path)
+
+    assert len(loaded(path, path).named("space", "toy")) == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda place: place / "missing.py", r"There is no plugin at '.*missing\.py'; name a Python file"),
+        (lambda place: file(place, name="my-method.py"), r"must be that of a Python module"),
+        (lambda place: place, r"is no package: its pyproject\.toml cannot be read"),
+        (lambda place: folder(place, "[project"), r"is not TOML"),
+        (lambda place: folder(place, "[project]\nname = 'toy'"), r"needs a name and a section \[project\.entry-points"),
+    ],
+)
+def test_paths_that_name_no_plugin_are_refused(tmp_path, make, message):
+    with pytest.raises(InputError, match=message):
+        loaded(make(tmp_path))
+
+
+def test_every_command_takes_a_file_and_leaves_plugins_out(tmp_path, here, monkeypatch):
+    path = file(tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+    known = here("list", "space", "--plugin", "toy_file.py", "--without", "sd-darts,dnad", "--without", "dna")
+
+    assert "toy_file.py" in known.stdout
+    assert "dnad" not in here("list", "--without", "nasplug-dnad").stdout
+    assert "toy" not in here("list", "space").stdout
+    assert "NASPLUG_PLUGIN" not in os.environ
+    monkeypatch.setenv("NASPLUG_PLUGIN", str(path))
+    assert "toy_file.py" in here("list", "space").stdout
+    assert {option.name for option in plugin_options()} == {"plugin_paths", "left_out"}
