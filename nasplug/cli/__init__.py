@@ -31,6 +31,7 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
             "nasplug.cli.compare:compare", "Methods against random networks, over seeds.", plugins=False
         ),
         "cost": LazyCommand("nasplug.cli.cost:cost", "Parameters and multiply-accumulates of an architecture."),
+        "bench": LazyCommand("nasplug.cli.bench:bench", "How fast a supernet is on this machine, beside a plain one."),
         "list": LazyCommand("nasplug.cli.read:list_names", "What is installed: parts, methods and data sets."),
         "show": LazyCommand("nasplug.cli.read:show", "What a name stands for and its options; or a run's results."),
         "plugins": LazyCommand("nasplug.cli.plugins:plugins", "What is installed, and what is wrong with it."),

@@ -45,7 +45,7 @@ class NasBench201Supernet(Supernet):
     def __init__(self, plan: NetworkPlan, choices: Choices, operations: tuple[str, ...]) -> None:
         super().__init__()
         self.choices = choices
-        self._plan, self._operations = plan, operations
+        self.plan, self._operations = plan, operations
         self.skeleton = Skeleton(plan, partial(Norm, affine=True))
         self.stages = nn.ModuleList(
             nn.ModuleList(SupernetCell(stage.channels, operations) for _ in range(plan.cells)) for stage in plan.stages
@@ -84,8 +84,8 @@ class NasBench201Supernet(Supernet):
         entry = self.skeleton.residuals[number - 1] if number else self.skeleton.stem
         cells = self.stages[number]
         return Block(
-            inputs=(self._plan.stages[number - 1],) if number else (),
-            output=self._plan.stages[number],
+            inputs=(self.plan.stages[number - 1],) if number else (),
+            output=self.plan.stages[number],
             enter=lambda maps: self.skeleton.enter(number, maps[0].contiguous(memory_format=torch.channels_last)),
             layers=(Layer(rows=tuple(range(len(self.choices))), module=cells, compute=compute),),
             leave=lambda x: x,
@@ -93,7 +93,7 @@ class NasBench201Supernet(Supernet):
         )
 
     def _stage(self, number: int, x: Tensor, wiring: Wiring, weights: tuple[Tensor, ...]) -> Tensor:
-        channels = self._plan.stages[number].channels
+        channels = self.plan.stages[number].channels
         scales = [
             weight.unsqueeze(1).expand(-1, channels).reshape(-1) if batch.operation in KERNELS else weight
             for batch, weight in zip(wiring.batches, weights, strict=True)

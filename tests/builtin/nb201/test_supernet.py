@@ -27,30 +27,6 @@ def build(size=8, dtype=torch.float64, cells=2, operations=OPERATIONS):
     return net, torch.randn(4, 1, size, size, dtype=dtype), torch.tensor([0, 1, 2, 3])
 
 
-def measured(net, logits, labels):
-    named = list(net.named_parameters())
-    loss = F.cross_entropy(logits, labels)
-    gradients = torch.autograd.grad(loss, [parameter for _, parameter in named], allow_unused=True)
-    return loss, {name: gradient for (name, _), gradient in zip(named, gradients, strict=True)}
-
-
-def assert_same(net, images, labels, plain, least=10, rtol=1e-9, atol=1e-12):
-    loss, gradients = measured(net, net(images), labels)
-    expected, wanted = measured(net, plain(net, images), labels)
-    torch.testing.assert_close(loss, expected, rtol=rtol, atol=atol)
-    used = 0
-    for name, gradient in wanted.items():
-        if gradient is None or gradients[name] is None:
-            # What is left out because it reads zeros or leads nowhere has no gradient, or one of zeros.
-            assert all(one is None or not one.any() for one in (gradient, gradients[name])), name
-            continue
-        used += bool(gradient.any())
-        torch.testing.assert_close(
-            gradients[name], gradient, rtol=rtol, atol=atol, msg=lambda text, name=name: f"{name}: {text}"
-        )
-    assert used > least
-
-
 def masked(net, allowed):
     """A mask that keeps the named candidates of the named edges, and everything on the others."""
     mask = net.choices.exists.clone()
@@ -62,17 +38,17 @@ def masked(net, allowed):
 
 @pytest.mark.parametrize("size", [8, 7])
 @pytest.mark.parametrize("seed", range(4))
-def test_loss_and_all_gradients_are_those_of_the_plain_supernet_before_and_after_deletions(size, seed, plain):
+def test_loss_and_all_gradients_are_those_of_the_plain_supernet_before_and_after_deletions(size, seed, assert_same):
     net, images, labels = build(size)
-    assert_same(net, images, labels, plain, least=60)
+    assert_same(net, images, labels, least=60)
     doomed = torch.rand(net.choices.kept.shape, generator=torch.Generator().manual_seed(seed)) < 0.6
     assert net.choices.delete(doomed) > 8
     before, modules = net(images), len(list(net.modules()))
-    assert_same(net, images, labels, plain)
+    assert_same(net, images, labels)
     net.prune()
     assert len(list(net.modules())) < modules
     assert torch.equal(net(images), before)
-    assert_same(net, images, labels, plain)
+    assert_same(net, images, labels)
 
 
 DEAD = {
@@ -86,21 +62,21 @@ DEAD = {
 
 
 @pytest.mark.parametrize("allowed", DEAD.values(), ids=DEAD)
-def test_a_temporary_mask_counts_only_its_candidates_and_prune_ignores_it(allowed, plain):
+def test_a_temporary_mask_counts_only_its_candidates_and_prune_ignores_it(allowed, assert_same):
     net, images, labels = build()
     full = net(images)
     with net.choices.only(masked(net, allowed)):
-        assert_same(net, images, labels, plain)
+        assert_same(net, images, labels)
         assert not torch.allclose(net(images), full)
         net.prune()
     assert torch.equal(net(images), full)
 
 
-def test_a_cell_that_nothing_leaves_gives_zeros_and_the_network_still_learns(plain):
+def test_a_cell_that_nothing_leaves_gives_zeros_and_the_network_still_learns(assert_same):
     net, images, labels = build()
     none = dict.fromkeys(("3<-0", "3<-1", "3<-2"), ("none",))
     with net.choices.only(masked(net, none)):
-        assert_same(net, images, labels, plain, least=1)
+        assert_same(net, images, labels, least=1)
         outputs = net.outputs(images)
         assert not any(tap.any() for tap in outputs.taps)
         outputs.logits.sum().backward()
@@ -133,9 +109,9 @@ def test_what_cannot_matter_is_not_computed_and_what_leaves_one_node_is_computed
     assert counted == 3 * computed
 
 
-def test_float32_is_close_to_the_plain_supernet(plain):
+def test_float32_is_close_to_the_plain_supernet(assert_same):
     net, images, labels = build(dtype=torch.float32)
-    assert_same(net, images, labels, plain, rtol=2e-3, atol=2e-4)
+    assert_same(net, images, labels, rtol=2e-3, atol=2e-4)
 
 
 def test_taps_are_the_three_stages_and_blocks_lie_between_them():

@@ -1,0 +1,9 @@
+"""Measures how fast supernets are on this machine, beside straightforward ones in the same run."""
+
+from __future__ import annotations
+
+from nasplug.bench.measuring import Measured, measure, ratios
+from nasplug.bench.plain import PLAIN, plain_supernet
+from nasplug.bench.supernets import Compared, compare_supernets
+
+__all__ = ["PLAIN", "Compared", "Measured", "compare_supernets", "measure", "plain_supernet", "ratios"]

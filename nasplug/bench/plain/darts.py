@@ -1,0 +1,133 @@
+"""The supernet of DARTS in the way of its published code (cnn/model_search.py): a module an operation on every edge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from nasplug.bench.plain.operations import (
+    FactorizedReduce,
+    PlainSupernet,
+    Weighed,
+    Zero,
+    layers,
+    pool,
+    relu_conv_norm,
+    separable,
+)
+from nasplug.builtin.darts.candidates import Candidate, Factorised, Halving, Separable
+from nasplug.builtin.darts.names import DILATED, FACTORISED, NONE, SEPARABLE, SKIP
+from nasplug.builtin.darts.stem import CifarStem, build_stem
+from nasplug.builtin.darts.supernet import DartsSupernet
+from nasplug.builtin.darts.supernet_cell import SupernetCell
+from nasplug.builtin.darts.wiring import module_name
+
+
+class PlainDarts(PlainSupernet):
+    """Cells of plain edges around the stem and the classifier."""
+
+    def __init__(self, net: DartsSupernet) -> None:
+        super().__init__()
+        self.choices = net.choices
+        self.stem = _stem(net)
+        self.cells = nn.ModuleList(PlainCell(cell) for cell in _cells(net))
+        self.classifier = nn.Linear(net.classifier.in_features, net.classifier.out_features)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The logits of images (N, C, H, W)."""
+        weighed = Weighed(self.choices)
+        older, newer = self.stem(images)
+        for cell in self.cells:
+            older, newer = newer, cell(older, newer, weighed)
+        logits: Tensor = self.classifier(newer.mean((2, 3)))
+        return logits
+
+    def pairs(self, net: DartsSupernet) -> Iterator[tuple[nn.Module, nn.Module]]:
+        """Every layer with weights beside that of `net` whose weights it has."""
+        yield from zip(layers(self.stem), layers(net.stem), strict=True)
+        yield self.classifier, net.classifier
+        for plain, cell in zip(self.cells, _cells(net), strict=True):
+            yield from cast("PlainCell", plain).pairs(cell)
+
+
+class PlainCell(nn.Module):
+    """One cell: for each node and each earlier state, a module for every operation."""
+
+    def __init__(self, cell: SupernetCell) -> None:
+        super().__init__()
+        plan, self.nodes = cell.plan, cell.nodes
+        self.out_size, self.channels = plan.out_size, plan.channels
+        halving = FactorizedReduce(plan.inputs[0], plan.channels)
+        self.older: nn.Module = halving if plan.halves_older else relu_conv_norm(plan.inputs[0], plan.channels)
+        self.newer = relu_conv_norm(plan.inputs[1], plan.channels)
+        self.edges: dict[tuple[int, int], tuple[int, list[int], list[str]]] = {}
+        """By node and state: the row of its choice, the columns of its operations and their names."""
+        self.operations = nn.ModuleDict()
+        for node, pick, row, column in cell.columns:
+            _, columns, names = self.edges.setdefault((node, pick.input), (row, [], []))
+            columns.append(column)
+            names.append(module_name(node, pick))
+            self.operations[names[-1]] = _operation(pick.operation, plan.channels, plan.stride(pick.input))
+
+    def forward(self, older: Tensor, newer: Tensor, weighed: Weighed) -> Tensor:
+        """The outputs of cells k-2 and k-1 to (N, nodes * channels, H, W)."""
+        states = [self.older(older), self.newer(newer)]
+        for node in range(2, self.nodes + 2):
+            total: Tensor | None = None
+            for source, state in enumerate(states):
+                row, columns, names = self.edges[node, source]
+                term = weighed.total(row, columns, [self.operations[name] for name in names], state)
+                total = term if total is None else total if term is None else total + term
+            empty = (newer.shape[0], self.channels, self.out_size, self.out_size)
+            states.append(newer.new_zeros(empty) if total is None else total)
+        return torch.cat(states[2:], 1)
+
+    def pairs(self, cell: SupernetCell) -> Iterator[tuple[nn.Module, nn.Module]]:
+        """Every layer with weights beside that of the fast cell."""
+        for own, other in ((self.older, cell.older), (self.newer, cell.newer)):
+            yield from zip(layers(own), layers(other), strict=True)
+        for name, module in cell.candidates.items():
+            yield from zip(layers(self.operations[name]), _in_order(cast("Candidate", module)), strict=True)
+
+
+def _stem(net: DartsSupernet) -> nn.Module:
+    convolutions = [layer for layer in net.stem.modules() if isinstance(layer, nn.Conv2d)]
+    kind = "cifar" if isinstance(net.stem, CifarStem) else "imagenet"
+    return build_stem(kind, convolutions[0].in_channels, convolutions[-1].out_channels)
+
+
+def _cells(net: DartsSupernet) -> Iterator[SupernetCell]:
+    return (cast("SupernetCell", cell) for cell in net.cells)
+
+
+def _operation(name: str, channels: int, stride: int) -> nn.Module:
+    if name == NONE:
+        return Zero(stride)
+    if name == SKIP:
+        return nn.Identity() if stride == 1 else FactorizedReduce(channels, channels)
+    if name == "max_pool_3x3":
+        return pool(nn.MaxPool2d(3, stride, padding=1), channels)
+    if name == "avg_pool_3x3":
+        return pool(nn.AvgPool2d(3, stride, padding=1, count_include_pad=False), channels)
+    if name in DILATED:
+        return separable(channels, DILATED[name], stride, dilation=2)
+    if name == FACTORISED:
+        return nn.Sequential(
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, (1, 7), stride=(1, stride), padding=(0, 3), bias=False),
+            nn.Conv2d(channels, channels, (7, 1), stride=(stride, 1), padding=(3, 0), bias=False),
+            nn.BatchNorm2d(channels, affine=False),
+        )
+    return nn.Sequential(*separable(channels, SEPARABLE[name], stride), *separable(channels, SEPARABLE[name], 1))
+
+
+def _in_order(candidate: Candidate) -> list[nn.Module]:
+    """The convolutions of a candidate in the order in which they are computed."""
+    if isinstance(candidate, Separable):
+        return [layer for pair in zip(candidate.depthwise, candidate.pointwise, strict=True) for layer in pair]
+    if isinstance(candidate, Factorised):
+        return [candidate.across, candidate.down]
+    return [cast("Halving", candidate).even, cast("Halving", candidate).odd]

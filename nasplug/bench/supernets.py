@@ -1,0 +1,87 @@
+"""Forward and backward passes of a search's supernet, beside the plain supernet that computes the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nasplug.bench.measuring import Measured, measure
+from nasplug.bench.plain import plain_supernet
+from nasplug.compose import Composition
+from nasplug.parts import Choices, Supernet
+from nasplug.values import Clock, ImageShape
+
+
+@attrs.frozen
+class Compared:
+    """A supernet and the plain one, measured in one run."""
+
+    case: str
+    candidates: int
+    """How many candidates counted."""
+    fast: Measured
+    reference: Measured
+
+
+def compare_supernets(
+    composition: Composition,
+    shape: ImageShape,
+    *,
+    batch: int,
+    device: torch.device,
+    bf16: bool,
+    deleted: float,
+    repeats: int,
+) -> list[Compared]:
+    """The loss of one batch and the gradients of weights and alpha: of all candidates, then without a share `deleted`.
+
+    The plain supernet computes in float32 and contiguous layout whatever the other does. Raises InputError for a space
+    that has none.
+    """
+    torch.manual_seed(0)
+    space, optimizer = composition.space, composition.optimizer
+    net = space.supernet(shape)
+    optimizer.initialise(net.choices, torch.Generator().manual_seed(0))
+    net.choices.relaxation = optimizer.relax
+    net.to(device).to(memory_format=torch.channels_last)
+    images = torch.randn(batch, shape.channels, shape.size, shape.size, device=device)
+    labels = torch.arange(batch, device=device) % shape.classes
+    found = []
+    for share in (0.0, deleted) if deleted else (0.0,):
+        if share:
+            net.choices.delete(_doomed(net.choices, share))
+            net.prune()
+        plain = plain_supernet(space.name, net).to(device)
+        now = Clock(steps_per_epoch=1, epochs=1).at(0)
+        mask = optimizer.sample(space, net.choices, now)
+        with net.choices.only(net.choices.kept if mask is None else mask):
+            steps = [_step(net, images, labels, bf16=bf16), _step(plain, images, labels, bf16=False)]
+            fast, reference = measure(steps, device, repeats)
+            case = f"{share:.0%} deleted" if share else "all candidates"
+            found.append(Compared(case, net.choices.alive_total, fast, reference))
+    return found
+
+
+def _doomed(choices: Choices, share: float) -> Tensor:
+    """So large a share of the candidates that are kept, at random."""
+    drawn = torch.rand(choices.kept.shape, generator=torch.Generator().manual_seed(1)).masked_fill(
+        ~choices.kept.cpu(), torch.inf
+    )
+    count = round(share * int(choices.kept.sum()))
+    doomed = torch.zeros(drawn.shape, dtype=torch.bool)
+    doomed.view(-1)[drawn.flatten().argsort()[:count]] = True
+    return doomed.to(choices.kept.device)
+
+
+def _step(net: Supernet | nn.Module, images: Tensor, labels: Tensor, *, bf16: bool) -> Callable[[], None]:
+    def step() -> None:
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
+            loss = F.cross_entropy(net(images).float(), labels)
+        loss.backward()
+        net.zero_grad(set_to_none=True)
+
+    return step

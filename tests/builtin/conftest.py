@@ -1,0 +1,44 @@
+"""What tests of fast supernets share: the comparison with the plain ones."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from nasplug.bench import plain_supernet
+from nasplug.builtin.darts.supernet import DartsSupernet
+
+
+def layers_of(plain, net):
+    """Name, weight of the plain layer and weight of the fast one, for every weight, every bias and alpha."""
+    names = {layer: name for name, layer in plain.named_modules()}
+    for own, other in plain.pairs(net):
+        for kind in ("weight", "bias"):
+            if getattr(other, kind, None) is not None:
+                yield f"{names[own]}.{kind}", getattr(own, kind), getattr(other, kind)
+    yield "alpha", net.choices.alpha, net.choices.alpha
+
+
+def compare(net, images, labels, *, least=10, rtol=1e-9, atol=1e-12):
+    """Loss and all gradients are those of the plain supernet; more than `least` gradients are not zero."""
+    plain = plain_supernet("darts" if isinstance(net, DartsSupernet) else "nb201", net)
+    names, plain_weights, weights = zip(*layers_of(plain, net), strict=True)
+    loss, expected = F.cross_entropy(net(images), labels), F.cross_entropy(plain(images), labels)
+    torch.testing.assert_close(loss, expected, rtol=rtol, atol=atol)
+    found = torch.autograd.grad(loss, weights, allow_unused=True)
+    wanted = torch.autograd.grad(expected, plain_weights, allow_unused=True)
+    used = 0
+    for name, one, other in zip(names, found, wanted, strict=True):
+        if one is None or other is None:
+            # What reads zeros, leads nowhere or is not alive has no gradient, or one of zeros.
+            assert all(gradient is None or not gradient.any() for gradient in (one, other)), name
+            continue
+        used += bool(other.any())
+        torch.testing.assert_close(one, other, rtol=rtol, atol=atol, msg=lambda text, name=name: f"{name}: {text}")
+    assert used > least
+
+
+@pytest.fixture
+def assert_same():
+    return compare

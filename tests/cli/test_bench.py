@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+SMALL = ("--preset", "tiny", "--size", "8", "--batch", "4", "--repeats", "2", "--threads", "1")
+SMALL += ("--set", "space.nodes=2")
+    "--preset",
+    "tiny",
+    "--size",
+    "8",
+    "--batch",
+    "4",
+    "--repeats",
+    "2",
+    "--set",
+    "space.nodes=2",
+    "--threads",
+    "1",
+)
+
+
+@pytest.mark.parametrize("method", ["darts", "snps"])
+def test_the_supernet_of_a_method_is_measured_beside_the_plain_one(here, method):
+    result = here("bench", "--method", method, *SMALL, "--json")
+
+    found = json.loads(result.stdout)
+    assert (found["device"], found["batch"], found["precision"]) == ("cpu", 4, "float32")
+    for which in ("fast", "reference"):
+        assert found[which]["images_per_second"] > 0
+        assert found[which]["peak_memory_bytes"] > 10_000
+        assert len(found[which]["seconds"]) == 2
+    lower, upper = found["ratio_quartiles"]
+    assert lower <= found["ratio"] <= upper
+    (after,) = found["after_deletion"]
+    assert after["candidates"] == pytest.approx(found["candidates"] / 2, abs=1)
+    assert after["over_all_candidates"] > 0
+
+
+def test_a_sampled_path_is_measured_as_it_is_trained(here):
+    result = here("bench", *SMALL, "--set", "optimizer.part=single-path", "--deleted", "0")
+
+    lines = result.stdout.splitlines()
+    assert result.exit_code == 0, result.stderr
+    row = next(line for line in lines if line.startswith("all candidates"))
+    assert int(row.split()[2]) < 20
+    assert not any("deleted" in line for line in lines)
+
+
+def test_spaces_without_a_plain_supernet_are_refused(here):
+    result = here("bench", "--method", "dna", "--preset", "tiny", "--size", "8", "--batch", "2")
+
+    assert result.exit_code == 2
+    assert "There is no plain supernet of the space 'mbconv'" in result.stderr
