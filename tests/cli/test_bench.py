@@ -6,19 +6,6 @@ import pytest
 
 SMALL = ("--preset", "tiny", "--size", "8", "--batch", "4", "--repeats", "2", "--threads", "1")
 SMALL += ("--set", "space.nodes=2")
-    "--preset",
-    "tiny",
-    "--size",
-    "8",
-    "--batch",
-    "4",
-    "--repeats",
-    "2",
-    "--set",
-    "space.nodes=2",
-    "--threads",
-    "1",
-)
 
 
 @pytest.mark.parametrize("method", ["darts", "snps"])
