@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import os
+import shutil
+import sys
+import tempfile
+import time
 from pathlib import Path
 
 import nox
@@ -7,9 +12,12 @@ import nox
 nox.needs_version = ">=2024.10.9"
 # `uv run nox` has made an environment with everything in it; a second one would cost minutes and gigabytes.
 nox.options.default_venv_backend = "none"
-nox.options.sessions = ["lint", "types", "tests"]
+nox.options.sessions = ["lint", "types", "tests", "wheels"]
 
 PACKAGES = (".", "plugins/nasplug-snps", "plugins/nasplug-dnad", "plugins/nasplug-sd-darts", "plugins/nasplug-dna")
+EVERY_PACKAGE = (*PACKAGES, "examples/nasplug-gdas", "examples/nasplug-tensorboard")
+"""With those that are no part of the workspace."""
+ROOT = Path(__file__).parent.resolve()
 
 
 @nox.session
@@ -29,8 +37,9 @@ def types(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The tests of the core and of every plugin; arguments after `--` go to pytest."""
-    # A broken plugin fails a test run instead of being skipped, and two workers do not fight over threads.
-    settings = {"NASPLUG_STRICT": "1", "OMP_NUM_THREADS": "1"}
+    # A broken plugin fails a test run instead of being skipped, and two workers do not fight over threads. Many tests
+    # start processes: without compiled modules each would compile torch again, which takes longer than most tests.
+    settings = {"NASPLUG_STRICT": "1", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": ""}
     session.run("pytest", "-n", "2", "--dist", "worksteal", *session.posargs, env=settings)
 
 
@@ -45,13 +54,62 @@ def minimums(session: nox.Session) -> None:
     session.run("pytest", "-n", "2", "--dist", "worksteal", *session.posargs, env={"NASPLUG_STRICT": "1"})
 
 
-@nox.session(venv_backend="uv", default=False)
-@nox.parametrize("package", [Path(package).resolve().name if package != "." else "nasplug" for package in PACKAGES])
-def wheels(session: nox.Session, package: str) -> None:
-    """Builds every package, installs one with what it declares into an empty environment and composes its method."""
-    folder = Path(session.create_tmp()).resolve()
-    session.run("uv", "build", "--all-packages", "--wheel", "--out-dir", str(folder), "--quiet", external=True)
-    session.install("--find-links", str(folder), package)
-    session.chdir(folder)  # away from the checkout, so that only what was installed can be imported
-    method = package.removeprefix("nasplug-") if package != "nasplug" else "darts"
-    session.run("nasplug", "run", "--dry-run", "--method", method, "--preset", "tiny", env={"NASPLUG_STRICT": "1"})
+@nox.session
+def wheels(session: nox.Session) -> None:
+    """Builds all packages, and tries each in an empty environment that knows nothing of the checkout.
+
+    What is tried: its own tests, the contract of its parts, and its method. Arguments after `--` are the packages to
+    try, such as nasplug-snps.
+    """
+    uv = os.environ.get("UV", "uv")  # set by `uv run`, also where uv itself is on no path
+    work = Path(session.cache_dir, "wheels").resolve()
+    shutil.rmtree(work / "dist", ignore_errors=True)
+    folders = {nox.project.load_toml(f"{folder}/pyproject.toml")["project"]["name"]: folder for folder in EVERY_PACKAGE}
+    for folder in folders.values():
+        session.run(uv, "build", "--wheel", "--quiet", "--out-dir", str(work / "dist"), folder, external=True)
+    # Who asks for one of these packages gets the wheel that was built, even if an index offers a newer one.
+    built = {each.name.partition("-")[0].replace("_", "-"): each.as_uri() for each in (work / "dist").glob("*.whl")}
+    (work / "built.txt").write_text("".join(f"{name} @ {address}\n" for name, address in built.items()))
+    if unknown := set(session.posargs) - set(folders):
+        session.error(f"{', '.join(sorted(unknown))} is no package here; there are {', '.join(folders)}.")
+    for name in session.posargs or folders:
+        started = time.monotonic()
+        _try_wheel(session, uv, name, Path(folders[name]), work)
+        session.log(f"{name}: {time.monotonic() - started:.0f} s")
+
+
+def _try_wheel(session: nox.Session, uv: str, name: str, folder: Path, work: Path) -> None:
+    # One environment after the other in one place: uv links files from its cache, so that an environment takes two
+    # seconds and no room, and Python's bytecode, kept apart by place, saves each of them the compilation of torch.
+    place, programs = work / "environment", work / "environment" / "bin"
+    settings = {
+        "NASPLUG_STRICT": "1",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONDONTWRITEBYTECODE": "",
+        "PYTHONPATH": "",
+        "PYTHONPYCACHEPREFIX": str(work / "bytecode"),
+    }
+
+    def run(program: str, *arguments: str, silent: bool = False) -> None:
+        session.run(str(programs / program), *arguments, env=settings, silent=silent, external=True)
+
+    project = nox.project.load_toml(folder / "pyproject.toml")
+    tests = nox.project.dependency_groups(project, "test") if "test" in project.get("dependency-groups", {}) else []
+    session.run(uv, "venv", "--clear", "--quiet", "--python", sys.executable, str(place), external=True)
+    target = ("--python", str(programs / "python"))
+    install = (uv, "pip", "install", "--quiet", *target, "--constraints", str(work / "built.txt"))
+    session.run(*install, name, *(tests or ["pytest"]), external=True)
+    session.run(uv, "pip", "check", "--quiet", *target, external=True)
+
+    with tempfile.TemporaryDirectory() as empty, session.chdir(empty):
+        run("nasplug", "check", name)
+        if name == "nasplug":
+            # Its own tests read the whole checkout and take minutes: they belong to the session `tests`.
+            run("nasplug", "run", "--method", "darts", "--preset", "tiny", "--jobs", "2", "--out", "run", silent=True)
+        else:
+            shutil.copytree(ROOT / folder / "tests", "tests")
+            shutil.copy(ROOT / folder / "pyproject.toml", ".")  # how the package wants pytest to be
+            run("pytest", "-q", "-p", "no:cacheprovider")
+            method = name.removeprefix("nasplug-") if name != "nasplug-tensorboard" else "darts"
+            run("nasplug", "run", "--dry-run", "--method", method, "--preset", "tiny", silent=True)
+    shutil.rmtree(place)

@@ -1,0 +1,1 @@
+"""GDAS: differentiable sampling of architectures, as a plugin of nasplug."""

@@ -1,0 +1,1 @@
+"""Shows the runs of nasplug in TensorBoard, as a plugin that watches."""

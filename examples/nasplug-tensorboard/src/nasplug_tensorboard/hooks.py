@@ -1,0 +1,17 @@
+"""What this plugin watches; imports nothing heavy before there is an event."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nasplug.hookspecs import hookimpl
+
+
+@hookimpl
+def nasplug_event(run: Path, event: Mapping[str, Any]) -> None:
+    """Writes the event to the folder `tensorboard` of the run."""
+    from nasplug_tensorboard.recording import recorder
+
+    recorder().record(run, event)
