@@ -1,0 +1,63 @@
+"""`nasplug new`: something to start from."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import click
+
+from nasplug.plugins import load_plugins
+from nasplug.scaffold import KINDS, LICENCES, Kind, Names, package_files, refuse_taken, write_package
+from nasplug.scaffold.package import commands
+
+
+@click.group()
+def new() -> None:
+    """Start a plugin of your own."""
+
+
+@new.command()
+@click.argument("folder", metavar="NAME", type=click.Path(path_type=Path))
+@click.option("--kind", type=click.Choice(list(KINDS)), default="method", show_default=True, help="What it supplies.")
+@click.option(
+    "--licence",
+    "--license",
+    "licence",
+    type=click.Choice(list(LICENCES)),
+    default="apache-2.0",
+    show_default=True,
+    help="Whose full text is in the package.",
+)
+@click.option("--author", default="", help="Name for the licence and the package's description.")
+def plugin(folder: Path, kind: str, licence: str, author: str) -> None:
+    """Write a plugin package into the new folder NAME: it works, is tested and passes `nasplug check`.
+
+    NAME may be a path. Its last part, without a leading "nasplug-", is the name by which the plugin is used.
+    """
+    names, chosen = Names.of_folder(folder), KINDS[kind]
+    refuse_taken(names, chosen, load_plugins())
+    write_package(folder, package_files(names, chosen, licence, author))
+    click.echo(_next_steps(folder, names, chosen))
+
+
+def _next_steps(folder: Path, names: Names, kind: Kind) -> str:
+    seen, run = commands(names, kind)
+    steps = [
+        f"cd {shlex.quote(str(folder))}",
+        "pip install -e '.[test]'        # or: uv pip install -e '.[test]'",
+        seen,
+        run,
+        "pytest",
+        "nasplug check .",
+    ]
+    lines = [
+        f"Wrote the {kind.name} '{names.short}' to {folder}: {names.distribution}, imported as {names.package}.",
+        "",
+        "Next:",
+        *(f"  {step}" for step in steps),
+        "",
+        "Or try it without installing it:",
+        f"  {run} --plugin {shlex.quote(str(folder))}",
+    ]
+    return "\n".join(lines)
