@@ -1,12 +1,14 @@
-"""Reads handwritten digits with the best small network of a finished run.
+"""Searches for small networks that read handwritten digits, and lets the best one read some.
 
-uv run nasplug run --method dnad --out runs/digits
 uv run python examples/read_digits.py runs/digits
+
+A run that is there already is taken up where it stands: a finished one is only asked.
 """
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,9 +19,12 @@ import nasplug
 
 def main(run: str) -> None:
     """Prints what the network sees in the first ten images of scikit-learn's digits."""
+    started = (Path(run) / "recipe.toml").exists()
+    search = nasplug.resume(run) if started else nasplug.search(method="dnad", data="digits", preset="tiny", out=run)
+    best = search.result(progress=True).best(max_params=50_000)
+
     digits = load_digits()
     images = torch.from_numpy((digits.images[:10] * 255 / 16).round().astype(np.uint8))[:, None]
-    best = nasplug.load(run).best(max_params=50_000)
     seen = best.predict(images).argmax(1)
     print(f"network {best.id}, {best.params:,} params")  # noqa: T201 - printing is what this example is for
     print(f"seen {seen.tolist()}, written {digits.target[:10].tolist()}")  # noqa: T201

@@ -1,32 +1,125 @@
 """Plugin-based neural architecture search: small trained networks for your images.
 
 >>> import nasplug
->>> net = nasplug.load("runs/001").best(max_params=50_000).network()   # doctest: +SKIP
+>>> search = nasplug.search(method="dnad", data="digits", preset="tiny")   # doctest: +SKIP
+>>> net = search.result().best(max_params=50_000).network()   # doctest: +SKIP
 
-Importing nasplug never imports torch; `load` and `supernet` do when they are called.
+Importing nasplug never imports torch; its functions do when they are called.
 """
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nasplug.parts import Supernet
-    from nasplug.phases import Result
+    import numpy as np
+    from torch import Tensor
+    from torch.utils.data import Dataset
+
+    from nasplug.parts import (
+        ArchitectureOptimizer,
+        DataSource,
+        DistillationTeacher,
+        ImageData,
+        PruningSchedule,
+        SearchSpace,
+        Supernet,
+    )
+    from nasplug.phases import Result, Search
+    from nasplug.phases.training import Progress
+    from nasplug.values import Method
+
+    Options = Mapping[str, Any]
+    Labelled = Dataset[Any] | tuple[Tensor | np.ndarray, Any]
+    Data = str | Labelled | tuple[Labelled, Labelled] | ImageData | DataSource
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load", "supernet"]
+__all__ = ["__version__", "load", "resume", "search", "supernet"]
 
 
-def load(run: str | Path) -> Result:
+def search(
+    *,
+    method: str | Method | None = None,
+    space: str | SearchSpace | Options | None = None,
+    optimizer: str | ArchitectureOptimizer | Options | None = None,
+    schedule: str | PruningSchedule | Options | None = None,
+    teacher: str | DistillationTeacher | Options | None = None,
+    data: Data | Options | None = None,
+    preset: str | None = None,
+    seed: int | None = None,
+    device: str | None = None,
+    out: str | Path | None = None,
+    config: str | Path | None = None,
+    search: Options | None = None,
+    retrain: Options | None = None,
+    select: Options | None = None,
+    run: Options | None = None,
+) -> Search:
+    """Starts a run, as `nasplug run` does, and gives it back ready to go; nothing is trained yet.
+
+    Iterating over it carries it out and yields its events; `.result()` carries out what is left and gives its networks.
+
+    Arguments are the sections of a run's `recipe.toml`. `space`, `optimizer`, `schedule` and `teacher` take the name of
+    a part, an instance of an own class (of `nasplug.parts`), or options: `space={"cells": 4}` for the method's part,
+    `space={"part": "darts", "cells": 4}` for another one. `method` takes a name or a `nasplug.values.Method`.
+    `data` takes a name ("digits", "folder:photos"), a torch `Dataset` of (image, label), a pair of them for training
+    and test, a pair (images, labels), an `ImageData` or a `DataSource`, or options: `data={"name": ..., "size": 64}`.
+    Images are Pillow images, arrays with channels last or tensors with channels first, uint8 or from 0 to 1.
+    `search`, `retrain`, `select` and `run` take options: `retrain={"epochs": 50}`, `run={"jobs": 2}`.
+    `preset`, `seed` and `device` are options of `run`; `out` is the run folder (a new one under runs/ by default) and
+    `config` a recipe to start from.
+
+    Raises nasplug.errors.InputError for whatever cannot be had, before anything is trained.
+    """
+    from nasplug.phases import begin
+
+    words = {"method": method, "preset": preset, "seed": seed, "device": device}
+    asked = {
+        "space": _section(space, "part"),
+        "optimizer": _section(optimizer, "part"),
+        "schedule": _section(schedule, "part"),
+        "teacher": _section(teacher, "part"),
+        "data": _section(data, "name"),
+        "search": search,
+        "retrain": retrain,
+        "select": select,
+        "run": {**(run or {}), **{name: word for name, word in words.items() if word is not None}},
+    }
+    return begin({name: one for name, one in asked.items() if one is not None}, out, config, _show)
+
+
+def resume(
+    run: str | Path,
+    *,
+    space: SearchSpace | None = None,
+    optimizer: ArchitectureOptimizer | None = None,
+    schedule: PruningSchedule | None = None,
+    teacher: DistillationTeacher | None = None,
+    data: Data | None = None,
+) -> Search:
+    """A run that was stopped, ready to go on exactly where it stood.
+
+    Own objects that it was started with must be handed over again: parts of the same class with the same options, and
+    the same images in the same order. Raises nasplug.errors.InputError where they are missing or others.
+    """
+    from nasplug.phases import go_on
+
+    given = {"space": space, "optimizer": optimizer, "schedule": schedule, "teacher": teacher, "dataset": data}
+    return go_on(run, {slot: value for slot, value in given.items() if value is not None}, _show)
+
+
+def load(run: str | Path, *, space: SearchSpace | None = None) -> Result:
     """The result of a run folder: `load(run).best(max_params=...)` is a trained network.
 
-    Raises nasplug.errors.InputError if `run` is no run folder.
+    Networks of an own space need an instance of its class. Raises nasplug.errors.InputError if `run` is no run folder.
     """
-    from nasplug.phases import load as load_run
+    from nasplug.phases import open_result
 
-    return load_run(run)
+    return open_result(run, space)
 
 
 def supernet(space: str, *, classes: int = 10, size: int = 32, image_channels: int = 3, **options: Any) -> Supernet:
@@ -35,10 +128,37 @@ def supernet(space: str, *, classes: int = 10, size: int = 32, image_channels: i
     `options` are those of the space (`nasplug show darts`). Raises nasplug.errors.InputError for unknown ones.
     """
     from nasplug.plugins import load_plugins
+    from nasplug.plugins.objects import build_part
     from nasplug.values import ImageShape
-    from nasplug.values.options import build
 
-    plugins = load_plugins()
-    built = build(plugins.resolve(plugins.find("space", space)), options, f"space {space}")
-    net: Supernet = built.supernet(ImageShape(channels=image_channels, size=size, classes=classes))
-    return net
+    built: SearchSpace = build_part(load_plugins(), "space", space, options)
+    return built.supernet(ImageShape(channels=image_channels, size=size, classes=classes))
+
+
+def _section(value: Any, key: str) -> Options | None:
+    """What an argument asks for as a section of a recipe."""
+    return value if value is None or isinstance(value, Mapping) else {key: value}
+
+
+def _show(progress: Iterable[Progress]) -> None:
+    from rich.console import Console
+
+    from nasplug.ui import shown
+
+    shown(progress, Console())
+
+
+class _Callable(ModuleType):
+    def __call__(self, space: str, **options: Any) -> Supernet:
+        return _supernet(space, **options)
+
+
+class _Package(ModuleType):
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "supernet" and isinstance(value, ModuleType):
+            value.__class__ = _Callable  # the package of that name takes the place of the function when it is imported
+        super().__setattr__(name, value)
+
+
+_supernet = supernet
+sys.modules[__name__].__class__ = _Package

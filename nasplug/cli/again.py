@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from nasplug.cli.run import finish
-from nasplug.compose import parse_setting, resolve
+from nasplug.compose import parse_setting, recorded
 from nasplug.errors import InputError, NasplugError
 from nasplug.phases import RunFolder, adopt_table, keep_phases, redraw, reopen_study
 from nasplug.plugins import load_plugins
@@ -49,7 +49,7 @@ def retrain(
                 f"options of retrain, select and run. For another search: nasplug run --config {source}/recipe.toml"
             )
         sections[section][name] = value
-    resolve(plugins, [sections])
+    recorded(plugins, sections, source)
     new = RunFolder.create(out)
     try:
         for name in ("splits.safetensors", "events.jsonl", "phases/search", "phases/teacher", "table.csv"):

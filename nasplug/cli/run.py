@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
-import torch
 from rich.console import Console
 
 from nasplug.cli.forecast import write_forecast
-from nasplug.compose import Layer, parse_setting, read_config, resolve
-from nasplug.phases import (
-    RunFolder,
-    Study,
-    find_device,
-    journey,
-    reopen_study,
-    start,
-)
+from nasplug.compose import Layer, parse_setting, read_config
+from nasplug.phases import RunFolder, Signals, Study, journey, recipe_for, reopen_study, start
 from nasplug.plugins import Plugins, load_plugins
 from nasplug.ui import result_table, shown
 from nasplug.values.recipe import SLOTS
@@ -84,10 +75,7 @@ def run(out: Path | None, config: Path | None, settings: Sequence[str], dry_run:
     """
     plugins = load_plugins()
     layers = [read_config(config)] if config else []
-    layers += [_flags(flags), *_settings(settings)]
-    asked = [layer["run"]["device"] for layer in layers if "device" in layer.get("run", {})]
-    device = find_device(str(asked[-1]) if asked else "auto")
-    recipe = resolve(plugins, [_machine(device), *layers])
+    recipe = recipe_for(plugins, [*layers, _flags(flags), *_settings(settings)])
     if dry_run:
         write_forecast(plugins, recipe)
         return
@@ -109,7 +97,9 @@ def finish(study: Study) -> None:
     if not console.is_terminal:
         console.width = PLAIN_WIDTH
     console.print(f"Run folder: {study.folder.path}", highlight=False, markup=False, soft_wrap=True)
-    shown(journey(study), console)
+    signals = Signals()
+    with signals.watching():
+        shown(journey(study, signals), console)
     console.print(result_table(study.folder.result()))
     console.print(f"Report: {study.folder.path / 'report.html'}", highlight=False, markup=False, soft_wrap=True)
 
@@ -125,12 +115,6 @@ def _flags(flags: dict[str, Any]) -> Layer:
 
 def _settings(settings: Sequence[str]) -> list[Layer]:
     return [{section: {name: value}} for section, name, value in map(parse_setting, settings)]
-
-
-def _machine(device: torch.device) -> Layer:
-    """What the machine suggests; any other layer is stronger."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return {"run": {"threads": min(cores, 8), "jobs": min(cores, 8) if device.type == "cpu" else 1}}
 
 
 def _say_preset(study: Study, plugins: Plugins) -> None:

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from nasplug.compose.composition import Composition, compose
 from nasplug.compose.layers import Layer, parse_setting, read_config
-from nasplug.compose.resolve import check_versions, resolve
+from nasplug.compose.resolve import check_versions, recorded, resolve
 
-__all__ = ["Composition", "Layer", "check_versions", "compose", "parse_setting", "read_config", "resolve"]
+__all__ = ["Composition", "Layer", "check_versions", "compose", "parse_setting", "read_config", "recorded", "resolve"]

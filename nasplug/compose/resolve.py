@@ -7,6 +7,7 @@ Order: part defaults < recipe of the method < preset < configuration file < comm
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -14,6 +15,7 @@ import attrs
 from nasplug.compose.layers import Layer
 from nasplug.errors import InputError, choose_from
 from nasplug.plugins import Plugins, Registration
+from nasplug.plugins.objects import OWN, build_part, check_present
 from nasplug.values import Method
 from nasplug.values.options import build, option_values, options_of
 from nasplug.values.recipe import SLOTS, DataOptions, Part, Recipe, Retraining, RunOptions, Searching, Selection
@@ -25,31 +27,45 @@ def resolve(plugins: Plugins, layers: Sequence[Layer]) -> Recipe:
     Raises InputError for names that nobody registers, unknown options and values that do not fit.
     """
     run = build(RunOptions, _merged(layers, "run"), "run")
+    way = "nasplug.search({}, ...) starts such a run"
+    check_present(plugins, {"method": run.method}, way)
     registration = plugins.find("method", run.method)
     method: Method = plugins.resolve(registration)
-    layers = [_of_method(method), _preset(method, run.preset), *layers]
-    used = [registration]
-    parts = {}
-    for slot in SLOTS:
-        name, options = _part(layers, slot)
-        parts[slot], source = _complete(plugins, slot, name, options)
-        used.append(source)
+    return _recipe(plugins, run, [_of_method(method), _preset(method, run.preset), *layers], way, [registration])
+
+
+def recorded(plugins: Plugins, layer: Layer, run: Path) -> Recipe:
+    """The recipe that the run in this folder has written down: it is complete, so no method adds to it.
+
+    Raises InputError for what `resolve` would refuse, and for objects of a Python program that are not there.
+    """
+    way = f"nasplug.resume('{run}', {{}}) goes on with the run"
+    return _recipe(plugins, build(RunOptions, _merged([layer], "run"), "run"), [layer], way)
+
+
+def _recipe(
+    plugins: Plugins, run: RunOptions, layers: Sequence[Layer], way: str, used: Sequence[Registration] = ()
+) -> Recipe:
+    asked = {slot: _part(layers, slot) for slot in SLOTS}
     data_options = _merged(layers, "data")
     known = options_of(DataOptions)
     data = build(DataOptions, {name: value for name, value in data_options.items() if name in known}, "data")
     source_options = {name: value for name, value in data_options.items() if name not in known}
+    check_present(plugins, {slot: name for slot, (name, _) in asked.items()} | {"dataset": data.name}, way)
+    completed = {slot: _complete(plugins, slot, name, options) for slot, (name, options) in asked.items()}
     source_name = data.name.partition(":")[0]
     _check_data_options(plugins, source_name, source_options)
     source_part, source = _complete(plugins, "dataset", source_name, source_options)
+    used = [*used, *(registration for _, registration in completed.values()), source]
     return Recipe(
         run=run,
-        parts=parts,
+        parts={slot: part for slot, (part, _) in completed.items()},
         data=data,
         source=source_part,
         search=build(Searching, _merged(layers, "search"), "search"),
         retrain=build(Retraining, _merged(layers, "retrain"), "retrain"),
         select=build(Selection, _merged(layers, "select"), "select"),
-        plugins={each.distribution: each.version for each in [*used, source]},
+        plugins={each.distribution: each.version for each in used if each.distribution != OWN},
     )
 
 
@@ -107,10 +123,4 @@ def _check_data_options(plugins: Plugins, name: str, options: Mapping[str, Any])
 
 
 def _complete(plugins: Plugins, slot: str, name: str, options: Mapping[str, Any]) -> tuple[Part, Registration]:
-    registration = plugins.find(slot, name)
-    cls = plugins.resolve(registration)
-    if not attrs.has(cls):
-        raise InputError(
-            f"The {slot} '{name}' of {registration.distribution} is not an attrs class; its author must mend that."
-        )
-    return Part(name, option_values(build(cls, options, f"{slot} {name}"))), registration
+    return Part(name, option_values(build_part(plugins, slot, name, options))), plugins.find(slot, name)

@@ -17,12 +17,11 @@ def choose(result: Result, name: str | None, max_params: int | None, max_macs: i
         return result.best(max_params, max_macs)
     if max_params is not None or max_macs is not None:
         raise InputError(f"'{name}' names one network, and limits choose among all; give the one or the others.")
-    networks = [TrainedNetwork(result.run, each) for each in result.record["networks"]]
-    named = [each for each in networks if name and each.id.startswith(name)]
+    named = [each for each in result.planned if name and each.id.startswith(name)]
     if len(named) > 1:
         raise InputError(f"'{name}' begins the ids of {len(named)} networks; write more of one: {_listed(named)}.")
     if not named:
-        has = _listed(networks) or "none yet"
+        has = _listed(result.planned) or "none yet"
         raise InputError(f"The run '{result.run.path}' has no network '{name}'; it has {has}.")
     return named[0]
 

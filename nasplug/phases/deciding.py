@@ -6,9 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import attrs
-import numpy as np
 
-from nasplug.data import divide, in_order
 from nasplug.errors import InputError
 from nasplug.parts import Batch, Searched, Stage, Supernet
 from nasplug.phases.folder import RunFolder, write_json
@@ -45,12 +43,10 @@ def decide(
 
 def outset(study: Study, net: Supernet | None, stages: Sequence[Stage]) -> Searched:
     """What is decided on, as far as it is known before anything is trained: no trail, no ratings."""
-    shares = divide(study.splits.train, study.composition.optimizer.splits(), study.seed("shares"))
+    shares = study.shares()
 
     def images(split: str, count: int) -> Iterator[Batch]:
-        # Data sets may be sorted by class, and splits keep their order: the first images would be of a few classes.
-        mixed = np.random.default_rng(study.seed("search", "decide", split)).permutation(shares[split])[:count]
-        return in_order(study.data.train, mixed, BATCH, study.mean, study.std, study.device)
+        return study.some(shares[split], count, BATCH, "search", "decide", split)
 
     limits, size = study.recipe.select, study.recipe.retrain
     return Searched(

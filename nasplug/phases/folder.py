@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import tomllib
@@ -16,6 +17,10 @@ import tomli_w
 from nasplug.checkpoint import write_atomically
 from nasplug.compose.layers import RECORDED, SECTIONS
 from nasplug.errors import InputError
+from nasplug.values.recipe import SLOTS
+
+DECISIVE = f"the options of {', '.join(SLOTS)} or search, the seed or the precision"
+"""What a digest of a recipe covers."""
 
 
 @attrs.frozen
@@ -125,8 +130,21 @@ class RunFolder:
         return {name: section for name, section in self.recipe().items() if name not in RECORDED}
 
     def write_recipe(self, sections: Mapping[str, Any]) -> None:
-        """Writes `recipe.toml`."""
-        write_atomically(self.path / "recipe.toml", tomli_w.dumps(sections).encode())
+        """Writes `recipe.toml`, with a digest by which `check_recipe` knows it again."""
+        environment = {**sections.get("environment", {}), "digest": _digest(sections)}
+        content = tomli_w.dumps({**sections, "environment": environment})
+        write_atomically(self.path / "recipe.toml", content.encode())
+
+    def check_recipe(self) -> None:
+        """Raises InputError if what a search depends on was changed since the run was started."""
+        sections = self.recipe()
+        known = sections.get("environment", {}).get("digest")
+        if known is not None and known != _digest(sections):
+            raise InputError(
+                f"'{self.path / 'recipe.toml'}' was changed since the run was started, in {DECISIVE}; what has been "
+                f"trained depends on them, so put back what it said, or start a new run: nasplug run --config "
+                f"{self.path / 'recipe.toml'}"
+            )
 
     def result(self) -> dict[str, Any]:
         """What `result.json` holds; InputError if the run has none yet."""
@@ -135,6 +153,13 @@ class RunFolder:
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Replaces `result.json`."""
         write_json(self.path / "result.json", result)
+
+
+def _digest(sections: Mapping[str, Any]) -> str:
+    """Of everything that decides a search. What comes after it may be changed while it is under way."""
+    decisive = {name: sections[name] for name in (*SLOTS, "search")}
+    decisive["run"] = {name: sections["run"].get(name) for name in ("seed", "precision")}
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _holds_run(path: Path) -> bool:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from itertools import islice, pairwise
-from random import Random
 
 import attrs
 import torch
 
 from nasplug.engine import Phase, train
 from nasplug.parts import Network
-from nasplug.phases.retraining import network_phase, teacher_training
+from nasplug.phases.retraining import network_phase, teacher_phase
 from nasplug.phases.searching import search_phase
 from nasplug.phases.study import Study
 from nasplug.phases.training import peak_memory
@@ -50,9 +49,7 @@ def foresee(study: Study) -> Iterator[Foreseen]:
     """
     torch.set_num_threads(study.recipe.run.threads)
     teacher = None
-    asked = study.composition.teacher.network(study.composition.space, Random(study.seed("teacher")))
-    if asked is not None:
-        phase = network_phase(study, "teacher", *asked, teacher_training(study))
+    if (phase := teacher_phase(study)) is not None:
         teacher = phase.net
         if not study.folder.teacher.exists():
             yield _measured(study, phase)

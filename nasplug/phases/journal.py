@@ -11,11 +11,18 @@ from typing import Any
 from nasplug.checkpoint import write_atomically
 from nasplug.errors import InputError, RunFailure
 
+Tell = Callable[[Mapping[str, Any]], None]
+"""Told of every event once it is on disk."""
+
+
+def nobody(event: Mapping[str, Any]) -> None:
+    """Tells nobody."""
+
 
 class Journal:
     """The growing `events.jsonl` of a run or of one of its phases. Each line is on disk before anyone is told of it."""
 
-    def __init__(self, path: Path, tell: Callable[[Mapping[str, Any]], None]) -> None:
+    def __init__(self, path: Path, tell: Tell) -> None:
         self.path = path
         self.tell = tell
         self.count = sum(1 for _ in read_events(path))
@@ -27,6 +34,10 @@ class Journal:
         write_atomically(self.path, "".join(lines).encode())
         self.count = len(lines)
 
+    def drop(self, phase: str) -> None:
+        """Drops the events of the last phase: those of a beginning that was lost before its first checkpoint."""
+        self.cut(sum(event["phase"] != phase for event in read_events(self.path)))
+
     def append(self, phase: str, record: Mapping[str, Any]) -> None:
         """Writes one event, then tells the observers. RunFailure if the disk does not take it."""
         event = {"event": record["event"], "phase": phase, **record}
@@ -37,6 +48,24 @@ class Journal:
             raise RunFailure(f"'{self.path}' takes no more events: {error.strerror}.") from error
         self.count += 1
         self.tell(event)
+
+
+class Tail:
+    """The events that somebody else appends to a journal, from where its end was."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._offset = path.stat().st_size if path.exists() else 0
+
+    def read(self) -> list[dict[str, Any]]:
+        """What has been appended since the last look, without a last line that is not whole yet."""
+        if not self.path.exists():
+            return []
+        with self.path.open("rb") as stream:
+            stream.seek(self._offset)
+            lines = [line for line in stream if line.endswith(b"\n")]
+        self._offset += sum(map(len, lines))
+        return [_event(line.decode(), self.path) for line in lines]
 
 
 def read_events(path: Path) -> Iterator[dict[str, Any]]:

@@ -2,55 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 import torch
 
-from nasplug.compose import compose, resolve
-from nasplug.errors import InputError, NasplugError
+from nasplug.errors import InputError
 from nasplug.phases.folder import RunFolder
-from nasplug.phases.journal import Journal, gather
+from nasplug.phases.journal import Tell, gather, nobody
 from nasplug.phases.looking_up import look_up
-from nasplug.phases.networks import Plan, load_network
+from nasplug.phases.networks import Plan, load_network, space_of
 from nasplug.phases.pool import retrain_all
 from nasplug.phases.result import set_status, write_result
 from nasplug.phases.searching import found_genotypes, search, teach
 from nasplug.phases.selection import select
-from nasplug.phases.stopping import watching_signals
+from nasplug.phases.stopping import Signals
 from nasplug.phases.study import Study
 from nasplug.phases.training import Progress, Stopped
 from nasplug.plugins import Plugins
 
 
-def journey(study: Study) -> Iterator[Progress]:
+def journey(study: Study, signals: Signals, tell: Tell = nobody) -> Generator[Progress, None, None]:
     """Carries out every phase of a run that is not finished yet, and leaves `result.json` and `report.html`.
 
-    Raises Interrupted after a signal, RunFailure if a phase breaks; the run can be resumed after either.
+    `tell` hears of every event that happens, once it is on disk. Whoever closes this iterator stops the run.
+    Raises Interrupted after a signal, RunFailure if a phase breaks; the run can be resumed after any of these.
     """
     folder = study.folder
-    with watching_signals() as signals:
-        try:
-            torch.set_num_threads(study.recipe.run.threads)
-            write_result(study, "running", [])
-            journal = Journal(folder.events, lambda event: study.plugins.notify(folder.path, event))
-            for name, work in (("teacher", teach), ("search", search)):
-                if folder.done(name) is None:
-                    yield from work(study, journal, signals)
-            plans = planned(study)
-            write_result(study, "running", plans)
-            yield from look_up(study, plans)
-            yield from retrain_all(study, plans, signals)
-            gather(folder.events, [(plan.phase, folder.phase(plan.phase) / "events.jsonl") for plan in plans])
-            yield from test(study, plans)
-            write_result(study, "done", plans)
-            redraw(folder, study.plugins)
-        except Stopped:
-            set_status(folder, "stopped")
-            raise signals.interrupted(folder.path) from None
-        except NasplugError:
-            set_status(folder, "failed")
-            raise
+    try:
+        torch.set_num_threads(study.recipe.run.threads)
+        write_result(study, "running", [])
+        journal = study.journal(folder.events, tell)
+        for name, work in (("teacher", teach), ("search", search)):
+            if folder.done(name) is None:
+                yield from work(study, journal, signals)
+        plans = planned(study)
+        write_result(study, "running", plans)
+        yield from look_up(study, plans)
+        yield from retrain_all(study, plans, signals, tell)
+        gather(folder.events, [(plan.phase, folder.phase(plan.phase) / "events.jsonl") for plan in plans])
+        yield from test(study, plans)
+        write_result(study, "done", plans)
+        redraw(folder, study.plugins)
+    except Stopped:
+        set_status(folder, "stopped")
+        raise signals.interrupted(study.way_on) from None
+    except (GeneratorExit, KeyboardInterrupt):
+        set_status(folder, "stopped")
+        raise
+    except Exception:
+        set_status(folder, "failed")
+        raise
 
 
 def planned(study: Study) -> list[Plan]:
@@ -94,6 +96,7 @@ def redraw(folder: RunFolder, plugins: Plugins) -> Path:
     """Writes the report of a run anew, whatever its status; returns its path."""
     from nasplug.report import write_report  # here, because it brings matplotlib, which retraining processes never need
 
-    space = compose(plugins, resolve(plugins, [folder.recipe_layer()])).space
+    part = folder.recipe_layer()["space"]
+    space = space_of(plugins, str(part.pop("part", "")), part, folder.path)
     plans = recorded_plans(folder) or []
     return write_report(folder.path, {plan.id: space.draw(plan.genotype) for plan in plans})

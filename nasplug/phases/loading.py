@@ -15,7 +15,7 @@ from nasplug.errors import InputError
 from nasplug.phases.folder import RunFolder, read_json
 from nasplug.phases.networks import load_network
 from nasplug.phases.result import best
-from nasplug.plugins import load_plugins
+from nasplug.plugins import Plugins, load_plugins
 from nasplug.values import Genotype
 from nasplug.values.outcome import NETWORK_ENTRIES, check_result
 
@@ -27,6 +27,8 @@ class TrainedNetwork:
     run: RunFolder
     record: Mapping[str, Any]
     """Its entry in `result.json`."""
+    plugins: Plugins = attrs.field(factory=load_plugins, eq=False, repr=False)
+    """Who builds it."""
 
     @property
     def id(self) -> str:
@@ -60,14 +62,14 @@ class TrainedNetwork:
 
     def network(self) -> nn.Module:
         """A plain module with trained weights, in eval mode on the CPU. It takes normalised images (N, C, H, W)."""
-        return load_network(self.weights, load_plugins())[0]
+        return load_network(self.weights, self.plugins)[0]
 
     def predict(self, images: Tensor) -> Tensor:
         """Class probabilities (N, classes), float32, of raw images: uint8, (N, C, H, W) or (N, H, W, C).
 
         Raises InputError for images of another kind or size than the network was trained on.
         """
-        net, facts = load_network(self.weights, load_plugins())
+        net, facts = load_network(self.weights, self.plugins)
         data = facts["data"]
         planes = _channels_first(images, data["channels"], data["size"])
         with torch.inference_mode():
@@ -82,11 +84,18 @@ class Result:
     run: RunFolder
     record: Mapping[str, Any]
     """`result.json`, whole."""
+    plugins: Plugins = attrs.field(factory=load_plugins, eq=False, repr=False)
+    """Who builds its networks."""
 
     @property
     def networks(self) -> tuple[TrainedNetwork, ...]:
         """Every trained network, found and random."""
-        return tuple(TrainedNetwork(self.run, each) for each in self.record["networks"] if each["weights"])
+        return tuple(each for each in self.planned if each.record["weights"])
+
+    @property
+    def planned(self) -> tuple[TrainedNetwork, ...]:
+        """Every network of the run, trained or not."""
+        return tuple(TrainedNetwork(self.run, each, self.plugins) for each in self.record["networks"])
 
     @property
     def front(self) -> tuple[TrainedNetwork, ...]:
@@ -120,15 +129,15 @@ class Result:
 
     def _finished(self) -> tuple[TrainedNetwork, ...]:
         """Every network that is trained or was looked up in a table, which has no weights."""
-        finished = (each for each in self.record["networks"] if each["weights"] or each.get("source") == "table")
-        return tuple(TrainedNetwork(self.run, each) for each in finished)
+        return tuple(each for each in self.planned if each.record["weights"] or each.record.get("source") == "table")
 
 
-def load(run: str | Path) -> Result:
+def load(run: str | Path, plugins: Plugins | None = None) -> Result:
     """The result of a run folder; InputError if there is none."""
     folder = RunFolder.existing(Path(run))
     needed = (*NETWORK_ENTRIES, "genotype", "weights")
-    return Result(folder, check_result(folder.result(), folder.path / "result.json", needed))
+    record = check_result(folder.result(), folder.path / "result.json", needed)
+    return Result(folder, record, plugins or load_plugins())
 
 
 def _channels_first(images: Tensor, channels: int, size: int) -> Tensor:

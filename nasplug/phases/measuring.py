@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from nasplug.data import in_order
 from nasplug.engine.measuring import alpha_eigenvalue, discretisation, sharpness
 from nasplug.parts import Batch, Supernet
 from nasplug.phases.study import Study
@@ -82,6 +81,4 @@ class Flatness:
 
     def images(self, split: str, indices: Indices, count: int, batch: int) -> Iterable[Batch]:
         """So many images of a split at most, the same ones every time, in batches of this size."""
-        study = self.study
-        drawn = np.random.default_rng(study.seed("measure", split)).permutation(indices)[:count]
-        return in_order(study.data.train, drawn, batch, study.mean, study.std, study.device)
+        return self.study.some(indices, count, batch, "measure", split)

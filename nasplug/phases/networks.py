@@ -16,6 +16,7 @@ from nasplug.compose import Composition
 from nasplug.errors import InputError
 from nasplug.parts import Network, SearchSpace
 from nasplug.plugins import Plugins
+from nasplug.plugins.objects import build_part, check_present
 from nasplug.values import Cost, Genotype, ImageShape
 from nasplug.values.options import build, option_values
 
@@ -69,6 +70,13 @@ class Plan:
         )
 
 
+def space_of(plugins: Plugins, name: str, options: Mapping[str, Any], run: Path) -> SearchSpace:
+    """A space as something in folder `run` names it; InputError if nobody has it."""
+    check_present(plugins, {"space": name}, f"nasplug.load('{run}', {{}}) opens its networks")
+    space: SearchSpace = build_part(plugins, "space", name, options)
+    return space
+
+
 def sized(space: SearchSpace, size: Mapping[str, int | str]) -> SearchSpace:
     """The space with networks of a recorded size."""
     return build(type(space), option_values(space) | dict(size), f"space {space.name}")
@@ -81,7 +89,7 @@ def save_network(
     part = composition.recipe.parts["space"]
     facts = {
         "schema": 1,
-        "space": {"part": part.name, "options": dict(part.options) | dict(plan.size)},
+        "space": {"part": part.name, "options": part.plain | dict(plan.size)},
         "genotype": plan.genotype.to_dict(),
         "data": dict(preprocessing),
     }
@@ -95,8 +103,7 @@ def load_network(path: Path, plugins: Plugins) -> tuple[Network, dict[str, Any]]
     """
     tensors, facts = read_tensors(path, "network")
     try:
-        part, options = facts["space"]["part"], facts["space"]["options"]
-        space: SearchSpace = build(plugins.resolve(plugins.find("space", part)), options, f"space {part}")
+        space = space_of(plugins, facts["space"]["part"], facts["space"]["options"], _run_of(path))
         data = facts["data"]
         shape = ImageShape(channels=data["channels"], size=data["size"], classes=len(data["classes"]))
         net = space.network(Genotype.from_dict(facts["genotype"]), shape)
@@ -108,6 +115,11 @@ def load_network(path: Path, plugins: Plugins) -> tuple[Network, dict[str, Any]]
             f"The network at '{path}' does not fit its own description ({reason}); restore it, or train it again."
         ) from error
     return net.eval(), facts
+
+
+def _run_of(weights: Path) -> Path:
+    """The run folder that a weights file lies in, if it lies in one."""
+    return next((each for each in weights.parents if (each / "recipe.toml").is_file()), Path("RUN"))
 
 
 def placed(net: N, device: torch.device) -> N:

@@ -1,6 +1,7 @@
 """Independent phases beside each other: each in a process of its own, with one thread.
 
-On two cores, two trainings at once give nearly twice the throughput of one training with two threads.
+On two cores, two trainings at once give nearly twice the throughput of one training with two threads. Events of one
+phase are told in their order; those of phases beside each other take turns, as the looks at their journals find them.
 """
 
 from __future__ import annotations
@@ -8,45 +9,65 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
 
-from nasplug.errors import NasplugError, RunFailure
+from nasplug.checkpoint import read_tensors
+from nasplug.errors import InputError, NasplugError, RunFailure
 from nasplug.phases.folder import RunFolder
-from nasplug.phases.journal import Journal, read_events
+from nasplug.phases.journal import Journal, Tail, Tell, nobody
 from nasplug.phases.networks import Plan
 from nasplug.phases.retraining import retrain
 from nasplug.phases.stopping import Stop
 from nasplug.phases.study import Study, reopen_study
 from nasplug.phases.training import Progress, Stopped
-from nasplug.plugins import load_plugins
+from nasplug.plugins import Plugins, load_plugins
+from nasplug.plugins.objects import objects_for_others, with_objects
+from nasplug.values.recipe import Recipe
 
 POLL_SECONDS = 0.5
 
 
-def retrain_all(study: Study, plans: Sequence[Plan], stop: Stop) -> Iterator[Progress]:
+def retrain_all(study: Study, plans: Sequence[Plan], stop: Stop, tell: Tell) -> Iterator[Progress]:
     """Trains every plan that is not finished, `jobs` of them at a time."""
     left = [plan for plan in plans if study.folder.done(plan.phase) is None]
-    jobs = min(study.recipe.run.jobs, len(left))
     if study.recipe.run.jobs > 1:
-        yield from _beside_each_other(study, left, jobs, stop)
+        yield from _beside_each_other(study, left, stop, tell)
         return
     for plan in left:
-        yield from retrain(study, plan, phase_journal(study, plan), stop)
+        yield from retrain(study, plan, phase_journal(study, plan, tell), stop)
 
 
-def phase_journal(study: Study, plan: Plan) -> Journal:
+def check_jobs(plugins: Plugins, recipe: Recipe) -> None:
+    """Raises InputError if retrainings cannot run beside each other as asked."""
+    if recipe.run.jobs > 1 and objects_for_others(plugins) is None:
+        raise InputError(
+            f"run.jobs={recipe.run.jobs} retrains in other processes, which cannot have the objects that were "
+            f"handed over; use jobs=1, or hand over parts of importable modules whose options are plain, and data by "
+            f"name."
+        )
+
+
+def phase_journal(study: Study, plan: Plan, tell: Tell) -> Journal:
     """The journal of a phase that runs beside others; `gather` joins them."""
-    folder = study.folder
-    return Journal(folder.phase(plan.phase) / "events.jsonl", lambda event: study.plugins.notify(folder.path, event))
+    return study.journal(_journal_path(study, plan), tell)
 
 
-def _beside_each_other(study: Study, plans: Sequence[Plan], jobs: int, stop: Stop) -> Iterator[Progress]:
+def _journal_path(study: Study, plan: Plan) -> Path:
+    return study.folder.phase(plan.phase) / "events.jsonl"
+
+
+def _beside_each_other(study: Study, plans: Sequence[Plan], stop: Stop, tell: Tell) -> Iterator[Progress]:
+    jobs = min(study.recipe.run.jobs, len(plans))
     context = multiprocessing.get_context("spawn")
     halt = context.Event()
     tasks: Any = context.Queue()
@@ -56,57 +77,91 @@ def _beside_each_other(study: Study, plans: Sequence[Plan], jobs: int, stop: Sto
         tasks.put(plan.to_dict())
     for _ in range(jobs):
         tasks.put(None)
-    arguments = (str(study.folder.path.resolve()), tasks, answers, halt, os.getpid())
+    arguments = (str(study.folder.path.resolve()), objects_for_others(study.plugins), tasks, answers, halt, os.getpid())
     workers = [context.Process(target=_work, args=arguments, daemon=True) for _ in range(jobs)]
-    for worker in workers:
-        worker.start()
+    news = _News(study, plans, tell)
+    with _on_their_own():
+        for worker in workers:
+            worker.start()
     try:
-        yield from _watch(study, plans, workers, answers, halt, stop)
+        yield from _watch(study, news, workers, answers, halt, stop)
     finally:
         halt.set()
         for worker in workers:
             worker.join()
+        for _ in news.look():  # what was still on the way
+            pass
     if stop():
         raise Stopped
 
 
+@contextmanager
+def _on_their_own() -> Iterator[None]:
+    """Lets processes start that do not run the program of their parent anew, and leave Ctrl-C to the parent.
+
+    They need nothing of the program, and a script that calls `nasplug.search` would start the same search in each.
+    """
+    program = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    main = threading.current_thread() is threading.main_thread()
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = program
+        if main:
+            signal.signal(signal.SIGINT, handler)
+
+
 def _watch(
-    study: Study, plans: Sequence[Plan], workers: Sequence[BaseProcess], answers: Any, halt: Any, stop: Stop
+    study: Study, news: _News, workers: Sequence[BaseProcess], answers: Any, halt: Any, stop: Stop
 ) -> Iterator[Progress]:
     """Reports progress until every worker has ended; raises the first failure of any."""
-    seen = dict.fromkeys((plan.phase for plan in plans), -1)
     while any(worker.is_alive() for worker in workers):
         time.sleep(POLL_SECONDS)
         if stop():
             halt.set()
-        yield from _news(study, plans, seen)
+        yield from news.look()
         if not answers.empty():
             raise answers.get()
-    yield from _news(study, plans, seen)
+    yield from news.look()
     if not answers.empty():
         raise answers.get()
     for worker in workers:
         if worker.exitcode != 0:
             raise RunFailure(
                 f"A process that retrained a network ended with code {worker.exitcode}, perhaps for lack of memory; "
-                f"lower --jobs, or go on with: nasplug resume {study.folder.path}"
+                f"lower --jobs, or go on with: {study.way_on}"
             )
 
 
-def _news(study: Study, plans: Sequence[Plan], seen: dict[str, int]) -> Iterator[Progress]:
-    """A line of progress for every phase that went on since the last look, read off its journal."""
-    steps_per_epoch = study.stream("", "", study.splits.train, study.recipe.retrain).steps_per_epoch
-    total = steps_per_epoch * study.recipe.retrain.epochs
-    for plan in plans:
-        done = sum(1 for _ in read_events(study.folder.phase(plan.phase) / "events.jsonl"))
-        if done > max(0, seen[plan.phase]):
-            seen[plan.phase] = done
-            yield Progress(plan.phase, done, total, f"epoch {(done - 1) // steps_per_epoch + 1}")
+class _News:
+    """What the journals of phases in other processes say from now on. What they will repeat is cut off first."""
+
+    def __init__(self, study: Study, plans: Sequence[Plan], tell: Tell) -> None:
+        self._steps_per_epoch = study.stream("", "", study.splits.train, study.recipe.retrain).steps_per_epoch
+        self._total = self._steps_per_epoch * study.recipe.retrain.epochs
+        self._tell = tell
+        for plan in plans:
+            checkpoint = study.folder.checkpoint(plan.phase)
+            count = read_tensors(checkpoint, "checkpoint")[1]["events"] if checkpoint.exists() else 0
+            phase_journal(study, plan, tell).cut(count)
+        self._tails = {plan.phase: Tail(_journal_path(study, plan)) for plan in plans}
+
+    def look(self) -> Iterator[Progress]:
+        """Tells of every event since the last look, and yields a line of progress for each phase that went on."""
+        for phase, tail in self._tails.items():
+            events = tail.read()
+            for event in events:
+                self._tell(event)
+            if events:
+                epoch, done = events[-1]["epoch"], events[-1]["step"]
+                yield Progress(phase, done, self._total, f"epoch {epoch + 1}")
 
 
-def _work(run: str, tasks: Any, answers: Any, halt: Any, parent: int) -> None:
+def _work(run: str, objects: Mapping[str, tuple[str, Any]], tasks: Any, answers: Any, halt: Any, parent: int) -> None:
     """A worker: retrains plans until there is none left, or until it must stop. Ctrl-C is the parent's to handle."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where the parent is not its main thread, it was not ignored so far
     torch.set_num_threads(1)
 
     def stop() -> bool:
@@ -114,10 +169,10 @@ def _work(run: str, tasks: Any, answers: Any, halt: Any, parent: int) -> None:
         return bool(halt.is_set()) or os.getppid() != parent
 
     try:
-        study = reopen_study(RunFolder(Path(run)), load_plugins(quiet=True))
+        study = reopen_study(RunFolder(Path(run)), with_objects(load_plugins(quiet=True), objects))
         for task in iter(tasks.get, None):
             plan = Plan.from_dict(task)
-            for _ in retrain(study, plan, phase_journal(study, plan), stop):
+            for _ in retrain(study, plan, phase_journal(study, plan, nobody), stop):
                 pass
     except Stopped:
         pass

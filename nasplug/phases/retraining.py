@@ -41,6 +41,12 @@ def teacher_training(study: Study) -> Retraining:
     return attrs.evolve(study.recipe.retrain, epochs=study.composition.teacher.epochs or study.recipe.retrain.epochs)
 
 
+def teacher_phase(study: Study) -> Phase | None:
+    """The training of the network that the teacher asks for, if it asks for one."""
+    asked = study.teacher()
+    return None if asked is None else network_phase(study, "teacher", *asked, teacher_training(study))
+
+
 def train_network(
     study: Study,
     name: str,

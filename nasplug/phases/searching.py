@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from random import Random
 
 import torch
 
-from nasplug.data import divide
 from nasplug.engine import Phase
 from nasplug.parts import Network, Supernet
 from nasplug.phases.deciding import decide, outset, write_ratings
 from nasplug.phases.journal import Journal, read_events
 from nasplug.phases.measuring import flatness
 from nasplug.phases.networks import Plan, load_network, placed
-from nasplug.phases.retraining import network_phase, teacher_training, train_teacher
+from nasplug.phases.retraining import teacher_phase, train_teacher
 from nasplug.phases.stopping import Stop
 from nasplug.phases.study import Study
-from nasplug.phases.training import Progress, carry_out, cost_record, more_work
+from nasplug.phases.training import Progress, carry_out, cost_record, more_work, no_cost
 from nasplug.values import Genotype
 
 
 def teach(study: Study, journal: Journal, stop: Stop) -> Iterator[Progress]:
     """Provides the teacher's network, if the teacher wants one: trains it, unless one was given."""
-    asked = study.composition.teacher.network(study.composition.space, Random(study.seed("teacher")))
+    asked = study.teacher()
     if asked is None or study.folder.teacher.exists():
         return
     space, genotype = asked
@@ -42,7 +40,7 @@ def search(study: Study, journal: Journal, stop: Stop) -> Iterator[Progress]:
             yield from decide(study, net, phase.stages, journal, stop)
         cost = cost_record(study, "search")
     else:
-        cost = {"seconds": 0.0, "peak_memory_bytes": 0, "device": str(study.device)}
+        cost = no_cost(study)
         yield from decide(study, None, (), journal, stop)
     study.folder.finish("search", {"cost": cost, "ratings": write_ratings(study)})
 
@@ -56,8 +54,8 @@ def rehearse(study: Study) -> None:
     if not composition.optimizer.trains:
         return
     teacher = _teacher(study)
-    if teacher is None and (asked := composition.teacher.network(composition.space, study.random("teacher"))):
-        teacher = network_phase(study, "teacher", *asked, teacher_training(study)).net
+    if teacher is None and (untrained := teacher_phase(study)) is not None:
+        teacher = untrained.net
     net = composition.space.supernet(study.shape)
     phase = search_phase(study, net, teacher)
     composition.optimizer.check_limits(outset(study, net, phase.stages))
@@ -73,7 +71,7 @@ def found_genotypes(study: Study) -> list[Genotype]:
 def search_phase(study: Study, net: Supernet, teacher: Network | None) -> Phase:
     """The training of a supernet; `teacher` is the network that the teacher asked for."""
     composition, training = study.composition, study.recipe.search
-    shares = divide(study.splits.train, composition.optimizer.splits(), study.seed("shares"))
+    shares = study.shares()
     placed(net, study.device)
     stages = composition.teacher.stages(net, study.shape, teacher)
     return Phase(

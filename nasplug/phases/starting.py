@@ -38,7 +38,7 @@ def borrow_teacher(study: Study, source: Path) -> None:
     trained on other images, or if the method's teacher wants no network.
     """
     name = study.recipe.parts["teacher"].name
-    if study.composition.teacher.network(study.composition.space, study.random("teacher")) is None:
+    if study.teacher() is None:
         raise InputError(f"--teacher-from names a network, but the teacher '{name}' uses none; try --teacher features.")
     path = _network_of(source)
     theirs, ours = load_network(path, study.plugins)[1]["data"], study.preprocessing()

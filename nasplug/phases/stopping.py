@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 
 from nasplug.errors import Interrupted
@@ -26,25 +26,28 @@ class Signals:
         """Whether there was one."""
         return self.received is not None
 
-    def interrupted(self, run: Path) -> Interrupted:
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Catches SIGINT and SIGTERM inside the block, for a stop at the next step.
+
+        Signals reach the main thread alone, so in another one there is nothing to catch.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self._remember) for number in EXIT_CODES}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def interrupted(self, way_on: str) -> Interrupted:
         """The error that ends a stopped run, with the way to go on."""
         received = self.received or signal.SIGINT
-        message = f"Stopped by {received.name}; nothing is lost. Go on with: nasplug resume {run}"
-        return Interrupted(message, EXIT_CODES[received])
+        return Interrupted(f"Stopped by {received.name}; nothing is lost. Go on with: {way_on}", EXIT_CODES[received])
 
     def _remember(self, number: int, _: FrameType | None) -> None:
         if self.received is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.received = signal.Signals(number)
-
-
-@contextmanager
-def watching_signals() -> Iterator[Signals]:
-    """Catches SIGINT and SIGTERM inside the block, for a stop at the next step."""
-    signals = Signals()
-    before = {number: signal.signal(number, signals._remember) for number in EXIT_CODES}
-    try:
-        yield signals
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

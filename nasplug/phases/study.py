@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,14 +14,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from nasplug.compose import Composition, check_versions, compose, resolve
-from nasplug.data import BatchStream, Splits, in_order, load_splits, make_splits, mean_and_std, save_splits
+from nasplug.compose import Composition, check_versions, compose, recorded
+from nasplug.data import BatchStream, Splits, divide, in_order, load_splits, make_splits, mean_and_std, save_splits
 from nasplug.engine import Stream, error_rate
 from nasplug.errors import InputError
-from nasplug.parts import ImageData, Images, Network
+from nasplug.parts import Batch, ImageData, Images, Network, SearchSpace
 from nasplug.phases.folder import RunFolder
+from nasplug.phases.journal import Journal, Tell
 from nasplug.plugins import Plugins
-from nasplug.values import ImageShape, Training
+from nasplug.plugins.objects import WithObjects, way_on
+from nasplug.values import Genotype, ImageShape, Training
 from nasplug.values.recipe import Recipe
 from nasplug.values.seeds import derive_seed
 
@@ -60,6 +63,22 @@ class Study:
         precision = self.recipe.run.precision
         return precision == "bf16" or (precision == "auto" and self.device.type == "cuda")
 
+    @property
+    def way_on(self) -> str:
+        """What a user calls to go on with this run."""
+        if isinstance(self.plugins, WithObjects):
+            return way_on(self.plugins, self.folder.path)
+        return f"nasplug resume {self.folder.path}"
+
+    def journal(self, path: Path, tell: Tell) -> Journal:
+        """A journal of this run: observers are told of its events, then `tell` is."""
+
+        def tell_all(event: Mapping[str, Any]) -> None:
+            self.plugins.notify(self.folder.path, event)
+            tell(event)
+
+        return Journal(path, tell_all)
+
     def seed(self, *words: object) -> int:
         """A seed for one purpose of this run."""
         return derive_seed(self.recipe.run.seed, *words)
@@ -83,6 +102,22 @@ class Study:
             split=split,
             device=self.device,
         )
+
+    def shares(self) -> dict[str, npt.NDArray[np.int64]]:
+        """The shares into which the optimizer of the search divides the train split."""
+        return divide(self.splits.train, self.composition.optimizer.splits(), self.seed("shares"))
+
+    def some(self, indices: npt.NDArray[np.int64], count: int, batch: int, *words: object) -> Iterator[Batch]:
+        """So many of the images at `indices` at most, in batches, not augmented; the same ones for the same `words`.
+
+        They are drawn at random: data sets may be sorted by class, so the first images may be of a few classes.
+        """
+        drawn = np.random.default_rng(self.seed(*words)).permutation(indices)[:count]
+        return in_order(self.data.train, drawn, batch, self.mean, self.std, self.device)
+
+    def teacher(self) -> tuple[SearchSpace, Genotype] | None:
+        """The network that the teacher wants (its space, sized, and its genotype), if it wants one."""
+        return self.composition.teacher.network(self.composition.space, self.random("teacher"))
 
     def error(self, net: Network, split: str) -> float | None:
         """The error of a network on "validation" or "test"; None if that split is empty."""
@@ -127,11 +162,18 @@ def write_start(study: Study, command: list[str]) -> None:
 
 def reopen_study(folder: RunFolder, plugins: Plugins) -> Study:
     """The study of a run that was started before; InputError if plugins, data or files have changed."""
-    check_versions(plugins, folder.recipe().get("plugins", {}))
-    recipe = resolve(plugins, [folder.recipe_layer()])
+    recipe = recorded_recipe(folder, plugins)
+    folder.check_recipe()
     composition = compose(plugins, recipe)
     data = load_data(composition)
     return _assemble(folder, plugins, composition, data, load_splits(folder.splits), find_device(recipe.run.device))
+
+
+def recorded_recipe(folder: RunFolder, plugins: Plugins) -> Recipe:
+    """The recipe of a run that was started before; InputError if plugins have changed, or objects are not there."""
+    sections = folder.recipe()
+    check_versions(plugins, sections["plugins"])
+    return recorded(plugins, folder.recipe_layer(), folder.path)
 
 
 def load_data(composition: Composition) -> ImageData:

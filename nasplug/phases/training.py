@@ -48,25 +48,34 @@ def carry_out(study: Study, phase: Phase, journal: Journal, stop: Stop) -> Itera
         if not phase.over:  # what was decided after the training does not happen again
             journal.cut(events)
     else:
+        journal.drop(phase.name)
         phase.begin(torch.Generator().manual_seed(study.seed(phase.name, "alpha")))
     started = saved = time.monotonic()
     interval = study.recipe.run.checkpoint_seconds
+
+    def save() -> None:
+        save_checkpoint(path, phase, journal.count, worked + time.monotonic() - started)
+
     for event in train(phase):
         _check(event, phase, study)
         try:
             journal.append(phase.name, event.record())
             if (halt := stop()) or time.monotonic() - saved >= interval:
-                save_checkpoint(path, phase, journal.count, worked + time.monotonic() - started)
+                save()
                 saved = time.monotonic()
         except RunFailure as error:
             raise RunFailure(
                 f"Phase '{phase.name}' broke off at step {event.step}: {error} Free some space, then go "
-                f"on with: nasplug resume {study.folder.path}"
+                f"on with: {study.way_on}"
             ) from error
         if halt:
             raise Stopped
-        yield Progress(phase.name, phase.steps_done, phase.steps, _words(event))
-    save_checkpoint(path, phase, journal.count, worked + time.monotonic() - started)
+        try:
+            yield Progress(phase.name, phase.steps_done, phase.steps, _words(event))
+        except GeneratorExit:  # whoever watched has left
+            save()
+            raise
+    save()
 
 
 @contextmanager
@@ -81,7 +90,7 @@ def more_work(study: Study, phase: Phase, journal: Journal) -> Iterator[None]:
 
     try:
         yield
-    except Stopped:
+    except (Stopped, GeneratorExit):
         save()
         raise
     save()
@@ -92,6 +101,11 @@ def cost_record(study: Study, phase: str) -> dict[str, float | int | str]:
     _, facts = read_tensors(study.folder.checkpoint(phase), "checkpoint")
     peak = peak_memory(study.device)
     return {"seconds": round(facts["seconds"], 3), "peak_memory_bytes": peak, "device": str(study.device)}
+
+
+def no_cost(study: Study) -> dict[str, float | int | str]:
+    """The cost of a phase in which nothing was trained."""
+    return {"seconds": 0.0, "peak_memory_bytes": 0, "device": str(study.device)}
 
 
 def peak_memory(device: torch.device) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -52,8 +52,13 @@ def recipe(record: Record) -> str:
     return (
         _tables("Environment", environment)
         + _tables("Recipe", ({"other": loose} if loose else {}) | sections)
-        + (section("Repeat this run", f"<pre>{escape(shlex.join(record.command))}</pre>") if record.command else "")
+        + (section("Repeat this run", f"<pre>{escape(_call(record.command))}</pre>") if record.command else "")
     )
+
+
+def _call(words: Sequence[str]) -> str:
+    """Several words are a command line; a single one is a call in Python."""
+    return words[0] if len(words) == 1 else shlex.join(words)
 
 
 def _tables(title: str, sections: Mapping[str, Mapping[str, Any]]) -> str:

@@ -36,13 +36,14 @@ def option(
     Of a list, `length` is the number of values, and choices and bounds hold for each of them.
     """
 
+    bounds = (
+        (at_least, "at least", operator.ge),
+        (at_most, "at most", operator.le),
+        (above, "above", operator.gt),
+        (below, "below", operator.lt),
+    )
+
     def check(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
-        bounds = (
-            (at_least, "at least", operator.ge),
-            (at_most, "at most", operator.le),
-            (above, "above", operator.gt),
-            (below, "below", operator.lt),
-        )
         if value is None:
             return
         if length is not None and len(value) != length:
@@ -58,9 +59,9 @@ def option(
                 if bound is not None and not holds(one, bound):
                     raise InputError(f"Option '{attribute.name}' must be {words} {bound:g}, but it is {one!r}.")
 
-    return attrs.field(
-        default=default, validator=check, kw_only=True, metadata={"summary": summary, "choices": choices}
-    )
+    allowed = " and ".join(f"{words} {bound:g}" for bound, words, _ in bounds if bound is not None)
+    told = {"summary": summary, "choices": choices, "range": allowed}
+    return attrs.field(default=default, validator=check, kw_only=True, metadata=told)
 
 
 def options_of(cls: type) -> dict[str, attrs.Attribute[Any]]:
@@ -97,6 +98,13 @@ def option_values(part: Any) -> dict[str, Any]:
     }
 
 
+def is_plain(value: Any) -> bool:
+    """Whether a recipe can hold `value`: text, a number, a truth value, nothing, or a list of these."""
+    if isinstance(value, list | tuple):
+        return all(map(is_plain, value))
+    return value is None or isinstance(value, str | int | float)
+
+
 def _convert(value: Any, hint: Any, what: str) -> Any:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
@@ -115,6 +123,8 @@ def _convert(value: Any, hint: Any, what: str) -> Any:
         if not -sys.float_info.max <= value <= sys.float_info.max:
             raise InputError(f"{what} must be a finite number, but it is {value}.")
         return float(value)
+    if hint is Any:
+        return value
     if isinstance(hint, type) and (not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool)):
         raise InputError(f"{what} must be {_words(hint)}, but it is {value!r}.")
     return value

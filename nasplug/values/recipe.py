@@ -9,7 +9,7 @@ import attrs
 
 from nasplug.errors import InputError
 from nasplug.values.genotype import Genotype
-from nasplug.values.options import option, option_values
+from nasplug.values.options import is_plain, option, option_values
 from nasplug.values.training import Training
 
 SLOTS = ("space", "optimizer", "schedule", "teacher")
@@ -105,9 +105,14 @@ class Part:
     name: str
     options: Mapping[str, Any] = attrs.field(factory=dict)
 
+    @property
+    def plain(self) -> dict[str, Any]:
+        """The options that a file can hold; others belong to an object that was handed over in Python."""
+        return {name: value for name, value in self.options.items() if is_plain(value)}
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as a section of a recipe."""
-        return {"part": self.name, **self.options}
+        return {"part": self.name, **self.plain}
 
 
 @attrs.frozen
@@ -131,7 +136,7 @@ class Recipe:
         return {
             "run": option_values(self.run),
             **{slot: self.parts[slot].to_dict() for slot in SLOTS},
-            "data": option_values(self.data) | dict(self.source.options),
+            "data": option_values(self.data) | self.source.plain,
             "search": option_values(self.search),
             "retrain": option_values(self.retrain),
             "select": option_values(self.select),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from nasplug.errors import RunFailure
-from nasplug.phases.journal import Journal, gather, keep_phases, read_events
+from nasplug.phases.journal import Journal, Tail, gather, keep_phases, read_events
 
 
 def _written(path, phase, count):
@@ -63,3 +63,30 @@ def test_a_disk_that_takes_no_more_is_a_failure(tmp_path):
     journal.path = tmp_path / "gone" / "events.jsonl"
     with pytest.raises(RunFailure, match="takes no more events"):
         journal.append("search", {"event": "step"})
+
+
+def test_a_tail_gives_what_is_appended_from_now_on_each_line_once_it_is_whole(tmp_path):
+    path = tmp_path / "events.jsonl"
+    nothing_yet = Tail(path)
+    assert nothing_yet.read() == []
+    journal = _written(path, "retrain/a", 3)
+    tail = Tail(path)
+
+    assert [event["step"] for event in nothing_yet.read()] == [0, 1, 2]
+    journal.append("retrain/a", {"event": "step", "step": 3})
+    with path.open("a") as stream:
+        stream.write('{"event": "step", "phase": "retrain/a", "st')
+    assert [event["step"] for event in tail.read()] == [3]
+    with path.open("a") as stream:
+        stream.write('ep": 4}\n')
+    assert [event["step"] for event in tail.read()] == [4]
+    assert tail.read() == []
+
+
+def test_a_phase_that_begins_again_drops_what_it_had_recorded(tmp_path):
+    path = tmp_path / "events.jsonl"
+    _written(path, "teacher", 2)
+    journal = _written(path, "search", 3)
+    journal.drop("search")
+
+    assert (journal.count, [event["phase"] for event in read_events(path)]) == (2, ["teacher"] * 2)

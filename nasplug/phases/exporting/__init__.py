@@ -14,7 +14,6 @@ from nasplug.phases.exporting.formats import FORMATS
 from nasplug.phases.exporting.metadata import metadata_of
 from nasplug.phases.exporting.parity import Parity, Sample, check, sample
 from nasplug.phases.loading import TrainedNetwork
-from nasplug.plugins import load_plugins
 
 __all__ = ["FORMATS", "Exported", "Parity", "Sample", "export"]
 
@@ -36,7 +35,7 @@ def export(network: TrainedNetwork, form: str, path: Path | None = None, force: 
     """
     path = network.run.path / "exports" / f"{network.id}.{form}" if path is None else path
     _check_path(path, form, force)
-    classifier = Classifier.read(network.weights, load_plugins())
+    classifier = Classifier.read(network.weights, network.plugins)
     metadata = metadata_of(network, classifier)
     content = FORMATS[form].encode(classifier, metadata)
     images = sample(network.run, classifier)

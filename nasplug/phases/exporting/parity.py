@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nasplug.compose import compose, resolve
+from nasplug.compose import compose, recorded
 from nasplug.data import load_splits
 from nasplug.errors import InputError
 from nasplug.phases.classifier import Classifier
@@ -84,7 +84,8 @@ def _real(run: RunFolder, classifier: Classifier) -> Sample:
     # A check fetches nothing, and reads a few files rather than decode all of a folder at once.
     modest = {"download": False} | ({"memory": 0} if "memory" in layer["data"] else {})
     plugins = load_plugins()
-    data = load_data(compose(plugins, resolve(plugins, [layer, {"data": modest}])))
+    layer["data"] |= modest
+    data = load_data(compose(plugins, recorded(plugins, layer, run.path)))
     if (data.channels, data.size) != (classifier.channels, classifier.size):
         raise InputError(
             f"the network takes {classifier.channels} x {classifier.size} x {classifier.size} pixels, and the data "

@@ -1,0 +1,123 @@
+"""Data sets of torch (map-style) as labelled images of one size."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from threading import Lock
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from nasplug.data.images import MemoryImages
+from nasplug.data.pixels import pixels_of
+from nasplug.errors import InputError
+from nasplug.parts import Images
+
+RESIDENT_BYTES = 2 << 30
+"""Data sets up to this size are read once and kept; items of larger ones are read whenever they are needed."""
+TWICE = 16
+"""Items that are read a second time, to see whether they change."""
+
+
+@runtime_checkable
+class Indexed(Protocol):
+    """What `torch.utils.data.Dataset` promises of map-style data sets."""
+
+    def __getitem__(self, index: int, /) -> Any: ...
+
+    def __len__(self) -> int: ...
+
+
+class DatasetImages(Images):
+    """The items of a data set, read whenever they are needed, by one thread at a time."""
+
+    def __init__(self, dataset: Indexed, labels: npt.NDArray[np.int64], shape: tuple[int, ...]) -> None:
+        self.labels = labels
+        self._dataset = dataset
+        self._shape = shape
+        self._lock = Lock()
+
+    def read(self, indices: Sequence[int]) -> Tensor:
+        """The images at `indices`, uint8 (N, C, H, W). InputError for an item that is not what it was."""
+        with self._lock:
+            return torch.stack([self._image(index) for index in indices])
+
+    def _image(self, index: int) -> Tensor:
+        image, label = item(self._dataset, index)
+        if tuple(image.shape) != self._shape or label != self.labels[index]:
+            raise InputError(_unsteady(self._dataset, index))
+        return image
+
+
+def read_dataset(dataset: Indexed) -> MemoryImages | DatasetImages:
+    """All items of a data set, each read and checked once; in memory, if they fit there.
+
+    Raises InputError for items that are not (image, label), of several sizes, or different each time they are read.
+    """
+    count = len(dataset)
+    if count == 0:
+        raise InputError(f"The data set {_name(dataset)} is empty; at least two images of each class are needed.")
+    first, _ = item(dataset, 0)
+    labels = np.empty(count, np.int64)
+    fits = count * first.numel() <= RESIDENT_BYTES
+    pixels = torch.empty((count, *first.shape), dtype=torch.uint8) if fits else None
+    often = {round(place) for place in np.linspace(0, count - 1, min(TWICE, count))}
+    for index in range(count):
+        image, labels[index] = item(dataset, index)
+        if image.shape != first.shape:
+            raise InputError(
+                f"Item {index} of {_name(dataset)} has the shape {tuple(image.shape)} (channels, height, width) and "
+                f"item 0 {tuple(first.shape)}; bring all images to one size and mode."
+            )
+        if index in often and not torch.equal(item(dataset, index)[0], image):
+            raise InputError(_unsteady(dataset, index))
+        if pixels is not None:
+            pixels[index] = image
+    if pixels is None:
+        return DatasetImages(dataset, labels, tuple(first.shape))
+    return MemoryImages(pixels, labels)
+
+
+def item(dataset: Indexed, index: int) -> tuple[Tensor, int]:
+    """One item: its image, uint8 (C, H, W), and its label."""
+    what = f"Item {index} of {_name(dataset)}"
+    try:
+        found = dataset[index]
+    except Exception as error:
+        raise InputError(f"{what} cannot be read ({type(error).__name__}: {error}); mend the data set.") from error
+    if not isinstance(found, tuple | list) or len(found) != 2:
+        raise InputError(f"{what} must be a pair (image, label), but it is of type {type(found).__name__}.")
+    return pixels_of(found[0], f"The image of item {index} of {_name(dataset)}"), label_of(found[1], what)
+
+
+def label_of(value: object, what: str) -> int:
+    """A label as a number; InputError if it is no whole number."""
+    if isinstance(value, Tensor | np.ndarray) and np.prod(value.shape) == 1:
+        value = value.item()
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError as error:
+        raise InputError(f"{what} has the label {value!r:.40}; labels are whole numbers, counted from 0.") from error
+
+
+def class_names(dataset: object) -> tuple[str, ...] | None:
+    """The names that a data set gives its classes in `classes`, also through subsets of it; None if it gives none."""
+    while not hasattr(dataset, "classes") and hasattr(dataset, "dataset"):
+        dataset = dataset.dataset
+    names = getattr(dataset, "classes", None)
+    return tuple(map(str, names)) if isinstance(names, list | tuple) else None
+
+
+def _unsteady(dataset: Indexed, index: int) -> str:
+    return (
+        f"Item {index} of {_name(dataset)} is another one each time it is read; leave random transforms out of the "
+        f"data set (nasplug augments training images by itself: search.augment and retrain.augment)."
+    )
+
+
+def _name(dataset: object) -> str:
+    return type(dataset).__name__

@@ -1,0 +1,64 @@
+"""Images as Python programs hold them, brought to one form: uint8, planes first."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from nasplug.errors import InputError
+
+MODES = {"1": "L", "L": "L", "P": "RGB", "RGB": "RGB", "RGBA": "RGB"}
+"""What Pillow's modes become; transparency is dropped. Other modes lose more, which is for their owner to decide."""
+FORMS = (
+    "Pillow images, NumPy arrays (H, W) or (H, W, C) and tensors (H, W) or (C, H, W), of uint8 or of floating-point "
+    "numbers from 0 to 1"
+)
+
+
+def pixels_of(image: object, what: str) -> Tensor:
+    """One image as uint8 (C, H, W); InputError, calling it `what`, if it is none that nasplug reads."""
+    if isinstance(image, Image.Image):
+        if image.mode not in MODES:
+            raise InputError(f"{what} is a Pillow image of mode {image.mode}; convert it to L or RGB.")
+        image = np.array(image.convert(MODES[image.mode]))
+    return _planes_first(image, 2, what)
+
+
+def batch_of(images: Tensor | np.ndarray, what: str) -> Tensor:
+    """Many images as uint8 (N, C, H, W): a tensor (N, H, W) or (N, C, H, W), or an array with channels last."""
+    return _planes_first(images, 3, what)
+
+
+def _planes_first(images: object, grey: int, what: str) -> Tensor:
+    """`grey` is the number of dimensions where there is none for channels."""
+    if isinstance(images, np.ndarray):
+        planes = torch.from_numpy(np.array(images))  # a copy, because the array may be read-only or run backwards
+        planes = planes.movedim(-1, -3) if planes.ndim == grey + 1 else planes
+    elif isinstance(images, Tensor):
+        planes = images.detach()
+    else:
+        raise InputError(f"{what} is of type {type(images).__name__}; nasplug reads {FORMS}.")
+    planes = planes.unsqueeze(-3) if planes.ndim == grey else planes
+    channels, height, width = planes.shape[-3:] if planes.ndim == grey + 1 else (0, 0, 0)
+    if channels not in (1, 3) or height != width or height == 0:
+        raise InputError(
+            f"{what} has the shape {tuple(images.shape)}, but images must be square, with 1 or 3 channels, which come "
+            f"last in arrays and first in tensors; crop, pad or transpose them."
+        )
+    return _bytes(planes, what).contiguous()
+
+
+def _bytes(planes: Tensor, what: str) -> Tensor:
+    if planes.dtype is torch.uint8:
+        return planes
+    if not planes.is_floating_point():
+        raise InputError(f"{what} holds {str(planes.dtype).removeprefix('torch.')}; convert it to uint8.")
+    low, high = (float(each) for each in planes.aminmax())
+    if not 0 <= low <= high <= 1:  # false for values that are no numbers
+        raise InputError(
+            f"{what} has values from {low:g} to {high:g}, but floating-point images go from 0 to 1; leave "
+            f"normalisation out (nasplug normalises by itself), or divide by the largest value."
+        )
+    return (planes.float() * 255).round().to(torch.uint8)
