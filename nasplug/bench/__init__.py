@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from nasplug.bench.loop import LoopCost, loop_cost
 from nasplug.bench.measuring import Measured, measure, ratios
 from nasplug.bench.plain import PLAIN, plain_supernet
 from nasplug.bench.supernets import Compared, compare_supernets
 
-__all__ = ["PLAIN", "Compared", "Measured", "compare_supernets", "measure", "plain_supernet", "ratios"]
+__all__ = [
+    "PLAIN",
+    "Compared",
+    "LoopCost",
+    "Measured",
+    "compare_supernets",
+    "loop_cost",
+    "measure",
+    "plain_supernet",
+    "ratios",
+]

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import statistics
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 import torch
 
-from nasplug.bench import Compared, Measured, compare_supernets, ratios
-from nasplug.cli.tables import write_rows
+from nasplug.bench import compare_supernets, loop_cost
+from nasplug.cli.bench_figures import figures, write_figures
 from nasplug.compose import Layer, compose, parse_setting, resolve
-from nasplug.phases import find_device
+from nasplug.errors import InputError
+from nasplug.phases import find_device, start
 from nasplug.plugins import load_plugins
 from nasplug.values import ImageShape, Method
 
@@ -23,9 +24,11 @@ from nasplug.values import ImageShape, Method
 @click.option("--space", help="Search space, in place of the method's.")
 @click.option("--preset", help="Preset of the method.  [default: that of its paper]")
 @click.option("--batch", type=click.IntRange(min=1), default=64, show_default=True, help="Images in a batch.")
-@click.option("--size", type=click.IntRange(min=4), default=32, show_default=True, help="Pixels of a side.")
-@click.option("--classes", type=click.IntRange(min=2), default=10, show_default=True, help="Classes.")
-@click.option("--image-channels", type=click.IntRange(min=1), default=3, show_default=True, help="Planes of an image.")
+@click.option("--size", type=click.IntRange(min=4), help="Pixels of a side.  [default: 32]")
+@click.option("--classes", type=click.IntRange(min=2), help="Classes.  [default: 10]")
+@click.option("--image-channels", type=click.IntRange(min=1), help="Planes of an image.  [default: 3]")
+@click.option("--data", help="Data set: measures the whole loop of a search on it as well.")
+@click.option("--data-root", type=click.Path(), help="Folder in which data sets keep their files.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option(
     "--precision",
@@ -51,13 +54,15 @@ def bench(
     method: str,
     space: str | None,
     preset: str | None,
+    batch: int,
+    size: int | None,
+    classes: int | None,
+    image_channels: int | None,
+    data: str | None,
+    data_root: str | None,
     device: str,
     precision: str,
     threads: int | None,
-    batch: int,
-    size: int,
-    classes: int,
-    image_channels: int,
     deleted: float,
     repeats: int,
     settings: Sequence[str],
@@ -67,22 +72,37 @@ def bench(
 
     Beside it, in the same run and in turns, the straightforward supernet that computes the same: a module for every
     operation on every edge, contiguous layout, float32. The ratio is the median over neighbouring repetitions.
+
+    With --data also the loop of a search on these images: what engine, events, checkpoints and progress add to the
+    bare steps, and the share of a step that goes into data.
     """
     plugins = load_plugins()
     known: Method = plugins.resolve(plugins.find("method", method))
-    layers: list[Layer] = [{"run": {"method": method, "preset": preset or known.paper or "laptop"}}]
+    named = {"method": method, "preset": preset or known.paper or "laptop", "device": device, "precision": precision}
+    layers: list[Layer] = [{"run": {**named, "threads": threads or torch.get_num_threads()}}]
+    layers += [{"search": {"batch_size": batch}}]
     layers += [{"space": {"part": space}}] if space else []
+    layers += [{"data": {"name": data, **({"root": data_root} if data_root else {})}}] if data else []
     layers += [{section: {name: value}} for section, name, value in map(parse_setting, settings)]
     recipe = resolve(plugins, layers)
-    where = find_device(device)
-    if threads is not None:
-        torch.set_num_threads(threads)
-    bf16 = precision == "bf16" or (precision == "auto" and where.type == "cuda")
-    composition = compose(plugins, recipe)
+    torch.set_num_threads(recipe.run.threads)
+    loop = None
+    if data is None:
+        shape = ImageShape(channels=image_channels or 3, size=size or 32, classes=classes or 10)
+    elif size or classes or image_channels:
+        raise InputError(
+            "--size, --classes and --image-channels are those of the data set; leave them out with --data."
+        )
+    else:
+        with TemporaryDirectory(prefix="nasplug-bench-") as scratch:
+            study = start(Path(scratch) / "run", plugins, recipe, [])
+            shape, loop = study.shape, loop_cost(study, repeats)
+    where = find_device(recipe.run.device)
+    bf16 = recipe.run.precision == "bf16" or (recipe.run.precision == "auto" and where.type == "cuda")
     found = compare_supernets(
-        composition,
-        ImageShape(channels=image_channels, size=size, classes=classes),
-        batch=batch,
+        compose(plugins, recipe),
+        shape,
+        batch=recipe.search.batch_size,
         device=where,
         bf16=bf16,
         deleted=deleted,
@@ -92,79 +112,15 @@ def bench(
         "method": method,
         "preset": recipe.run.preset,
         "space": recipe.parts["space"].to_dict(),
-        "device": _name(where),
+        "device": torch.cuda.get_device_name(where) if where.type == "cuda" else "cpu",
         "precision": "bf16" if bf16 else "float32",
-        "threads": torch.get_num_threads(),
+        "threads": recipe.run.threads,
         "torch": torch.__version__,
-        "batch": batch,
-        "size": size,
+        "batch": recipe.search.batch_size,
+        "size": shape.size,
         "repeats": repeats,
     }
     if as_json:
-        rows = [_figures(one, batch) for one in found]
-        after = [
-            {**row, "over_all_candidates": _gain(found[0], one)} for row, one in zip(rows[1:], found[1:], strict=True)
-        ]
-        click.echo(json.dumps({**setting, **rows[0], "after_deletion": after}, indent=2))
-        return
-    _write(setting, found, batch)
-
-
-def _figures(one: Compared, batch: int) -> dict[str, Any]:
-    lower, middle, upper = ratios(one.fast, one.reference)
-    return {
-        "case": one.case,
-        "candidates": one.candidates,
-        "fast": _of(one.fast, batch),
-        "reference": _of(one.reference, batch),
-        "ratio": middle,
-        "ratio_quartiles": [lower, upper],
-        "memory_ratio": one.fast.peak_memory_bytes / one.reference.peak_memory_bytes,
-    }
-
-
-def _of(measured: Measured, batch: int) -> dict[str, Any]:
-    return {
-        "images_per_second": measured.images_per_second(batch),
-        "peak_memory_bytes": measured.peak_memory_bytes,
-        "seconds": list(measured.seconds),
-    }
-
-
-def _gain(first: Compared, later: Compared) -> float:
-    """How many times as fast a supernet is as it was with all its candidates."""
-    return statistics.median(first.fast.seconds) / statistics.median(later.fast.seconds)
-
-
-def _write(setting: dict[str, Any], found: Sequence[Compared], batch: int) -> None:
-    space = ", ".join(f"{name}={value}" for name, value in setting["space"].items())
-    click.echo(
-        f"{setting['method']}, preset {setting['preset']}: {space}\n"
-        f"{setting['device']}, {setting['threads']} CPU threads, {setting['precision']}, torch {setting['torch']}; "
-        f"batches of {batch} images of {setting['size']} pixels, {setting['repeats']} repetitions in turns\n"
-    )
-    write_rows(
-        ["supernet", "candidates", "images/s", "plain", "times as fast", "memory", "plain", "of it"],
-        [_row(one, batch) for one in found],
-    )
-    for one in found[1:]:
-        click.echo(f"\nWith {one.case} it is {_gain(found[0], one):.2f} times as fast as with all candidates.")
-
-
-def _row(one: Compared, batch: int) -> list[str]:
-    lower, middle, upper = ratios(one.fast, one.reference)
-    fast, plain = one.fast.peak_memory_bytes, one.reference.peak_memory_bytes
-    return [
-        one.case,
-        str(one.candidates),
-        f"{one.fast.images_per_second(batch):.1f}",
-        f"{one.reference.images_per_second(batch):.1f}",
-        f"{middle:.2f} ({lower:.2f} to {upper:.2f})",
-        f"{fast / 2**20:.0f} MiB",
-        f"{plain / 2**20:.0f} MiB",
-        f"{fast / plain:.2f}",
-    ]
-
-
-def _name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+        click.echo(json.dumps(setting | figures(found, loop, recipe.search.batch_size), indent=2))
+    else:
+        write_figures(setting, found, loop)

@@ -40,3 +40,34 @@ def test_spaces_without_a_plain_supernet_are_refused(here):
 
     assert result.exit_code == 2
     assert "There is no plain supernet of the space 'mbconv'" in result.stderr
+
+
+def test_the_loop_of_a_search_is_measured_on_images(here, few_images):
+    words = (
+        "--data",
+        f"arrays:{few_images}",
+        "--method",
+        "dnad",
+        "--preset",
+        "tiny",
+        "--threads",
+        "1",
+        "--repeats",
+        "2",
+    )
+    result = here("bench", *words, "--batch", "8", "--deleted", "0", "--json")
+
+    found = json.loads(result.stdout)
+    loop = found["loop"]
+    assert (found["size"], found["batch"], found["after_deletion"]) == (8, 8, [])
+    assert loop["seconds_per_step"] > 0 < loop["bare_seconds_per_step"]
+    assert 0 < loop["data_share"] < 1
+    whole = loop["bare_seconds_per_step"] * (1 + loop["overhead"])
+    assert whole == pytest.approx(loop["seconds_per_step"] * (1 - loop["data_share"]))
+
+
+def test_the_size_of_images_is_that_of_the_data(here, few_images):
+    result = here("bench", "--data", f"arrays:{few_images}", "--size", "16")
+
+    assert result.exit_code == 2
+    assert "leave them out with --data" in result.stderr

@@ -1,0 +1,156 @@
+"""What a search takes besides its bare steps: data, engine, events, checkpoints and progress."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from itertools import islice
+from statistics import median
+
+import attrs
+import torch
+from torch import Tensor
+
+from nasplug.compose import compose
+from nasplug.engine import Phase, Stream
+from nasplug.parts import Batch, Objective, Stage
+from nasplug.phases import RunFolder, Study
+from nasplug.phases.journal import Journal, nobody
+from nasplug.phases.retraining import teacher_phase
+from nasplug.phases.searching import search_phase
+from nasplug.phases.training import Progress, carry_out
+from nasplug.values import Now, Turn
+
+CHUNK = 5
+"""Steps between two looks at the clock."""
+WARM_UP = 5
+
+
+@attrs.frozen
+class LoopCost:
+    """Where the time of a search step goes."""
+
+    seconds_per_step: float
+    bare_seconds_per_step: float
+    """Of the step alone: losses, gradients, optimizers and schedule, on batches that lie ready."""
+    data_seconds_per_step: float
+    """What the step spends on getting its batches."""
+
+    @property
+    def overhead(self) -> float:
+        """What is neither the bare step nor data, as a share of the bare step."""
+        return (self.seconds_per_step - self.data_seconds_per_step) / self.bare_seconds_per_step - 1
+
+    @property
+    def data_share(self) -> float:
+        """The share of a step that goes into data."""
+        return self.data_seconds_per_step / self.seconds_per_step
+
+
+@attrs.define(eq=False)
+class _Timed:
+    """A stream that counts the seconds that its batches take."""
+
+    stream: Stream
+    device: torch.device
+    seconds: float = 0.0
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return self.stream.steps_per_epoch
+
+    def batch(self, step: int) -> Batch:
+        _wait(self.device)
+        started = time.perf_counter()
+        batch = self.stream.batch(step)
+        _wait(self.device)
+        self.seconds += time.perf_counter() - started
+        return batch
+
+
+def loop_cost(study: Study, repeats: int) -> LoopCost:
+    """Measures the search of a run that was started, on its own data, in turns with its bare steps.
+
+    Each way trains a supernet of its own from the same start. Measuring data takes a look at the device before and
+    after each batch, so it is done apart.
+    """
+    whole, timed, bare = (_Twin.of(study, name) for name in ("whole", "timed", "bare"))
+    streams = {name: _Timed(stream, study.device) for name, stream in timed.phase.streams.items()}
+    timed.phase.streams = streams
+    ways = {"whole": whole.search(), "timed": timed.search(), "bare": bare.steps()}
+    for going in ways.values():
+        _take(going, WARM_UP)
+    for stream in streams.values():
+        stream.seconds = 0.0
+    taken: dict[str, list[float]] = {"whole": [], "bare": []}
+    for _ in range(repeats):
+        for name, seconds in taken.items():
+            seconds.append(_clocked(partial(_take, ways[name], CHUNK), study.device) / CHUNK)
+        _take(ways["timed"], CHUNK)
+    data = sum(stream.seconds for stream in streams.values()) / (repeats * CHUNK)
+    return LoopCost(median(taken["whole"]), median(taken["bare"]), data)
+
+
+@attrs.frozen(eq=False)
+class _Twin:
+    """The search of a run, with parts and a folder of its own."""
+
+    study: Study
+    phase: Phase
+
+    @classmethod
+    def of(cls, study: Study, name: str) -> _Twin:
+        folder = RunFolder(study.folder.path / name)
+        folder.path.mkdir()
+        own = attrs.evolve(study, folder=folder, composition=compose(study.plugins, study.recipe))
+        torch.manual_seed(study.seed("search", "weights"))
+        teacher = teacher_phase(own)
+        net = own.composition.space.supernet(own.shape)
+        phase = search_phase(own, net, None if teacher is None else teacher.net)
+        phase.measure = None  # measurements of flatness come at the ends of some epochs: they are no part of a step
+        return cls(own, phase)
+
+    def search(self) -> Iterator[Progress]:
+        """The search as a run carries it out."""
+        return carry_out(self.study, self.phase, Journal(self.study.folder.events, nobody), lambda: False)
+
+    def steps(self) -> Iterator[None]:
+        """The steps of the first stage, written out: nothing but what moves weights and alpha."""
+        phase = self.phase
+        phase.begin(torch.Generator().manual_seed(self.study.seed("search", "alpha")))
+        ready = {name: stream.batch(0) for name, stream in phase.streams.items()}
+        stage = next(iter(phase.stages_left()))
+        for now in phase.clock.since(0):
+            with phase.sampled(now):
+                for turn in phase.optimizer.turns(now):
+                    evaluate = partial(_loss, phase, stage, ready, turn, now)
+                    phase.optimizer.descend(turn, Objective(turn.split, evaluate), phase.movers)
+            stage.after_step(phase.net, now)
+            if phase.schedule.after_step(phase.choices, now).deleted:
+                phase.prune()
+            yield
+
+
+def _loss(phase: Phase, stage: Stage, ready: Mapping[str, Batch], turn: Turn, now: Now, split: str) -> Tensor:
+    with phase.precision():
+        loss: Tensor = stage(phase.net, ready[split], turn, now)
+    return phase.schedule.penalise(loss, phase.choices, now) if turn.moves_alpha else loss
+
+
+def _take(going: Iterator[object], count: int) -> None:
+    for _ in islice(going, count):
+        pass
+
+
+def _clocked(work: Callable[[], None], device: torch.device) -> float:
+    _wait(device)
+    started = time.perf_counter()
+    work()
+    _wait(device)
+    return time.perf_counter() - started
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
