@@ -14,6 +14,7 @@ from torch import Tensor
 
 from nasplug.compose import compose
 from nasplug.engine import Phase, Stream
+from nasplug.errors import InputError
 from nasplug.parts import Batch, Objective, Stage
 from nasplug.phases import RunFolder, Study
 from nasplug.phases.journal import Journal, nobody
@@ -139,8 +140,10 @@ def _loss(phase: Phase, stage: Stage, ready: Mapping[str, Batch], turn: Turn, no
 
 
 def _take(going: Iterator[object], count: int) -> None:
-    for _ in islice(going, count):
-        pass
+    if sum(1 for _ in islice(going, count)) < count:
+        raise InputError(
+            "The search ended before it was measured; give it more steps (search.epochs) or fewer repeats."
+        )
 
 
 def _clocked(work: Callable[[], None], device: torch.device) -> float:

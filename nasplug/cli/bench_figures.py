@@ -72,8 +72,8 @@ def write_figures(setting: Mapping[str, Any], found: Sequence[Compared], loop: L
     if loop is not None:
         seconds = f"{loop.seconds_per_step:.4f} s, of which the bare step takes {loop.bare_seconds_per_step:.4f} s"
         click.echo(
-            f"\nA step of the search takes {seconds}. Engine, events, checkpoints and progress add {loop.overhead:+.1%} "
-            f"to the bare step; data take {loop.data_share:.1%} of a step."
+            f"\nA step of the search takes {seconds}. Engine, events, checkpoints and progress add "
+            f"{loop.overhead:.1%} to the bare step; data take {loop.data_share:.1%} of a step."
         )
 
 

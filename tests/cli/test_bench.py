@@ -43,19 +43,9 @@ def test_spaces_without_a_plain_supernet_are_refused(here):
 
 
 def test_the_loop_of_a_search_is_measured_on_images(here, few_images):
-    words = (
-        "--data",
-        f"arrays:{few_images}",
-        "--method",
-        "dnad",
-        "--preset",
-        "tiny",
-        "--threads",
-        "1",
-        "--repeats",
-        "2",
-    )
-    result = here("bench", *words, "--batch", "8", "--deleted", "0", "--json")
+    words = ("--method", "dnad", *SMALL[:2], "--batch", "8", "--repeats", "2", "--threads", "1")
+    images = ("--data", f"arrays:{few_images}", "--set", "data.validation=0.0")
+    result = here("bench", *words, *images, "--deleted", "0", "--json")
 
     found = json.loads(result.stdout)
     loop = found["loop"]
@@ -64,6 +54,14 @@ def test_the_loop_of_a_search_is_measured_on_images(here, few_images):
     assert 0 < loop["data_share"] < 1
     whole = loop["bare_seconds_per_step"] * (1 + loop["overhead"])
     assert whole == pytest.approx(loop["seconds_per_step"] * (1 - loop["data_share"]))
+
+
+def test_a_search_that_is_too_short_to_be_measured_is_refused(here, few_images):
+    images = ("--data", f"arrays:{few_images}", "--set", "data.validation=0.0")
+    result = here("bench", "--preset", "tiny", "--batch", "32", "--set", "search.epochs=1", *images)
+
+    assert result.exit_code == 2
+    assert "The search ended before it was measured" in result.stderr
 
 
 def test_the_size_of_images_is_that_of_the_data(here, few_images):
