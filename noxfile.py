@@ -43,6 +43,12 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", "-n", "2", "--dist", "worksteal", *session.posargs, env=settings)
 
 
+@nox.session(default=False)
+def docs(session: nox.Session) -> None:
+    """The documentation as a site, in docs/_build; a warning is an error."""
+    session.run("sphinx-build", "-W", "--keep-going", "--fresh-env", "-b", "html", "docs", "docs/_build")
+
+
 @nox.session(venv_backend="uv", default=False)
 def minimums(session: nox.Session) -> None:
     """The tests on the oldest versions that the packages declare."""

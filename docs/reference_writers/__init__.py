@@ -1,0 +1,32 @@
+"""Writes the pages of docs/reference that say what the code says: one function per page, which yields its lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from reference_writers.commands import commands
+from reference_writers.composition import composition
+from reference_writers.contract import checks
+from reference_writers.modules import data_page, hooks, parts_page, python, supernet_page, values_page
+from reference_writers.parts import methods, parts
+
+PAGES: Mapping[str, Callable[[], Iterator[str]]] = {
+    "python": python,
+    "commands": commands,
+    "methods": methods,
+    "options": parts,
+    "composition": composition,
+    "hooks": hooks,
+    "checks": checks,
+    "parts": parts_page,
+    "values": values_page,
+    "supernet": supernet_page,
+    "data": data_page,
+}
+MENDED_BY = "uv run python docs/generate.py"
+
+
+def written(name: str) -> str:
+    """The text of one page."""
+    title, *lines = "\n".join(PAGES[name]()).splitlines()
+    return "\n".join([title, "", f"<!-- Written by `{MENDED_BY}`. -->", *lines]).rstrip() + "\n"

@@ -1,0 +1,101 @@
+"""Pages on the modules that plugins and programs import."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+
+import nasplug
+import nasplug.supernet as supernets
+from nasplug import data, errors, hookspecs, parts, phases, plugins, values
+from reference_writers.api import entries, entry
+from reference_writers.markdown import code, text
+from reference_writers.signatures import signature
+
+HOOKS_HEAD = """# Hooks
+
+A plugin is a module that an entry point of the group `nasplug` names. It has one or both of the two functions below,
+each marked with `nasplug.hookspecs.hookimpl`. A hook may leave out parameters that it does not need; it may not give
+any a default.
+
+```python
+from nasplug.hookspecs import hookimpl
+from nasplug.plugins import Register
+
+
+@hookimpl
+def nasplug_register(register: Register) -> None:
+    register.schedule("mine", "my_package.schedule:Mine", summary="Deletes the weakest operation of each epoch.")
+```
+"""
+PYTHON_HEAD = """# Python
+
+What a program or a notebook calls. Importing `nasplug` never imports torch; these functions do, when they are called.
+"""
+PARTS_HEAD = """# What parts are made of: `nasplug.parts`
+
+The four abstract classes, what passes between them, and what they are built from. A part is an attrs class: fields
+that `option` declares are its options, fields with `init=False` its state, which every checkpoint holds. [The
+loop](../explanation/the-loop.md) shows when each method is called.
+"""
+VALUES_HEAD = """# Values and errors: `nasplug.values`, `nasplug.errors`
+
+Frozen values that pass between parts. None of these modules imports torch.
+"""
+SUPERNETS: list[str] = vars(supernets)["__all__"]
+SUPERNET_HEAD = "# Building supernets: `nasplug.supernet`\n"
+DATA_HEAD = "# From images to batches: `nasplug.data`\n"
+RETURNED = ("Search", "Result", "TrainedNetwork")
+"""Classes of `nasplug.phases` that the functions of `nasplug` give."""
+FIRST = ("SearchSpace", "ArchitectureOptimizer", "PruningSchedule", "DistillationTeacher", "DataSource", "option")
+"""What most readers of the page on parts look for."""
+
+
+def hooks() -> Iterator[str]:
+    """The two hooks, what marks them, and what registers."""
+    yield HOOKS_HEAD
+    for name, hook in vars(hookspecs).items():
+        if name.startswith("nasplug_"):
+            yield f"\n## {code(signature(hook, name))}\n"
+            yield text(hook.__doc__)
+    for name in ("Register", "Registration"):
+        yield from entry(getattr(plugins, name), name)
+
+
+def python() -> Iterator[str]:
+    """What `nasplug` offers, and the classes of what it returns."""
+    yield PYTHON_HEAD
+    for name in nasplug.__all__:
+        # The package `nasplug.supernet` takes the place of the function of that name, and calls it.
+        found = vars(nasplug).get(f"_{name}", getattr(nasplug, name))
+        if inspect.isfunction(found):
+            yield from entry(found, f"nasplug.{name}")
+    yield from entries(phases, RETURNED, made=False)
+
+
+def parts_page() -> Iterator[str]:
+    """The module `nasplug.parts`."""
+    yield PARTS_HEAD
+    yield from entries(parts, [*FIRST, *(each for each in parts.__all__ if each not in FIRST)])
+
+
+def values_page() -> Iterator[str]:
+    """The modules `nasplug.values` and `nasplug.errors`."""
+    yield VALUES_HEAD
+    yield from entries(values, values.__all__)
+    raised = [name for name, each in vars(errors).items() if getattr(each, "__module__", "") == errors.__name__]
+    yield from entries(errors, raised)
+
+
+def supernet_page() -> Iterator[str]:
+    """The module `nasplug.supernet`."""
+    yield SUPERNET_HEAD
+    yield text(supernets.__doc__)
+    yield from entries(supernets, SUPERNETS)
+
+
+def data_page() -> Iterator[str]:
+    """The module `nasplug.data`."""
+    yield DATA_HEAD
+    yield text(data.__doc__)
+    yield from entries(data, data.__all__)

@@ -1,0 +1,68 @@
+"""Pages hang together: links lead somewhere, the site has every page, figures show the code."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+from documentation.blocks import blocks_of
+from markdown_it import MarkdownIt
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files_and_headings(page):
+    for link in links(page):
+        if "://" in link:
+            continue
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name) if name else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def links(page: Path) -> list[str]:
+    tokens = MarkdownIt("commonmark").enable("table").parse(page.read_text(encoding="utf-8"))
+    within = [inner for token in tokens for inner in token.children or ()]
+    return [
+        str(each.attrs.get("href") or each.attrs.get("src")) for each in within if each.type in ("link_open", "image")
+    ]
+
+
+def anchors(page: Path) -> set[str]:
+    """The places within a page that GitHub and MyST give its headings."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_the_site_has_every_page():
+    index = (DOCS / "index.md").read_text(encoding="utf-8")
+
+    for page in PAGES:
+        name = page.relative_to(DOCS).with_suffix("").as_posix()
+        if name != "index":
+            assert f"\n{name}\n" in index, f"docs/index.md lists no page {name}"
+            assert f"]({name}.md)" in index, f"docs/index.md has no link to {name}.md"
+
+
+def test_the_figure_of_the_loop_shows_its_lines():
+    code = (ROOT / "nasplug/engine/loop.py").read_text(encoding="utf-8")
+    figure = ET.parse(DOCS / "images" / "loop.svg")  # noqa: S314 - our own file
+    lines = [each.text or "" for each in figure.iter("{http://www.w3.org/2000/svg}text") if each.get("class") == "line"]
+
+    assert len(lines) == 13
+    assert lines.pop() == "optimizer.decide(searched)"
+    places = [code.find(line) for line in lines]
+    assert -1 not in places
+
+
+def test_the_first_method_has_at_most_sixty_lines():
+    first = next(block for block in blocks_of(DOCS / "tutorial" / "your-first-method.md") if block.file)
+
+    assert first.file == "my_method.py"
+    assert len(first.text.splitlines()) <= 60
