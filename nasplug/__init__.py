@@ -9,10 +9,8 @@ Importing nasplug never imports torch; its functions do when they are called.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -146,19 +144,3 @@ def _show(progress: Iterable[Progress]) -> None:
     from nasplug.ui import shown
 
     shown(progress, Console())
-
-
-class _Callable(ModuleType):
-    def __call__(self, space: str, **options: Any) -> Supernet:
-        return _supernet(space, **options)
-
-
-class _Package(ModuleType):
-    def __setattr__(self, name: str, value: object) -> None:
-        if name == "supernet" and isinstance(value, ModuleType):
-            value.__class__ = _Callable  # the package of that name takes the place of the function when it is imported
-        super().__setattr__(name, value)
-
-
-_supernet = supernet
-sys.modules[__name__].__class__ = _Package

@@ -2,6 +2,7 @@
 
 NasplugError
 ├── InputError       the user asked for something that cannot be had        exit code 2
+│   └── Missing      ... without something that only the user has
 ├── RunFailure       a run broke: NaN loss, full disk                        exit code 1
 └── Interrupted      a signal stopped a run that `nasplug resume` continues  exit code 130 or 75
 
@@ -24,6 +25,10 @@ class InputError(NasplugError, ValueError):
     """A flag, file, option, data set, genotype or plugin that cannot be used as asked."""
 
     exit_code = 2
+
+
+class Missing(InputError):
+    """What was asked for needs something that only the user has, such as a file of weights, and it was not given."""
 
 
 class RunFailure(NasplugError):

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from nasplug.parts import Block, Choice, Choices, Layer, Outputs, Paths, Rater, SearchSpace, Supernet
-from nasplug.supernet import Norm
+from nasplug.supernets import Norm
 from nasplug.values import Cost, Genotype, ImageShape, MapShape
 
 SHAPE = ImageShape(1, 4, 5)

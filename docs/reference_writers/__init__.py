@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from reference_writers.commands import commands
 from reference_writers.composition import composition
 from reference_writers.contract import checks
-from reference_writers.modules import data_page, hooks, parts_page, python, supernet_page, values_page
+from reference_writers.modules import data_page, hooks, parts_page, python, supernets_page, values_page
 from reference_writers.parts import methods, parts
 
 PAGES: Mapping[str, Callable[[], Iterator[str]]] = {
@@ -20,7 +20,7 @@ PAGES: Mapping[str, Callable[[], Iterator[str]]] = {
     "checks": checks,
     "parts": parts_page,
     "values": values_page,
-    "supernet": supernet_page,
+    "supernets": supernets_page,
     "data": data_page,
 }
 MENDED_BY = "uv run python docs/generate.py"

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Iterator
 
 import nasplug
-import nasplug.supernet as supernets
+import nasplug.supernets as supernets
 from nasplug import data, errors, hookspecs, parts, phases, plugins, values
 from reference_writers.api import entries, entry
 from reference_writers.markdown import code, text
@@ -43,7 +43,7 @@ VALUES_HEAD = """# Values and errors: `nasplug.values`, `nasplug.errors`
 Frozen values that pass between parts. None of these modules imports torch.
 """
 SUPERNETS: list[str] = vars(supernets)["__all__"]
-SUPERNET_HEAD = "# Building supernets: `nasplug.supernet`\n"
+SUPERNETS_HEAD = "# Building supernets: `nasplug.supernets`\n"
 DATA_HEAD = "# From images to batches: `nasplug.data`\n"
 RETURNED = ("Search", "Result", "TrainedNetwork")
 """Classes of `nasplug.phases` that the functions of `nasplug` give."""
@@ -66,8 +66,7 @@ def python() -> Iterator[str]:
     """What `nasplug` offers, and the classes of what it returns."""
     yield PYTHON_HEAD
     for name in nasplug.__all__:
-        # The package `nasplug.supernet` takes the place of the function of that name, and calls it.
-        found = vars(nasplug).get(f"_{name}", getattr(nasplug, name))
+        found = getattr(nasplug, name)
         if inspect.isfunction(found):
             yield from entry(found, f"nasplug.{name}")
     yield from entries(phases, RETURNED, made=False)
@@ -87,9 +86,9 @@ def values_page() -> Iterator[str]:
     yield from entries(errors, raised)
 
 
-def supernet_page() -> Iterator[str]:
-    """The module `nasplug.supernet`."""
-    yield SUPERNET_HEAD
+def supernets_page() -> Iterator[str]:
+    """The module `nasplug.supernets`."""
+    yield SUPERNETS_HEAD
     yield text(supernets.__doc__)
     yield from entries(supernets, SUPERNETS)
 

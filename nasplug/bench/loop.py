@@ -141,9 +141,7 @@ def _loss(phase: Phase, stage: Stage, ready: Mapping[str, Batch], turn: Turn, no
 
 def _take(going: Iterator[object], count: int) -> None:
     if sum(1 for _ in islice(going, count)) < count:
-        raise InputError(
-            "The search ended before it was measured; set a larger search.epochs or fewer repeats."
-        )
+        raise InputError("The search ended before it was measured; set a larger search.epochs or fewer repeats.")
 
 
 def _clocked(work: Callable[[], None], device: torch.device) -> float:

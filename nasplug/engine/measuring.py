@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nasplug.parts import Batch, SearchSpace, Supernet
-from nasplug.supernet import Norm, recalibrate
+from nasplug.supernets import Norm, recalibrate
 
 Batches = Callable[[], Iterable[Batch]]
 """Gives the same batches whenever it is called."""

@@ -35,7 +35,6 @@ def option(
 
     Of a list, `length` is the number of values, and choices and bounds hold for each of them.
     """
-
     bounds = (
         (at_least, "at least", operator.ge),
         (at_most, "at most", operator.le),

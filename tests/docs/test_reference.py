@@ -20,7 +20,7 @@ from nasplug.values.options import options_of
 from nasplug.values.recipe import SLOTS
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
-MODULES = ("nasplug.parts", "nasplug.values", "nasplug.supernet", "nasplug.data", "nasplug.testing")
+MODULES = ("nasplug.parts", "nasplug.values", "nasplug.supernets", "nasplug.data", "nasplug.testing")
 
 
 def read(page: str) -> str:

@@ -16,7 +16,7 @@ from nasplug.data import BatchStream, MemoryImages, divide
 from nasplug.engine import Phase, train
 from nasplug.engine.measuring import alpha_eigenvalue, discretisation, dominant_eigenvalue, sharpness
 from nasplug.parts import Batch, Choice, Choices, Outputs, PruningSchedule, Supernet
-from nasplug.supernet import Norm, recalibrate
+from nasplug.supernets import Norm, recalibrate
 from nasplug.values import ImageShape, Now, Training, Verdict
 
 SHAPE = ImageShape(channels=1, size=8, classes=3)

@@ -363,7 +363,7 @@ def test_without_asking_for_jobs_own_objects_are_noticed_once(few_images, tmp_pa
 
 
 def test_the_bare_supernet_can_be_had_after_a_search_as_before():
-    import nasplug.supernet as package
+    import nasplug.supernets as package
 
     net = nasplug.supernet("darts", **TINY)
     assert net(torch.zeros(2, 3, 32, 32)).shape == (2, 10)

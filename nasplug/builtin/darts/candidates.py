@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from nasplug.builtin.darts.names import DILATED, FACTORISED, SEPARABLE, SKIP
 from nasplug.builtin.darts.operations import shifted
-from nasplug.supernet import Norm, batch_norm, depthwise, pointwise
+from nasplug.supernets import Norm, batch_norm, depthwise, pointwise
 
 Source = tuple[Tensor, int]
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nasplug.builtin.darts.names import DILATED, FACTORISED, POOLS, SEPARABLE, SKIP
-from nasplug.supernet import depthwise, pointwise
+from nasplug.supernets import depthwise, pointwise
 
 
 class ReluConvNorm(nn.Sequential):

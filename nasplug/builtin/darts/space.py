@@ -56,10 +56,8 @@ class Darts(SearchSpace):
     def choice_list(self) -> tuple[Choice, ...]:
         """A choice for each edge or node of each cell that is searched."""
         blocks: dict[str, set[int]] = {name: set() for name in self._named()}
-        halving = reductions(self.cells)
         for cell in range(self.cells):
-            kind = str(cell) if self.topology == "per-cell" else TYPES[cell in halving]
-            blocks[kind].add(block_of(cell, self.cells))
+            blocks[self._name_of(cell)].add(block_of(cell, self.cells))
         named = {name: tuple(sorted(inside)) for name, inside in blocks.items()}
         return choosing.choices_of(named, self.nodes, expand(self.operations), self.choices == "edge")
 
@@ -89,12 +87,15 @@ class Darts(SearchSpace):
 
     def paths(self, block: int | None) -> Paths:
         """The paths through the cells of a block, or of the network."""
-        names = [name for name in self._named() if block is None or block_of(int(name), self.cells) == block]
+        inside = {self._name_of(cell) for cell in range(self.cells) if block_of(cell, self.cells) == block}
+        names = [name for name in self._named() if block is None or name in inside]
         return sampling.paths(names, self.nodes, self._usable(), by_edge=self.choices == "edge")
 
     def path_cost(self, block: int, path: Genotype, before: Genotype | None, shape: ImageShape) -> Cost:
         """The cost of a block's cells, every cell built and both inputs of each preprocessed."""
-        return block_cost(self._plan(shape), block, read_cells(path), shape)
+        graphs, numbers = read_cells(path), range(self.cells)
+        cells = {str(cell): graphs[self._name_of(cell)] for cell in numbers if block_of(cell, self.cells) == block}
+        return block_cost(self._plan(shape), block, cells, shape)
 
     def network(self, genotype: Genotype, shape: ImageShape, auxiliary: bool = False) -> Network:
         """DARTS's evaluation network. The genotype may have any operations and nodes; InputError if it is no such."""
@@ -152,6 +153,10 @@ class Darts(SearchSpace):
 
     def _named(self) -> tuple[str, ...]:
         return TYPES if self.topology == "per-type" else tuple(map(str, range(self.cells)))
+
+    def _name_of(self, cell: int) -> str:
+        """The name under which genotypes hold a cell: its number or its type."""
+        return str(cell) if self.topology == "per-cell" else TYPES[cell in reductions(self.cells)]
 
     def _usable(self) -> tuple[str, ...]:
         return tuple(name for name in expand(self.operations) if name != NONE)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from torch import Tensor, nn
 
-NormOf = Callable[[int], nn.Module]
-"""Makes the batch norm of so many channels: torch's for stand-alone networks, `nasplug.supernet.Norm` for supernets."""
+from nasplug.supernets.normalise import NormOf
 
 
 class CifarStem(nn.Sequential):

@@ -16,7 +16,7 @@ from nasplug.builtin.darts.stem import build_stem
 from nasplug.builtin.darts.supernet_cell import SupernetCell
 from nasplug.builtin.darts.wiring import Wiring, wire
 from nasplug.parts import Block, Choices, Layer, Outputs, Supernet
-from nasplug.supernet import Norm, recalibrate
+from nasplug.supernets import Norm, recalibrate
 from nasplug.values import ImageShape, MapShape
 
 Alive = tuple[tuple[int, ...], ...]

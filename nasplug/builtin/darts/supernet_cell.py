@@ -13,7 +13,7 @@ from nasplug.builtin.darts.candidates import Candidate, Halving, Projection, can
 from nasplug.builtin.darts.names import POOLS, SKIP
 from nasplug.builtin.darts.plan import CellPlan
 from nasplug.builtin.darts.wiring import Batch, Column, Wiring, module_name
-from nasplug.supernet import Norm
+from nasplug.supernets import Norm
 
 
 class States:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nasplug.builtin.mbconv.names import Operation
 from nasplug.builtin.mbconv.plan import LayerPlan, StemPlan
-from nasplug.supernet import depthwise, pointwise
-
-NormOf = Callable[[int], nn.Module]
-"""Makes the batch norm of so many channels: torch's for stand-alone networks, `nasplug.supernet.Norm` for supernets."""
+from nasplug.supernets.normalise import NormOf, depthwise, pointwise
 
 
 class Separable(nn.Module):

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from nasplug.builtin.mbconv.layers import MBConv
 from nasplug.builtin.mbconv.names import Operation
 from nasplug.builtin.mbconv.plan import LayerPlan
-from nasplug.supernet import Norm, batch_norm, depthwise, pointwise
+from nasplug.supernets import Norm, batch_norm, depthwise, pointwise
 
 
 class MixedLayer(nn.Module):

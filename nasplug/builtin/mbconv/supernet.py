@@ -15,7 +15,7 @@ from nasplug.builtin.mbconv.names import Operation
 from nasplug.builtin.mbconv.plan import SupernetPlan
 from nasplug.builtin.mbconv.supernet_block import Features, SupernetBlock, Weights
 from nasplug.parts import Block, Choices, Layer, Outputs, Supernet
-from nasplug.supernet import Norm, recalibrate
+from nasplug.supernets import Norm, recalibrate
 
 
 class MBConvSupernet(Supernet):

@@ -10,9 +10,7 @@ from torch.nn import functional as F
 
 from nasplug.builtin.nb201.plan import NetworkPlan
 from nasplug.parts import Outputs
-
-NormOf = Callable[[int], nn.Module]
-"""Makes the batch norm of so many channels: torch's for stand-alone networks, `nasplug.supernet.Norm` for supernets."""
+from nasplug.supernets.normalise import NormOf
 
 
 def relu_conv_norm(inside: int, outside: int, kernel: int, stride: int, norm: NormOf) -> nn.Sequential:

@@ -15,7 +15,7 @@ from nasplug.builtin.nb201.skeleton import Skeleton
 from nasplug.builtin.nb201.supernet_cell import SupernetCell, candidate_name
 from nasplug.builtin.nb201.wiring import Wiring, wire
 from nasplug.parts import Block, Choices, Layer, Outputs, Supernet
-from nasplug.supernet import Norm
+from nasplug.supernets import Norm
 
 
 @attrs.frozen(eq=False)
@@ -39,7 +39,7 @@ class NasBench201Supernet(Supernet):
 
     Batch norms of cells are not affine, and pools have none. Exactly equal to computing one candidate after the
     other, but shared and batched: see `SupernetCell`. Batch norms use batch statistics until
-    `nasplug.supernet.recalibrate` has measured them.
+    `nasplug.supernets.recalibrate` has measured them.
     """
 
     def __init__(self, plan: NetworkPlan, choices: Choices, operations: tuple[str, ...]) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from nasplug.builtin.nb201.names import KERNELS, LAST, PLACES, POOL, place
 from nasplug.builtin.nb201.wiring import Batch, Wiring
-from nasplug.supernet import Norm, batch_norm, pointwise
+from nasplug.supernets import Norm, batch_norm, pointwise
 
 
 class Convolution(nn.Module):

@@ -10,7 +10,7 @@ import numpy as np
 
 from nasplug.errors import InputError, RunFailure
 from nasplug.parts import Searched, SearchSpace
-from nasplug.supernet import Candidates, Combination, pareto_trail
+from nasplug.supernets import Candidates, Combination, pareto_trail
 from nasplug.values import Cost, Found, Genotype, ImageShape, Rated
 
 

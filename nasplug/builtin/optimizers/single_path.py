@@ -17,7 +17,7 @@ from torch import Tensor
 from nasplug.builtin.optimizers.settling import priced, settled
 from nasplug.errors import InputError
 from nasplug.parts import ArchitectureOptimizer, Choices, Searched, SearchSpace, option
-from nasplug.supernet import PathRating
+from nasplug.supernets import PathRating
 from nasplug.values import Found, Genotype, Now, Rated, Training, Turn
 from nasplug.values.seeds import derive_seed
 

@@ -11,7 +11,7 @@ from nasplug.builtin.mbconv.layers import MBConv
 from nasplug.builtin.mbconv.names import Cell
 from nasplug.builtin.mbconv.offer import read_blocks
 from nasplug.builtin.mbconv.plan import Widths, stem_plan, supernet_plan
-from nasplug.supernet import Norm
+from nasplug.supernets import Norm
 from nasplug.values import Genotype, ImageShape
 
 EXACT = {"rtol": 1e-9, "atol": 1e-11}

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from nasplug.builtin.nb201 import NasBench201
 from nasplug.builtin.nb201.names import OPERATIONS
-from nasplug.supernet import Norm, batch_norm, recalibrate
+from nasplug.supernets import Norm, batch_norm, recalibrate
 from nasplug.values import ImageShape
 
 ROWS = ("1<-0", "2<-0", "2<-1", "3<-0", "3<-1", "3<-2")

@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 import torch
 
-from nasplug.errors import InputError
+from nasplug.errors import InputError, Missing
 from nasplug.parts import DistillationTeacher, Network, SearchSpace, Stage, Supernet, option
 from nasplug.values import Genotype, ImageShape
 from nasplug_dna.bridge import ADAPTORS, build_bridge
@@ -132,7 +132,7 @@ class Blockwise(DistillationTeacher):
             )
         cut(build_network(self.model, empty=True), self.model, self._taps(blocks))
         if not self.weights:
-            raise InputError(
+            raise Missing(
                 f"The teacher '{self.model}' needs weights: download them from torchvision beforehand and name the "
                 f"file, --set teacher.weights=FILE (or {UNTRAINED}, for a network that is not trained)."
             )

@@ -7,7 +7,7 @@ measured by `recalibrate`, with the weights and the candidates that it then has.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -15,6 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 EPS = 1e-5
+
+NormOf = Callable[[int], nn.Module]
+"""Makes the batch norm of so many channels: torch's for stand-alone networks, `Norm` for supernets."""
 
 
 class Norm(nn.Module):

@@ -13,7 +13,7 @@ from nasplug.builtin.darts import Darts
 from nasplug.builtin.mbconv import MBConvSpace
 from nasplug.builtin.nb201 import NasBench201
 from nasplug.parts import Batch, LabelRater, Layer
-from nasplug.supernet import Norm, PathRating, recalibrate
+from nasplug.supernets import Norm, PathRating, recalibrate
 from nasplug.values import ImageShape
 
 SPACES = {

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from nasplug.parts import Batch, Rater, SearchSpace, Supernet
-from nasplug.supernet.normalise import AnyNorm, forget, measuring, norms_of
+from nasplug.supernets.normalise import AnyNorm, forget, measuring, norms_of
 from nasplug.values import Genotype, Rated
 
 PASSED = 0

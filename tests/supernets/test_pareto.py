@@ -5,8 +5,8 @@ from itertools import pairwise, product
 import numpy as np
 import pytest
 
-from nasplug.supernet import Candidates, pareto, pareto_trail
-from nasplug.supernet.pareto import unbeaten
+from nasplug.supernets import Candidates, pareto, pareto_trail
+from nasplug.supernets.pareto import unbeaten
 
 
 def instance(generator: np.random.Generator, ties: bool) -> list[Candidates]:

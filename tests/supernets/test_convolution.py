@@ -4,8 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nasplug.supernet import depthwise, pointwise
-from nasplug.supernet.convolution import _DilatedDepthwise, _without_idle_taps
+from nasplug.supernets import depthwise, pointwise
+from nasplug.supernets.convolution import _DilatedDepthwise, _without_idle_taps
 
 
 def maps(*shape):

@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nasplug.supernet import Norm, batch_norm, recalibrate
-from nasplug.supernet.normalise import forget, measuring, norms_of
+from nasplug.supernets import Norm, batch_norm, recalibrate
+from nasplug.supernets.normalise import forget, measuring, norms_of
 
 
 def test_several_norms_at_once_are_each_on_its_own():

@@ -6,10 +6,10 @@ supernet, and the exact choice among rated ones.
 
 from __future__ import annotations
 
-from nasplug.supernet.convolution import depthwise, pointwise
-from nasplug.supernet.normalise import Norm, batch_norm, recalibrate
-from nasplug.supernet.pareto import Candidates, Combination, pareto_trail
-from nasplug.supernet.rating import PathRating
+from nasplug.supernets.convolution import depthwise, pointwise
+from nasplug.supernets.normalise import Norm, batch_norm, recalibrate
+from nasplug.supernets.pareto import Candidates, Combination, pareto_trail
+from nasplug.supernets.rating import PathRating
 
 __all__ = [
     "Candidates",
