@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from nasplug.builtin.mbconv.names import Operation
 from nasplug.builtin.mbconv.plan import LayerPlan, StemPlan
-from nasplug.supernets.normalise import NormOf, depthwise, pointwise
+from nasplug.supernets import depthwise, pointwise
+from nasplug.supernets.normalise import NormOf
 
 
 class Separable(nn.Module):
