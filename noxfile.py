@@ -12,7 +12,7 @@ import nox
 nox.needs_version = ">=2024.10.9"
 # `uv run nox` has made an environment with everything in it; a second one would cost minutes and gigabytes.
 nox.options.default_venv_backend = "none"
-nox.options.sessions = ["lint", "types", "tests", "wheels"]
+nox.options.sessions = ["lint", "types", "tests", "docs", "wheels"]
 
 PACKAGES = (".", "plugins/nasplug-snps", "plugins/nasplug-dnad", "plugins/nasplug-sd-darts", "plugins/nasplug-dna")
 EVERY_PACKAGE = (*PACKAGES, "examples/nasplug-gdas", "examples/nasplug-tensorboard")
@@ -43,7 +43,7 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", "-n", "2", "--dist", "worksteal", *session.posargs, env=settings)
 
 
-@nox.session(default=False)
+@nox.session
 def docs(session: nox.Session) -> None:
     """The documentation as a site, in docs/_build; a warning is an error."""
     session.run("sphinx-build", "-W", "--keep-going", "--fresh-env", "-b", "html", "docs", "docs/_build")
