@@ -73,24 +73,23 @@ def _of_path(path: Path) -> list[Origin]:
         raise InputError(f"'{path}' is no plugin; its name must be that of a Python module, such as my_method.py.")
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()[:12]
-    load = partial(_load_file, path, digest)
+    load = partial(_load_file, path, content, digest)
     return [Origin(path.stem, path.name, digest, supports=None, value=str(path), load=load, path=path)]
 
 
-def _load_file(path: Path, digest: str) -> ModuleType:
-    """Runs a file as a module under its own name, under which its parts are imported later."""
+def _load_file(path: Path, content: bytes, digest: str) -> ModuleType:
+    """Runs the content of a file as a module under its name, under which its parts are imported later."""
     known = sys.modules.get(path.stem)
     if known is not None and getattr(known, DIGEST, None) == digest:
         return known
     if not hasattr(known, DIGEST) and importlib.util.find_spec(path.stem) is not None:
         raise InputError(f"there is another module '{path.stem}'; give the file a name that no module has")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise InputError(f"'{path}' cannot be loaded as a module")
-    module = importlib.util.module_from_spec(spec)
+    module = ModuleType(path.stem)
+    module.__file__ = str(path)
     sys.modules[path.stem] = module
     try:
-        spec.loader.exec_module(module)
+        # Not by an import, which may take the bytecode of an earlier content that was as long and as old.
+        exec(compile(content, path, "exec"), module.__dict__)  # noqa: S102 - whoever names a plugin wants it run
     except BaseException:
         del sys.modules[path.stem]
         raise

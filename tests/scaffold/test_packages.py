@@ -80,7 +80,8 @@ def test_the_packages_are_formatted_and_free_of_lint(folders):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_package_says_what_it_is(folders, kind):
     folder = folders[kind]
-    files = {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+    written = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    files = {str(path.relative_to(folder)): path.read_text() for path in written}
     (package,) = (folder / "src").iterdir()
     project = tomllib.loads(files["pyproject.toml"])["project"]
     short = folder.name.removeprefix("nasplug-")
