@@ -1,0 +1,185 @@
+"""Data sets: images of the form that they declare, classes that exist, tests that are not trained on."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+
+from nasplug.data import BatchStream, make_splits
+from nasplug.errors import InputError
+from nasplug.parts import ImageData, Images
+from nasplug.testing.case import Case
+from nasplug.testing.check import Failed, NotApplicable, check, require
+from nasplug.values import Training
+from nasplug.values.options import build
+
+LOCATION = "location"
+"""Among the options that an author gives for a data set: what would follow the colon of --data NAME:LOCATION."""
+LOOKED_AT = 256
+"""Images that are looked at, evenly over the data set."""
+
+
+def loaded(case: Case) -> ImageData:
+    """The data, from where the author says; NotApplicable if they are not on this machine."""
+    options = dict(case.options.get(case.title, {}))
+    location = options.pop(LOCATION, "")
+    try:
+        data: ImageData = build(case.target, options, case.title).load(location, None, download=False)
+    except InputError as error:
+        raise NotApplicable(f"its images are not here: {str(error).rstrip('.')}") from error
+    return data
+
+
+@check("dataset")
+def images_have_the_form_they_declare(case: Case) -> None:
+    """Images are uint8 of the declared size and channels, in any order that they are asked for.
+
+    Networks are built for the declared form, and augmentation for whole numbers from 0 to 255.
+    """
+    data = case.once(loaded)
+    for images in _sets(data):
+        indices = _some(images)
+        pixels = images.read(indices)
+        wanted = (len(indices), data.channels, data.size, data.size)
+        require(
+            pixels.dtype == torch.uint8 and tuple(pixels.shape) == wanted,
+            f"{len(indices)} images are {pixels.dtype} {tuple(pixels.shape)} instead of torch.uint8 {wanted}",
+            "read uint8 (N, C, H, W), and declare size and channels as they are",
+        )
+        backwards = images.read(indices[::-1])
+        require(
+            torch.equal(pixels, backwards.flip(0)),
+            "images come in another order than they are asked for",
+            "read the images at the indices, in their order",
+        )
+
+
+@check("dataset")
+def labels_name_its_classes(case: Case) -> None:
+    """Labels are whole numbers from 0 to the number of classes, one for each image, and every class has images.
+
+    A label out of range ends a run on a GPU with an error that names no image; an absent class hides a wrong folder.
+    """
+    data = case.once(loaded)
+    names = data.classes
+    require(
+        len(names) >= 2 and len(set(names)) == len(names),
+        f"the classes are {names!r:.80}",
+        "name at least two, each once",
+    )
+    for images in _sets(data):
+        labels = np.asarray(images.labels)
+        require(
+            np.issubdtype(labels.dtype, np.integer) and labels.ndim == 1 and len(labels) > 0,
+            f"labels are {labels.dtype} {labels.shape}",
+            "give a one-dimensional array of whole numbers",
+        )
+        low, high = int(labels.min()), int(labels.max())
+        require(
+            low >= 0 and high < len(names),
+            f"labels go from {low} to {high}, with {len(names)} classes",
+            "number classes from 0",
+        )
+    absent = np.setdiff1d(np.arange(len(names)), data.train.labels)
+    require(
+        len(absent) == 0, f"no training image is of class '{names[absent[0]] if len(absent) else ''}'", "drop the class"
+    )
+
+
+@check("dataset")
+def reads_the_same_twice(case: Case) -> None:
+    """Loaded twice, a data set gives the same images and labels in the same order.
+
+    Splits are stored as indices; in another order of files they are other images after a stop.
+    """
+    first, again = case.once(loaded), loaded(case)
+    remedy = "sort what is found on disk, and draw nothing at random"
+    for one, other in zip(_sets(first), _sets(again), strict=True):
+        require(np.array_equal(one.labels, other.labels), "labels come in another order the second time", remedy)
+        indices = _some(one)
+        require(torch.equal(one.read(indices), other.read(indices)), "other images are read the second time", remedy)
+
+
+@check("dataset")
+def test_images_are_not_trained_on(case: Case) -> None:
+    """No test image is a training image too.
+
+    An error on images that were trained on says nothing.
+    """
+    data = case.once(loaded)
+    if data.test is None:
+        raise NotApplicable("it has no test images of its own")
+    train, test = (_digests(images) for images in (data.train, data.test))
+    shared = len(set(test) & set(train))
+    require(shared == 0, f"{shared} of {len(test)} test images are training images", "remove them from one of both")
+
+
+@check("dataset")
+def batches_differ_between_steps(case: Case) -> None:
+    """Batches of one split differ from step to step, and can be divided into splits.
+
+    A data set that gives the same images whatever it is asked for trains on one batch (tinyml-tensorlab#15).
+    """
+    data = case.once(loaded)
+    splits = make_splits(data, seed=0, validation=0.0)
+    size = max(2, min(16, len(splits.train) // 2))
+    stream = BatchStream(
+        data.train,
+        splits.train,
+        training=Training(batch_size=size, augment="none"),
+        mean=(0.5,) * data.channels,
+        std=(0.25,) * data.channels,
+        flips=data.flips,
+        shift=data.shift,
+        seed=0,
+        phase="search",
+        split="train",
+        device=torch.device("cpu"),
+    )
+    first, second = stream.batch(0), stream.batch(1)
+    require(
+        first.images.shape != second.images.shape or not torch.equal(first.images, second.images),
+        "the first two batches hold the same images",
+        "read the images at the indices that are asked for",
+    )
+
+
+@check("dataset")
+def refuses_a_place_that_is_not_there(case: Case) -> None:
+    """A location that does not exist, or that the data set does not take, is refused in a sentence.
+
+    A mistyped path that is ignored trains on something else.
+    """
+    options = {name: value for name, value in case.options.get(case.title, {}).items() if name != LOCATION}
+    with TemporaryDirectory() as folder:
+        remedy = "raise nasplug.errors.InputError, saying what was looked for and what would work"
+        try:
+            build(case.target, options, case.title).load(str(Path(folder) / "no-such-place"), None, download=False)
+        except InputError:
+            return
+        except Exception as error:
+            raise Failed(f"a place that does not exist raises {type(error).__name__}: {error}", remedy) from error
+        raise Failed("a place that does not exist is accepted", remedy)
+
+
+def _sets(data: ImageData) -> list[Images]:
+    return [data.train] if data.test is None else [data.train, data.test]
+
+
+def _some(images: Images) -> list[int]:
+    return [int(index) for index in np.linspace(0, len(images) - 1, min(len(images), LOOKED_AT)).round()]
+
+
+def _digests(images: Images) -> list[bytes]:
+    """A digest of each image. All are read, some at a time: one that is in both sets may be anywhere."""
+    every = range(len(images))
+    batches = (images.read(list(every[start : start + 512])) for start in range(0, len(images), 512))
+    return [
+        hashlib.sha1(one.numpy().tobytes(), usedforsecurity=False).digest()
+        for pixels in batches
+        for one in pixels.cpu()
+    ]

@@ -1,0 +1,151 @@
+"""What every part and method owes to those who choose it by name and set its options."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import attrs
+import tomli_w
+
+from nasplug.errors import InputError
+from nasplug.parts import ArchitectureOptimizer, DataSource, DistillationTeacher, PruningSchedule, SearchSpace
+from nasplug.plugins import SLOT_WORDS
+from nasplug.testing.case import Case
+from nasplug.testing.check import Failed, NotApplicable, check, require
+from nasplug.values import Method
+from nasplug.values.options import build, option_values, options_of
+
+CONTRACTS: Mapping[str, type[Any]] = {
+    "space": SearchSpace,
+    "optimizer": ArchitectureOptimizer,
+    "schedule": PruningSchedule,
+    "teacher": DistillationTeacher,
+    "dataset": DataSource,
+}
+PARTS = tuple(CONTRACTS)
+NONSENSE = "no-such-word"
+
+
+@check(*SLOT_WORDS, first=True)
+def is_what_its_slot_asks_for(case: Case) -> None:
+    """What is registered can be imported, and is an attrs class of the right kind with all its methods, or a Method.
+
+    A misspelt import path or method only shows when somebody asks for the part.
+    """
+    try:
+        target = case.target
+    except InputError as error:
+        raise Failed(
+            str(error).rstrip("."), "register the import path of what there is, 'package.module:Object'"
+        ) from error
+    if case.slot == "method":
+        require(isinstance(target, Method), f"it is {target!r:.60}", "register a nasplug.values.Method")
+        require(target.name == case.name, f"the method calls itself '{target.name}'", f"give it name={case.name!r}")
+        return
+    wanted = CONTRACTS[case.slot]
+    words = f"{wanted.__module__.rpartition('.')[0]}.{wanted.__name__}"
+    kind = isinstance(target, type) and issubclass(target, wanted)
+    require(kind, f"it is {target!r:.80}, no subclass of {words}", f"register a subclass of {words}")
+    require("__attrs_attrs__" in vars(target), f"{target.__name__} is no attrs class", "decorate it with @attrs.define")
+    missing = sorted(getattr(target, "__abstractmethods__", ()))
+    require(not missing, f"{target.__name__} lacks {', '.join(missing)}", "write these methods")
+
+
+@check(*PARTS, first=True)
+def builds_from_its_defaults(case: Case) -> None:
+    """Every option has a default, and the part can be built from all of them.
+
+    An option that must be given cannot be left to a recipe, to `nasplug list` or to anybody who only tries the part.
+    """
+    for name, field in options_of(case.target).items():
+        require(field.default is not attrs.NOTHING, f"option '{name}' has no default", "give it one")
+    build(case.target, case.options.get(case.title, {}), case.title)
+
+
+@check(*PARTS)
+def describes_its_options(case: Case) -> None:
+    """Every option has a type and a sentence that says what it means.
+
+    `nasplug show` and the documentation have nothing else to say about it; without a type no value can be checked.
+    """
+    hints = typing.get_type_hints(case.target)
+    for name, field in options_of(case.target).items():
+        require(name in hints, f"option '{name}' has no type", "annotate it: float, int, str, bool or tuple of these")
+        require(
+            bool(str(field.metadata.get("summary", "")).strip()),
+            f"nothing says what option '{name}' means",
+            "declare it with nasplug.parts.option(default, 'what it means, with its unit')",
+        )
+
+
+@check(*PARTS)
+def refuses_bad_options_in_a_sentence(case: Case) -> None:
+    """A value of the wrong kind or outside its bounds is refused with an InputError, never with a traceback.
+
+    What a user mistypes after --set reaches the part's own code, which divides by it or looks it up.
+    """
+    for name, field in options_of(case.target).items():
+        for value, must_be_refused in _trying(case.target, name, field):
+            what = f"with {name}={value!r} it"
+            try:
+                build(case.target, {name: value}, case.title)
+            except InputError:
+                continue
+            except Exception as error:
+                raise Failed(
+                    f"{what} raises {type(error).__name__}: {error}",
+                    "check the option (choices, at_least ... of nasplug.parts.option), or raise "
+                    "nasplug.errors.InputError in __attrs_post_init__",
+                ) from error
+            require(not must_be_refused, f"{what} is built", "check the option's bounds and choices")
+
+
+@check(*PARTS)
+def options_survive_a_recipe(case: Case) -> None:
+    """Options that were read back from a recipe.toml build an equal part.
+
+    A run is resumed, and a network is loaded, from the options that were written down.
+    """
+    if not options_of(case.target):
+        raise NotApplicable("it has no options")
+    part = build(case.target, case.options.get(case.title, {}), case.title)
+    values = option_values(part)
+    try:
+        text = tomli_w.dumps(values)
+    except TypeError as error:
+        raise Failed(f"its options {values!r} cannot be written as TOML ({error})", "use plain values") from error
+    again = option_values(build(case.target, tomllib.loads(text), case.title))
+    differing = [name for name in values if again.get(name) != values[name]]
+    require(
+        not differing and again.keys() == values.keys(),
+        f"the option '{(differing or ['?'])[0]}' comes back with another value",
+        "leave options as they are given: what is made of them belongs to other fields, with init=False",
+    )
+
+
+def _trying(cls: type[Any], name: str, field: attrs.Attribute[Any]) -> Iterator[tuple[Any, bool]]:
+    """Values for an option, each with whether it must be refused."""
+    hint = typing.get_type_hints(cls).get(name, str)
+    several = typing.get_origin(hint) is tuple
+    kind = next((one for one in (*typing.get_args(hint), hint) if one in (bool, int, float, str)), None)
+    if kind is None:
+        return
+    values: list[tuple[Any, bool]] = [({}, True)]
+    if field.metadata.get("choices"):
+        values.append((NONSENSE if kind is str else -12345, True))
+    elif kind is str:
+        values += [(NONSENSE, False), ("", False)]
+    elif kind in (int, float):
+        values += [(kind(0), False), (kind(-1), False), (NONSENSE, True)]
+        values += [(kind(bound), True) for bound in _outside(str(field.metadata.get("range", "")))]
+    yield from (([value], refused) if several and value != {} else (value, refused) for value, refused in values)
+
+
+def _outside(bounds: str) -> Iterator[float]:
+    """The nearest values that bounds such as "at least 0 and below 1" exclude."""
+    for words, bound in re.findall(r"(at least|at most|above|below) (-?[\d.e+-]+)", bounds):
+        yield float(bound) + {"at least": -1, "at most": 1}.get(words, 0)

@@ -1,0 +1,186 @@
+"""Pruning schedules: how they press the loss, what they delete and what they leave."""
+
+from __future__ import annotations
+
+import json
+import math
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from nasplug.parts import Choices, PruningSchedule, read_state
+from nasplug.testing.case import Case
+from nasplug.testing.check import NotApplicable, check, require
+from nasplug.testing.partners import plan
+from nasplug.testing.trial import whole
+from nasplug.values import Clock, Now
+
+
+@check("schedule")
+def deleted_candidates_stay_deleted(case: Case) -> None:
+    """A candidate that was deleted never counts again, so the candidates alive never increase.
+
+    Their modules are gone; a mask that is written anew in every step brings candidates back without any.
+    """
+    kept = case.once(whole).kept
+    for step, (before, after) in enumerate(pairwise(kept), 1):
+        require(
+            not bool((after & ~before).any()),
+            f"in step {step} {int((after & ~before).sum())} deleted candidates count again",
+            "delete with choices.delete(mask), and write to choices.kept in no other way",
+        )
+
+
+@check("schedule")
+def leaves_as_many_as_a_genotype_needs(case: Case) -> None:
+    """No choice is ever left with fewer candidates than its `at_least`.
+
+    An empty choice decodes to nothing, or to a candidate that was deleted.
+    """
+    trial = case.once(whole)
+    for row, choice in enumerate(trial.net.choices):
+        least = min(int(kept[row].sum()) for kept in trial.kept)
+        require(
+            least >= choice.at_least,
+            f"the choice '{choice.name}' is left with {least} of at least {choice.at_least} candidates",
+            "delete with choices.delete(mask), which keeps the strongest",
+        )
+
+
+@check("schedule")
+def counts_what_it_deletes(case: Case) -> None:
+    """Every verdict says how many candidates its step deleted.
+
+    The modules of deleted candidates are removed only after a verdict that counts any.
+    """
+    trial = case.once(whole)
+    for step, before, after in zip(trial.steps, trial.kept, trial.kept[1:], strict=False):
+        found, said = int(before.sum()) - int(after.sum()), int(step.measures.get("deleted", 0))
+        require(
+            found == said,
+            f"step {step.step} deletes {found} candidates, and its verdict says {said}",
+            "return Verdict(deleted=choices.delete(mask))",
+        )
+
+
+@check("schedule")
+def leaves_snapshots_as_it_declares(case: Case) -> None:
+    """A search leaves a snapshot if, and only if, the schedule says `takes_snapshots`.
+
+    With an optimizer that settles on nothing, a run would end with an empty trail.
+    """
+    trial = case.once(whole)
+    taken, declared = any(step.snapshot is not None for step in trial.steps), trial.parts.schedule.takes_snapshots
+    require(
+        taken == declared,
+        f"takes_snapshots is {declared}, and a search of {len(trial.steps)} steps leaves {'some' if taken else 'none'}",
+        "set takes_snapshots as it is; one that takes them leaves at least the last architecture",
+    )
+
+
+@check("schedule")
+def ranks_candidates_only_if_it_declares_so(case: Case) -> None:
+    """What is deleted depends on alpha only if the schedule says `ranks_candidates`.
+
+    Undeclared, it may be combined with an optimizer that never moves alpha, and deletes by a tie.
+    """
+    if case.once(whole).parts.schedule.ranks_candidates:
+        raise NotApplicable("it says that it ranks candidates")
+    histories = [_deletions(case, seed) for seed in (1, 2)]
+    require(
+        all(torch.equal(one, other) for one, other in zip(*histories, strict=False)),
+        "with another alpha other candidates are deleted, but ranks_candidates is False",
+        "set ranks_candidates = True",
+    )
+
+
+@check("schedule")
+def penalty_is_a_differentiable_number(case: Case) -> None:
+    """`penalise` gives a finite scalar through which the loss and alpha, where it depends on it, get finite gradients.
+
+    A pressure that is computed from detached weights is added to the loss and moves nobody.
+    """
+    schedule, choices, clock = _begun(case)
+    for now in _moments(clock):
+        weight, values = nn.Parameter(torch.ones(())), []
+        for seed in (1, 2):
+            _set_alpha(choices, seed)
+            value = schedule.penalise(1.5 * weight, choices, now)
+            require(
+                isinstance(value, Tensor) and value.ndim == 0 and bool(value.isfinite()),
+                f"in step {now.step} the loss 1.5 becomes {value!r:.60}",
+                "return a finite scalar tensor",
+            )
+            values.append(float(value.detach()))
+        gradients = torch.autograd.grad(value, [weight, choices.alpha], allow_unused=True)
+        require(
+            gradients[0] is not None and bool(gradients[0].isfinite()),
+            f"in step {now.step} the weights get {'no' if gradients[0] is None else 'an infinite'} gradient",
+            "keep the loss that is handed in in the result, not detached",
+        )
+        moves = gradients[1] is not None and bool(gradients[1].any())
+        require(
+            moves or math.isclose(values[0], values[1], rel_tol=1e-6),
+            f"in step {now.step} the penalty depends on alpha, which gets no gradient",
+            "compute it from choices.weights(), without detach, no_grad or float()",
+        )
+        require(
+            gradients[1] is None or bool(gradients[1].isfinite().all()),
+            f"in step {now.step} alpha gets a gradient that is not finite",
+            "keep logarithms and quotients away from 0",
+        )
+
+
+@check("schedule")
+def penalising_changes_nothing(case: Case) -> None:
+    """`penalise` gives the same twice, and leaves candidates and state alone.
+
+    Second-order optimizers evaluate a loss several times in one step.
+    """
+    schedule, choices, clock = _begun(case)
+    _set_alpha(choices, 1)
+    for now in _moments(clock):
+        before = json.dumps(read_state(schedule), default=repr), choices.kept.clone(), choices.alpha.detach().clone()
+        values = [float(schedule.penalise(torch.tensor(1.5), choices, now).detach()) for _ in range(2)]
+        after = json.dumps(read_state(schedule), default=repr), choices.kept, choices.alpha.detach()
+        remedy = "change state in after_step alone"
+        require(values[0] == values[1], f"the same loss is penalised to {values[0]:g}, then to {values[1]:g}", remedy)
+        require(before[0] == after[0], "its state changes", remedy)
+        require(
+            torch.equal(before[1], after[1]) and torch.equal(before[2], after[2]), "candidates or alpha change", remedy
+        )
+
+
+def _begun(case: Case) -> tuple[PruningSchedule, Choices, Clock]:
+    """A schedule of its own at the start of a search of three epochs, with the choices of the trial."""
+    made = case.once(plan)
+    parts = made.parts()
+    choices, clock = Choices(parts.space.choice_list()), Clock(4, 3)
+    choices.relaxation = parts.optimizer.relax
+    parts.optimizer.initialise(choices, torch.Generator().manual_seed(0))
+    parts.schedule.begin(choices, clock)
+    return parts.schedule, choices, clock
+
+
+def _moments(clock: Clock) -> list[Now]:
+    return [clock.at(step) for step in (0, clock.steps // 2, clock.steps - 1)]
+
+
+def _set_alpha(choices: Choices, seed: int) -> None:
+    """Candidates of very different strength, all of them positive."""
+    with torch.no_grad():
+        drawn = torch.rand(choices.alpha.shape, generator=torch.Generator().manual_seed(seed))
+        choices.alpha.copy_(0.5 + 2 * drawn)
+
+
+def _deletions(case: Case, seed: int) -> list[Tensor]:
+    schedule, choices, clock = _begun(case)
+    kept = []
+    for now in clock.since(0):
+        _set_alpha(choices, seed + 10 * now.step)
+        stop = schedule.after_step(choices, now).stop
+        kept.append(choices.kept.clone())
+        if stop:
+            break
+    return kept

@@ -1,0 +1,1 @@
+"""Checks of search spaces: their genotypes, their networks and their supernets."""

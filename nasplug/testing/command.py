@@ -1,0 +1,57 @@
+"""`nasplug check`: the contract without pytest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+import click
+
+from nasplug.errors import InputError
+
+WORDS = {"passed": "pass", "failed": "FAIL", "waived": "waived", "not applicable": "n/a"}
+
+
+@click.command()
+@click.argument("plugin", metavar="DIST_OR_PATH")
+@click.option(
+    "--waive", "waivers", multiple=True, metavar="CHECK=REASON", help="Let a check fail, for a reason. Repeatable."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")
+def check(plugin: str, waivers: Sequence[str], as_json: bool) -> None:
+    """Whether a plugin keeps the contract of its parts.
+
+    DIST_OR_PATH is an installed distribution, the folder of a package or a single Python file. Prints a line for each
+    check of each thing that it registers; the exit code is 1 if one fails.
+    """
+    from nasplug.testing.examining import Examination
+    from nasplug.testing.subject import open_subject
+
+    examination = Examination(open_subject(plugin), dict(map(_waiver, waivers)))
+    outcomes = []
+    for outcome in examination.outcomes():
+        outcomes.append(outcome)
+        if not as_json:
+            click.echo(f"{WORDS[outcome.status]:6} {outcome}")
+    counts = {status: sum(one.status == status for one in outcomes) for status in WORDS}
+    subject = examination.subject
+    if as_json:
+        facts: dict[str, Any] = {"distribution": subject.distribution, "version": subject.version}
+        click.echo(json.dumps({**facts, "counts": counts, "checks": [attrs.asdict(one) for one in outcomes]}, indent=2))
+    else:
+        click.echo(
+            f"{subject.distribution} {subject.version}: " + ", ".join(f"{n} {s}" for s, n in counts.items() if n)
+        )
+    if counts["failed"]:
+        raise SystemExit(1)
+
+
+def _waiver(text: str) -> tuple[str, str]:
+    name, equals, reason = text.partition("=")
+    if not (equals and reason.strip()):
+        raise InputError(
+            f"--waive takes CHECK=REASON, for example --waive 'works-with-any-images=…', but got '{text}'."
+        )
+    return name.strip(), reason.strip()

@@ -1,0 +1,79 @@
+"""Data sets, each of which breaks the check that it is named after, and no other."""
+
+from __future__ import annotations
+
+import itertools
+
+import attrs
+import numpy as np
+
+from nasplug.data import MemoryImages
+from nasplug.errors import InputError
+from nasplug.hookspecs import hookimpl
+from nasplug.parts import DataSource
+from nasplug.testing.toy import stripes
+
+LOADS = itertools.count()
+
+
+@attrs.define
+class Stripes(DataSource):
+    def load(self, location, root, download):
+        if location:
+            raise InputError(f"There is no place '{location}'; leave it out.")
+        return self.change(stripes(40))
+
+    def change(self, data):
+        return data
+
+
+@attrs.define
+class OtherSize(Stripes):
+    def change(self, data):
+        return attrs.evolve(data, size=data.size + 1)
+
+
+@attrs.define
+class TwoOfOneName(Stripes):
+    def change(self, data):
+        return attrs.evolve(data, classes=("level", "level", "upright", "both"))
+
+
+@attrs.define
+class OtherOrder(Stripes):
+    def change(self, data):
+        order = np.random.default_rng(next(LOADS)).permutation(len(data.train))
+        return attrs.evolve(data, train=MemoryImages(data.train.pixels[order], data.train.labels[order]))
+
+
+@attrs.define
+class TestsOnTraining(Stripes):
+    def change(self, data):
+        return attrs.evolve(data, test=MemoryImages(data.train.pixels[-8:], data.train.labels[-8:]))
+
+
+@attrs.define
+class OneImage(Stripes):
+    """The same image, again and again."""
+
+    def change(self, data):
+        return attrs.evolve(data, train=MemoryImages(data.train.pixels[:1].expand(40, -1, -1, -1), data.train.labels))
+
+
+@attrs.define
+class Anywhere(Stripes):
+    def load(self, location, root, download):
+        return stripes(40)
+
+
+@hookimpl
+def nasplug_register(register):
+    for name, target in {
+        "images-have-the-form-they-declare": "OtherSize",
+        "labels-name-its-classes": "TwoOfOneName",
+        "reads-the-same-twice": "OtherOrder",
+        "test-images-are-not-trained-on": "TestsOnTraining",
+        "batches-differ-between-steps": "OneImage",
+        "refuses-a-place-that-is-not-there": "Anywhere",
+    }.items():
+        register.dataset(name, f"broken_datasets:{target}", summary=f"Breaks {name}.")

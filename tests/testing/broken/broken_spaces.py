@@ -1,0 +1,273 @@
+"""Search spaces, each of which breaks the check that it is named after, and no other."""
+
+from __future__ import annotations
+
+import random
+from random import Random
+
+import attrs
+import torch
+
+from nasplug.errors import InputError
+from nasplug.hookspecs import hookimpl
+from nasplug.parts import Choices, Paths, option
+from nasplug.testing.toy import Toy
+from nasplug.testing.toy.networks import OPERATIONS, ToySupernet
+from nasplug.values import Cost, Drawing, Edge, Genotype
+
+
+@attrs.define
+class Misnamed(Toy):
+    """Draws genotypes of a space that it is not, and takes them for its own."""
+
+    def random(self, generator):
+        return attrs.evolve(Toy.random(self, generator), space="toys")
+
+    def mutate(self, genotype, generator):
+        return attrs.evolve(Toy.mutate(self, genotype, generator), space="toys")
+
+    def decode(self, choices, weights):
+        return attrs.evolve(Toy.decode(self, choices, weights), space="toys")
+
+    def paths(self, block):
+        return named(Toy.paths(self, block), "toys")
+
+    def parse(self, text):
+        return attrs.evolve(Toy.parse(self, text.replace('"toys"', '"toy"')), space="toys")
+
+    def check(self, genotype):
+        if genotype.space not in ("toys", "toy"):
+            raise InputError("Not a toy.")
+        Toy.check(self, attrs.evolve(genotype, space="toy"))
+
+
+def named(paths: Paths, space: str) -> Paths:
+    every = [attrs.evolve(path, space=space) for path in paths.every()]
+    return Paths(paths.count, lambda: every, lambda generator: generator.choice(every))
+
+
+@attrs.define
+class ParsesTheFirst(Toy):
+    def parse(self, text):
+        parsed = Toy.parse(self, text)
+        return attrs.evolve(parsed, picks=[(place, parsed.picks[0][1]) for place in parsed.places])
+
+
+@attrs.define
+class RefusesItsOwn(Toy):
+    def check(self, genotype):
+        Toy.check(self, genotype)
+        if genotype == self.mutate(self.random(Random(0)), Random(0)):
+            raise InputError("Not this one.")
+
+    def parse(self, text):
+        return Toy(cells=self.cells).parse(text)
+
+    def network(self, genotype, shape, auxiliary=False):
+        return Toy(channels=self.channels, cells=self.cells).network(genotype, shape)
+
+    def cost(self, genotype, shape):
+        return Toy(channels=self.channels, cells=self.cells).cost(genotype, shape)
+
+
+@attrs.define
+class TakesAnything(Toy):
+    """Does not look at the places of a genotype."""
+
+    def check(self, genotype):
+        for _, picked in genotype.picks:
+            if picked[0] not in OPERATIONS and picked[0] != "x":
+                raise InputError("No such operation.")
+
+
+@attrs.define
+class DrawsByItself(Toy):
+    def mutate(self, genotype, generator):
+        return Toy.mutate(self, genotype, random)
+
+
+@attrs.define
+class MutatesNothing(Toy):
+    def mutate(self, genotype, generator):
+        generator.random()
+        return genotype
+
+
+@attrs.define
+class DecodesTheLast(Toy):
+    def decode(self, choices, weights):
+        return Toy.decode(self, choices, -weights) if choices.alive_total == len(choices) else self._last(choices)
+
+    @staticmethod
+    def _last(choices):
+        return Genotype("toy", {choice.name: (choice.candidates[-1],) for choice in choices})
+
+    def encode(self, genotype, choices):
+        return Toy.encode(self, genotype, choices).roll(1, 1)
+
+
+@attrs.define
+class Overcounts(Toy):
+    def paths(self, block):
+        return attrs.evolve(Toy.paths(self, block), count=Toy.paths(self, block).count + 1)
+
+
+@attrs.define
+class FreeBlocks(Toy):
+    def path_cost(self, block, path, before, shape):
+        return Cost(0, 0)
+
+    def cost(self, genotype, shape):
+        return Toy(channels=self.channels, cells=self.cells).cost(genotype, shape)
+
+
+@attrs.define
+class DrawsToNowhere(Toy):
+    def draw(self, genotype):
+        return (Drawing("cells", ("images",), (Edge("images", "cell 0", "skip"),)),)
+
+
+@attrs.define
+class TooManyTaps(Toy):
+    """Its networks have one tap more than it says."""
+
+    def network(self, genotype, shape, auxiliary=False):
+        net = Toy.network(self, genotype, shape)
+        outputs = net.outputs
+
+        def more(images):
+            found = outputs(images)
+            return attrs.evolve(found, taps=(*found.taps, found.taps[-1]))
+
+        net.outputs = more
+        return net
+
+
+@attrs.define
+class EvenOnly(Toy):
+    def supernet(self, shape):
+        if shape.size % 2:
+            raise RuntimeError(f"maps of {shape.size} and {shape.size // 2 * 2} pixels cannot be joined")
+        return Toy.supernet(self, shape)
+
+
+@attrs.define
+class MiscountsParameters(Toy):
+    def cost(self, genotype, shape):
+        found = Toy.cost(self, genotype, shape)
+        return attrs.evolve(found, params=found.params - 1)
+
+
+@attrs.define
+class MiscountsMacs(Toy):
+    def cost(self, genotype, shape):
+        found = Toy.cost(self, genotype, shape)
+        return attrs.evolve(found, macs=2 * found.macs)
+
+
+@attrs.define
+class BuildsADefault(Toy):
+    """Builds, and counts, the same network for all genotypes."""
+
+    def network(self, genotype, shape, auxiliary=False):
+        return Toy.network(self, self.parse("point " * self.cells), shape)
+
+    def path_cost(self, block, path, before, shape):
+        return Toy.path_cost(self, block, self.parse("point " * self.cells), None, shape)
+
+
+@attrs.define
+class DropsAnOption(Toy):
+    depth: int = option(3, "something that is lost on the way", at_least=1)
+
+
+@attrs.define
+class OtherChoices(Toy):
+    def supernet(self, shape):
+        choices = [attrs.evolve(choice, at_most=2) for choice in self.choice_list()]
+        return ToySupernet(Choices(choices), shape, self.channels)
+
+
+class NanAlone(ToySupernet):
+    """Divides by the number of other candidates."""
+
+    def outputs(self, images):
+        found = ToySupernet.outputs(self, images)
+        others = 1 if self.choices.mask is None else self.choices.alive_total - len(self.choices)
+        return attrs.evolve(found, logits=found.logits / others)
+
+
+class IgnoresTheMask(ToySupernet):
+    def _cell(self, number, maps):
+        weights = self.choices.relaxation(self.choices.alpha, self.choices.kept)[number]
+        every = [column for column, kept in enumerate(self.choices.kept[number].tolist()) if kept]
+        return self.frame.through(maps, number, lambda x: self.cells[number](x, weights, every))
+
+
+class IgnoresAChoice(ToySupernet):
+    def _cell(self, number, maps):
+        if number == 0:
+            return ToySupernet._cell(self, number, maps)
+        weights, alive = self.choices.weights()[number].detach(), self.choices.alive[number]
+        return self.frame.through(maps, number, lambda x: self.cells[number](x, weights, alive))
+
+
+class PrunesTooMuch(ToySupernet):
+    def prune(self):
+        ToySupernet.prune(self)
+        if not bool(self.choices.kept.all()):
+            with torch.no_grad():
+                self.frame.classify.bias.add_(1)
+
+
+class OtherMaps(ToySupernet):
+    def blocks(self):
+        return [attrs.evolve(block, output=attrs.evolve(block.output, size=3)) for block in ToySupernet.blocks(self)]
+
+
+class Seeded(ToySupernet):
+    def __init__(self, *arguments):
+        torch.manual_seed(0)
+        super().__init__(*arguments)
+        torch.nn.init.normal_(self.frame.classify.weight)
+
+
+def space(net):
+    def supernet(self, shape):
+        return net(Choices(self.choice_list()), shape, self.channels)
+
+    return attrs.define(type(f"{net.__name__}Space", (Toy,), {"supernet": supernet}))
+
+
+NanAloneSpace, IgnoresTheMaskSpace, IgnoresAChoiceSpace = map(space, (NanAlone, IgnoresTheMask, IgnoresAChoice))
+PrunesTooMuchSpace, OtherMapsSpace, SeededSpace = map(space, (PrunesTooMuch, OtherMaps, Seeded))
+
+
+@hookimpl
+def nasplug_register(register):
+    for name, target in {
+        "genotypes-survive-json": "Misnamed",
+        "parses-what-it-writes": "ParsesTheFirst",
+        "accepts-its-own-genotypes": "RefusesItsOwn",
+        "refuses-foreign-genotypes": "TakesAnything",
+        "draws-from-the-generator-given": "DrawsByItself",
+        "mutates-to-another-architecture": "MutatesNothing",
+        "encode-and-decode-agree": "DecodesTheLast",
+        "paths-are-as-many-as-they-say": "Overcounts",
+        "paths-join-to-architectures": "FreeBlocks",
+        "draws-what-it-holds": "DrawsToNowhere",
+        "networks-have-the-form-they-declare": "TooManyTaps",
+        "networks-work-with-any-images": "EvenOnly",
+        "parameters-are-counted-exactly": "MiscountsParameters",
+        "multiplications-are-counted-exactly": "MiscountsMacs",
+        "picks-reach-the-network": "BuildsADefault",
+        "options-reach-the-network": "DropsAnOption",
+        "supernet-has-the-choices-of-its-space": "OtherChoices",
+        "supernet-computes-each-architecture": "NanAloneSpace",
+        "supernet-computes-only-what-counts": "IgnoresTheMaskSpace",
+        "supernet-weighs-every-choice": "IgnoresAChoiceSpace",
+        "pruning-keeps-the-function": "PrunesTooMuchSpace",
+        "blocks-give-the-maps-they-declare": "OtherMapsSpace",
+        "another-seed-gives-another-result": "SeededSpace",
+    }.items():
+        register.space(name, f"broken_spaces:{target}", summary=f"Breaks {name}.")

@@ -1,0 +1,166 @@
+"""What pytest sees of a contract, and what `nasplug check` prints of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from nasplug.testing import PluginContract
+from nasplug.testing.check import NotApplicable
+from nasplug.testing.checks import CHECKS
+from nasplug.testing.subject import open_subject
+
+PART = """
+import attrs
+from nasplug.hookspecs import hookimpl
+from nasplug.parts import PruningSchedule, option
+from nasplug.values import Verdict
+
+@attrs.define
+class Idle(PruningSchedule):
+    pace: float = option(0.5, {summary!r}, at_least=0)
+
+    def after_step(self, choices, now):
+        return Verdict()
+
+@hookimpl
+def nasplug_register(register):
+    register.schedule("idle", "{module}:Idle", summary="Deletes nothing.")
+"""
+
+
+@pytest.fixture
+def sound(tmp_path) -> Path:
+    path = tmp_path / "plugin_sound.py"
+    path.write_text(PART.format(module="plugin_sound", summary="does nothing"))
+    return path
+
+
+@pytest.fixture
+def flawed(tmp_path) -> Path:
+    path = tmp_path / "plugin_flawed.py"
+    path.write_text(PART.format(module="plugin_flawed", summary=""))
+    return path
+
+
+def collected(contract: type[PluginContract]):
+    """The tests of a contract by their ids, as functions."""
+    made = {}
+
+    def parametrize(name, values, ids):
+        made.update(zip(ids, values, strict=True))
+
+    contract().pytest_generate_tests(SimpleNamespace(fixturenames=["kept"], parametrize=parametrize))
+    return {name: lambda kept=kept: contract().test_contract(kept) for name, kept in made.items()}
+
+
+def contract(**fields) -> type[PluginContract]:
+    return type("TestContract", (PluginContract,), fields)
+
+
+def test_each_check_of_each_thing_is_a_test_with_a_name(sound):
+    tests = collected(contract(plugin=sound))
+    assert "schedule idle: goes on exactly after a stop" in tests
+    assert "plugin plugin_sound: loads" in tests
+    tests["schedule idle: describes its options"]()
+    with pytest.raises(pytest.skip.Exception, match="not applicable: a single file holds"):
+        tests["plugin plugin_sound: is listed without torch"]()
+
+
+def test_a_failure_says_what_was_asked_what_was_found_and_what_mends_it(flawed):
+    with pytest.raises(pytest.fail.Exception) as failure:
+        collected(contract(plugin=flawed))["schedule idle: describes its options"]()
+    assert "asked: Every option has a type and a sentence that says what it means." in str(failure.value)
+    assert "found: nothing says what option 'pace' means." in str(failure.value)
+    assert "mend:  declare it with nasplug.parts.option" in str(failure.value)
+
+
+def test_a_waived_check_is_skipped_with_the_reason(flawed):
+    tests = collected(contract(plugin=flawed, waivers={"describes-its-options": "the name says it"}))
+    with pytest.raises(pytest.skip.Exception, match="waived: the name says it"):
+        tests["schedule idle: describes its options"]()
+    tests["waiver: describes-its-options"]()
+
+
+def test_a_waiver_that_excuses_nothing_fails(sound):
+    tests = collected(contract(plugin=sound, waivers={"describes-its-options": "the name says it"}))
+    with pytest.raises(pytest.fail.Exception, match="not needed any more"):
+        tests["waiver: describes-its-options"]()
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"waivers": {"describe-its-options": "x"}}, "Did you mean 'describes-its-options'"),
+        ({"waivers": {"describes-its-options": " "}}, "needs a reason"),
+        ({"plugin": "nasplug-nowhere"}, "Known: nasplug"),
+        ({"plugin": None}, "names no plugin"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(fields, words, sound):
+    with pytest.raises(pytest.fail.Exception, match=words):
+        collected(contract(**{name: value for name, value in {"plugin": sound, **fields}.items() if value is not None}))
+
+
+def test_the_options_of_the_author_are_those_that_are_tried(sound):
+    (case,) = (one for one in open_subject(sound, {"schedule idle": {"pace": -1.0}}).cases if one.slot == "schedule")
+    with pytest.raises(ValueError, match="must be at least 0"):
+        CHECKS["builds-from-its-defaults"].function(case)
+
+
+def test_what_fails_once_leaves_other_checks_nothing_to_look_at(sound):
+    case = open_subject(sound).cases[1]
+    calls = []
+
+    def broken(_):
+        calls.append(1)
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        case.once(broken)
+    with pytest.raises(NotApplicable):
+        case.once(broken)
+    assert calls == [1]
+
+
+def test_every_check_says_what_it_asks_and_which_mistake_it_stands_for():
+    for check in CHECKS.values():
+        assert len(check.summary) > 20, check.name
+        assert len(check.story) > 20, check.name
+        assert "\n" not in check.summary
+
+
+def test_the_command_prints_a_line_for_each_check_and_fails_where_one_does(here, sound, flawed):
+    done = here("check", sound)
+    assert done.exit_code == 0
+    assert "pass   schedule idle: goes-on-exactly-after-a-stop\n" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("plugin_sound.py ")
+    done = here("check", flawed)
+    assert done.exit_code == 1
+    assert "FAIL   schedule idle: describes-its-options\n" in done.stdout
+    assert "  found: nothing says what option 'pace' means." in done.stdout
+    done = here("check", flawed, "--waive", "describes-its-options=the name says it", "--json")
+    assert done.exit_code == 0
+    checks = {one["check"]: one for one in json.loads(done.stdout)["checks"] if one["title"] != "waiver"}
+    assert checks["describes-its-options"]["status"] == "waived"
+    assert checks["describes-its-options"]["found"] == "the name says it"
+
+
+@pytest.mark.parametrize(
+    "words", [("nasplug-nowhere",), ("nasplug", "--waive", "loads"), ("nasplug", "--waive", "x=y")]
+)
+def test_the_command_refuses_what_makes_no_sense(here, words):
+    done = here("check", *words)
+    assert done.exit_code == 2
+    assert done.stdout == ""
+
+
+def test_the_help_of_the_command_does_not_import_torch():
+    code = "import sys; from nasplug.testing.command import check; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+from typing import ClassVar
+
+from nasplug.testing import PluginContract
+
+
+class TestContract(PluginContract):
+    plugin = "nasplug"
+    options: ClassVar = {
+        "space darts": {"cells": 3, "nodes": 2, "channels": 2},
+        "space mbconv": {"blocks": ["s1 1x8 2x8", "s2 1x8"], "channels": 8},
+        "space nb201": {"cells": 1, "channels": 2},
+    }

@@ -1,0 +1,110 @@
+"""Checks of the package as such, and of observers: each of them can fail."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from nasplug.testing.checks import CHECKS
+from nasplug.testing.examining import Examination
+from nasplug.testing.subject import open_subject
+
+HOOKS = """
+from nasplug.hookspecs import hookimpl
+@hookimpl
+def nasplug_register(register):
+    register.space("{name}", "nasplug.testing.toy:Toy", summary="A toy.")
+"""
+OBSERVER = """
+from nasplug.hookspecs import hookimpl
+@hookimpl
+def nasplug_event(run, event):
+"""
+PACKAGES = {
+    "loads": ("import no_such_module", ">=0.1,<0.2", "No module named 'no_such_module'"),
+    "is-listed-without-torch": (f"import torch\n{HOOKS}", ">=0.1,<0.2", "hooks.py, line 1"),
+    "states-the-nasplug-it-works-with": (HOOKS, ">=0.1", "its requirement is 'nasplug>=0.1'"),
+    "registers-names-of-its-own": (HOOKS.replace("{name}", "darts"), ">=0.1,<0.2", "registered by nasplug "),
+}
+OBSERVERS = {
+    "sees-every-event": ("    event['loss']", "KeyError: 'loss'"),
+    "sees-events-again-after-a-stop": (
+        "    if event['event'] == 'found':\n        (run / 'found.txt').touch(exist_ok=False)",
+        "FileExistsError",
+    ),
+    "changes-neither-events-nor-the-run": ("    event['seen'] = True", "'seen' of an event"),
+}
+
+
+@pytest.fixture
+def package(tmp_path):
+    """Writes a package with a plugin whose module of hooks has this source."""
+    before = list(sys.path)
+
+    def write(number: int, source: str, supports: str):
+        module = f"nasplug_tried{number}"
+        folder = tmp_path / module
+        (folder / "src" / module).mkdir(parents=True)
+        (folder / "src" / module / "__init__.py").write_text("")
+        (folder / "src" / module / "hooks.py").write_text(source.replace("{name}", f"tried{number}"))
+        (folder / "pyproject.toml").write_text(
+            dedent(f"""
+            [project]
+            name = "nasplug-tried{number}"
+            version = "1.0"
+            dependencies = ["nasplug{supports}"]
+            [project.entry-points.nasplug]
+            tried{number} = "{module}.hooks"
+            """)
+        )
+        return folder
+
+    yield write
+    sys.path[:] = before
+
+
+def failures(path):
+    examination = Examination(open_subject(path))
+    pairs = [(check, case) for check, case in examination.pairs() if case.slot in ("plugin", "observer")]
+    outcomes = [examination.outcome(*pair) for pair in pairs]
+    return {one.check: one.found for one in outcomes if one.status == "failed"}
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_what_is_wrong_with_a_package_fails_its_check_alone(name, package):
+    source, supports, found = PACKAGES[name]
+    failed = failures(package(list(PACKAGES).index(name), source, supports))
+    assert list(failed) == [name]
+    assert found in failed[name]
+
+
+def test_a_sound_package_fails_nothing(package):
+    assert failures(package(len(PACKAGES), HOOKS, ">=0.1,<0.2")) == {}
+
+
+@pytest.mark.parametrize("name", OBSERVERS)
+def test_what_is_wrong_with_an_observer_fails_its_check(name, tmp_path):
+    body, found = OBSERVERS[name]
+    path = tmp_path / f"observer_{list(OBSERVERS).index(name)}.py"
+    path.write_text(f"{OBSERVER}{body}\n")
+    failed = failures(path)
+    assert found in failed[name]
+    assert list(failed) == [name] or name == "sees-every-event"  # what raises at all cannot be shown anything
+
+
+def test_a_sound_observer_fails_nothing(tmp_path):
+    path = tmp_path / "observer_sound.py"
+    path.write_text(f"{OBSERVER}    (run / 'seen.txt').write_text(str(event))\n")
+    assert failures(path) == {}
+
+
+def test_every_check_has_something_that_fails_it():
+    named = {
+        case.name
+        for path in (Path(__file__).parent / "broken").glob("broken_*.py")
+        for case in open_subject(path).cases
+    }
+    assert set(CHECKS) <= named | set(PACKAGES) | set(OBSERVERS)
