@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from nasplug.supernets import depthwise, pointwise
-from nasplug.supernets.convolution import _DilatedDepthwise, _without_idle_taps
+from nasplug.supernets.convolution import _Depthwise, _without_idle_taps
 
 
 def maps(*shape):
@@ -32,7 +32,7 @@ def test_depthwise_is_the_grouped_convolution(kernel, stride, dilation, size):
 
 def test_gradients_of_the_dilated_convolution_are_its_derivatives_twice():
     def convolved(x, weight):
-        return _DilatedDepthwise.apply(x, weight, (4, 2), 2)
+        return _Depthwise.apply(x, weight, (4, 2), 2)
 
     inputs = (maps(1, 2, 4, 3), maps(2, 1, 5, 3))
     torch.autograd.gradcheck(convolved, inputs)
