@@ -123,7 +123,8 @@ def _phases(x: Tensor, dilation: int) -> Tensor:
     if any(size % dilation for size in x.shape[2:]):
         x = F.pad(x, (0, -x.shape[3] % dilation, 0, -x.shape[2] % dilation))
     pixels = x.permute(0, 2, 3, 1).unflatten(2, (-1, dilation)).unflatten(1, (-1, dilation))
-    return pixels.permute(2, 4, 0, 1, 3, 5).flatten(0, 2).permute(0, 3, 1, 2)
+    phases: Tensor = pixels.permute(2, 4, 0, 1, 3, 5).flatten(0, 2).permute(0, 3, 1, 2)
+    return phases
 
 
 def _tapped_weight_gradient(x: Tensor, gradient: Tensor, rows: int, columns: int, dilation: int) -> Tensor:
