@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from nasplug.parts.batch import Batch
 from nasplug.parts.block import Block, Layer
-from nasplug.parts.choice import Choice, Choices
+from nasplug.parts.choice import Choice, Choices, softmax
 from nasplug.parts.dataset import DataSource, ImageData, Images
 from nasplug.parts.network import Network, Outputs, Supernet
 from nasplug.parts.optimizer import ArchitectureOptimizer, Movers, Objective, Searched
@@ -46,5 +46,6 @@ __all__ = [
     "Supernet",
     "option",
     "read_state",
+    "softmax",
     "write_state",
 ]

@@ -12,8 +12,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from nasplug.parts import Choices
-from nasplug.parts.choice import softmax
+from nasplug.parts import Choices, softmax
 
 
 @attrs.frozen(eq=False)

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nasplug.errors import InputError
-from nasplug.parts import ArchitectureOptimizer, Choices, SearchSpace, option
-from nasplug.parts.choice import softmax
+from nasplug.parts import ArchitectureOptimizer, Choices, SearchSpace, option, softmax
 from nasplug.values import Now, Training, Turn
 from nasplug.values.seeds import derive_seed
 from nasplug_gdas.gumbel import Draw
