@@ -8,7 +8,8 @@ from pathlib import Path
 import attrs
 import click
 
-from nasplug.cli.health import findings
+from nasplug.cli.health import Finding, findings
+from nasplug.errors import InputError
 from nasplug.plugins import Settings, load_plugins
 
 MARKS = {"ok": "ok", "note": "note", "problem": "PROBLEM"}
@@ -22,9 +23,15 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
 
     Ends with 1 if there is a problem. Notes are worth knowing, but nothing is wrong with them.
     """
-    # Strictness would end the examination at the first finding.
-    plugins = load_plugins(attrs.evolve(Settings.of_environment(), strict=False), quiet=True)
-    found = list(findings(plugins, Path()))
+    # Strictness, or a path that names no plugin, would end the examination at the first finding.
+    settings = attrs.evolve(Settings.of_environment(), strict=False)
+    unusable = []
+    try:
+        plugins = load_plugins(settings, quiet=True)
+    except InputError as error:
+        unusable = [Finding("plugin paths", "problem", str(error), "Mend NASPLUG_PLUGIN, or what --plugin names.")]
+        plugins = load_plugins(attrs.evolve(settings, paths=()), quiet=True)
+    found = [*findings(plugins, Path()), *unusable]
     if as_json:
         click.echo(json.dumps([attrs.asdict(each) for each in found], indent=2))
     else:

@@ -13,6 +13,7 @@ from pathlib import Path
 import attrs
 import click
 
+from nasplug.errors import InputError
 from nasplug.plugins import Settings
 
 
@@ -40,6 +41,9 @@ def _add(ctx: click.Context, parameter: click.Parameter, values: Sequence[str]) 
         return
     settings = Settings.of_environment()
     if parameter.name == "plugin_paths":
+        for value in values:
+            if not value or os.pathsep in value:  # the environment could not hold it
+                raise InputError(f"--plugin takes a path without '{os.pathsep}', but got '{value}'.")
         settings = attrs.evolve(settings, paths=(*settings.paths, *map(Path, values)))
     else:
         names = [name.strip() for value in values for name in value.split(",")]

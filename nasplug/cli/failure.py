@@ -9,13 +9,13 @@ always do: they are defects.
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
 
 from nasplug.errors import InputError, Interrupted, NasplugError
+from nasplug.plugins.settings import switched_on
 
 DEBUG = "NASPLUG_DEBUG"
 """The environment variable that shows tracebacks."""
@@ -31,13 +31,13 @@ def reported() -> Iterator[None]:
         click.echo("Interrupted.", err=True)
         raise click.exceptions.Exit(CTRL_C) from error
     except NasplugError as error:
-        if os.environ.get(DEBUG, "0") not in ("", "0"):
+        if switched_on(DEBUG):
             raise
         # A stop that was asked for is not an error: its message says how to go on.
         click.echo(str(error) if isinstance(error, Interrupted) else f"Error: {error}", err=True)
         raise click.exceptions.Exit(error.exit_code) from error
     except OSError as error:
-        if error.errno not in (errno.ENAMETOOLONG, errno.EACCES) or os.environ.get(DEBUG, "0") not in ("", "0"):
+        if error.errno not in (errno.ENAMETOOLONG, errno.EACCES) or switched_on(DEBUG):
             raise
         click.echo(f"Error: '{error.filename}' cannot be used: {error.strerror}; name another place.", err=True)
         raise click.exceptions.Exit(InputError.exit_code) from error

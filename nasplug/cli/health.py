@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 import attrs
-from packaging.requirements import Requirement
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 
 from nasplug.cli.plugins import conflicts
@@ -148,7 +148,12 @@ def _unmet(distribution: str) -> Iterator[Finding]:
     """What an installed plugin requires and does not find; of nasplug itself that was said before."""
     if distribution == "nasplug" or _version(distribution) is None:
         return
-    for each in map(Requirement, metadata.requires(distribution) or ()):
+    for line in metadata.requires(distribution) or ():
+        try:
+            each = Requirement(line)
+        except InvalidRequirement:
+            yield Finding(distribution, "note", f"its requirement '{line}' cannot be read", "Tell its author.")
+            continue
         needed = each.marker is None or each.marker.evaluate({"extra": ""})
         if needed and each.name not in ("torch", "torchvision"):
             yield from _package(each, "problem", distribution)

@@ -19,7 +19,7 @@ def plugins(as_json: bool) -> None:
     A plugin is a distribution with an entry point in the group "nasplug", or what --plugin names.
     """
     loaded = load_plugins(quiet=True)
-    rows = [_row(plugin) for plugin in loaded.every]
+    rows = [_row(loaded, plugin) for plugin in loaded.every]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
@@ -46,7 +46,7 @@ def conflicts(loaded: Plugins) -> list[str]:
     ]
 
 
-def _row(plugin: Plugin) -> dict[str, Any]:
+def _row(loaded: Plugins, plugin: Plugin) -> dict[str, Any]:
     return {
         "distribution": plugin.distribution,
         "version": plugin.version,
@@ -55,6 +55,12 @@ def _row(plugin: Plugin) -> dict[str, Any]:
         "supports": plugin.supports,
         "hooks": list(plugin.hooks),
         "registers": [{"slot": one.slot, "name": one.name} for one in plugin.registers],
+        "path": None if plugin.path is None else str(plugin.path),
+        "conflicts": [
+            {"slot": several[0].slot, "name": several[0].name, "choices": [one.qualified for one in several]}
+            for several in loaded.conflicts
+            if plugin.distribution in (one.distribution for one in several)
+        ],
         "reason": plugin.reason,
         "remedy": plugin.remedy,
     }

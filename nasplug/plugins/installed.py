@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from copy import deepcopy
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from packaging.utils import canonicalize_name
 
 from nasplug.errors import InputError, choose_from
 from nasplug.plugins.calling import call, note
+from nasplug.plugins.kinds import check_kind
 from nasplug.plugins.plugin import Plugin
 from nasplug.plugins.register import SLOT_WORDS, Registration
 
@@ -67,14 +69,19 @@ class Plugins:
         return found[0] if found else self._refuse(slot, name)
 
     def resolve(self, registration: Registration) -> Any:
-        """The registered object, imported now; InputError names the distribution if that fails."""
+        """The registered object, imported now: the attrs class of a part, or a method.
+
+        Raises InputError, which names the distribution, if that fails or if it is something else.
+        """
         module, _, attribute = registration.target.partition(":")
         what = f"The {SLOT_WORDS[registration.slot]} '{registration.name}' of {registration.source}"
         try:
-            return getattr(importlib.import_module(module), attribute)
-        except Exception as error:
+            target = getattr(importlib.import_module(module), attribute)
+        except (Exception, SystemExit) as error:
             # Anything may go wrong in somebody else's module; whoever asked for it must learn whose it is.
             raise InputError(f"{what} cannot be imported: {one_line(error)}.") from error
+        check_kind(registration.slot, target, what)
+        return target
 
     def notify(self, run: Path, event: Mapping[str, Any]) -> None:
         """Tells every observer of an event that is on disk.
@@ -82,11 +89,11 @@ class Plugins:
         An observer that raises is named on stderr and switched off; the others and the run go on.
         """
         for observer in self.manager.hook.nasplug_event.get_hookimpls():
-            given = {"run": run, "event": dict(event)}  # a copy each, so that no observer changes what others see
+            given = {"run": run, "event": deepcopy(dict(event))}  # so that no observer changes what others see
             arguments = {name: given[name] for name in observer.argnames}
             try:
                 call(observer.plugin_name, "nasplug_event", observer.function, arguments, trace=self.trace)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 self.manager.unregister(observer.plugin)
                 note(f"Plugin {observer.plugin_name} is switched off for the rest of this run: {one_line(error)}.")
 

@@ -6,7 +6,10 @@ hooks and never fills a parameter that has a default. Here, each of these is a r
 
 from __future__ import annotations
 
+import inspect
+import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import redirect_stdout
 
 import pluggy
 
@@ -81,6 +84,7 @@ def _plugin(
         remedy=remedy,
         hooks=tuple(hooks),
         registers=tuple(registers),
+        path=origin.path,
     )
 
 
@@ -93,6 +97,9 @@ def _manager() -> pluggy.PluginManager:
 def _refuse_duplicate(origin: Origin, found: Sequence[Origin]) -> None:
     """Refuses an entry point whose name another plugin has too. The core's own stands, whoever else claims its name."""
     others = [one for one in found if one.name == origin.name and one != origin]
+    files = [str(one.path) for one in (origin, *others) if one.path is not None and one.path.is_file()]
+    if len(files) > 1:
+        raise _Broken(f"{' and '.join(files)} are files of one name.", "Name one of them only, or rename the other.")
     if others and origin.distribution != HOST:
         raise _Broken(
             f"{' and '.join(map(str, others))} has an entry point of the same name.",
@@ -102,10 +109,15 @@ def _refuse_duplicate(origin: Origin, found: Sequence[Origin]) -> None:
 
 def _load(origin: Origin, plugins: Plugins) -> Plugin:
     """Checks one plugin by itself before the others get to see it."""
+    if origin.flaw:
+        raise _Broken(origin.flaw, "Install it again, or remove what is left of it.")
     if (outside := misfit(origin)) is not None:
         raise _Broken(*outside)
     try:
-        module = origin.load()
+        with redirect_stdout(sys.stderr):  # what a plugin prints must not stand in anybody's output
+            module = origin.load()
+        if plugins.manager.is_registered(module):
+            raise InputError(f"'{origin.value}' is loaded by another entry point already; one of them is enough")
         alone = _manager()
         alone.register(module)
         hooks = list(_hooks(alone, module, origin))
@@ -115,7 +127,8 @@ def _load(origin: Origin, plugins: Plugins) -> Plugin:
         register.registrations[:] = before
         for implementation in alone.hook.nasplug_register.get_hookimpls():
             given = dict.fromkeys(implementation.argnames, register)
-            call(origin.label, "nasplug_register", implementation.function, given, trace=plugins.trace)
+            with redirect_stdout(sys.stderr):
+                call(origin.label, "nasplug_register", implementation.function, given, trace=plugins.trace)
         plugins.manager.register(module, name=origin.label)
     except (Exception, SystemExit) as error:
         reason = str(error).rstrip(".") if isinstance(error, NasplugError) else one_line(error)
@@ -153,4 +166,8 @@ def _hooks(alone: pluggy.PluginManager, module: object, origin: Origin) -> Itera
                     f"the parameter '{implementation.kwargnames[0]}' of its {hook.name} has a default value, "
                     "which hooks do not support"
                 )
+            function = implementation.function
+            wraps = implementation.hookwrapper or implementation.wrapper
+            if wraps or inspect.isgeneratorfunction(function) or inspect.iscoroutinefunction(function):
+                raise InputError(f"its {hook.name} is no plain function, and a hook that waits or yields is never run")
         yield hook.name

@@ -8,11 +8,12 @@ import importlib.util
 import sys
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
+from email.message import Message
 from functools import partial
 from importlib.metadata import Distribution, EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from packaging.utils import canonicalize_name
 
@@ -42,18 +43,25 @@ def plugin_versions() -> dict[str, str]:
 
 
 def _installed() -> list[Origin]:
-    found = sorted(_with_distribution(entry_points(group=GROUP)), key=lambda each: (each[1].name, each[0].name))
-    return [
-        Origin(
-            name=entry_point.name,
-            distribution=distribution.name,
-            version=distribution.version,
-            supports=supported(distribution.requires),
-            value=entry_point.value,
-            load=entry_point.load,
-        )
-        for entry_point, distribution in found
-    ]
+    found = (_of_entry_point(*each) for each in _with_distribution(entry_points(group=GROUP)))
+    return sorted(found, key=lambda origin: (origin.distribution, origin.name))
+
+
+def _of_entry_point(entry_point: EntryPoint, distribution: Distribution) -> Origin:
+    # An installation that was interrupted can leave metadata without either.
+    facts = cast("Message", distribution.metadata)
+    name, version = facts.get("Name", ""), facts.get("Version", "")
+    place = distribution.locate_file("")
+    flaw = f"Its metadata in '{place}' have no name or no version." if not name or not version else ""
+    return Origin(
+        name=entry_point.name,
+        distribution=name or "unnamed",
+        version=version or "unversioned",
+        supports=supported(distribution.requires),
+        value=entry_point.value,
+        load=entry_point.load,
+        flaw=flaw,
+    )
 
 
 def _with_distribution(found: Iterable[EntryPoint]) -> Iterator[tuple[EntryPoint, Distribution]]:
@@ -64,7 +72,10 @@ def _with_distribution(found: Iterable[EntryPoint]) -> Iterator[tuple[EntryPoint
 
 
 def _of_path(path: Path) -> list[Origin]:
-    path = path.resolve()
+    try:
+        path = path.expanduser().resolve()
+    except (OSError, RuntimeError) as error:  # links that lead in a circle, or a home that nobody has
+        raise InputError(f"'{path}' cannot be followed to a plugin: {error}.") from error
     if path.is_dir():
         return _of_folder(path)
     if not path.is_file():
@@ -82,7 +93,7 @@ def _load_file(path: Path, content: bytes, digest: str) -> ModuleType:
     known = sys.modules.get(path.stem)
     if known is not None and getattr(known, DIGEST, None) == digest:
         return known
-    if not hasattr(known, DIGEST) and importlib.util.find_spec(path.stem) is not None:
+    if not hasattr(known, DIGEST) and _is_taken(path):
         raise InputError(f"there is another module '{path.stem}'; give the file a name that no module has")
     module = ModuleType(path.stem)
     module.__file__ = str(path)
@@ -97,34 +108,48 @@ def _load_file(path: Path, content: bytes, digest: str) -> ModuleType:
     return module
 
 
+def _is_taken(path: Path) -> bool:
+    """Whether another module than this file has its name."""
+    try:
+        spec = importlib.util.find_spec(path.stem)
+    except ValueError:  # a module without a specification, such as __main__
+        return True
+    # The folder of the file may be on the import path, where a script stands beside it.
+    return spec is not None and (spec.origin is None or Path(spec.origin).resolve() != path)
+
+
 def _of_folder(folder: Path) -> list[Origin]:
     project = _project(folder)
-    entries = project.get("entry-points", {}).get(GROUP, {})
-    if not entries or not isinstance(project.get("name"), str):
+    groups, dependencies = project.get("entry-points"), project.get("dependencies", [])
+    entries = groups.get(GROUP) if isinstance(groups, dict) else None
+    named = isinstance(entries, dict) and entries and all(isinstance(value, str) for value in entries.values())
+    listed = isinstance(dependencies, list) and all(isinstance(line, str) for line in dependencies)
+    name = project.get("name")
+    if not (isinstance(entries, dict) and named and listed and isinstance(name, str) and name):
         raise InputError(
-            f"'{folder / 'pyproject.toml'}' describes no plugin: it needs a name and a section "
-            f'[project.entry-points.{GROUP}] with a line such as mine = "nasplug_mine.hooks".'
+            f"'{folder / 'pyproject.toml'}' describes no plugin: it needs a name, a list of dependencies "
+            f'and a section [project.entry-points.{GROUP}] with a line such as mine = "nasplug_mine.hooks".'
         )
     place = str(folder / "src" if (folder / "src").is_dir() else folder)
     return [
         Origin(
-            name=name,
-            distribution=project["name"],
+            name=entry,
+            distribution=name,
             version=str(project.get("version", "unversioned")),
-            supports=supported(project.get("dependencies")),
+            supports=supported(dependencies),
             value=value,
-            load=partial(_load_from, place, value),
+            load=partial(_load_from, place, EntryPoint(entry, value, GROUP)),
             path=folder,
         )
-        for name, value in sorted(entries.items())
+        for entry, value in sorted(entries.items())
     ]
 
 
-def _load_from(place: str, value: str) -> ModuleType:
+def _load_from(place: str, entry_point: EntryPoint) -> Any:
     if place not in sys.path:
         sys.path.insert(0, place)
         importlib.invalidate_caches()
-    return importlib.import_module(value)
+    return entry_point.load()
 
 
 def _project(folder: Path) -> dict[str, Any]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from importlib import metadata
 from pathlib import Path
-from types import ModuleType
-from typing import Literal
+from typing import Any, Literal
 
 import attrs
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import SpecifierSet
+from packaging.specifiers import Specifier, SpecifierSet
 from packaging.utils import canonicalize_name
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from nasplug.plugins.register import Registration
 
@@ -34,14 +33,17 @@ class Origin:
     """The versions of nasplug that it says it works with; None if it says nothing."""
     value: str
     """What is loaded, for messages: "package.hooks", or the path of a file."""
-    load: Callable[[], ModuleType] = attrs.field(eq=False, repr=False)
+    load: Callable[[], Any] = attrs.field(eq=False, repr=False)
+    """Gives the object with the hooks, a module as a rule."""
     path: Path | None = None
     """The file or folder by which a user named it; None if it is installed."""
+    flaw: str = ""
+    """What is wrong with its metadata, a sentence; empty if nothing is."""
 
     @property
     def range(self) -> str:
         """The versions that it works with, lowest bound first; empty if it says nothing."""
-        bounds = sorted(self.supports or (), key=lambda each: (Version(each.version.removesuffix(".*")), str(each)))
+        bounds = sorted(self.supports or (), key=lambda each: (_bound(each) or Version("0"), str(each)))
         return ",".join(map(str, bounds))
 
     @property
@@ -54,7 +56,7 @@ class Origin:
 
     def answers_to(self, word: str) -> bool:
         """Whether a user may mean this plugin by `word`: its distribution or its entry point."""
-        return word == self.name or canonicalize_name(word) == canonicalize_name(self.distribution)
+        return canonicalize_name(word) in (canonicalize_name(self.name), canonicalize_name(self.distribution))
 
 
 @attrs.frozen
@@ -76,6 +78,8 @@ class Plugin:
     """The hooks that it implements, if it is active."""
     registers: tuple[Registration, ...] = ()
     """What it has registered, if it is active."""
+    path: Path | None = None
+    """The file or folder by which a user named it; None if it is installed."""
 
     def __str__(self) -> str:
         sentence = f"Plugin '{self.name}' of {self.distribution} {self.version} is skipped: {self.reason} {self.remedy}"
@@ -106,6 +110,14 @@ def misfit(origin: Origin) -> tuple[str, str] | None:
     wanted = f"{HOST}{origin.range}"
     reason = f"It works with {wanted}, and this is {HOST} {present}."
     floors = [each for each in origin.supports if each.operator in (">=", ">", "~=", "==", "===")]
-    if any(Version(each.version.removesuffix(".*")) > present for each in floors):
+    if any((bound := _bound(each)) is not None and bound > present for each in floors):
         return reason, f"Upgrade {HOST}: pip install '{wanted}'."
     return reason, f"Upgrade {origin.distribution}, or keep it with an earlier {HOST}: pip install '{wanted}'."
+
+
+def _bound(specifier: Specifier) -> Version | None:
+    """The version of one bound; None if it is none, which only the operator === allows."""
+    try:
+        return Version(specifier.version.removesuffix(".*"))
+    except InvalidVersion:
+        return None

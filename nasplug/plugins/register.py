@@ -96,6 +96,8 @@ class Register:
             raise InputError(f"Cannot register {what}: its target {target!r} does not read 'package.module:Object'.")
         if not summary.strip():
             raise InputError(f"Cannot register {what}: it has no summary; one sentence is needed for `nasplug list`.")
+        if not summary.strip().isprintable():
+            raise InputError(f"Cannot register {what}: its summary is not one line of printable text.")
         if any((one.slot, one.name) == (slot, name) for one in self.registrations):
             raise InputError(f"Cannot register {what}: {self.distribution} has registered one of that name already.")
         self.registrations.append(

@@ -33,6 +33,8 @@ def test_plugins_are_listed_with_status_range_and_remedy(install, here):
         "supports": ">=0.0.1",
         "hooks": ["nasplug_register"],
         "registers": [{"slot": "space", "name": "toy"}],
+        "path": None,
+        "conflicts": [{"slot": "space", "name": "toy", "choices": ["toy-good:toy", "toy-rival:toy"]}],
         "reason": "",
         "remedy": "",
     }
@@ -121,3 +123,21 @@ def test_gpus_are_named_with_memory_and_precision(monkeypatch):
 
     assert found["cuda:0"].found == "Toy GPU, 16 GiB, compute capability 7.5"
     assert (found["precision"].health, "float32" in found["precision"].remedy) == ("note", True)
+
+
+def test_a_path_that_names_no_plugin_is_a_finding(here, monkeypatch, tmp_path):
+    monkeypatch.setenv("NASPLUG_PLUGIN", str(tmp_path / "missing.py"))
+
+    found = {each["subject"]: each for each in json.loads(here("doctor", "--json").stdout)}
+
+    assert found["plugin paths"]["health"] == "problem"
+    assert found["plugin nasplug"]["health"] == "ok"
+
+
+def test_what_a_plugin_prints_does_not_spoil_the_output(install, here):
+    install("toy-loud", f"print('hello')\n{GOOD}    print('again')\n")
+
+    result = here("plugins", "--json")
+
+    assert "toy-loud" in {row["distribution"] for row in json.loads(result.stdout)}
+    assert result.stderr == "hello\nagain\n"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from nasplug.errors import InputError
 from nasplug.plugins import load_plugins
 
 
-def registering(name: str, target: str = "collections:OrderedDict", slot: str = "space") -> str:
+def registering(name: str, target: str = "nasplug.builtin.darts:Darts", slot: str = "space") -> str:
     return f"@hookimpl\ndef nasplug_register(register):\n    register.{slot}({name!r}, {target!r}, summary='A toy.')\n"
 
 
@@ -18,12 +19,12 @@ def test_a_name_is_imported_when_resolved(install):
     found = plugins.find("space", "toy")
 
     assert (found.qualified, found.source) == ("toy-one:toy", "toy-one 1.0")
-    assert plugins.resolve(found).__name__ == "OrderedDict"
+    assert plugins.resolve(found).__name__ == "Darts"
 
 
 def test_a_name_of_two_distributions_is_refused_only_when_asked_for(install, capsys):
     install("toy-one", registering("toy"))
-    install("toy-two", registering("toy", "collections:Counter"))
+    install("toy-two", registering("toy", "nasplug.builtin.nb201:NasBench201"))
 
     plugins = load_plugins()
 
@@ -34,7 +35,7 @@ def test_a_name_of_two_distributions_is_refused_only_when_asked_for(install, cap
         "The search space 'toy' is registered by toy-one 1.0 and by toy-two 1.0; "
         "choose one as 'toy-one:toy' or 'toy-two:toy'."
     )
-    assert plugins.resolve(plugins.find("space", "toy-two:toy")).__name__ == "Counter"
+    assert plugins.resolve(plugins.find("space", "toy-two:toy")).__name__ == "NasBench201"
     assert plugins.find("space", "Toy_One:toy").distribution == "toy-one"
 
 
@@ -74,18 +75,41 @@ def test_an_import_that_fails_names_the_distribution(install, target, reason):
     assert reason in str(caught.value)
 
 
-def test_observer_that_raises_is_switched_off_and_the_others_go_on(install, capsys):
-    install("toy-bad", "@hookimpl\ndef nasplug_event(event):\n    event.clear()\n    raise OSError('no network')\n")
+@pytest.mark.parametrize(
+    ("slot", "target", "reason"),
+    [
+        ("space", "collections:Counter", "is not an attrs class derived from nasplug.parts.SearchSpace"),
+        ("schedule", "nasplug.builtin.darts:Darts", "is not an attrs class derived from nasplug.parts.PruningSchedule"),
+        ("dataset", "nasplug.builtin.hooks:nasplug_register", "is not an attrs class derived from nasplug.parts.DataS"),
+        ("method", "nasplug.builtin.darts:Darts", "is not a nasplug.values.Method"),
+        ("teacher", "toy_exits:Thing", "cannot be imported: SystemExit: 0"),
+    ],
+)
+def test_what_a_slot_does_not_ask_for_is_refused(install, here, tmp_path, slot, target, reason):
+    install("toy-one", registering("toy", target, slot=slot))
+    (tmp_path / "toy-one" / "toy_exits.py").write_text("import sys\nsys.exit(0)\n")
+
+    result = here("show", "toy")
+
+    assert result.exit_code == 2
+    assert f"'toy' of toy-one 1.0 {reason}" in result.stderr
+
+
+@pytest.mark.parametrize("ending", ["raise OSError('no network')", "import sys; sys.exit('no network')"])
+def test_observer_that_raises_is_switched_off_and_the_others_go_on(install, capsys, ending):
+    install("toy-bad", f"@hookimpl\ndef nasplug_event(event):\n    event['list'].clear()\n    {ending}\n")
     install("toy-good", "seen = []\n@hookimpl\ndef nasplug_event(run, event):\n    seen.append((run, dict(event)))\n")
     plugins = load_plugins()
-    event = {"event": "step", "step": 1}
+    event = {"event": "step", "list": [1]}
 
     for _ in range(3):
         plugins.notify(Path("runs/001"), event)
 
     import toy_good_hooks  # the module that `install` made
 
-    assert toy_good_hooks.seen == [(Path("runs/001"), {"event": "step", "step": 1})] * 3
-    assert capsys.readouterr().err == (
-        "Plugin toy-bad of toy-bad 1.0 is switched off for the rest of this run: OSError: no network.\n"
+    assert toy_good_hooks.seen == [(Path("runs/001"), {"event": "step", "list": [1]})] * 3
+    assert event == {"event": "step", "list": [1]}
+    words = (
+        "Plugin toy-bad of toy-bad 1.0 is switched off for the rest of this run: (OSError|SystemExit): no network.\n"
     )
+    assert re.fullmatch(words, capsys.readouterr().err)

@@ -43,6 +43,22 @@ BROKEN = {
         "@hookimpl\ndef nasplug_register(register):\n    register.teacher('a', 'a:B', summary=' ')",
         "it has no summary",
     ),
+    "generator": (
+        "@hookimpl\ndef nasplug_event(event):\n    yield event",
+        "Its nasplug_event is no plain function",
+    ),
+    "coroutine": (
+        "@hookimpl\nasync def nasplug_event(event):\n    pass",
+        "Its nasplug_event is no plain function",
+    ),
+    "wrapper": (
+        "@hookimpl(hookwrapper=True)\ndef nasplug_event(event):\n    yield",
+        "Its nasplug_event is no plain function",
+    ),
+    "summary of several lines": (
+        "@hookimpl\ndef nasplug_register(register):\n    register.space('a', 'a:B', summary='one\\ntwo')",
+        "its summary is not one line of printable text",
+    ),
     "name taken by itself": (
         "@hookimpl\ndef nasplug_register(register):\n"
         "    register.dataset('a', 'a:B', summary='s')\n    register.dataset('a', 'a:C', summary='s')",
@@ -194,3 +210,37 @@ def test_calls_of_hooks_are_printed_on_demand(install, monkeypatch, capsys):
     assert registered.startswith("nasplug_register(register=")
     assert observed.startswith("nasplug_event(event={'event': 'step'})")
     assert observed.endswith(" ms, raised OSError: no network")
+
+
+@pytest.mark.parametrize(("word", "on"), [("1", True), ("yes", True), ("0", False), ("false", False), ("Off", False)])
+def test_switches_of_the_environment(monkeypatch, word, on):
+    monkeypatch.setenv("NASPLUG_STRICT", word)
+
+    assert Settings.of_environment().strict is on
+
+
+def test_odd_metadata_break_one_plugin_only(install, tmp_path):
+    install("toy-odd", GOOD, requires=["nasplug===0.1.foo", "not a requirement!"])
+    install("toy-nameless", GOOD)
+    (metadata,) = (tmp_path / "toy-nameless").glob("*.dist-info/METADATA")
+    metadata.write_text("Metadata-Version: 2.1\n")
+
+    plugins = load_plugins()
+
+    reasons = {one.distribution: one.reason for one in plugins.broken}
+    assert reasons["toy-odd"].startswith("It works with nasplug===0.1.foo, and this is nasplug")
+    assert "have no name or no version" in reasons["unnamed"]
+    assert plugins.find("space", "darts")
+
+
+def test_two_entry_points_of_one_module_are_one_too_many(install, tmp_path):
+    install("toy-twice", GOOD)
+    (entry_points,) = (tmp_path / "toy-twice").glob("*.dist-info/entry_points.txt")
+    entry_points.write_text(f"{entry_points.read_text()}again = toy_twice_hooks\n")
+
+    plugins = load_plugins()
+
+    assert [one.reason for one in plugins.broken] == [
+        "'toy_twice_hooks' is loaded by another entry point already; one of them is enough."
+    ]
+    assert len(plugins.named("space", "toy")) == 1

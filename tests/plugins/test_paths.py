@@ -15,14 +15,15 @@ from nasplug.errors import InputError
 from nasplug.plugins import Settings, load_plugins
 
 FILE = """
+from nasplug.builtin.schedules import Keep
 from nasplug.hookspecs import hookimpl
 
-class Thing:
+class Thing(Keep):
     number = 1
 
 @hookimpl
 def nasplug_register(register):
-    register.space("toy", "toy_file:Thing", summary="A toy.")
+    register.schedule("toy", "toy_file:Thing", summary="A toy.")
 """
 PROJECT = """
 [project]
@@ -38,7 +39,7 @@ from nasplug.hookspecs import hookimpl
 
 @hookimpl
 def nasplug_register(register):
-    register.space("toy", "toy_folder.hooks:nasplug_register", summary="A toy.")
+    register.space("toy", "nasplug.builtin.darts:Darts", summary="A toy.")
 """
 
 
@@ -66,7 +67,7 @@ def loaded(*paths: Path):
 
 def test_a_file_is_a_plugin_whose_version_is_its_content(tmp_path):
     first = loaded(file(tmp_path))
-    found = first.find("space", "toy")
+    found = first.find("schedule", "toy")
     kept = first.resolve(found)
 
     assert (found.distribution, found.qualified) == ("toy_file.py", "toy_file.py:toy")
@@ -74,7 +75,7 @@ def test_a_file_is_a_plugin_whose_version_is_its_content(tmp_path):
     assert loaded(tmp_path / "toy_file.py").resolve(found) is kept
 
     changed = loaded(file(tmp_path, FILE.replace("number = 1", "number = 2")))
-    assert changed.find("space", "toy").version != found.version
+    assert changed.find("schedule", "toy").version != found.version
     assert changed.resolve(found).number == 2
 
 
@@ -99,7 +100,7 @@ def test_the_folder_of_a_package_is_a_plugin(tmp_path):
     found = plugins.find("space", "toy")
 
     assert (found.distribution, found.version) == ("toy-folder", "0.3")
-    assert plugins.resolve(found).__name__ == "nasplug_register"
+    assert plugins.resolve(found).__name__ == "Darts"
     assert [one.supports for one in plugins.every if one.name == "toy"] == [">=0.0.1"]
 
 
@@ -112,10 +113,34 @@ def test_a_folder_takes_the_place_of_what_is_installed(tmp_path, install):
     assert plugins.broken == []
 
 
+def test_a_file_whose_folder_is_on_the_import_path_is_no_rival_of_itself(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+
+    assert loaded(file(tmp_path)).broken == []
+
+
+def test_files_of_one_name_are_refused_by_their_paths(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    paths = [file(tmp_path / name) for name in ("one", "two")]
+
+    first, second = loaded(*paths).broken
+
+    assert first.reason == f"{paths[0]} and {paths[1]} are files of one name."
+    assert second.remedy == "Name one of them only, or rename the other."
+
+
+def test_the_entry_point_of_a_folder_may_be_an_object(tmp_path):
+    place = folder(tmp_path, PROJECT.replace("toy_folder.hooks", "toy_folder.hooks:plugin"))
+    (place / "src" / "toy_folder" / "hooks.py").write_text(f"{HOOKS}\nimport sys\nplugin = sys.modules[__name__]\n")
+
+    assert loaded(place).find("space", "toy").distribution == "toy-folder"
+
+
 def test_a_plugin_named_twice_is_loaded_once(tmp_path):
     path = file(tmp_path)
 
-    assert len(loaded(path, path).named("space", "toy")) == 1
+    assert len(loaded(path, path).named("schedule", "toy")) == 1
 
 
 @pytest.mark.parametrize(
@@ -125,7 +150,9 @@ def test_a_plugin_named_twice_is_loaded_once(tmp_path):
         (lambda place: file(place, name="my-method.py"), r"must be that of a Python module"),
         (lambda place: place, r"is no package: its pyproject\.toml cannot be read"),
         (lambda place: folder(place, "[project"), r"is not TOML"),
-        (lambda place: folder(place, "[project]\nname = 'toy'"), r"needs a name and a section \[project\.entry-points"),
+        (lambda place: folder(place, PROJECT.replace('["nasplug>=0.0.1"]', '"nasplug>=9"')), r"a list of dependencies"),
+        (lambda place: folder(place, "[project]\nname = 'toy'\nentry-points = 5"), r"describes no plugin"),
+        (lambda place: folder(place, "[project]\nname = 'toy'"), r"and a section \[project\.entry-points"),
     ],
 )
 def test_paths_that_name_no_plugin_are_refused(tmp_path, make, message):
@@ -137,12 +164,21 @@ def test_every_command_takes_a_file_and_leaves_plugins_out(tmp_path, here, monke
     path = file(tmp_path)
     monkeypatch.chdir(tmp_path)
 
-    known = here("list", "space", "--plugin", "toy_file.py", "--without", "sd-darts,dnad", "--without", "dna")
+    known = here("list", "schedule", "--plugin", "toy_file.py", "--without", "sd-darts,dnad", "--without", "dna")
 
     assert "toy_file.py" in known.stdout
     assert "dnad" not in here("list", "--without", "nasplug-dnad").stdout
-    assert "toy" not in here("list", "space").stdout
+    assert "toy" not in here("list", "schedule").stdout
     assert "NASPLUG_PLUGIN" not in os.environ
     monkeypatch.setenv("NASPLUG_PLUGIN", str(path))
-    assert "toy_file.py" in here("list", "space").stdout
+    assert "toy_file.py" in here("list", "schedule").stdout
     assert {option.name for option in plugin_options()} == {"plugin_paths", "left_out"}
+
+
+def test_a_path_that_the_environment_cannot_hold_is_refused(here, tmp_path):
+    (tmp_path / "loop.py").symlink_to(tmp_path / "loop.py")
+
+    for path in ("a:b.py", "", tmp_path / "loop.py"):
+        result = here("list", "--plugin", path)
+        assert result.exit_code == 2, path
+        assert result.stderr.startswith("Error: "), path

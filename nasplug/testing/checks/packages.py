@@ -19,7 +19,7 @@ class Watch:
     def find_spec(self, name, path=None, target=None):
         if name == "torch":
             frames = [one for one in traceback.extract_stack()[:-1] if "importlib" not in one.filename]
-            print(f"{frames[-1].filename}, line {frames[-1].lineno}")
+            print(f"{frames[-1].filename}, line {frames[-1].lineno}", file=sys.__stdout__)
             raise SystemExit
 sys.meta_path.insert(0, Watch())
 from nasplug.plugins import load_plugins

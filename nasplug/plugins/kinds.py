@@ -1,0 +1,38 @@
+"""What registered objects must be."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import attrs
+
+from nasplug.errors import InputError
+
+KINDS: Mapping[str, str] = MappingProxyType(
+    {
+        "space": "nasplug.parts:SearchSpace",
+        "optimizer": "nasplug.parts:ArchitectureOptimizer",
+        "schedule": "nasplug.parts:PruningSchedule",
+        "teacher": "nasplug.parts:DistillationTeacher",
+        "dataset": "nasplug.parts:DataSource",
+        "method": "nasplug.values:Method",
+    }
+)
+"""By slot, the class of a method, or that from which a part is derived; as import paths, since parts import torch."""
+
+
+def check_kind(slot: str, target: Any, what: str) -> None:
+    """Raises InputError, which begins with `what`, unless `target` is what its slot asks for."""
+    module, _, attribute = KINDS[slot].partition(":")
+    wanted: type = getattr(importlib.import_module(module), attribute)
+    name = KINDS[slot].replace(":", ".")
+    if slot == "method":
+        fits, words = isinstance(target, wanted), f"a {name}"
+    else:
+        fits = isinstance(target, type) and issubclass(target, wanted) and attrs.has(target)
+        words = f"an attrs class derived from {name}"
+    if not fits:
+        raise InputError(f"{what} is not {words}, but {target!r:.80}; its author must mend that.")
