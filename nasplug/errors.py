@@ -54,3 +54,9 @@ def choose_from(kind: str, asked: str, known: Iterable[str]) -> InputError:
     near = difflib.get_close_matches(asked, names, n=1, cutoff=0.5)
     hint = f" Did you mean '{near[0]}'?" if near else ""
     return InputError(f"There is no {kind} '{asked}'.{hint} Known: {', '.join(names) or 'none'}.")
+
+
+def one_line(error: BaseException) -> str:
+    """An exception as the end of a sentence, without its own full stop."""
+    text = " ".join(str(error).split())
+    return (f"{type(error).__name__}: {text}" if text else type(error).__name__).rstrip(".")

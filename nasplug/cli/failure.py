@@ -3,7 +3,7 @@
 Whatever nasplug raises for its user becomes one line on stderr and the error's own exit code; Ctrl-C gives 130. So does
 a name that the system does not take or a place that it does not let anybody into. With
 NASPLUG_DEBUG=1 in the environment, errors pass through with their tracebacks. Errors that nasplug does not expect
-always do: they are defects.
+always do, for they are defects, unless they come from the code of a plugin: then its author has to know.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from contextlib import contextmanager
 import click
 
 from nasplug.errors import InputError, Interrupted, NasplugError
+from nasplug.plugins import load_plugins
+from nasplug.plugins.blaming import blamed
 from nasplug.plugins.settings import switched_on
 
 DEBUG = "NASPLUG_DEBUG"
@@ -41,3 +43,11 @@ def reported() -> Iterator[None]:
             raise
         click.echo(f"Error: '{error.filename}' cannot be used: {error.strerror}; name another place.", err=True)
         raise click.exceptions.Exit(InputError.exit_code) from error
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except Exception as error:
+        blame = None if switched_on(DEBUG) else blamed(error, load_plugins(quiet=True))
+        if blame is None:
+            raise
+        click.echo(f"Error: {blame} Its author must mend that; {DEBUG}=1 shows the traceback.", err=True)
+        raise click.exceptions.Exit(NasplugError.exit_code) from error

@@ -16,7 +16,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 
 from nasplug.cli.plugins import conflicts
-from nasplug.plugins import Plugins
+from nasplug.errors import InputError
+from nasplug.plugins import Plugin, Plugins
 
 Health = Literal["ok", "note", "problem"]
 
@@ -159,6 +160,17 @@ def _unmet(distribution: str) -> Iterator[Finding]:
             yield from _package(each, "problem", distribution)
 
 
+def _unusable(plugins: Plugins, plugin: Plugin) -> Iterator[Finding]:
+    """What a plugin registers and cannot deliver."""
+    for one in plugin.registers:
+        try:
+            plugins.resolve(one)
+        except InputError as error:
+            yield Finding(
+                f"{one.slot} {one.name}", "problem", str(error), f"Upgrade {plugin.distribution}, or mend it."
+            )
+
+
 def _disk(folder: Path) -> Finding:
     place = folder.resolve()
     free = shutil.disk_usage(place).free
@@ -178,6 +190,7 @@ def _plugins(plugins: Plugins) -> Iterator[Finding]:
         if one.status == "active":
             yield Finding(subject, "ok", f"{one.version}, works with nasplug {one.supports or '(any)'}")
             yield from _unmet(one.distribution)
+            yield from _unusable(plugins, one)
         else:
             health: Health = "problem" if one.status == "broken" else "note"
             yield Finding(subject, health, f"{one.version} is {one.status}. {one.reason}", one.remedy)

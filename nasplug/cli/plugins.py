@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
+import attrs
 import click
 
 from nasplug.cli.tables import write_rows
-from nasplug.plugins import Plugin, Plugins, load_plugins
+from nasplug.errors import InputError
+from nasplug.plugins import Plugin, Plugins, Settings, load_plugins
+from nasplug.plugins.settings import STRICT
 
 
 @click.command()
@@ -18,11 +22,18 @@ def plugins(as_json: bool) -> None:
 
     A plugin is a distribution with an entry point in the group "nasplug", or what --plugin names.
     """
-    loaded = load_plugins(quiet=True)
+    settings = Settings.of_environment()
+    loaded = load_plugins(attrs.evolve(settings, strict=False), quiet=True)
     rows = [_row(loaded, plugin) for plugin in loaded.every]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
-        return
+    else:
+        _write(loaded, rows)
+    if settings.strict and loaded.broken:
+        raise InputError(f"{loaded.broken[0]} ({STRICT} is set.)")
+
+
+def _write(loaded: Plugins, rows: Sequence[dict[str, Any]]) -> None:
     write_rows(
         ["plugin", "version", "entry point", "status", "nasplug", "registers"],
         [

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nasplug.engine.weights import weights_mover
+from nasplug.errors import RunFailure
 from nasplug.parts import (
     ArchitectureOptimizer,
     Batch,
@@ -157,9 +158,20 @@ class Phase:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
 
     def prune(self) -> None:
-        """Removes deleted candidates from the network and from the optimizer of the weights."""
+        """Removes deleted candidates from the network and from the optimizer of the weights.
+
+        Raises RunFailure if a choice has fewer candidates left than every genotype holds.
+        """
         if not isinstance(self.net, Supernet):
             return
+        self.choices.refresh()  # should the schedule have written what is kept itself
+        for choice, alive in zip(self.choices, self.choices.alive, strict=True):
+            if len(alive) < choice.at_least:
+                raise RunFailure(
+                    f"The schedule {type(self.schedule).__name__} left {len(alive)} candidates of the choice "
+                    f"'{choice.name}', of which every genotype holds {choice.at_least}; it must delete with "
+                    f"Choices.delete, which sees to that."
+                )
         self.net.prune()
         left = {id(each) for each in self.weights().values()}
         for each in parameters_of(self.movers.weights):

@@ -14,7 +14,7 @@ import pluggy
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from nasplug.errors import InputError, choose_from
+from nasplug.errors import InputError, choose_from, one_line
 from nasplug.plugins.calling import call, note
 from nasplug.plugins.kinds import check_kind
 from nasplug.plugins.plugin import Plugin
@@ -108,12 +108,6 @@ class Plugins:
             skipped = [f"{one.distribution} {one.version}" for one in self.every if one.status == status]
             message += f" {words}: {', '.join(skipped)}." if skipped else ""
         raise InputError(message)
-
-
-def one_line(error: BaseException) -> str:
-    """An exception as the end of a sentence, without its own full stop."""
-    text = " ".join(str(error).split())
-    return (f"{type(error).__name__}: {text}" if text else type(error).__name__).rstrip(".")
 
 
 def _is_extra(distribution: str) -> bool:

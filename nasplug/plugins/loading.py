@@ -14,9 +14,10 @@ from contextlib import redirect_stdout
 import pluggy
 
 from nasplug import hookspecs
-from nasplug.errors import InputError, NasplugError
+from nasplug.errors import InputError, NasplugError, one_line
+from nasplug.plugins.blaming import place_of
 from nasplug.plugins.calling import call, note
-from nasplug.plugins.installed import Plugins, one_line
+from nasplug.plugins.installed import Plugins
 from nasplug.plugins.origins import origins
 from nasplug.plugins.plugin import HOST, Origin, Plugin, Status, misfit
 from nasplug.plugins.register import Register, Registration
@@ -103,7 +104,8 @@ def _refuse_duplicate(origin: Origin, found: Sequence[Origin]) -> None:
     if others and origin.distribution != HOST:
         raise _Broken(
             f"{' and '.join(map(str, others))} has an entry point of the same name.",
-            f"Uninstall one of them, or leave it out: --without {origin.distribution}.",
+            f"Uninstall one of them, or leave one out: "
+            f"{' or '.join(f'--without {one.distribution}' for one in (origin, *others))}.",
         )
 
 
@@ -131,7 +133,7 @@ def _load(origin: Origin, plugins: Plugins) -> Plugin:
                 call(origin.label, "nasplug_register", implementation.function, given, trace=plugins.trace)
         plugins.manager.register(module, name=origin.label)
     except (Exception, SystemExit) as error:
-        reason = str(error).rstrip(".") if isinstance(error, NasplugError) else one_line(error)
+        reason = str(error).rstrip(".") if isinstance(error, NasplugError) else one_line(error) + place_of(error)
         raise _Broken(f"{reason[0].upper()}{reason[1:]}.", _remedy(origin, error)) from error
     return _plugin(origin, "active", hooks=hooks, registers=register.registrations[len(before) :])
 
@@ -144,7 +146,7 @@ def _remedy(origin: Origin, error: BaseException) -> str:
         f"leave it out: --without {origin.distribution}",
     ]
     words = "; or ".join(filter(None, ways))
-    return f"{words[0].upper()}{words[1:]}. To see where it fails: {STRICT}=1 NASPLUG_DEBUG=1 nasplug plugins."
+    return f"{words[0].upper()}{words[1:]}."
 
 
 def _hooks(alone: pluggy.PluginManager, module: object, origin: Origin) -> Iterator[str]:

@@ -82,7 +82,9 @@ class Plugin:
     """The file or folder by which a user named it; None if it is installed."""
 
     def __str__(self) -> str:
-        sentence = f"Plugin '{self.name}' of {self.distribution} {self.version} is skipped: {self.reason} {self.remedy}"
+        sentence = (
+            f"Plugin '{self.name}' of {self.distribution} {self.version} cannot be used: {self.reason} {self.remedy}"
+        )
         return sentence.rstrip()
 
 

@@ -12,6 +12,7 @@ import pytest
 from nasplug.cli import health
 
 GOOD = "@hookimpl\ndef nasplug_register(register):\n    register.space('toy', 'a:B', summary='A toy.')\n"
+SOUND = GOOD.replace("a:B", "nasplug.builtin.darts:Darts")
 
 
 def test_plugins_are_listed_with_status_range_and_remedy(install, here):
@@ -46,19 +47,20 @@ def test_plugins_are_listed_with_status_range_and_remedy(install, here):
     }
     assert all(row["reason"] and row["remedy"] for row in rows.values() if row["status"] == "broken")
     table = here("plugins").stdout
-    assert "toy-bad 1.0 is broken. ModuleNotFoundError: No module named 'no_such_module'. Install" in table
+    assert "toy-bad 1.0 is broken. ModuleNotFoundError: No module named 'no_such_module' (toy_bad_hooks.py, " in table
     assert "observes events" in table
     assert "choose one as toy-good:toy or toy-rival:toy." in table
 
 
-def test_a_strict_listing_stops_at_what_is_broken(install, here, monkeypatch):
+def test_a_strict_listing_fails_for_what_is_broken(install, here, monkeypatch):
     install("toy-bad", "import no_such_module")
     monkeypatch.setenv("NASPLUG_STRICT", "1")
 
     result = here("plugins")
 
     assert result.exit_code == 2
-    assert "Plugin 'toy-bad' of toy-bad 1.0 is skipped" in result.stderr
+    assert "toy-bad 1.0 is broken" in result.stdout
+    assert "Plugin 'toy-bad' of toy-bad 1.0 cannot be used" in result.stderr
 
 
 def test_a_machine_that_is_well_has_no_problem(here):
@@ -73,8 +75,9 @@ def test_a_machine_that_is_well_has_no_problem(here):
 
 def test_every_problem_has_a_remedy(install, here, monkeypatch):
     install("toy-bad", "import no_such_module")
-    install("toy-poor", GOOD, requires=["no-such-package>=2", "attrs>=999", "pytest; extra == 'test'"])
-    install("toy-rival", GOOD)
+    install("toy-poor", SOUND, requires=["no-such-package>=2", "attrs>=999", "pytest; extra == 'test'"])
+    install("toy-rival", SOUND)
+    install("toy-empty", GOOD.replace("'toy', 'a:B'", "'hollow', 'no_such_module:B'"))
     monkeypatch.setenv("NASPLUG_STRICT", "1")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2**20))
 
@@ -83,7 +86,7 @@ def test_every_problem_has_a_remedy(install, here, monkeypatch):
     found = json.loads(result.stdout)
     problems = {each["subject"]: each for each in found if each["health"] == "problem"}
     assert result.exit_code == 1
-    assert set(problems) == {"plugin toy-bad", "no-such-package", "attrs", "disk"}
+    assert set(problems) == {"plugin toy-bad", "no-such-package", "attrs", "disk", "space hollow"}
     assert all(each["remedy"] for each in problems.values())
     assert problems["attrs"]["remedy"] == "pip install 'attrs>=999', which toy-poor needs"
     assert any(each["subject"] == "names" and "toy-rival:toy" in each["found"] for each in found)

@@ -113,3 +113,24 @@ def test_observer_that_raises_is_switched_off_and_the_others_go_on(install, caps
         "Plugin toy-bad of toy-bad 1.0 is switched off for the rest of this run: (OSError|SystemExit): no network.\n"
     )
     assert re.fullmatch(words, capsys.readouterr().err)
+
+
+def test_an_error_in_a_part_is_put_down_to_its_plugin(install, here, tmp_path, few_images, monkeypatch):
+    install("toy-bad", registering("bad", "toy_schedule:Bad", slot="schedule"))
+    (tmp_path / "toy-bad" / "toy_schedule.py").write_text(
+        "from nasplug.builtin.schedules import Keep\n\n\n"
+        "class Bad(Keep):\n    def after_step(self, choices, now):\n        raise ValueError('bang')\n"
+    )
+    words = ("run", "--method", "darts", "--schedule", "bad", "--preset", "tiny", "--data", f"arrays:{few_images}")
+    words += ("--set", "data.validation=0", "--out", tmp_path / "run", "--jobs", "1", "--threads", "1")
+
+    result = here(*words)
+
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "Error: toy-bad 1.0 broke in toy_schedule.py, line 6 (after_step): ValueError: bang. Its author must mend "
+        "that; NASPLUG_DEBUG=1 shows the traceback.\n"
+    )
+    monkeypatch.setenv("NASPLUG_DEBUG", "1")
+    with pytest.raises(ValueError, match="bang"):
+        here("resume", tmp_path / "run")

@@ -83,7 +83,7 @@ def test_a_file_that_breaks_is_skipped_like_any_plugin(tmp_path, capsys):
     plugins = loaded(file(tmp_path, "import no_such_module"))
 
     (broken,) = plugins.broken
-    assert broken.reason == "ModuleNotFoundError: No module named 'no_such_module'."
+    assert broken.reason == "ModuleNotFoundError: No module named 'no_such_module' (toy_file.py, line 1)."
     assert f"mend '{tmp_path / 'toy_file.py'}'" in broken.remedy
     assert "toy_file" not in sys.modules
     assert plugins.find("space", "darts")
