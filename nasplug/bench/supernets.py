@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from nasplug.bench.measuring import Measured, measure
 from nasplug.bench.plain import plain_supernet
 from nasplug.compose import Composition
+from nasplug.errors import InputError
 from nasplug.parts import Choices, Supernet
 from nasplug.values import Clock, ImageShape
 
@@ -40,13 +41,18 @@ def compare_supernets(
     """The loss of one batch and the gradients of weights and alpha: of all candidates, then without a share `deleted`.
 
     The plain supernet computes in float32 and contiguous layout whatever the other does. Raises InputError for a space
-    that has none.
+    that has none, and for a share that rounds to no candidate.
     """
     torch.manual_seed(0)
     space, optimizer = composition.space, composition.optimizer
     net = space.supernet(shape)
     optimizer.initialise(net.choices, torch.Generator().manual_seed(0))
     net.choices.relaxation = optimizer.relax
+    if deleted and not _count(net.choices, deleted):
+        raise InputError(
+            f"{deleted:g} of the {net.choices.alive_total} candidates is none of them, so there is nothing to compare; "
+            f"delete a larger share, or 0 to measure all candidates only."
+        )
     net.to(device).to(memory_format=torch.channels_last)
     images = torch.randn(batch, shape.channels, shape.size, shape.size, device=device)
     labels = torch.arange(batch, device=device) % shape.classes
@@ -61,7 +67,7 @@ def compare_supernets(
         with net.choices.only(net.choices.kept if mask is None else mask):
             steps = [_step(net, images, labels, bf16=bf16), _step(plain, images, labels, bf16=False)]
             fast, reference = measure(steps, device, repeats)
-            case = f"{share:.0%} deleted" if share else "all candidates"
+            case = f"{100 * share:.3g}% deleted" if share else "all candidates"
             found.append(Compared(case, net.choices.alive_total, fast, reference))
     return found
 
@@ -71,10 +77,13 @@ def _doomed(choices: Choices, share: float) -> Tensor:
     drawn = torch.rand(choices.kept.shape, generator=torch.Generator().manual_seed(1)).masked_fill(
         ~choices.kept.cpu(), torch.inf
     )
-    count = round(share * int(choices.kept.sum()))
     doomed = torch.zeros(drawn.shape, dtype=torch.bool)
-    doomed.view(-1)[drawn.flatten().argsort()[:count]] = True
+    doomed.view(-1)[drawn.flatten().argsort()[: _count(choices, share)]] = True
     return doomed.to(choices.kept.device)
+
+
+def _count(choices: Choices, share: float) -> int:
+    return round(share * int(choices.kept.sum()))
 
 
 def _step(net: Supernet | nn.Module, images: Tensor, labels: Tensor, *, bf16: bool) -> Callable[[], None]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import click
 import torch
@@ -18,17 +19,30 @@ from nasplug.phases import find_device, start
 from nasplug.plugins import load_plugins
 from nasplug.values import ImageShape, Method
 
+FLAGS = {
+    ("run", "method"): "--method",
+    ("run", "preset"): "--preset",
+    ("run", "device"): "--device",
+    ("run", "precision"): "--precision",
+    ("run", "threads"): "--threads",
+    ("space", "part"): "--space",
+    ("search", "batch_size"): "--batch",
+    ("data", "name"): "--data",
+    ("data", "root"): "--data-root",
+}
+"""The options of a recipe that have a flag here."""
+
 
 @click.command()
 @click.option("--method", default="darts", show_default=True, help="Method whose supernet and weighing are measured.")
 @click.option("--space", help="Search space, in place of the method's.")
 @click.option("--preset", help="Preset of the method.  [default: that of its paper]")
-@click.option("--batch", type=click.IntRange(min=1), default=64, show_default=True, help="Images in a batch.")
+@click.option("--batch", type=click.IntRange(min=2), default=64, show_default=True, help="Images in a batch.")
 @click.option("--size", type=click.IntRange(min=4), help="Pixels of a side.  [default: 32]")
 @click.option("--classes", type=click.IntRange(min=2), help="Classes.  [default: 10]")
 @click.option("--image-channels", type=click.IntRange(min=1), help="Planes of an image.  [default: 3]")
 @click.option("--data", help="Data set: measures the whole loop of a search on it as well.")
-@click.option("--data-root", type=click.Path(), help="Folder in which data sets keep their files.")
+@click.option("--data-root", type=click.Path(), help="Folder in which the data set of --data keeps its files.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option(
     "--precision",
@@ -46,9 +60,11 @@ from nasplug.values import ImageShape, Method
     help="Share of the candidates without which it is measured again; 0: not at all.",
 )
 @click.option(
-    "--repeats", type=click.IntRange(min=1), default=7, show_default=True, help="Repetitions, taken in turns."
+    "--repeats", type=click.IntRange(min=2), default=7, show_default=True, help="Repetitions, taken in turns."
 )
-@click.option("--set", "settings", multiple=True, metavar="SECTION.OPTION=VALUE", help="Any option of any part.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="SECTION.OPTION=VALUE", help="Any option that has no flag here."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")
 def bench(
     method: str,
@@ -76,14 +92,16 @@ def bench(
     With --data also the loop of a search on these images: what engine, events, checkpoints and progress add to the
     bare steps, and the share of a step that goes into data.
     """
+    given = [parse_setting(each) for each in settings]
+    _check(given, data, data_root)
     plugins = load_plugins()
     known: Method = plugins.resolve(plugins.find("method", method))
     named = {"method": method, "preset": preset or known.paper or "laptop", "device": device, "precision": precision}
     layers: list[Layer] = [{"run": {**named, "threads": threads or torch.get_num_threads()}}]
     layers += [{"search": {"batch_size": batch}}]
     layers += [{"space": {"part": space}}] if space else []
-    layers += [{"data": {"name": data, **({"root": data_root} if data_root else {})}}] if data else []
-    layers += [{section: {name: value}} for section, name, value in map(parse_setting, settings)]
+    layers += [{"data": {"name": data, **({"root": data_root} if data_root else {})}}] if data is not None else []
+    layers += [{section: {name: value}} for section, name, value in given]
     recipe = resolve(plugins, layers)
     torch.set_num_threads(recipe.run.threads)
     loop = None
@@ -124,3 +142,13 @@ def bench(
         click.echo(json.dumps(setting | figures(found, loop, recipe.search.batch_size), indent=2))
     else:
         write_figures(setting, found, loop)
+
+
+def _check(settings: Sequence[tuple[str, str, Any]], data: str | None, data_root: str | None) -> None:
+    """Raises InputError for what would be set twice, and for options of images where random ones are measured."""
+    for section, name, value in settings:
+        if flag := FLAGS.get((section, name)):
+            raise InputError(f"{section}.{name} has a flag of its own here; write {flag} {value}.")
+    unused = ["--data-root"] if data_root else [f"data.{name}" for section, name, _ in settings if section == "data"]
+    if unused and data is None:
+        raise InputError(f"Without --data, random images are measured and {unused[0]} has no use; add --data NAME.")

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from nasplug.plugins import load_plugins
-from nasplug.scaffold import KINDS, LICENCES, Kind, Names, package_files, refuse_taken, write_package
+from nasplug.scaffold import KINDS, LICENCES, Kind, Names, new_folder, package_files, refuse_taken, write_package
 from nasplug.scaffold.package import commands
 
 
@@ -18,7 +18,7 @@ def new() -> None:
 
 
 @new.command()
-@click.argument("folder", metavar="NAME", type=click.Path(path_type=Path))
+@click.argument("asked", metavar="NAME", type=click.Path(path_type=Path))
 @click.option("--kind", type=click.Choice(list(KINDS)), default="method", show_default=True, help="What it supplies.")
 @click.option(
     "--licence",
@@ -30,11 +30,12 @@ def new() -> None:
     help="Whose full text is in the package.",
 )
 @click.option("--author", default="", help="Name for the licence and the package's description.")
-def plugin(folder: Path, kind: str, licence: str, author: str) -> None:
+def plugin(asked: Path, kind: str, licence: str, author: str) -> None:
     """Write a plugin package into the new folder NAME: it works, is tested and passes `nasplug check`.
 
     NAME may be a path. Its last part, without a leading "nasplug-", is the name by which the plugin is used.
     """
+    folder = new_folder(asked)
     names, chosen = Names.of_folder(folder), KINDS[kind]
     refuse_taken(names, chosen, load_plugins())
     write_package(folder, package_files(names, chosen, licence, author))
@@ -45,19 +46,18 @@ def _next_steps(folder: Path, names: Names, kind: Kind) -> str:
     seen, run = commands(names, kind)
     steps = [
         f"cd {shlex.quote(str(folder))}",
-        "pip install -e '.[test]'        # or: uv pip install -e '.[test]'",
+        "pip install -e '.[test]'        # or, in an active environment that uv has made: uv pip install -e '.[test]'",
         seen,
-        run,
         "pytest",
         "nasplug check .",
     ]
     lines = [
         f"Wrote the {kind.name} '{names.short}' to {folder}: {names.distribution}, imported as {names.package}.",
         "",
-        "Next:",
-        *(f"  {step}" for step in steps),
-        "",
-        "Or try it without installing it:",
+        "Try it as it is:",
         f"  {run} --plugin {shlex.quote(str(folder))}",
+        "",
+        "Then install it, where nasplug is installed, list it, test it and check it:",
+        *(f"  {step}" for step in steps),
     ]
     return "\n".join(lines)

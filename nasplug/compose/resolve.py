@@ -16,6 +16,7 @@ from nasplug.compose.layers import Layer
 from nasplug.errors import InputError, choose_from
 from nasplug.plugins import Plugins, Registration
 from nasplug.plugins.objects import OWN, build_part, check_present
+from nasplug.plugins.places import data_place
 from nasplug.values import Method
 from nasplug.values.options import build, option_values, options_of
 from nasplug.values.recipe import SLOTS, DataOptions, Part, Recipe, Retraining, RunOptions, Searching, Selection
@@ -53,7 +54,7 @@ def _recipe(
     source_options = {name: value for name, value in data_options.items() if name not in known}
     check_present(plugins, {slot: name for slot, (name, _) in asked.items()} | {"dataset": data.name}, way)
     completed = {slot: _complete(plugins, slot, name, options) for slot, (name, options) in asked.items()}
-    source_name = data.name.partition(":")[0]
+    source_name, _ = data_place(plugins, data.name)
     _check_data_options(plugins, source_name, source_options)
     source_part, source = _complete(plugins, "dataset", source_name, source_options)
     used = [*used, *(registration for _, registration in completed.values()), source]
@@ -72,10 +73,12 @@ def _recipe(
 def check_versions(plugins: Plugins, locked: Mapping[str, str]) -> None:
     """Raises InputError if a distribution that a run was started with is missing or has another version now."""
     present = {each.distribution: each.version for each in plugins.registrations}
+    absent = {each.distribution: f"{each.version} and {each.status}" for each in plugins.every}
     for distribution, version in locked.items():
         if present.get(distribution) != version:
-            found = present.get(distribution, "not loaded" if distribution.endswith(".py") else "not installed")
-            way = f"install version {version}"
+            found = present.get(distribution) or absent.get(distribution)
+            found = found or ("not loaded" if distribution.endswith(".py") else "not installed")
+            way = f"install version {version}, or name its folder with --plugin,"
             if distribution.endswith(".py"):  # a file, whose version is a digest of its content
                 way = f"name the file as it was then with --plugin {distribution}"
             raise InputError(

@@ -18,6 +18,7 @@ import attrs
 
 from nasplug.errors import InputError
 from nasplug.plugins.installed import Plugins
+from nasplug.plugins.places import data_place
 from nasplug.plugins.register import SLOT_WORDS, Registration
 from nasplug.values.options import build, is_plain, options_of
 
@@ -120,7 +121,11 @@ def check_present(plugins: Plugins, names: Mapping[str, str], way: str) -> None:
 
     `way` says what to do in Python, with {} where the objects are handed over.
     """
-    missing = {slot: name for slot, name in names.items() if is_own(name) and not plugins.named(slot, _key(slot, name))}
+    missing = {
+        slot: name
+        for slot, name in names.items()
+        if is_own(name) and not plugins.named(slot, _key(plugins, slot, name))
+    }
     if not missing:
         return
     what = " and ".join(f"the {SLOT_WORDS[slot]} {name.removeprefix(f'{OWN}:')}" for slot, name in missing.items())
@@ -138,8 +143,8 @@ def way_on(plugins: Plugins, run: Path) -> str:
     return f"nasplug.resume({', '.join([repr(str(run)), *given])})"
 
 
-def _key(slot: str, name: str) -> str:
-    return name.partition(":")[0] if slot == "dataset" else name
+def _key(plugins: Plugins, slot: str, name: str) -> str:
+    return data_place(plugins, name)[0] if slot == "dataset" else name
 
 
 def _example(slot: str, name: str) -> str:

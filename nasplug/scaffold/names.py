@@ -25,7 +25,10 @@ class Names:
 
     @classmethod
     def of_folder(cls, folder: Path) -> Self:
-        """From the last component of a path, without a leading "nasplug-". InputError if it cannot be a name."""
+        """From the last component of a path, without a leading "nasplug-". InputError if it cannot be a name.
+
+        `folder` is one that `new_folder` gave.
+        """
         asked = folder.resolve().name
         short = asked.removeprefix(PREFIX)
         if not _SHORT.fullmatch(short) or len(short) > LONGEST:

@@ -29,7 +29,11 @@ SHARED = {
 
 
 def package_files(names: Names, kind: Kind, licence: str, author: str = "") -> dict[str, str]:
-    """Every file of a package by its path in the folder. InputError for an author that is no line of text."""
+    """Every file of a package by its path in the folder. InputError for an author that is no line of text.
+
+    An author of blanks alone is none.
+    """
+    author = author.strip(" ")
     if not author.isprintable():
         raise InputError(f"The author must be a name on one line, but is {author!r}.")
     places = {

@@ -10,6 +10,20 @@ from pathlib import Path
 from nasplug.errors import InputError
 
 
+def new_folder(asked: Path) -> Path:
+    """The folder that a user asks for: ~ is the home directory, and what .. takes back is not made.
+
+    Raises InputError if it leads nowhere.
+    """
+    try:
+        folder = asked.expanduser()
+        whole = folder.resolve()
+    except (OSError, RuntimeError) as error:  # no working directory; a loop of links, or nobody's home
+        reason = error.strerror if isinstance(error, OSError) else str(error).rstrip(".")
+        raise InputError(f"'{asked}' leads nowhere: {reason}; name another place.") from error
+    return whole if ".." in folder.parts else folder
+
+
 def write_package(folder: Path, files: Mapping[str, str]) -> None:
     """Writes these files into a new or an empty folder.
 

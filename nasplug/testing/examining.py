@@ -14,7 +14,7 @@ import attrs
 import numpy as np
 import torch
 
-from nasplug.errors import InputError, NasplugError, choose_from
+from nasplug.errors import InputError, NasplugError, RunFailure, choose_from
 from nasplug.testing.case import Case
 from nasplug.testing.check import Check, Failed, NotApplicable
 from nasplug.testing.checks import CHECKS
@@ -119,11 +119,15 @@ def carried_out(check: Check, case: Case) -> Outcome:
         return outcome("not applicable", str(absent))
     except Failed as failure:
         return outcome("failed", failure.found, failure.remedy)
+    except RunFailure as failure:
+        return outcome("failed", f"a search breaks: {_clause(failure)}", "mend what this names")
     except NasplugError as refusal:
         return outcome("failed", f"it is refused: {_clause(refusal)}", "make the part accept what it is given here")
     except Exception as error:
         # Somebody else's code may raise anything; whoever checks it must learn where.
-        return outcome("failed", f"{type(error).__name__}: {_clause(error)}, raised {_place(error)}", "mend it there")
+        place, own = _place(error)
+        remedy = "mend it there" if own else "nasplug could not go on with what the part gave it or left: look there"
+        return outcome("failed", f"{type(error).__name__}: {_clause(error)}, raised {place}", remedy)
     return outcome("passed")
 
 
@@ -145,10 +149,10 @@ def _clause(error: BaseException) -> str:
     return " ".join(str(error).split()).rstrip(".") or "without a message"
 
 
-def _place(error: BaseException) -> str:
-    """The innermost line of the plugin, else of nasplug; those of the checks and of torch help nobody."""
+def _place(error: BaseException) -> tuple[str, bool]:
+    """The innermost line of the plugin, else of nasplug, and which; those of the checks and of torch help nobody."""
     frames = [one for one in traceback.extract_tb(error.__traceback__) if "/site-packages/torch/" not in one.filename]
     outside = [one for one in frames if HERE not in Path(one.filename).parents]
     foreign = [one for one in outside if HERE.parent not in Path(one.filename).parents]
     last = (foreign or outside or frames)[-1]
-    return f"in {last.filename}, line {last.lineno} ({last.name})"
+    return f"in {last.filename}, line {last.lineno} ({last.name})", bool(foreign)

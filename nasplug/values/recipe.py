@@ -131,6 +131,11 @@ class Recipe:
     plugins: Mapping[str, str]
     """Version of every distribution that supplies something to this run."""
 
+    @property
+    def location(self) -> str:
+        """What follows the registered name of the data set after a colon, often a path; empty if nothing does."""
+        return self.data.name.removeprefix(self.source.name).removeprefix(":")
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as written to `recipe.toml`."""
         return {

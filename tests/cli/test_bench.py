@@ -69,3 +69,24 @@ def test_the_size_of_images_is_that_of_the_data(here, few_images):
 
     assert result.exit_code == 2
     assert "leave them out with --data" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--data-root", "images"], "random images are measured and --data-root has no use; add --data NAME."),
+        (["--set", "data.validation=0"], "and data.validation has no use"),
+        (["--set", "data.name=cifar10"], "data.name has a flag of its own here; write --data cifar10."),
+        (["--set", "search.batch_size=8"], "write --batch 8."),
+        (["--set", "run.threads=2"], "write --threads 2."),
+        (["--set", "run.device=cpu"], "write --device cpu."),
+        (["--batch", "1"], "x>=2"),
+        (["--repeats", "1"], "x>=2"),
+        (["--deleted", "0.001"], "0.001 of the 80 candidates is none of them"),
+    ],
+)
+def test_options_that_would_be_ignored_or_mean_nothing_are_refused(here, words, reason):
+    result = here("bench", *SMALL[:8], *SMALL[-2:], *words)
+
+    assert result.exit_code == 2
+    assert reason in result.stderr

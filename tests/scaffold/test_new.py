@@ -20,7 +20,8 @@ def test_what_it_prints_can_be_typed(here, tmp_path, monkeypatch):
     lines = [line.strip() for line in done.output.splitlines()]
     assert lines[0].startswith("Wrote the schedule 'wanted' to some where/nasplug-wanted")
     assert "cd 'some where/nasplug-wanted'" in lines
-    assert "nasplug run --space darts --method darts --schedule wanted --preset tiny" in lines
+    run = "nasplug run --space darts --method darts --schedule wanted --preset tiny"
+    assert f"{run} --plugin 'some where/nasplug-wanted'" in lines
     listed = here(
         *shlex.split(next(line for line in lines if line.startswith("nasplug list")))[1:],
         "--plugin",
@@ -75,6 +76,51 @@ def test_what_cannot_be_is_refused_and_nothing_is_left_behind(here, tmp_path, mo
     assert done.output.startswith("Error: ")
     assert reason in done.output
     assert sorted(map(str, tmp_path.rglob("*"))) == [str(tmp_path / "full"), str(tmp_path / "full" / "file")]
+
+
+def test_what_two_dots_take_back_is_not_made(here, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    done = here("new", "plugin", "first/../mine", "--kind", "observer")
+
+    assert done.exit_code == 0, done.output
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    assert f"cd {tmp_path / 'mine'}" in done.output
+
+
+def test_the_home_directory_is_known_where_no_shell_names_it(here, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+    done = here("new", "plugin", "~/mine", "--kind", "observer", "--author", "   ")
+
+    assert done.exit_code == 0, done.output
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    assert "authors" not in (tmp_path / "mine" / "pyproject.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"), [("gone", "No such file or directory"), ("~nobody-of-this-name/mine", "home directory")]
+)
+def test_a_path_that_leads_nowhere_is_refused(here, tmp_path, monkeypatch, asked, reason):
+    (tmp_path / "left").mkdir()
+    monkeypatch.chdir(tmp_path / "left")
+    (tmp_path / "left").rmdir()
+
+    done = here("new", "plugin", asked)
+
+    assert done.exit_code == 2
+    assert f"'{asked}' leads nowhere: " in done.output
+    assert reason in done.output
+
+
+def test_a_loop_of_links_is_refused(here, tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+
+    done = here("new", "plugin", tmp_path / "loop")
+
+    assert done.exit_code == 2
+    assert done.output.startswith("Error: ")
 
 
 def test_a_package_that_cannot_be_written_whole_is_not_written(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
@@ -70,6 +71,16 @@ def test_each_check_of_each_thing_is_a_test_with_a_name(sound):
     tests["schedule idle: describes its options"]()
     with pytest.raises(pytest.skip.Exception, match="not applicable: a single file holds"):
         tests["plugin plugin_sound: is listed without torch"]()
+
+
+def test_a_file_beside_the_test_that_names_it_can_be_checked(sound, monkeypatch):
+    monkeypatch.syspath_prepend(sound.parent)  # as pytest does with the folder of a test file
+    importlib.import_module(sound.stem)
+
+    tests = collected(contract(plugin=sound))
+
+    tests["plugin plugin_sound: loads"]()
+    tests["schedule idle: is what its slot asks for"]()
 
 
 def test_a_failure_says_what_was_asked_what_was_found_and_what_mends_it(flawed):

@@ -46,7 +46,7 @@ def sees_every_event(case: Case) -> None:
 
 @check(OBSERVER)
 def sees_events_again_after_a_stop(case: Case) -> None:
-    """The observer takes events that it has seen before, from a process that has not seen the first.
+    """The observer takes events of the same run that it has seen before.
 
     A resumed run cuts its events back to the last checkpoint, and reports what follows again.
     """
