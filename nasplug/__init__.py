@@ -85,7 +85,7 @@ def search(
         "search": search,
         "retrain": retrain,
         "select": select,
-        "run": {**(run or {}), **{name: word for name, word in words.items() if word is not None}},
+        "run": _joined(run, {name: word for name, word in words.items() if word is not None}),
     }
     return begin({name: one for name, one in asked.items() if one is not None}, out, config, _show)
 
@@ -123,19 +123,29 @@ def load(run: str | Path, *, space: SearchSpace | None = None) -> Result:
 def supernet(space: str, *, classes: int = 10, size: int = 32, image_channels: int = 3, **options: Any) -> Supernet:
     """The bare supernet of a search space, as an `nn.Module`: `forward(images)` and `choices`.
 
-    `options` are those of the space (`nasplug show darts`). Raises nasplug.errors.InputError for unknown ones.
+    `options` are those of the space (`nasplug show darts`). Raises nasplug.errors.InputError for unknown ones, and for
+    numbers of classes, pixels or channels below 1.
     """
+    from nasplug.errors import InputError
     from nasplug.plugins import load_plugins
     from nasplug.plugins.objects import build_part
     from nasplug.values import ImageShape
 
+    if not isinstance(space, str):
+        raise InputError(f"'space' takes the name of a search space, such as 'darts', but got {space!r:.80}.")
+    shape = ImageShape(channels=image_channels, size=size, classes=classes)
     built: SearchSpace = build_part(load_plugins(), "space", space, options)
-    return built.supernet(ImageShape(channels=image_channels, size=size, classes=classes))
+    return built.supernet(shape)
 
 
 def _section(value: Any, key: str) -> Options | None:
     """What an argument asks for as a section of a recipe."""
     return value if value is None or isinstance(value, Mapping) else {key: value}
+
+
+def _joined(run: Any, words: Options) -> Any:
+    """The section `run` with the arguments that stand for its options; what is no section is left to be refused."""
+    return {**(run or {}), **words} if run is None or isinstance(run, Mapping) else run
 
 
 def _show(progress: Iterable[Progress]) -> None:

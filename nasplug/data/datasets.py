@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nasplug.data.images import MemoryImages
 from nasplug.data.pixels import pixels_of
-from nasplug.errors import InputError
+from nasplug.errors import InputError, one_line
 from nasplug.parts import Images
 
 RESIDENT_BYTES = 2 << 30
@@ -58,7 +58,10 @@ def read_dataset(dataset: Indexed) -> MemoryImages | DatasetImages:
 
     Raises InputError for items that are not (image, label), of several sizes, or different each time they are read.
     """
-    count = len(dataset)
+    try:
+        count = len(dataset)
+    except (Exception, SystemExit) as error:
+        raise InputError(f"The data set {_name(dataset)} has no length ({one_line(error)}); mend it.") from error
     if count == 0:
         raise InputError(f"The data set {_name(dataset)} is empty; at least two images of each class are needed.")
     first, _ = item(dataset, 0)
@@ -73,8 +76,10 @@ def read_dataset(dataset: Indexed) -> MemoryImages | DatasetImages:
                 f"Item {index} of {_name(dataset)} has the shape {tuple(image.shape)} (channels, height, width) and "
                 f"item 0 {tuple(first.shape)}; bring all images to one size and mode."
             )
-        if index in often and not torch.equal(item(dataset, index)[0], image):
-            raise InputError(_unsteady(dataset, index))
+        if index in often:
+            again, label = item(dataset, index)
+            if label != labels[index] or not torch.equal(again, image):
+                raise InputError(_unsteady(dataset, index))
         if pixels is not None:
             pixels[index] = image
     if pixels is None:
@@ -87,20 +92,20 @@ def item(dataset: Indexed, index: int) -> tuple[Tensor, int]:
     what = f"Item {index} of {_name(dataset)}"
     try:
         found = dataset[index]
-    except Exception as error:
-        raise InputError(f"{what} cannot be read ({type(error).__name__}: {error}); mend the data set.") from error
+    except (Exception, SystemExit) as error:
+        raise InputError(f"{what} cannot be read ({one_line(error)}); mend the data set.") from error
     if not isinstance(found, tuple | list) or len(found) != 2:
         raise InputError(f"{what} must be a pair (image, label), but it is of type {type(found).__name__}.")
     return pixels_of(found[0], f"The image of item {index} of {_name(dataset)}"), label_of(found[1], what)
 
 
 def label_of(value: object, what: str) -> int:
-    """A label as a number; InputError if it is no whole number."""
-    if isinstance(value, Tensor | np.ndarray) and np.prod(value.shape) == 1:
-        value = value.item()
+    """A label as a number; InputError if it is no whole number, or none of 64 bits."""
     try:
-        return operator.index(value)  # type: ignore[arg-type]
-    except TypeError as error:
+        if isinstance(value, Tensor | np.ndarray) and np.prod(value.shape) == 1:
+            value = value.item()
+        return int(np.int64(operator.index(value)))  # type: ignore[arg-type]
+    except (TypeError, OverflowError, RuntimeError) as error:  # the last one of tensors without values
         raise InputError(f"{what} has the label {value!r:.40}; labels are whole numbers, counted from 0.") from error
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 from typing import Any
 
 import attrs
 import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
 from nasplug.data.datasets import Indexed, class_names, label_of, read_dataset
@@ -56,7 +58,7 @@ def image_data(given: object) -> ImageData:
     train, test = _split(given)
     images, names = _labelled(train)
     tests, test_names = (None, None) if test is None else _labelled(test)
-    names = names or tuple(map(str, range(int(images.labels.max()) + 1)))
+    names = names or _numbers(images.labels)
     name = type(train[0] if isinstance(train, tuple | list) else train).__name__
     for title, one in (("train", images), ("test", tests)):
         if one is not None:
@@ -99,13 +101,37 @@ def _split(given: object) -> tuple[Any, Any | None]:
 def _labelled(given: Any) -> tuple[Images, tuple[str, ...] | None]:
     if isinstance(given, tuple | list) and len(given) == 2 and isinstance(given[0], Tensor | np.ndarray):
         pixels = batch_of(given[0], "The tensor of images" if isinstance(given[0], Tensor) else "The array of images")
-        labels = np.array([label_of(label, f"Image {number}") for number, label in enumerate(given[1])], np.int64)
-        if len(pixels) != len(labels) or len(labels) == 0:
+        labels = _labels(given[1])
+        if len(pixels) != len(labels):
             raise InputError(f"There are {len(pixels)} images and {len(labels)} labels; each image needs one label.")
         return MemoryImages(pixels.cpu(), labels), None
+    if isinstance(given, type):
+        raise InputError(f"Data must be an instance, but {given.__name__} is a class; hand over {given.__name__}(...).")
     if isinstance(given, Indexed) and not isinstance(given, Tensor | np.ndarray | str | bytes | dict | tuple | list):
         return read_dataset(given), class_names(given)
     raise InputError(f"Data cannot be of type {type(given).__name__}; give {KINDS}.")
+
+
+def _labels(given: object) -> npt.NDArray[np.int64]:
+    """The labels that stand beside a batch of images."""
+    unordered = isinstance(given, Mapping | Set | str | bytes)
+    if unordered or not isinstance(given, Iterable) or getattr(given, "ndim", 1) == 0:
+        raise InputError(
+            f"Labels must be a list, an array or a tensor, with one number for each image, but these are {given!r:.80}."
+        )
+    return np.array([label_of(label, f"Image {number}") for number, label in enumerate(given)], np.int64)
+
+
+def _numbers(labels: npt.NDArray[np.int64]) -> tuple[str, ...]:
+    """The names of classes that have none. InputError for a gap between them."""
+    found = np.unique(labels[labels >= 0])
+    gaps = np.flatnonzero(found != np.arange(len(found)))
+    if len(gaps):
+        raise InputError(
+            f"There are images with the label {found[gaps[0]]}, but none with {gaps[0]}; number the classes from 0 "
+            f"without gaps."
+        )
+    return tuple(map(str, range(len(found))))
 
 
 def _check_labels(title: str, images: Images, names: tuple[str, ...]) -> None:

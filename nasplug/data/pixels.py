@@ -34,9 +34,12 @@ def batch_of(images: Tensor | np.ndarray, what: str) -> Tensor:
 def _planes_first(images: object, grey: int, what: str) -> Tensor:
     """`grey` is the number of dimensions where there is none for channels."""
     if isinstance(images, np.ndarray):
-        planes = torch.from_numpy(np.array(images))  # a copy, because the array may be read-only or run backwards
+        planes = _from_array(images, what)
         planes = planes.movedim(-1, -3) if planes.ndim == grey + 1 else planes
     elif isinstance(images, Tensor):
+        if images.layout is not torch.strided or images.is_meta:
+            kind = "without values (on the device meta)" if images.is_meta else "that is not dense"
+            raise InputError(f"{what} is a tensor {kind}; nasplug reads dense ones, such as those of to_dense().")
         planes = images.detach()
     else:
         raise InputError(f"{what} is of type {type(images).__name__}; nasplug reads {FORMS}.")
@@ -47,7 +50,17 @@ def _planes_first(images: object, grey: int, what: str) -> Tensor:
             f"{what} has the shape {tuple(images.shape)}, but images must be square, with 1 or 3 channels, which come "
             f"last in arrays and first in tensors; crop, pad or transpose them."
         )
+    if planes.numel() == 0:
+        raise InputError(f"{what} is empty; at least two images of each class are needed.")
     return _bytes(planes, what).contiguous()
+
+
+def _from_array(array: np.ndarray, what: str) -> Tensor:
+    try:
+        # A copy in the order of bytes of this machine; the array may also be read-only or run backwards.
+        return torch.from_numpy(np.array(array, dtype=array.dtype.newbyteorder("=")))
+    except TypeError as error:
+        raise InputError(f"{what} holds {array.dtype}; convert it to uint8.") from error
 
 
 def _bytes(planes: Tensor, what: str) -> Tensor:
@@ -55,10 +68,11 @@ def _bytes(planes: Tensor, what: str) -> Tensor:
         return planes
     if not planes.is_floating_point():
         raise InputError(f"{what} holds {str(planes.dtype).removeprefix('torch.')}; convert it to uint8.")
+    planes = planes.float()
     low, high = (float(each) for each in planes.aminmax())
     if not 0 <= low <= high <= 1:  # false for values that are no numbers
         raise InputError(
             f"{what} has values from {low:g} to {high:g}, but floating-point images go from 0 to 1; leave "
             f"normalisation out (nasplug normalises by itself), or divide by the largest value."
         )
-    return (planes.float() * 255).round().to(torch.uint8)
+    return (planes * 255).round().to(torch.uint8)

@@ -75,6 +75,11 @@ class RunFolder:
         return self.path / "events.jsonl"
 
     @property
+    def lock(self) -> Path:
+        """The file that whoever carries out the run has locked."""
+        return self.path / "lock"
+
+    @property
     def splits(self) -> Path:
         """The indices of every split."""
         return self.path / "splits.safetensors"

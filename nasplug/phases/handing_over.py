@@ -109,7 +109,7 @@ def _written(value: object) -> str:
 def _options(section: str, options: object) -> dict[str, Any]:
     if section not in SECTIONS:
         raise choose_from("section of a recipe", section, SECTIONS)
-    if not isinstance(options, Mapping):
+    if not isinstance(options, Mapping) or not all(isinstance(name, str) for name in options):
         raise InputError(f"'{section}' takes options by name, such as {{'epochs': 5}}, but got {options!r:.80}.")
     return {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in options.items()}
 

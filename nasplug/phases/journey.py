@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from nasplug.errors import InputError
+from nasplug.phases.exclusive import exclusive
 from nasplug.phases.folder import RunFolder
 from nasplug.phases.journal import Tell, gather, nobody
 from nasplug.phases.looking_up import look_up
@@ -26,8 +27,14 @@ def journey(study: Study, signals: Signals, tell: Tell = nobody) -> Generator[Pr
     """Carries out every phase of a run that is not finished yet, and leaves `result.json` and `report.html`.
 
     `tell` hears of every event that happens, once it is on disk. Whoever closes this iterator stops the run.
-    Raises Interrupted after a signal, RunFailure if a phase breaks; the run can be resumed after any of these.
+    Raises Interrupted after a signal, RunFailure if a phase breaks; the run can be resumed after any of these. Raises
+    InputError if somebody else carries out this run just now.
     """
+    with exclusive(study.folder):
+        yield from _phases(study, signals, tell)
+
+
+def _phases(study: Study, signals: Signals, tell: Tell) -> Iterator[Progress]:
     folder = study.folder
     try:
         torch.set_num_threads(study.recipe.run.threads)

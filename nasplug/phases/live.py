@@ -13,7 +13,7 @@ from nasplug.compose import read_config
 from nasplug.errors import InputError, Interrupted, NasplugError
 from nasplug.parts import SearchSpace
 from nasplug.phases.aside import Aside
-from nasplug.phases.asking import recipe_for
+from nasplug.phases.asking import note_jobs, recipe_for
 from nasplug.phases.folder import RunFolder
 from nasplug.phases.handing_over import call_of, hand_over, hand_over_again
 from nasplug.phases.journal import Tell, nobody
@@ -101,7 +101,8 @@ class Search:
             raise InputError(f"'{self.run}' is under way in another loop; leave that one first.")
         if self._done:
             return
-        study, self._study = self._study or reopen_study(self._folder, self._plugins), None
+        with self._aside.turn():
+            study, self._study = self._study or reopen_study(self._folder, self._plugins), None
         signals = Signals()
         steps = journey(study, signals, tell)
         leave = finalize(self, _leave, self._aside, steps)  # at the latest when the program ends, while it still can
@@ -135,11 +136,14 @@ def begin(
     plugins = load_plugins()
     layer, objects = hand_over(plugins, sections)
     plugins = with_objects(plugins, objects)
-    layers = [read_config(Path(config).expanduser())] if config else []
-    recipe = recipe_for(plugins, [*layers, layer])
+    layers = [*([read_config(Path(config).expanduser())] if config else []), layer]
+    recipe = recipe_for(plugins, layers)
     check_jobs(plugins, recipe)
     call = call_of({**sections, **({"config": str(config)} if config else {})})
-    return Search(start(Path(out).expanduser() if out else None, plugins, recipe, [call]), show)
+    with Aside().turn():
+        study = start(Path(out).expanduser() if out else None, plugins, recipe, [call])
+    note_jobs(plugins, layers)
+    return Search(study, show)
 
 
 def open_result(run: str | Path, space: SearchSpace | None) -> Result:
@@ -155,6 +159,7 @@ def go_on(run: str | Path, given: Mapping[str, Any], show: Show) -> Search:
     """A run that was stopped, with the objects that it needs, by slot."""
     folder = RunFolder.existing(Path(run).expanduser())
     plugins = with_objects(load_plugins(), hand_over_again(folder.recipe_layer(), given))
-    study = reopen_study(folder, plugins)
+    with Aside().turn():
+        study = reopen_study(folder, plugins)
     check_jobs(plugins, study.recipe)
     return Search(study, show)

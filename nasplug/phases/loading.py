@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from nasplug.data import normalize
 from nasplug.errors import InputError
+from nasplug.parts import Network
+from nasplug.phases.aside import Aside
 from nasplug.phases.folder import RunFolder, read_json
 from nasplug.phases.networks import load_network
 from nasplug.phases.result import best
@@ -62,19 +64,23 @@ class TrainedNetwork:
 
     def network(self) -> nn.Module:
         """A plain module with trained weights, in eval mode on the CPU. It takes normalised images (N, C, H, W)."""
-        return load_network(self.weights, self.plugins)[0]
+        return self._loaded()[0]
 
     def predict(self, images: Tensor) -> Tensor:
         """Class probabilities (N, classes), float32, of raw images: uint8, (N, C, H, W) or (N, H, W, C).
 
         Raises InputError for images of another kind or size than the network was trained on.
         """
-        net, facts = load_network(self.weights, self.plugins)
+        net, facts = self._loaded()
         data = facts["data"]
         planes = _channels_first(images, data["channels"], data["size"])
         with torch.inference_mode():
             logits: Tensor = net(normalize(planes, torch.tensor(data["mean"]), torch.tensor(data["std"])))
         return logits.softmax(1)
+
+    def _loaded(self) -> tuple[Network, dict[str, Any]]:
+        with Aside().turn():  # in float32 and fit to be trained further, whatever the program has set
+            return load_network(self.weights, self.plugins)
 
 
 @attrs.frozen

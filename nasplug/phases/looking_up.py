@@ -74,5 +74,5 @@ def _read(study: Study, content: bytes) -> Mapping[Genotype, Errors]:
 
 def _data_name(study: Study) -> str:
     """What the data set is called; a user's own folder or file goes by its name."""
-    name, _, location = study.recipe.data.name.partition(":")
-    return Path(location).stem if location else name
+    recipe = study.recipe
+    return Path(recipe.location).stem if recipe.location else recipe.source.name.rpartition(":")[2]

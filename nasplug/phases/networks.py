@@ -105,8 +105,7 @@ def load_network(path: Path, plugins: Plugins) -> tuple[Network, dict[str, Any]]
     try:
         space = space_of(plugins, facts["space"]["part"], facts["space"]["options"], _run_of(path))
         data = facts["data"]
-        shape = ImageShape(channels=data["channels"], size=data["size"], classes=len(data["classes"]))
-        net = space.network(Genotype.from_dict(facts["genotype"]), shape)
+        net = space.network(Genotype.from_dict(facts["genotype"]), _shape(data))
         net.load_state_dict(tensors)
         _ = torch.tensor([data["mean"], data["std"]])  # `predict` needs them
     except (AttributeError, KeyError, TypeError, RuntimeError) as error:
@@ -115,6 +114,14 @@ def load_network(path: Path, plugins: Plugins) -> tuple[Network, dict[str, Any]]
             f"The network at '{path}' does not fit its own description ({reason}); restore it, or train it again."
         ) from error
     return net.eval(), facts
+
+
+def _shape(data: Mapping[str, Any]) -> ImageShape:
+    """The form of images on record; TypeError if it is none, as for other things that are not what they should be."""
+    try:
+        return ImageShape(channels=data["channels"], size=data["size"], classes=len(data["classes"]))
+    except InputError as error:
+        raise TypeError(str(error)) from error
 
 
 def _run_of(weights: Path) -> Path:

@@ -103,7 +103,7 @@ def _on_their_own() -> Iterator[None]:
     """
     program = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
-    main = threading.current_thread() is threading.main_thread()
+    main = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is not None
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
     try:
         yield

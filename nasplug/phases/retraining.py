@@ -13,6 +13,7 @@ from nasplug.builtin.optimizers.fixed import Fixed
 from nasplug.builtin.schedules import Keep
 from nasplug.builtin.teachers import LabelStage
 from nasplug.engine import Phase
+from nasplug.errors import RunFailure
 from nasplug.parts import SearchSpace
 from nasplug.phases.journal import Journal, read_events
 from nasplug.phases.networks import Plan, as_shipped, placed, save_network, sized
@@ -97,4 +98,6 @@ def network_phase(study: Study, name: str, space: SearchSpace, genotype: Genotyp
 def mean_last_loss(journal: Journal, phase: str, steps: int) -> float:
     """The mean training loss of the last `steps` steps of a phase: what there is to go by without validation images."""
     losses = [event["loss"] for event in read_events(journal.path) if event["phase"] == phase]
+    if not losses:
+        raise RunFailure(f"'{journal.path}' has lost its events; the run folder was changed or removed in mid-run.")
     return float(sum(losses[-steps:]) / len(losses[-steps:]))

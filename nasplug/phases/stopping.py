@@ -35,7 +35,9 @@ class Signals:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.signal(number, self._remember) for number in EXIT_CODES}
+        # A handler that was not installed from Python cannot be put back, so it stays.
+        own = [number for number in EXIT_CODES if signal.getsignal(number) is not None]
+        before = {number: signal.signal(number, self._remember) for number in own}
         try:
             yield
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -68,7 +69,8 @@ class Study:
         """What a user calls to go on with this run."""
         if isinstance(self.plugins, WithObjects):
             return way_on(self.plugins, self.folder.path)
-        return f"nasplug resume {self.folder.path}"
+        used = [one for one in self.plugins.every if one.path and one.distribution in self.recipe.plugins]
+        return shlex.join(["nasplug", "resume", str(self.folder.path), *(f"--plugin={one.path}" for one in used)])
 
     def journal(self, path: Path, tell: Tell) -> Journal:
         """A journal of this run: observers are told of its events, then `tell` is."""
@@ -178,9 +180,9 @@ def recorded_recipe(folder: RunFolder, plugins: Plugins) -> Recipe:
 
 def load_data(composition: Composition) -> ImageData:
     """The images that the recipe names."""
-    options = composition.recipe.data
-    location = options.name.partition(":")[2]
-    return composition.source.load(location, Path(options.root) if options.root else None, options.download)
+    recipe = composition.recipe
+    options = recipe.data
+    return composition.source.load(recipe.location, Path(options.root) if options.root else None, options.download)
 
 
 def find_device(name: str) -> torch.device:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import resource
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +18,9 @@ from nasplug.phases.journal import Journal
 from nasplug.phases.stopping import Stop
 from nasplug.phases.study import Study
 from nasplug.values import Step
+
+if sys.platform != "win32":
+    import resource
 
 
 @attrs.frozen
@@ -64,10 +67,10 @@ def carry_out(study: Study, phase: Phase, journal: Journal, stop: Stop) -> Itera
                 save()
                 saved = time.monotonic()
         except RunFailure as error:
-            raise RunFailure(
-                f"Phase '{phase.name}' broke off at step {event.step}: {error} Free some space, then go "
-                f"on with: {study.way_on}"
-            ) from error
+            way = f"Free some space, then go on with: {study.way_on}"
+            if not study.folder.path.is_dir():
+                way = "The run folder was removed; start the run anew."
+            raise RunFailure(f"Phase '{phase.name}' broke off at step {event.step}: {error} {way}") from error
         if halt:
             raise Stopped
         try:
@@ -109,10 +112,13 @@ def no_cost(study: Study) -> dict[str, float | int | str]:
 
 
 def peak_memory(device: torch.device) -> int:
-    """The most bytes that the device, or on a CPU this process, has held so far."""
+    """The most bytes that the device, or on a CPU this process, has held so far; 0 where the system does not say."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    if sys.platform == "win32":
+        return 0
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024  # Linux counts in KiB
 
 
 def _check(event: Step, phase: Phase, study: Study) -> None:

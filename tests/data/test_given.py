@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -52,6 +54,7 @@ FORMS = {
     "array HW": lambda: Listed([image.numpy() for image in flat(GREY)]),
     "array HWC": lambda: Listed([image.numpy() for image in last(COLOUR)]),
     "array, backwards": lambda: Listed([image.numpy()[::-1].copy()[::-1] for image in last(COLOUR)]),
+    "array HWC, big-endian": lambda: Listed([(image.numpy() / 255).astype(">f4") for image in last(COLOUR)]),
     "array HWC, float64": lambda: Listed([image.numpy() / 255 for image in last(COLOUR)]),
     "tensor HW": lambda: Listed(flat(GREY)),
     "tensor CHW": lambda: Listed(COLOUR),
@@ -143,6 +146,33 @@ class Broken(Listed):
         raise KeyError("no such file")
 
 
+class Exiting(Listed):
+    def __getitem__(self, index):
+        sys.exit(0)
+
+
+class Guessing(Listed):
+    def __getitem__(self, index):
+        image, label = super().__getitem__(index)
+        self.items[index] = image, 1 - label
+        return image, label
+
+
+class Wordy(Listed):
+    def __getitem__(self, index):
+        raise ValueError("no\nsuch\n\nfile")
+
+
+class Backwards(Listed):
+    def __len__(self):
+        return -1
+
+
+class Halved(Listed):
+    def __len__(self):
+        return 1.5
+
+
 class Endless(IterableDataset):
     def __iter__(self):
         return iter(())
@@ -182,10 +212,32 @@ REFUSALS = [
     (Endless, "cannot be of type Endless"),
     (lambda: COLOUR, "cannot be of type Tensor"),
     (lambda: 7, "cannot be of type int"),
+    (lambda: Listed, r"Listed is a class; hand over Listed\(...\)"),
+    (lambda: Exiting(COLOUR), "Item 0 of Exiting cannot be read .SystemExit: 0."),
+    (lambda: Wordy(COLOUR), "Item 0 of Wordy cannot be read .ValueError: no such file."),
+    (lambda: Guessing(COLOUR), "Item 0 of Guessing is another one each time"),
+    (lambda: Backwards(COLOUR), "Backwards has no length .ValueError"),
+    (lambda: Halved(COLOUR), "Halved has no length .TypeError"),
+    (lambda: (COLOUR, 5), "with one number for each image, but these are 5"),
+    (lambda: (COLOUR, None), "with one number for each image, but these are None"),
+    (lambda: (COLOUR, np.array(1)), "with one number for each image"),
+    (lambda: (COLOUR, torch.tensor(1)), "with one number for each image"),
+    (lambda: (COLOUR, dict.fromkeys(range(4), 1)), "with one number for each image, but these are {0: 1"),
+    (lambda: (COLOUR, torch.zeros(4, dtype=torch.int64, device="meta")), "Image 0 has the label"),
+    (lambda: (COLOUR, [0, 1, 0, 2**70]), "Image 3 has the label 1180591620717411303424"),
+    (lambda: Listed(COLOUR, [0, 1, 0, 2**70]), "Item 3 of Listed has the label 1180591620717411303424"),
+    (lambda: (COLOUR, [0, 1, 3_000_000, 3]), "images with the label 3, but none with 2"),
+    (lambda: (COLOUR.numpy().astype(object), LABELS), "array of images holds object; convert it to uint8"),
+    (lambda: (COLOUR.numpy().astype(str), LABELS), "array of images holds <U"),
+    (lambda: (COLOUR.numpy().astype(np.longdouble), LABELS), "array of images holds (longdouble|float)"),
+    (lambda: (torch.zeros(0, 3, 8, 8), []), "tensor of images is empty"),
+    (lambda: (COLOUR.to_sparse(), LABELS), "is a tensor that is not dense"),
+    (lambda: (COLOUR.to("meta"), LABELS), "is a tensor without values"),
 ]
 
 
 @pytest.mark.parametrize(("given", "sentence"), REFUSALS)
 def test_what_is_no_data_is_refused_in_one_sentence(given, sentence):
-    with pytest.raises(InputError, match=sentence):
+    with pytest.raises(InputError, match=sentence) as refused:
         image_data(given())
+    assert "\n" not in str(refused.value)

@@ -41,9 +41,12 @@ def write_table(path: Path, listed: list[Genotype]) -> Path:
 
 
 def study(tmp_path: Path, table: Path | str, data: str = "cifar10", shape=CIFAR10, space=SPACE, validation: int = 300):
+    name, _, location = data.partition(":")
     return SimpleNamespace(
         folder=RunFolder(tmp_path / "run"),
-        recipe=SimpleNamespace(run=SimpleNamespace(table=str(table)), data=SimpleNamespace(name=data)),
+        recipe=SimpleNamespace(
+            run=SimpleNamespace(table=str(table)), source=SimpleNamespace(name=name), location=location
+        ),
         composition=SimpleNamespace(space=space),
         splits=SimpleNamespace(validation=range(validation)),
         shape=shape,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import shutil
 import signal
 import sys
 import threading
@@ -23,7 +24,7 @@ from nasplug.builtin.data_sets.arrays import Arrays
 from nasplug.builtin.optimizers.bilevel import Bilevel
 from nasplug.builtin.schedules import Keep
 from nasplug.builtin.teachers import Labels
-from nasplug.errors import InputError, Interrupted
+from nasplug.errors import InputError, Interrupted, RunFailure
 from nasplug.parts import PruningSchedule
 from nasplug.values import Method, Verdict
 from nasplug.values.darts import DARTS
@@ -308,6 +309,67 @@ def test_in_another_thread_with_progress(whole, quick, few_images, tmp_path, cap
     assert list(search) == []
 
 
+def test_a_run_in_two_hands_is_refused_to_the_second(quick, few_images, tmp_path, here):
+    run = tmp_path / "run"
+    data = {"name": f"arrays:{few_images}", "validation": 0.0}
+    first = iter(nasplug.search(method="random", space=TINY, data=data, out=run, run=ALONE, **SHORT))
+    next(first)
+    second = nasplug.resume(run)
+    with pytest.raises(InputError, match="under way in this program already"):
+        second.result()
+    refused = here("resume", run)
+    assert (refused.exit_code, status(run)) == (2, "running")
+    assert "under way in this program already" in refused.stderr
+    first.close()
+    assert second.result().record["status"] == "done"
+
+
+@pytest.mark.parametrize(("step", "sentence"), [(2, "removed; start the run anew"), (4, "has lost its events")])
+def test_a_run_folder_that_is_removed_in_mid_run_is_missed(step, sentence, quick, few_images, tmp_path):
+    run = tmp_path / "run"
+    data = {"name": f"arrays:{few_images}", "validation": 0.0}
+    events = iter(nasplug.search(method="darts", space=TINY, data=data, out=run, run=ALONE, **SHORT))
+    next(event for event in events if event["phase"].startswith("retrain") and event["step"] == step)
+    shutil.rmtree(run)
+    with pytest.raises(RunFailure, match=sentence):
+        list(events)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_program_may_have_gradients_off_and_another_default_dtype(mode, whole, quick, few_images, tmp_path):
+    run = tmp_path / "run"
+    torch.set_default_dtype(torch.float64)
+    try:
+        with mode():
+            data = {"name": tensors(few_images), "validation": 0.0}
+            search = nasplug.search(method="darts", space=TINY, data=data, out=run, run=ALONE, **SHORT)
+            net = search.result().best().network()
+        assert (torch.get_default_dtype(), {each.dtype for each in net.parameters()}) == (
+            torch.float64,
+            {torch.float32},
+        )
+    finally:
+        torch.set_default_dtype(torch.float32)
+    net(torch.zeros(1, 1, 8, 8)).sum().backward()
+    assert state(run) == state(whole[0])
+
+
+SHAPES = [
+    ({"classes": 0}, "The classes of images must be a whole number from 1 on, but got 0"),
+    ({"classes": "a"}, "but got 'a'"),
+    ({"classes": True}, "but got True"),
+    ({"size": -1}, "The size of images"),
+    ({"image_channels": 0}, "The channels of images"),
+    ({"space": 5}, "'space' takes the name of a search space, such as 'darts', but got 5"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), SHAPES)
+def test_a_supernet_that_cannot_be_is_refused(arguments, sentence):
+    with pytest.raises(InputError, match=sentence):
+        nasplug.supernet(**{"space": "darts", **TINY, **arguments})
+
+
 class NoPart:
     """A class that has nothing to do with nasplug."""
 
@@ -325,6 +387,8 @@ REFUSALS = [
     ({"space": {"cels": 4}}, "has no option 'cels'. Did you mean 'cells'"),
     ({"search": {"epoch": 4}}, "search has no option 'epoch'. Did you mean 'epochs'"),
     ({"search": 5}, "'search' takes options by name"),
+    ({"search": {5: 1}}, "'search' takes options by name, such as {'epochs': 5}, but got {5: 1}"),
+    ({"run": "abc"}, "'run' takes options by name, such as {'epochs': 5}, but got 'abc'"),
     ({"retrain": {"lr": "fast"}}, "must be a number, but it is 'fast'"),
     ({"space": Darts}, "'space' takes an instance, but Darts is a class; hand over Darts()"),
     ({"space": NoPart()}, "'space' takes the name of a search space or an instance of nasplug.parts.SearchSpace"),
@@ -360,6 +424,9 @@ def test_without_asking_for_jobs_own_objects_are_noticed_once(few_images, tmp_pa
 
     assert search.recipe.run.jobs == 1
     assert capfd.readouterr().err.count("Networks are retrained one at a time") == 1
+    with pytest.raises(InputError, match="exists already"):
+        nasplug.search(method="random", space=TINY, data=data, out=tmp_path / "run", **SHORT)
+    assert not capfd.readouterr().err  # nothing is retrained at all
 
 
 def test_the_bare_supernet_can_be_had_after_a_search_as_before():

@@ -182,3 +182,36 @@ def test_a_path_that_the_environment_cannot_hold_is_refused(here, tmp_path):
         result = here("list", "--plugin", path)
         assert result.exit_code == 2, path
         assert result.stderr.startswith("Error: "), path
+
+
+INTERRUPTING = """
+import os
+import signal
+
+from nasplug.builtin.schedules import Keep
+from nasplug.hookspecs import hookimpl
+from nasplug.values import Verdict
+
+class Stops(Keep):
+    def after_step(self, choices, now):
+        os.kill(os.getpid(), signal.SIGINT)
+        return Verdict()
+
+@hookimpl
+def nasplug_register(register):
+    register.schedule("toy", "toy_file:Stops", summary="A toy.")
+"""
+
+
+def test_the_way_on_with_a_stopped_run_names_the_file(here, tmp_path, few_images):
+    path, run = file(tmp_path, INTERRUPTING), tmp_path / "run"
+    words = ("--method", "darts", "--preset", "tiny", "--jobs", "1", "--threads", "1", "--set", "data.validation=0")
+    words += ("--data", f"arrays:{few_images}", "--schedule", "toy")
+
+    stopped = here("run", *words, "--plugin", path, "--out", run)
+
+    assert stopped.exit_code == 130, stopped.output
+    assert f"Go on with: nasplug resume {run} --plugin={path}" in stopped.stderr
+    refused = here("resume", run)
+    assert refused.exit_code == 2
+    assert "toy_file.py is now not loaded; name the file as it was then with --plugin toy_file.py" in refused.stderr

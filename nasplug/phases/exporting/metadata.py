@@ -6,6 +6,7 @@ import json
 
 from nasplug.phases.classifier import Classifier
 from nasplug.phases.loading import TrainedNetwork
+from nasplug.plugins.places import data_place
 
 
 def metadata_of(network: TrainedNetwork, classifier: Classifier) -> dict[str, str]:
@@ -13,8 +14,9 @@ def metadata_of(network: TrainedNetwork, classifier: Classifier) -> dict[str, st
     data = classifier.facts["data"]
     shape = f"(N, {classifier.channels}, {classifier.size}, {classifier.size})"
     result = network.run.result()
-    # What follows the colon of a data set is a path, which means nothing to those who are given the file.
-    run = {key: result[key] for key in ("method", "seed")} | {"dataset": result["dataset"].partition(":")[0]}
+    # What follows the name of a data set is a path, which means nothing to those who are given the file.
+    name, _ = data_place(network.plugins, result["dataset"])
+    run = {key: result[key] for key in ("method", "seed")} | {"dataset": name}
     record = {key: network.record[key] for key in ("id", "role", "params", "macs", "val_error", "test_error")}
     facts = {**run, **record, "genotype": classifier.facts["genotype"], **data}
     return {
