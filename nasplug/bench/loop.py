@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from itertools import islice
 from statistics import median
 
 import attrs
 import torch
-from torch import Tensor
 
+from nasplug.bench.measuring import settle, timed
 from nasplug.compose import compose
-from nasplug.engine import Phase, Stream
+from nasplug.engine import Phase, Stream, turn_loss
 from nasplug.errors import InputError
-from nasplug.parts import Batch, Objective, Stage
+from nasplug.parts import Batch, Objective
 from nasplug.phases import RunFolder, Study
 from nasplug.phases.journal import Journal, nobody
 from nasplug.phases.retraining import teacher_phase
 from nasplug.phases.searching import search_phase
 from nasplug.phases.training import Progress, carry_out
-from nasplug.values import Now, Turn
 
 CHUNK = 5
 """Steps between two looks at the clock."""
@@ -62,10 +61,10 @@ class _Timed:
         return self.stream.steps_per_epoch
 
     def batch(self, step: int) -> Batch:
-        _wait(self.device)
+        settle(self.device)
         started = time.perf_counter()
         batch = self.stream.batch(step)
-        _wait(self.device)
+        settle(self.device)
         self.seconds += time.perf_counter() - started
         return batch
 
@@ -76,10 +75,10 @@ def loop_cost(study: Study, repeats: int) -> LoopCost:
     Each way trains a supernet of its own from the same start. Measuring data takes a look at the device before and
     after each batch, so it is done apart.
     """
-    whole, timed, bare = (_Twin.of(study, name) for name in ("whole", "timed", "bare"))
-    streams = {name: _Timed(stream, study.device) for name, stream in timed.phase.streams.items()}
-    timed.phase.streams = streams
-    ways = {"whole": whole.search(), "timed": timed.search(), "bare": bare.steps()}
+    whole, watched, bare = (_Twin.of(study, name) for name in ("whole", "watched", "bare"))
+    streams = {name: _Timed(stream, study.device) for name, stream in watched.phase.streams.items()}
+    watched.phase.streams = streams
+    ways = {"whole": whole.search(), "watched": watched.search(), "bare": bare.steps()}
     for going in ways.values():
         _take(going, WARM_UP)
     for stream in streams.values():
@@ -87,8 +86,8 @@ def loop_cost(study: Study, repeats: int) -> LoopCost:
     taken: dict[str, list[float]] = {"whole": [], "bare": []}
     for _ in range(repeats):
         for name, seconds in taken.items():
-            seconds.append(_clocked(partial(_take, ways[name], CHUNK), study.device) / CHUNK)
-        _take(ways["timed"], CHUNK)
+            seconds.append(timed(partial(_take, ways[name], CHUNK), study.device) / CHUNK)
+        _take(ways["watched"], CHUNK)
     data = sum(stream.seconds for stream in streams.values()) / (repeats * CHUNK)
     return LoopCost(median(taken["whole"]), median(taken["bare"]), data)
 
@@ -125,7 +124,7 @@ class _Twin:
         for now in phase.clock.since(0):
             with phase.sampled(now):
                 for turn in phase.optimizer.turns(now):
-                    evaluate = partial(_loss, phase, stage, ready, turn, now)
+                    evaluate = partial(turn_loss, phase, stage, ready.__getitem__, turn, now)
                     phase.optimizer.descend(turn, Objective(turn.split, evaluate), phase.movers)
             stage.after_step(phase.net, now)
             if phase.schedule.after_step(phase.choices, now).deleted:
@@ -133,25 +132,6 @@ class _Twin:
             yield
 
 
-def _loss(phase: Phase, stage: Stage, ready: Mapping[str, Batch], turn: Turn, now: Now, split: str) -> Tensor:
-    with phase.precision():
-        loss: Tensor = stage(phase.net, ready[split], turn, now)
-    return phase.schedule.penalise(loss, phase.choices, now) if turn.moves_alpha else loss
-
-
 def _take(going: Iterator[object], count: int) -> None:
     if sum(1 for _ in islice(going, count)) < count:
         raise InputError("The search ended before it was measured; set a larger search.epochs or fewer repeats.")
-
-
-def _clocked(work: Callable[[], None], device: torch.device) -> float:
-    _wait(device)
-    started = time.perf_counter()
-    work()
-    _wait(device)
-    return time.perf_counter() - started
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

@@ -37,7 +37,7 @@ def measure(steps: Sequence[Step], device: torch.device, repeats: int) -> list[M
     seconds: list[list[float]] = [[] for _ in steps]
     for _ in range(repeats):
         for step, taken in zip(steps, seconds, strict=True):
-            taken.append(_timed(step, device))
+            taken.append(timed(step, device))
     return [Measured(tuple(taken), peak) for taken, peak in zip(seconds, peaks, strict=True)]
 
 
@@ -61,14 +61,19 @@ def peak_memory(step: Step, device: torch.device) -> int:
     return peak
 
 
-def _timed(step: Step, device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+def timed(step: Step, device: torch.device) -> float:
+    """Seconds from when the device has nothing left to do until it has done the step."""
+    settle(device)
     started = time.perf_counter()
     step()
+    settle(device)
+    return time.perf_counter() - started
+
+
+def settle(device: torch.device) -> None:
+    """Waits until the device has done all that it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-    return time.perf_counter() - started
 
 
 def ratios(fast: Measured, reference: Measured) -> tuple[float, float, float]:

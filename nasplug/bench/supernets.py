@@ -14,6 +14,7 @@ from nasplug.bench.plain import plain_supernet
 from nasplug.compose import Composition
 from nasplug.errors import InputError
 from nasplug.parts import Choices, Supernet
+from nasplug.phases.networks import placed
 from nasplug.values import Clock, ImageShape
 
 
@@ -53,7 +54,7 @@ def compare_supernets(
             f"{deleted:g} of the {net.choices.alive_total} candidates is none of them, so there is nothing to compare; "
             f"delete a larger share, or 0 to measure all candidates only."
         )
-    net.to(device).to(memory_format=torch.channels_last)
+    placed(net, device)
     images = torch.randn(batch, shape.channels, shape.size, shape.size, device=device)
     labels = torch.arange(batch, device=device) % shape.classes
     found = []

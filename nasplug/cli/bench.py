@@ -16,6 +16,7 @@ from nasplug.cli.bench_figures import figures, write_figures
 from nasplug.compose import Layer, compose, parse_setting, resolve
 from nasplug.errors import InputError
 from nasplug.phases import find_device, start
+from nasplug.phases.study import uses_bf16
 from nasplug.plugins import load_plugins
 from nasplug.values import ImageShape, Method
 
@@ -116,7 +117,7 @@ def bench(
             study = start(Path(scratch) / "run", plugins, recipe, [])
             shape, loop = study.shape, loop_cost(study, repeats)
     where = find_device(recipe.run.device)
-    bf16 = recipe.run.precision == "bf16" or (recipe.run.precision == "auto" and where.type == "cuda")
+    bf16 = uses_bf16(recipe.run.precision, where)
     found = compare_supernets(
         compose(plugins, recipe),
         shape,

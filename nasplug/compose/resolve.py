@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import attrs
-
 from nasplug.compose.layers import Layer
 from nasplug.errors import InputError, choose_from
 from nasplug.plugins import Plugins, Registration
@@ -119,7 +117,7 @@ def _part(layers: Sequence[Layer], slot: str) -> tuple[str, dict[str, Any]]:
 def _check_data_options(plugins: Plugins, name: str, options: Mapping[str, Any]) -> None:
     """The section `data` is shared with the data set: a misspelt option may be meant for either."""
     cls = plugins.resolve(plugins.find("dataset", name))
-    known = {*options_of(DataOptions), *(options_of(cls) if attrs.has(cls) else ())}
+    known = {*options_of(DataOptions), *options_of(cls)}
     for option in options:
         if option not in known:
             raise choose_from(f"option of data (with '{name}')", option, known)

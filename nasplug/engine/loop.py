@@ -23,7 +23,7 @@ def train(phase: Phase) -> Iterator[Step]:
             batches = phase.batches(now)
             with phase.sampled(now):
                 for turn in phase.optimizer.turns(now):
-                    objective = Objective(turn.split, partial(_loss, phase, stage, batches, turn, now))
+                    objective = Objective(turn.split, partial(turn_loss, phase, stage, batches, turn, now))
                     loss = phase.optimizer.descend(turn, objective, phase.movers)
             stage.after_step(phase.net, now)
             verdict = phase.schedule.after_step(phase.choices, now)
@@ -34,7 +34,7 @@ def train(phase: Phase) -> Iterator[Step]:
                 break
 
 
-def _loss(phase: Phase, stage: Stage, batches: Callable[[str], Batch], turn: Turn, now: Now, split: str) -> Tensor:
+def turn_loss(phase: Phase, stage: Stage, batches: Callable[[str], Batch], turn: Turn, now: Now, split: str) -> Tensor:
     """What a turn minimises: the stage's loss, pressed by the schedule where alpha moves.
 
     The loss of another split, which second-order steps look ahead with, is what the weights will minimise in their

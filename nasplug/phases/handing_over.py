@@ -13,27 +13,14 @@ from nasplug.compose.layers import SECTIONS
 from nasplug.data.given import Given, digest, image_data
 from nasplug.errors import InputError, choose_from
 from nasplug.parts import (
-    ArchitectureOptimizer,
     DataSource,
-    DistillationTeacher,
     ImageData,
-    PruningSchedule,
-    SearchSpace,
 )
 from nasplug.plugins import SLOT_WORDS, Plugins
+from nasplug.plugins.kinds import kind_of
 from nasplug.plugins.objects import OWN, is_own, opaque_options, own_name, registered_name
-from nasplug.values import Method
 from nasplug.values.options import is_plain, option_values, options_of
 from nasplug.values.recipe import SLOTS
-
-CLASSES: Mapping[str, type] = {
-    "space": SearchSpace,
-    "optimizer": ArchitectureOptimizer,
-    "schedule": PruningSchedule,
-    "teacher": DistillationTeacher,
-    "method": Method,
-}
-"""What an object must be to take part in a slot."""
 
 Objects = dict[str, tuple[str, Any]]
 """By slot, the name under which an object takes part, and the object."""
@@ -132,7 +119,7 @@ def _take_in(plugins: Plugins, slot: str, value: Any, objects: Objects) -> str:
 
 
 def _check_kind(slot: str, value: object) -> None:
-    wanted, what = CLASSES[slot], SLOT_WORDS[slot]
+    wanted, what = kind_of(slot), SLOT_WORDS[slot]
     if isinstance(value, type):
         raise InputError(f"'{slot}' takes an instance, but {value.__name__} is a class; hand over {value.__name__}().")
     if not isinstance(value, wanted):

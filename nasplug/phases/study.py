@@ -61,8 +61,7 @@ class Study:
     @property
     def bf16(self) -> bool:
         """Whether networks compute in bfloat16."""
-        precision = self.recipe.run.precision
-        return precision == "bf16" or (precision == "auto" and self.device.type == "cuda")
+        return uses_bf16(self.recipe.run.precision, self.device)
 
     @property
     def way_on(self) -> str:
@@ -183,6 +182,11 @@ def load_data(composition: Composition) -> ImageData:
     recipe = composition.recipe
     options = recipe.data
     return composition.source.load(recipe.location, Path(options.root) if options.root else None, options.download)
+
+
+def uses_bf16(precision: str, device: torch.device) -> bool:
+    """Whether this precision, as a recipe has it, is bfloat16 on this device."""
+    return precision == "bf16" or (precision == "auto" and device.type == "cuda")
 
 
 def find_device(name: str) -> torch.device:

@@ -24,10 +24,16 @@ KINDS: Mapping[str, str] = MappingProxyType(
 """By slot, the class of a method, or that from which a part is derived; as import paths, since parts import torch."""
 
 
+def kind_of(slot: str) -> type:
+    """The class that KINDS names."""
+    module, _, attribute = KINDS[slot].partition(":")
+    found: type = getattr(importlib.import_module(module), attribute)
+    return found
+
+
 def check_kind(slot: str, target: Any, what: str) -> None:
     """Raises InputError, which begins with `what`, unless `target` is what its slot asks for."""
-    module, _, attribute = KINDS[slot].partition(":")
-    wanted: type = getattr(importlib.import_module(module), attribute)
+    wanted = kind_of(slot)
     name = KINDS[slot].replace(":", ".")
     if slot == "method":
         fits, words = isinstance(target, wanted), f"a {name}"

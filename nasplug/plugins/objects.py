@@ -88,10 +88,6 @@ def build_part(plugins: Plugins, slot: str, name: str, options: Mapping[str, Any
     """
     registration = plugins.find(slot, name)
     cls = plugins.resolve(registration)
-    if not attrs.has(cls):
-        raise InputError(
-            f"The {slot} '{name}' of {registration.distribution} is not an attrs class; its author must mend that."
-        )
     if registration.distribution == OWN and isinstance(plugins, WithObjects):
         options = opaque_options(plugins.objects[slot][1]) | dict(options)
     return build(cls, options, f"{slot} {name}")
