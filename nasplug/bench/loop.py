@@ -13,9 +13,9 @@ import torch
 
 from nasplug.bench.measuring import settle, timed
 from nasplug.compose import compose
-from nasplug.engine import Phase, Stream, turn_loss
+from nasplug.engine import Phase, Stream, make_step
 from nasplug.errors import InputError
-from nasplug.parts import Batch, Objective
+from nasplug.parts import Batch
 from nasplug.phases import RunFolder, Study
 from nasplug.phases.journal import Journal, nobody
 from nasplug.phases.retraining import teacher_phase
@@ -23,8 +23,7 @@ from nasplug.phases.searching import search_phase
 from nasplug.phases.training import Progress, carry_out
 
 CHUNK = 5
-"""Steps between two looks at the clock."""
-WARM_UP = 5
+"""Steps between two looks at the clock, at least, and before the first."""
 
 
 @attrs.frozen
@@ -34,17 +33,19 @@ class LoopCost:
     seconds_per_step: float
     bare_seconds_per_step: float
     """Of the step alone: losses, gradients, optimizers and schedule, on batches that lie ready."""
+    ready_seconds_per_step: float
+    """Of all but data: the search as a run carries it out, on batches that lie ready."""
     data_seconds_per_step: float
-    """What the step spends on getting its batches."""
+    """What it takes to make the batches of a step, if nothing else is computed meanwhile."""
 
     @property
     def overhead(self) -> float:
-        """What is neither the bare step nor data, as a share of the bare step."""
-        return (self.seconds_per_step - self.data_seconds_per_step) / self.bare_seconds_per_step - 1
+        """What engine, events, checkpoints and progress add, as a share of the bare step."""
+        return self.ready_seconds_per_step / self.bare_seconds_per_step - 1
 
     @property
     def data_share(self) -> float:
-        """The share of a step that goes into data."""
+        """The share of a step that goes into data, at most: on a GPU some of it passes beside other work."""
         return self.data_seconds_per_step / self.seconds_per_step
 
 
@@ -69,27 +70,46 @@ class _Timed:
         return batch
 
 
+@attrs.frozen(eq=False)
+class _Ready:
+    """A stream whose batches are all the same one, which lies ready."""
+
+    ready: Batch
+    steps_per_epoch: int
+
+    @classmethod
+    def of(cls, stream: Stream) -> _Ready:
+        return cls(stream.batch(0), stream.steps_per_epoch)
+
+    def batch(self, step: int) -> Batch:
+        return self.ready
+
+
 def loop_cost(study: Study, repeats: int) -> LoopCost:
     """Measures the search of a run that was started, on its own data, in turns with its bare steps.
 
     Each way trains a supernet of its own from the same start. Measuring data takes a look at the device before and
     after each batch, so it is done apart.
     """
-    whole, watched, bare = (_Twin.of(study, name) for name in ("whole", "watched", "bare"))
+    whole, watched, ready, bare = (_Twin.of(study, name) for name in ("whole", "watched", "ready", "bare"))
+    for twin in (ready, bare):
+        twin.phase.streams = {name: _Ready.of(stream) for name, stream in twin.phase.streams.items()}
     streams = {name: _Timed(stream, study.device) for name, stream in watched.phase.streams.items()}
     watched.phase.streams = streams
-    ways = {"whole": whole.search(), "watched": watched.search(), "bare": bare.steps()}
+    ways = {"whole": whole.search(), "watched": watched.search(), "ready": ready.search(), "bare": bare.steps()}
+    poll = study.pace.poll
+    chunk = poll * -(-CHUNK // poll)  # a search comes to its steps in groups of so many
     for going in ways.values():
-        _take(going, WARM_UP)
+        _take(going, chunk)
     for stream in streams.values():
         stream.seconds = 0.0
-    taken: dict[str, list[float]] = {"whole": [], "bare": []}
+    taken: dict[str, list[float]] = {"whole": [], "ready": [], "bare": []}
     for _ in range(repeats):
         for name, seconds in taken.items():
-            seconds.append(timed(partial(_take, ways[name], CHUNK), study.device) / CHUNK)
-        _take(ways["watched"], CHUNK)
-    data = sum(stream.seconds for stream in streams.values()) / (repeats * CHUNK)
-    return LoopCost(median(taken["whole"]), median(taken["bare"]), data)
+            seconds.append(timed(partial(_take, ways[name], chunk), study.device) / chunk)
+        _take(ways["watched"], chunk)
+    data = sum(stream.seconds for stream in streams.values()) / (repeats * chunk)
+    return LoopCost(median(taken["whole"]), median(taken["bare"]), median(taken["ready"]), data)
 
 
 @attrs.frozen(eq=False)
@@ -119,15 +139,10 @@ class _Twin:
         """The steps of the first stage, written out: nothing but what moves weights and alpha."""
         phase = self.phase
         phase.begin(torch.Generator().manual_seed(self.study.seed("search", "alpha")))
-        ready = {name: stream.batch(0) for name, stream in phase.streams.items()}
         stage = next(iter(phase.stages_left()))
         for now in phase.clock.since(0):
-            with phase.sampled(now):
-                for turn in phase.optimizer.turns(now):
-                    evaluate = partial(turn_loss, phase, stage, ready.__getitem__, turn, now)
-                    phase.optimizer.descend(turn, Objective(turn.split, evaluate), phase.movers)
-            stage.after_step(phase.net, now)
-            if phase.schedule.after_step(phase.choices, now).deleted:
+            make_step(phase, stage, now)
+            if (now.step + 1) % phase.poll == 0:
                 phase.prune()
             yield
 

@@ -29,11 +29,14 @@ class Measured:
 
 
 def measure(steps: Sequence[Step], device: torch.device, repeats: int) -> list[Measured]:
-    """Runs every step twice to warm up, once for its memory, then `repeats` times in turns for its seconds."""
+    """Runs every step once for its memory and twice to warm up, then `repeats` times in turns for its seconds.
+
+    Memory comes first, because a step may be recorded later, and a recording has its memory for good.
+    """
+    peaks = [peak_memory(step, device) for step in steps]
     for step in steps:
         step()
         step()
-    peaks = [peak_memory(step, device) for step in steps]
     seconds: list[list[float]] = [[] for _ in steps]
     for _ in range(repeats):
         for step, taken in zip(steps, seconds, strict=True):

@@ -12,10 +12,13 @@ from torch.nn import functional as F
 from nasplug.bench.measuring import Measured, measure
 from nasplug.bench.plain import plain_supernet
 from nasplug.compose import Composition
+from nasplug.engine import Replays
 from nasplug.errors import InputError
-from nasplug.parts import Choices, Supernet
+from nasplug.parts import Batch, Choices, Supernet
 from nasplug.phases.networks import placed
-from nasplug.values import Clock, ImageShape
+from nasplug.values import Clock, ImageShape, Turn
+
+TURN = Turn("random images", moves_weights=True, moves_alpha=True)
 
 
 @attrs.frozen
@@ -36,12 +39,14 @@ def compare_supernets(
     batch: int,
     device: torch.device,
     bf16: bool,
+    replays: Callable[[], Replays | None],
     deleted: float,
     repeats: int,
 ) -> list[Compared]:
     """The loss of one batch and the gradients of weights and alpha: of all candidates, then without a share `deleted`.
 
-    The plain supernet computes in float32 and contiguous layout whatever the other does. Raises InputError for a space
+    The plain supernet computes in float32 and contiguous layout, operation by operation, whatever the other does;
+    `replays` gives room for recordings of that one, where steps are recorded. Raises InputError for a space
     that has none, and for a share that rounds to no candidate.
     """
     torch.manual_seed(0)
@@ -55,8 +60,8 @@ def compare_supernets(
             f"delete a larger share, or 0 to measure all candidates only."
         )
     placed(net, device)
-    images = torch.randn(batch, shape.channels, shape.size, shape.size, device=device)
-    labels = torch.arange(batch, device=device) % shape.classes
+    pixels = torch.randn(batch, shape.channels, shape.size, shape.size, device=device)
+    images = Batch(pixels, torch.arange(batch, device=device) % shape.classes)
     found = []
     for share in (0.0, deleted) if deleted else (0.0,):
         if share:
@@ -66,7 +71,7 @@ def compare_supernets(
         now = Clock(steps_per_epoch=1, epochs=1).at(0)
         mask = optimizer.sample(space, net.choices, now)
         with net.choices.only(net.choices.kept if mask is None else mask):
-            steps = [_step(net, images, labels, bf16=bf16), _step(plain, images, labels, bf16=False)]
+            steps = [_step(net, images, replays(), bf16=bf16), _step(plain, images, None, bf16=False)]
             fast, reference = measure(steps, device, repeats)
             case = f"{100 * share:.3g}% deleted" if share else "all candidates"
             found.append(Compared(case, net.choices.alive_total, fast, reference))
@@ -87,11 +92,21 @@ def _count(choices: Choices, share: float) -> int:
     return round(share * int(choices.kept.sum()))
 
 
-def _step(net: Supernet | nn.Module, images: Tensor, labels: Tensor, *, bf16: bool) -> Callable[[], None]:
-    def step() -> None:
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
-            loss = F.cross_entropy(net(images).float(), labels)
+def _step(net: Supernet | nn.Module, images: Batch, replays: Replays | None, *, bf16: bool) -> Callable[[], None]:
+    parameters = [each for each in net.parameters() if each.requires_grad]
+
+    def compute(batch: Batch) -> Tensor:
+        with torch.autocast(batch.images.device.type, torch.bfloat16, enabled=bf16):
+            loss = F.cross_entropy(net(batch.images).float(), batch.labels)
         loss.backward()
+        return loss.detach()
+
+    def step() -> None:
+        if replays is None:
+            compute(images)
+        else:
+            with replays.recorder.lane():
+                replays.gradients(TURN, (), images, compute, parameters)
         net.zero_grad(set_to_none=True)
 
     return step

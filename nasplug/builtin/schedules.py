@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 import attrs
 
 from nasplug.parts import Choices, PruningSchedule
@@ -11,6 +13,10 @@ from nasplug.values import Now, Verdict
 @attrs.define
 class Keep(PruningSchedule):
     """Presses nothing, deletes nothing, and searches to the last epoch."""
+
+    def graph_key(self, now: Now) -> Hashable:
+        """Nothing more."""
+        return ()
 
     def after_step(self, choices: Choices, now: Now) -> Verdict:
         """Goes on."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import attrs
 from torch import Tensor
@@ -22,6 +22,10 @@ class LabelStage(Stage):
         super().__init__()
         self.smoothing = smoothing
         self.auxiliary_weight = auxiliary_weight
+
+    def graph_key(self, now: Now) -> Hashable:
+        """Nothing more."""
+        return ()
 
     def forward(self, net: Network, batch: Batch, turn: Turn, now: Now) -> Tensor:
         """The scalar loss of `net` on `batch`, whoever moves."""

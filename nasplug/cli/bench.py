@@ -16,6 +16,7 @@ from nasplug.cli.bench_figures import figures, write_figures
 from nasplug.compose import Layer, compose, parse_setting, resolve
 from nasplug.errors import InputError
 from nasplug.phases import find_device, start
+from nasplug.phases.pace import Pace
 from nasplug.phases.study import uses_bf16
 from nasplug.plugins import load_plugins
 from nasplug.values import ImageShape, Method
@@ -87,6 +88,8 @@ def bench(
 ) -> None:
     """Measure the supernet of a search: loss and all gradients of a batch, images per second and memory.
 
+    On CUDA the step is recorded once and replayed; --set run.cuda_graphs=false computes it operation by operation.
+
     Beside it, in the same run and in turns, the straightforward supernet that computes the same: a module for every
     operation on every edge, contiguous layout, float32. The ratio is the median over neighbouring repetitions.
 
@@ -117,13 +120,14 @@ def bench(
             study = start(Path(scratch) / "run", plugins, recipe, [])
             shape, loop = study.shape, loop_cost(study, repeats)
     where = find_device(recipe.run.device)
-    bf16 = uses_bf16(recipe.run.precision, where)
+    bf16, pace = uses_bf16(recipe.run.precision, where), Pace.of(recipe.run, where)
     found = compare_supernets(
         compose(plugins, recipe),
         shape,
         batch=recipe.search.batch_size,
         device=where,
         bf16=bf16,
+        replays=pace.replays,
         deleted=deleted,
         repeats=repeats,
     )
@@ -133,6 +137,7 @@ def bench(
         "space": recipe.parts["space"].to_dict(),
         "device": torch.cuda.get_device_name(where) if where.type == "cuda" else "cpu",
         "precision": "bf16" if bf16 else "float32",
+        "cuda_graphs": pace.cuda_graphs,
         "threads": recipe.run.threads,
         "torch": torch.__version__,
         "batch": recipe.search.batch_size,

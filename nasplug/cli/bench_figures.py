@@ -22,6 +22,8 @@ def figures(found: Sequence[Compared], loop: LoopCost | None, batch: int) -> dic
         known["loop"] = {
             "seconds_per_step": loop.seconds_per_step,
             "bare_seconds_per_step": loop.bare_seconds_per_step,
+            "ready_seconds_per_step": loop.ready_seconds_per_step,
+            "data_seconds_per_step": loop.data_seconds_per_step,
             "overhead": loop.overhead,
             "data_share": loop.data_share,
         }
@@ -58,9 +60,10 @@ def write_figures(setting: Mapping[str, Any], found: Sequence[Compared], loop: L
     """Prints what was measured as a table."""
     batch = setting["batch"]
     space = ", ".join(f"{name}={value}" for name, value in setting["space"].items())
+    how = f"{setting['precision']}{', CUDA graphs' if setting['cuda_graphs'] else ''}"
     click.echo(
         f"{setting['method']}, preset {setting['preset']}: {space}\n"
-        f"{setting['device']}, {setting['threads']} CPU threads, {setting['precision']}, torch {setting['torch']}; "
+        f"{setting['device']}, {setting['threads']} CPU threads, {how}, torch {setting['torch']}; "
         f"batches of {batch} images of {setting['size']} pixels, {setting['repeats']} repetitions in turns\n"
     )
     write_rows(
@@ -73,7 +76,7 @@ def write_figures(setting: Mapping[str, Any], found: Sequence[Compared], loop: L
         seconds = f"{loop.seconds_per_step:.4f} s, of which the bare step takes {loop.bare_seconds_per_step:.4f} s"
         click.echo(
             f"\nA step of the search takes {seconds}. Engine, events, checkpoints and progress add "
-            f"{loop.overhead:.1%} to the bare step; data take {loop.data_share:.1%} of a step."
+            f"{loop.overhead:.1%} to the bare step; data take {loop.data_share:.1%} of a step at most."
         )
 
 

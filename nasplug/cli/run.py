@@ -122,3 +122,5 @@ def _say_preset(study: Study, plugins: Plugins) -> None:
     method = plugins.resolve(plugins.find("method", options.method))
     paper = f"; the paper's constants are in --preset {method.paper}" if method.paper else ""
     click.echo(f"{options.method} with preset {options.preset} on {study.device} ({study.data.name}){paper}.")
+    if pace := str(study.pace):
+        click.echo(f"On this device: {pace}.")

@@ -1,13 +1,13 @@
 """AutoAugment (Cubuk et al., 2019), applied to a batch at a time.
 
-Each image draws a sub-policy of two operations. Images that drew the same operation with the same magnitude go through
-torchvision's functional form together, so a batch costs as many calls as it holds different operations. Operations,
-magnitudes (on 10 levels) and fill (black) are those of torchvision's `AutoAugment`.
+Each image draws a sub-policy of two operations. Images that drew the same operation with the same magnitude are changed
+together, so a batch costs as many calls as it holds different operations. Operations, magnitudes (on 10 levels) and
+fill (black) are those of torchvision's `AutoAugment`; where its functional forms copy from the host to the device in
+each call (geometry, sharpness), the same is computed without.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -17,7 +17,9 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
 from nasplug.data import policies
+from nasplug.data.geometry import GEOMETRY, move
 from nasplug.data.policies import SubPolicy
+from nasplug.parts.sending import sent
 
 _UNSIGNED = ("AutoContrast", "Equalize", "Invert", "Posterize", "Solarize")
 
@@ -35,13 +37,19 @@ class Policy:
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """A copy of uint8 images (N, C, H, W), C 1 or 3, each changed by a sub-policy of its own."""
         kinds, signs = self.draw(len(images), generator)
+        codes = np.where(kinds < 0, -1, 2 * kinds + (self._signed[kinds] & (signs < 0))).T
+        order = codes.argsort(1, kind="stable")
+        # For each stage, the images sorted by what happens to them.
+        sorted_images = sent(torch.from_numpy(order), images.device)
         images = images.clone()
         for stage in (0, 1):
-            codes = 2 * kinds[:, stage] + (self._signed[kinds[:, stage]] & (signs[:, stage] < 0))
-            for code in np.unique(codes[kinds[:, stage] >= 0]).tolist():
-                chosen = torch.from_numpy(np.flatnonzero(codes == code)).to(images.device)
-                name, level = self.kinds[code // 2]
-                images[chosen] = operate(images[chosen], name, level, -1 if code % 2 else 1)
+            found, counts = np.unique(codes[stage], return_counts=True)
+            ends = counts.cumsum()
+            for code, start, end in zip(found.tolist(), (ends - counts).tolist(), ends.tolist(), strict=True):
+                if code >= 0:
+                    chosen = sorted_images[stage, start:end]
+                    name, level = self.kinds[code // 2]
+                    images[chosen] = operate(images[chosen], name, level, -1 if code % 2 else 1)
         return images
 
     def draw(self, count: int, generator: torch.Generator) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -58,21 +66,12 @@ CIFAR, IMAGENET = Policy(policies.CIFAR), Policy(policies.IMAGENET)
 def operate(images: Tensor, name: str, level: int, sign: int) -> Tensor:
     """Applies one operation to all images. `sign` turns geometry and enhancement around; others ignore it."""
     part = level / 9
-    height, width = images.shape[-2:]
+    if name in GEOMETRY:
+        return move(images, name, sign * part)
     if name in _ENHANCE:
         changed: Tensor = _ENHANCE[name](images, 1 + sign * part * 0.9)
     elif name in _PLAIN:
         changed = _PLAIN[name](images)
-    elif name == "Rotate":
-        changed = F.rotate(images, angle=sign * part * 30)
-    elif name in ("ShearX", "ShearY"):
-        angle = math.degrees(math.atan(sign * part * 0.3))
-        shear = [angle, 0.0] if name == "ShearX" else [0.0, angle]
-        changed = F.affine(images, angle=0, translate=[0, 0], scale=1, shear=shear, center=[0, 0])
-    elif name == "TranslateX":
-        changed = _translate(images, int(sign * part * width * 150 / 331), 0)
-    elif name == "TranslateY":
-        changed = _translate(images, 0, int(sign * part * height * 150 / 331))
     elif name == "Posterize":
         changed = F.posterize(images, bits=8 - round(part * 4))
     else:
@@ -80,16 +79,25 @@ def operate(images: Tensor, name: str, level: int, sign: int) -> Tensor:
     return changed
 
 
-def _translate(images: Tensor, right: int, down: int) -> Tensor:
-    moved: Tensor = F.affine(images, angle=0, translate=[right, down], scale=1, shear=[0, 0])
-    return moved
+def _sharpen(images: Tensor, factor: float) -> Tensor:
+    """Blends with a blurred image, but for the border: torchvision's form, with its kernel written on the device."""
+    channels, height, width = images.shape[1:]
+    if min(height, width) <= 2:
+        return images
+    kernel = torch.full((channels, 1, 3, 3), 1 / 13, device=images.device)
+    kernel[:, :, 1, 1].fill_(5 / 13)
+    pixels = images.to(torch.float32)
+    inner = pixels[..., 1:-1, 1:-1]
+    blurred = torch.nn.functional.conv2d(pixels, kernel, groups=channels).round_()
+    inner.add_(blurred.sub_(inner), alpha=1 - factor)
+    return pixels.clamp_(0, 255).to(torch.uint8)
 
 
 _ENHANCE: dict[str, Callable[[Tensor, float], Tensor]] = {
     "Brightness": F.adjust_brightness,
     "Color": F.adjust_saturation,
     "Contrast": F.adjust_contrast,
-    "Sharpness": F.adjust_sharpness,
+    "Sharpness": _sharpen,
 }
 _PLAIN: dict[str, Callable[[Tensor], Tensor]] = {
     "AutoContrast": F.autocontrast,

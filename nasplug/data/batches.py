@@ -8,20 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from nasplug.data.augment import augment, cut_out, normalize
 from nasplug.data.boxes import erase
 from nasplug.data.colour import jitter
-from nasplug.data.reading import AHEAD, Reader
+from nasplug.data.reading import AHEAD, Indices, Reader
 from nasplug.errors import InputError
 from nasplug.parts import Batch, Images
+from nasplug.parts.sending import sent
 from nasplug.values import Training
 from nasplug.values.seeds import derive_seed
-
-Indices = npt.NDArray[np.int64]
 
 
 class BatchStream:
@@ -30,7 +27,8 @@ class BatchStream:
     Every epoch goes through the images at `indices` once, in an order of its own, and drops the last incomplete batch;
     with fewer images than a batch, each epoch is one batch of them all. `mean` and `std` are per channel, from 0 to 1;
     `flips` and `shift` (pixels) are those of the data set. With `augmented=False` the images stay as they are.
-    Images in memory live on `device`; others are read some batches ahead in threads. Raises InputError without images.
+    Images in memory live on `device` if they fit there and `resident`; others are read some batches ahead in threads.
+    Raises InputError without images.
     """
 
     def __init__(
@@ -48,20 +46,20 @@ class BatchStream:
         split: str,
         device: torch.device,
         augmented: bool = True,
+        resident: bool = True,
     ) -> None:
         if len(indices) == 0:
             raise InputError(f"Split '{split}' of phase '{phase}' holds no images; give it a larger share.")
         self._indices = indices
         self._training = training
-        self._mean = torch.tensor(mean, dtype=torch.float32, device=device)
-        self._std = torch.tensor(std, dtype=torch.float32, device=device)
+        self._mean, self._std = sent(torch.tensor([mean, std], dtype=torch.float32), device)
         self._flips = flips
         self._shift = shift
         self._stream = (seed, phase, split)
         self._augmented = augmented
         self._batch_size = min(training.batch_size, len(indices))
         self._order: tuple[int, Indices] = (-1, indices)
-        self._reader = Reader(images, self._positions, device)
+        self._reader = Reader(images, self._positions, device, resident=resident)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -90,13 +88,13 @@ class BatchStream:
         """Starts reading the batches from `step` on in the background, where images are read from files."""
         self._reader.prefetch(step, step + AHEAD)
 
-    def _positions(self, step: int) -> Indices:
-        """Which images make up the batch of `step`, in their order."""
+    def _positions(self, step: int) -> tuple[Indices, slice]:
+        """The order of the epoch that `step` falls into, and the part of it that is its batch."""
         epoch, place = divmod(step, self.steps_per_epoch)
         if self._order[0] != epoch:
             generator = torch.Generator().manual_seed(derive_seed(*self._stream, "order", epoch))
             self._order = (epoch, self._indices[torch.randperm(len(self._indices), generator=generator).numpy()])
-        return self._order[1][place * self._batch_size : (place + 1) * self._batch_size]
+        return self._order[1], slice(place * self._batch_size, (place + 1) * self._batch_size)
 
 
 def in_order(
@@ -106,17 +104,23 @@ def in_order(
     mean: Sequence[float],
     std: Sequence[float],
     device: torch.device,
+    *,
+    resident: bool = True,
 ) -> Iterator[Batch]:
     """All images at `indices`, in that order and without augmentation, for evaluation; the last batch may be smaller.
 
     A last image that would be alone joins the batch before it, since a batch of one has no statistics to normalise 1x1
-    maps with. `mean` and `std` are per channel, from 0 to 1.
+    maps with. `mean` and `std` are per channel, from 0 to 1. Images in memory live on `device` if they fit there and
+    `resident`.
     """
-    means = torch.tensor(mean, dtype=torch.float32, device=device)
-    deviations = torch.tensor(std, dtype=torch.float32, device=device)
+    means, deviations = sent(torch.tensor([mean, std], dtype=torch.float32), device)
     ends = [*range(batch_size, len(indices) - 1, batch_size), len(indices)]
     count = len(ends) if len(indices) else 0
-    reader = Reader(images, lambda number: indices[number * batch_size : ends[number]], device)
+
+    def positions(number: int) -> tuple[Indices, slice]:
+        return indices, slice(number * batch_size, ends[number])
+
+    reader = Reader(images, positions, device, resident=resident)
     for number in range(count):
         pixels, labels = reader.read(number)
         reader.prefetch(number + 1, min(number + 1 + AHEAD, count))

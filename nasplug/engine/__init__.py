@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from nasplug.engine.evaluation import error_rate
-from nasplug.engine.loop import train, turn_loss
+from nasplug.engine.loop import make_step, settled, train, turn_loss
 from nasplug.engine.phase import Phase, Stream
+from nasplug.engine.replaying import CudaRecorder, Recorder, Replays
 
-__all__ = ["Phase", "Stream", "error_rate", "train", "turn_loss"]
+__all__ = [
+    "CudaRecorder",
+    "Phase",
+    "Recorder",
+    "Replays",
+    "Stream",
+    "error_rate",
+    "make_step",
+    "settled",
+    "train",
+    "turn_loss",
+]

@@ -13,8 +13,9 @@ from nasplug.parts import Batch, Network
 def error_rate(net: Network, batches: Iterable[Batch]) -> float:
     """The share of images that `net` puts into a wrong class, from 0 to 1; leaves the network in eval mode."""
     net.eval()
-    wrong, seen = 0, 0
+    wrong: list[torch.Tensor] = []
+    seen = 0
     for batch in batches:
-        wrong += int((net(batch.images).argmax(1) != batch.labels).sum())
+        wrong.append((net(batch.images).argmax(1) != batch.labels).sum())
         seen += len(batch.labels)
-    return wrong / seen
+    return int(torch.stack(wrong).sum()) / seen

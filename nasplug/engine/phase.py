@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from typing import Protocol
@@ -11,6 +11,8 @@ import attrs
 import torch
 from torch import Tensor, nn
 
+from nasplug.engine.records import Outcome
+from nasplug.engine.replaying import Replays
 from nasplug.engine.weights import weights_mover
 from nasplug.errors import RunFailure
 from nasplug.parts import (
@@ -24,8 +26,12 @@ from nasplug.parts import (
     Stage,
     Supernet,
 )
+from nasplug.parts.choice import Columns
 from nasplug.parts.optimizer import parameters_of
-from nasplug.values import Clock, Now, Step, Training, Verdict
+from nasplug.values import Clock, Genotype, Now, Step, Training
+
+WORTH_RECORDING = 1 / 16
+"""Share of the candidates that must be gone before what is left is recorded anew."""
 
 
 class Stream(Protocol):
@@ -59,15 +65,28 @@ class Phase:
 
     It is told the moment before the step; a step that stops its stage counts as the stage's last.
     """
+    poll: int = 1
+    """Steps that the device may be ahead of the host, where all parts allow it."""
+    replays: Replays | None = None
+    """Recordings of steps, where there is a device that takes them."""
     stage: int = 0
     step: int = 0
     """Steps done in this stage."""
     choices: Choices = attrs.field(init=False)
     movers: Movers = attrs.field(init=False)
+    _held: Tensor | None = attrs.field(init=False)
+    """The rows of alpha that move in this stage, bool (choices, 1); None: all."""
+    _present: Columns = attrs.field(init=False)
+    """The candidates whose modules are there."""
+    _deleted: int = attrs.field(init=False, default=0)
+    """Candidates that are deleted and not yet removed."""
+    version: int = attrs.field(init=False, default=0)
+    """Grows whenever modules are removed or the movers are built anew."""
 
     def __attrs_post_init__(self) -> None:
         self.choices = self.net.choices if isinstance(self.net, Supernet) else Choices(())
         self.choices.relaxation = self.optimizer.relax
+        self._present = self.choices.computed
         self.build_movers()
 
     @property
@@ -108,6 +127,10 @@ class Phase:
     def build_movers(self) -> None:
         """Fresh torch optimizers for the weights (adaptors of the stage included) and for alpha."""
         stage = self.stages[self.stage]
+        self._held = None if stage.blocks is None else self.choices.rows_of(stage.blocks).unsqueeze(1)
+        self.version += 1
+        if self.replays is not None:
+            self.replays.forget()
         self.movers = Movers(
             weights=self._weights_mover(stage),
             alpha=self.optimizer.alpha_mover(self.choices.alpha),
@@ -130,6 +153,27 @@ class Phase:
         named |= {f"stage.{name}": each for name, each in stage.named_parameters()}
         return {name: each for name, each in named.items() if each.requires_grad}
 
+    def key(self, now: Now) -> Hashable | None:
+        """What the operations of a step depend on beyond tensors that stay in place; None if a part does not know."""
+        stage, choices = self.stages[self.stage], self.choices
+        parts = (
+            self.net.graph_key(),
+            stage.graph_key(now),
+            self.optimizer.graph_key(now),
+            self.schedule.graph_key(now),
+        )
+        if any(each is None for each in parts):
+            return None
+        return (self.stage, self.net.drop_path, self.net.dropout, choices.computed, *parts)
+
+    @property
+    def ahead(self) -> int:
+        """How many steps are made before the host looks at what came of them; an epoch's last is always looked at."""
+        now = self.clock.at(self.step)
+        if self.key(now) is None:
+            return 1
+        return min(self.poll - now.step % self.poll, now.steps_per_epoch - now.step % now.steps_per_epoch)
+
     @contextmanager
     def sampled(self, now: Now) -> Iterator[None]:
         """Counts only the candidates that the optimizer draws for this step; holds the alpha of other stages' blocks.
@@ -137,14 +181,12 @@ class Phase:
         Whatever is drawn, alpha of other blocks stays as it is, though weight decay and momentum may reach for it.
         """
         mask = self.optimizer.sample(self.space, self.choices, now) if self.space is not None else None
-        stage = self.stages[self.stage]
-        before = None if stage.blocks is None else self.choices.alpha.detach().clone()
+        before = None if self._held is None else self.choices.alpha.detach().clone()
         with nullcontext() if mask is None else self.choices.only(mask):
             yield
-        if before is not None and stage.blocks is not None:
+        if before is not None and self._held is not None:
             with torch.no_grad():
-                moved = self.choices.rows_of(stage.blocks).unsqueeze(1)
-                self.choices.alpha.copy_(torch.where(moved, self.choices.alpha, before))
+                self.choices.alpha.copy_(torch.where(self._held, self.choices.alpha, before))
 
     def batches(self, now: Now) -> Callable[[str], Batch]:
         """The batch of each split at this moment, made when first asked for; sets rates and drop path as well."""
@@ -158,13 +200,13 @@ class Phase:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
 
     def prune(self) -> None:
-        """Removes deleted candidates from the network and from the optimizer of the weights.
+        """Removes deleted candidates, if there are any, from the network and from the optimizer of the weights.
 
         Raises RunFailure if a choice has fewer candidates left than every genotype holds.
         """
-        if not isinstance(self.net, Supernet):
+        self.choices.refresh()
+        if not isinstance(self.net, Supernet) or self.choices.computed == self._present:
             return
-        self.choices.refresh()  # should the schedule have written what is kept itself
         for choice, alive in zip(self.choices, self.choices.alive, strict=True):
             if len(alive) < choice.at_least:
                 raise RunFailure(
@@ -172,7 +214,9 @@ class Phase:
                     f"'{choice.name}', of which every genotype holds {choice.at_least}; it must delete with "
                     f"Choices.delete, which sees to that."
                 )
+        self.version += 1
         self.net.prune()
+        self._present, self._deleted = self.choices.computed, 0
         left = {id(each) for each in self.weights().values()}
         for each in parameters_of(self.movers.weights):
             if id(each) not in left:
@@ -180,26 +224,52 @@ class Phase:
         for group in self.movers.weights.param_groups:
             group["params"] = [each for each in group["params"] if id(each) in left]
 
-    def advance(self, now: Now, loss: Tensor, verdict: Verdict) -> Step:
-        """Counts the step and makes its event. A stage that is to stop counts as gone through."""
-        done = now.steps if verdict.stop else now.step + 1
-        measures = {**verdict.measures, **(self.measure(self.clock.at(done - 1)) if self.measure is not None else {})}
+    def settle(self, outcomes: Sequence[Outcome]) -> list[Step]:
+        """Counts the steps that were made and makes their events. A stage that is to stop counts as gone through.
+
+        Candidates that are gone are removed, but from a recorded step only when they are enough to be worth a new
+        recording, or when the stage is over.
+        """
+        snapshots = [self._snapshot(each) for each in outcomes]
+        last = outcomes[-1]
+        self.step = last.record.now.steps if last.stop else last.record.now.step + 1
+        self._deleted += sum(each.deleted for each in outcomes)
+        waiting = self.replays is not None and self.step < self.clock.steps
+        if self._deleted > (WORTH_RECORDING * sum(map(len, self.choices.computed)) if waiting else 0):
+            self.prune()
+        figures = self.measure(self.clock.at(self.step - 1)) if self.measure is not None else {}
+        return [
+            self._event(each, snapshot, figures if each is last else {})
+            for each, snapshot in zip(outcomes, snapshots, strict=True)
+        ]
+
+    def went_back(self) -> None:
+        """Follows tensors and parts that were put back to an earlier moment."""
+        self.choices.refresh()
+        if self.replays is not None:  # parts may hold new tensors
+            self.replays.forget()
+
+    def _event(self, outcome: Outcome, snapshot: Genotype | None, figures: Mapping[str, float]) -> Step:
+        now, measures = outcome.record.now, {**outcome.measures, **figures}
         if len(self.choices):
-            measures["deleted"] = verdict.deleted
-        snapshot = None
-        if verdict.snapshot is not None and self.space is not None:
-            snapshot = self.space.decode(self.choices, self.choices.weights().detach())
-        self.step = done
+            measures["deleted"] = outcome.deleted
         return Step(
             step=now.stage * now.steps + now.step + 1,
             epoch=now.stage * now.epochs + now.epoch,
-            loss=float(loss),
+            loss=outcome.loss,
             measures=measures,
             snapshot=snapshot,
-            reason=verdict.snapshot if snapshot is not None else None,
-            stop=verdict.stop,
+            reason=outcome.reason if snapshot is not None else None,
+            stop=outcome.stop,
             stage=self.stage if len(self.stages) > 1 else None,
         )
+
+    def _snapshot(self, outcome: Outcome) -> Genotype | None:
+        weights, kept = outcome.record.weights, outcome.record.kept
+        if outcome.reason is None or self.space is None or weights is None or kept is None:
+            return None
+        with self.choices.earlier(kept):
+            return self.space.decode(self.choices, weights)
 
     def _block(self, number: int) -> Iterable[nn.Parameter]:
         if not isinstance(self.net, Supernet):

@@ -15,6 +15,7 @@ from nasplug.parts.optimizer import ArchitectureOptimizer, Movers, Objective, Se
 from nasplug.parts.paths import Paths
 from nasplug.parts.rating import LabelRater, Rater
 from nasplug.parts.schedule import PruningSchedule
+from nasplug.parts.sending import sent
 from nasplug.parts.space import SearchSpace
 from nasplug.parts.stage import Stage
 from nasplug.parts.state import read_state, write_state
@@ -46,6 +47,7 @@ __all__ = [
     "Supernet",
     "option",
     "read_state",
+    "sent",
     "softmax",
     "write_state",
 ]

@@ -13,8 +13,13 @@ import attrs
 import torch
 from torch import Tensor, nn
 
+from nasplug.parts.sending import sent
+
 Relaxation = Callable[[Tensor, Tensor], Tensor]
 """From alpha (choices, candidates) and the candidates that count (bool, the same shape) to their weights."""
+
+Columns = tuple[tuple[int, ...], ...]
+"""Columns of the table, for each of its rows."""
 
 
 @attrs.frozen
@@ -39,11 +44,15 @@ class Choices(nn.Module):
     Row i belongs to `choices[i]`; rows are padded to the longest. `alpha` is float32 whatever the precision of the
     run. Only a schedule (through `delete`) and a checkpoint (through `load_state_dict`, then `refresh`) change what
     is kept; measurements use `only`.
+
+    What is kept is known to the device first. A deletion takes effect at once, as a weight of 0; the host looks at it
+    when it is asked for `alive`, and `computed` follows when it is told to `refresh`.
     """
 
     alpha: nn.Parameter
     kept: Tensor
     exists: Tensor
+    least: Tensor
 
     def __init__(self, choices: Sequence[Choice]) -> None:
         super().__init__()
@@ -54,9 +63,13 @@ class Choices(nn.Module):
         for row, choice in enumerate(self.choices):
             exists[row, : len(choice.candidates)] = True
         self.alpha = nn.Parameter(torch.zeros(exists.shape))
+        least = torch.tensor([choice.at_least for choice in self.choices], dtype=torch.long)
         self.register_buffer("exists", exists, persistent=False)
+        self.register_buffer("least", least.unsqueeze(1), persistent=False)
         self.register_buffer("kept", exists.clone())
         self.relaxation: Relaxation = softmax
+        self._host_kept: Tensor | None = None
+        """What is kept, where the host knows."""
         self._mask: Tensor | None = None
         self._host_mask: Tensor | None = None
         self.refresh()
@@ -82,47 +95,55 @@ class Choices(nn.Module):
         return self._host_mask
 
     @property
-    def alive(self) -> tuple[tuple[int, ...], ...]:
-        """The columns that count now, per choice, known to the host without asking the device."""
+    def alive(self) -> Columns:
+        """The columns that count now, per choice. After a deletion the host waits for the device to know them."""
+        if self._host_kept is None:
+            self._host_kept = self.kept.to("cpu", copy=True)
+            self._count()
         return self._alive
+
+    @property
+    def computed(self) -> Columns:
+        """The columns that supernets compute, per choice: those that counted when the host last refreshed.
+
+        They are known without asking the device. What was deleted since is among them and weighs 0.
+        """
+        return self._computed
 
     @property
     def alive_total(self) -> int:
         """How many candidates count now."""
-        return sum(len(columns) for columns in self._alive)
+        return sum(len(columns) for columns in self.alive)
 
     def alive_of(self, name: str) -> tuple[str, ...]:
         """The candidates of a choice that count now, by name."""
         row = self.rows[name]
-        return tuple(self.choices[row].candidates[column] for column in self._alive[row])
+        return tuple(self.choices[row].candidates[column] for column in self.alive[row])
 
     def rows_of(self, blocks: Sequence[int]) -> Tensor:
         """The rows that belong to these blocks alone, bool (choices,)."""
         inside = [set(choice.blocks) <= set(blocks) for choice in self.choices]
         return torch.tensor(inside, dtype=torch.bool, device=self.alpha.device)
 
-    def delete(self, doomed: Tensor) -> int:
-        """Deletes candidates for good, bool (choices, candidates); returns how many.
+    @torch.no_grad()
+    def delete(self, doomed: Tensor) -> Tensor:
+        """Deletes candidates for good, bool (choices, candidates); returns how many, int64 (), on the device.
 
         A row that would fall below its `at_least` keeps its strongest doomed candidates (by alpha, ties to the first).
         """
         doomed = doomed & self.kept
-        if not bool(doomed.any()):
-            return 0
-        left = self.kept & ~doomed
-        for row in (doomed.any(1)).nonzero()[:, 0].tolist():
-            missing = self.choices[row].at_least - int(left[row].sum())
-            if missing > 0:
-                strength = self.alpha.detach()[row].masked_fill(~doomed[row], -torch.inf)
-                left[row, strength.argsort(descending=True, stable=True)[:missing]] = True
-        deleted = int(self.kept.sum()) - int(left.sum())
-        self.kept.copy_(left)
-        self.refresh()
-        return deleted
+        missing = self.least - (self.kept & ~doomed).sum(1, keepdim=True)
+        order = self.alpha.masked_fill(~doomed, -torch.inf).argsort(dim=1, descending=True, stable=True)
+        rank = order.argsort(1)
+        deleted = doomed & (rank >= missing)
+        self.kept.logical_and_(~deleted)
+        self._host_kept = None
+        count: Tensor = deleted.sum()
+        return count
 
     def refresh(self) -> None:
-        """Reads the kept candidates again; called after `kept` was loaded from a checkpoint."""
-        self._host_kept = self.kept.cpu()
+        """Reads the kept candidates again, after `kept` was loaded or before what is deleted is removed."""
+        self._host_kept = self._computed_kept = self.kept.to("cpu", copy=True)
         self._count()
 
     @contextmanager
@@ -132,7 +153,7 @@ class Choices(nn.Module):
         A mask on the CPU is counted without waiting for the device.
         """
         before = self._mask, self._host_mask
-        self._mask, self._host_mask = mask.to(self.kept.device), mask.cpu()
+        self._mask, self._host_mask = sent(mask, self.kept.device), mask.cpu()
         self._count()
         try:
             yield
@@ -140,13 +161,25 @@ class Choices(nn.Module):
             self._mask, self._host_mask = before
             self._count()
 
-    def _count(self) -> None:
-        host = self._host_kept if self._host_mask is None else self._host_kept & self._host_mask
-        self._alive = self._read(host)
+    @contextmanager
+    def earlier(self, kept: Tensor) -> Iterator[None]:
+        """Inside the block those candidates are kept that were at an earlier step, as a copy of `kept` tells."""
+        before = self.kept, self._host_kept
+        self.kept, self._host_kept = kept, None
+        try:
+            yield
+        finally:
+            self.kept, self._host_kept = before
+            self._count()
 
-    @staticmethod
-    def _read(kept: Tensor) -> tuple[tuple[int, ...], ...]:
-        return tuple(tuple(column for column, alive in enumerate(row) if alive) for row in kept.tolist())
+    def _count(self) -> None:
+        self._computed = self._columns(self._computed_kept)
+        if self._host_kept is not None:
+            self._alive = self._columns(self._host_kept)
+
+    def _columns(self, kept: Tensor) -> Columns:
+        counting = kept if self._host_mask is None else kept & self._host_mask
+        return tuple(tuple(column for column, alive in enumerate(row) if alive) for row in counting.tolist())
 
 
 def softmax(alpha: Tensor, active: Tensor) -> Tensor:

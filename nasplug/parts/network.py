@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import attrs
 from torch import Tensor, nn
@@ -31,6 +31,14 @@ class Network(nn.Module, ABC):
     """Probability that a path is dropped in training; set by the training as it goes on."""
     dropout: float = 0.0
     """Probability that an input of the classifier is zeroed in training; set by the training."""
+
+    def graph_key(self) -> Hashable | None:
+        """What the operations of `outputs` depend on, beyond tensors that stay in place; None (the default): unknown.
+
+        `drop_path`, `dropout`, the mode and `Choices.computed` need not be named. See
+        `ArchitectureOptimizer.graph_key`.
+        """
+        return None
 
     @abstractmethod
     def outputs(self, images: Tensor) -> Outputs:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
 import attrs
 import torch
@@ -53,6 +53,16 @@ class Objective:
     def __call__(self, split: str | None = None) -> Tensor:
         """The loss, a scalar with its graph."""
         return self.evaluate(split or self.split)
+
+    def backward(self, parameters: Sequence[nn.Parameter]) -> Tensor:
+        """Leaves the gradients on the turn's own batch in `grad` of the parameters, which have none before.
+
+        Returns the loss, a detached scalar. On a GPU this is where a step is recorded and replayed.
+        """
+        loss = self()
+        # Unlike autograd.grad, this gives each parameter a gradient of its own memory, which clipping may scale.
+        torch.autograd.backward(loss, inputs=list(parameters))
+        return loss.detach()
 
 
 @attrs.frozen(eq=False)
@@ -112,6 +122,14 @@ class ArchitectureOptimizer(ABC):
         """
         return None
 
+    def graph_key(self, now: Now) -> Hashable | None:
+        """What the operations of `relax` depend on, beyond tensors that stay in place; None (the default): unknown.
+
+        Where all parts know, the device may run ahead of the host, and while all keys stay equal a GPU replays a step
+        that it has recorded. Who gives a key reads no tensor on the host while a step is made.
+        """
+        return None
+
     @abstractmethod
     def turns(self, now: Now) -> Sequence[Turn]:
         """Who moves on which split in this step, in order."""
@@ -127,16 +145,14 @@ class ArchitectureOptimizer(ABC):
     def descend(self, turn: Turn, objective: Objective, movers: Movers) -> Tensor:
         """One optimizer step for those who move in this turn; returns the loss before it, a detached scalar."""
         moving = movers.of(turn)
-        loss = objective()
         groups = [parameters_of(mover) for mover, _ in moving]
-        # Unlike autograd.grad, this gives each parameter a gradient of its own memory, which clipping may scale.
-        torch.autograd.backward(loss, inputs=[parameter for group in groups for parameter in group])
+        loss = objective.backward([parameter for group in groups for parameter in group])
         for (mover, limit), group in zip(moving, groups, strict=True):
             if limit > 0:
                 nn.utils.clip_grad_norm_(group, limit)
             mover.step()
             mover.zero_grad(set_to_none=True)
-        return loss.detach()
+        return loss
 
     def decide(self, searched: Searched) -> Iterator[Found | Rated]:
         """What the search found at its end, besides the trail: by default the decoded supernet, unless just left."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Hashable
 
 from torch import Tensor
 
@@ -28,6 +29,14 @@ class PruningSchedule(ABC):
     def penalise(self, loss: Tensor, choices: Choices, now: Now) -> Tensor:
         """The loss that alpha minimises, from the task's loss. A transform, not a term: SNPS multiplies."""
         return loss
+
+    def graph_key(self, now: Now) -> Hashable | None:
+        """What the operations of `penalise` depend on, beyond tensors that stay in place; None (the default): unknown.
+
+        See `ArchitectureOptimizer.graph_key`. A schedule that gives a key leaves to the device in `after_step`, too,
+        what only the device knows.
+        """
+        return None
 
     @abstractmethod
     def after_step(self, choices: Choices, now: Now) -> Verdict:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from torch import Tensor, nn
@@ -30,6 +30,13 @@ class Stage(nn.Module, ABC):
     @abstractmethod
     def forward(self, net: Network, batch: Batch, turn: Turn, now: Now) -> Tensor:
         """The scalar loss of `net` on `batch`."""
+
+    def graph_key(self, now: Now) -> Hashable | None:
+        """What the operations of `forward` depend on, beyond tensors that stay in place; None (the default): unknown.
+
+        See `ArchitectureOptimizer.graph_key`. A stage that gives a key changes nothing in `after_step` but tensors.
+        """
+        return None
 
     def learning_with(self, block: int) -> Iterable[nn.Parameter]:
         """Those of its own parameters that learn at the rate of a block; by default none."""

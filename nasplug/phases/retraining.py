@@ -92,6 +92,8 @@ def network_phase(study: Study, name: str, space: SearchSpace, genotype: Genotyp
         streams={"train": study.stream(name, "train", study.splits.train, training)},
         device=study.device,
         bf16=study.bf16,
+        poll=study.pace.poll,
+        replays=study.pace.replays(),
     )
 
 

@@ -84,6 +84,8 @@ def search_phase(study: Study, net: Supernet, teacher: Network | None) -> Phase:
         streams={name: study.stream("search", name, indices, training) for name, indices in shares.items()},
         device=study.device,
         bf16=study.bf16,
+        poll=study.pace.poll,
+        replays=study.pace.replays(),
         space=composition.space,
         measure=flatness(study, net, shares),
     )

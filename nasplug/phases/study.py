@@ -22,6 +22,7 @@ from nasplug.errors import InputError
 from nasplug.parts import Batch, ImageData, Images, Network, SearchSpace
 from nasplug.phases.folder import RunFolder
 from nasplug.phases.journal import Journal, Tell
+from nasplug.phases.pace import Pace
 from nasplug.plugins import Plugins
 from nasplug.plugins.objects import WithObjects, way_on
 from nasplug.values import Genotype, ImageShape, Training
@@ -64,6 +65,11 @@ class Study:
         return uses_bf16(self.recipe.run.precision, self.device)
 
     @property
+    def pace(self) -> Pace:
+        """How host and device work together."""
+        return Pace.of(self.recipe.run, self.device)
+
+    @property
     def way_on(self) -> str:
         """What a user calls to go on with this run."""
         if isinstance(self.plugins, WithObjects):
@@ -102,6 +108,7 @@ class Study:
             phase=phase,
             split=split,
             device=self.device,
+            resident=self.pace.device_data,
         )
 
     def shares(self) -> dict[str, npt.NDArray[np.int64]]:
@@ -114,7 +121,7 @@ class Study:
         They are drawn at random: data sets may be sorted by class, so the first images may be of a few classes.
         """
         drawn = np.random.default_rng(self.seed(*words)).permutation(indices)[:count]
-        return in_order(self.data.train, drawn, batch, self.mean, self.std, self.device)
+        return self._in_order(self.data.train, drawn, batch)
 
     def teacher(self) -> tuple[SearchSpace, Genotype] | None:
         """The network that the teacher wants (its space, sized, and its genotype), if it wants one."""
@@ -126,7 +133,11 @@ class Study:
         if len(indices) == 0:
             return None
         images = self._test_images() if split == "test" else self.data.train
-        return error_rate(net, in_order(images, indices, 256, self.mean, self.std, self.device))
+        return error_rate(net, self._in_order(images, indices, 256))
+
+    def _in_order(self, images: Images, indices: npt.NDArray[np.int64], batch: int) -> Iterator[Batch]:
+        resident = self.pace.device_data
+        return in_order(images, indices, batch, self.mean, self.std, self.device, resident=resident)
 
     def _test_images(self) -> Images:
         if self.splits.test_from == "train":

@@ -12,7 +12,7 @@ import attrs
 import torch
 
 from nasplug.checkpoint import load_checkpoint, read_tensors, save_checkpoint
-from nasplug.engine import Phase, train
+from nasplug.engine import Phase, settled
 from nasplug.errors import RunFailure
 from nasplug.phases.journal import Journal
 from nasplug.phases.stopping import Stop
@@ -47,9 +47,9 @@ def carry_out(study: Study, phase: Phase, journal: Journal, stop: Stop) -> Itera
     path = study.folder.checkpoint(phase.name)
     worked = 0.0
     if path.exists():
-        events, worked = load_checkpoint(path, phase)
+        count, worked = load_checkpoint(path, phase)
         if not phase.over:  # what was decided after the training does not happen again
-            journal.cut(events)
+            journal.cut(count)
     else:
         journal.drop(phase.name)
         phase.begin(torch.Generator().manual_seed(study.seed(phase.name, "alpha")))
@@ -57,28 +57,39 @@ def carry_out(study: Study, phase: Phase, journal: Journal, stop: Stop) -> Itera
     interval = study.recipe.run.checkpoint_seconds
 
     def save() -> None:
-        save_checkpoint(path, phase, journal.count, worked + time.monotonic() - started)
+        phase.prune()
+        with _way_out(study, phase):
+            save_checkpoint(path, phase, journal.count, worked + time.monotonic() - started)
 
-    for event in train(phase):
-        _check(event, phase, study)
-        try:
-            journal.append(phase.name, event.record())
-            if (halt := stop()) or time.monotonic() - saved >= interval:
-                save()
-                saved = time.monotonic()
-        except RunFailure as error:
-            way = f"Free some space, then go on with: {study.way_on}"
-            if not study.folder.path.is_dir():
-                way = "The run folder was removed; start the run anew."
-            raise RunFailure(f"Phase '{phase.name}' broke off at step {event.step}: {error} {way}") from error
+    for events in settled(phase):
+        for event in events:
+            _check(event, phase, study)
+            with _way_out(study, phase):
+                journal.append(phase.name, event.record())
+        if (halt := stop()) or time.monotonic() - saved >= interval:
+            save()
+            saved = time.monotonic()
         if halt:
             raise Stopped
         try:
-            yield Progress(phase.name, phase.steps_done, phase.steps, _words(event))
+            for event in events:
+                yield Progress(phase.name, phase.steps_done, phase.steps, _words(event, phase))
         except GeneratorExit:  # whoever watched has left
             save()
             raise
     save()
+
+
+@contextmanager
+def _way_out(study: Study, phase: Phase) -> Iterator[None]:
+    """Says how to go on when something cannot be written."""
+    try:
+        yield
+    except RunFailure as error:
+        way = f"Free some space, then go on with: {study.way_on}"
+        if not study.folder.path.is_dir():
+            way = "The run folder was removed; start the run anew."
+        raise RunFailure(f"Phase '{phase.name}' broke off at step {phase.steps_done}: {error} {way}") from error
 
 
 @contextmanager
@@ -130,6 +141,7 @@ def _check(event: Step, phase: Phase, study: Study) -> None:
         )
 
 
-def _words(event: Step) -> str:
+def _words(event: Step, phase: Phase) -> str:
     alive = f", {event.measures['alive']:.0f} operations alive" if "alive" in event.measures else ""
-    return f"epoch {event.epoch + 1}, loss {event.loss:.3f}{alive}"
+    replays = f", {phase.replays}" if phase.replays is not None and str(phase.replays) else ""
+    return f"epoch {event.epoch + 1}, loss {event.loss:.3f}{alive}{replays}"

@@ -32,6 +32,13 @@ class RunOptions:
     threads: int = option(2, "CPU threads of a phase that runs alone", at_least=1)
     jobs: int = option(1, "retrainings at a time, each in a process of one thread", at_least=1)
     checkpoint_seconds: float = option(15.0, "seconds between checkpoints; 0 saves after every step", at_least=0)
+    cuda_graphs: bool = option(True, "whether steps are recorded and replayed on CUDA, where all parts allow it")
+    poll: int = option(
+        0,
+        "steps that the device may be ahead of the host, where all parts allow it; 0: 16 on CUDA, 1 on a CPU",
+        at_least=0,
+    )
+    device_data: bool = option(True, "whether images in memory are copied to the device whole, if they have room there")
     teacher_from: str = option("", "a run or a weights file whose network is the teacher; empty trains one if needed")
     table: str = option("", "CSV table in which networks are looked up instead of training them; empty: none")
     measure_every: int = option(

@@ -52,8 +52,8 @@ def test_the_loop_of_a_search_is_measured_on_images(here, few_images):
     assert (found["size"], found["batch"], found["after_deletion"]) == (8, 8, [])
     assert loop["seconds_per_step"] > 0 < loop["bare_seconds_per_step"]
     assert 0 < loop["data_share"] < 1
-    whole = loop["bare_seconds_per_step"] * (1 + loop["overhead"])
-    assert whole == pytest.approx(loop["seconds_per_step"] * (1 - loop["data_share"]))
+    assert loop["bare_seconds_per_step"] * (1 + loop["overhead"]) == pytest.approx(loop["ready_seconds_per_step"])
+    assert loop["seconds_per_step"] * loop["data_share"] == pytest.approx(loop["data_seconds_per_step"])
 
 
 def test_a_search_that_is_too_short_to_be_measured_is_refused(here, few_images):

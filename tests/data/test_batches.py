@@ -9,7 +9,7 @@ import torch
 
 from nasplug.data.batches import BatchStream, in_order
 from nasplug.data.images import MemoryImages
-from nasplug.data.reading import resident
+from nasplug.data.reading import device_copy
 from nasplug.errors import InputError
 from nasplug.parts import Batch, Images
 from nasplug.values import Training
@@ -145,6 +145,7 @@ def test_options_of_training_switch_augmentation_and_cutout():
     gone = cut.images != plain.images
     assert gone.any((1, 2, 3)).all()
     assert (cut.images[gone] == 0).all()
+    assert cut.images.is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize("option", [{"color_jitter": (0.0, 0.0, 0.0, 0.5)}, {"random_erasing": 1.0}])
@@ -154,6 +155,11 @@ def test_options_of_training_switch_colours_and_erasing(option):
     assert torch.equal(changed.labels, plain.labels)
     assert (changed.images != plain.images).flatten(1).any(1).all()
     assert changed.images.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_images_kept_on_the_host_give_the_same_batches():
+    resident, kept = stream(), stream(resident=False)
+    assert all(equal(kept.batch(step), resident.batch(step)) for step in (0, 1, 7, 3))
 
 
 def test_images_read_ahead_in_threads_give_the_same_batches():
@@ -214,12 +220,14 @@ def test_no_batch_of_evaluation_is_a_lone_image_unless_there_is_but_one(images, 
 def test_only_small_sets_in_memory_live_on_the_device(monkeypatch):
     images = in_memory()
     meta = torch.device("meta")
-    assert resident(images, CPU) is images
-    assert resident(images, meta) is images.to(meta)
-    assert resident(Slow(), CPU) is None
+    assert device_copy(images, CPU) is images
+    assert device_copy(images, CPU, wanted=False) is images
+    assert device_copy(images, meta) is images.to(meta)
+    assert device_copy(images, meta, wanted=False) is None
+    assert device_copy(Slow(), CPU) is None
     monkeypatch.setattr("nasplug.data.reading.RESIDENT_BYTES", 100)
-    assert resident(images, meta) is None
-    assert resident(images, CPU) is images
+    assert device_copy(images, meta) is None
+    assert device_copy(images, CPU) is images
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -7,7 +7,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
-from nasplug.data.boxes import CROP_ASPECT, CROPPED, erase, random_boxes, resized_crop
+from nasplug.data.boxes import CROP_ASPECT, CROPPED, erase, random_boxes, resized_crop, scaled_in_turn, scaled_together
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -84,6 +84,20 @@ def test_a_crop_is_its_box_scaled_up(channels):
         assert int((changed - expected).abs().max()) <= 1
     assert torch.equal(F.resized_crop(images[0], *boxes[0].tolist(), [12, 12]), result[0])
     assert result.dtype == torch.uint8
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_boxes_scaled_together_are_those_scaled_in_turn(channels):
+    images = noise(40, 24, channels)[:, :, :, :17]
+    boxes, _ = random_boxes(40, (24, 17), CROPPED, CROP_ASPECT, seeded(5))
+    boxes[:4] = [0, 0, 24, 17], [3, 5, 1, 1], [23, 16, 1, 1], [0, 0, 1, 17]
+    together = scaled_together(images, boxes)
+    assert together.dtype == torch.uint8
+    assert int((together.int() - scaled_in_turn(images, boxes)).abs().max()) <= 1
+    # Scaling bytes rounds twice, scaling numbers once.
+    exact = scaled_in_turn(images.to(torch.float32), boxes)
+    assert float((together - exact).abs().max()) < 0.501
+    assert torch.equal(together[0], images[0])
 
 
 def test_erasing_covers_one_box_with_noise_in_so_many_images():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -79,6 +81,10 @@ class DartsNetwork(Network):
             cell, graph = plan.cells[self.auxiliary_after], blueprint.graphs[self.auxiliary_after]
             assert graph is not None  # noqa: S101 - reductions and the last cell are always built
             self.auxiliary = auxiliary_head(plan.stem, len(graph.concat) * cell.channels, cell.out_size, shape.classes)
+
+    def graph_key(self) -> Hashable:
+        """Nothing more."""
+        return ()
 
     def outputs(self, images: Tensor) -> Outputs:
         """Logits, taps and, in training, auxiliary logits.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from functools import partial
 from typing import cast
 
@@ -15,7 +15,7 @@ from nasplug.builtin.darts.plan import NetworkPlan, tapped
 from nasplug.builtin.darts.stem import build_stem
 from nasplug.builtin.darts.supernet_cell import SupernetCell
 from nasplug.builtin.darts.wiring import Wiring, wire
-from nasplug.parts import Block, Choices, Layer, Outputs, Supernet
+from nasplug.parts import Block, Choices, Layer, Outputs, Supernet, sent
 from nasplug.supernets import Norm, recalibrate
 from nasplug.values import ImageShape, MapShape
 
@@ -73,8 +73,13 @@ class DartsSupernet(Supernet):
                 taps.append(newer)
         return Outputs(logits=self.classifier(newer.mean((2, 3))), taps=tuple(taps))
 
+    def graph_key(self) -> Hashable:
+        """Nothing more."""
+        return ()
+
     def prune(self) -> None:
         """Removes the modules of deleted candidates. The function computed stays the same."""
+        self.choices.refresh()
         kept = self.choices.kept.tolist()
         for cell in self._cells():
             cell.prune(kept)
@@ -129,7 +134,7 @@ class DartsSupernet(Supernet):
         return (cast("SupernetCell", cell) for cell in self.cells)
 
     def _ordered(self) -> _Order:
-        alive, device = self.choices.alive, self.choices.alpha.device
+        alive, device = self.choices.computed, self.choices.alpha.device
         order = self._order
         if order is None or order.alive != alive or order.index.device != device:
             wirings = tuple(wire(cell.columns, alive, cell.nodes) for cell in self._cells())
@@ -137,5 +142,5 @@ class DartsSupernet(Supernet):
             width = self.choices.alpha.shape[1]
             index = [row * width + column for batch in batches for row, column in batch]
             sizes = tuple(len(batch) for batch in batches)
-            self._order = order = _Order(alive, wirings, torch.tensor(index, dtype=torch.long, device=device), sizes)
+            self._order = order = _Order(alive, wirings, sent(torch.tensor(index, dtype=torch.long), device), sizes)
         return order

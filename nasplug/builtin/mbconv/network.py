@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import cast
 
 import torch
@@ -32,6 +32,10 @@ class MBConvNetwork(Network):
         self.head = Head(plan.blocks[-1][-1].outside, plan.head, plan.classes, nn.BatchNorm2d)
         self.depth = 1 + sum(map(len, plan.blocks))
         initialise(self)
+
+    def graph_key(self) -> Hashable:
+        """Nothing more."""
+        return ()
 
     def outputs(self, images: Tensor) -> Outputs:
         """Logits, and as taps the outputs of the blocks."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any, cast
@@ -45,8 +45,13 @@ class MBConvSupernet(Supernet):
             taps.append(x)
         return Outputs(logits=self.head(x, self.dropout), taps=tuple(taps))
 
+    def graph_key(self) -> Hashable:
+        """Nothing more."""
+        return ()
+
     def prune(self) -> None:
         """Removes the modules of deleted cells and operations. The function computed stays the same."""
+        self.choices.refresh()
         kept = [[column for column, stays in enumerate(row) if stays] for row in self.choices.kept.tolist()]
         for block in self._each():
             block.prune(kept)

@@ -20,15 +20,15 @@ Features = dict[Cell, Tensor]
 
 @attrs.frozen(eq=False)
 class Weights:
-    """What counts in one pass, and how much: the columns of each row of the table of choices, and all its weights."""
+    """What one pass computes and what that weighs: columns of each row of the table of choices, and all its weights."""
 
-    alive: tuple[tuple[int, ...], ...]
+    computed: tuple[tuple[int, ...], ...]
     rows: tuple[Tensor, ...]
 
     @classmethod
     def now(cls, choices: Choices) -> Weights:
         """Those of this moment."""
-        return cls(choices.alive, choices.weights().unbind(0))
+        return cls(choices.computed, choices.weights().unbind(0))
 
 
 class SupernetBlock(nn.Module):
@@ -63,7 +63,7 @@ class SupernetBlock(nn.Module):
 
     def first(self, x: Tensor, weights: Weights) -> Features:
         """The first layer of every cell that counts."""
-        columns = (0,) if self.row is None else weights.alive[self.row]
+        columns = (0,) if self.row is None else weights.computed[self.row]
         return {self.cells[column]: self._layer(0, self.cells[column], x, weights) for column in columns}
 
     def later(self, step: int, features: Features, weights: Weights) -> Features:
@@ -99,5 +99,5 @@ class SupernetBlock(nn.Module):
     def _layer(self, step: int, cell: Cell, x: Tensor, weights: Weights) -> Tensor:
         row = self.rows[step][cell]
         layer = cast("nn.ModuleDict", self.steps[step])[str(cell)]
-        mixed: Tensor = layer(x, weights.alive[row], weights.rows[row])
+        mixed: Tensor = layer(x, weights.computed[row], weights.rows[row])
         return mixed

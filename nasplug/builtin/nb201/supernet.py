@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from functools import partial
 from typing import cast
 
@@ -14,7 +15,7 @@ from nasplug.builtin.nb201.plan import NetworkPlan
 from nasplug.builtin.nb201.skeleton import Skeleton
 from nasplug.builtin.nb201.supernet_cell import SupernetCell, candidate_name
 from nasplug.builtin.nb201.wiring import Wiring, wire
-from nasplug.parts import Block, Choices, Layer, Outputs, Supernet
+from nasplug.parts import Block, Choices, Layer, Outputs, Supernet, sent
 from nasplug.supernets import Norm
 
 
@@ -59,8 +60,13 @@ class NasBench201Supernet(Supernet):
         images = images.contiguous(memory_format=torch.channels_last)
         return self.skeleton.run(images, lambda number, x: self._stage(number, x, order.wiring, weights))
 
+    def graph_key(self) -> Hashable:
+        """Nothing more."""
+        return ()
+
     def prune(self) -> None:
         """Removes the modules of deleted candidates. The function computed stays the same."""
+        self.choices.refresh()
         kept = self.choices.kept.tolist()
         doomed = [
             candidate_name(name, where)
@@ -103,11 +109,11 @@ class NasBench201Supernet(Supernet):
         return x
 
     def _ordered(self) -> _Order:
-        alive, device = self.choices.alive, self.choices.alpha.device
+        alive, device = self.choices.computed, self.choices.alpha.device
         order = self._order
         if order is None or order.alive != alive or order.index.device != device:
             wiring = wire(self._operations, alive)
             width = self.choices.alpha.shape[1]
             index = [row * width + column for batch in wiring.positions for row, column in batch]
-            self._order = order = _Order(alive, wiring, torch.tensor(index, dtype=torch.long, device=device))
+            self._order = order = _Order(alive, wiring, sent(torch.tensor(index, dtype=torch.long), device))
         return order

@@ -7,7 +7,7 @@ Both losses are the task's; the train split is divided between them. Each step m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import attrs
@@ -59,6 +59,10 @@ class Bilevel(ArchitectureOptimizer):
         drawn = torch.randn(choices.alpha.shape, generator=generator) * self.alpha_init
         with torch.no_grad():
             choices.alpha.copy_(drawn)
+
+    def graph_key(self, now: Now) -> Hashable:
+        """Nothing more."""
+        return ()
 
     def turns(self, now: Now) -> Sequence[Turn]:
         """Alpha first, then the weights, in every step."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 
 import attrs
 
@@ -16,6 +16,10 @@ class Fixed(ArchitectureOptimizer):
 
     learns_alpha = False
     decides = False
+
+    def graph_key(self, now: Now) -> Hashable:
+        """Nothing more."""
+        return ()
 
     def turns(self, now: Now) -> Sequence[Turn]:
         """The weights, on all training images."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import attrs
 import torch
@@ -47,8 +47,13 @@ class OneLevel(ArchitectureOptimizer):
         largest = share.amax(-1, keepdim=True)
         weights = share * ((share >= self.baseline) | (share == largest))
         ranked = alpha.detach().masked_fill(~active, -torch.inf)
-        strongest = nn.functional.one_hot(ranked.argmax(-1), alpha.shape[-1]) * active
+        columns = torch.arange(alpha.shape[-1], device=alpha.device)
+        strongest = (ranked.argmax(-1, keepdim=True) == columns) & active
         return torch.where(alive, weights, strongest.to(alpha.dtype))
+
+    def graph_key(self, now: Now) -> Hashable:
+        """Nothing more."""
+        return ()
 
     def turns(self, now: Now) -> Sequence[Turn]:
         """Everybody moves at once."""

@@ -7,7 +7,7 @@ path. The decision is exact: all architectures that no other of the rated ones b
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from random import Random
 
 import attrs
@@ -83,6 +83,10 @@ class SinglePath(ArchitectureOptimizer):
         generator = Random(derive_seed(self.seed, "path", now.stage, now.step))
         drawn = space.encode(space.random(generator), choices).tolist()
         return _mask(choices, _left(choices, drawn, generator))
+
+    def graph_key(self, now: Now) -> Hashable:
+        """Nothing more."""
+        return ()
 
     def turns(self, now: Now) -> Sequence[Turn]:
         """The weights, on their share of the images."""

@@ -13,6 +13,7 @@ from nasplug.testing.checks import (
     optimizers,
     options,
     packages,
+    replays,
     schedules,
     searches,
     teachers,
@@ -34,6 +35,7 @@ MODULES = (
     turns,
     schedules,
     teachers,
+    replays,
     learning,
 )
 

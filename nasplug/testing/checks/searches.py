@@ -128,7 +128,7 @@ def state_survives_json(case: Case) -> None:
 def reports_plain_numbers(case: Case) -> None:
     """Every event of a search can be written as JSON, and its measures are finite numbers.
 
-    A tensor among the measures ends the run when the event is written; a NaN makes a line that JSON readers refuse.
+    Text among the measures cannot be drawn as a curve; a NaN makes a line that JSON readers refuse.
     """
     for event in case.once(whole).events:
         for name, value in getattr(event, "measures", {}).items():
@@ -136,7 +136,7 @@ def reports_plain_numbers(case: Case) -> None:
             require(
                 plain,
                 f"a {type(event).__name__} has the measure {name}={value!r:.60}",
-                "report finite numbers, float(...)",
+                "report finite numbers, or tensors of one",
             )
         try:
             json.dumps(event.record(), allow_nan=False)

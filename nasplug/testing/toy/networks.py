@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import cast
 
@@ -101,8 +101,13 @@ class ToySupernet(Supernet):
             taps.append(maps)
         return Outputs(self.frame.head(maps), tuple(taps))
 
+    def graph_key(self) -> Hashable:
+        """Nothing more."""
+        return ()
+
     def prune(self) -> None:
         """Removes the candidates that are deleted."""
+        self.choices.refresh()
         for row, cell in zip(self.choices.kept.tolist(), self.cells, strict=True):
             candidates = cast("Mixture", cell).candidates
             for name, kept in zip(OPERATIONS, row, strict=True):
@@ -124,5 +129,5 @@ class ToySupernet(Supernet):
         ]
 
     def _cell(self, number: int, maps: Tensor) -> Tensor:
-        weights, alive = self.choices.weights()[number], self.choices.alive[number]
+        weights, alive = self.choices.weights()[number], self.choices.computed[number]
         return self.frame.through(maps, number, lambda x: self.cells[number](x, weights, alive))

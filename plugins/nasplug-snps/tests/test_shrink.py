@@ -16,7 +16,7 @@ from nasplug.builtin.optimizers.bilevel import Bilevel
 from nasplug.builtin.optimizers.one_level import OneLevel
 from nasplug.errors import InputError
 from nasplug.parts import Choice, Choices, read_state, write_state
-from nasplug.values import Clock
+from nasplug.values import Clock, Verdict
 
 
 def _load() -> ModuleType:
@@ -47,6 +47,10 @@ def supernet(cells: int, operations: int) -> Choices:
     return choices
 
 
+def reason(verdict: Verdict) -> str | None:
+    return next((name for name, holds in verdict.snapshot.items() if holds), None)
+
+
 def search(
     schedule: Shrink,
     choices: Choices,
@@ -71,8 +75,13 @@ def search(
         torch.nn.utils.clip_grad_norm_([choices.alpha], 5.0)
         mover.step()
         verdict = schedule.after_step(choices, now)
-        row = {"step": now.step + 1, "deleted": verdict.deleted, "reason": verdict.snapshot, "stop": verdict.stop}
-        events.append({**row, **verdict.measures})
+        row = {
+            "step": now.step + 1,
+            "deleted": int(verdict.deleted),
+            "reason": reason(verdict),
+            "stop": bool(verdict.stop),
+        }
+        events.append({**row, **{name: float(each) for name, each in verdict.measures.items()}})
         if verdict.stop:
             break
     return events
@@ -146,10 +155,12 @@ def test_it_follows_the_specification_step_by_step(seed: int) -> None:
         stall = reference.control(deleted)
         verdict = schedule.after_step(choices, now)
         assert verdict.deleted == deleted
-        assert (verdict.snapshot == "stall") == stall
+        assert (reason(verdict) == "stall") == stall
         expected = (reference.gamma, reference.mu, reference.ema)
-        assert (schedule.gamma, schedule.mu, schedule.ema) == pytest.approx(expected, rel=1e-12)
-        assert verdict.measures["S"] == pytest.approx(specification.sparsity(nodes), rel=1e-9)
+        assert [float(each) for each in (schedule.gamma, schedule.mu, schedule.ema)] == pytest.approx(
+            expected, rel=1e-12
+        )
+        assert float(verdict.measures["S"]) == pytest.approx(specification.sparsity(nodes), rel=1e-9)
         assert verdict.measures["alive"] == sum(p != specification.DELETED for node in nodes for p in node)
         assert verdict.stop == (specification.sparsity(nodes) < 60.0)
         assert all(columns for columns in choices.alive)
@@ -164,10 +175,10 @@ def test_its_events_replay_through_the_specification() -> None:
     schedule, choices, clock = Shrink(pace="fit", s_min=0.0), supernet(3, 3), Clock(17, 25)
     schedule.begin(choices, clock)
     in_force = {
-        "gamma_0": schedule.gamma,
+        "gamma_0": float(schedule.gamma),
         "phi": schedule.growth,
         "k": schedule.relief,
-        "n_max": schedule.rate,
+        "n_max": float(schedule.rate),
         "t_max": schedule.patience,
         "tau": schedule.memory,
         "s_min": schedule.floor,
@@ -231,7 +242,7 @@ def test_warm_up_presses_and_deletes_nothing() -> None:
         verdict = schedule.after_step(choices, clock.at(step))
         assert verdict.deleted == 0
         assert verdict.measures["gamma"] == 1e-4
-        assert verdict.snapshot == ("epoch" if step == 3 else None)
+        assert reason(verdict) == ("epoch" if step == 3 else None)
     assert float(schedule.penalise(loss, choices, clock.at(4)).detach()) > 1.0
     assert schedule.after_step(choices, clock.at(4)).deleted == 4
 
@@ -239,7 +250,7 @@ def test_warm_up_presses_and_deletes_nothing() -> None:
 def test_regular_snapshots_follow_the_epochs() -> None:
     schedule, choices, clock = Shrink(snapshot_every=2, s_min=10.0), supernet(1, 3), Clock(3, 5)
     schedule.begin(choices, clock)
-    taken = [now.step for now in clock.since(0) if schedule.after_step(choices, now).snapshot]
+    taken = [now.step for now in clock.since(0) if reason(schedule.after_step(choices, now))]
     assert taken == [5, 11]
 
 

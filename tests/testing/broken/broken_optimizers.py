@@ -127,6 +127,20 @@ class TurnedRound(Quick):
         return torch.optim.SGD([alpha], lr=5.0, maximize=True)
 
 
+@attrs.define
+class Cools(Quick):
+    """Weighs by a temperature that is a number of Python, and says that nothing changes."""
+
+    temperature: float = attrs.field(init=False, default=1.0)
+
+    def turns(self, now):
+        self.temperature = 1 / (1 + now.step)
+        return Quick.turns(self, now)
+
+    def relax(self, alpha, active):
+        return Quick.relax(self, alpha / self.temperature, active)
+
+
 @hookimpl
 def nasplug_register(register):
     for name, target in {
@@ -134,6 +148,7 @@ def nasplug_register(register):
         "weighs-only-what-counts": "EmptyRows",
         "each-turn-moves-only-whom-it-names": "Impure",
         "leaves-no-gradients-behind": "LeavesGradients",
+        "replays-as-it-computes": "Cools",
         "puts-buffers-back": "ForgetsBuffers",
         "sees-new-images-in-every-step": "LooksOnce",
         "samples-only-what-is-kept": "DrawsTheDeleted",

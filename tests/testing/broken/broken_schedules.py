@@ -108,9 +108,9 @@ class KeepsATuple(Idle):
 
 
 @attrs.define
-class ReportsATensor(Idle):
+class ReportsWords(Idle):
     def after_step(self, choices, now):
-        return Verdict(measures={"alive": torch.tensor(3.0)})
+        return Verdict(measures={"alive": "three"})
 
 
 @attrs.define
@@ -194,7 +194,7 @@ def nasplug_register(register):
         "works-in-the-shortest-search": "DividesByEpochs",
         "goes-on-exactly-after-a-stop": "HidesState",
         "state-survives-json": "KeepsATuple",
-        "reports-plain-numbers": "ReportsATensor",
+        "reports-plain-numbers": "ReportsWords",
         "searches-to-its-end": "Breaks",
         "one-seed-gives-one-result": "Remembers",
         "computes-where-it-is-told": "MovesToTheGpu",

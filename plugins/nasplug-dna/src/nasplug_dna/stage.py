@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from random import Random
 from weakref import WeakKeyDictionary
 
@@ -63,6 +63,10 @@ class BlockStage(Stage):
         self.rates = {number: rates[number] for number in self.blocks if number in rates}
         self.bridges = nn.ModuleList(lesson.bridges[number] for number in self.blocks)
         self._lesson = (lesson,)  # in a tuple, so that bridges of other stages are not taken for this one's
+
+    def graph_key(self, now: Now) -> Hashable:
+        """Nothing more."""
+        return ()
 
     def forward(self, net: Network, batch: Batch, turn: Turn, now: Now) -> Tensor:
         """The scalar loss of `net` on `batch`, whoever moves."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import attrs
 import torch
@@ -45,6 +45,10 @@ class FeatureStage(Stage):
         self.weight = weight
         teacher.requires_grad_(False).eval()
         self._teacher = (teacher,)
+
+    def graph_key(self, now: Now) -> Hashable:
+        """Nothing more."""
+        return ()
 
     def forward(self, net: Network, batch: Batch, turn: Turn, now: Now) -> Tensor:
         """The scalar loss of `net` on `batch`, whoever moves."""

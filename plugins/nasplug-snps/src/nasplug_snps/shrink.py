@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 
 import attrs
 import torch
@@ -19,6 +20,14 @@ RELEASED_PERIOD = 57
 """Steps between isolated deletions under the released constants: 2 ln((1 - tau)/n_max) / -ln tau."""
 LEAD = 0.2
 """Share of a fitted search that may pass before candidates start to go."""
+
+
+def _number(value: float | Tensor) -> Tensor:
+    return torch.as_tensor(value, dtype=torch.float64)
+
+
+def _zero() -> Tensor:
+    return _number(0.0)
 
 
 @attrs.define
@@ -60,12 +69,13 @@ class Shrink(PruningSchedule):
     snapshot_every: int = option(1, "epochs between regular snapshots; 0: none", at_least=0)
     pace: str = option("paper", "constants as given, or fitted to the length of the search", choices=("paper", "fit"))
 
-    gamma: float = attrs.field(init=False, default=0.0)
-    mu: float = attrs.field(init=False, default=0.0)
-    ema: float = attrs.field(init=False, default=0.0)
-    stalled: int = attrs.field(init=False, default=0)
+    # The numbers of the controller are float64 () on the device of the supernet: the host need not know them.
+    gamma: Tensor = attrs.field(init=False, factory=_zero, converter=_number)
+    mu: Tensor = attrs.field(init=False, factory=_zero, converter=_number)
+    ema: Tensor = attrs.field(init=False, factory=_zero, converter=_number)
+    stalled: Tensor = attrs.field(init=False, factory=_zero, converter=_number)
     """Lagging steps at gamma_max since the last stall (t)."""
-    rate: float = attrs.field(init=False, default=0.0)
+    rate: Tensor = attrs.field(init=False, factory=_zero, converter=_number)
     """The wanted moving average in force (n)."""
     memory: float = attrs.field(init=False, default=0.0)
     """tau in force."""
@@ -84,8 +94,8 @@ class Shrink(PruningSchedule):
 
     def begin(self, choices: Choices, clock: Clock) -> None:
         """Sets the controller to its start, by `pace` fitted to the length of the search."""
-        self.gamma, self.mu, self.ema, self.stalled = self.gamma_0, self.mu_0, 0.0, 0
-        self.rate, self.memory, self.patience = self.n_max, self.tau, self.t_max
+        self._start(gamma=self.gamma_0, rate=self.n_max)
+        self.memory, self.patience = self.tau, self.t_max
         self.growth, self.relief, self.floor = self.phi, self.k, self.s_min
         with torch.no_grad():
             dense = float(self.measure(choices.weights()))
@@ -105,11 +115,15 @@ class Shrink(PruningSchedule):
         doomed = max(1.0, sum(widths) - sum(min(left, width) for width in widths))
         period = (1 - LEAD) * steps / doomed
         self.memory = math.exp(-6 / period)
-        self.rate = (1 - self.memory) / 20
         self.patience = max(1, round(0.7 * period))
         compression = max(1.0, RELEASED_PERIOD / period)
         self.growth, self.relief = self.phi**compression, self.k**compression
-        self.gamma = min(self.gamma_max, self.gamma_0 * max(1.0, RELEASED_STEPS / steps))
+        gamma = min(self.gamma_max, self.gamma_0 * max(1.0, RELEASED_STEPS / steps))
+        self._start(gamma=gamma, rate=(1 - self.memory) / 20)
+
+    def _start(self, gamma: float, rate: float) -> None:
+        for name, value in {"gamma": gamma, "mu": self.mu_0, "ema": 0.0, "stalled": 0.0, "rate": rate}.items():
+            setattr(self, name, value)
 
     def penalise(self, loss: Tensor, choices: Choices, now: Now) -> Tensor:
         """L (1 + gamma S) + gamma mu S; during warm-up L.
@@ -119,40 +133,58 @@ class Shrink(PruningSchedule):
         """
         if now.epoch < self.warm_up:
             return loss
+        self._follow(choices)
         sparsity = self.measure(choices.weights())
-        return loss * (1 + self.gamma * sparsity) + self.gamma * self.mu * sparsity
+        gamma, offset = self.gamma.to(sparsity.dtype), (self.gamma * self.mu).to(sparsity.dtype)
+        return loss * (1 + gamma * sparsity) + offset * sparsity
+
+    def graph_key(self, now: Now) -> Hashable:
+        """Whether the loss is pressed: all else are numbers on the device."""
+        return now.epoch < self.warm_up
 
     @torch.no_grad()
     def after_step(self, choices: Choices, now: Now) -> Verdict:
         """Deletes, then adapts gamma to the rate of deletions, then compares S with its end."""
+        self._follow(choices)
         regular = self.snapshot_every > 0 and now.ends_epoch and (now.epoch + 1) % self.snapshot_every == 0
         if now.epoch < self.warm_up:
-            density = float(self.measure(choices.weights()))
-            return Verdict(snapshot="epoch" if regular else None, measures=self._measures(choices, density))
+            density = self.measure(choices.weights())
+            return Verdict(snapshot={"epoch": regular}, measures=self._measures(choices, density))
         deleted = choices.delete(choices.active & (choices.weights() < self.threshold))
         stall = self._control(deleted)
-        density = float(self.measure(choices.weights()))
+        density = self.measure(choices.weights())
         return Verdict(
             deleted=deleted,
-            snapshot="stall" if stall else "epoch" if regular else None,
-            stop=density < self.floor,
+            snapshot={"stall": stall, "epoch": regular},
+            stop=density.double() < self.floor,
             measures=self._measures(choices, density),
         )
 
-    def _control(self, deleted: int) -> bool:
-        """One step of the controller; whether the search has stalled."""
-        self.ema = self.memory * self.ema + (1 - self.memory) * deleted
-        if self.ema >= self.rate:
-            self.gamma, self.stalled = self.relief * self.gamma, 0
-            return False
-        self.stalled = self.stalled + 1 if self.gamma >= self.gamma_max else 0
-        self.gamma = self.growth * self.gamma
-        if self.gamma_clip:
-            self.gamma = min(self.gamma, self.gamma_max)
-        if self.stalled < self.patience:
-            return False
-        self.mu, self.rate, self.stalled = self.rho * self.mu, self.xi * self.rate, 0
-        return True
+    def _follow(self, choices: Choices) -> None:
+        """Brings the controller to the device of the supernet: a checkpoint leaves it on the host."""
+        device = choices.alpha.device
+        if self.gamma.device != device:
+            for name in ("gamma", "mu", "ema", "stalled", "rate"):
+                setattr(self, name, getattr(self, name).to(device))
 
-    def _measures(self, choices: Choices, density: float) -> dict[str, float]:
-        return {"S": density, "gamma": self.gamma, "mu": self.mu, "ema": self.ema, "alive": choices.alive_total}
+    def _control(self, deleted: Tensor) -> Tensor:
+        """One step of the controller; whether the search has stalled.
+
+        Its numbers change in place, so that a recorded step reads those of the day.
+        """
+        self.ema.copy_(self.memory * self.ema + (1 - self.memory) * deleted.double())
+        leads = self.ema >= self.rate
+        stalled = torch.where(~leads & (self.gamma >= self.gamma_max), self.stalled + 1, 0.0)
+        grown = self.growth * self.gamma
+        if self.gamma_clip:
+            grown = grown.clamp_max(self.gamma_max)
+        self.gamma.copy_(torch.where(leads, self.relief * self.gamma, grown))
+        stall = ~leads & (stalled >= self.patience)
+        self.stalled.copy_(torch.where(stall, 0.0, stalled))
+        self.mu.copy_(torch.where(stall, self.rho * self.mu, self.mu))
+        self.rate.copy_(torch.where(stall, self.xi * self.rate, self.rate))
+        return stall
+
+    def _measures(self, choices: Choices, density: Tensor) -> dict[str, Tensor]:
+        figures = {"S": density, "gamma": self.gamma, "mu": self.mu, "ema": self.ema}
+        return {name: each.clone() for name, each in figures.items()} | {"alive": choices.active.sum()}

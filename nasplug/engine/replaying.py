@@ -1,0 +1,143 @@
+"""Recording the gradients of a step once and replaying them: what a GPU is told in one call instead of thousands.
+
+A supernet is thousands of small operations. Started one by one they keep a GPU waiting for the host; recorded as a CUDA
+graph they are started together. A recording reads and writes the same memory every time, so it holds as long as the
+same operations happen to the same tensors. Parts tell by their `graph_key` what that depends on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Protocol, cast
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from nasplug.parts import Batch
+from nasplug.values import Turn
+
+Gradients = Callable[[Batch], Tensor]
+
+
+class Recorder(Protocol):
+    """What records on a device."""
+
+    def lane(self) -> AbstractContextManager[None]:
+        """Where steps are computed, recorded or not."""
+
+    def record(self, compute: Callable[[], Tensor]) -> tuple[Tensor, Callable[[], None]]:
+        """Records `compute`; gives its result, which is valid after each call of what is given with it."""
+
+
+@attrs.define(eq=False)
+class CudaRecorder:
+    """CUDA graphs that share one pool of memory.
+
+    Steps are computed on a stream of their own, eager ones too: autograd accumulates a gradient on the stream on which
+    its parameter was first used, and a recording must not leave its stream.
+    """
+
+    device: torch.device
+    stream: torch.cuda.Stream = attrs.field(
+        init=False, default=attrs.Factory(lambda self: torch.cuda.Stream(self.device), takes_self=True)
+    )
+    _pool: torch.cuda.MemPool = attrs.field(init=False, factory=torch.cuda.MemPool)
+
+    @contextmanager
+    def lane(self) -> Iterator[None]:
+        """The stream, in order with what came before and what comes after."""
+        outside = torch.cuda.current_stream(self.device)
+        self.stream.wait_stream(outside)
+        with torch.cuda.stream(self.stream):
+            yield
+        outside.wait_stream(self.stream)
+
+    def record(self, compute: Callable[[], Tensor]) -> tuple[Tensor, Callable[[], None]]:
+        """Records on the stream; nothing is computed yet."""
+        graph = torch.cuda.CUDAGraph()
+        pool = cast("Any", self._pool.id)  # torch 2.11 takes no pool itself, later ones no plain id by their types
+        with torch.cuda.graph(graph, pool=pool, stream=self.stream, capture_error_mode="thread_local"):
+            result = compute()
+        return result, graph.replay
+
+
+@attrs.frozen(eq=False)
+class _Recording:
+    key: Hashable
+    batch: Batch
+    loss: Tensor
+    gradients: tuple[Tensor | None, ...]
+    replay: Callable[[], None]
+
+
+@attrs.define(eq=False)
+class Replays:
+    """The recordings of a phase, one for each of its turns."""
+
+    recorder: Recorder
+    recorded: int = 0
+    """Recordings made."""
+    replayed: int = 0
+    """Turns that were replayed."""
+    refused: str = ""
+    """Why nothing is recorded any more: what the device said."""
+    _recordings: dict[Turn, _Recording] = attrs.field(factory=dict)
+    _computed: dict[Turn, Hashable] = attrs.field(factory=dict)
+    """The key with which a turn was last computed step by step."""
+
+    def gradients(
+        self, turn: Turn, key: Hashable, batch: Batch, compute: Gradients, parameters: Sequence[nn.Parameter]
+    ) -> Tensor:
+        """What `compute` does for `batch`: leaves gradients in `grad` of the parameters and returns the loss, detached.
+
+        `key` says what the operations depend on. What is new is computed step by step first, as CUDA wants it before a
+        recording; the next time it is recorded.
+        """
+        key = (key, batch.images.shape, tuple(id(each) for each in parameters))
+        recording = self._recordings.get(turn)
+        if recording is None or recording.key != key:
+            self._recordings.pop(turn, None)
+            known, self._computed[turn] = self._computed.get(turn), key
+            recording = self._record(turn, key, batch, compute, parameters) if known == key else None
+        if recording is None:
+            return compute(batch)
+        recording.batch.images.copy_(batch.images)
+        recording.batch.labels.copy_(batch.labels)
+        recording.replay()
+        self.replayed += 1
+        for parameter, gradient in zip(parameters, recording.gradients, strict=True):
+            parameter.grad = gradient
+        return recording.loss.clone()  # the next replay writes to the same place
+
+    def __str__(self) -> str:
+        """What a user may want to know of it."""
+        if self.refused:
+            return f"not recorded ({self.refused})"
+        return "replayed" if self.replayed else ""
+
+    def forget(self) -> None:
+        """Drops all recordings: what they read may have moved."""
+        self._recordings.clear()
+        self._computed.clear()
+
+    def _record(
+        self, turn: Turn, key: Hashable, batch: Batch, compute: Gradients, parameters: Sequence[nn.Parameter]
+    ) -> _Recording | None:
+        if self.refused:
+            return None
+        still = Batch(batch.images.clone(), batch.labels.clone())
+        try:
+            loss, replay = self.recorder.record(lambda: compute(still))
+        except RuntimeError as error:
+            self.refused = str(error).partition("\n")[0]
+            self.forget()
+            return None
+        finally:
+            found = tuple(each.grad for each in parameters)
+            for each in parameters:
+                each.grad = None
+        self.recorded += 1
+        self._recordings[turn] = recording = _Recording(key, still, loss, found, replay)
+        return recording

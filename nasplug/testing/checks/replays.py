@@ -1,0 +1,57 @@
+"""What a part promises when it gives a `graph_key`: that its steps can be recorded and replayed on a GPU."""
+
+from __future__ import annotations
+
+import math
+
+from nasplug.builtin.schedules import Keep
+from nasplug.engine import Replays
+from nasplug.testing.case import Case
+from nasplug.testing.check import Failed, NotApplicable, check, require
+from nasplug.testing.partners import plan
+from nasplug.testing.tape import Asked, TapeRecorder
+from nasplug.testing.trial import Trial, begin
+
+TOLERANCE = 1e-3
+"""Largest relative difference of losses: what is deleted is computed for some steps more, which rounds otherwise."""
+
+
+@check("space", "optimizer", "schedule", "teacher")
+def replays_as_it_computes(case: Case) -> None:
+    """A part with a `graph_key` gives the same when steps are replayed, and the host looks at every third only.
+
+    A number of Python that changes while the key stays (a temperature, a share), a tensor that is replaced instead of
+    written to, and a question that the host asks of a tensor are wrong on a GPU, and right only on a CPU.
+    """
+    plain, quick = _trial(case), _trial(case)
+    phase = quick.phase
+    if phase is None or phase.key(phase.clock.at(0)) is None:
+        raise NotApplicable("it gives no graph_key, or its partners do not")
+    phase.poll, phase.replays = 3, Replays(TapeRecorder())
+    plain.train()
+    try:
+        quick.train()
+    except Asked as error:
+        raise Failed(
+            f"a step that is recorded asks the device, or brings it something: {error}",
+            "leave to tensors what only the device knows, bring them before the first step, or give no graph_key",
+        ) from error
+    require(
+        len(plain.steps) == len(quick.steps),
+        f"a search ends after {len(quick.steps)} steps instead of {len(plain.steps)}",
+        "decide by tensors that are written to in place",
+    )
+    for one, other in zip(plain.steps, quick.steps, strict=True):
+        require(
+            math.isclose(one.loss, other.loss, rel_tol=TOLERANCE),
+            f"the loss of step {one.step} is {other.loss:.6g} when it is replayed, and {one.loss:.6g} when computed",
+            "name in graph_key what changes, keep it in a tensor that is written to in place, or give no graph_key",
+        )
+
+
+def _trial(case: Case) -> Trial:
+    parts = case.once(plan).parts()
+    trial = begin(parts, seed=0)
+    if case.slot == "space" and trial.phase is not None:
+        trial.phase.schedule = Keep()  # the partner of spaces asks the device
+    return trial

@@ -1,0 +1,89 @@
+"""Recording and replaying on a CPU what CUDA graphs record and replay on a GPU.
+
+A tape notes every operation below autograd. Replayed, it does the same operations to the same memory: whatever the
+host decided while it was recorded, and whatever numbers were no tensors then, stays as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+ATEN = torch.ops.aten
+ASKING = {ATEN._local_scalar_dense.default, ATEN.nonzero.default, ATEN.equal.default}
+"""What makes the host wait for a GPU."""
+BRINGING = {ATEN.lift_fresh.default}
+"""What copies numbers of the host to a GPU, which a recording does not take."""
+
+
+class Asked(AssertionError):
+    """A step wanted to know something of the device, or brought it something, where it may not."""
+
+    def __init__(self, operation: object) -> None:
+        super().__init__("torch.tensor(...)" if operation in BRINGING else str(operation))
+
+
+class NoQuestions(TorchDispatchMode):
+    """Raises Asked where a GPU would have to be waited for; `host` gives the tensors that live on the host anyway."""
+
+    def __init__(self, host: Callable[[], Sequence[Tensor]] = tuple) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._host = host
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Looks at one operation."""
+        if func in ASKING and args[0].data_ptr() not in {each.data_ptr() for each in self._host()}:
+            raise Asked(func)
+        return func(*args, **(kwargs or {}))
+
+
+class Tape(TorchDispatchMode):
+    """The operations of a block, in order. Raises Asked for what a CUDA graph would not take."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._operations: list[tuple[Any, Any, Any, list[Tensor | None]]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Notes one operation."""
+        if func in ASKING | BRINGING:
+            raise Asked(func)
+        found = func(*args, **(kwargs or {}))
+        given = {each.untyped_storage().data_ptr() for each in _tensors((args, kwargs))}
+        # Views and what was changed in place lie in memory that earlier operations fill.
+        places = [None if each.untyped_storage().data_ptr() in given else each for each in _tensors(found)]
+        self._operations.append((func, args, kwargs or {}, places))
+        return found
+
+    @torch.no_grad()
+    def replay(self) -> None:
+        """Does all of it again."""
+        for func, args, kwargs, places in self._operations:
+            for place, value in zip(places, _tensors(func(*args, **kwargs)), strict=True):
+                if place is not None:
+                    place.copy_(value)
+
+
+class TapeRecorder:
+    """Takes the part of `nasplug.engine.CudaRecorder`."""
+
+    @contextmanager
+    def lane(self) -> Iterator[None]:
+        """Anywhere."""
+        yield
+
+    def record(self, compute: Callable[[], Tensor]) -> tuple[Tensor, Callable[[], None]]:
+        """Computes and records at once."""
+        with Tape() as tape:
+            result = compute()
+        return result, tape.replay
+
+
+def _tensors(values: Any) -> list[Tensor]:
+    return [each for each in tree_leaves(values) if isinstance(each, Tensor)]
