@@ -51,7 +51,6 @@ class Choices(nn.Module):
 
     alpha: nn.Parameter
     kept: Tensor
-    exists: Tensor
     least: Tensor
 
     def __init__(self, choices: Sequence[Choice]) -> None:
@@ -59,12 +58,12 @@ class Choices(nn.Module):
         self.choices = tuple(choices)
         self.rows = {choice.name: row for row, choice in enumerate(self.choices)}
         width = max((len(choice.candidates) for choice in self.choices), default=0)
-        exists = torch.zeros(len(self.choices), width, dtype=torch.bool)
+        self.exists = exists = torch.zeros(len(self.choices), width, dtype=torch.bool)
+        """Where the table has candidates, and not padding, bool (choices, candidates) on the CPU."""
         for row, choice in enumerate(self.choices):
             exists[row, : len(choice.candidates)] = True
         self.alpha = nn.Parameter(torch.zeros(exists.shape))
         least = torch.tensor([choice.at_least for choice in self.choices], dtype=torch.long)
-        self.register_buffer("exists", exists, persistent=False)
         self.register_buffer("least", least.unsqueeze(1), persistent=False)
         self.register_buffer("kept", exists.clone())
         self.relaxation: Relaxation = softmax

@@ -9,7 +9,7 @@ from itertools import islice, pairwise
 import attrs
 import torch
 
-from nasplug.engine import Phase, train
+from nasplug.engine import Phase, settled
 from nasplug.parts import Network
 from nasplug.phases.retraining import network_phase, teacher_phase
 from nasplug.phases.searching import search_phase
@@ -17,7 +17,7 @@ from nasplug.phases.study import Study
 from nasplug.phases.training import peak_memory
 
 WARM_UP, MEASURED = 2, 3
-"""Steps taken before the clock runs, and steps timed; the shortest of these counts."""
+"""Looks of the host (on a CPU, steps) before the clock runs, and those timed; the shortest of these counts."""
 
 
 @attrs.frozen
@@ -74,9 +74,10 @@ def _search(study: Study, teacher: Network | None) -> Phase:
 
 
 def _measured(study: Study, phase: Phase) -> Foreseen:
-    moments = [time.perf_counter()]
-    for _ in islice(train(phase), WARM_UP + MEASURED):
-        moments.append(time.perf_counter())  # noqa: PERF401 - a step must be over before the clock is read
-    times = [after - before for before, after in pairwise(moments)]
+    moments, counts = [time.perf_counter()], []
+    for steps in islice(settled(phase), WARM_UP + MEASURED):
+        moments.append(time.perf_counter())
+        counts.append(len(steps))
+    times = [(after - before) / count for (before, after), count in zip(pairwise(moments), counts, strict=True)]
     seconds = min(times[WARM_UP:] or times)
     return Foreseen(phase.name, 1, 1, phase.steps, seconds, peak_memory(study.device))

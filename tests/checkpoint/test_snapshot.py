@@ -17,8 +17,9 @@ from nasplug.builtin.schedules import Keep
 from nasplug.builtin.teachers import LabelStage
 from nasplug.checkpoint import load_checkpoint, read_tensors, save_checkpoint, write_atomically
 from nasplug.data import BatchStream, MemoryImages, divide
-from nasplug.engine import Phase, train
+from nasplug.engine import Phase, Replays, settled, train
 from nasplug.errors import InputError, RunFailure
+from nasplug.testing.tape import TapeRecorder
 from nasplug.values import ImageShape, Training
 
 SHAPE = ImageShape(channels=1, size=8, classes=3)
@@ -65,10 +66,14 @@ def _retraining() -> Phase:
 
 
 @pytest.mark.parametrize("make", [*SEARCHES, "retraining"])
-@pytest.mark.parametrize("stop_at", [1, 7])
-def test_going_on_equals_never_having_stopped(make, stop_at, tmp_path):
+@pytest.mark.parametrize(("stop_at", "ahead"), [(1, False), (7, False), (8, True)])
+def test_going_on_equals_never_having_stopped(make, stop_at, ahead, tmp_path):
     def fresh() -> Phase:
-        return _retraining() if make == "retraining" else _search(make)
+        phase = _retraining() if make == "retraining" else _search(make)
+        if ahead:
+            phase.poll = 4
+            phase.replays = None if make == "retraining" else Replays(TapeRecorder())  # a tape draws no drop path anew
+        return phase
 
     def state(phase: Phase):
         return phase.net.state_dict(), [event.loss for event in events]
@@ -76,9 +81,10 @@ def test_going_on_equals_never_having_stopped(make, stop_at, tmp_path):
     path = tmp_path / "checkpoint.safetensors"
     phase, events = fresh(), []
     phase.begin(torch.Generator().manual_seed(1))
-    for event in train(phase):
-        events.append(event)
+    for steps in settled(phase):
+        events += steps
         if phase.step == stop_at:
+            phase.prune()
             save_checkpoint(path, phase, len(events), 0.5)
     expected = state(phase)
 

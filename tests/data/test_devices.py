@@ -17,10 +17,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
     DynamicOutputShapeException,
-    FakeTensor,
-    FakeTensorMode,
 )
-from torch.utils._pytree import tree_leaves
 
 from nasplug.data import geometry
 from nasplug.data.autoaugment import CIFAR, IMAGENET
@@ -29,62 +26,12 @@ from nasplug.data.images import MemoryImages
 from nasplug.parts import Batch, Images
 from nasplug.parts.sending import sent
 from nasplug.values import Training
-
-aten = torch.ops.aten
-CPU, GPU = torch.device("cpu"), torch.device("cuda:0")
-
-
-class Waiting(Exception):
-    """The host would wait for the device here."""
-
-
-class PretendedGPU(FakeTensorMode):
-    """Runs what concerns only the host, pretends what concerns the GPU, and raises where the host would wait for it.
-
-    Reads of values and shapes that depend on values are refused by FakeTensorMode itself, as are mixed devices.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(allow_non_fake_inputs=True)
-        self.watching = True
-        """Off while things are made ready that are made ready once."""
-        self.sent: list[tuple[int, ...]] = []
-        """The shapes of what went to the device."""
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        values = tree_leaves((args, kwargs))
-        if not any(isinstance(one, FakeTensor) or (isinstance(one, torch.device) and one == GPU) for one in values):
-            return func(*args, **kwargs)
-        if self.watching:
-            self._watch(func, args, kwargs)
-        return super().__torch_dispatch__(func, types, args, kwargs)
-
-    def _watch(self, func, args, kwargs) -> None:
-        if func is aten._to_copy.default and kwargs.get("device", args[0].device) != args[0].device:
-            self._check_transfer(args[0], kwargs["device"], kwargs.get("non_blocking", False))
-        if func is aten.copy_.default and args[0].device != args[1].device:
-            self._check_transfer(args[1], args[0].device, len(args) > 2 and args[2])
-        if func in (aten.index.Tensor, aten.index_put_.default, aten.index_put.default):
-            for index in args[1]:
-                if index is not None and (index.device == CPU or index.dtype == torch.bool):
-                    raise Waiting(f"{func} by {index.dtype} on {index.device}")
-
-    def _check_transfer(self, source: Tensor, target: torch.device, non_blocking: bool) -> None:
-        if source.device != CPU or not non_blocking or not hasattr(source, "page_locked"):
-            raise Waiting(f"from {source.device} to {target}, non_blocking={non_blocking}, {source.shape}")
-        self.sent.append(tuple(source.shape))
+from tests.pretended import CPU, GPU, PretendedGPU, Waiting, pin_memory
 
 
 @pytest.fixture
 def gpu(monkeypatch):
     """A pretended GPU, to be entered."""
-
-    def pin_memory(tensor: Tensor) -> Tensor:
-        if not hasattr(tensor, "page_locked"):
-            tensor = tensor.clone()
-            tensor.page_locked = True
-        return tensor
 
     monkeypatch.setattr(Tensor, "pin_memory", pin_memory)
     geometry._sources.cache_clear()

@@ -5,97 +5,24 @@ from __future__ import annotations
 import attrs
 import pytest
 import torch
-from nasplug_dnad.features import FeatureStage
-from nasplug_snps.shrink import Shrink
-from torch import nn
 
-from nasplug.builtin.darts import Darts
 from nasplug.builtin.mbconv import MBConvSpace
 from nasplug.builtin.nb201 import NasBench201
 from nasplug.builtin.optimizers.bilevel import Bilevel
-from nasplug.builtin.optimizers.one_level import OneLevel
-from nasplug.builtin.schedules import Keep
-from nasplug.builtin.teachers import LabelStage
-from nasplug.engine import Phase, Replays, make_step, settled
-from nasplug.parts import Batch, Choices, PruningSchedule
+from nasplug.engine import Replays, make_step, settled
+from nasplug.parts import Choices, PruningSchedule
 from nasplug.testing.tape import Asked, NoQuestions, TapeRecorder
-from nasplug.values import ImageShape, Now, Step, Training, Verdict
-
-SHAPE = ImageShape(1, 8, 3)
-NODES = Darts(operations=("nadd3",), topology="per-cell", choices="node", cells=3, channels=2, nodes=2)
-EDGES = Darts(operations=("darts7",), cells=2, channels=2, nodes=2)
-STEPS = 6
-"""Steps of an epoch."""
-
-
-class Noise:
-    """Images in float64 with something to learn, a function of the step."""
-
-    steps_per_epoch = STEPS
-
-    def batch(self, step: int) -> Batch:
-        generator = torch.Generator().manual_seed(step)
-        labels = torch.arange(6) % 3
-        images = torch.randn(6, 1, 8, 8, generator=generator, dtype=torch.float64) + labels[:, None, None, None]
-        return Batch(images.contiguous(memory_format=torch.channels_last), labels)
-
-
-def first_order() -> Phase:
-    return phase(EDGES, Bilevel(alpha_lr=0.1), Keep(), epochs=2)
-
-
-def shrinking(**options) -> Phase:
-    schedule = Shrink(pace="fit", **{"s_min_fraction": 0.7, **options})
-    return phase(NODES, OneLevel(alpha_lr=10.0), schedule, optimizer="adam")
-
-
-def distilled() -> Phase:
-    made = shrinking(warm_up=1)
-    torch.manual_seed(1)
-    space = attrs.evolve(NODES, channels=3)
-    teacher = space.supernet(SHAPE).double()
-    adaptors = nn.ModuleList(nn.Conv2d(2 * 2 * width, 2 * 3 * width, 1) for width in (1, 2, 4))
-    made.stages[:] = [FeatureStage(adaptors, teacher, (0.2, 0.3, 0.5), 1.0)]
-    made.build_movers()
-    return made
-
-
-def phase(space, mover, schedule, **training) -> Phase:
-    torch.manual_seed(0)
-    net = space.supernet(SHAPE).double().to(memory_format=torch.channels_last)
-    options = Training(**{"epochs": 5, "lr": 0.01, **training})
-    streams = {name: Noise() for name in mover.splits()}
-    return Phase("p", net, mover, schedule, [LabelStage()], options, streams, torch.device("cpu"), space=space)
-
-
-SEARCHES = {"first order": first_order, "shrinking": shrinking, "distilled": distilled}
-
-
-def carried_out(made: Phase, poll: int, recorded: bool) -> list[Step]:
-    made.poll, made.replays = poll, Replays(TapeRecorder()) if recorded else None
-    made.begin(torch.Generator().manual_seed(1))
-    blocks = list(settled(made))
-    assert max(map(len, blocks)) <= min(poll, STEPS)
-    return [step for steps in blocks for step in steps]
+from nasplug.values import Now, Verdict
+from tests.engine.searches import EDGES, NODES, SEARCHES, STEPS, assert_same, carried_out, first_order, phase
 
 
 @pytest.mark.parametrize("name", SEARCHES)
 @pytest.mark.parametrize(("poll", "recorded"), [(4, False), (1, True), (16, True)])
 def test_going_ahead_and_replaying_change_nothing(name, poll, recorded):
     plain, quick = SEARCHES[name](), SEARCHES[name]()
-    expected, found = carried_out(plain, 1, recorded=False), carried_out(quick, poll, recorded)
-    assert len(found) == len(expected)
-    for one, other in zip(expected, found, strict=True):
-        assert attrs.evolve(one, loss=0, measures={}) == attrs.evolve(other, loss=0, measures={})
-        assert other.loss == pytest.approx(one.loss, rel=1e-7)
-        assert other.measures == pytest.approx(one.measures, rel=1e-6)
-    assert torch.equal(plain.choices.kept, quick.choices.kept)
-    assert plain.net.state_dict().keys() == quick.net.state_dict().keys()
-    # Weights that no longer reach the output are left alone by one and decay in the other.
-    images = Noise().batch(99).images
-    torch.testing.assert_close(quick.net(images), plain.net(images), rtol=1e-6, atol=1e-9)
-    kept = plain.choices.kept
-    torch.testing.assert_close(quick.choices.alpha[kept], plain.choices.alpha[kept], rtol=1e-6, atol=1e-9)
+    expected = carried_out(plain, poll=1)
+    found = carried_out(quick, poll, TapeRecorder() if recorded else None)
+    assert_same(plain, expected, quick, found)
     if name != "first order":
         assert not plain.choices.kept.all()
         assert expected[-1].stop
@@ -143,7 +70,7 @@ class Gone(PruningSchedule):
 )
 def test_what_is_deleted_between_two_looks_is_in_the_snapshots_of_its_step(space):
     plain, quick = (phase(space, Bilevel(alpha_lr=0.1), Gone(), epochs=1) for _ in range(2))
-    expected, found = carried_out(plain, 1, recorded=False), carried_out(quick, 6, recorded=False)
+    expected, found = carried_out(plain, poll=1), carried_out(quick, poll=6)
     assert [each.snapshot for each in found] == [each.snapshot for each in expected]
     assert [each.measures for each in found] == [each.measures for each in expected]
     assert [each.loss for each in found] == pytest.approx([each.loss for each in expected], rel=1e-7)
@@ -178,7 +105,7 @@ class Refusing(TapeRecorder):
 
 def test_a_device_that_takes_no_recording_computes_step_by_step():
     plain, quick = first_order(), first_order()
-    expected = carried_out(plain, 1, recorded=False)
+    expected = carried_out(plain, poll=1)
     quick.poll, quick.replays = 4, Replays(Refusing())
     quick.begin(torch.Generator().manual_seed(1))
     found = [step for steps in settled(quick) for step in steps]

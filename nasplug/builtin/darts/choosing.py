@@ -39,7 +39,7 @@ def choices_of(
 def encode(genotype: Genotype, choices: Choices, cells: Iterable[str], nodes: int) -> Tensor:
     """The candidates that a genotype holds; cells that it does not name keep all of theirs."""
     held = {place: frozenset(picked) for place, picked in genotype.picks}
-    mask = choices.exists.cpu().clone()
+    mask = choices.exists.clone()
     for cell in cells:
         for node, pick, row, column in columns(choices, cell, nodes):
             if f"{cell}/{node}" in held:

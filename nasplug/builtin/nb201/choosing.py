@@ -33,7 +33,7 @@ def decode(choices: Choices, weights: Tensor) -> Genotype:
 
 def encode(genotype: Genotype, choices: Choices) -> Tensor:
     """The candidates that a genotype holds; edges that it does not name keep all of theirs."""
-    mask = choices.exists.cpu().clone()
+    mask = choices.exists.clone()
     for where, picked in genotype.picks:
         row = choices.rows[where]
         for column, name in enumerate(choices.choices[row].candidates):

@@ -49,7 +49,7 @@ class Toy(SearchSpace):
 
     def encode(self, genotype: Genotype, choices: Choices) -> Tensor:
         """The candidate of every cell; all of them in cells that the genotype does not name."""
-        mask = choices.exists.cpu().clone()
+        mask = choices.exists.clone()
         for place, picked in genotype.picks:
             mask[choices.rows[place]] = torch.tensor([name in picked for name in OPERATIONS])
         return mask

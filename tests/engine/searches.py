@@ -1,0 +1,101 @@
+"""Small searches in float64 whose steps may be made ahead of the host."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+import torch
+from nasplug_dnad.features import FeatureStage
+from nasplug_snps.shrink import Shrink
+from torch import nn
+
+from nasplug.builtin.darts import Darts
+from nasplug.builtin.optimizers.bilevel import Bilevel
+from nasplug.builtin.optimizers.one_level import OneLevel
+from nasplug.builtin.schedules import Keep
+from nasplug.builtin.teachers import LabelStage
+from nasplug.engine import Phase, Replays, settled
+from nasplug.engine.replaying import Recorder
+from nasplug.parts import Batch, sent
+from nasplug.values import ImageShape, Step, Training
+
+CPU = torch.device("cpu")
+SHAPE = ImageShape(1, 8, 3)
+NODES = Darts(operations=("nadd3",), topology="per-cell", choices="node", cells=3, channels=2, nodes=2)
+EDGES = Darts(operations=("darts7",), cells=2, channels=2, nodes=2)
+STEPS = 6
+"""Steps of an epoch."""
+
+
+@attrs.frozen
+class Noise:
+    """Images in float64 with something to learn, a function of the step."""
+
+    device: torch.device
+    steps_per_epoch = STEPS
+
+    def batch(self, step: int) -> Batch:
+        generator = torch.Generator().manual_seed(step)
+        labels = torch.arange(6) % 3
+        images = torch.randn(6, 1, 8, 8, generator=generator, dtype=torch.float64) + labels[:, None, None, None]
+        images = images.contiguous(memory_format=torch.channels_last)
+        return Batch(sent(images, self.device), sent(labels, self.device))
+
+
+def first_order(device: torch.device = CPU) -> Phase:
+    return phase(EDGES, Bilevel(alpha_lr=0.1), Keep(), device, epochs=2)
+
+
+def shrinking(device: torch.device = CPU, **options) -> Phase:
+    schedule = Shrink(pace="fit", **{"s_min_fraction": 0.7, **options})
+    return phase(NODES, OneLevel(alpha_lr=10.0), schedule, device, optimizer="adam")
+
+
+def distilled(device: torch.device = CPU) -> Phase:
+    made = shrinking(device, warm_up=1)
+    torch.manual_seed(1)
+    space = attrs.evolve(NODES, channels=3)
+    teacher = space.supernet(SHAPE).double().to(device)
+    adaptors = nn.ModuleList(nn.Conv2d(2 * 2 * width, 2 * 3 * width, 1) for width in (1, 2, 4))
+    made.stages[:] = [FeatureStage(adaptors.to(device), teacher, (0.2, 0.3, 0.5), 1.0)]
+    made.build_movers()
+    return made
+
+
+def phase(space, mover, schedule, device: torch.device = CPU, **training) -> Phase:
+    torch.manual_seed(0)
+    net = space.supernet(SHAPE).double().to(device, memory_format=torch.channels_last)
+    options = Training(**{"epochs": 5, "lr": 0.01, **training})
+    streams = {name: Noise(device) for name in mover.splits()}
+    return Phase("p", net, mover, schedule, [LabelStage()], options, streams, device, space=space)
+
+
+SEARCHES = {"first order": first_order, "shrinking": shrinking, "distilled": distilled}
+
+
+SEARCHES = {"first order": first_order, "shrinking": shrinking, "distilled": distilled}
+
+
+def carried_out(made: Phase, poll: int, recorder: Recorder | None = None) -> list[Step]:
+    """The search from beginning to end; the host looks every `poll` steps."""
+    made.poll, made.replays = poll, None if recorder is None else Replays(recorder)
+    made.begin(torch.Generator().manual_seed(1))
+    blocks = list(settled(made))
+    assert max(map(len, blocks)) <= min(poll, STEPS)
+    return [step for steps in blocks for step in steps]
+
+
+def assert_same(plain: Phase, expected: list[Step], quick: Phase, found: list[Step]) -> None:
+    """Two searches went the same way, up to rounding, and have come to the same."""
+    assert len(found) == len(expected)
+    for one, other in zip(expected, found, strict=True):
+        assert attrs.evolve(one, loss=0, measures={}) == attrs.evolve(other, loss=0, measures={})
+        assert other.loss == pytest.approx(one.loss, rel=1e-7)
+        assert other.measures == pytest.approx(one.measures, rel=1e-6)
+    assert torch.equal(plain.choices.kept, quick.choices.kept.cpu())
+    assert plain.net.state_dict().keys() == quick.net.state_dict().keys()
+    # Weights that no longer reach the output are left alone by one and decay in the other.
+    images = Noise(CPU).batch(99).images
+    torch.testing.assert_close(quick.net(images.to(quick.device)).cpu(), plain.net(images), rtol=1e-6, atol=1e-9)
+    kept = plain.choices.kept
+    torch.testing.assert_close(quick.choices.alpha.cpu()[kept], plain.choices.alpha[kept], rtol=1e-6, atol=1e-9)
