@@ -66,7 +66,8 @@ def make_step(phase: Phase, stage: Stage, now: Now) -> Record:
         batches = phase.batches(now)
         with phase.sampled(now):
             for turn in phase.optimizer.turns(now):
-                loss = phase.optimizer.descend(turn, _Objective.of(phase, stage, batches, turn, now), phase.movers)
+                objective = _Objective.of(phase, stage, batches, turn, now)
+                loss = phase.optimizer.descend(turn, objective, phase.movers)
         stage.after_step(phase.net, now)
         verdict = phase.schedule.after_step(phase.choices, now)
         return Record.of(now, loss, verdict, phase.choices)

@@ -55,7 +55,7 @@ def test_the_figure_of_the_loop_shows_its_lines():
     figure = ET.parse(DOCS / "images" / "loop.svg")  # noqa: S314 - our own file
     lines = [each.text or "" for each in figure.iter("{http://www.w3.org/2000/svg}text") if each.get("class") == "line"]
 
-    assert len(lines) == 13
+    assert len(lines) == 12
     assert lines.pop() == "optimizer.decide(searched)"
     places = [code.find(line) for line in lines]
     assert -1 not in places
