@@ -20,6 +20,7 @@ import numpy as np
 from scipy.stats import kendalltau
 
 from nasplug.phases.folder import RunFolder
+from nasplug.phases.journal import nobody
 from nasplug.phases.networks import Plan, load_network
 from nasplug.phases.pool import retrain_all
 from nasplug.phases.study import Study, reopen_study
@@ -42,7 +43,7 @@ def accuracies(study: Study, genotypes: list[Genotype]) -> list[float]:
     recipe = study.recipe.retrain
     space = study.composition.space.scaled(channels=recipe.channels, cells=recipe.cells)
     plans = [Plan("found", each, space.size(), space.cost(each, study.shape)) for each in genotypes]
-    for progress in retrain_all(study, plans, lambda: False):
+    for progress in retrain_all(study, plans, lambda: False, nobody):
         if progress.done == progress.total:
             print(f"{progress.phase} trained", flush=True)
     held_out = {split: len(getattr(study.splits, split)) for split in ("validation", "test")}

@@ -14,6 +14,7 @@ from nasplug.builtin.mbconv import MBConvSpace
 from nasplug.builtin.nb201 import NasBench201
 from nasplug.parts import Batch, LabelRater, Layer
 from nasplug.supernets import Norm, PathRating, recalibrate
+from nasplug.supernets.normalise import measuring
 from nasplug.values import ImageShape
 
 SPACES = {
@@ -139,6 +140,37 @@ def test_what_is_rated_already_is_not_rated_again(layered, done):
     assert list(rest.rate(paths, {each.path for each in every[:done]})) == every[done:]
     assert rest.evaluations < whole.evaluations
     assert (rest.evaluations == 0) == (done == 36)
+
+
+@pytest.mark.parametrize(("seconds", "computed"), [(-1.0, 2), (float("inf"), 3 + 9 + 27)])
+def test_ratings_are_read_in_groups_of_those_of_some_time(layered, monkeypatch, seconds, computed):
+    space = layered.Layered()
+    paths = list(space.paths(1).every())
+    expected = list(rating_of(layered, space, 1, layered.SHAPE).rate(paths))
+    monkeypatch.setattr("nasplug.supernets.rating.READ_AFTER", seconds)
+    rating = rating_of(layered, space, 1, layered.SHAPE)
+    walk = rating.rate(paths)
+    first = next(walk)
+    # One path of two layers, or all of them: the host waits for the device once in each group.
+    assert rating.evaluations == computed
+    assert [first, *walk] == expected
+
+
+def test_layers_measure_the_norms_that_they_compute_with_and_no_others(layered, monkeypatch):
+    touched = []
+
+    def watched(norms):
+        touched.append(len(norms))
+        return measuring(norms)
+
+    monkeypatch.setattr("nasplug.supernets.rating.measuring", watched)
+    space = SPACES["mbconv"]
+    rating = rating_of(layered, space, 1, ImageShape(1, 8, 5))
+    paths = list(space.paths(1).every())
+    assert len(list(rating.rate(paths))) == 4
+    # Two layers of two candidates each, with three norms each. On the way in and out there is none.
+    assert [count for count in touched if count] == [6, 6, 6, 6, 3, 3]
+    assert touched.count(0) == 1 + len(paths)
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -45,16 +45,20 @@ def encode(genotype: Genotype, choices: Choices) -> Tensor:
 
     Blocks of which it says nothing keep all of theirs.
     """
-    mask = choices.exists.cpu().clone()
+    held = {}
     for block, chain in read_part(genotype).items():
-        held = {cell_place(block): str(chain.cell)}
-        held |= {layer_choice(block, chain.cell, layer): str(one) for layer, one in enumerate(chain.operations, 1)}
-        for choice in choices:
-            if choice.blocks == (block,):
-                row = choices.rows[choice.name]
-                for column, candidate in enumerate(choice.candidates):
-                    mask[row, column] = held.get(choice.name) == candidate
-    return mask
+        held[block] = {cell_place(block): str(chain.cell)}
+        held[block] |= {
+            layer_choice(block, chain.cell, layer): str(one) for layer, one in enumerate(chain.operations, 1)
+        }
+    width = choices.exists.shape[1]
+    rows = []
+    for choice in choices:
+        (block,) = choice.blocks
+        picked = held[block].get(choice.name) if block in held else None
+        row = [block not in held or candidate == picked for candidate in choice.candidates]
+        rows.append(row + [False] * (width - len(row)))
+    return torch.tensor(rows, dtype=torch.bool)
 
 
 def decode(choices: Choices, weights: Tensor, cells: Cells, operations: Sequence[Operation]) -> Genotype:

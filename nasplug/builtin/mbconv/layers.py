@@ -31,12 +31,16 @@ class Separable(nn.Module):
         factor: Tensor = self.excite(F.silu(self.squeeze(pooled))).sigmoid()
         return factor
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, channels, H, W) to (N, outside, H', W')."""
+    def unnormed(self, x: Tensor) -> Tensor:
+        """What `forward` gives, before its last norm."""
         x = F.silu(self.depthwise_norm(depthwise(x, self.depthwise.weight, self.plan.stride)))
         x = x * self.gate(x.mean((2, 3)))[:, :, None, None]
-        projected: Tensor = self.project_norm(pointwise(x, self.project.weight))
-        return projected
+        return pointwise(x, self.project.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, channels, H, W) to (N, outside, H', W')."""
+        normed: Tensor = self.project_norm(self.unnormed(x))
+        return normed
 
 
 class MBConv(Separable):
@@ -48,9 +52,9 @@ class MBConv(Separable):
         self.expand = nn.Conv2d(plan.inside, self.channels, 1, bias=False)
         self.expand_norm = norm(self.channels)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, inside, H, W) to (N, outside, H', W')."""
-        return super().forward(F.silu(self.expand_norm(pointwise(x, self.expand.weight))))
+    def unnormed(self, x: Tensor) -> Tensor:
+        """What `forward` gives for maps (N, inside, H, W), before its last norm."""
+        return super().unnormed(F.silu(self.expand_norm(pointwise(x, self.expand.weight))))
 
 
 class Stem(nn.Module):

@@ -40,10 +40,15 @@ class MixedLayer(nn.Module):
         counted = [cast("MBConv", self.candidates[str(self.operations[column])]) for column in order]
         # By numbers that the host knows: an index tensor would make the device wait for it.
         each = weights.unbind(0)
-        weights = torch.stack([each[column] for column in order])
-        mixed = _branches(x, counted, weights)
+        if len(counted) == 1:
+            total = each[order[0]]
+            mixed = _branch(x, counted[0], total)
+        else:
+            weights = torch.stack([each[column] for column in order])
+            total = weights.sum()
+            mixed = _branches(x, counted, weights)
         # Candidates with a residual are x + branch each, so x counts by the sum of their weights.
-        return mixed + x * weights.sum() if self.plan.residual else mixed
+        return mixed + x * total if self.plan.residual else mixed
 
     def keep(self, columns: Iterable[int]) -> None:
         """Removes the modules of all other candidates."""
@@ -52,15 +57,23 @@ class MixedLayer(nn.Module):
             del self.candidates[name]
 
 
+def _branch(x: Tensor, candidate: MBConv, weight: Tensor) -> Tensor:
+    """The residual branch of one candidate times its weight: nothing to bring together, as in every single path."""
+    norm = cast("Norm", candidate.project_norm)
+    scale, shift = (cast("Tensor", each) * weight for each in (norm.weight, norm.bias))
+    return batch_norm(candidate.unnormed(x), [norm], scale, shift)
+
+
 def _branches(x: Tensor, candidates: Sequence[MBConv], weights: Tensor) -> Tensor:
-    """The weighted sum of the residual branches of candidates that are sorted by kernel."""
+    """The weighted sum of the residual branches of several candidates, sorted by kernel."""
     expanded = pointwise(x, torch.cat([one.expand.weight for one in candidates]))
     expanded = F.silu(_normed(expanded, [one.expand_norm for one in candidates]))
     groups = [list(group) for _, group in groupby(candidates, key=lambda one: one.operation.kernel)]
     parts = expanded.split([sum(one.channels for one in group) for group in groups], 1)
     projected = [branch for group, part in zip(groups, parts, strict=True) for branch in _separable(part, group)]
     mixed = _normed(torch.cat(projected, 1), [one.project_norm for one in candidates], weights)
-    return mixed if len(candidates) == 1 else mixed.unflatten(1, (len(candidates), -1)).sum(1)
+    total: Tensor = mixed.unflatten(1, (len(candidates), -1)).sum(1)
+    return total
 
 
 def _separable(x: Tensor, group: Sequence[MBConv]) -> list[Tensor]:
@@ -80,6 +93,5 @@ def _normed(x: Tensor, modules: Sequence[nn.Module], weights: Tensor | None = No
     scale = torch.cat([cast("Tensor", norm.weight) for norm in norms])
     shift = torch.cat([cast("Tensor", norm.bias) for norm in norms])
     if weights is not None:
-        spread = weights.repeat_interleave(len(scale) // len(weights))
-        scale, shift = scale * spread, shift * spread
+        scale, shift = ((each.view(len(weights), -1) * weights[:, None]).flatten() for each in (scale, shift))
     return batch_norm(x, norms, scale, shift)
