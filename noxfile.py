@@ -32,6 +32,7 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Type checks of the core and the plugins."""
     session.run("mypy")
+    session.run("mypy", *map(str, sorted(Path("tests/benchmarks").glob("*.py"))))
 
 
 @nox.session

@@ -46,7 +46,10 @@ class PretendedGPU(FakeTensorMode):
             self._check_transfer(args[0], kwargs["device"], kwargs.get("non_blocking", False))
         if func is aten.copy_.default and args[0].device != args[1].device:
             self._check_transfer(args[1], args[0].device, len(args) > 2 and args[2])
-        if func in (aten.index.Tensor, aten.index_put_.default, aten.index_put.default):
+        writes = func in (aten.index_put_.default, aten.index_put.default)
+        if writes and args[2].numel() == 1 and args[2].device == CPU:
+            return  # one number wherever a mask holds is filled in without asking where
+        if writes or func is aten.index.Tensor:
             for index in args[1]:
                 if index is not None and (index.device == CPU or index.dtype == torch.bool):
                     raise Waiting(f"{func} by {index.dtype} on {index.device}")

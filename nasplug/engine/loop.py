@@ -62,7 +62,8 @@ def _end(outcomes: Sequence[Outcome]) -> int:
 
 def make_step(phase: Phase, stage: Stage, now: Now) -> Record:
     """Makes a step. Where all parts leave to the device what only the device knows, the host does not wait for it."""
-    with nullcontext() if phase.replays is None else phase.replays.recorder.lane():
+    lane = nullcontext() if phase.replays is None else phase.replays.recorder.lane()
+    with lane, phase.deferring(now):
         batches = phase.batches(now)
         with phase.sampled(now):
             for turn in phase.optimizer.turns(now):

@@ -166,6 +166,11 @@ class Phase:
             return None
         return (self.stage, self.net.drop_path, self.net.dropout, choices.computed, *parts)
 
+    def deferring(self, now: Now) -> AbstractContextManager[None]:
+        """Where a step is made: the host does not look at what is deleted, if it may be ahead of it."""
+        ahead = (self.poll > 1 or self.replays is not None) and self.key(now) is not None
+        return self.choices.deferring() if ahead else nullcontext()
+
     @property
     def ahead(self) -> int:
         """How many steps are made before the host looks at what came of them; an epoch's last is always looked at."""

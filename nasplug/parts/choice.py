@@ -46,7 +46,7 @@ class Choices(nn.Module):
     is kept; measurements use `only`.
 
     What is kept is known to the device first. A deletion takes effect at once, as a weight of 0; the host looks at it
-    when it is asked for `alive`, and `computed` follows when it is told to `refresh`.
+    when it is asked for what is `alive` or, unless it is `deferring`, `computed`.
     """
 
     alpha: nn.Parameter
@@ -69,6 +69,7 @@ class Choices(nn.Module):
         self.relaxation: Relaxation = softmax
         self._host_kept: Tensor | None = None
         """What is kept, where the host knows."""
+        self._deferring = False
         self._mask: Tensor | None = None
         self._host_mask: Tensor | None = None
         self.refresh()
@@ -103,10 +104,13 @@ class Choices(nn.Module):
 
     @property
     def computed(self) -> Columns:
-        """The columns that supernets compute, per choice: those that counted when the host last refreshed.
+        """The columns that supernets compute, per choice: those that count.
 
-        They are known without asking the device. What was deleted since is among them and weighs 0.
+        Within `deferring` those that counted at the last `refresh`, known without asking the device. What was deleted
+        since is among them and weighs 0.
         """
+        if self._host_kept is None and not self._deferring:
+            self.refresh()
         return self._computed
 
     @property
@@ -159,6 +163,15 @@ class Choices(nn.Module):
         finally:
             self._mask, self._host_mask = before
             self._count()
+
+    @contextmanager
+    def deferring(self) -> Iterator[None]:
+        """Inside the block `computed` stays what it is, so that the host need not look at every deletion."""
+        before, self._deferring = self._deferring, True
+        try:
+            yield
+        finally:
+            self._deferring = before
 
     @contextmanager
     def earlier(self, kept: Tensor) -> Iterator[None]:

@@ -213,7 +213,7 @@ def test_the_pretended_gpu_sees_where_the_host_waits(gpu, way):
 
 
 def test_the_pretended_gpu_sees_mixed_devices(gpu):
-    with gpu, pytest.raises(RuntimeError, match="two devices"):
+    with gpu, pytest.raises(RuntimeError, match="device"):
         torch.zeros(4, device=GPU) + torch.zeros(4)
 
 
