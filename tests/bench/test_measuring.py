@@ -5,11 +5,15 @@ import time
 import pytest
 import torch
 
-from nasplug.bench import Measured, measure, plain_supernet, ratios
+from nasplug.bench import Measured, compare_supernets, measure, plain_supernet, ratios
 from nasplug.bench.measuring import peak_memory
 from nasplug.builtin.darts import Darts
 from nasplug.builtin.mbconv import MBConvSpace
+from nasplug.compose import compose, resolve
+from nasplug.engine import Replays
 from nasplug.errors import InputError
+from nasplug.plugins import load_plugins
+from nasplug.testing.tape import TapeRecorder
 from nasplug.values import ImageShape
 
 CPU = torch.device("cpu")
@@ -73,3 +77,29 @@ def test_a_space_without_a_plain_supernet_is_refused():
 
     with pytest.raises(InputError, match=r"no plain supernet of the space 'mbconv'.*darts, nb201"):
         plain_supernet("mbconv", space.supernet(ImageShape(3, 8, 10)))
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_steps_that_are_recorded_are_replayed_while_they_are_measured(recorded):
+    made = []
+
+    def replays():
+        made.append(Replays(TapeRecorder()) if recorded else None)
+        return made[-1]
+
+    recipe = resolve(load_plugins(), [{"run": {"method": "darts", "preset": "tiny"}}])
+    found = compare_supernets(
+        compose(load_plugins(), recipe),
+        ImageShape(3, 8, 10),
+        batch=4,
+        device=CPU,
+        bf16=False,
+        replays=replays,
+        deleted=0.5,
+        repeats=2,
+    )
+    assert len(found) == len(made) == 2  # with all candidates and without half of them
+    assert all(one.fast.peak_memory_bytes > 0 < one.reference.peak_memory_bytes for one in found)
+    for each in made:
+        assert (each is None) is not recorded
+        assert each is None or (each.recorded, each.replayed, each.refused) == (1, 4, "")
