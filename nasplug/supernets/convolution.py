@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
+from nasplug.supernets.phases import phases
+
 NARROW = 3
 """Columns of a kernel up to which torch's gradient of a dense depthwise kernel is fast on a CPU."""
 
@@ -22,16 +24,25 @@ def depthwise(x: Tensor, weight: Tensor, stride: int = 1, dilation: int = 1) -> 
     Stride 2 with dilation 2 reads every second pixel only, so it is a plain convolution of those pixels.
     """
     if stride == 2 and dilation == 2:
-        x, stride, dilation = x[:, :, ::2, ::2].contiguous(memory_format=torch.channels_last), 1, 1
+        x, stride, dilation = every_second(x), 1, 1
     if stride == 1:
-        weight = _without_idle_taps(weight, x.shape[2], x.shape[3], dilation)
+        weight = without_idle_taps(weight, x.shape[2], x.shape[3], dilation)
     rows, columns = weight.shape[2], weight.shape[3]
-    padding = (dilation * (rows // 2), dilation * (columns // 2))
-    slow = stride == 1 and (columns > NARROW or (dilation > 1 and rows * columns > 1))
-    if slow and x.device.type == "cpu" and not torch.is_autocast_enabled("cpu"):
-        convolved: Tensor = _Depthwise.apply(x, weight, padding, dilation)
-        return convolved
-    return F.conv2d(x, weight, None, stride, padding, dilation, groups=x.shape[1])
+    slow = columns > NARROW or (dilation > 1 and rows * columns > 1)
+    if slow and not keeps_torch(x):
+        found: Tensor = _Depthwise.apply(x, weight, stride, dilation)
+        return found
+    return convolved(x, weight, stride, dilation)
+
+
+def every_second(x: Tensor) -> Tensor:
+    """Every second pixel of every second row, from the first on."""
+    return x[:, :, ::2, ::2].contiguous(memory_format=torch.channels_last)
+
+
+def keeps_torch(x: Tensor) -> bool:
+    """Whether torch's own operations are to be used: not on a CPU, or where autocast chooses the precision."""
+    return x.device.type != "cpu" or torch.is_autocast_enabled("cpu")
 
 
 def pointwise(x: Tensor, weight: Tensor, groups: int = 1) -> Tensor:
@@ -46,7 +57,7 @@ def pointwise(x: Tensor, weight: Tensor, groups: int = 1) -> Tensor:
     return F.linear(x.permute(0, 2, 3, 1), weight[:, :, 0, 0]).permute(0, 3, 1, 2)
 
 
-def _without_idle_taps(weight: Tensor, height: int, width: int, dilation: int) -> Tensor:
+def without_idle_taps(weight: Tensor, height: int, width: int, dilation: int) -> Tensor:
     """The kernel without the taps that see nothing but padding: a 5x5 kernel of dilation 2 has 9 on a 4x4 map."""
     cuts = []
     for kernel, size in zip(weight.shape[2:], (height, width), strict=True):
@@ -56,7 +67,7 @@ def _without_idle_taps(weight: Tensor, height: int, width: int, dilation: int) -
 
 
 class _Depthwise(torch.autograd.Function):
-    """A depthwise convolution of stride 1 whose gradients are computed by what is fast on a CPU.
+    """A depthwise convolution whose gradients are computed by what is fast on a CPU.
 
     The stock gradients fall back to slow paths for dilation and for kernels of more than three columns: that of a
     dense 5x5 kernel takes 19 times as long as that of a 3x3 one, and 18 times as long as that of one of five rows and
@@ -64,67 +75,64 @@ class _Depthwise(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor, weight: Tensor, padding: tuple[int, int], dilation: int) -> Tensor:
+    def forward(ctx: FunctionCtx, x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
         ctx.save_for_backward(x, weight)
-        ctx.padding, ctx.dilation = padding, dilation  # type: ignore[attr-defined]
-        return F.conv2d(x, weight, None, 1, padding, dilation, groups=x.shape[1])
+        ctx.stride, ctx.dilation = stride, dilation  # type: ignore[attr-defined]
+        return convolved(x, weight, stride, dilation)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
-        (gradient,) = gradients
-        x, weight = ctx.saved_tensors
-        by_x = by_weight = None
-        if ctx.needs_input_grad[0]:
-            # Kernels are odd and maps keep their size, so the padding of the transposed convolution is the same.
-            flipped = weight.flip(2, 3)
-            by_x = F.conv2d(gradient, flipped, None, 1, ctx.padding, ctx.dilation, groups=x.shape[1])
-        if ctx.needs_input_grad[1]:
-            by_weight = _weight_gradient(x, gradient, weight.shape, ctx.dilation)
-        return by_x, by_weight, None, None
+        given = (*ctx.saved_tensors, gradients[0], ctx.stride, ctx.dilation)
+        by_x, by_weight = ctx.needs_input_grad[:2]
+        return gradient_by_map(*given) if by_x else None, gradient_by_kernel(*given) if by_weight else None, None, None
 
 
-def _weight_gradient(x: Tensor, gradient: Tensor, shape: torch.Size, dilation: int) -> Tensor:
+def convolved(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
+    """The depthwise convolution by torch's own operation, padded as in `depthwise`."""
+    padding = (dilation * (weight.shape[2] // 2), dilation * (weight.shape[3] // 2))
+    return F.conv2d(x, weight, None, stride, padding, dilation, groups=x.shape[1])
+
+
+def gradient_by_map(x: Tensor, weight: Tensor, gradient: Tensor, stride: int, dilation: int) -> Tensor:
+    """The gradient of a depthwise convolution with respect to its map. With stride 2 kernels are dense."""
+    if stride == 1:
+        # Kernels are odd and maps keep their size, so the padding of the transposed convolution is the same.
+        return convolved(gradient, weight.flip(2, 3), 1, dilation)
+    return _stock_gradients(x, gradient, weight, stride, (weight.shape[2] // 2, weight.shape[3] // 2), by_x=True)
+
+
+def gradient_by_kernel(x: Tensor, weight: Tensor, gradient: Tensor, stride: int, dilation: int) -> Tensor:
     """The gradient of a depthwise kernel, from torch's gradients of dense kernels of three columns at most.
 
     Those are slow too on maps smaller than the kernel. What would come to that is summed tap by tap, if dilated.
     """
-    rows, columns = shape[2:]
+    rows, columns = weight.shape[2:]
     tiny = min(x.shape[2:]) // dilation < max(rows, columns)
     if tiny and dilation > 1:
         return _tapped_weight_gradient(x, gradient, rows, columns, dilation)
     if dilation > 1:
-        x, gradient = _phases(x, dilation), _phases(gradient, dilation)
+        x, gradient = phases(x, dilation), phases(gradient, dilation)
     if tiny or columns <= NARROW:
-        return _dense_weight_gradient(x, gradient, rows, columns, columns // 2)
+        return _stock_gradients(x, gradient, weight, stride, (rows // 2, columns // 2), by_x=False)
     padded = F.pad(x, (columns // 2, columns // 2))
     # Windows of three taps of every row; neighbours share a tap, which the later one gives.
     parts = []
     for first in range(0, columns - 1, NARROW - 1):
-        seen = padded[:, :, :, first : first + x.shape[3] + NARROW - 1]
-        part = _dense_weight_gradient(seen, gradient, rows, NARROW, 0)
+        seen = padded[:, :, :, first : first + stride * (gradient.shape[3] - 1) + NARROW]
+        part = _stock_gradients(seen, gradient, weight[..., :NARROW], stride, (rows // 2, 0), by_x=False)
         parts.append(part if first + NARROW == columns else part[..., :-1])
     return torch.cat(parts, 3)
 
 
-def _dense_weight_gradient(x: Tensor, gradient: Tensor, rows: int, columns: int, padding: int) -> Tensor:
-    """Torch's gradient of a dense kernel whose columns are padded by `padding`."""
-    kernel, pads, ones = x.new_empty(x.shape[1], 1, rows, columns), [rows // 2, padding], [1, 1]
+def _stock_gradients(
+    x: Tensor, gradient: Tensor, weight: Tensor, stride: int, padding: tuple[int, int], *, by_x: bool
+) -> Tensor:
+    """Torch's gradient of a dense depthwise convolution, by its map or by its kernel."""
+    steps, mask = [stride, stride], [by_x, not by_x, False]
     gradients = torch.ops.aten.convolution_backward(
-        gradient, x, kernel, None, ones, pads, ones, False, [0, 0], x.shape[1], [False, True, False]
+        gradient, x, weight, None, steps, list(padding), [1, 1], False, [0, 0], x.shape[1], mask
     )
-    return cast("Tensor", gradients[1])
-
-
-def _phases(x: Tensor, dilation: int) -> Tensor:
-    """The map as dilation^2 smaller ones, each of the pixels a dilation apart, one after the other in the batch.
-
-    On them a dilated convolution is a dense one. Sides that do not divide get zeros, which add nothing to gradients.
-    """
-    if any(size % dilation for size in x.shape[2:]):
-        x = F.pad(x, (0, -x.shape[3] % dilation, 0, -x.shape[2] % dilation))
-    pixels = x.permute(0, 2, 3, 1).unflatten(2, (-1, dilation)).unflatten(1, (-1, dilation))
-    phases: Tensor = pixels.permute(2, 4, 0, 1, 3, 5).flatten(0, 2).permute(0, 3, 1, 2)
-    return phases
+    return cast("Tensor", gradients[0 if by_x else 1])
 
 
 def _tapped_weight_gradient(x: Tensor, gradient: Tensor, rows: int, columns: int, dilation: int) -> Tensor:

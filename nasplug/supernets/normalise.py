@@ -36,6 +36,11 @@ class Norm(nn.Module):
         """How many batches the statistics are the mean of."""
         self.measuring = False
 
+    @property
+    def uses_batch(self) -> bool:
+        """Whether it normalises by the statistics of its batch and leaves no trace of them."""
+        return not self.measuring and (self.training or not self.batches)
+
     def forward(self, x: Tensor) -> Tensor:
         """Normalises (N, C, H, W)."""
         return batch_norm(x, [self], self.weight, self.bias)

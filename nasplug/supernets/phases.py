@@ -17,10 +17,3 @@ def phases(x: Tensor, step: int = 2) -> Tensor:
     pixels = x.permute(0, 2, 3, 1).unflatten(2, (-1, step)).unflatten(1, (-1, step))
     split: Tensor = pixels.permute(2, 4, 0, 1, 3, 5).flatten(0, 2).permute(0, 3, 1, 2)
     return split
-
-
-def joined(x: Tensor, step: int = 2) -> Tensor:
-    """The map whose phases these are, where its sides divide: the inverse of `phases`."""
-    pixels = x.permute(0, 2, 3, 1).unflatten(0, (step, step, -1))
-    whole: Tensor = pixels.permute(2, 3, 0, 4, 1, 5).flatten(3, 4).flatten(1, 2).permute(0, 3, 1, 2)
-    return whole

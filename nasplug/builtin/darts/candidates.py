@@ -21,18 +21,13 @@ from torch import Tensor, nn
 
 from nasplug.builtin.darts.names import DILATED, FACTORISED, SEPARABLE, SKIP
 from nasplug.builtin.darts.operations import shifted
-from nasplug.supernets import Norm, batch_norm, depthwise, pointwise
-
-Source = tuple[Tensor, int]
+from nasplug.supernets import Norm, batch_norm, pointwise
+from nasplug.supernets.separable import Source, Stage, repeated, separable
 
 
 def _weights(convolutions: Sequence[nn.Conv2d]) -> Tensor:
-    return torch.cat([convolution.weight for convolution in convolutions])
-
-
-def _repeated(sources: Sequence[Source]) -> Tensor:
-    maps = [state for state, count in sources for _ in range(count)]
-    return maps[0] if len(maps) == 1 else torch.cat(maps, 1)
+    weights = [convolution.weight for convolution in convolutions]
+    return weights[0] if len(weights) == 1 else torch.cat(weights)
 
 
 class Candidate(nn.Module, ABC):
@@ -65,15 +60,11 @@ class Separable(Candidate):
     @classmethod
     def batched(cls, modules: Sequence[Self], sources: Sequence[Source], stride: int, weight: Tensor) -> Tensor:
         """Computes several at once; see the module's docstring."""
-        x, repeats, dilation = _repeated(sources), len(modules[0].norms), modules[0].dilation
-        for repeat in range(repeats):
-            last = repeat == repeats - 1
-            x = F.relu(x) if repeat else x
+        stages = []
+        for repeat in range(len(modules[0].norms)):
             spatial, mixing, norms = zip(*(module.stage(repeat) for module in modules), strict=True)
-            x = depthwise(x, _weights(spatial), 1 if repeat else stride, dilation)
-            x = pointwise(x, _weights(mixing), groups=len(modules))
-            x = batch_norm(x, norms, weight if last else None)
-        return x
+            stages.append(Stage(_weights(spatial), _weights(mixing), norms))
+        return separable(sources, stages, stride, modules[0].dilation, weight)
 
 
 class Factorised(Candidate):
@@ -88,7 +79,7 @@ class Factorised(Candidate):
     @classmethod
     def batched(cls, modules: Sequence[Self], sources: Sequence[Source], stride: int, weight: Tensor) -> Tensor:
         """Computes several at once; see the module's docstring."""
-        x, groups = _repeated(sources), len(modules)
+        x, groups = repeated(sources), len(modules)
         x = F.conv2d(x, _weights([m.across for m in modules]), None, (1, stride), (0, 3), groups=groups)
         x = F.conv2d(x, _weights([m.down for m in modules]), None, (stride, 1), (3, 0), groups=groups)
         return batch_norm(x, [m.norm for m in modules], weight)

@@ -127,7 +127,7 @@ def test_a_deleted_candidate_is_not_computed(monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("a depthwise convolution ran")
 
-    monkeypatch.setattr("nasplug.builtin.darts.candidates.depthwise", refuse)
+    monkeypatch.setattr("nasplug.builtin.darts.candidates.separable", refuse)
     assert net(images).shape == (4, 5)
 
 
