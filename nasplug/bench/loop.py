@@ -97,7 +97,7 @@ def loop_cost(study: Study, repeats: int) -> LoopCost:
     streams = {name: _Timed(stream, study.device) for name, stream in watched.phase.streams.items()}
     watched.phase.streams = streams
     ways = {"whole": whole.search(), "watched": watched.search(), "ready": ready.search(), "bare": bare.steps()}
-    poll = study.pace.poll
+    poll = min(study.pace.poll, bare.phase.clock.steps_per_epoch)
     chunk = poll * -(-CHUNK // poll)  # a search comes to its steps in groups of so many
     for going in ways.values():
         _take(going, chunk)
@@ -142,7 +142,7 @@ class _Twin:
         stage = next(iter(phase.stages_left()))
         for now in phase.clock.since(0):
             make_step(phase, stage, now)
-            if (now.step + 1) % phase.poll == 0:
+            if phase.replays is None and (now.step + 1) % phase.poll == 0:
                 phase.prune()
             yield
 

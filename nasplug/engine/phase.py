@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
@@ -11,6 +12,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
+from nasplug.engine.keys import speaks_for_itself
 from nasplug.engine.records import Outcome
 from nasplug.engine.replaying import Replays
 from nasplug.engine.weights import weights_mover
@@ -155,16 +157,17 @@ class Phase:
 
     def key(self, now: Now) -> Hashable | None:
         """What the operations of a step depend on beyond tensors that stay in place; None if a part does not know."""
-        stage, choices = self.stages[self.stage], self.choices
+        stage = self.stages[self.stage]
         parts = (
-            self.net.graph_key(),
-            stage.graph_key(now),
-            self.optimizer.graph_key(now),
-            self.schedule.graph_key(now),
+            self.net.graph_key() if speaks_for_itself(self.net, "outputs") else None,
+            stage.graph_key(now) if speaks_for_itself(stage, "forward") else None,
+            self.optimizer.graph_key(now) if speaks_for_itself(self.optimizer, "relax") else None,
+            self.schedule.graph_key(now) if speaks_for_itself(self.schedule, "penalise", "after_step") else None,
         )
         if any(each is None for each in parts):
             return None
-        return (self.stage, self.net.drop_path, self.net.dropout, choices.computed, *parts)
+        with self.choices.deferring():
+            return (self.stage, self.net.drop_path, self.net.dropout, self.choices.computed, *parts)
 
     def deferring(self, now: Now) -> AbstractContextManager[None]:
         """Where a step is made: the host does not look at what is deleted, if it may be ahead of it."""
@@ -175,9 +178,9 @@ class Phase:
     def ahead(self) -> int:
         """How many steps are made before the host looks at what came of them; an epoch's last is always looked at."""
         now = self.clock.at(self.step)
-        if self.key(now) is None:
-            return 1
-        return min(self.poll - now.step % self.poll, now.steps_per_epoch - now.step % now.steps_per_epoch)
+        most = min(self.poll - now.step % self.poll, now.steps_per_epoch - now.step % now.steps_per_epoch)
+        unknown = (count for count in range(most) if self.key(self.clock.at(now.step + count)) is None)
+        return max(1, next(unknown, most)) if most > 1 else most
 
     @contextmanager
     def sampled(self, now: Now) -> Iterator[None]:
@@ -239,10 +242,11 @@ class Phase:
         last = outcomes[-1]
         self.step = last.record.now.steps if last.stop else last.record.now.step + 1
         self._deleted += sum(each.deleted for each in outcomes)
-        waiting = self.replays is not None and self.step < self.clock.steps
-        if self._deleted > (WORTH_RECORDING * sum(map(len, self.choices.computed)) if waiting else 0):
+        waiting = self.replays is not None and self.replays.any and self.step < self.clock.steps
+        if self._deleted > (WORTH_RECORDING * sum(map(len, self._present)) if waiting else 0):
             self.prune()
-        figures = self.measure(self.clock.at(self.step - 1)) if self.measure is not None else {}
+        sound = all(math.isfinite(each.loss) for each in outcomes)
+        figures = self.measure(self.clock.at(self.step - 1)) if self.measure is not None and sound else {}
         return [
             self._event(each, snapshot, figures if each is last else {})
             for each, snapshot in zip(outcomes, snapshots, strict=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import attrs
 import torch
@@ -26,7 +27,13 @@ class Record:
 
     @classmethod
     def of(cls, now: Now, loss: Tensor, verdict: Verdict, choices: Choices) -> Record:
-        """Takes down a step that has just been made."""
+        """Takes down a step that has just been made; a copy of what the next step may write to."""
+        verdict = Verdict(
+            deleted=_copied(verdict.deleted),
+            snapshot={reason: _copied(holds) for reason, holds in verdict.snapshot.items()},
+            stop=_copied(verdict.stop),
+            measures={name: _copied(value) for name, value in verdict.measures.items()},
+        )
         possible = any(holds is not False for holds in verdict.snapshot.values())
         if not possible or not len(choices):
             return cls(now, loss, verdict, None, None)
@@ -62,6 +69,10 @@ def read_out(records: Sequence[Record]) -> list[Outcome]:
         reason = holding[0] if holding else None
         outcomes.append(Outcome(record, float(loss), int(deleted), bool(stop), reason, measures))
     return outcomes
+
+
+def _copied(value: Any) -> Any:
+    return value.detach().clone() if isinstance(value, Tensor) else value
 
 
 def _read(values: Sequence[float | Tensor]) -> list[float]:

@@ -15,6 +15,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
+from nasplug.errors import RunFailure
 from nasplug.parts import Batch
 from nasplug.values import Turn
 
@@ -28,7 +29,17 @@ class Recorder(Protocol):
         """Where steps are computed, recorded or not."""
 
     def record(self, compute: Callable[[], Tensor]) -> tuple[Tensor, Callable[[], None]]:
-        """Records `compute`; gives its result, which is valid after each call of what is given with it."""
+        """Records `compute`; gives its result, which is valid after each call of what is given with it.
+
+        Raises RuntimeError if the device does not take it.
+        """
+
+    def release(self) -> None:
+        """Gives up the memory of recordings, which are all dropped."""
+
+
+BROKEN: list[torch.cuda.MemPool] = []
+"""Pools in which a recording failed: some versions of torch end the process when such a pool is given back."""
 
 
 @attrs.define(eq=False)
@@ -40,27 +51,47 @@ class CudaRecorder:
     """
 
     device: torch.device
-    stream: torch.cuda.Stream = attrs.field(
-        init=False, default=attrs.Factory(lambda self: torch.cuda.Stream(self.device), takes_self=True)
-    )
-    _pool: torch.cuda.MemPool = attrs.field(init=False, factory=torch.cuda.MemPool)
+    stream: torch.cuda.Stream = attrs.field(init=False)
+    _pool: torch.cuda.MemPool = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.stream = torch.cuda.Stream(self.device)
+        self.release()
 
     @contextmanager
     def lane(self) -> Iterator[None]:
         """The stream, in order with what came before and what comes after."""
         outside = torch.cuda.current_stream(self.device)
         self.stream.wait_stream(outside)
-        with torch.cuda.stream(self.stream):
-            yield
-        outside.wait_stream(self.stream)
+        try:
+            with torch.cuda.stream(self.stream):
+                yield
+        finally:
+            outside.wait_stream(self.stream)
 
     def record(self, compute: Callable[[], Tensor]) -> tuple[Tensor, Callable[[], None]]:
         """Records on the stream; nothing is computed yet."""
         graph = torch.cuda.CUDAGraph()
         pool = cast("Any", self._pool.id)  # torch 2.11 takes no pool itself, later ones no plain id by their types
-        with torch.cuda.graph(graph, pool=pool, stream=self.stream, capture_error_mode="thread_local"):
-            result = compute()
+        try:
+            with torch.cuda.graph(graph, pool=pool, stream=self.stream, capture_error_mode="thread_local"):
+                result = compute()
+        except RuntimeError as error:
+            BROKEN.append(self._pool)
+            try:
+                torch.rand((), device=self.device)
+            except RuntimeError:  # some versions of torch take the generator to be recorded for ever
+                raise RunFailure(
+                    f"A step could not be recorded ({_first_line(error)}), and torch's random numbers on {self.device} "
+                    f"did not survive it; start again with --set run.cuda_graphs=false."
+                ) from error
+            raise
         return result, graph.replay
+
+    def release(self) -> None:
+        """Takes a new pool; the old one goes when the last recording in it has gone."""
+        with torch.cuda.device(self.device):
+            self._pool = torch.cuda.MemPool()
 
 
 @attrs.frozen(eq=False)
@@ -93,12 +124,15 @@ class Replays:
         """What `compute` does for `batch`: leaves gradients in `grad` of the parameters and returns the loss, detached.
 
         `key` says what the operations depend on. What is new is computed step by step first, as CUDA wants it before a
-        recording; the next time it is recorded.
+        recording; the next time it is recorded. All recordings are dropped before, since the memory of those that no
+        longer hold is what the new ones need.
         """
         key = (key, batch.images.shape, tuple(id(each) for each in parameters))
         recording = self._recordings.get(turn)
-        if recording is None or recording.key != key:
-            self._recordings.pop(turn, None)
+        if recording is not None and recording.key != key:
+            self.forget()
+            recording = None
+        if recording is None:
             known, self._computed[turn] = self._computed.get(turn), key
             recording = self._record(turn, key, batch, compute, parameters) if known == key else None
         if recording is None:
@@ -118,9 +152,16 @@ class Replays:
         return "replayed" if self.replayed else ""
 
     def forget(self) -> None:
-        """Drops all recordings: what they read may have moved."""
-        self._recordings.clear()
+        """Drops all recordings, and gives their memory up: what they read may have moved, or they are done with."""
+        if self._recordings:
+            self._recordings.clear()
+            self.recorder.release()
         self._computed.clear()
+
+    @property
+    def any(self) -> bool:
+        """Whether there are recordings now."""
+        return bool(self._recordings)
 
     def _record(
         self, turn: Turn, key: Hashable, batch: Batch, compute: Gradients, parameters: Sequence[nn.Parameter]
@@ -131,7 +172,7 @@ class Replays:
         try:
             loss, replay = self.recorder.record(lambda: compute(still))
         except RuntimeError as error:
-            self.refused = str(error).partition("\n")[0]
+            self.refused = _first_line(error)
             self.forget()
             return None
         finally:
@@ -141,3 +182,7 @@ class Replays:
         self.recorded += 1
         self._recordings[turn] = recording = _Recording(key, still, loss, found, replay)
         return recording
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -44,7 +45,7 @@ class Rewind:
         """Takes down the present."""
         for tensors, copies in self._tensors:
             torch._foreach_copy_(copies, tensors)
-        self._parts = [(part, read_state(part)) for part in (self._phase.optimizer, self._phase.schedule)]
+        self._parts = [(part, deepcopy(read_state(part))) for part in (self._phase.optimizer, self._phase.schedule)]
         device = self._phase.device
         self._random = torch.get_rng_state(), torch.cuda.get_rng_state(device) if device.type == "cuda" else None
 
@@ -57,7 +58,7 @@ class Rewind:
             mover.state.clear()
             mover.state.update(_shallow(states))
         for part, state in self._parts:
-            write_state(part, state)
+            write_state(part, deepcopy(state))
         on_cpu, on_cuda = self._random
         torch.set_rng_state(on_cpu)
         if on_cuda is not None:

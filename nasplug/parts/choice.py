@@ -176,12 +176,12 @@ class Choices(nn.Module):
     @contextmanager
     def earlier(self, kept: Tensor) -> Iterator[None]:
         """Inside the block those candidates are kept that were at an earlier step, as a copy of `kept` tells."""
-        before = self.kept, self._host_kept
+        before = self.kept, self._host_kept, self._computed_kept
         self.kept, self._host_kept = kept, None
         try:
             yield
         finally:
-            self.kept, self._host_kept = before
+            self.kept, self._host_kept, self._computed_kept = before
             self._count()
 
     def _count(self) -> None:

@@ -57,7 +57,8 @@ class Objective:
     def backward(self, parameters: Sequence[nn.Parameter]) -> Tensor:
         """Leaves the gradients on the turn's own batch in `grad` of the parameters, which have none before.
 
-        Returns the loss, a detached scalar. On a GPU this is where a step is recorded and replayed.
+        Returns the loss, a detached scalar. On a GPU this is where a step is recorded and replayed; then the gradients
+        are those of the recording, which the next call in the same turn overwrites.
         """
         loss = self()
         # Unlike autograd.grad, this gives each parameter a gradient of its own memory, which clipping may scale.

@@ -78,6 +78,8 @@ def carry_out(study: Study, phase: Phase, journal: Journal, stop: Stop) -> Itera
             save()
             raise
     save()
+    if phase.replays is not None:
+        phase.replays.forget()
 
 
 @contextmanager

@@ -12,8 +12,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map
 
 ATEN = torch.ops.aten
 ASKING = {ATEN._local_scalar_dense.default, ATEN.nonzero.default, ATEN.equal.default}
@@ -49,6 +50,8 @@ class Tape(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._operations: list[tuple[Any, Any, Any, list[Tensor | None]]] = []
+        self._own: set[int] = set()
+        """Memory that the operations themselves have taken; a graph holds it as long as it lives."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Notes one operation."""
@@ -58,16 +61,40 @@ class Tape(TorchDispatchMode):
         given = {each.untyped_storage().data_ptr() for each in _tensors((args, kwargs))}
         # Views and what was changed in place lie in memory that earlier operations fill.
         places = [None if each.untyped_storage().data_ptr() in given else each for each in _tensors(found)]
-        self._operations.append((func, args, kwargs or {}, places))
+        inputs = tree_map(self._held, (args, kwargs or {}))
+        self._own |= {each.untyped_storage()._cdata for each in places if each is not None}
+        self._operations.append((func, *inputs, places))
         return found
+
+    def _held(self, value: Any) -> Any:
+        if isinstance(value, Tensor) and value.untyped_storage()._cdata not in self._own:
+            return Outside(value)
+        return value
 
     @torch.no_grad()
     def replay(self) -> None:
-        """Does all of it again."""
+        """Does all of it again. Raises Asked if it would read what is no longer there."""
         for func, args, kwargs, places in self._operations:
+            args, kwargs = tree_map(_found_again, (args, kwargs))
             for place, value in zip(places, _tensors(func(*args, **kwargs)), strict=True):
                 if place is not None:
                     place.copy_(value)
+
+
+class Outside:
+    """Where a tensor lies that is no part of a recording, and that, as in a CUDA graph, is not kept alive by it."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self._storage = StorageWeakRef(tensor.untyped_storage())
+        self._form = (tensor.storage_offset(), tensor.size(), tensor.stride())
+        self._dtype = tensor.dtype
+
+    def tensor(self) -> Tensor:
+        """The tensor; raises Asked if its memory was given back."""
+        storage = torch.UntypedStorage._new_with_weak_ptr(self._storage.cdata)
+        if storage is None:
+            raise Asked(f"a tensor of shape {tuple(self._form[1])} that is read was freed")
+        return torch.empty(0, dtype=self._dtype).set_(storage, *self._form)
 
 
 class TapeRecorder:
@@ -79,10 +106,25 @@ class TapeRecorder:
         yield
 
     def record(self, compute: Callable[[], Tensor]) -> tuple[Tensor, Callable[[], None]]:
-        """Computes and records at once."""
+        """Computes and records at once, so that the first replay has nothing left to do."""
         with Tape() as tape:
             result = compute()
-        return result, tape.replay
+        computed = [True]
+
+        def replay() -> None:
+            if computed:
+                computed.clear()
+            else:
+                tape.replay()
+
+        return result, replay
+
+    def release(self) -> None:
+        """Nothing: memory goes with the tape."""
+
+
+def _found_again(value: Any) -> Any:
+    return value.tensor() if isinstance(value, Outside) else value
 
 
 def _tensors(values: Any) -> list[Tensor]:

@@ -9,11 +9,23 @@ import torch
 from nasplug.builtin.mbconv import MBConvSpace
 from nasplug.builtin.nb201 import NasBench201
 from nasplug.builtin.optimizers.bilevel import Bilevel
-from nasplug.engine import Replays, make_step, settled
+from nasplug.builtin.schedules import Keep
+from nasplug.engine import Phase, Replays, make_step, settled
 from nasplug.parts import Choices, PruningSchedule
 from nasplug.testing.tape import Asked, NoQuestions, TapeRecorder
-from nasplug.values import Now, Verdict
-from tests.engine.searches import EDGES, NODES, SEARCHES, STEPS, assert_same, carried_out, first_order, phase
+from nasplug.values import Now, Step, Verdict
+from tests.engine.searches import (
+    CPU,
+    EDGES,
+    NODES,
+    SEARCHES,
+    STEPS,
+    Noise,
+    assert_same,
+    carried_out,
+    first_order,
+    phase,
+)
 
 
 @pytest.mark.parametrize("name", SEARCHES)
@@ -115,13 +127,107 @@ def test_a_device_that_takes_no_recording_computes_step_by_step():
 
 def test_a_tape_would_show_a_number_that_was_baked_in():
     """The tests above can fail: a factor that is a number of Python keeps the value that it had when recorded."""
-    factor, x = [1.0], torch.ones(2)
-    result, replay = TapeRecorder().record(lambda: x * factor[0])
+    factor, given = [1.0], [torch.ones(2)]
+    result, replay = TapeRecorder().record(lambda: given[0] * factor[0])
+    replay()
+    assert result.tolist() == [1.0, 1.0]
     factor[0] = 3.0
-    x.mul_(2)
+    given[0].mul_(2)
     replay()
     assert result.tolist() == [2.0, 2.0]
+    given.clear()
+    with pytest.raises(Asked, match="was freed"):
+        replay()
+    y = torch.ones(2)
     with pytest.raises(Asked):
-        TapeRecorder().record(lambda: x * float(x.sum()))
+        TapeRecorder().record(lambda: y * float(y.sum()))
     with pytest.raises(Asked):
-        TapeRecorder().record(lambda: x * torch.tensor([1.0, 2.0]))
+        TapeRecorder().record(lambda: y * torch.tensor([1.0, 2.0]))
+
+
+def recorded(made: Phase, poll: int = 6) -> list[Step]:
+    return carried_out(made, poll, TapeRecorder())
+
+
+@pytest.mark.parametrize("space", [EDGES, NasBench201(channels=4, cells=1)], ids=["darts", "nb201"])
+def test_what_a_recording_reads_outlives_passes_through_a_part_of_the_supernet(space):
+    made = phase(space, Bilevel(alpha_lr=0.1), Keep(), epochs=3)
+    mask = made.choices.exists.clone()
+    mask[:, 0] = False
+
+    def measure(now: Now) -> dict[str, float]:
+        with torch.no_grad(), made.choices.only(mask):
+            return {"mean": float(made.net(Noise(CPU).batch(0).images).mean())} if now.ends_epoch else {}
+
+    made.measure = measure
+    events = recorded(made)
+    assert [bool(event.measures.get("mean")) for event in events] == ([False] * 5 + [True]) * 3
+    assert made.replays.recorded == 2
+
+
+def test_the_host_looks_at_what_is_kept_once_in_a_group(monkeypatch):
+    made, looks = SEARCHES["shrinking"](), []
+    refresh = Choices.refresh
+    monkeypatch.setattr(Choices, "refresh", lambda choices: (looks.append(made.step), refresh(choices)))
+    events = recorded(made)
+    deleting = {event.step for event in events if event.measures["deleted"]}
+    assert len(deleting) > 8
+    assert all(step % STEPS == 0 or step == made.step for step in looks)
+    assert made.replays.recorded <= len(set(looks)) + 1
+
+
+@attrs.define
+class Annealed(Bilevel):
+    """Inherits the word of Bilevel that its weights depend on tensors alone, and takes a number of Python."""
+
+    heat: float = attrs.field(init=False, default=1.0)
+
+    def turns(self, now):
+        self.heat = 1 / (1 + now.step)
+        return Bilevel.turns(self, now)
+
+    def relax(self, alpha, active):
+        return Bilevel.relax(self, alpha / self.heat, active)
+
+
+def test_a_key_that_was_inherited_past_a_change_is_not_believed():
+    made = phase(EDGES, Annealed(alpha_lr=0.1), Keep(), epochs=1)
+    recorded(made)
+    assert made.replays.recorded == 0
+
+
+@attrs.define
+class Counts(PruningSchedule):
+    """Keeps a tensor that it writes to, and a list; ends the search in the fifth step; knows no key in the third."""
+
+    level: torch.Tensor = attrs.field(init=False, factory=lambda: torch.zeros(()), converter=torch.as_tensor)
+    seen: list[int] = attrs.field(init=False, factory=list)
+    unknown: bool = False
+
+    def graph_key(self, now):
+        return None if self.unknown and now.step == 2 else ()
+
+    def after_step(self, choices: Choices, now: Now) -> Verdict:
+        self.level.add_(1)
+        self.seen.append(now.step)
+        return Verdict(stop=self.level == 5, measures={"level": self.level, "seen": len(self.seen)})
+
+
+@pytest.mark.parametrize("unknown", [False, True])
+def test_a_tensor_that_is_written_to_is_told_as_it_was_in_its_step(unknown):
+    made = phase(EDGES, Bilevel(), Counts(unknown=unknown), epochs=1)
+    made.poll = 6
+    made.begin(torch.Generator().manual_seed(1))
+    groups = list(settled(made))
+    assert [step.measures["level"] for steps in groups for step in steps] == [1, 2, 3, 4, 5]
+    assert [step.measures["seen"] for steps in groups for step in steps] == [1, 2, 3, 4, 5]
+    assert made.schedule.seen == [0, 1, 2, 3, 4]
+    assert [len(steps) for steps in groups] == ([2, 1, 2] if unknown else [5])
+
+
+def test_nothing_is_measured_after_a_loss_that_is_no_number():
+    made = phase(EDGES, Bilevel(), Keep(), epochs=1, lr=1e30)
+    made.measure = lambda now: pytest.fail("measured")
+    made.poll = 6
+    made.begin(torch.Generator().manual_seed(1))
+    assert any(step.loss != step.loss for steps in settled(made) for step in steps)

@@ -57,7 +57,8 @@ class DartsSupernet(Supernet):
             for cell in plan.cells
         )
         self.classifier = nn.Linear(plan.out_channels, shape.classes)
-        self._order: _Order | None = None
+        self._orders: dict[bool, _Order] = {}
+        """The last order of passes within `Choices.only`, and that of all others, which recorded steps refer to."""
 
     def outputs(self, images: Tensor) -> Outputs:
         """Logits, and as taps the outputs of the cells before each reduction and of the last cell."""
@@ -135,12 +136,14 @@ class DartsSupernet(Supernet):
 
     def _ordered(self) -> _Order:
         alive, device = self.choices.computed, self.choices.alpha.device
-        order = self._order
+        masked = self.choices.mask is not None
+        order = self._orders.get(masked)
         if order is None or order.alive != alive or order.index.device != device:
             wirings = tuple(wire(cell.columns, alive, cell.nodes) for cell in self._cells())
             batches = [batch for wiring in wirings for batch in wiring.positions]
             width = self.choices.alpha.shape[1]
             index = [row * width + column for batch in batches for row, column in batch]
             sizes = tuple(len(batch) for batch in batches)
-            self._order = order = _Order(alive, wirings, sent(torch.tensor(index, dtype=torch.long), device), sizes)
+            where = sent(torch.tensor(index, dtype=torch.long), device)
+            self._orders[masked] = order = _Order(alive, wirings, where, sizes)
         return order

@@ -51,7 +51,8 @@ class NasBench201Supernet(Supernet):
         self.stages = nn.ModuleList(
             nn.ModuleList(SupernetCell(stage.channels, operations) for _ in range(plan.cells)) for stage in plan.stages
         )
-        self._order: _Order | None = None
+        self._orders: dict[bool, _Order] = {}
+        """The last order of passes within `Choices.only`, and that of all others, which recorded steps refer to."""
 
     def outputs(self, images: Tensor) -> Outputs:
         """Logits, and as taps the outputs of the three stages."""
@@ -110,10 +111,11 @@ class NasBench201Supernet(Supernet):
 
     def _ordered(self) -> _Order:
         alive, device = self.choices.computed, self.choices.alpha.device
-        order = self._order
+        masked = self.choices.mask is not None
+        order = self._orders.get(masked)
         if order is None or order.alive != alive or order.index.device != device:
             wiring = wire(self._operations, alive)
             width = self.choices.alpha.shape[1]
             index = [row * width + column for batch in wiring.positions for row, column in batch]
-            self._order = order = _Order(alive, wiring, sent(torch.tensor(index, dtype=torch.long), device))
+            self._orders[masked] = order = _Order(alive, wiring, sent(torch.tensor(index, dtype=torch.long), device))
         return order

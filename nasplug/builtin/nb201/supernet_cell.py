@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import cast
 
 import torch
@@ -49,20 +50,22 @@ class SupernetCell(nn.Module):
         parameters one for each of their channels.
         """
         states: dict[int, Tensor] = {0: x}
-        rectified: dict[int, Tensor] = {}
-        for batch, weight in zip(wiring.batches, weights, strict=True):
-            state = states[batch.source]
-            if batch.operation in KERNELS:
-                if batch.source not in rectified:
-                    rectified[batch.source] = F.relu(state)
-                computed = self._convolve(batch, rectified[batch.source], weight)
-                for target, term in zip(batch.targets, computed.split(self.channels, 1), strict=True):
-                    states[target] = states[target] + term if target in states else term
-                continue
-            if batch.operation == POOL:
-                state = F.avg_pool2d(state, 3, 1, 1, count_include_pad=False)
-            for target, one in zip(batch.targets, weight.to(x.dtype).unbind(), strict=True):
-                states[target] = torch.addcmul(states[target], state, one) if target in states else state * one
+        weighed = zip(wiring.batches, weights, strict=True)
+        for source, leaving in groupby(weighed, key=lambda pair: pair[0].source):
+            state, sums = states[source], dict[tuple[int, ...], Tensor]()
+            rectified = None
+            for batch, weight in leaving:
+                if batch.operation in KERNELS:
+                    rectified = F.relu(state) if rectified is None else rectified
+                    term = self._convolve(batch, rectified, weight)
+                    # Terms for the same nodes are added side by side, before they are split into nodes.
+                    sums[batch.targets] = sums[batch.targets] + term if batch.targets in sums else term
+                    continue
+                _split(sums, states, self.channels)
+                term = F.avg_pool2d(state, 3, 1, 1, count_include_pad=False) if batch.operation == POOL else state
+                for target, one in zip(batch.targets, weight.to(x.dtype).unbind(), strict=True):
+                    states[target] = torch.addcmul(states[target], term, one) if target in states else term * one
+            _split(sums, states, self.channels)
         return states[LAST] if LAST in states else torch.zeros_like(x)
 
     def prune(self, doomed: Sequence[str]) -> None:
@@ -83,3 +86,11 @@ class SupernetCell(nn.Module):
 def candidate_name(operation: str, where: str) -> str:
     """The name of a candidate's module within its cell."""
     return f"{operation}@{where}"
+
+
+def _split(sums: dict[tuple[int, ...], Tensor], states: dict[int, Tensor], channels: int) -> None:
+    """Adds sums for several nodes to the states of these, and forgets them."""
+    for targets, total in sums.items():
+        for target, term in zip(targets, total.split(channels, 1), strict=True):
+            states[target] = states[target] + term if target in states else term
+    sums.clear()

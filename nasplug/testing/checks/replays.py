@@ -47,6 +47,13 @@ def replays_as_it_computes(case: Case) -> None:
             f"the loss of step {one.step} is {other.loss:.6g} when it is replayed, and {one.loss:.6g} when computed",
             "name in graph_key what changes, keep it in a tensor that is written to in place, or give no graph_key",
         )
+        for name, value in one.measures.items():
+            found = other.measures.get(name, math.nan)
+            require(
+                math.isclose(value, found, rel_tol=TOLERANCE, abs_tol=TOLERANCE),
+                f"the measure {name} of step {one.step} is {found:.6g} when steps are replayed, else {value:.6g}",
+                "report tensors, or numbers that are known without asking the device",
+            )
 
 
 def _trial(case: Case) -> Trial:
