@@ -65,14 +65,20 @@ def _retraining() -> Phase:
     return Phase("retrain", net, Fixed(), Keep(), [stage], training, _streams(training, {"train": 1.0}), CPU)
 
 
-@pytest.mark.parametrize("make", [*SEARCHES, "retraining"])
-@pytest.mark.parametrize(("stop_at", "ahead"), [(1, False), (7, False), (8, True)])
+@pytest.mark.parametrize(
+    ("make", "stop_at", "ahead"),
+    [
+        *((make, stop_at, False) for make in (*SEARCHES, "retraining") for stop_at in (1, 7)),
+        ("shrinking", 8, True),
+        ("retraining", 8, True),
+    ],
+)
 def test_going_on_equals_never_having_stopped(make, stop_at, ahead, tmp_path):
     def fresh() -> Phase:
         phase = _retraining() if make == "retraining" else _search(make)
         if ahead:
             phase.poll = 4
-            phase.replays = None if make == "retraining" else Replays(TapeRecorder())  # a tape draws no drop path anew
+            phase.replays = Replays(TapeRecorder())
         return phase
 
     def state(phase: Phase):

@@ -22,7 +22,7 @@ from nasplug.values import ImageShape, Step, Training
 CPU = torch.device("cpu")
 SHAPE = ImageShape(1, 8, 3)
 NODES = Darts(operations=("nadd3",), topology="per-cell", choices="node", cells=3, channels=2, nodes=2)
-EDGES = Darts(operations=("darts7",), cells=2, channels=2, nodes=2)
+EDGES = Darts(operations=("max_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_5x5"), cells=2, channels=2, nodes=2)
 STEPS = 6
 """Steps of an epoch."""
 

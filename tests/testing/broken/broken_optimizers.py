@@ -133,6 +133,9 @@ class Cools(Quick):
 
     temperature: float = attrs.field(init=False, default=1.0)
 
+    def graph_key(self, now):
+        return ()
+
     def turns(self, now):
         self.temperature = 1 / (1 + now.step)
         return Quick.turns(self, now)
