@@ -13,7 +13,7 @@ import torch
 
 from nasplug.bench.measuring import settle, timed
 from nasplug.compose import compose
-from nasplug.engine import Phase, Stream, make_step
+from nasplug.engine import CudaRecorder, Phase, Recorder, Replays, Stream, make_step
 from nasplug.errors import InputError
 from nasplug.parts import Batch
 from nasplug.phases import RunFolder, Study
@@ -91,7 +91,8 @@ def loop_cost(study: Study, repeats: int) -> LoopCost:
     Each way trains a supernet of its own from the same start. Measuring data takes a look at the device before and
     after each batch, so it is done apart.
     """
-    whole, watched, ready, bare = (_Twin.of(study, name) for name in ("whole", "watched", "ready", "bare"))
+    recorder = CudaRecorder(study.device) if study.pace.cuda_graphs else None  # they take turns: one memory is enough
+    whole, watched, ready, bare = (_Twin.of(study, name, recorder) for name in ("whole", "watched", "ready", "bare"))
     for twin in (ready, bare):
         twin.phase.streams = {name: _Ready.of(stream) for name, stream in twin.phase.streams.items()}
     streams = {name: _Timed(stream, study.device) for name, stream in watched.phase.streams.items()}
@@ -120,7 +121,7 @@ class _Twin:
     phase: Phase
 
     @classmethod
-    def of(cls, study: Study, name: str) -> _Twin:
+    def of(cls, study: Study, name: str, recorder: Recorder | None) -> _Twin:
         folder = RunFolder(study.folder.path / name)
         folder.path.mkdir()
         own = attrs.evolve(study, folder=folder, composition=compose(study.plugins, study.recipe))
@@ -128,6 +129,7 @@ class _Twin:
         teacher = teacher_phase(own)
         net = own.composition.space.supernet(own.shape)
         phase = search_phase(own, net, None if teacher is None else teacher.net)
+        phase.replays = None if recorder is None else Replays(recorder)
         phase.measure = None  # measurements of flatness come at the ends of some epochs: they are no part of a step
         return cls(own, phase)
 

@@ -86,7 +86,7 @@ def test_steps_that_are_recorded_are_replayed_while_they_are_measured():
         made.append(Replays(TapeRecorder()))
         return made[-1]
 
-    recipe = resolve(load_plugins(), [{"run": {"method": "darts", "preset": "tiny"}}])
+    recipe = resolve(load_plugins(), [{"run": {"method": "snps", "preset": "tiny"}}, {"space": {"nodes": 2}}])
     found = compare_supernets(
         compose(load_plugins(), recipe),
         ImageShape(3, 8, 10),
