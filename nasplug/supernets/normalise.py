@@ -67,10 +67,13 @@ def batch_norm(x: Tensor, norms: Sequence[Norm], weight: Tensor | None = None, b
         mean, var = torch.cat([norm.mean for norm in norms]), torch.cat([norm.var for norm in norms])
         return F.batch_norm(x, mean, var, weight, bias, eps=EPS)
     if first.measuring:
-        var, mean = torch.var_mean(x.detach().float() if x.dtype == torch.bfloat16 else x.detach(), (0, 2, 3))
         sizes = [len(norm.mean) for norm in norms]
+        mean, var = (first.mean.new_zeros(sum(sizes)) for _ in range(2))
+        # Momentum 1 leaves the statistics of this batch there, which are taken once for both purposes.
+        normed = F.batch_norm(x, mean, var, weight, bias, training=True, momentum=1.0, eps=EPS)
         for norm, one_mean, one_var in zip(norms, mean.split(sizes), var.split(sizes), strict=True):
             norm.measure(one_mean, one_var)
+        return normed
     return F.batch_norm(x, None, None, weight, bias, training=True, eps=EPS)
 
 

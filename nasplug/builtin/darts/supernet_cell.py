@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import reduce
 from itertools import groupby
 from operator import itemgetter
 from typing import cast
@@ -16,6 +17,7 @@ from nasplug.builtin.darts.names import POOLS, SKIP
 from nasplug.builtin.darts.plan import CellPlan
 from nasplug.builtin.darts.wiring import Batch, Column, Wiring, module_name
 from nasplug.supernets import Norm
+from nasplug.supernets.summing import plus
 
 TOGETHER = 2 << 20
 """Bytes of a map up to which candidates are computed side by side on a CPU.
@@ -84,9 +86,10 @@ class SupernetCell(nn.Module):
             for batch in wave:
                 for nodes, term in self._compute(batch, states, weights[batch.weights]):
                     # Terms for the same nodes are added side by side, before they are split into nodes.
-                    sums[nodes] = sums[nodes] + term if nodes in sums else term
+                    sums[nodes] = plus(sums[nodes], term) if nodes in sums else term
             for nodes, total in sums.items():
-                for target, term in zip(nodes, total.split(self.plan.channels, 1), strict=True):
+                parts = total.split(self.plan.channels, 1) if len(nodes) > 1 else (total,)
+                for target, term in zip(nodes, parts, strict=True):
                     terms[target].append(term)
             states.raw.append(self._sum(terms[node], newer))
         return torch.cat([states[node] for node in terms], 1)
@@ -121,7 +124,8 @@ class SupernetCell(nn.Module):
         sources = [(states.rectified(state), len(nodes)) for state, nodes in readers]
         scale = weight.unsqueeze(1).expand(-1, self.plan.channels).reshape(-1)
         computed = type(modules[0]).batched(modules, sources, self.plan.stride(pairs[0][0]), scale)
-        terms = computed.split([len(nodes) * self.plan.channels for _, nodes in readers], 1)
+        sizes = [len(nodes) * self.plan.channels for _, nodes in readers]
+        terms = computed.split(sizes, 1) if len(sizes) > 1 else (computed,)
         for (_, nodes), term in zip(readers, terms, strict=True):
             yield nodes, term
 
@@ -129,7 +133,7 @@ class SupernetCell(nn.Module):
         if not terms:
             size = self.plan.out_size
             return like.new_zeros(like.shape[0], self.plan.channels, size, size)
-        return sum(terms[1:], start=terms[0])
+        return reduce(plus, terms)
 
 
 def _together(x: Tensor, candidates: int) -> int:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from nasplug.builtin.nb201.names import KERNELS, LAST, PLACES, POOL, place
 from nasplug.builtin.nb201.wiring import Batch, Wiring
 from nasplug.supernets import Norm, batch_norm, pointwise
+from nasplug.supernets.summing import plus, plus_weighed
 
 
 class Convolution(nn.Module):
@@ -59,12 +60,12 @@ class SupernetCell(nn.Module):
                     rectified = F.relu(state) if rectified is None else rectified
                     term = self._convolve(batch, rectified, weight)
                     # Terms for the same nodes are added side by side, before they are split into nodes.
-                    sums[batch.targets] = sums[batch.targets] + term if batch.targets in sums else term
+                    sums[batch.targets] = plus(sums[batch.targets], term) if batch.targets in sums else term
                     continue
                 _split(sums, states, self.channels)
                 term = F.avg_pool2d(state, 3, 1, 1, count_include_pad=False) if batch.operation == POOL else state
                 for target, one in zip(batch.targets, weight.to(x.dtype).unbind(), strict=True):
-                    states[target] = torch.addcmul(states[target], term, one) if target in states else term * one
+                    states[target] = plus_weighed(states[target], term, one) if target in states else term * one
             _split(sums, states, self.channels)
         return states[LAST] if LAST in states else torch.zeros_like(x)
 
@@ -91,6 +92,7 @@ def candidate_name(operation: str, where: str) -> str:
 def _split(sums: dict[tuple[int, ...], Tensor], states: dict[int, Tensor], channels: int) -> None:
     """Adds sums for several nodes to the states of these, and forgets them."""
     for targets, total in sums.items():
-        for target, term in zip(targets, total.split(channels, 1), strict=True):
-            states[target] = states[target] + term if target in states else term
+        parts = total.split(channels, 1) if len(targets) > 1 else (total,)
+        for target, term in zip(targets, parts, strict=True):
+            states[target] = plus(states[target], term) if target in states else term
     sums.clear()
