@@ -88,10 +88,9 @@ def bench(
 ) -> None:
     """Measure the supernet of a search: loss and all gradients of a batch, images per second and memory.
 
-    On CUDA the step is recorded once and replayed; --set run.cuda_graphs=false computes it operation by operation.
-
     Beside it, in the same run and in turns, the straightforward supernet that computes the same: a module for every
     operation on every edge, contiguous layout, float32. The ratio is the median over neighbouring repetitions.
+    On CUDA the step of the first is recorded and replayed, unless --set run.cuda_graphs=false.
 
     With --data also the loop of a search on these images: what engine, events, checkpoints and progress add to the
     bare steps, and the share of a step that goes into data.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nasplug.engine.evaluation import error_rate
-from nasplug.engine.loop import make_step, settled, train, turn_loss
+from nasplug.engine.loop import make_step, settled, train
 from nasplug.engine.phase import Phase, Stream
 from nasplug.engine.replaying import CudaRecorder, Recorder, Replays
 
@@ -17,5 +17,4 @@ __all__ = [
     "make_step",
     "settled",
     "train",
-    "turn_loss",
 ]

@@ -86,22 +86,21 @@ class _Objective(Objective):
 
     @classmethod
     def of(cls, phase: Phase, stage: Stage, batches: Callable[[str], Batch], turn: Turn, now: Now) -> _Objective:
-        return cls(turn.split, partial(turn_loss, phase, stage, batches, turn, now), phase, stage, batches, turn, now)
+        return cls(turn.split, partial(_turn_loss, phase, stage, batches, turn, now), phase, stage, batches, turn, now)
 
     def backward(self, parameters: Sequence[nn.Parameter]) -> Tensor:
         phase = self.phase
-        key = phase.key(self.now)
-        if phase.replays is None or key is None or phase.choices.mask is not None:
+        if phase.replays is None or phase.choices.mask is not None or (key := phase.key(self.now)) is None:
             return Objective.backward(self, parameters)
 
         def compute(batch: Batch) -> Tensor:
-            loss = partial(turn_loss, phase, self.stage, lambda _: batch, self.turn, self.now)
+            loss = partial(_turn_loss, phase, self.stage, lambda _: batch, self.turn, self.now)
             return Objective(self.split, loss).backward(parameters)
 
         return phase.replays.gradients(self.turn, key, self.batches(self.split), compute, parameters)
 
 
-def turn_loss(phase: Phase, stage: Stage, batches: Callable[[str], Batch], turn: Turn, now: Now, split: str) -> Tensor:
+def _turn_loss(phase: Phase, stage: Stage, batches: Callable[[str], Batch], turn: Turn, now: Now, split: str) -> Tensor:
     """What a turn minimises: the stage's loss, pressed by the schedule where alpha moves.
 
     The loss of another split, which second-order steps look ahead with, is what the weights will minimise in their

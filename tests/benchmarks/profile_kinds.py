@@ -18,7 +18,7 @@ from statistics import median
 from typing import Any
 
 import torch
-from steps import add_options, chosen
+from steps import add_options, chosen, heading
 from torch.profiler import ProfilerActivity, profile
 
 from nasplug.bench import measure
@@ -106,10 +106,7 @@ def main() -> None:
     ways = (steps.fast, steps.reference)
     alone, alone_plain = (median(each.seconds) for each in measure(ways, steps.device, given.repeats))
     fast, plain = (profiled(step, steps.device, given.repeats) for step in ways)
-    print(
-        f"{given.method}, batch {given.batch}, {given.size} pixels, {'bf16' if steps.bf16 else 'float32'}, "
-        f"{steps.device}, {given.threads} CPU threads\n"
-    )
+    print(f"{heading(given, steps)}\n")
     print("| kind | fast, ms | share | plain, ms | share | plain over fast |\n" + "|---" * 6 + "|")
     for kind in KINDS:
         print(row(kind, fast[kind], plain[kind], fast.total(), plain.total()))

@@ -17,7 +17,7 @@ from statistics import median
 
 import attrs
 import torch
-from steps import add_options, chosen
+from steps import add_options, chosen, heading
 from work import Work, total, work_of
 
 from nasplug.bench import measure
@@ -81,8 +81,7 @@ def main() -> None:
     after = Machine.measured(steps.device, steps.bf16)
     machine = Machine(max(before.operations, after.operations), max(before.bytes, after.bytes), before.map_bytes)
     print(
-        f"{given.method}, batch {given.batch}, {given.size} pixels, {'bf16' if steps.bf16 else 'float32'}, "
-        f"{steps.device}, {given.threads} CPU threads: {machine.operations / 1e9:.1f} GFLOP/s in matrix products, "
+        f"{heading(given, steps)}: {machine.operations / 1e9:.1f} GFLOP/s in matrix products, "
         f"{machine.bytes / 1e9:.1f} GB/s in copies\n"
     )
     print("| kind | | GFLOP | GB | s by operations | s by bytes | roofline, s |\n" + "|---" * 7 + "|")

@@ -83,6 +83,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--precision", default="auto", choices=("auto", "float32", "bf16"))
 
 
+def heading(given: argparse.Namespace, steps: Steps) -> str:
+    """What was measured, and where."""
+    return (
+        f"{given.method}, batch {given.batch}, {given.size} pixels, {'bf16' if steps.bf16 else 'float32'}, "
+        f"{steps.device}, {given.threads} CPU threads"
+    )
+
+
 def add_machine(parser: argparse.ArgumentParser) -> None:
     """Where it is measured."""
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")

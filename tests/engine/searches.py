@@ -73,9 +73,6 @@ def phase(space, mover, schedule, device: torch.device = CPU, **training) -> Pha
 SEARCHES = {"first order": first_order, "shrinking": shrinking, "distilled": distilled}
 
 
-SEARCHES = {"first order": first_order, "shrinking": shrinking, "distilled": distilled}
-
-
 def carried_out(made: Phase, poll: int, recorder: Recorder | None = None) -> list[Step]:
     """The search from beginning to end; the host looks every `poll` steps."""
     made.poll, made.replays = poll, None if recorder is None else Replays(recorder)

@@ -6,7 +6,6 @@ from collections.abc import Hashable, Iterable, Iterator
 from functools import partial
 from typing import cast
 
-import attrs
 import torch
 from torch import Tensor, nn
 
@@ -15,28 +14,11 @@ from nasplug.builtin.darts.plan import NetworkPlan, tapped
 from nasplug.builtin.darts.stem import build_stem
 from nasplug.builtin.darts.supernet_cell import SupernetCell
 from nasplug.builtin.darts.wiring import Wiring, wire
-from nasplug.parts import Block, Choices, Layer, Outputs, Supernet, sent
+from nasplug.parts import Block, Choices, Layer, Outputs, Supernet
+from nasplug.parts.choice import Columns
 from nasplug.supernets import Norm, recalibrate
+from nasplug.supernets.orders import Order, Orders, Positions
 from nasplug.values import ImageShape, MapShape
-
-Alive = tuple[tuple[int, ...], ...]
-
-
-@attrs.frozen(eq=False)
-class _Order:
-    """How the network is computed while the same candidates count."""
-
-    alive: Alive
-    wirings: tuple[Wiring, ...]
-    index: Tensor
-    """Where, in the flattened table of weights, the weight of each computed candidate stands."""
-    sizes: tuple[int, ...]
-    """How many of these weights each batch has."""
-
-    def split(self, choices: Choices) -> tuple[Tensor, ...]:
-        """The weights of every batch."""
-        parts: tuple[Tensor, ...] = choices.weights().flatten().index_select(0, self.index).split(self.sizes)
-        return parts
 
 
 class DartsSupernet(Supernet):
@@ -57,8 +39,7 @@ class DartsSupernet(Supernet):
             for cell in plan.cells
         )
         self.classifier = nn.Linear(plan.out_channels, shape.classes)
-        self._orders: dict[bool, _Order] = {}
-        """The last order of passes within `Choices.only`, and that of all others, which recorded steps refer to."""
+        self._orders: Orders[tuple[Wiring, ...]] = Orders()
 
     def outputs(self, images: Tensor) -> Outputs:
         """Logits, and as taps the outputs of the cells before each reduction and of the last cell."""
@@ -66,7 +47,7 @@ class DartsSupernet(Supernet):
         weights = order.split(self.choices)
         older, newer = self.stem(images.contiguous(memory_format=torch.channels_last))
         taps, first = [], 0
-        for number, (cell, wiring) in enumerate(zip(self.cells, order.wirings, strict=True)):
+        for number, (cell, wiring) in enumerate(zip(self.cells, order.wiring, strict=True)):
             after = first + len(wiring.positions)
             older, newer = newer, cell(older, newer, wiring, weights[first:after])
             first = after
@@ -121,8 +102,8 @@ class DartsSupernet(Supernet):
         def compute(states: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
             order = self._ordered()
             weights = order.split(self.choices)
-            first = sum(len(wiring.positions) for wiring in order.wirings[:index])
-            wiring = order.wirings[index]
+            first = sum(len(wiring.positions) for wiring in order.wiring[:index])
+            wiring = order.wiring[index]
             return states[1], cell(*states, wiring, weights[first : first + len(wiring.positions)])
 
         return Layer(rows=tuple(sorted({row for _, _, row, _ in cell.columns})), module=cell, compute=compute)
@@ -134,16 +115,9 @@ class DartsSupernet(Supernet):
     def _cells(self) -> Iterator[SupernetCell]:
         return (cast("SupernetCell", cell) for cell in self.cells)
 
-    def _ordered(self) -> _Order:
-        alive, device = self.choices.computed, self.choices.alpha.device
-        masked = self.choices.mask is not None
-        order = self._orders.get(masked)
-        if order is None or order.alive != alive or order.index.device != device:
-            wirings = tuple(wire(cell.columns, alive, cell.nodes) for cell in self._cells())
-            batches = [batch for wiring in wirings for batch in wiring.positions]
-            width = self.choices.alpha.shape[1]
-            index = [row * width + column for batch in batches for row, column in batch]
-            sizes = tuple(len(batch) for batch in batches)
-            where = sent(torch.tensor(index, dtype=torch.long), device)
-            self._orders[masked] = order = _Order(alive, wirings, where, sizes)
-        return order
+    def _ordered(self) -> Order[tuple[Wiring, ...]]:
+        return self._orders.now(self.choices, self._wired)
+
+    def _wired(self, computed: Columns) -> tuple[tuple[Wiring, ...], Positions]:
+        wirings = tuple(wire(cell.columns, computed, cell.nodes) for cell in self._cells())
+        return wirings, [batch for wiring in wirings for batch in wiring.positions]

@@ -6,7 +6,6 @@ from collections.abc import Hashable
 from functools import partial
 from typing import cast
 
-import attrs
 import torch
 from torch import Tensor, nn
 
@@ -15,24 +14,10 @@ from nasplug.builtin.nb201.plan import NetworkPlan
 from nasplug.builtin.nb201.skeleton import Skeleton
 from nasplug.builtin.nb201.supernet_cell import SupernetCell, candidate_name
 from nasplug.builtin.nb201.wiring import Wiring, wire
-from nasplug.parts import Block, Choices, Layer, Outputs, Supernet, sent
+from nasplug.parts import Block, Choices, Layer, Outputs, Supernet
+from nasplug.parts.choice import Columns
 from nasplug.supernets import Norm
-
-
-@attrs.frozen(eq=False)
-class _Order:
-    """How all cells are computed while the same candidates count."""
-
-    alive: tuple[tuple[int, ...], ...]
-    wiring: Wiring
-    index: Tensor
-    """Where, in the flattened table of weights, the weight of each computed candidate stands."""
-
-    def split(self, choices: Choices) -> tuple[Tensor, ...]:
-        """The weights of every batch."""
-        sizes = [len(batch) for batch in self.wiring.positions]
-        parts: tuple[Tensor, ...] = choices.weights().flatten().index_select(0, self.index).split(sizes)
-        return parts
+from nasplug.supernets.orders import Order, Orders, Positions
 
 
 class NasBench201Supernet(Supernet):
@@ -51,8 +36,7 @@ class NasBench201Supernet(Supernet):
         self.stages = nn.ModuleList(
             nn.ModuleList(SupernetCell(stage.channels, operations) for _ in range(plan.cells)) for stage in plan.stages
         )
-        self._orders: dict[bool, _Order] = {}
-        """The last order of passes within `Choices.only`, and that of all others, which recorded steps refer to."""
+        self._orders: Orders[Wiring] = Orders()
 
     def outputs(self, images: Tensor) -> Outputs:
         """Logits, and as taps the outputs of the three stages."""
@@ -109,13 +93,9 @@ class NasBench201Supernet(Supernet):
             x = cell(x, wiring, scales)
         return x
 
-    def _ordered(self) -> _Order:
-        alive, device = self.choices.computed, self.choices.alpha.device
-        masked = self.choices.mask is not None
-        order = self._orders.get(masked)
-        if order is None or order.alive != alive or order.index.device != device:
-            wiring = wire(self._operations, alive)
-            width = self.choices.alpha.shape[1]
-            index = [row * width + column for batch in wiring.positions for row, column in batch]
-            self._orders[masked] = order = _Order(alive, wiring, sent(torch.tensor(index, dtype=torch.long), device))
-        return order
+    def _ordered(self) -> Order[Wiring]:
+        return self._orders.now(self.choices, self._wired)
+
+    def _wired(self, computed: Columns) -> tuple[Wiring, Positions]:
+        wiring = wire(self._operations, computed)
+        return wiring, wiring.positions

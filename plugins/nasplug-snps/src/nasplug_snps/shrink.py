@@ -186,5 +186,5 @@ class Shrink(PruningSchedule):
         return stall
 
     def _measures(self, choices: Choices, density: Tensor) -> dict[str, Tensor]:
-        figures = {"S": density, "gamma": self.gamma, "mu": self.mu, "ema": self.ema}
-        return {name: each.clone() for name, each in figures.items()} | {"alive": choices.active.sum()}
+        alive = choices.active.sum()
+        return {"S": density, "gamma": self.gamma, "mu": self.mu, "ema": self.ema, "alive": alive}
