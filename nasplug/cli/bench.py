@@ -16,6 +16,7 @@ from nasplug.cli.bench_figures import figures, write_figures
 from nasplug.compose import Layer, compose, parse_setting, resolve
 from nasplug.errors import InputError
 from nasplug.phases import find_device, start
+from nasplug.phases.memory import keep_freed_memory
 from nasplug.phases.pace import Pace
 from nasplug.phases.study import uses_bf16
 from nasplug.plugins import load_plugins
@@ -107,6 +108,7 @@ def bench(
     layers += [{section: {name: value}} for section, name, value in given]
     recipe = resolve(plugins, layers)
     torch.set_num_threads(recipe.run.threads)
+    keep_freed_memory()
     loop = None
     if data is None:
         shape = ImageShape(channels=image_channels or 3, size=size or 32, classes=classes or 10)

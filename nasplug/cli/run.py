@@ -13,6 +13,7 @@ from rich.console import Console
 from nasplug.cli.forecast import write_forecast
 from nasplug.compose import Layer, parse_setting, read_config
 from nasplug.phases import RunFolder, Signals, Study, journey, recipe_for, reopen_study, start
+from nasplug.phases.memory import keep_freed_memory
 from nasplug.plugins import Plugins, load_plugins
 from nasplug.ui import result_table, shown
 from nasplug.values.recipe import SLOTS
@@ -77,6 +78,7 @@ def run(out: Path | None, config: Path | None, settings: Sequence[str], dry_run:
     layers = [read_config(config)] if config else []
     recipe = recipe_for(plugins, [*layers, _flags(flags), *_settings(settings)])
     if dry_run:
+        keep_freed_memory()
         write_forecast(plugins, recipe)
         return
     study = start(out, plugins, recipe, ["nasplug", *sys.argv[1:]])
@@ -93,6 +95,7 @@ def resume(folder: Path) -> None:
 
 def finish(study: Study) -> None:
     """Carries a run to its end and prints its result."""
+    keep_freed_memory()
     console = Console()
     if not console.is_terminal:
         console.width = PLAIN_WIDTH

@@ -25,6 +25,7 @@ from nasplug.checkpoint import read_tensors
 from nasplug.errors import InputError, NasplugError, RunFailure
 from nasplug.phases.folder import RunFolder
 from nasplug.phases.journal import Journal, Tail, Tell, nobody
+from nasplug.phases.memory import keep_freed_memory
 from nasplug.phases.networks import Plan
 from nasplug.phases.retraining import retrain
 from nasplug.phases.stopping import Stop
@@ -163,6 +164,7 @@ def _work(run: str, objects: Mapping[str, tuple[str, Any]], tasks: Any, answers:
     """A worker: retrains plans until there is none left, or until it must stop. Ctrl-C is the parent's to handle."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # where the parent is not its main thread, it was not ignored so far
     torch.set_num_threads(1)
+    keep_freed_memory()
 
     def stop() -> bool:
         # A worker whose parent was killed must not go on writing beside the run that takes over.

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
-from nasplug.supernets.phases import phases
+from nasplug.supernets.phases import every_second, phases
 
 NARROW = 3
 """Columns of a kernel up to which torch's gradient of a dense depthwise kernel is fast on a CPU."""
@@ -24,7 +24,7 @@ def depthwise(x: Tensor, weight: Tensor, stride: int = 1, dilation: int = 1) -> 
     Stride 2 with dilation 2 reads every second pixel only, so it is a plain convolution of those pixels.
     """
     if stride == 2 and dilation == 2:
-        x, stride, dilation = every_second(x), 1, 1
+        (x,), stride, dilation = every_second(x), 1, 1
     if stride == 1:
         weight = without_idle_taps(weight, x.shape[2], x.shape[3], dilation)
     rows, columns = weight.shape[2], weight.shape[3]
@@ -33,11 +33,6 @@ def depthwise(x: Tensor, weight: Tensor, stride: int = 1, dilation: int = 1) -> 
         found: Tensor = _Depthwise.apply(x, weight, stride, dilation)
         return found
     return convolved(x, weight, stride, dilation)
-
-
-def every_second(x: Tensor) -> Tensor:
-    """Every second pixel of every second row, from the first on."""
-    return x[:, :, ::2, ::2].contiguous(memory_format=torch.channels_last)
 
 
 def keeps_torch(x: Tensor) -> bool:
@@ -102,17 +97,12 @@ def gradient_by_map(x: Tensor, weight: Tensor, gradient: Tensor, stride: int, di
 
 
 def gradient_by_kernel(x: Tensor, weight: Tensor, gradient: Tensor, stride: int, dilation: int) -> Tensor:
-    """The gradient of a depthwise kernel, from torch's gradients of dense kernels of three columns at most.
-
-    Those are slow too on maps smaller than the kernel. What would come to that is summed tap by tap, if dilated.
-    """
+    """The gradient of a depthwise kernel, from torch's gradients of dense kernels of three columns at most."""
     rows, columns = weight.shape[2:]
-    tiny = min(x.shape[2:]) // dilation < max(rows, columns)
-    if tiny and dilation > 1:
-        return _tapped_weight_gradient(x, gradient, rows, columns, dilation)
-    if dilation > 1:
+    if dilation > 1 and rows * columns > 1:
         x, gradient = phases(x, dilation), phases(gradient, dilation)
-    if tiny or columns <= NARROW:
+    x, gradient = _not_smaller(x, gradient, rows, columns, stride)
+    if columns <= NARROW:
         return _stock_gradients(x, gradient, weight, stride, (rows // 2, columns // 2), by_x=False)
     padded = F.pad(x, (columns // 2, columns // 2))
     # Windows of three taps of every row; neighbours share a tap, which the later one gives.
@@ -124,6 +114,16 @@ def gradient_by_kernel(x: Tensor, weight: Tensor, gradient: Tensor, stride: int,
     return torch.cat(parts, 3)
 
 
+def _not_smaller(x: Tensor, gradient: Tensor, rows: int, columns: int, stride: int) -> tuple[Tensor, Tensor]:
+    """The map with zeros at its ends where it is smaller than the kernel, for which torch is slow; its gradient too."""
+    short = [max(0, kernel - size) for kernel, size in zip((rows, columns), x.shape[2:], strict=True)]
+    if not any(short):
+        return x, gradient
+    x = F.pad(x, (0, short[1], 0, short[0]))
+    missing = [-(-size // stride) - have for size, have in zip(x.shape[2:], gradient.shape[2:], strict=True)]
+    return x, F.pad(gradient, (0, missing[1], 0, missing[0]))
+
+
 def _stock_gradients(
     x: Tensor, gradient: Tensor, weight: Tensor, stride: int, padding: tuple[int, int], *, by_x: bool
 ) -> Tensor:
@@ -133,21 +133,3 @@ def _stock_gradients(
         gradient, x, weight, None, steps, list(padding), [1, 1], False, [0, 0], x.shape[1], mask
     )
     return cast("Tensor", gradients[0 if by_x else 1])
-
-
-def _tapped_weight_gradient(x: Tensor, gradient: Tensor, rows: int, columns: int, dilation: int) -> Tensor:
-    """For every tap, the sum over all pixels of the output's gradient times the input that the tap saw."""
-    pixels, gradients = x.permute(0, 2, 3, 1), gradient.permute(0, 2, 3, 1)
-    taps = []
-    for row in range(rows):
-        seen_rows, out_rows = _overlap((row - rows // 2) * dilation, x.shape[2])
-        for column in range(columns):
-            seen_columns, out_columns = _overlap((column - columns // 2) * dilation, x.shape[3])
-            product = gradients[:, out_rows, out_columns] * pixels[:, seen_rows, seen_columns]
-            taps.append(product.sum((0, 1, 2)))
-    return torch.stack(taps, 1).reshape(x.shape[1], 1, rows, columns)
-
-
-def _overlap(offset: int, size: int) -> tuple[slice, slice]:
-    """The input pixels that a tap at this offset sees, and the outputs for which it sees them."""
-    return slice(max(0, offset), size + min(0, offset)), slice(max(0, -offset), size - max(0, offset))

@@ -13,7 +13,6 @@ from torch import Tensor
 from nasplug.supernets.convolution import (
     convolved,
     depthwise,
-    every_second,
     gradient_by_kernel,
     gradient_by_map,
     keeps_torch,
@@ -21,6 +20,7 @@ from nasplug.supernets.convolution import (
     without_idle_taps,
 )
 from nasplug.supernets.normalise import EPS, Norm, batch_norm
+from nasplug.supernets.phases import every_second
 
 Source = tuple[Tensor, int]
 """A map (N, C, H, W) and how many candidates read it."""
@@ -56,7 +56,7 @@ def separable(sources: Sequence[Source], stages: Sequence[Stage], stride: int, d
         return x
     states, counts = zip(*sources, strict=True)
     if stride == 2 and dilation == 2:
-        states, stride, dilation = tuple(every_second(state) for state in states), 1, 1
+        states, stride, dilation = tuple(every_second(state)[0] for state in states), 1, 1
     height, width = states[0].shape[2:]
     weights = []
     for number, stage in enumerate(stages):

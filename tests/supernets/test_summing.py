@@ -21,23 +21,52 @@ def test_terms_of_other_precision_are_not_rounded_to_that_of_the_first():
     total = plus(torch.ones(2, dtype=torch.bfloat16), torch.full((2,), 1e-3))
     assert total.dtype == torch.float32
     assert total.tolist() == pytest.approx([1.001, 1.001])
-    weighed = plus_weighed(torch.ones(2, dtype=torch.bfloat16), torch.full((2,), 1e-3), torch.tensor(2.0))
-    assert weighed.tolist() == pytest.approx([1.002, 1.002])
+    halves = torch.ones(1, 1, 1, 2, dtype=torch.bfloat16)
+    (weighed,) = plus_weighed([halves], torch.full((1, 1, 1, 2), 1e-3), torch.tensor([2.0]))
+    assert weighed.dtype == torch.float32
+    assert weighed.flatten().tolist() == pytest.approx([1.002, 1.002])
 
 
-def test_gradients_and_their_gradients_are_those_of_plain_sums():
-    def in_place(x, y, w):
-        return plus_weighed(plus(x.sin() * 2, y), y, w).pow(2).sum()
+def maps(*shape):
+    drawn = torch.randn(shape, dtype=torch.float64)
+    return drawn.contiguous(memory_format=torch.channels_last).requires_grad_()
 
-    def plain(x, y, w):
-        return (x.sin() * 2 + y + w * y).pow(2).sum()
 
-    given = [torch.randn(3, dtype=torch.float64, requires_grad=True) for _ in range(2)]
-    given.append(torch.tensor(0.7, dtype=torch.float64, requires_grad=True))
+def test_a_weighed_map_is_added_to_every_total():
+    x, kept = maps(2, 3, 4, 4), torch.zeros(2, 6, 4, 4, dtype=torch.float64)
+    totals = [torch.ones_like(x), None, kept[:, :3]]
+    with torch.no_grad():
+        found = plus_weighed(totals, x, torch.tensor([2.0, 3.0, 4.0]))
+    for sum_, expected in zip(found, (1 + 2 * x, 3 * x, 4 * x), strict=True):
+        torch.testing.assert_close(sum_, expected)
+    assert found[0].data_ptr() == totals[0].data_ptr()
+    assert not kept.any()
+
+
+@pytest.mark.parametrize("used", [(0, 1, 2), (1,), (0, 2)])
+def test_gradients_of_weighed_sums_are_those_of_plain_ones(used):
+    def in_place(x, y, z, w):
+        sums = plus_weighed([y * 2, None, z[:, 1:3]], x, w)
+        return sum((number + 1) * sums[number].pow(2).sum() for number in used)
+
+    def plain(x, y, z, w):
+        sums = (y * 2 + w[0] * x, w[1] * x, z[:, 1:3] + w[2] * x)
+        return sum((number + 1) * sums[number].pow(2).sum() for number in used)
+
+    given = (maps(2, 2, 1, 2), maps(2, 2, 1, 2), maps(2, 4, 1, 2), torch.randn(3, dtype=torch.float64))
     for one, other in zip(
-        torch.autograd.functional.hessian(in_place, tuple(given)),
-        torch.autograd.functional.hessian(plain, tuple(given)),
+        torch.autograd.functional.hessian(in_place, given),
+        torch.autograd.functional.hessian(plain, given),
         strict=True,
     ):
         torch.testing.assert_close(one, other)
+    assert torch.autograd.gradcheck(in_place, [each.detach().requires_grad_() for each in given])
+
+
+def test_gradients_of_sums_in_place_are_those_of_plain_sums():
+    def in_place(x, y):
+        return plus(x.sin() * 2, y).pow(2).sum()
+
+    given = [torch.randn(3, dtype=torch.float64, requires_grad=True) for _ in range(2)]
     assert torch.autograd.gradcheck(in_place, given)
+    assert torch.autograd.gradgradcheck(in_place, given)

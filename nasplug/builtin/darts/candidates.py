@@ -20,8 +20,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nasplug.builtin.darts.names import DILATED, FACTORISED, SEPARABLE, SKIP
-from nasplug.builtin.darts.operations import shifted
 from nasplug.supernets import Norm, batch_norm, pointwise
+from nasplug.supernets.phases import every_second
 from nasplug.supernets.separable import Source, Stage, repeated, separable
 
 
@@ -99,14 +99,21 @@ class Halving(Candidate):
         return self.batched([self], [(F.relu(x), 1)], 2, None)
 
     @classmethod
-    def batched(cls, modules: Sequence[Self], sources: Sequence[Source], stride: int, weight: Tensor | None) -> Tensor:
+    def batched(
+        cls,
+        modules: Sequence[Self],
+        sources: Sequence[Source],
+        stride: int,  # noqa: ARG003 - always 2, by what it is
+        weight: Tensor | None,
+    ) -> Tensor:
         """Computes several at once; all that read one state are one matrix product. Always of stride 2."""
         halved, rest = [], list(modules)
         for state, count in sources:
             reading, rest = rest[:count], rest[count:]
+            even, odd = every_second(state, (0, 1))
             halves = (
-                pointwise(state[:, :, ::stride, ::stride], _weights([m.even for m in reading])),
-                pointwise(shifted(state)[:, :, ::stride, ::stride], _weights([m.odd for m in reading])),
+                pointwise(even, _weights([m.even for m in reading])),
+                pointwise(odd, _weights([m.odd for m in reading])),
             )
             # Each product holds its half of every candidate; the halves of a candidate belong side by side.
             split = [half.permute(0, 2, 3, 1).unflatten(3, (count, -1)) for half in halves]

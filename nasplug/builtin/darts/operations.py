@@ -38,7 +38,9 @@ class FactorizedReduce(nn.Module):
 
 def shifted(x: Tensor) -> Tensor:
     """The map without its first row and column, padded so that each second pixel gives as many as before the shift."""
-    return F.pad(x, (0, x.shape[3] % 2, 0, x.shape[2] % 2))[:, :, 1:, 1:]
+    height, width = x.shape[2:]
+    padded = F.pad(x, (0, width % 2, 0, height % 2)) if height % 2 or width % 2 else x
+    return padded[:, :, 1:, 1:]
 
 
 class Depthwise(nn.Conv2d):

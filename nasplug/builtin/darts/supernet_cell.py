@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import reduce
 from itertools import groupby
 from operator import itemgetter
 from typing import cast
@@ -17,7 +16,7 @@ from nasplug.builtin.darts.names import POOLS, SKIP
 from nasplug.builtin.darts.plan import CellPlan
 from nasplug.builtin.darts.wiring import Batch, Column, Wiring, module_name
 from nasplug.supernets import Norm
-from nasplug.supernets.summing import plus
+from nasplug.supernets.summing import plus, plus_weighed
 
 TOGETHER = 2 << 20
 """Bytes of a map up to which candidates are computed side by side on a CPU.
@@ -80,19 +79,22 @@ class SupernetCell(nn.Module):
         """The outputs of cells k-2 and k-1 to (N, nodes * channels, H, W), with a weight vector for each batch."""
         states = States(self.plan, self.pool_norms)
         states.raw = [self.older(older) if wiring.reads(0) else None, self.newer(newer) if wiring.reads(1) else None]
-        terms: dict[int, list[Tensor]] = {node: [] for node in range(2, self.nodes + 2)}
+        totals: dict[int, Tensor] = {}
         for node, wave in enumerate(wiring.waves, 2):
             sums: dict[tuple[int, ...], Tensor] = {}
             for batch in wave:
-                for nodes, term in self._compute(batch, states, weights[batch.weights]):
-                    # Terms for the same nodes are added side by side, before they are split into nodes.
-                    sums[nodes] = plus(sums[nodes], term) if nodes in sums else term
+                if batch.names[0] in self.candidates:
+                    for nodes, term in self._compute(batch, states, weights[batch.weights]):
+                        # Terms for the same nodes are added side by side, before they are split into nodes.
+                        sums[nodes] = plus(sums[nodes], term) if nodes in sums else term
+                else:
+                    self._weigh(batch, states, weights[batch.weights], totals)
             for nodes, total in sums.items():
                 parts = total.split(self.plan.channels, 1) if len(nodes) > 1 else (total,)
                 for target, term in zip(nodes, parts, strict=True):
-                    terms[target].append(term)
-            states.raw.append(self._sum(terms[node], newer))
-        return torch.cat([states[node] for node in terms], 1)
+                    totals[target] = plus(totals[target], term) if target in totals else term
+            states.raw.append(totals[node] if node in totals else self._nothing(newer))
+        return torch.cat([states[node] for node in range(2, self.nodes + 2)], 1)
 
     def prune(self, kept: Sequence[Sequence[bool]]) -> None:
         """Removes the modules of candidates that the table of choices no longer keeps."""
@@ -102,19 +104,13 @@ class SupernetCell(nn.Module):
                 del self.candidates[name]
 
     def _compute(self, batch: Batch, states: States, weight: Tensor) -> Iterator[tuple[tuple[int, ...], Tensor]]:
-        """For the states that the batch reads: nodes, and their terms side by side (N, nodes * channels, H, W)."""
-        if batch.names[0] in self.candidates:
-            modules = [cast("Candidate", self.candidates[name]) for name in batch.names]
-            pairs = [(state, node) for state, nodes in batch.readers for node in nodes]
-            together = _together(states.rectified(pairs[0][0]), len(pairs))
-            for first in range(0, len(pairs), together):
-                part = slice(first, first + together)
-                yield from self._convolve(modules[part], pairs[part], states, weight[part])
-        else:
-            parts = weight.split([len(nodes) for _, nodes in batch.readers])
-            for (state, nodes), part_weight in zip(batch.readers, parts, strict=True):
-                x = states[state] if batch.operation == SKIP else states.pooled(batch.operation, state)
-                yield nodes, spread(x, part_weight)
+        """For the states that a batch with weights reads: nodes, and their terms side by side."""
+        modules = [cast("Candidate", self.candidates[name]) for name in batch.names]
+        pairs = [(state, node) for state, nodes in batch.readers for node in nodes]
+        together = _together(states.rectified(pairs[0][0]), len(pairs))
+        for first in range(0, len(pairs), together):
+            part = slice(first, first + together)
+            yield from self._convolve(modules[part], pairs[part], states, weight[part])
 
     def _convolve(
         self, modules: Sequence[Candidate], pairs: Sequence[tuple[int, int]], states: States, weight: Tensor
@@ -129,21 +125,19 @@ class SupernetCell(nn.Module):
         for (_, nodes), term in zip(readers, terms, strict=True):
             yield nodes, term
 
-    def _sum(self, terms: Sequence[Tensor], like: Tensor) -> Tensor:
-        if not terms:
-            size = self.plan.out_size
-            return like.new_zeros(like.shape[0], self.plan.channels, size, size)
-        return reduce(plus, terms)
+    def _weigh(self, batch: Batch, states: States, weight: Tensor, totals: dict[int, Tensor]) -> None:
+        """Adds the terms of a batch without weights, identities or pools, to the totals of the nodes."""
+        parts = weight.split([len(nodes) for _, nodes in batch.readers])
+        for (state, nodes), part in zip(batch.readers, parts, strict=True):
+            x = states[state] if batch.operation == SKIP else states.pooled(batch.operation, state)
+            totals.update(zip(nodes, plus_weighed([totals.get(node) for node in nodes], x, part), strict=True))
+
+    def _nothing(self, like: Tensor) -> Tensor:
+        """The state of a node to which no candidate adds."""
+        size = self.plan.out_size
+        return like.new_zeros(like.shape[0], self.plan.channels, size, size)
 
 
 def _together(x: Tensor, candidates: int) -> int:
     """How many candidates that read maps such as `x` are computed side by side."""
     return candidates if x.device.type != "cpu" else max(1, TOGETHER // (x.numel() * x.element_size()))
-
-
-def spread(x: Tensor, weight: Tensor) -> Tensor:
-    """Maps (N, C, H, W) once for each of G weights, side by side: (N, G * C, H, W)."""
-    weight = weight.to(x.dtype)
-    if len(weight) == 1:
-        return x * weight
-    return (x.permute(0, 2, 3, 1).unsqueeze(3) * weight.unsqueeze(1)).flatten(3).permute(0, 3, 1, 2)

@@ -64,8 +64,8 @@ class SupernetCell(nn.Module):
                     continue
                 _split(sums, states, self.channels)
                 term = F.avg_pool2d(state, 3, 1, 1, count_include_pad=False) if batch.operation == POOL else state
-                for target, one in zip(batch.targets, weight.to(x.dtype).unbind(), strict=True):
-                    states[target] = plus_weighed(states[target], term, one) if target in states else term * one
+                sums_so_far = [states.get(target) for target in batch.targets]
+                states.update(zip(batch.targets, plus_weighed(sums_so_far, term, weight), strict=True))
             _split(sums, states, self.channels)
         return states[LAST] if LAST in states else torch.zeros_like(x)
 
