@@ -12,7 +12,7 @@ import nox
 nox.needs_version = ">=2024.10.9"
 # `uv run nox` has made an environment with everything in it; a second one would cost minutes and gigabytes.
 nox.options.default_venv_backend = "none"
-nox.options.sessions = ["lint", "types", "tests", "docs", "wheels"]
+nox.options.sessions = ["lint", "types", "tests", "runs", "docs", "wheels"]
 
 PACKAGES = (".", "plugins/nasplug-snps", "plugins/nasplug-dnad", "plugins/nasplug-sd-darts", "plugins/nasplug-dna")
 EVERY_PACKAGE = (*PACKAGES, "examples/nasplug-gdas", "examples/nasplug-tensorboard")
@@ -38,10 +38,21 @@ def types(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The tests of the core and of every plugin; arguments after `--` go to pytest."""
+    test(session, "not slow and not full and not matrix")
+
+
+@nox.session
+def runs(session: nox.Session) -> None:
+    """The tests that consist of whole runs: killed, resumed, exported, of packages just written."""
+    test(session, "slow and not full and not matrix")
+
+
+def test(session: nox.Session, marked: str) -> None:
+    """Those of the tests that are so marked."""
     # A broken plugin fails a test run instead of being skipped, and two workers do not fight over threads. Many tests
     # start processes: without compiled modules each would compile torch again, which takes longer than most tests.
     settings = {"NASPLUG_STRICT": "1", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": ""}
-    session.run("pytest", "-n", "2", "--dist", "worksteal", *session.posargs, env=settings)
+    session.run("pytest", "-n", "2", "--dist", "worksteal", "-m", marked, *session.posargs, env=settings)
 
 
 @nox.session
