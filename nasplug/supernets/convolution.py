@@ -101,7 +101,7 @@ def gradient_by_kernel(x: Tensor, weight: Tensor, gradient: Tensor, stride: int,
     rows, columns = weight.shape[2:]
     if dilation > 1 and rows * columns > 1:
         x, gradient = phases(x, dilation), phases(gradient, dilation)
-    x, gradient = _not_smaller(x, gradient, rows, columns, stride)
+    x, gradient = _filled_up(x, gradient, rows, columns, stride)
     if columns <= NARROW:
         return _stock_gradients(x, gradient, weight, stride, (rows // 2, columns // 2), by_x=False)
     padded = F.pad(x, (columns // 2, columns // 2))
@@ -114,8 +114,11 @@ def gradient_by_kernel(x: Tensor, weight: Tensor, gradient: Tensor, stride: int,
     return torch.cat(parts, 3)
 
 
-def _not_smaller(x: Tensor, gradient: Tensor, rows: int, columns: int, stride: int) -> tuple[Tensor, Tensor]:
-    """The map with zeros at its ends where it is smaller than the kernel, for which torch is slow; its gradient too."""
+def _filled_up(x: Tensor, gradient: Tensor, rows: int, columns: int, stride: int) -> tuple[Tensor, Tensor]:
+    """The map with zeros at bottom and right to at least the size of the kernel, below which torch is slow.
+
+    With it the gradient of the convolution's result, of the size that then belongs to the map.
+    """
     short = [max(0, kernel - size) for kernel, size in zip((rows, columns), x.shape[2:], strict=True)]
     if not any(short):
         return x, gradient

@@ -24,9 +24,9 @@ def phases(x: Tensor, step: int = 2) -> Tensor:
 
 
 def every_second(x: Tensor, firsts: Sequence[int] = (0,)) -> tuple[Tensor, ...]:
-    """For each of `firsts`, 0 or 1, every second pixel of every second row from that one on: (N, C, H', W').
+    """For each of `firsts`, every second pixel of every second row from that row and column on: (N, C, H', W').
 
-    H' and W' are rounded up; where a map of odd size has too few pixels, zeros follow.
+    `firsts` are 0, 1 or both. H' and W' are rounded up; where a map of odd size has too few pixels, zeros follow.
     """
     found: tuple[Tensor, ...] = _EverySecond.apply(x, tuple(firsts))
     return found

@@ -22,10 +22,11 @@ def plus(total: Tensor, term: Tensor) -> Tensor:
 
 
 def plus_weighed(totals: Sequence[Tensor | None], x: Tensor, weights: Tensor) -> tuple[Tensor, ...]:
-    """Each total (None: nothing yet) plus its one of `weights`, (T,), times the map `x`, (N, C, H, W).
+    """Adds `weights[i] * x` to each `totals[i]`, where None is nothing yet; `x` and totals are maps (N, C, H, W).
 
-    In the place of the totals as in `plus`. One map for each sum is several times as fast as all of them side by side:
-    there each weight holds for the few channels of a pixel that lie together in memory, here for the whole map.
+    In the place of the totals as in `plus`; they are different tensors, and none of them shares memory with `x`.
+    Weights are rounded to the precision of `x`. On a CPU one map for each total is several times as fast as all totals side by
+    side in one map, where a weight holds only for the few channels of a pixel that lie together in memory.
     """
     found: tuple[Tensor, ...] = _PlusWeighed.apply(x, weights.to(x.dtype), *totals)
     return found
@@ -37,13 +38,13 @@ class _PlusWeighed(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weights: Tensor, *totals: Tensor | None) -> tuple[Tensor, ...]:
         ctx.save_for_backward(x, weights)
-        ctx.set_materialize_grads(False)
         sums, replaced = [], []
         for total, weight in zip(totals, weights.unbind(), strict=True):
             if total is None:
                 sums.append(x * weight)
-            elif total._base is None and total.dtype == x.dtype:
-                sums.append(total.addcmul_(x, weight))
+            elif total._base is None and total.dtype == x.dtype and total is not x:
+                total.addcmul_(x, weight)
+                sums.append(total)
                 replaced.append(total)
             else:
                 sums.append(total.addcmul(x, weight))
@@ -51,29 +52,47 @@ class _PlusWeighed(torch.autograd.Function):
         return tuple(sums)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, weights = ctx.saved_tensors
-        by_x, by_weights = None, None
-        # Whole maps, also for those who get the gradients after this one: slices are several times as slow.
-        gradients = tuple(
-            None if each is None else each.contiguous(memory_format=torch.channels_last) for each in gradients
-        )
-        if ctx.needs_input_grad[0]:
-            for gradient, weight in zip(gradients, weights.unbind(), strict=True):
-                if gradient is not None:
-                    by_x = gradient * weight if by_x is None else by_x.addcmul_(gradient, weight)
-        if ctx.needs_input_grad[1]:
-            pixels, nothing = _pixels(x), weights.new_zeros(())
-            by_weights = torch.stack([nothing if each is None else _inner(_pixels(each), pixels) for each in gradients])
-        by_totals = (each if asked else None for each, asked in zip(gradients, ctx.needs_input_grad[2:], strict=True))
-        return by_x, by_weights, *by_totals
+        # Dense maps, also for those who get the gradients of the totals: on slices of maps everything is slower.
+        gradients = tuple(each.contiguous(memory_format=torch.channels_last) for each in gradients)
+        asked_x, asked_weights, *asked_totals = ctx.needs_input_grad
+        by = _by_maps if x.device.type == "cpu" else _by_matrix
+        by_x, by_weights = by(x, weights, gradients, asked_x=asked_x, asked_weights=asked_weights)
+        return by_x, by_weights, *(each if asked else None for each, asked in zip(gradients, asked_totals, strict=True))
+
+
+Gradients = tuple[Tensor | None, Tensor | None]
+
+
+def _by_maps(
+    x: Tensor, weights: Tensor, gradients: Sequence[Tensor], *, asked_x: bool, asked_weights: bool
+) -> Gradients:
+    """The gradients of `x` and of the weights, map by map: on a CPU twice as fast as the other way."""
+    by_x = None
+    if asked_x:
+        by_x = gradients[0] * weights[0]
+        for gradient, weight in zip(gradients[1:], weights[1:], strict=True):
+            by_x.addcmul_(gradient, weight)
+    if not asked_weights:
+        return by_x, None
+    pixels = _pixels(x)
+    return by_x, torch.stack([torch.dot(_pixels(each), pixels.to(each.dtype)) for each in gradients])
+
+
+def _by_matrix(
+    x: Tensor, weights: Tensor, gradients: Sequence[Tensor], *, asked_x: bool, asked_weights: bool
+) -> Gradients:
+    """The same as products with the matrix of all gradients: three kernels on a GPU, for any number of totals."""
+    rows = torch.stack([_pixels(each) for each in gradients])
+    count, channels, height, width = x.shape
+    by_x = weights.to(rows.dtype) @ rows if asked_x else None
+    return (
+        by_x if by_x is None else by_x.view(count, height, width, channels).permute(0, 3, 1, 2),
+        rows @ _pixels(x).to(rows.dtype) if asked_weights else None,
+    )
 
 
 def _pixels(x: Tensor) -> Tensor:
     """All values of a map in the order of `torch.channels_last`, as one vector."""
     return x.permute(0, 2, 3, 1).reshape(-1)
-
-
-def _inner(one: Tensor, other: Tensor) -> Tensor:
-    """The inner product of two vectors; in one pass on a CPU."""
-    return (one * other).sum() if one.is_cuda else torch.dot(one.to(other.dtype), other)

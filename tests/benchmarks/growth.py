@@ -23,6 +23,7 @@ from work import work_of
 from nasplug.bench import measure
 from nasplug.builtin.darts import Darts
 from nasplug.phases import find_device
+from nasplug.phases.memory import keep_freed_memory
 from nasplug.phases.study import uses_bf16
 from nasplug.values import ImageShape
 
@@ -115,6 +116,7 @@ def main() -> None:
     add_machine(parser)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
+    keep_freed_memory()
     device = find_device(given.device)
     bf16 = uses_bf16(given.precision, device)
     home = Point(given.channels, given.cells, given.operations, given.batch)

@@ -23,6 +23,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from nasplug.bench import measure
 from nasplug.bench.measuring import Step, settle
+from nasplug.phases.memory import keep_freed_memory
 
 BACKWARD = "autograd::engine::evaluate_function"
 """Starts the name of what the backward pass consists of."""
@@ -81,19 +82,30 @@ def within_backward(event: Any) -> bool:
 
 
 def profiled(step: Step, device: torch.device, repeats: int) -> Counter[str]:
-    """Seconds of a step by kind."""
+    """Seconds of a step by kind.
+
+    The kinds come from a first profile, which records shapes. That keeps all maps alive until its end, so that the step
+    takes memory page by page and is up to three times as slow; times are those of a second one, which records none.
+    """
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler's library talks to stderr about itself
+    shaped, timed = events_of(step, device, 1, shapes=True), events_of(step, device, repeats, shapes=False)
+    if [each.name for each in timed] != [each.name for each in shaped] * repeats:
+        raise SystemExit("The step did not compute the same operations each time, so they cannot be told apart.")
+    found: Counter[str] = Counter()
+    for known, event in zip(shaped * repeats, timed, strict=True):
+        own = event.self_device_time_total if device.type == "cuda" else event.self_cpu_time_total
+        found[kind_of(known)] += own / 1e6 / repeats
+    return found
+
+
+def events_of(step: Step, device: torch.device, repeats: int, *, shapes: bool) -> list[Any]:
+    """What the CPU began, in its order; not the kernels of a GPU, whose time their operations have."""
     activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if device.type == "cuda" else [])
-    with profile(activities=activities, record_shapes=True) as recorded:
+    with profile(activities=activities, record_shapes=shapes) as recorded:
         for _ in range(repeats):
             step()
         settle(device)
-    found: Counter[str] = Counter()
-    for event in recorded.events():
-        if event.device_type.name == "CPU":  # not the kernels, whose time their operations have
-            own = event.self_device_time_total if device.type == "cuda" else event.self_cpu_time_total
-            found[kind_of(event)] += own / 1e6 / repeats
-    return found
+    return sorted((each for each in recorded.events() if each.device_type.name == "CPU"), key=lambda each: each.id)
 
 
 def main() -> None:
@@ -102,6 +114,7 @@ def main() -> None:
     add_options(parser)
     parser.add_argument("--repeats", type=int, default=3)
     given = parser.parse_args()
+    keep_freed_memory()
     steps = chosen(given)
     ways = (steps.fast, steps.reference)
     alone, alone_plain = (median(each.seconds) for each in measure(ways, steps.device, given.repeats))

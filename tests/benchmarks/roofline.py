@@ -22,6 +22,7 @@ from work import Work, total, work_of
 
 from nasplug.bench import measure
 from nasplug.bench.measuring import timed
+from nasplug.phases.memory import keep_freed_memory
 
 TRIES = 10
 COPIED = 2**28
@@ -74,6 +75,7 @@ def main() -> None:
     add_options(parser)
     parser.add_argument("--repeats", type=int, default=5)
     given = parser.parse_args()
+    keep_freed_memory()
     steps = chosen(given)
     work = work_of(steps.plain, steps.images)
     before = Machine.measured(steps.device, steps.bf16)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from nasplug.supernets.summing import plus, plus_weighed
+from nasplug.supernets.summing import _by_maps, _by_matrix, plus, plus_weighed
 
 
 @pytest.mark.parametrize("view", [False, True])
@@ -61,6 +61,23 @@ def test_gradients_of_weighed_sums_are_those_of_plain_ones(used):
     ):
         torch.testing.assert_close(one, other)
     assert torch.autograd.gradcheck(in_place, [each.detach().requires_grad_() for each in given])
+
+
+def test_both_ways_to_the_gradients_of_weighed_sums_agree():
+    x, gradients = maps(2, 3, 4, 5), [maps(2, 3, 4, 5) for _ in range(4)]
+    weights, asked = torch.randn(4, dtype=torch.float64), {"asked_x": True, "asked_weights": True}
+    for one, other in zip(
+        _by_maps(x, weights, gradients, **asked), _by_matrix(x, weights, gradients, **asked), strict=True
+    ):
+        torch.testing.assert_close(one, other)
+        assert one.stride() == other.stride()
+
+
+def test_a_map_is_never_written_over_by_its_own_sum():
+    x = maps(1, 1, 2, 2).detach()
+    before = x.clone()
+    plus_weighed([x], x, torch.tensor([0.5]))
+    assert torch.equal(x, before)
 
 
 def test_gradients_of_sums_in_place_are_those_of_plain_sums():

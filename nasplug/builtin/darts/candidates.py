@@ -103,7 +103,7 @@ class Halving(Candidate):
         cls,
         modules: Sequence[Self],
         sources: Sequence[Source],
-        stride: int,  # noqa: ARG003 - always 2, by what it is
+        stride: int,  # noqa: ARG003 - a Halving always has stride 2
         weight: Tensor | None,
     ) -> Tensor:
         """Computes several at once; all that read one state are one matrix product. Always of stride 2."""

@@ -104,7 +104,7 @@ class SupernetCell(nn.Module):
                 del self.candidates[name]
 
     def _compute(self, batch: Batch, states: States, weight: Tensor) -> Iterator[tuple[tuple[int, ...], Tensor]]:
-        """For the states that a batch with weights reads: nodes, and their terms side by side."""
+        """For the states that a batch with parameters reads: nodes, and their terms side by side."""
         modules = [cast("Candidate", self.candidates[name]) for name in batch.names]
         pairs = [(state, node) for state, nodes in batch.readers for node in nodes]
         together = _together(states.rectified(pairs[0][0]), len(pairs))
@@ -126,7 +126,7 @@ class SupernetCell(nn.Module):
             yield nodes, term
 
     def _weigh(self, batch: Batch, states: States, weight: Tensor, totals: dict[int, Tensor]) -> None:
-        """Adds the terms of a batch without weights, identities or pools, to the totals of the nodes."""
+        """Adds the terms of a batch without parameters (identities, pools) to the totals of its nodes."""
         parts = weight.split([len(nodes) for _, nodes in batch.readers])
         for (state, nodes), part in zip(batch.readers, parts, strict=True):
             x = states[state] if batch.operation == SKIP else states.pooled(batch.operation, state)
