@@ -25,8 +25,8 @@ def plus_weighed(totals: Sequence[Tensor | None], x: Tensor, weights: Tensor) ->
     """Adds `weights[i] * x` to each `totals[i]`, where None is nothing yet; `x` and totals are maps (N, C, H, W).
 
     In the place of the totals as in `plus`; they are different tensors, and none of them shares memory with `x`.
-    Weights are rounded to the precision of `x`. On a CPU one map for each total is several times as fast as all totals side by
-    side in one map, where a weight holds only for the few channels of a pixel that lie together in memory.
+    Weights are rounded to the precision of `x`. On a CPU one map for each total is several times as fast as all totals
+    side by side in one map, where a weight holds only for the few channels of a pixel that lie together in memory.
     """
     found: tuple[Tensor, ...] = _PlusWeighed.apply(x, weights.to(x.dtype), *totals)
     return found
