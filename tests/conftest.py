@@ -16,10 +16,7 @@ from safetensors.torch import save_file
 
 from nasplug.cli import main
 
-TINY = (
-    *("run", "--method", "dnad", "--preset", "tiny", "--jobs", "1", "--threads", "1", "--seed", "7"),
-    *("--set", "retrain.epochs=1"),
-)
+TINY = ("run", "--method", "dnad", "--preset", "tiny", "--jobs", "1", "--threads", "1", "--seed", "7")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -7,11 +7,31 @@ norms are not kept for gradients, the results of ReLUs are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+
+K = TypeVar("K")
+
+
+def add(totals: dict[K, Tensor], key: K, term: Tensor) -> None:
+    """Adds a term to the total of `key` as in `plus`; the first one is the total."""
+    totals[key] = plus(totals[key], term) if key in totals else term
+
+
+def add_side_by_side(totals: dict[int, Tensor], sums: Mapping[tuple[int, ...], Tensor]) -> None:
+    """Adds sums for several nodes, which lie side by side in channels, to the totals of these nodes."""
+    for nodes, total in sums.items():
+        parts = total.chunk(len(nodes), 1) if len(nodes) > 1 else (total,)
+        for node, part in zip(nodes, parts, strict=True):
+            add(totals, node, part)
+
+
+def add_weighed(totals: dict[int, Tensor], nodes: Sequence[int], x: Tensor, weights: Tensor) -> None:
+    """Adds the map `x`, times one of the weights for each node, to the totals of these nodes as in `plus_weighed`."""
+    totals.update(zip(nodes, plus_weighed([totals.get(node) for node in nodes], x, weights), strict=True))
 
 
 def plus(total: Tensor, term: Tensor) -> Tensor:
@@ -69,15 +89,15 @@ def _by_maps(
     x: Tensor, weights: Tensor, gradients: Sequence[Tensor], *, asked_x: bool, asked_weights: bool
 ) -> Gradients:
     """The gradients of `x` and of the weights, map by map: on a CPU twice as fast as the other way."""
-    by_x = None
+    by_x = by_weights = None
     if asked_x:
         by_x = gradients[0] * weights[0]
         for gradient, weight in zip(gradients[1:], weights[1:], strict=True):
             by_x.addcmul_(gradient, weight)
-    if not asked_weights:
-        return by_x, None
-    pixels = _pixels(x)
-    return by_x, torch.stack([torch.dot(_pixels(each), pixels.to(each.dtype)) for each in gradients])
+    if asked_weights:
+        pixels = _pixels(x)
+        by_weights = torch.stack([torch.dot(_pixels(each), pixels.to(each.dtype)) for each in gradients])
+    return by_x, by_weights
 
 
 def _by_matrix(
@@ -85,12 +105,13 @@ def _by_matrix(
 ) -> Gradients:
     """The same as products with the matrix of all gradients: three kernels on a GPU, for any number of totals."""
     rows = torch.stack([_pixels(each) for each in gradients])
-    count, channels, height, width = x.shape
-    by_x = weights.to(rows.dtype) @ rows if asked_x else None
-    return (
-        by_x if by_x is None else by_x.view(count, height, width, channels).permute(0, 3, 1, 2),
-        rows @ _pixels(x).to(rows.dtype) if asked_weights else None,
-    )
+    by_x = by_weights = None
+    if asked_x:
+        count, channels, height, width = x.shape
+        by_x = (weights.to(rows.dtype) @ rows).view(count, height, width, channels).permute(0, 3, 1, 2)
+    if asked_weights:
+        by_weights = rows @ _pixels(x).to(rows.dtype)
+    return by_x, by_weights
 
 
 def _pixels(x: Tensor) -> Tensor:

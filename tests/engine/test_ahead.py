@@ -29,7 +29,7 @@ from tests.engine.searches import (
 
 
 @pytest.mark.parametrize("name", SEARCHES)
-@pytest.mark.parametrize(("poll", "recorded"), [(4, False), (16, True)])
+@pytest.mark.parametrize(("poll", "recorded"), [(4, False), (1, True), (16, True)])
 def test_going_ahead_and_replaying_change_nothing(name, poll, recorded):
     plain, quick = SEARCHES[name](), SEARCHES[name]()
     expected = carried_out(plain, poll=1)

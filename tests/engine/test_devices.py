@@ -57,13 +57,9 @@ def ready(gpu: PretendedGPU, space, optimizer) -> tuple[Supernet, Batch]:
     return net, batch
 
 
-@pytest.mark.parametrize(
-    ("space", "optimizer"),
-    [("edges", Bilevel()), ("nodes", OneLevel()), ("nb201", Bilevel()), ("mbconv", OneLevel())],
-    ids=str,
-)
+@pytest.mark.parametrize("space", SPACES.values(), ids=SPACES.keys())
+@pytest.mark.parametrize("optimizer", [Bilevel(), OneLevel()], ids=["bilevel", "one-level"])
 def test_a_step_with_a_schedule(gpu, space, optimizer):
-    space = SPACES[space]
     net, batch = ready(gpu, space, optimizer)
     schedule, stage, now = Shrink(), LabelStage(), CLOCK.at(0)
     gpu.watching = False

@@ -16,7 +16,7 @@ from nasplug.builtin.darts.names import POOLS, SKIP
 from nasplug.builtin.darts.plan import CellPlan
 from nasplug.builtin.darts.wiring import Batch, Column, Wiring, module_name
 from nasplug.supernets import Norm
-from nasplug.supernets.summing import plus, plus_weighed
+from nasplug.supernets.summing import add, add_side_by_side, add_weighed
 
 TOGETHER = 2 << 20
 """Bytes of a map up to which candidates are computed side by side on a CPU.
@@ -86,13 +86,10 @@ class SupernetCell(nn.Module):
                 if batch.names[0] in self.candidates:
                     for nodes, term in self._compute(batch, states, weights[batch.weights]):
                         # Terms for the same nodes are added side by side, before they are split into nodes.
-                        sums[nodes] = plus(sums[nodes], term) if nodes in sums else term
+                        add(sums, nodes, term)
                 else:
                     self._weigh(batch, states, weights[batch.weights], totals)
-            for nodes, total in sums.items():
-                parts = total.split(self.plan.channels, 1) if len(nodes) > 1 else (total,)
-                for target, term in zip(nodes, parts, strict=True):
-                    totals[target] = plus(totals[target], term) if target in totals else term
+            add_side_by_side(totals, sums)
             states.raw.append(totals[node] if node in totals else self._nothing(newer))
         return torch.cat([states[node] for node in range(2, self.nodes + 2)], 1)
 
@@ -130,7 +127,7 @@ class SupernetCell(nn.Module):
         parts = weight.split([len(nodes) for _, nodes in batch.readers])
         for (state, nodes), part in zip(batch.readers, parts, strict=True):
             x = states[state] if batch.operation == SKIP else states.pooled(batch.operation, state)
-            totals.update(zip(nodes, plus_weighed([totals.get(node) for node in nodes], x, part), strict=True))
+            add_weighed(totals, nodes, x, part)
 
     def _nothing(self, like: Tensor) -> Tensor:
         """The state of a node to which no candidate adds."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from nasplug.builtin.nb201.names import KERNELS, LAST, PLACES, POOL, place
 from nasplug.builtin.nb201.wiring import Batch, Wiring
 from nasplug.supernets import Norm, batch_norm, pointwise
-from nasplug.supernets.summing import plus, plus_weighed
+from nasplug.supernets.summing import add, add_side_by_side, add_weighed
 
 
 class Convolution(nn.Module):
@@ -34,7 +34,6 @@ class SupernetCell(nn.Module):
 
     def __init__(self, channels: int, operations: Sequence[str]) -> None:
         super().__init__()
-        self.channels = channels
         self.candidates = nn.ModuleDict(
             {
                 candidate_name(name, where): Convolution(channels, KERNELS[name])
@@ -60,13 +59,13 @@ class SupernetCell(nn.Module):
                     rectified = F.relu(state) if rectified is None else rectified
                     term = self._convolve(batch, rectified, weight)
                     # Terms for the same nodes are added side by side, before they are split into nodes.
-                    sums[batch.targets] = plus(sums[batch.targets], term) if batch.targets in sums else term
+                    add(sums, batch.targets, term)
                     continue
-                _split(sums, states, self.channels)
+                add_side_by_side(states, sums)
+                sums.clear()
                 term = F.avg_pool2d(state, 3, 1, 1, count_include_pad=False) if batch.operation == POOL else state
-                sums_so_far = [states.get(target) for target in batch.targets]
-                states.update(zip(batch.targets, plus_weighed(sums_so_far, term, weight), strict=True))
-            _split(sums, states, self.channels)
+                add_weighed(states, batch.targets, term, weight)
+            add_side_by_side(states, sums)
         return states[LAST] if LAST in states else torch.zeros_like(x)
 
     def prune(self, doomed: Sequence[str]) -> None:
@@ -87,12 +86,3 @@ class SupernetCell(nn.Module):
 def candidate_name(operation: str, where: str) -> str:
     """The name of a candidate's module within its cell."""
     return f"{operation}@{where}"
-
-
-def _split(sums: dict[tuple[int, ...], Tensor], states: dict[int, Tensor], channels: int) -> None:
-    """Adds sums for several nodes to the states of these, and forgets them."""
-    for targets, total in sums.items():
-        parts = total.split(channels, 1) if len(targets) > 1 else (total,)
-        for target, term in zip(targets, parts, strict=True):
-            states[target] = plus(states[target], term) if target in states else term
-    sums.clear()
