@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.utils.data import Dataset
 
+    from nasplug.api.python_api import Search
     from nasplug.parts import (
         ArchitectureOptimizer,
         DataSource,
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
         SearchSpace,
         Supernet,
     )
-    from nasplug.phases import Result, Search
-    from nasplug.phases.training import Progress
+    from nasplug.results.result import Result
+    from nasplug.runs.training import Progress
     from nasplug.values import Method
 
     Options = Mapping[str, Any]
@@ -73,7 +74,7 @@ def search(
 
     Raises nasplug.errors.InputError for whatever cannot be had, before anything is trained.
     """
-    from nasplug.phases import begin
+    from nasplug.api.python_api import begin
 
     words = {"method": method, "preset": preset, "seed": seed, "device": device}
     asked = {
@@ -104,10 +105,10 @@ def resume(
     Own objects that it was started with must be handed over again: parts of the same class with the same options, and
     the same images in the same order. Raises nasplug.errors.InputError where they are missing or others.
     """
-    from nasplug.phases import go_on
+    from nasplug.api.python_api import resume_search
 
     given = {"space": space, "optimizer": optimizer, "schedule": schedule, "teacher": teacher, "dataset": data}
-    return go_on(run, {slot: value for slot, value in given.items() if value is not None}, _show)
+    return resume_search(run, {slot: value for slot, value in given.items() if value is not None}, _show)
 
 
 def load(run: str | Path, *, space: SearchSpace | None = None) -> Result:
@@ -115,7 +116,7 @@ def load(run: str | Path, *, space: SearchSpace | None = None) -> Result:
 
     Networks of an own space need an instance of its class. Raises nasplug.errors.InputError if `run` is no run folder.
     """
-    from nasplug.phases import open_result
+    from nasplug.api.python_api import open_result
 
     return open_result(run, space)
 
@@ -128,7 +129,7 @@ def supernet(space: str, *, classes: int = 10, size: int = 32, image_channels: i
     """
     from nasplug.errors import InputError
     from nasplug.plugins import load_plugins
-    from nasplug.plugins.objects import build_part
+    from nasplug.plugins.program_objects import build_part
     from nasplug.values import ImageShape
 
     if not isinstance(space, str):
@@ -151,6 +152,6 @@ def _joined(run: Any, words: Options) -> Any:
 def _show(progress: Iterable[Progress]) -> None:
     from rich.console import Console
 
-    from nasplug.ui import shown
+    from nasplug.ui import show_progress
 
-    shown(progress, Console())
+    show_progress(progress, Console())

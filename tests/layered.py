@@ -40,7 +40,9 @@ class MixedLayer(nn.Module):
     def forward(self, x):
         (choices,) = self._choices
         weights = choices.weights()[self.row]
-        return x + sum(weights[column].to(x.dtype) * self.candidates[column](x) for column in choices.alive[self.row])
+        return x + sum(
+            weights[column].to(x.dtype) * self.candidates[column](x) for column in choices.active_columns[self.row]
+        )
 
 
 class LayeredNet(Supernet):
@@ -101,7 +103,7 @@ class Layered(SearchSpace):
         return LayeredNet(Choices(self.choice_list()))
 
     def encode(self, genotype, choices):
-        mask = choices.exists.cpu().clone()
+        mask = choices.valid_mask.cpu().clone()
         held = dict(genotype.picks)
         for choice in choices:
             if choice.name[0] in {place[0] for place in held}:
@@ -154,7 +156,7 @@ class Layered(SearchSpace):
     def taps(self):
         raise NotImplementedError
 
-    check = network = parse = mutate = draw = scaled = size = taps
+    check = network = parse = mutate = drawings = scaled = size = taps
 
 
 @attrs.define(eq=False)

@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 import nasplug as package
 from nasplug.cli import main
 from nasplug.errors import InputError
-from nasplug.phases import RunFolder
+from nasplug.store.run_folder import RunFolder
 
 SMALL = ("--preset", "tiny", "--jobs", "1", "--threads", "1", "--epochs", "1")
 SMALL += ("--set", "select.networks=1", "--set", "retrain.epochs=1", "--set", "retrain.widths=4")

@@ -14,13 +14,13 @@ from safetensors.torch import load_file
 
 from nasplug.compose import compose, resolve
 from nasplug.errors import InputError
-from nasplug.phases.folder import RunFolder
-from nasplug.phases.journal import Journal
-from nasplug.phases.searching import found_genotypes, search, teach
-from nasplug.phases.starting import start
-from nasplug.phases.study import Study, reopen_study
-from nasplug.phases.training import Stopped
 from nasplug.plugins import load_plugins
+from nasplug.runs.context import RunContext, reopen_context
+from nasplug.runs.create import start
+from nasplug.runs.search import found_genotypes, prepare_teacher, search
+from nasplug.runs.training import Stopped
+from nasplug.store.events import Journal
+from nasplug.store.run_folder import RunFolder
 from nasplug.values import Genotype
 
 # Second-order and distilled searches of the largest supernets take long on a machine that does other work too.
@@ -96,22 +96,22 @@ class After:
         return self.left == 0
 
 
-def searched(study: Study, stop) -> None:
-    journal = Journal(study.folder.events, lambda event: None)
-    for name, phase in (("teacher", teach), ("search", search)):
-        if study.folder.done(name) is None:
-            for _ in phase(study, journal, stop):
+def search_state(context: RunContext, stop) -> None:
+    journal = Journal(context.folder.events, lambda event: None)
+    for name, phase in (("teacher", prepare_teacher), ("search", search)):
+        if context.folder.done(name) is None:
+            for _ in phase(context, journal, stop):
                 pass
 
 
-def events_of(study: Study) -> list[str]:
-    return study.folder.events.read_text().splitlines()
+def events_of(context: RunContext) -> list[str]:
+    return context.folder.events.read_text().splitlines()
 
 
 def check_search(layers, tmp_path) -> None:
     """A search ends with genotypes that can be used, and ends the same when it is stopped on the way."""
     whole = start(tmp_path / "whole", PLUGINS, recipe_of(layers), [])
-    searched(whole, lambda: False)
+    search_state(whole, lambda: False)
     found = found_genotypes(whole)
     assert found
     space = whole.composition.space
@@ -126,9 +126,9 @@ def check_search(layers, tmp_path) -> None:
     steps = sum(json.loads(line)["phase"] == "search" for line in events_of(whole))
     teaching = len(events_of(whole)) - steps
     with pytest.raises(Stopped):
-        searched(broken, After(teaching + (steps + 1) // 2))
-    again = reopen_study(RunFolder.existing(tmp_path / "broken"), PLUGINS)
-    searched(again, lambda: False)
+        search_state(broken, After(teaching + (steps + 1) // 2))
+    again = reopen_context(RunFolder.existing(tmp_path / "broken"), PLUGINS)
+    search_state(again, lambda: False)
     assert events_of(again) == events_of(whole)
     if whole.composition.optimizer.trains:
         expected, actual = (load_file(each.folder.checkpoint("search")) for each in (whole, again))

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 import nasplug
 import nasplug.supernets as supernets
-from nasplug import data, errors, hookspecs, parts, phases, plugins, values
+from nasplug import data, errors, hookspecs, parts, plugins, values
+from nasplug.api.python_api import Search
+from nasplug.results.result import Result, TrainedNetwork
 from reference_writers.api import entries, entry
 from reference_writers.markdown import code, text
 from reference_writers.signatures import signature
@@ -45,8 +47,8 @@ Frozen values that pass between parts. None of these modules imports torch.
 SUPERNETS: list[str] = vars(supernets)["__all__"]
 SUPERNETS_HEAD = "# Building supernets: `nasplug.supernets`\n"
 DATA_HEAD = "# From images to batches: `nasplug.data`\n"
-RETURNED = ("Search", "Result", "TrainedNetwork")
-"""Classes of `nasplug.phases` that the functions of `nasplug` give."""
+RETURNED = (Search, Result, TrainedNetwork)
+"""Classes that the functions of `nasplug` give."""
 FIRST = ("SearchSpace", "ArchitectureOptimizer", "PruningSchedule", "DistillationTeacher", "DataSource", "option")
 """What most readers of the page on parts look for."""
 
@@ -69,7 +71,8 @@ def python() -> Iterator[str]:
         found = getattr(nasplug, name)
         if inspect.isfunction(found):
             yield from entry(found, f"nasplug.{name}")
-    yield from entries(phases, RETURNED, made=False)
+    for found in RETURNED:
+        yield from entry(found, found.__name__, made=False)
 
 
 def parts_page() -> Iterator[str]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from nasplug.bench.loop import LoopCost, loop_cost
-from nasplug.bench.measuring import Measured, measure, ratios
 from nasplug.bench.plain import PLAIN, plain_supernet
 from nasplug.bench.supernets import Compared, compare_supernets
+from nasplug.bench.timing import Measured, measure, ratios
 
 __all__ = [
     "PLAIN",

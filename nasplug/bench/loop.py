@@ -11,16 +11,17 @@ from statistics import median
 import attrs
 import torch
 
-from nasplug.bench.measuring import settle, timed
+from nasplug.bench.timing import synchronize, timed
 from nasplug.compose import compose
-from nasplug.engine import CudaRecorder, Phase, Recorder, Replays, Stream, make_step
+from nasplug.engine import CudaGraphRecorder, GraphCache, Recorder, Stream, Trainer, make_step
 from nasplug.errors import InputError
 from nasplug.parts import Batch
-from nasplug.phases import RunFolder, Study
-from nasplug.phases.journal import Journal, nobody
-from nasplug.phases.retraining import teacher_phase
-from nasplug.phases.searching import search_phase
-from nasplug.phases.training import Progress, carry_out
+from nasplug.runs.context import RunContext
+from nasplug.runs.retrain import teacher_phase
+from nasplug.runs.search import search_phase
+from nasplug.runs.training import Progress, run_training
+from nasplug.store.events import Journal, ignore_event
+from nasplug.store.run_folder import RunFolder
 
 CHUNK = 5
 """Steps between two looks at the clock, at least, and before the first."""
@@ -62,10 +63,10 @@ class _Timed:
         return self.stream.steps_per_epoch
 
     def batch(self, step: int) -> Batch:
-        settle(self.device)
+        synchronize(self.device)
         started = time.perf_counter()
         batch = self.stream.batch(step)
-        settle(self.device)
+        synchronize(self.device)
         self.seconds += time.perf_counter() - started
         return batch
 
@@ -85,20 +86,22 @@ class _Ready:
         return self.ready
 
 
-def loop_cost(study: Study, repeats: int) -> LoopCost:
+def loop_cost(context: RunContext, repeats: int) -> LoopCost:
     """Measures the search of a run that was started, on its own data, in turns with its bare steps.
 
     Each way trains a supernet of its own from the same start. Measuring data takes a look at the device before and
     after each batch, so it is done apart.
     """
-    recorder = CudaRecorder(study.device) if study.pace.cuda_graphs else None  # they take turns: one memory is enough
-    whole, watched, ready, bare = (_Twin.of(study, name, recorder) for name in ("whole", "watched", "ready", "bare"))
+    recorder = (
+        CudaGraphRecorder(context.device) if context.device_options.cuda_graphs else None
+    )  # they take turns: one memory is enough
+    whole, watched, ready, bare = (_Twin.of(context, name, recorder) for name in ("whole", "watched", "ready", "bare"))
     for twin in (ready, bare):
-        twin.phase.streams = {name: _Ready.of(stream) for name, stream in twin.phase.streams.items()}
-    streams = {name: _Timed(stream, study.device) for name, stream in watched.phase.streams.items()}
-    watched.phase.streams = streams
+        twin.trainer.streams = {name: _Ready.of(stream) for name, stream in twin.trainer.streams.items()}
+    streams = {name: _Timed(stream, context.device) for name, stream in watched.trainer.streams.items()}
+    watched.trainer.streams = streams
     ways = {"whole": whole.search(), "watched": watched.search(), "ready": ready.search(), "bare": bare.steps()}
-    poll = min(study.pace.poll, bare.phase.clock.steps_per_epoch)
+    poll = min(context.device_options.poll, bare.trainer.clock.steps_per_epoch)
     chunk = poll * -(-CHUNK // poll)  # a search comes to its steps in groups of so many
     for going in ways.values():
         _take(going, chunk)
@@ -107,7 +110,7 @@ def loop_cost(study: Study, repeats: int) -> LoopCost:
     taken: dict[str, list[float]] = {"whole": [], "ready": [], "bare": []}
     for _ in range(repeats):
         for name, seconds in taken.items():
-            seconds.append(timed(partial(_take, ways[name], chunk), study.device) / chunk)
+            seconds.append(timed(partial(_take, ways[name], chunk), context.device) / chunk)
         _take(ways["watched"], chunk)
     data = sum(stream.seconds for stream in streams.values()) / (repeats * chunk)
     return LoopCost(median(taken["whole"]), median(taken["bare"]), median(taken["ready"]), data)
@@ -117,35 +120,37 @@ def loop_cost(study: Study, repeats: int) -> LoopCost:
 class _Twin:
     """The search of a run, with parts and a folder of its own."""
 
-    study: Study
-    phase: Phase
+    context: RunContext
+    trainer: Trainer
 
     @classmethod
-    def of(cls, study: Study, name: str, recorder: Recorder | None) -> _Twin:
-        folder = RunFolder(study.folder.path / name)
+    def of(cls, context: RunContext, name: str, recorder: Recorder | None) -> _Twin:
+        folder = RunFolder(context.folder.path / name)
         folder.path.mkdir()
-        own = attrs.evolve(study, folder=folder, composition=compose(study.plugins, study.recipe))
-        torch.manual_seed(study.seed("search", "weights"))
+        own = attrs.evolve(context, folder=folder, composition=compose(context.plugins, context.recipe))
+        torch.manual_seed(context.seed("search", "weights"))
         teacher = teacher_phase(own)
         net = own.composition.space.supernet(own.shape)
-        phase = search_phase(own, net, None if teacher is None else teacher.net)
-        phase.replays = None if recorder is None else Replays(recorder)
-        phase.measure = None  # measurements of flatness come at the ends of some epochs: they are no part of a step
-        return cls(own, phase)
+        trainer = search_phase(own, net, None if teacher is None else teacher.net)
+        trainer.graph_cache = None if recorder is None else GraphCache(recorder)
+        trainer.measure = None  # measurements of flatness come at the ends of some epochs: they are no part of a step
+        return cls(own, trainer)
 
     def search(self) -> Iterator[Progress]:
         """The search as a run carries it out."""
-        return carry_out(self.study, self.phase, Journal(self.study.folder.events, nobody), lambda: False)
+        return run_training(
+            self.context, self.trainer, Journal(self.context.folder.events, ignore_event), lambda: False
+        )
 
     def steps(self) -> Iterator[None]:
         """The steps of the first stage, written out: nothing but what moves weights and alpha."""
-        phase = self.phase
-        phase.begin(torch.Generator().manual_seed(self.study.seed("search", "alpha")))
-        stage = next(iter(phase.stages_left()))
-        for now in phase.clock.since(0):
-            make_step(phase, stage, now)
-            if phase.replays is None and (now.step + 1) % phase.poll == 0:
-                phase.prune()
+        trainer = self.trainer
+        trainer.begin(torch.Generator().manual_seed(self.context.seed("search", "alpha")))
+        stage = next(iter(trainer.stages_left()))
+        for now in trainer.clock.since(0):
+            make_step(trainer, stage, now)
+            if trainer.graph_cache is None and (now.step + 1) % trainer.poll == 0:
+                trainer.prune()
             yield
 
 

@@ -9,16 +9,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nasplug.bench.measuring import Measured, measure
 from nasplug.bench.plain import plain_supernet
+from nasplug.bench.timing import Measured, measure
 from nasplug.compose import Composition
-from nasplug.engine import Replays
+from nasplug.engine import GraphCache
 from nasplug.errors import InputError
 from nasplug.parts import Batch, Choices, Supernet
-from nasplug.phases.networks import placed
-from nasplug.values import Clock, ImageShape, Turn
+from nasplug.store.networks import place_network
+from nasplug.values import ImageShape, StepClock, Update
 
-TURN = Turn("random images", moves_weights=True, moves_alpha=True)
+TURN = Update("random images", moves_weights=True, moves_alpha=True)
 
 
 @attrs.frozen
@@ -39,14 +39,14 @@ def compare_supernets(
     batch: int,
     device: torch.device,
     bf16: bool,
-    replays: Callable[[], Replays | None],
+    graph_cache: Callable[[], GraphCache | None],
     deleted: float,
     repeats: int,
 ) -> list[Compared]:
     """The loss of one batch and the gradients of weights and alpha: of all candidates, then without a share `deleted`.
 
     The plain supernet computes in float32 and contiguous layout, operation by operation, whatever the other does;
-    `replays` gives room for recordings of that one, where steps are recorded. Raises InputError for a space
+    `graph_cache` gives room for recordings of that one, where steps are recorded. Raises InputError for a space
     that has none, and for a share that rounds to no candidate.
     """
     torch.manual_seed(0)
@@ -56,10 +56,10 @@ def compare_supernets(
     net.choices.relaxation = optimizer.relax
     if deleted and not _count(net.choices, deleted):
         raise InputError(
-            f"{deleted:g} of the {net.choices.alive_total} candidates is none of them, so there is nothing to compare; "
-            f"delete a larger share, or 0 to measure all candidates only."
+            f"{deleted:g} of the {net.choices.active_count} candidates is none of them, so there is nothing to "
+            f"compare; delete a larger share, or 0 to measure all candidates only."
         )
-    placed(net, device)
+    place_network(net, device)
     pixels = torch.randn(batch, shape.channels, shape.size, shape.size, device=device)
     images = Batch(pixels, torch.arange(batch, device=device) % shape.classes)
     found = []
@@ -68,13 +68,13 @@ def compare_supernets(
             net.choices.delete(_doomed(net.choices, share))
             net.prune()
         plain = plain_supernet(space.name, net).to(device)
-        now = Clock(steps_per_epoch=1, epochs=1).at(0)
+        now = StepClock(steps_per_epoch=1, epochs=1).at(0)
         mask = optimizer.sample(space, net.choices, now)
         with net.choices.only(net.choices.kept if mask is None else mask):
-            steps = [_step(net, images, replays(), bf16=bf16), _step(plain, images, None, bf16=False)]
+            steps = [_step(net, images, graph_cache(), bf16=bf16), _step(plain, images, None, bf16=False)]
             fast, reference = measure(steps, device, repeats)
             case = f"{100 * share:.3g}% deleted" if share else "all candidates"
-            found.append(Compared(case, net.choices.alive_total, fast, reference))
+            found.append(Compared(case, net.choices.active_count, fast, reference))
     return found
 
 
@@ -92,7 +92,9 @@ def _count(choices: Choices, share: float) -> int:
     return round(share * int(choices.kept.sum()))
 
 
-def _step(net: Supernet | nn.Module, images: Batch, replays: Replays | None, *, bf16: bool) -> Callable[[], None]:
+def _step(
+    net: Supernet | nn.Module, images: Batch, graph_cache: GraphCache | None, *, bf16: bool
+) -> Callable[[], None]:
     parameters = [each for each in net.parameters() if each.requires_grad]
 
     def compute(batch: Batch) -> Tensor:
@@ -102,11 +104,11 @@ def _step(net: Supernet | nn.Module, images: Batch, replays: Replays | None, *, 
         return loss.detach()
 
     def step() -> None:
-        if replays is None:
+        if graph_cache is None:
             compute(images)
         else:
-            with replays.recorder.lane():
-                replays.gradients(TURN, (), images, compute, parameters)
+            with graph_cache.recorder.lane():
+                graph_cache.gradients(TURN, (), images, compute, parameters)
         net.zero_grad(set_to_none=True)
 
     return step

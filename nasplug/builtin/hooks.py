@@ -46,11 +46,11 @@ def nasplug_register(register: Register) -> None:
     )
     register.optimizer(
         "fixed",
-        "nasplug.builtin.optimizers.fixed:Fixed",
+        "nasplug.engine.plain.fixed:Fixed",
         summary="Trains the weights of one given architecture.",
     )
-    register.schedule("keep", "nasplug.builtin.schedules:Keep", summary="Deletes nothing.")
-    register.teacher("labels", "nasplug.builtin.teachers:Labels", summary="Learns from the labels alone.")
+    register.schedule("keep", "nasplug.engine.plain.keep:Keep", summary="Deletes nothing.")
+    register.teacher("labels", "nasplug.engine.plain.labels:Labels", summary="Learns from the labels alone.")
     register.method(
         "darts",
         "nasplug.builtin.methods:DARTS",

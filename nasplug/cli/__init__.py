@@ -23,8 +23,8 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     table={
         "run": LazyCommand("nasplug.cli.run:run", "Search, retrain what was found, compare and report."),
         "resume": LazyCommand("nasplug.cli.run:resume", "Go on with a run that was stopped."),
-        "retrain": LazyCommand("nasplug.cli.again:retrain", "Select and retrain again from the trail of a run."),
-        "report": LazyCommand("nasplug.cli.again:report", "Write the report of a run again."),
+        "retrain": LazyCommand("nasplug.cli.retrain:retrain", "Select and retrain again from the trail of a run."),
+        "report": LazyCommand("nasplug.cli.retrain:report", "Write the report of a run again."),
         "export": LazyCommand("nasplug.cli.export:write_file", "Write a network as ONNX, pt2 or safetensors."),
         "predict": LazyCommand("nasplug.cli.predict:predict", "What a network sees in image files."),
         "compare": LazyCommand(
@@ -32,8 +32,8 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
         ),
         "cost": LazyCommand("nasplug.cli.cost:cost", "Parameters and multiply-accumulates of an architecture."),
         "bench": LazyCommand("nasplug.cli.bench:bench", "How fast a supernet is on this machine, beside a plain one."),
-        "list": LazyCommand("nasplug.cli.read:list_names", "What is installed: parts, methods and data sets."),
-        "show": LazyCommand("nasplug.cli.read:show", "What a name stands for and its options; or a run's results."),
+        "list": LazyCommand("nasplug.cli.listing:list_names", "What is installed: parts, methods and data sets."),
+        "show": LazyCommand("nasplug.cli.listing:show", "What a name stands for and its options; or a run's results."),
         "plugins": LazyCommand("nasplug.cli.plugins:plugins", "What is installed, and what is wrong with it."),
         "new": LazyCommand("nasplug.cli.new:new", "Start a plugin of your own: a package that works and is tested."),
         "check": LazyCommand("nasplug.testing.command:check", "Whether a plugin keeps the contract of its parts."),

@@ -13,13 +13,13 @@ import torch
 
 from nasplug.bench import compare_supernets, loop_cost
 from nasplug.cli.bench_figures import figures, write_figures
-from nasplug.compose import Layer, compose, parse_setting, resolve
+from nasplug.compose import OptionLayer, compose, parse_setting, resolve
 from nasplug.errors import InputError
-from nasplug.phases import find_device, start
-from nasplug.phases.memory import keep_freed_memory
-from nasplug.phases.pace import Pace
-from nasplug.phases.study import uses_bf16
 from nasplug.plugins import load_plugins
+from nasplug.runs.context import find_device, uses_bf16
+from nasplug.runs.create import start
+from nasplug.runs.device import DeviceOptions
+from nasplug.runs.memory import keep_freed_memory
 from nasplug.values import ImageShape, Method
 
 FLAGS = {
@@ -101,7 +101,7 @@ def bench(
     plugins = load_plugins()
     known: Method = plugins.resolve(plugins.find("method", method))
     named = {"method": method, "preset": preset or known.paper or "laptop", "device": device, "precision": precision}
-    layers: list[Layer] = [{"run": {**named, "threads": threads or torch.get_num_threads()}}]
+    layers: list[OptionLayer] = [{"run": {**named, "threads": threads or torch.get_num_threads()}}]
     layers += [{"search": {"batch_size": batch}}]
     layers += [{"space": {"part": space}}] if space else []
     layers += [{"data": {"name": data, **({"root": data_root} if data_root else {})}}] if data is not None else []
@@ -118,17 +118,17 @@ def bench(
         )
     else:
         with TemporaryDirectory(prefix="nasplug-bench-") as scratch:
-            study = start(Path(scratch) / "run", plugins, recipe, [])
-            shape, loop = study.shape, loop_cost(study, repeats)
+            context = start(Path(scratch) / "run", plugins, recipe, [])
+            shape, loop = context.shape, loop_cost(context, repeats)
     where = find_device(recipe.run.device)
-    bf16, pace = uses_bf16(recipe.run.precision, where), Pace.of(recipe.run, where)
+    bf16, device_options = uses_bf16(recipe.run.precision, where), DeviceOptions.of(recipe.run, where)
     found = compare_supernets(
         compose(plugins, recipe),
         shape,
         batch=recipe.search.batch_size,
         device=where,
         bf16=bf16,
-        replays=pace.replays,
+        graph_cache=device_options.graph_cache,
         deleted=deleted,
         repeats=repeats,
     )
@@ -138,7 +138,7 @@ def bench(
         "space": recipe.parts["space"].to_dict(),
         "device": torch.cuda.get_device_name(where) if where.type == "cuda" else "cpu",
         "precision": "bf16" if bf16 else "float32",
-        "cuda_graphs": pace.cuda_graphs,
+        "cuda_graphs": device_options.cuda_graphs,
         "threads": recipe.run.threads,
         "torch": torch.__version__,
         "batch": recipe.search.batch_size,

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from nasplug.phases import load
-from nasplug.phases.choosing import choose
-from nasplug.phases.exporting import FORMATS, export
+from nasplug.results.choice import choose
+from nasplug.results.export import FORMATS, export
+from nasplug.results.result import load
 
 
 @click.command("export")

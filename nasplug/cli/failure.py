@@ -16,7 +16,7 @@ import click
 
 from nasplug.errors import InputError, Interrupted, NasplugError
 from nasplug.plugins import load_plugins
-from nasplug.plugins.blaming import blamed
+from nasplug.plugins.attribution import blamed
 from nasplug.plugins.settings import switched_on
 
 DEBUG = "NASPLUG_DEBUG"

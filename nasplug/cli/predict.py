@@ -12,11 +12,11 @@ from torch import Tensor
 
 from nasplug.cli.tables import write_rows
 from nasplug.errors import InputError
-from nasplug.phases import load
-from nasplug.phases.choosing import choose
-from nasplug.phases.classifier import Classifier
-from nasplug.phases.predicting import classify
 from nasplug.plugins import load_plugins
+from nasplug.results.choice import choose
+from nasplug.results.classifier import Classifier
+from nasplug.results.prediction import classify
+from nasplug.results.result import load
 
 
 @click.command()

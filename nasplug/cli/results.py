@@ -8,7 +8,7 @@ from typing import Any
 
 from nasplug.cli.tables import write_table
 from nasplug.errors import InputError
-from nasplug.values.outcome import check_result
+from nasplug.store.result import check_result
 
 RESULT = "result.json"
 

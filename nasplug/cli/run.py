@@ -10,12 +10,17 @@ from typing import Any
 import click
 from rich.console import Console
 
-from nasplug.cli.forecast import write_forecast
-from nasplug.compose import Layer, parse_setting, read_config
-from nasplug.phases import RunFolder, Signals, Study, journey, recipe_for, reopen_study, start
-from nasplug.phases.memory import keep_freed_memory
+from nasplug.cli.dry_run import write_forecast
+from nasplug.compose import OptionLayer, parse_setting, read_config
 from nasplug.plugins import Plugins, load_plugins
-from nasplug.ui import result_table, shown
+from nasplug.runs.context import RunContext, reopen_context
+from nasplug.runs.create import start
+from nasplug.runs.defaults import resolve_recipe
+from nasplug.runs.memory import keep_freed_memory
+from nasplug.runs.pipeline import run_pipeline
+from nasplug.runs.signals import Signals
+from nasplug.store.run_folder import RunFolder
+from nasplug.ui import result_table, show_progress
 from nasplug.values.recipe import SLOTS
 
 PLAIN_WIDTH = 120
@@ -76,38 +81,38 @@ def run(out: Path | None, config: Path | None, settings: Sequence[str], dry_run:
     """
     plugins = load_plugins()
     layers = [read_config(config)] if config else []
-    recipe = recipe_for(plugins, [*layers, _flags(flags), *_settings(settings)])
+    recipe = resolve_recipe(plugins, [*layers, _flags(flags), *_settings(settings)])
     if dry_run:
         keep_freed_memory()
         write_forecast(plugins, recipe)
         return
-    study = start(out, plugins, recipe, ["nasplug", *sys.argv[1:]])
-    _say_preset(study, plugins)
-    finish(study)
+    context = start(out, plugins, recipe, ["nasplug", *sys.argv[1:]])
+    _say_preset(context, plugins)
+    finish(context)
 
 
 @click.command()
 @click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
 def resume(folder: Path) -> None:
     """Go on with a run that was stopped, exactly where it stood."""
-    finish(reopen_study(RunFolder.existing(folder), load_plugins()))
+    finish(reopen_context(RunFolder.existing(folder), load_plugins()))
 
 
-def finish(study: Study) -> None:
+def finish(context: RunContext) -> None:
     """Carries a run to its end and prints its result."""
     keep_freed_memory()
     console = Console()
     if not console.is_terminal:
         console.width = PLAIN_WIDTH
-    console.print(f"Run folder: {study.folder.path}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"Run folder: {context.folder.path}", highlight=False, markup=False, soft_wrap=True)
     signals = Signals()
     with signals.watching():
-        shown(journey(study, signals), console)
-    console.print(result_table(study.folder.result()))
-    console.print(f"Report: {study.folder.path / 'report.html'}", highlight=False, markup=False, soft_wrap=True)
+        show_progress(run_pipeline(context, signals), console)
+    console.print(result_table(context.folder.result()))
+    console.print(f"Report: {context.folder.path / 'report.html'}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _flags(flags: dict[str, Any]) -> Layer:
+def _flags(flags: dict[str, Any]) -> OptionLayer:
     layer: dict[str, dict[str, Any]] = {}
     for name, value in flags.items():
         if value is not None:
@@ -116,14 +121,14 @@ def _flags(flags: dict[str, Any]) -> Layer:
     return layer
 
 
-def _settings(settings: Sequence[str]) -> list[Layer]:
+def _settings(settings: Sequence[str]) -> list[OptionLayer]:
     return [{section: {name: value}} for section, name, value in map(parse_setting, settings)]
 
 
-def _say_preset(study: Study, plugins: Plugins) -> None:
-    options = study.recipe.run
+def _say_preset(context: RunContext, plugins: Plugins) -> None:
+    options = context.recipe.run
     method = plugins.resolve(plugins.find("method", options.method))
     paper = f"; the paper's constants are in --preset {method.paper}" if method.paper else ""
-    click.echo(f"{options.method} with preset {options.preset} on {study.device} ({study.data.name}){paper}.")
-    if pace := str(study.pace):
-        click.echo(f"On this device: {pace}.")
+    click.echo(f"{options.method} with preset {options.preset} on {context.device} ({context.data.name}){paper}.")
+    if device_options := str(context.device_options):
+        click.echo(f"On this device: {device_options}.")

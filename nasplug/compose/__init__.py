@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from nasplug.compose.composition import Composition, compose
-from nasplug.compose.layers import Layer, parse_setting, read_config
-from nasplug.compose.resolve import check_versions, recorded, resolve
+from nasplug.compose.layers import OptionLayer, parse_setting, read_config
+from nasplug.compose.resolve import check_versions, resolve, resolve_recorded
 
-__all__ = ["Composition", "Layer", "check_versions", "compose", "parse_setting", "read_config", "recorded", "resolve"]
+__all__ = [
+    "Composition",
+    "OptionLayer",
+    "check_versions",
+    "compose",
+    "parse_setting",
+    "read_config",
+    "resolve",
+    "resolve_recorded",
+]

@@ -10,7 +10,7 @@ from typing import Any
 from nasplug.errors import InputError, choose_from
 from nasplug.values.recipe import SLOTS
 
-Layer = Mapping[str, Mapping[str, Any]]
+OptionLayer = Mapping[str, Mapping[str, Any]]
 """Options by section of the recipe; a slot's section may name its part with the key "part"."""
 
 SECTIONS = ("run", *SLOTS, "data", "search", "retrain", "select")
@@ -18,7 +18,7 @@ RECORDED = ("plugins", "environment")
 """Sections that a run writes for the record; a recipe read as configuration leaves them unused."""
 
 
-def read_config(path: Path) -> Layer:
+def read_config(path: Path) -> OptionLayer:
     """The sections of a TOML file, such as a run's own `recipe.toml`; InputError if it is not one."""
     try:
         sections = tomllib.loads(path.read_text(encoding="utf-8"))

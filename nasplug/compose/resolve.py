@@ -10,17 +10,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nasplug.compose.layers import Layer
+from nasplug.compose.layers import OptionLayer
 from nasplug.errors import InputError, choose_from
 from nasplug.plugins import Plugins, Registration
-from nasplug.plugins.objects import OWN, build_part, check_present
-from nasplug.plugins.places import data_place
+from nasplug.plugins.dataset_names import data_place
+from nasplug.plugins.program_objects import PROGRAM, build_part, check_present
 from nasplug.values import Method
 from nasplug.values.options import build, option_values, options_of
 from nasplug.values.recipe import SLOTS, DataOptions, Part, Recipe, Retraining, RunOptions, Searching, Selection
 
 
-def resolve(plugins: Plugins, layers: Sequence[Layer]) -> Recipe:
+def resolve(plugins: Plugins, layers: Sequence[OptionLayer]) -> Recipe:
     """The complete recipe that `layers` (earlier ones weaker) ask for.
 
     Raises InputError for names that nobody registers, unknown options and values that do not fit.
@@ -33,7 +33,7 @@ def resolve(plugins: Plugins, layers: Sequence[Layer]) -> Recipe:
     return _recipe(plugins, run, [_of_method(method), _preset(method, run.preset), *layers], way, [registration])
 
 
-def recorded(plugins: Plugins, layer: Layer, run: Path) -> Recipe:
+def resolve_recorded(plugins: Plugins, layer: OptionLayer, run: Path) -> Recipe:
     """The recipe that the run in this folder has written down: it is complete, so no method adds to it.
 
     Raises InputError for what `resolve` would refuse, and for objects of a Python program that are not there.
@@ -43,7 +43,7 @@ def recorded(plugins: Plugins, layer: Layer, run: Path) -> Recipe:
 
 
 def _recipe(
-    plugins: Plugins, run: RunOptions, layers: Sequence[Layer], way: str, used: Sequence[Registration] = ()
+    plugins: Plugins, run: RunOptions, layers: Sequence[OptionLayer], way: str, used: Sequence[Registration] = ()
 ) -> Recipe:
     asked = {slot: _part(layers, slot) for slot in SLOTS}
     data_options = _merged(layers, "data")
@@ -64,7 +64,7 @@ def _recipe(
         search=build(Searching, _merged(layers, "search"), "search"),
         retrain=build(Retraining, _merged(layers, "retrain"), "retrain"),
         select=build(Selection, _merged(layers, "select"), "select"),
-        plugins={each.distribution: each.version for each in used if each.distribution != OWN},
+        plugins={each.distribution: each.version for each in used if each.distribution != PROGRAM},
     )
 
 
@@ -85,24 +85,24 @@ def check_versions(plugins: Plugins, locked: Mapping[str, str]) -> None:
             )
 
 
-def _of_method(method: Method) -> Layer:
+def _of_method(method: Method) -> OptionLayer:
     sections: dict[str, dict[str, Any]] = {name: dict(options) for name, options in method.options.items()}
     for slot in SLOTS:
         sections[slot] = {"part": getattr(method, slot)} | sections.get(slot, {})
     return sections
 
 
-def _preset(method: Method, name: str) -> Layer:
+def _preset(method: Method, name: str) -> OptionLayer:
     if name not in method.presets:
         raise choose_from(f"preset of {method.name}", name, method.presets)
     return method.presets[name]
 
 
-def _merged(layers: Sequence[Layer], section: str) -> dict[str, Any]:
+def _merged(layers: Sequence[OptionLayer], section: str) -> dict[str, Any]:
     return {name: value for layer in layers for name, value in layer.get(section, {}).items()}
 
 
-def _part(layers: Sequence[Layer], slot: str) -> tuple[str, dict[str, Any]]:
+def _part(layers: Sequence[OptionLayer], slot: str) -> tuple[str, dict[str, Any]]:
     name, options = "", dict[str, Any]()
     for layer in layers:
         section = dict(layer.get(slot, {}))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nasplug.data.boxes import resized_crop
-from nasplug.parts.sending import sent
+from nasplug.parts.transfer import send
 
 
 def augment(images: Tensor, generator: torch.Generator, policy: str, *, flips: bool, shift: int) -> Tensor:
@@ -41,7 +41,7 @@ def shift_and_flip(images: Tensor, generator: torch.Generator, *, flips: bool, s
     count, channels, height, width = images.shape
     draws = torch.randint(0, 2 * shift + 1, (2, count), generator=generator)
     mirrored = torch.randint(0, 2, (count,), generator=generator) * flips
-    draws = sent(torch.cat([draws, mirrored[None]]), images.device)
+    draws = send(torch.cat([draws, mirrored[None]]), images.device)
     rows = draws[0, :, None] + torch.arange(height, device=images.device)
     columns = torch.arange(width, device=images.device)
     columns = draws[1, :, None] + torch.where(draws[2, :, None] == 1, width - 1 - columns, columns)
@@ -54,7 +54,7 @@ def shift_and_flip(images: Tensor, generator: torch.Generator, *, flips: bool, s
 
 def mirror(images: Tensor, generator: torch.Generator, *, flips: bool) -> Tensor:
     """A copy of images (N, C, H, W), each with probability 1/2 turned left to right, if `flips`."""
-    mirrored = sent(torch.randint(0, 2, (len(images),), generator=generator) * flips, images.device)
+    mirrored = send(torch.randint(0, 2, (len(images),), generator=generator) * flips, images.device)
     return torch.where(mirrored[:, None, None, None] == 1, images.flip(3), images)
 
 
@@ -75,7 +75,7 @@ def cut_out(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
     count, _, height, width = images.shape
     top = torch.randint(0, height, (count,), generator=generator) - side // 2
     left = torch.randint(0, width, (count,), generator=generator) - side // 2
-    corners = sent(torch.stack([top, left]), images.device)
+    corners = send(torch.stack([top, left]), images.device)
     down = torch.arange(height, device=images.device) - corners[0, :, None]
     right = torch.arange(width, device=images.device) - corners[1, :, None]
     inside = ((down >= 0) & (down < side))[:, :, None] & ((right >= 0) & (right < side))[:, None, :]

@@ -19,7 +19,7 @@ from torchvision.transforms.v2 import functional as F
 from nasplug.data import policies
 from nasplug.data.geometry import GEOMETRY, move
 from nasplug.data.policies import SubPolicy
-from nasplug.parts.sending import sent
+from nasplug.parts.transfer import send
 
 _UNSIGNED = ("AutoContrast", "Equalize", "Invert", "Posterize", "Solarize")
 
@@ -40,7 +40,7 @@ class Policy:
         codes = np.where(kinds < 0, -1, 2 * kinds + (self._signed[kinds] & (signs < 0))).T
         order = codes.argsort(1, kind="stable")
         # For each stage, the images sorted by what happens to them.
-        sorted_images = sent(torch.from_numpy(order), images.device)
+        sorted_images = send(torch.from_numpy(order), images.device)
         images = images.clone()
         for stage in (0, 1):
             found, counts = np.unique(codes[stage], return_counts=True)

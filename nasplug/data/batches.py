@@ -16,7 +16,7 @@ from nasplug.data.colour import jitter
 from nasplug.data.reading import AHEAD, Indices, Reader
 from nasplug.errors import InputError
 from nasplug.parts import Batch, Images
-from nasplug.parts.sending import sent
+from nasplug.parts.transfer import send
 from nasplug.values import Training
 from nasplug.values.seeds import derive_seed
 
@@ -52,7 +52,7 @@ class BatchStream:
             raise InputError(f"Split '{split}' of phase '{phase}' holds no images; give it a larger share.")
         self._indices = indices
         self._training = training
-        self._mean, self._std = sent(torch.tensor([mean, std], dtype=torch.float32), device)
+        self._mean, self._std = send(torch.tensor([mean, std], dtype=torch.float32), device)
         self._flips = flips
         self._shift = shift
         self._stream = (seed, phase, split)
@@ -113,7 +113,7 @@ def in_order(
     maps with. `mean` and `std` are per channel, from 0 to 1. Images in memory live on `device` if they fit there and
     `resident`.
     """
-    means, deviations = sent(torch.tensor([mean, std], dtype=torch.float32), device)
+    means, deviations = send(torch.tensor([mean, std], dtype=torch.float32), device)
     ends = [*range(batch_size, len(indices) - 1, batch_size), len(indices)]
     count = len(ends) if len(indices) else 0
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nasplug.parts.sending import sent
+from nasplug.parts.transfer import send
 
 TRIES = 10
 """Boxes drawn for each image until one fits; after that there is none, as in torchvision."""
@@ -69,7 +69,7 @@ def scaled_in_turn(images: Tensor, boxes: npt.NDArray[np.int64]) -> Tensor:
 
 def scaled_together(images: Tensor, boxes: npt.NDArray[np.int64]) -> Tensor:
     """The same in one call for all images, up to rounding."""
-    top, left, down, right = sent(torch.from_numpy(boxes).to(torch.float32), images.device).T[..., None]
+    top, left, down, right = send(torch.from_numpy(boxes).to(torch.float32), images.device).T[..., None]
     rows = _places(top, down, images.shape[2])[:, :, None]
     columns = _places(left, right, images.shape[3])[:, None, :]
     grid = torch.stack(torch.broadcast_tensors(columns, rows), -1)
@@ -95,9 +95,9 @@ def erase(images: Tensor, probability: float, generator: torch.Generator) -> Ten
     boxes, found = random_boxes(count, (height, width), ERASED, ERASE_ASPECT, generator)
     hit = found & (torch.rand(count, generator=generator, dtype=torch.float64).numpy() < probability)
     noise = torch.randn((1, *images.shape[1:]), generator=generator)
-    noise = sent(noise.contiguous(memory_format=torch.channels_last), images.device)
+    noise = send(noise.contiguous(memory_format=torch.channels_last), images.device)
     boxes[~hit] = 0
-    top, left, down, right = sent(torch.from_numpy(boxes), images.device).T[..., None]
+    top, left, down, right = send(torch.from_numpy(boxes), images.device).T[..., None]
     rows, columns = (torch.arange(side, device=images.device) for side in (height, width))
     inside = ((rows >= top) & (rows < top + down))[:, :, None] & ((columns >= left) & (columns < left + right))[
         :, None, :

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nasplug.parts.sending import sent
+from nasplug.parts.transfer import send
 
 GREY = (0.2989, 0.587, 0.114)
 """Shares of red, green and blue in brightness (ITU-R BT.601, with torchvision's rounding)."""
@@ -25,10 +25,10 @@ def jitter(images: Tensor, strengths: Sequence[float], generator: torch.Generato
     centre, reach = np.array([1.0, 1.0, 1.0, 0.0]), np.array(strengths)
     low = np.maximum(centre - reach, [0.0, 0.0, 0.0, -0.5])
     draws = torch.rand((count, 4), generator=generator, dtype=torch.float64).numpy()
-    amounts = sent(torch.from_numpy(low + (centre + reach - low) * draws).to(torch.float32), images.device)
+    amounts = send(torch.from_numpy(low + (centre + reach - low) * draws).to(torch.float32), images.device)
     order = torch.rand((count, 4), generator=generator, dtype=torch.float64).numpy().argsort(1)
     # For each place in the order, the images sorted by the operation that they have there.
-    sorted_images = sent(torch.from_numpy(order.argsort(0, kind="stable")), images.device)
+    sorted_images = send(torch.from_numpy(order.argsort(0, kind="stable")), images.device)
     pixels = images.to(torch.float32) / 255
     for place in range(4):
         ends = np.bincount(order[:, place], minlength=4).cumsum().tolist()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
-from nasplug.parts.sending import sent
+from nasplug.parts.transfer import send
 
 GEOMETRY = ("Rotate", "ShearX", "ShearY", "TranslateX", "TranslateY")
 
@@ -47,4 +47,4 @@ def _sources(name: str, part: float, height: int, width: int, device: torch.devi
         translate = [0, 0]
         translate[along] = int(part * side * 150 / 331)
         moved = F.affine(pixels, angle=0, translate=translate, scale=1, shear=[0, 0])
-    return sent(moved.to(torch.int64).flatten(), device)
+    return send(moved.to(torch.int64).flatten(), device)

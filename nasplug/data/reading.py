@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nasplug.data.images import MemoryImages
 from nasplug.parts import Images
-from nasplug.parts.sending import pinned, sent
+from nasplug.parts.transfer import pin, send
 
 RESIDENT_BYTES = 2 << 30
 """Images in memory up to this size are copied to the device whole."""
@@ -64,7 +64,7 @@ class Reader:
             return self._resident.pixels[chosen], self._resident.targets[chosen]
         pending = self._pending.pop(number, None)
         pixels, labels = self._fetch(order[part]) if pending is None else pending.result()
-        return sent(pixels, self._device), sent(labels, self._device)
+        return send(pixels, self._device), send(labels, self._device)
 
     def prefetch(self, first: int, last: int) -> None:
         """Starts reading the batches from `first` up to (not including) `last`, and drops what else was read ahead."""
@@ -83,10 +83,10 @@ class Reader:
     def _fetch(self, where: Indices) -> tuple[Tensor, Tensor]:
         """The images and labels at `where` on the host, ready to be sent."""
         pixels, labels = self._images.read(where.tolist()), torch.from_numpy(self._images.labels[where])
-        return pinned(pixels, self._device), pinned(labels, self._device)
+        return pin(pixels, self._device), pin(labels, self._device)
 
     def _on_device(self, order: Indices) -> Tensor:
         """An order of images on the device, sent once for all batches that share it."""
         if self._order is None or self._order[0] is not order:
-            self._order = order, sent(torch.from_numpy(order), self._device)
+            self._order = order, send(torch.from_numpy(order), self._device)
         return self._order[1]

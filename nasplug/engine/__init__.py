@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from nasplug.engine.ahead.cuda_graphs import CudaGraphRecorder, GraphCache, Recorder
 from nasplug.engine.evaluation import error_rate
-from nasplug.engine.loop import make_step, settled, train
-from nasplug.engine.phase import Phase, Stream
-from nasplug.engine.replaying import CudaRecorder, Recorder, Replays
+from nasplug.engine.trainer import Stream, Trainer
+from nasplug.engine.training_loop import make_step, run_groups, train
 
 __all__ = [
-    "CudaRecorder",
-    "Phase",
+    "CudaGraphRecorder",
+    "GraphCache",
     "Recorder",
-    "Replays",
     "Stream",
+    "Trainer",
     "error_rate",
     "make_step",
-    "settled",
+    "run_groups",
     "train",
 ]

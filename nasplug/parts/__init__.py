@@ -1,7 +1,7 @@
 """The four abstract hooks and what passes between them.
 
 A part is an attrs class: fields with `init=True` are its options, fields with `init=False` its state. Parts meet only
-in `Choices`, `Stage` and `Now`; no part takes another part.
+in `Choices`, `Stage` and `StepInfo`; no part takes another part.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from nasplug.parts.block import Block, Layer
 from nasplug.parts.choice import Choice, Choices, softmax
 from nasplug.parts.dataset import DataSource, ImageData, Images
 from nasplug.parts.network import Network, Outputs, Supernet
-from nasplug.parts.optimizer import ArchitectureOptimizer, Movers, Objective, Searched
+from nasplug.parts.optimizer import ArchitectureOptimizer, Objective, SearchState, TorchOptimizers
 from nasplug.parts.paths import Paths
 from nasplug.parts.rating import LabelRater, Rater
 from nasplug.parts.schedule import PruningSchedule
-from nasplug.parts.sending import sent
 from nasplug.parts.space import SearchSpace
 from nasplug.parts.stage import Stage
 from nasplug.parts.state import read_state, write_state
 from nasplug.parts.teacher import DistillationTeacher
+from nasplug.parts.transfer import send
 from nasplug.values.options import option
 
 __all__ = [
@@ -34,7 +34,6 @@ __all__ = [
     "Images",
     "LabelRater",
     "Layer",
-    "Movers",
     "Network",
     "Objective",
     "Outputs",
@@ -42,12 +41,13 @@ __all__ = [
     "PruningSchedule",
     "Rater",
     "SearchSpace",
-    "Searched",
+    "SearchState",
     "Stage",
     "Supernet",
+    "TorchOptimizers",
     "option",
     "read_state",
-    "sent",
+    "send",
     "softmax",
     "write_state",
 ]

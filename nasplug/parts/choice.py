@@ -13,7 +13,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from nasplug.parts.sending import sent
+from nasplug.parts.transfer import send
 
 Relaxation = Callable[[Tensor, Tensor], Tensor]
 """From alpha (choices, candidates) and the candidates that count (bool, the same shape) to their weights."""
@@ -46,7 +46,7 @@ class Choices(nn.Module):
     is kept; measurements use `only`.
 
     What is kept is known to the device first. A deletion takes effect at once, as a weight of 0; the host looks at it
-    when it is asked for what is `alive` or, unless it is `deferring`, `computed`.
+    when it is asked for `active_columns` or, unless it is `deferring`, `computed_columns`.
     """
 
     alpha: nn.Parameter
@@ -58,7 +58,7 @@ class Choices(nn.Module):
         self.choices = tuple(choices)
         self.rows = {choice.name: row for row, choice in enumerate(self.choices)}
         width = max((len(choice.candidates) for choice in self.choices), default=0)
-        self.exists = exists = torch.zeros(len(self.choices), width, dtype=torch.bool)
+        self.valid_mask = exists = torch.zeros(len(self.choices), width, dtype=torch.bool)
         """Where the table has candidates, and not padding, bool (choices, candidates) on the CPU."""
         for row, choice in enumerate(self.choices):
             exists[row, : len(choice.candidates)] = True
@@ -82,10 +82,10 @@ class Choices(nn.Module):
 
     def weights(self) -> Tensor:
         """The weight of every candidate, (choices, candidates); 0 for what is deleted, masked or padding."""
-        return self.relaxation(self.alpha, self.active)
+        return self.relaxation(self.alpha, self.active_mask)
 
     @property
-    def active(self) -> Tensor:
+    def active_mask(self) -> Tensor:
         """The candidates that count now: those kept, within `only` those of its mask as well."""
         return self.kept if self._mask is None else self.kept & self._mask
 
@@ -95,7 +95,7 @@ class Choices(nn.Module):
         return self._host_mask
 
     @property
-    def alive(self) -> Columns:
+    def active_columns(self) -> Columns:
         """The columns that count now, per choice. After a deletion the host waits for the device to know them."""
         if self._host_kept is None:
             self._host_kept = self.kept.to("cpu", copy=True)
@@ -103,7 +103,7 @@ class Choices(nn.Module):
         return self._alive
 
     @property
-    def computed(self) -> Columns:
+    def computed_columns(self) -> Columns:
         """The columns that supernets compute, per choice: those that count.
 
         Within `deferring` those that counted at the last `refresh`, known without asking the device. What was deleted
@@ -114,14 +114,14 @@ class Choices(nn.Module):
         return self._computed
 
     @property
-    def alive_total(self) -> int:
+    def active_count(self) -> int:
         """How many candidates count now."""
-        return sum(len(columns) for columns in self.alive)
+        return sum(len(columns) for columns in self.active_columns)
 
-    def alive_of(self, name: str) -> tuple[str, ...]:
+    def active_names(self, name: str) -> tuple[str, ...]:
         """The candidates of a choice that count now, by name."""
         row = self.rows[name]
-        return tuple(self.choices[row].candidates[column] for column in self.alive[row])
+        return tuple(self.choices[row].candidates[column] for column in self.active_columns[row])
 
     def rows_of(self, blocks: Sequence[int]) -> Tensor:
         """The rows that belong to these blocks alone, bool (choices,)."""
@@ -156,7 +156,7 @@ class Choices(nn.Module):
         A mask on the CPU is counted without waiting for the device.
         """
         before = self._mask, self._host_mask
-        self._mask, self._host_mask = sent(mask, self.kept.device), mask.cpu()
+        self._mask, self._host_mask = send(mask, self.kept.device), mask.cpu()
         self._count()
         try:
             yield
@@ -166,7 +166,7 @@ class Choices(nn.Module):
 
     @contextmanager
     def deferring(self) -> Iterator[None]:
-        """Inside the block `computed` stays what it is, so that the host need not look at every deletion."""
+        """Inside the block `computed_columns` stays what it is, so that the host need not look at every deletion."""
         before, self._deferring = self._deferring, True
         try:
             yield

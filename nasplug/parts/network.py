@@ -27,18 +27,19 @@ class Outputs:
 class Network(nn.Module, ABC):
     """A network for images (N, C, H, W). `forward` gives the logits; `outputs` all that learning can use."""
 
+    static_graph: bool = False
+    """Whether `outputs` runs the same operations on the same tensors in every step; see `ArchitectureOptimizer`."""
     drop_path: float = 0.0
     """Probability that a path is dropped in training; set by the training as it goes on."""
     dropout: float = 0.0
     """Probability that an input of the classifier is zeroed in training; set by the training."""
 
     def graph_key(self) -> Hashable | None:
-        """What the operations of `outputs` depend on, beyond tensors that stay in place; None (the default): unknown.
+        """What else the operations of `outputs` depend on, where `static_graph` is set; None: unknown for this step.
 
-        `drop_path`, `dropout`, the mode and `Choices.computed` need not be named. See
-        `ArchitectureOptimizer.graph_key`.
+        `drop_path`, `dropout`, the mode and `Choices.computed_columns` need not be named.
         """
-        return None
+        return ()
 
     @abstractmethod
     def outputs(self, images: Tensor) -> Outputs:

@@ -14,11 +14,11 @@ from nasplug.parts.choice import Choices, softmax
 from nasplug.parts.network import Supernet
 from nasplug.parts.rating import Rater
 from nasplug.parts.space import SearchSpace
-from nasplug.values import Found, ImageShape, Now, Rated, Step, Training, Turn
+from nasplug.values import Found, ImageShape, Rated, Step, StepInfo, Training, Update
 
 
 @attrs.define
-class Movers:
+class TorchOptimizers:
     """The torch optimizers of one stage and the parameters that each of them moves."""
 
     weights: torch.optim.Optimizer
@@ -28,19 +28,19 @@ class Movers:
     buffers: Sequence[Tensor] = ()
     """The network's buffers (batch-norm statistics): what an optimizer that tries weights out has to put back."""
 
-    def of(self, turn: Turn) -> list[tuple[torch.optim.Optimizer, float]]:
+    def of(self, update: Update) -> list[tuple[torch.optim.Optimizer, float]]:
         """The optimizers that move in this turn, each with the largest norm of its gradient (0: no limit)."""
         moving: list[tuple[torch.optim.Optimizer, float]] = []
-        if turn.moves_weights:
+        if update.moves_weights:
             moving.append((self.weights, self.clip_weights))
-        if turn.moves_alpha and self.alpha is not None:
+        if update.moves_alpha and self.alpha is not None:
             moving.append((self.alpha, self.clip_alpha))
         return moving
 
 
-def parameters_of(mover: torch.optim.Optimizer) -> list[nn.Parameter]:
+def parameters_of(torch_optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
     """All parameters that an optimizer moves, in the order of its groups."""
-    return [parameter for group in mover.param_groups for parameter in group["params"]]
+    return [parameter for group in torch_optimizer.param_groups for parameter in group["params"]]
 
 
 @attrs.frozen
@@ -67,14 +67,14 @@ class Objective:
 
 
 @attrs.frozen(eq=False)
-class Searched:
+class SearchState:
     """What a search has come to when its training is over: everything that a decision can be made from."""
 
     space: SearchSpace
     shape: ImageShape
     net: Supernet | None
     """The trained supernet; None if the optimizer trains none."""
-    trail: Sequence[Step]
+    snapshots: Sequence[Step]
     """The steps that carry a snapshot."""
     images: Callable[[str, int], Iterator[Batch]]
     """So many images of a split at most, in a fixed order, in batches, not augmented."""
@@ -85,7 +85,7 @@ class Searched:
     """What rates paths through the blocks; one for the whole network, or one for each block."""
     rated: Sequence[Rated] = ()
     """What was rated before the search was interrupted; need not be rated again."""
-    sized: SearchSpace = attrs.field(default=attrs.Factory(lambda self: self.space, takes_self=True))
+    retrain_space: SearchSpace = attrs.field(default=attrs.Factory(lambda self: self.space, takes_self=True))
     """The space at the size at which networks are retrained, to which the limits apply."""
 
 
@@ -98,11 +98,17 @@ class ArchitectureOptimizer(ABC):
     """Whether there is a supernet to train at all."""
     decides: bool = True
     """Whether it settles on architectures at the end of a search."""
+    static_graph: bool = False
+    """Whether `relax` runs the same operations on the same tensors in every step, and reads none of them on the host.
+
+    Where this holds for all parts of a step, the device may run ahead of the host, and a GPU records a step once as a
+    CUDA graph and replays it. A subclass that overrides one of the methods meant has to set it again.
+    """
 
     def check(self, space: SearchSpace, training: Training) -> None:
         """Raises InputError if the space, or weights trained in this way, do not go with this optimizer."""
 
-    def check_limits(self, searched: Searched) -> None:
+    def check_limits(self, search_state: SearchState) -> None:
         """Raises InputError if no architecture can keep the limits, where that is certain before the training."""
 
     def splits(self) -> Mapping[str, float]:
@@ -116,26 +122,25 @@ class ArchitectureOptimizer(ABC):
         """The weight of each candidate, (choices, candidates); 0 where not `active`."""
         return softmax(alpha, active)
 
-    def sample(self, space: SearchSpace, choices: Choices, now: Now) -> Tensor | None:
+    def sample(self, space: SearchSpace, choices: Choices, now: StepInfo) -> Tensor | None:
         """The candidates that alone count in this step, bool (choices, candidates) on the CPU; None: all that are kept.
 
         A function of the state of this part and of `now`, so that a resumed search draws the same.
         """
         return None
 
-    def graph_key(self, now: Now) -> Hashable | None:
-        """What the operations of `relax` depend on, beyond tensors that stay in place; None (the default): unknown.
+    def graph_key(self, now: StepInfo) -> Hashable | None:
+        """What else the operations of `relax` depend on, where `static_graph` is set; None: unknown for this step.
 
-        Where all parts know, the device may run ahead of the host, and while all keys stay equal a GPU replays a step
-        that it has recorded. Who gives a key reads no tensor on the host while a step is made.
+        Override it where a number of Python decides what is computed, such as whether a warm-up is over.
         """
-        return None
+        return ()
 
     @abstractmethod
-    def turns(self, now: Now) -> Sequence[Turn]:
+    def updates(self, now: StepInfo) -> Sequence[Update]:
         """Who moves on which split in this step, in order."""
 
-    def alpha_mover(self, alpha: nn.Parameter) -> torch.optim.Optimizer | None:
+    def make_alpha_optimizer(self, alpha: nn.Parameter) -> torch.optim.Optimizer | None:
         """The torch optimizer of alpha, if alpha is learnt by gradient."""
         return None
 
@@ -143,22 +148,22 @@ class ArchitectureOptimizer(ABC):
         """The largest norm of alpha's gradient; 0: no limit."""
         return 0.0
 
-    def descend(self, turn: Turn, objective: Objective, movers: Movers) -> Tensor:
+    def optimizer_step(self, update: Update, objective: Objective, torch_optimizers: TorchOptimizers) -> Tensor:
         """One optimizer step for those who move in this turn; returns the loss before it, a detached scalar."""
-        moving = movers.of(turn)
-        groups = [parameters_of(mover) for mover, _ in moving]
+        moving = torch_optimizers.of(update)
+        groups = [parameters_of(torch_optimizer) for torch_optimizer, _ in moving]
         loss = objective.backward([parameter for group in groups for parameter in group])
-        for (mover, limit), group in zip(moving, groups, strict=True):
+        for (torch_optimizer, limit), group in zip(moving, groups, strict=True):
             if limit > 0:
                 nn.utils.clip_grad_norm_(group, limit)
-            mover.step()
-            mover.zero_grad(set_to_none=True)
+            torch_optimizer.step()
+            torch_optimizer.zero_grad(set_to_none=True)
         return loss
 
-    def decide(self, searched: Searched) -> Iterator[Found | Rated]:
+    def decide(self, search_state: SearchState) -> Iterator[Found | Rated]:
         """What the search found at its end, besides the trail: by default the decoded supernet, unless just left."""
-        if searched.net is not None:
-            choices, trail = searched.net.choices, searched.trail
-            genotype = searched.space.decode(choices, choices.weights().detach())
-            if not trail or trail[-1].snapshot != genotype:
-                yield Found(genotype=genotype, step=trail[-1].step if trail else 0, reason="decoded")
+        if search_state.net is not None:
+            choices, snapshots = search_state.net.choices, search_state.snapshots
+            genotype = search_state.space.decode(choices, choices.weights().detach())
+            if not snapshots or snapshots[-1].snapshot != genotype:
+                yield Found(genotype=genotype, step=snapshots[-1].step if snapshots else 0, reason="decoded")

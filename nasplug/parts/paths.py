@@ -21,7 +21,7 @@ class Paths:
     """How many there are."""
     every: Callable[[], Iterable[Genotype]]
     """All of them, in an order in which neighbours share as many first layers as possible."""
-    draw: Callable[[Random], Genotype]
+    sample: Callable[[Random], Genotype]
     """One at random."""
 
     def some(self, limit: int, generator: Random) -> Iterator[Genotype]:
@@ -29,14 +29,14 @@ class Paths:
         if self.count <= limit:
             yield from self.every()
         else:
-            yield from distinct(self.draw, limit, generator)
+            yield from distinct(self.sample, limit, generator)
 
 
-def distinct(draw: Callable[[Random], Genotype], count: int, generator: Random) -> Iterator[Genotype]:
+def distinct(sample: Callable[[Random], Genotype], count: int, generator: Random) -> Iterator[Genotype]:
     """So many distinct draws; fewer if there seem to be no more."""
     drawn = set[Genotype]()
     for _ in range(PATIENCE * count):
-        genotype = draw(generator)
+        genotype = sample(generator)
         if genotype not in drawn:
             drawn.add(genotype)
             yield genotype

@@ -8,7 +8,7 @@ from collections.abc import Hashable
 from torch import Tensor
 
 from nasplug.parts.choice import Choices
-from nasplug.values import Clock, Now, Verdict
+from nasplug.values import StepClock, StepInfo, Verdict
 
 
 class PruningSchedule(ABC):
@@ -23,21 +23,23 @@ class PruningSchedule(ABC):
     takes_snapshots: bool = False
     """Whether it leaves architectures itself, so that it needs no optimizer that settles on one."""
 
-    def begin(self, choices: Choices, clock: Clock) -> None:
+    static_graph: bool = False
+    """Whether `penalise` runs the same operations in every step, and `after_step` reads no tensor on the host.
+
+    See `ArchitectureOptimizer.static_graph`.
+    """
+
+    def begin(self, choices: Choices, clock: StepClock) -> None:
         """Called once at the start of a search (not on resume): the place to fit constants to its length."""
 
-    def penalise(self, loss: Tensor, choices: Choices, now: Now) -> Tensor:
+    def penalise(self, loss: Tensor, choices: Choices, now: StepInfo) -> Tensor:
         """The loss that alpha minimises, from the task's loss. A transform, not a term: SNPS multiplies."""
         return loss
 
-    def graph_key(self, now: Now) -> Hashable | None:
-        """What the operations of `penalise` depend on, beyond tensors that stay in place; None (the default): unknown.
-
-        See `ArchitectureOptimizer.graph_key`. A schedule that gives a key leaves to the device in `after_step`, too,
-        what only the device knows.
-        """
-        return None
+    def graph_key(self, now: StepInfo) -> Hashable | None:
+        """What else the operations of `penalise` depend on, where `static_graph` is set; None: unknown in this step."""
+        return ()
 
     @abstractmethod
-    def after_step(self, choices: Choices, now: Now) -> Verdict:
+    def after_step(self, choices: Choices, now: StepInfo) -> Verdict:
         """Deletes candidates, if it wants to, and says how the search goes on."""

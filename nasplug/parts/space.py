@@ -96,7 +96,7 @@ class SearchSpace(ABC):
         """The architecture with one pick changed, added or removed at random."""
 
     @abstractmethod
-    def draw(self, genotype: Genotype) -> tuple[Drawing, ...]:
+    def drawings(self, genotype: Genotype) -> tuple[Drawing, ...]:
         """A drawing of each distinct cell or block."""
 
     @abstractmethod

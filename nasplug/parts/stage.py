@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from nasplug.parts.batch import Batch
 from nasplug.parts.network import Network, Supernet
 from nasplug.parts.rating import LabelRater, Rater
-from nasplug.values import Now, Turn
+from nasplug.values import StepInfo, Update
 
 
 class Stage(nn.Module, ABC):
@@ -27,16 +27,19 @@ class Stage(nn.Module, ABC):
     rates: Mapping[int, float] = MappingProxyType({})
     """Factors of the learning rate of the weights, adaptors included, by block; 1 where nothing is said."""
 
+    static_graph: bool = False
+    """Whether `forward` runs the same operations in every step, and `after_step` changes nothing but tensors in place.
+
+    See `ArchitectureOptimizer.static_graph`.
+    """
+
     @abstractmethod
-    def forward(self, net: Network, batch: Batch, turn: Turn, now: Now) -> Tensor:
+    def forward(self, net: Network, batch: Batch, update: Update, now: StepInfo) -> Tensor:
         """The scalar loss of `net` on `batch`."""
 
-    def graph_key(self, now: Now) -> Hashable | None:
-        """What the operations of `forward` depend on, beyond tensors that stay in place; None (the default): unknown.
-
-        See `ArchitectureOptimizer.graph_key`. A stage that gives a key changes nothing in `after_step` but tensors.
-        """
-        return None
+    def graph_key(self, now: StepInfo) -> Hashable | None:
+        """What else the operations of `forward` depend on, where `static_graph` is set; None: unknown for this step."""
+        return ()
 
     def learning_with(self, block: int) -> Iterable[nn.Parameter]:
         """Those of its own parameters that learn at the rate of a block; by default none."""
@@ -46,5 +49,5 @@ class Stage(nn.Module, ABC):
         """What rates the paths that this stage has trained: by default the labels, for the whole network."""
         return (LabelRater(net.whole()),)
 
-    def after_step(self, net: Network, now: Now) -> None:
+    def after_step(self, net: Network, now: StepInfo) -> None:
         """Called after all turns of a step: a self-teacher takes its copies here."""

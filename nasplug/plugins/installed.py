@@ -15,10 +15,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from nasplug.errors import InputError, choose_from, one_line
-from nasplug.plugins.calling import call, note
-from nasplug.plugins.kinds import check_kind
+from nasplug.plugins.hook_calls import call, note
 from nasplug.plugins.plugin import Plugin
 from nasplug.plugins.register import SLOT_WORDS, Registration
+from nasplug.plugins.slot_types import check_kind
 
 
 @attrs.define(eq=False)

@@ -15,8 +15,8 @@ import pluggy
 
 from nasplug import hookspecs
 from nasplug.errors import InputError, NasplugError, one_line
-from nasplug.plugins.blaming import place_of
-from nasplug.plugins.calling import call, note
+from nasplug.plugins.attribution import place_of
+from nasplug.plugins.hook_calls import call, note
 from nasplug.plugins.installed import Plugins
 from nasplug.plugins.origins import origins
 from nasplug.plugins.plugin import HOST, Origin, Plugin, Status, misfit

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
-from nasplug.supernets.phases import every_second, phases
+from nasplug.supernets.space_to_batch import every_second, space_to_batch
 
 NARROW = 3
 """Columns of a kernel up to which torch's gradient of a dense depthwise kernel is fast on a CPU."""
@@ -100,7 +100,7 @@ def gradient_by_kernel(x: Tensor, weight: Tensor, gradient: Tensor, stride: int,
     """The gradient of a depthwise kernel, from torch's gradients of dense kernels of three columns at most."""
     rows, columns = weight.shape[2:]
     if dilation > 1 and rows * columns > 1:
-        x, gradient = phases(x, dilation), phases(gradient, dilation)
+        x, gradient = space_to_batch(x, dilation), space_to_batch(gradient, dilation)
     x, gradient = _filled_up(x, gradient, rows, columns, stride)
     if columns <= NARROW:
         return _stock_gradients(x, gradient, weight, stride, (rows // 2, columns // 2), by_x=False)

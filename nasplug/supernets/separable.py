@@ -20,14 +20,14 @@ from nasplug.supernets.convolution import (
     without_idle_taps,
 )
 from nasplug.supernets.normalise import EPS, Norm, batch_norm
-from nasplug.supernets.phases import every_second
+from nasplug.supernets.space_to_batch import every_second
 
 Source = tuple[Tensor, int]
 """A map (N, C, H, W) and how many candidates read it."""
 
 
 @attrs.frozen
-class Stage:
+class SeparableStage:
     """Depthwise convolution, 1x1 convolution and batch norm of G candidates."""
 
     depthwise: Tensor
@@ -37,7 +37,9 @@ class Stage:
     norms: Sequence[Norm]
 
 
-def separable(sources: Sequence[Source], stages: Sequence[Stage], stride: int, dilation: int, scale: Tensor) -> Tensor:
+def separable(
+    sources: Sequence[Source], stages: Sequence[SeparableStage], stride: int, dilation: int, scale: Tensor
+) -> Tensor:
     """The stages one after the other, a ReLU between them; only the first has the stride.
 
     Candidates come in the order of their sources. `scale`, (G * C,), scales what the last batch norm gives. Returns

@@ -26,7 +26,7 @@ def check(plugin: str, waivers: Sequence[str], as_json: bool) -> None:
     DIST_OR_PATH is an installed distribution, the folder of a package or a single Python file. Prints a line for each
     check of each thing that it registers; the exit code is 1 if one fails.
     """
-    from nasplug.testing.examining import Examination
+    from nasplug.testing.examination import Examination
     from nasplug.testing.subject import open_subject
 
     examination = Examination(open_subject(plugin), dict(map(_waiver, waivers)))

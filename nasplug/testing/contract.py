@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from nasplug.errors import InputError
 
 if TYPE_CHECKING:
-    from nasplug.testing.examining import Examination
+    from nasplug.testing.examination import Examination
 
 
 class PluginContract:
@@ -60,7 +60,7 @@ class PluginContract:
     def _examined(cls) -> Examination:
         """The examination that all tests of a class share."""
         # Here, because it imports torch.
-        from nasplug.testing.examining import Examination
+        from nasplug.testing.examination import Examination
         from nasplug.testing.subject import open_subject
 
         if not hasattr(cls, "plugin"):

@@ -98,7 +98,7 @@ class Outside:
 
 
 class TapeRecorder:
-    """Takes the part of `nasplug.engine.CudaRecorder`."""
+    """Takes the part of `nasplug.engine.CudaGraphRecorder`."""
 
     @contextmanager
     def lane(self) -> Iterator[None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nasplug.ui.progress import shown
+from nasplug.ui.progress import show_progress
 from nasplug.ui.table import result_table
 
-__all__ = ["result_table", "shown"]
+__all__ = ["result_table", "show_progress"]

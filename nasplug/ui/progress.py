@@ -13,7 +13,7 @@ PLAIN_SECONDS = 5.0
 """Seconds between two plain lines of one phase."""
 
 
-class Stage(Protocol):
+class PhaseProgress(Protocol):
     """How far a phase is, as the phases report it."""
 
     @property
@@ -33,13 +33,13 @@ class Stage(Protocol):
         """What else there is to say."""
 
 
-def shown(stages: Iterable[Stage], console: Console) -> None:
+def show_progress(stages: Iterable[PhaseProgress], console: Console) -> None:
     """Runs through `stages`, showing each on `console`."""
     for _ in (_bars if console.is_terminal else _lines)(stages, console):
         pass
 
 
-def _bars(stages: Iterable[Stage], console: Console) -> Iterator[None]:
+def _bars(stages: Iterable[PhaseProgress], console: Console) -> Iterator[None]:
     columns = (
         TextColumn("{task.fields[phase]:<22}"),
         BarColumn(bar_width=30),
@@ -59,7 +59,7 @@ def _bars(stages: Iterable[Stage], console: Console) -> Iterator[None]:
             yield
 
 
-def _lines(stages: Iterable[Stage], console: Console) -> Iterator[None]:
+def _lines(stages: Iterable[PhaseProgress], console: Console) -> Iterator[None]:
     said: dict[str, float] = {}
     for stage in stages:
         now = time.monotonic()
@@ -70,5 +70,5 @@ def _lines(stages: Iterable[Stage], console: Console) -> Iterator[None]:
         yield
 
 
-def _count(stage: Stage) -> str:
+def _count(stage: PhaseProgress) -> str:
     return f"{stage.done}/{stage.total}" if stage.total else str(stage.done)

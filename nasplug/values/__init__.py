@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nasplug.values.clock import Clock, Now
+from nasplug.values.clock import StepClock, StepInfo
 from nasplug.values.cost import Cost
 from nasplug.values.drawing import Drawing, Edge
 from nasplug.values.events import Event, Found, Rated, Step
@@ -10,11 +10,10 @@ from nasplug.values.genotype import Genotype
 from nasplug.values.method import Method
 from nasplug.values.shape import ImageShape, MapShape
 from nasplug.values.training import Training
-from nasplug.values.turn import Turn
+from nasplug.values.update import Update
 from nasplug.values.verdict import Verdict
 
 __all__ = [
-    "Clock",
     "Cost",
     "Drawing",
     "Edge",
@@ -24,10 +23,11 @@ __all__ = [
     "ImageShape",
     "MapShape",
     "Method",
-    "Now",
     "Rated",
     "Step",
+    "StepClock",
+    "StepInfo",
     "Training",
-    "Turn",
+    "Update",
     "Verdict",
 ]

@@ -8,7 +8,7 @@ import attrs
 
 
 @attrs.frozen
-class Now:
+class StepInfo:
     """One moment of a phase. Schedules of rates and weights are functions of it and keep no state of their own."""
 
     step: int
@@ -41,7 +41,7 @@ class Now:
 
 
 @attrs.frozen
-class Clock:
+class StepClock:
     """The moments of one stage of a phase, in order, from where a checkpoint left off."""
 
     steps_per_epoch: int
@@ -53,10 +53,10 @@ class Clock:
         """Steps of the whole stage."""
         return self.steps_per_epoch * self.epochs
 
-    def at(self, step: int) -> Now:
+    def at(self, step: int) -> StepInfo:
         """The moment before step number `step` is taken."""
-        return Now(step=step, steps=self.steps, steps_per_epoch=self.steps_per_epoch, stage=self.stage)
+        return StepInfo(step=step, steps=self.steps, steps_per_epoch=self.steps_per_epoch, stage=self.stage)
 
-    def since(self, step: int) -> Iterator[Now]:
+    def since(self, step: int) -> Iterator[StepInfo]:
         """Every moment from `step` to the end."""
         return (self.at(each) for each in range(step, self.steps))

@@ -7,7 +7,7 @@ import math
 import attrs
 
 from nasplug.errors import InputError
-from nasplug.values.clock import Now
+from nasplug.values.clock import StepInfo
 from nasplug.values.options import option
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop")
@@ -71,7 +71,7 @@ class Training:
                 f"but it is {self.color_jitter[3]:g}."
             )
 
-    def rate(self, now: Now) -> float:
+    def rate(self, now: StepInfo) -> float:
         """The learning rate of this step.
 
         Constant within an epoch, but for the warm-up, which grows with each step, and for steps that fall into the
@@ -82,11 +82,11 @@ class Training:
             return self.lr * (now.step + 1) / warm_steps
         return self.lr_min + (self.lr - self.lr_min) * self._course(now)
 
-    def drop_path_at(self, now: Now) -> float:
+    def drop_path_at(self, now: StepInfo) -> float:
         """The probability, at this moment, that a path is dropped (DARTS grows it epoch by epoch)."""
         return self.drop_path * now.epoch / now.epochs if self.drop_path_ramp else self.drop_path
 
-    def _course(self, now: Now) -> float:
+    def _course(self, now: StepInfo) -> float:
         """How much of the way from `lr_min` up to `lr` the rate has now.
 
         The courses step and linear-tail count epochs from the start of the training, warm-up included, as in

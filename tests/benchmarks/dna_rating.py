@@ -25,7 +25,7 @@ import torch
 from nasplug_dna.distance import relative_l1, widened
 from torch import Tensor
 
-from nasplug.bench.measuring import timed
+from nasplug.bench.timing import timed
 from nasplug.builtin.mbconv import MBConvSpace
 from nasplug.builtin.mbconv.layers import MBConv
 from nasplug.builtin.mbconv.mixing import MixedLayer
@@ -64,7 +64,7 @@ CASES = {
 }
 
 
-class Given(Rater):
+class InMemorySource(Rater):
     """Compares with random maps what a block makes of random maps."""
 
     def __init__(self, net: MBConvSupernet, block: int, shape: ImageShape) -> None:
@@ -184,7 +184,7 @@ def rows(name: str, case: Case, device: torch.device, repeats: int) -> Iterator[
         rating = PathRating(
             net,
             case.space,
-            Given(net, block, case.shape),
+            InMemorySource(net, block, case.shape),
             batches(case.calibration, case.batch, device),
             batches(case.images, case.batch, device),
         )

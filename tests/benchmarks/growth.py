@@ -22,9 +22,8 @@ from work import work_of
 
 from nasplug.bench import measure
 from nasplug.builtin.darts import Darts
-from nasplug.phases import find_device
-from nasplug.phases.memory import keep_freed_memory
-from nasplug.phases.study import uses_bf16
+from nasplug.runs.context import find_device, uses_bf16
+from nasplug.runs.memory import keep_freed_memory
 from nasplug.values import ImageShape
 
 OPERATIONS = (

@@ -22,8 +22,8 @@ from steps import add_options, chosen, heading
 from torch.profiler import ProfilerActivity, profile
 
 from nasplug.bench import measure
-from nasplug.bench.measuring import Step, settle
-from nasplug.phases.memory import keep_freed_memory
+from nasplug.bench.timing import Step, synchronize
+from nasplug.runs.memory import keep_freed_memory
 
 BACKWARD = "autograd::engine::evaluate_function"
 """Starts the name of what the backward pass consists of."""
@@ -104,7 +104,7 @@ def events_of(step: Step, device: torch.device, repeats: int, *, shapes: bool) -
     with profile(activities=activities, record_shapes=shapes) as recorded:
         for _ in range(repeats):
             step()
-        settle(device)
+        synchronize(device)
     return sorted((each for each in recorded.events() if each.device_type.name == "CPU"), key=lambda each: each.id)
 
 

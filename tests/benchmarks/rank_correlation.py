@@ -19,12 +19,12 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from scipy.stats import kendalltau
 
-from nasplug.phases.folder import RunFolder
-from nasplug.phases.journal import nobody
-from nasplug.phases.networks import Plan, load_network
-from nasplug.phases.pool import retrain_all
-from nasplug.phases.study import Study, reopen_study
 from nasplug.plugins import load_plugins
+from nasplug.runs.context import RunContext, reopen_context
+from nasplug.runs.workers import retrain_networks
+from nasplug.store.events import ignore_event
+from nasplug.store.networks import PlannedNetwork, load_network
+from nasplug.store.run_folder import RunFolder
 from nasplug.values import Genotype
 
 Ratings = list[dict[str, float]]
@@ -39,18 +39,18 @@ def ratings_of(run: Path) -> Ratings:
     ]
 
 
-def accuracies(study: Study, genotypes: list[Genotype]) -> list[float]:
-    recipe = study.recipe.retrain
-    space = study.composition.space.scaled(channels=recipe.channels, cells=recipe.cells)
-    plans = [Plan("found", each, space.size(), space.cost(each, study.shape)) for each in genotypes]
-    for progress in retrain_all(study, plans, lambda: False, nobody):
+def accuracies(context: RunContext, genotypes: list[Genotype]) -> list[float]:
+    recipe = context.recipe.retrain
+    space = context.composition.space.scaled(channels=recipe.channels, cells=recipe.cells)
+    plans = [PlannedNetwork("found", each, space.size(), space.cost(each, context.shape)) for each in genotypes]
+    for progress in retrain_networks(context, plans, lambda: False, ignore_event):
         if progress.done == progress.total:
             print(f"{progress.phase} trained", flush=True)
-    held_out = {split: len(getattr(study.splits, split)) for split in ("validation", "test")}
+    held_out = {split: len(getattr(context.splits, split)) for split in ("validation", "test")}
     found = []
     for plan in plans:
-        net, _ = load_network(study.folder.weights(plan.id), study.plugins)
-        wrong = sum((study.error(net, split) or 0.0) * count for split, count in held_out.items())
+        net, _ = load_network(context.folder.weights(plan.id), context.plugins)
+        wrong = sum((context.error(net, split) or 0.0) * count for split, count in held_out.items())
         found.append(1 - wrong / sum(held_out.values()))
     return found
 
@@ -78,7 +78,7 @@ def main() -> None:
         copy = Path(scratch) / "run"
         shutil.copytree(arguments.runs[0], copy)
         genotypes = [Genotype.join(map(Genotype.from_json, paths)) for paths in chosen]
-        accuracy = accuracies(reopen_study(RunFolder.existing(copy), load_plugins()), genotypes)
+        accuracy = accuracies(reopen_context(RunFolder.existing(copy), load_plugins()), genotypes)
     print(f"\n{len(chosen)} architectures, accuracy {min(accuracy):.4f} to {max(accuracy):.4f}\n")
     print("| run | Kendall tau | 95 % interval |\n|---|---|---|")
     for run, each in zip(arguments.runs, rated, strict=True):

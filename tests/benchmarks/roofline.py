@@ -21,8 +21,8 @@ from steps import add_options, chosen, heading
 from work import Work, total, work_of
 
 from nasplug.bench import measure
-from nasplug.bench.measuring import timed
-from nasplug.phases.memory import keep_freed_memory
+from nasplug.bench.timing import timed
+from nasplug.runs.memory import keep_freed_memory
 
 TRIES = 10
 COPIED = 2**28

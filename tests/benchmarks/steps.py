@@ -14,11 +14,10 @@ from nasplug.bench import plain_supernet
 from nasplug.bench.plain import PlainSupernet
 from nasplug.compose import Composition, Layer, compose, resolve
 from nasplug.parts import SearchSpace, Supernet
-from nasplug.phases import find_device
-from nasplug.phases.networks import placed
-from nasplug.phases.study import uses_bf16
 from nasplug.plugins import load_plugins
-from nasplug.values import Clock, ImageShape
+from nasplug.runs.context import find_device, uses_bf16
+from nasplug.store.networks import place_network
+from nasplug.values import ImageShape, StepClock
 
 
 @attrs.frozen(eq=False)
@@ -64,7 +63,7 @@ def steps_of(
     net = space.supernet(shape)
     if initialise is not None:
         initialise(net)
-    placed(net, device)
+    place_network(net, device)
     images = torch.randn(batch, shape.channels, shape.size, shape.size, device=device)
     labels = torch.arange(batch, device=device) % shape.classes
     return Steps(net, plain_supernet(space.name, net).to(device), images, labels, bf16)
@@ -107,7 +106,7 @@ def chosen(given: argparse.Namespace) -> Steps:
         optimizer = composition.optimizer
         optimizer.initialise(net.choices, torch.Generator().manual_seed(0))
         net.choices.relaxation = optimizer.relax
-        if optimizer.sample(composition.space, net.choices, Clock(steps_per_epoch=1, epochs=1).at(0)) is not None:
+        if optimizer.sample(composition.space, net.choices, StepClock(steps_per_epoch=1, epochs=1).at(0)) is not None:
             raise SystemExit(
                 f"The method {given.method} computes a sample of the candidates; take one that computes all."
             )

@@ -24,7 +24,7 @@ from nasplug.data.autoaugment import CIFAR, IMAGENET
 from nasplug.data.batches import BatchStream, in_order
 from nasplug.data.images import MemoryImages
 from nasplug.parts import Batch, Images
-from nasplug.parts.sending import sent
+from nasplug.parts.transfer import send
 from nasplug.values import Training
 from tests.pretended import CPU, GPU, PretendedGPU, Waiting, pin_memory
 
@@ -167,12 +167,12 @@ def test_images_that_are_kept_on_the_host_are_read_ahead_and_sent_from_locked_me
 
 def test_what_is_sent_to_the_host_is_itself():
     tensor = torch.arange(3)
-    assert sent(tensor, CPU) is tensor
+    assert send(tensor, CPU) is tensor
 
 
 def test_strides_survive_sending(gpu):
     with gpu:
-        there = sent(torch.zeros(2, 3, 4, 4).contiguous(memory_format=torch.channels_last), GPU)
+        there = send(torch.zeros(2, 3, 4, 4).contiguous(memory_format=torch.channels_last), GPU)
     assert there.is_contiguous(memory_format=torch.channels_last)
 
 
@@ -209,7 +209,7 @@ def test_the_pretended_gpu_sees_where_the_host_waits(gpu, way):
         there, here = torch.zeros(4, device=GPU), torch.zeros(4)
         with pytest.raises(SEEN):
             WAITS[way](there, here)
-        sent(here, GPU).masked_fill_(there > 0, 1.0).mul_(2).add_(there)[1:].sum()
+        send(here, GPU).masked_fill_(there > 0, 1.0).mul_(2).add_(there)[1:].sum()
 
 
 def test_the_pretended_gpu_sees_mixed_devices(gpu):
@@ -220,7 +220,7 @@ def test_the_pretended_gpu_sees_mixed_devices(gpu):
 @pytest.mark.parametrize("module", ["reading", "augment", "boxes", "colour", "autoaugment", "geometry"])
 def test_a_transfer_that_waits_would_be_seen_in_every_module(gpu, monkeypatch, module):
     module = import_module(f"nasplug.data.{module}")
-    monkeypatch.setattr(module, "sent", lambda tensor, device: tensor.to(device))
+    monkeypatch.setattr(module, "send", lambda tensor, device: tensor.to(device))
     training = Training(batch_size=30, augment="autoaugment", **CHANGES)
     with gpu:
         batches = stream(gpu, images(), training)

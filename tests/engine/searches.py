@@ -12,11 +12,11 @@ from torch import nn
 from nasplug.builtin.darts import Darts
 from nasplug.builtin.optimizers.bilevel import Bilevel
 from nasplug.builtin.optimizers.one_level import OneLevel
-from nasplug.builtin.schedules import Keep
-from nasplug.builtin.teachers import LabelStage
-from nasplug.engine import Phase, Replays, settled
-from nasplug.engine.replaying import Recorder
-from nasplug.parts import Batch, sent
+from nasplug.engine import GraphCache, Trainer, run_groups
+from nasplug.engine.ahead.cuda_graphs import Recorder
+from nasplug.engine.plain.keep import Keep
+from nasplug.engine.plain.labels import LabelStage
+from nasplug.parts import Batch, send
 from nasplug.values import ImageShape, Step, Training
 
 CPU = torch.device("cpu")
@@ -39,50 +39,50 @@ class Noise:
         labels = torch.arange(6) % 3
         images = torch.randn(6, 1, 8, 8, generator=generator, dtype=torch.float64) + labels[:, None, None, None]
         images = images.contiguous(memory_format=torch.channels_last)
-        return Batch(sent(images, self.device), sent(labels, self.device))
+        return Batch(send(images, self.device), send(labels, self.device))
 
 
-def first_order(device: torch.device = CPU) -> Phase:
-    return phase(EDGES, Bilevel(alpha_lr=0.1), Keep(), device, epochs=2)
+def first_order(device: torch.device = CPU) -> Trainer:
+    return trainer(EDGES, Bilevel(alpha_lr=0.1), Keep(), device, epochs=2)
 
 
-def shrinking(device: torch.device = CPU, **options) -> Phase:
+def shrinking(device: torch.device = CPU, **options) -> Trainer:
     schedule = Shrink(pace="fit", **{"s_min_fraction": 0.7, **options})
-    return phase(NODES, OneLevel(alpha_lr=10.0), schedule, device, optimizer="adam")
+    return trainer(NODES, OneLevel(alpha_lr=10.0), schedule, device, optimizer="adam")
 
 
-def distilled(device: torch.device = CPU) -> Phase:
+def distilled(device: torch.device = CPU) -> Trainer:
     made = shrinking(device, warm_up=1)
     torch.manual_seed(1)
     space = attrs.evolve(NODES, channels=3)
     teacher = space.supernet(SHAPE).double().to(device)
     adaptors = nn.ModuleList(nn.Conv2d(2 * 2 * width, 2 * 3 * width, 1) for width in (1, 2, 4))
     made.stages[:] = [FeatureStage(adaptors.to(device), teacher, (0.2, 0.3, 0.5), 1.0)]
-    made.build_movers()
+    made.build_torch_optimizers()
     return made
 
 
-def phase(space, mover, schedule, device: torch.device = CPU, **training) -> Phase:
+def trainer(space, torch_optimizer, schedule, device: torch.device = CPU, **training) -> Trainer:
     torch.manual_seed(0)
     net = space.supernet(SHAPE).double().to(device, memory_format=torch.channels_last)
     options = Training(**{"epochs": 5, "lr": 0.01, **training})
-    streams = {name: Noise(device) for name in mover.splits()}
-    return Phase("p", net, mover, schedule, [LabelStage()], options, streams, device, space=space)
+    streams = {name: Noise(device) for name in torch_optimizer.splits()}
+    return Trainer("p", net, torch_optimizer, schedule, [LabelStage()], options, streams, device, space=space)
 
 
 SEARCHES = {"first order": first_order, "shrinking": shrinking, "distilled": distilled}
 
 
-def carried_out(made: Phase, poll: int, recorder: Recorder | None = None) -> list[Step]:
+def carried_out(made: Trainer, poll: int, recorder: Recorder | None = None) -> list[Step]:
     """The search from beginning to end; the host looks every `poll` steps."""
-    made.poll, made.replays = poll, None if recorder is None else Replays(recorder)
+    made.poll, made.graph_cache = poll, None if recorder is None else GraphCache(recorder)
     made.begin(torch.Generator().manual_seed(1))
-    blocks = list(settled(made))
+    blocks = list(run_groups(made))
     assert max(map(len, blocks)) <= min(poll, STEPS)
     return [step for steps in blocks for step in steps]
 
 
-def assert_same(plain: Phase, expected: list[Step], quick: Phase, found: list[Step]) -> None:
+def assert_same(plain: Trainer, expected: list[Step], quick: Trainer, found: list[Step]) -> None:
     """Two searches went the same way, up to rounding, and have come to the same."""
     assert len(found) == len(expected)
     for one, other in zip(expected, found, strict=True):

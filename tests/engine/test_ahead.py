@@ -9,11 +9,11 @@ import torch
 from nasplug.builtin.mbconv import MBConvSpace
 from nasplug.builtin.nb201 import NasBench201
 from nasplug.builtin.optimizers.bilevel import Bilevel
-from nasplug.builtin.schedules import Keep
-from nasplug.engine import Phase, Replays, make_step, settled
+from nasplug.engine import GraphCache, Trainer, make_step, run_groups
+from nasplug.engine.plain.keep import Keep
 from nasplug.parts import Choices, PruningSchedule
 from nasplug.testing.tape import Asked, NoQuestions, TapeRecorder
-from nasplug.values import Now, Step, Verdict
+from nasplug.values import Step, StepInfo, Verdict
 from tests.engine.searches import (
     CPU,
     EDGES,
@@ -24,7 +24,7 @@ from tests.engine.searches import (
     assert_same,
     carried_out,
     first_order,
-    phase,
+    trainer,
 )
 
 
@@ -40,10 +40,10 @@ def test_going_ahead_and_replaying_change_nothing(name, poll, recorded):
         assert expected[-1].stop
         assert poll == 1 or expected[-1].step % poll  # there were steps beyond the end to go back from
     if recorded:
-        assert quick.replays.replayed > 5
-        assert not quick.replays.refused
+        assert quick.graph_cache.replayed > 5
+        assert not quick.graph_cache.refused
     if name == "first order" and recorded:
-        assert quick.replays.recorded == 2  # one for each turn, and never again
+        assert quick.graph_cache.recorded == 2  # one for each turn, and never again
 
 
 @pytest.mark.parametrize("name", SEARCHES)
@@ -52,7 +52,7 @@ def test_between_two_looks_nothing_is_asked_of_the_device(name):
     made.begin(torch.Generator().manual_seed(1))
 
     def counters() -> list[torch.Tensor]:  # Adam counts its steps on the host
-        states = [*made.movers.weights.state.values(), *made.movers.alpha.state.values()]
+        states = [*made.torch_optimizers.weights.state.values(), *made.torch_optimizers.alpha.state.values()]
         return [state["step"] for state in states if "step" in state]
 
     with NoQuestions(counters):
@@ -66,10 +66,9 @@ def test_between_two_looks_nothing_is_asked_of_the_device(name):
 class Gone(PruningSchedule):
     """Deletes one candidate of each choice after every step, without asking."""
 
-    def graph_key(self, now):
-        return ()
+    static_graph = True
 
-    def after_step(self, choices: Choices, now: Now) -> Verdict:
+    def after_step(self, choices: Choices, now: StepInfo) -> Verdict:
         doomed = torch.zeros_like(choices.kept)
         doomed[:, now.step % doomed.shape[1]] = True
         return Verdict(deleted=choices.delete(doomed), snapshot={"deleted": choices.kept.sum() > 0})
@@ -81,30 +80,29 @@ class Gone(PruningSchedule):
     ids=str,
 )
 def test_what_is_deleted_between_two_looks_is_in_the_snapshots_of_its_step(space):
-    plain, quick = (phase(space, Bilevel(alpha_lr=0.1), Gone(), epochs=1) for _ in range(2))
+    plain, quick = (trainer(space, Bilevel(alpha_lr=0.1), Gone(), epochs=1) for _ in range(2))
     expected, found = carried_out(plain, poll=1), carried_out(quick, poll=6)
     assert [each.snapshot for each in found] == [each.snapshot for each in expected]
     assert [each.measures for each in found] == [each.measures for each in expected]
     assert [each.loss for each in found] == pytest.approx([each.loss for each in expected], rel=1e-7)
     assert found[0].measures["deleted"] > 0
     assert torch.equal(plain.choices.kept, quick.choices.kept)
-    assert plain.choices.computed == quick.choices.computed == quick.choices.alive
+    assert plain.choices.computed_columns == quick.choices.computed_columns == quick.choices.active_columns
 
 
 @attrs.define
 class Unknown(Gone):
-    """The same, and does not say what its operations depend on."""
+    """The same, and does not say that its operations are the same in every step."""
 
-    def graph_key(self, now):
-        return None
+    static_graph = False
 
 
 def test_with_a_part_that_does_not_know_every_step_is_looked_at():
-    made = phase(EDGES, Bilevel(), Unknown(), epochs=1)
-    made.poll, made.replays = 16, Replays(TapeRecorder())
+    made = trainer(EDGES, Bilevel(), Unknown(), epochs=1)
+    made.poll, made.graph_cache = 16, GraphCache(TapeRecorder())
     made.begin(torch.Generator().manual_seed(1))
-    assert [len(steps) for steps in settled(made)] == [1] * STEPS
-    assert made.replays.recorded == 0
+    assert [len(steps) for steps in run_groups(made)] == [1] * STEPS
+    assert made.graph_cache.recorded == 0
 
 
 class Refusing(TapeRecorder):
@@ -118,11 +116,11 @@ class Refusing(TapeRecorder):
 def test_a_device_that_takes_no_recording_computes_step_by_step():
     plain, quick = first_order(), first_order()
     expected = carried_out(plain, poll=1)
-    quick.poll, quick.replays = 4, Replays(Refusing())
+    quick.poll, quick.graph_cache = 4, GraphCache(Refusing())
     quick.begin(torch.Generator().manual_seed(1))
-    found = [step for steps in settled(quick) for step in steps]
+    found = [step for steps in run_groups(quick) for step in steps]
     assert [step.loss for step in found] == [step.loss for step in expected]
-    assert str(quick.replays) == "not recorded (operation not permitted when stream is capturing)"
+    assert str(quick.graph_cache) == "not recorded (operation not permitted when stream is capturing)"
 
 
 def test_a_tape_would_show_a_number_that_was_baked_in():
@@ -145,24 +143,24 @@ def test_a_tape_would_show_a_number_that_was_baked_in():
         TapeRecorder().record(lambda: y * torch.tensor([1.0, 2.0]))
 
 
-def recorded(made: Phase, poll: int = 6) -> list[Step]:
+def recorded(made: Trainer, poll: int = 6) -> list[Step]:
     return carried_out(made, poll, TapeRecorder())
 
 
 @pytest.mark.parametrize("space", [EDGES, NasBench201(channels=4, cells=1)], ids=["darts", "nb201"])
 def test_what_a_recording_reads_outlives_passes_through_a_part_of_the_supernet(space):
-    made = phase(space, Bilevel(alpha_lr=0.1), Keep(), epochs=3)
-    mask = made.choices.exists.clone()
+    made = trainer(space, Bilevel(alpha_lr=0.1), Keep(), epochs=3)
+    mask = made.choices.valid_mask.clone()
     mask[:, 0] = False
 
-    def measure(now: Now) -> dict[str, float]:
+    def measure(now: StepInfo) -> dict[str, float]:
         with torch.no_grad(), made.choices.only(mask):
             return {"mean": float(made.net(Noise(CPU).batch(0).images).mean())} if now.ends_epoch else {}
 
     made.measure = measure
     events = recorded(made)
     assert [bool(event.measures.get("mean")) for event in events] == ([False] * 5 + [True]) * 3
-    assert made.replays.recorded == 2
+    assert made.graph_cache.recorded == 2
 
 
 def test_the_host_looks_at_what_is_kept_once_in_a_group(monkeypatch):
@@ -173,7 +171,7 @@ def test_the_host_looks_at_what_is_kept_once_in_a_group(monkeypatch):
     deleting = {event.step for event in events if event.measures["deleted"]}
     assert len(deleting) > 8
     assert all(step % STEPS == 0 or step == made.step for step in looks)
-    assert made.replays.recorded <= len(set(looks)) + 1
+    assert made.graph_cache.recorded <= len(set(looks)) + 1
 
 
 @attrs.define
@@ -182,18 +180,18 @@ class Annealed(Bilevel):
 
     heat: float = attrs.field(init=False, default=1.0)
 
-    def turns(self, now):
+    def updates(self, now):
         self.heat = 1 / (1 + now.step)
-        return Bilevel.turns(self, now)
+        return Bilevel.updates(self, now)
 
     def relax(self, alpha, active):
         return Bilevel.relax(self, alpha / self.heat, active)
 
 
 def test_a_key_that_was_inherited_past_a_change_is_not_believed():
-    made = phase(EDGES, Annealed(alpha_lr=0.1), Keep(), epochs=1)
+    made = trainer(EDGES, Annealed(alpha_lr=0.1), Keep(), epochs=1)
     recorded(made)
-    assert made.replays.recorded == 0
+    assert made.graph_cache.recorded == 0
 
 
 @attrs.define
@@ -204,10 +202,12 @@ class Counts(PruningSchedule):
     seen: list[int] = attrs.field(init=False, factory=list)
     unknown: bool = False
 
+    static_graph = True
+
     def graph_key(self, now):
         return None if self.unknown and now.step == 2 else ()
 
-    def after_step(self, choices: Choices, now: Now) -> Verdict:
+    def after_step(self, choices: Choices, now: StepInfo) -> Verdict:
         self.level.add_(1)
         self.seen.append(now.step)
         return Verdict(stop=self.level == 5, measures={"level": self.level, "seen": len(self.seen)})
@@ -215,10 +215,10 @@ class Counts(PruningSchedule):
 
 @pytest.mark.parametrize("unknown", [False, True])
 def test_a_tensor_that_is_written_to_is_told_as_it_was_in_its_step(unknown):
-    made = phase(EDGES, Bilevel(), Counts(unknown=unknown), epochs=1)
+    made = trainer(EDGES, Bilevel(), Counts(unknown=unknown), epochs=1)
     made.poll = 6
     made.begin(torch.Generator().manual_seed(1))
-    groups = list(settled(made))
+    groups = list(run_groups(made))
     assert [step.measures["level"] for steps in groups for step in steps] == [1, 2, 3, 4, 5]
     assert [step.measures["seen"] for steps in groups for step in steps] == [1, 2, 3, 4, 5]
     assert made.schedule.seen == [0, 1, 2, 3, 4]
@@ -226,8 +226,8 @@ def test_a_tensor_that_is_written_to_is_told_as_it_was_in_its_step(unknown):
 
 
 def test_nothing_is_measured_after_a_loss_that_is_no_number():
-    made = phase(EDGES, Bilevel(), Keep(), epochs=1, lr=1e30)
+    made = trainer(EDGES, Bilevel(), Keep(), epochs=1, lr=1e30)
     made.measure = lambda now: pytest.fail("measured")
     made.poll = 6
     made.begin(torch.Generator().manual_seed(1))
-    assert any(step.loss != step.loss for steps in settled(made) for step in steps)
+    assert any(step.loss != step.loss for steps in run_groups(made) for step in steps)

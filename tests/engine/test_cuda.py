@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from nasplug.engine import CudaRecorder, Replays, make_step
+from nasplug.engine import CudaGraphRecorder, GraphCache, make_step
 from tests.engine.searches import SEARCHES, assert_same, carried_out
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -17,18 +17,18 @@ def test_a_gpu_searches_as_a_cpu_does(name, poll, recorded):
     device = torch.device("cuda:0")
     plain, quick = SEARCHES[name](), SEARCHES[name](device)
     expected = carried_out(plain, poll=1)
-    found = carried_out(quick, poll, CudaRecorder(device) if recorded else None)
+    found = carried_out(quick, poll, CudaGraphRecorder(device) if recorded else None)
     assert_same(plain, expected, quick, found)
     if recorded:
-        assert not quick.replays.refused
-        assert quick.replays.replayed > 5
+        assert not quick.graph_cache.refused
+        assert quick.graph_cache.replayed > 5
 
 
 @pytest.mark.parametrize("name", SEARCHES)
 @pytest.mark.parametrize("recorded", [False, True])
 def test_between_two_looks_the_host_does_not_wait(name, recorded):
     made = SEARCHES[name](torch.device("cuda:0"))
-    made.replays = Replays(CudaRecorder(made.device)) if recorded else None
+    made.graph_cache = GraphCache(CudaGraphRecorder(made.device)) if recorded else None
     made.begin(torch.Generator().manual_seed(1))
     for step in range(3):  # what is set up once may wait: caches, the recording
         make_step(made, made.stages[0], made.clock.at(step))

@@ -14,10 +14,10 @@ from nasplug.builtin.nb201 import NasBench201
 from nasplug.builtin.optimizers.bilevel import Bilevel
 from nasplug.builtin.optimizers.one_level import OneLevel
 from nasplug.builtin.optimizers.single_path import SinglePath
-from nasplug.builtin.teachers import LabelStage
-from nasplug.engine.records import Record
+from nasplug.engine.plain.labels import LabelStage
+from nasplug.engine.step_events import DeviceStep
 from nasplug.parts import Batch, Supernet
-from nasplug.values import Clock, ImageShape, Turn
+from nasplug.values import ImageShape, StepClock, Update
 from tests.engine.searches import EDGES, NODES
 from tests.pretended import GPU, PretendedGPU, Waiting, pin_memory
 
@@ -28,7 +28,7 @@ SPACES = {
     "nb201": NasBench201(channels=4, cells=1),
     "mbconv": MBConvSpace(channels=4, kernels=(3, 5), expansions=(3,)),
 }
-CLOCK = Clock(steps_per_epoch=4, epochs=3)
+CLOCK = StepClock(steps_per_epoch=4, epochs=3)
 
 
 @pytest.fixture
@@ -66,11 +66,11 @@ def test_a_step_with_a_schedule(gpu, space, optimizer):
     schedule._start(gamma=1e-4, rate=5e-3)
     schedule._follow(net.choices)  # what comes from the host comes once
     gpu.watching = True
-    for turn in optimizer.turns(now):
-        loss = schedule.penalise(stage(net, batch, turn, now), net.choices, now)
+    for update in optimizer.updates(now):
+        loss = schedule.penalise(stage(net, batch, update, now), net.choices, now)
         assert loss.device == GPU
     stage.after_step(net, now)
-    record = Record.of(now, loss.detach(), schedule.after_step(net.choices, now), net.choices)
+    record = DeviceStep.of(now, loss.detach(), schedule.after_step(net.choices, now), net.choices)
     assert record.verdict.deleted.device == record.verdict.stop.device == record.weights.device == GPU
     with pytest.raises(DataDependentOutputException):
         bool(net.choices.kept.any())
@@ -84,7 +84,7 @@ def test_a_step_of_a_single_path(gpu, space):
         mask = optimizer.sample(space, net.choices, CLOCK.at(step))
         with net.choices.only(mask):
             assert net(batch.images).device == GPU
-    assert (len(net.choices), net.choices.exists.shape[1]) in gpu.sent  # the masks, and nothing by a way that waits
+    assert (len(net.choices), net.choices.valid_mask.shape[1]) in gpu.sent  # the masks, and nothing by a way that waits
 
 
 def test_a_step_with_a_teacher(gpu):
@@ -95,7 +95,7 @@ def test_a_step_with_a_teacher(gpu):
     moved(adaptors)
     gpu.watching = True
     stage = FeatureStage(adaptors, teacher, (0.2, 0.3, 0.5), 1.0)
-    assert stage(net, batch, Turn("train", moves_weights=True, moves_alpha=True), CLOCK.at(0)).device == GPU
+    assert stage(net, batch, Update("train", moves_weights=True, moves_alpha=True), CLOCK.at(0)).device == GPU
 
 
 def test_a_way_that_waits_is_noticed(gpu):

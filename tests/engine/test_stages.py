@@ -9,9 +9,9 @@ import torch
 
 from nasplug.builtin.darts import Darts
 from nasplug.builtin.optimizers.bilevel import Bilevel
-from nasplug.builtin.optimizers.fixed import Fixed
-from nasplug.builtin.schedules import Keep
-from nasplug.engine import Phase, train
+from nasplug.engine import Trainer, train
+from nasplug.engine.plain.fixed import Fixed
+from nasplug.engine.plain.keep import Keep
 from nasplug.parts import Batch, Stage
 from nasplug.values import ImageShape, Training, Verdict
 
@@ -47,11 +47,11 @@ class Noise:
         return Batch(torch.randn(4, 1, 8, 8, generator=generator), torch.tensor([0, 1, 2, 3]))
 
 
-def phase(optimizer, stages, schedule=None, **training) -> Phase:
+def trainer(optimizer, stages, schedule=None, **training) -> Trainer:
     torch.manual_seed(0)
     space = Darts(topology="per-cell", operations=("nadd3",), cells=3, nodes=2, channels=4)
     streams = {name: Noise() for name in optimizer.splits()}
-    made = Phase(
+    made = Trainer(
         "search",
         space.supernet(SHAPE),
         optimizer,
@@ -73,7 +73,7 @@ def values(net) -> dict[str, torch.Tensor]:
 def test_a_stage_moves_the_weights_and_the_alpha_of_its_blocks_alone():
     # A high weight decay would move everything that a mover reaches.
     optimizer = Bilevel(alpha_lr=0.1, alpha_weight_decay=0.5)
-    made = phase(optimizer, [Shrinks(0), Shrinks(2)], weight_decay=0.1)
+    made = trainer(optimizer, [Shrinks(0), Shrinks(2)], weight_decay=0.1)
     net = made.net
     inside = {id(parameter): number for number, block in enumerate(net.blocks()) for parameter in block.parameters()}
     states = [values(net), *(values(net) for step in train(made) if step.step % 4 == 0)]
@@ -90,7 +90,7 @@ def test_a_stage_moves_the_weights_and_the_alpha_of_its_blocks_alone():
 
 
 def test_steps_count_through_all_stages_and_each_sees_other_batches():
-    made = phase(Fixed(), [Shrinks(0), Shrinks(1)])
+    made = trainer(Fixed(), [Shrinks(0), Shrinks(1)])
     steps = list(train(made))
     assert [(step.step, step.epoch, step.stage) for step in steps] == [
         (1, 0, 0), (2, 0, 0), (3, 1, 0), (4, 1, 0), (5, 2, 1), (6, 2, 1), (7, 3, 1), (8, 3, 1)
@@ -109,7 +109,7 @@ class StopsAt(Keep):
 
 
 def test_a_stage_that_was_stopped_is_not_gone_on_with():
-    made = phase(Fixed(), [Shrinks(0), Shrinks(1)], schedule=StopsAt())
+    made = trainer(Fixed(), [Shrinks(0), Shrinks(1)], schedule=StopsAt())
     for step in train(made):
         if step.stop:
             break
@@ -123,11 +123,11 @@ def test_a_stage_that_was_stopped_is_not_gone_on_with():
 def test_blocks_learn_at_their_own_rates():
     stage = Shrinks(0)
     stage.blocks, stage.rates = (0, 1, 2), MappingProxyType({0: 0.5, 2: 2.0})
-    made = phase(Fixed(), [stage])
+    made = trainer(Fixed(), [stage])
     now = made.clock.at(0)
     made.batches(now)
     rates = {}
-    for group in made.movers.weights.param_groups:
+    for group in made.torch_optimizers.weights.param_groups:
         rates |= {id(parameter): group["lr"] for parameter in group["params"]}
     for block, factor in enumerate((0.5, 1.0, 2.0)):
         found = [rates[id(parameter)] for parameter in made.net.blocks()[block].parameters()]
@@ -138,13 +138,13 @@ class Half(Fixed):
     """Lets the first candidate of every choice count alone."""
 
     def sample(self, space, choices, now):
-        mask = torch.zeros_like(choices.exists)
+        mask = torch.zeros_like(choices.valid_mask)
         mask[:, 0] = True
         return mask
 
 
 def test_what_is_not_drawn_does_not_take_part():
-    made = phase(Half(), [Shrinks(0)], weight_decay=0.1)
+    made = trainer(Half(), [Shrinks(0)], weight_decay=0.1)
     cell = made.net.cells[0]
     before = {name: values(module) for name, module in cell.candidates.items()}
     list(train(made))
@@ -154,4 +154,4 @@ def test_what_is_not_drawn_does_not_take_part():
         if any(not torch.equal(before[name][key], value) for key, value in module.named_parameters())
     }
     assert moved == {"sep_conv_3x3"}
-    assert made.choices.alive_total == made.choices.exists.sum()
+    assert made.choices.active_count == made.choices.valid_mask.sum()

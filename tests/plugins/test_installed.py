@@ -118,7 +118,7 @@ def test_observer_that_raises_is_switched_off_and_the_others_go_on(install, caps
 def test_an_error_in_a_part_is_put_down_to_its_plugin(install, here, tmp_path, few_images, monkeypatch):
     install("toy-bad", registering("bad", "toy_schedule:Bad", slot="schedule"))
     (tmp_path / "toy-bad" / "toy_schedule.py").write_text(
-        "from nasplug.builtin.schedules import Keep\n\n\n"
+        "from nasplug.engine.plain.keep import Keep\n\n\n"
         "class Bad(Keep):\n    def after_step(self, choices, now):\n        raise ValueError('bang')\n"
     )
     words = ("run", "--method", "darts", "--schedule", "bad", "--preset", "tiny", "--data", f"arrays:{few_images}")

@@ -15,7 +15,7 @@ from nasplug.errors import InputError
 from nasplug.plugins import Settings, load_plugins
 
 FILE = """
-from nasplug.builtin.schedules import Keep
+from nasplug.engine.plain.keep import Keep
 from nasplug.hookspecs import hookimpl
 
 class Thing(Keep):
@@ -188,7 +188,7 @@ INTERRUPTING = """
 import os
 import signal
 
-from nasplug.builtin.schedules import Keep
+from nasplug.engine.plain.keep import Keep
 from nasplug.hookspecs import hookimpl
 from nasplug.values import Verdict
 

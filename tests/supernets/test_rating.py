@@ -181,7 +181,7 @@ def test_the_supernet_is_left_as_it_was(layered, training):
     weights = {name: value.clone() for name, value in net.state_dict().items()}
     walk = rating.rate(space.paths(1).every())
     assert next(walk).block == 1
-    assert net.choices.alive_total == net.choices.exists.sum()
+    assert net.choices.active_count == net.choices.valid_mask.sum()
     assert torch.is_grad_enabled()
     walk.close()
     assert all(module.training == training for module in net.modules())

@@ -7,7 +7,7 @@ from torch import nn
 
 from nasplug.supernets import Norm, recalibrate
 from nasplug.supernets import separable as package
-from nasplug.supernets.separable import Stage, _Separable, repeated, separable
+from nasplug.supernets.separable import SeparableStage, _Separable, repeated, separable
 
 
 def drawn(*shape):
@@ -18,7 +18,7 @@ def drawn(*shape):
 def stages(kernel, counts, repeats=2, channels=3):
     groups = sum(counts)
     return [
-        Stage(
+        SeparableStage(
             drawn(groups * channels, 1, kernel, kernel),
             drawn(groups * channels, channels, 1, 1),
             [Norm(channels).double() for _ in range(groups)],
@@ -65,7 +65,7 @@ def test_only_the_gradients_asked_for_are_computed():
     for asked in ([scale], [layers[0].depthwise], [layers[1].pointwise, scale]):
         one = torch.autograd.grad(found, asked, retain_graph=True)
         torch.testing.assert_close(one, torch.autograd.grad(expected, asked, retain_graph=True))
-    fixed = [Stage(each.depthwise.detach(), each.pointwise.detach(), each.norms) for each in layers]
+    fixed = [SeparableStage(each.depthwise.detach(), each.pointwise.detach(), each.norms) for each in layers]
     (one,) = torch.autograd.grad(separable(sources, fixed, 1, 1, scale).square().sum(), scale)
     torch.testing.assert_close(one, torch.autograd.grad(expected, scale)[0])
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nasplug.testing.checks import CHECKS
-from nasplug.testing.examining import Examination
+from nasplug.testing.examination import Examination
 from nasplug.testing.subject import open_subject
 
 FILES = sorted((Path(__file__).parent / "broken").glob("broken_*.py"))

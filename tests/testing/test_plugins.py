@@ -9,7 +9,7 @@ from textwrap import dedent
 import pytest
 
 from nasplug.testing.checks import CHECKS
-from nasplug.testing.examining import Examination
+from nasplug.testing.examination import Examination
 from nasplug.testing.subject import open_subject
 
 HOOKS = """

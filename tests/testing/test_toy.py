@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from nasplug.testing.checks import CHECKS
-from nasplug.testing.examining import Examination
+from nasplug.testing.examination import Examination
 from nasplug.testing.subject import open_subject
 from nasplug.testing.toy import BEST, Toy, stripes
 from nasplug.values import ImageShape
@@ -38,11 +38,11 @@ def test_the_best_operation_can_learn_the_classes():
     data = stripes(64)
     net = Toy().network(Toy().parse(f"{BEST} {BEST}"), SHAPE)
     images, labels = data.train.pixels / 127.5 - 1, data.train.targets
-    mover = torch.optim.Adam(net.parameters(), lr=0.05)
+    torch_optimizer = torch.optim.Adam(net.parameters(), lr=0.05)
     for _ in range(60):
-        mover.zero_grad()
+        torch_optimizer.zero_grad()
         F.cross_entropy(net(images), labels).backward()
-        mover.step()
+        torch_optimizer.step()
     assert float((net(images).argmax(1) == labels).float().mean()) == 1.0
 
 

@@ -5,13 +5,13 @@ import io
 import pytest
 from rich.console import Console
 
-from nasplug.phases.training import Progress
-from nasplug.ui.progress import shown
+from nasplug.runs.training import Progress
+from nasplug.ui.progress import show_progress
 
 
 def said(stages: list[Progress], terminal: bool) -> str:
     stream = io.StringIO()
-    shown(stages, Console(file=stream, force_terminal=terminal, width=120))
+    show_progress(stages, Console(file=stream, force_terminal=terminal, width=120))
     return stream.getvalue()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nasplug.errors import InputError
-from nasplug.values import Clock, Genotype, Training
+from nasplug.values import Genotype, StepClock, Training
 from nasplug.values.options import build, options_of
 from nasplug.values.recipe import Retraining, Searching
 from nasplug.values.recipes import DARTS_CIFAR, DARTS_IMAGENET, EFFICIENTNET, PC_DARTS_IMAGENET
@@ -15,7 +15,7 @@ from nasplug.values.recipes import DARTS_CIFAR, DARTS_IMAGENET, EFFICIENTNET, PC
 
 def rate(recipe: dict, epoch: float, steps_per_epoch: int = 100) -> float:
     training = build(Training, recipe, "retrain")
-    return training.rate(Clock(steps_per_epoch, training.epochs).at(round(epoch * steps_per_epoch)))
+    return training.rate(StepClock(steps_per_epoch, training.epochs).at(round(epoch * steps_per_epoch)))
 
 
 def test_darts_multiplies_its_rate_on_imagenet_by_0_97_after_every_epoch():
@@ -34,7 +34,7 @@ def test_dna_warms_up_for_five_epochs_and_decays_every_third_epoch_from_the_star
 @pytest.mark.parametrize("steps_per_epoch", [5, 10, 1251])
 def test_efficientnet_decays_every_2_4_epochs_in_the_middle_of_an_epoch(steps_per_epoch):
     training = Training(lr=0.256, lr_schedule="step", lr_decay=0.97, lr_decay_epochs=2.4, epochs=350)
-    clock = Clock(steps_per_epoch, 350)
+    clock = StepClock(steps_per_epoch, 350)
     rates = [training.rate(clock.at(step)) for step in range(12 * steps_per_epoch + 1)]
     falls = [step for step in range(1, len(rates)) if rates[step] < rates[step - 1]]
     # The first steps that have 2.4, 4.8, ... epochs behind them; 12 epochs hold five decays.
@@ -51,7 +51,7 @@ def test_pc_darts_falls_linearly_and_five_times_as_slowly_in_the_last_five_epoch
 @pytest.mark.parametrize("epochs", range(1, 8))
 def test_a_short_linear_tail_still_falls_from_the_whole_rate(epochs):
     training = Training(lr=1.0, lr_schedule="linear-tail", epochs=epochs)
-    rates = [training.rate(Clock(1, epochs).at(epoch)) for epoch in range(epochs)]
+    rates = [training.rate(StepClock(1, epochs).at(epoch)) for epoch in range(epochs)]
     assert rates[0] == 1
     assert rates == sorted(rates, reverse=True)
     assert rates[-1] > 0
@@ -62,10 +62,10 @@ def test_darts_lets_its_rate_on_cifar_fall_along_a_cosine():
 
 
 def test_drop_path_grows_by_epochs_or_holds():
-    now = Clock(10, 4).at(25)
+    now = StepClock(10, 4).at(25)
     assert Training(drop_path=0.2).drop_path_at(now) == pytest.approx(0.1)
-    assert Training(drop_path=0.2).drop_path_at(Clock(10, 4).at(9)) == 0
-    assert Training(drop_path=0.2, drop_path_ramp=False).drop_path_at(Clock(10, 4).at(0)) == pytest.approx(0.2)
+    assert Training(drop_path=0.2).drop_path_at(StepClock(10, 4).at(9)) == 0
+    assert Training(drop_path=0.2, drop_path_ramp=False).drop_path_at(StepClock(10, 4).at(0)) == pytest.approx(0.2)
 
 
 def genotype(cells: int, per_node: int) -> Genotype:

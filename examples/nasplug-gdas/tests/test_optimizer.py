@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nasplug.errors import InputError
-from nasplug.parts import Choice, Choices, Movers, Objective, SearchSpace, Supernet, read_state, write_state
+from nasplug.parts import Choice, Choices, Objective, SearchSpace, Supernet, TorchOptimizers, read_state, write_state
 from nasplug.plugins import load_plugins
-from nasplug.values import Clock, ImageShape, Now, Training
+from nasplug.values import ImageShape, StepClock, StepInfo, Training
 from nasplug.values.options import build
 
-CLOCK = Clock(steps_per_epoch=4, epochs=5)
+CLOCK = StepClock(steps_per_epoch=4, epochs=5)
 
 
 def space(name: str, **options: object) -> SearchSpace:
@@ -39,7 +39,7 @@ class Mixed(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         weights = self.choices.weights()
         for row, maps in enumerate(self.maps):
-            terms = [weights[row, column] * torch.tanh(maps[column](x)) for column in self.choices.alive[row]]
+            terms = [weights[row, column] * torch.tanh(maps[column](x)) for column in self.choices.active_columns[row]]
             x = sum(terms[1:], start=terms[0])
         return x
 
@@ -55,9 +55,9 @@ class Run:
         images = torch.randn(8, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
         self.images = {ALPHA: images[:4], WEIGHTS: images[4:]}
         weights = [each for each in self.net.parameters() if each is not self.choices.alpha]
-        self.movers = Movers(
+        self.torch_optimizers = TorchOptimizers(
             weights=torch.optim.SGD(weights, lr=0.05, momentum=0.9),
-            alpha=optimizer.alpha_mover(self.choices.alpha),
+            alpha=optimizer.make_alpha_optimizer(self.choices.alpha),
             clip_weights=5.0,
             clip_alpha=optimizer.clip_alpha(),
         )
@@ -66,14 +66,14 @@ class Run:
         return (self.net(self.images[split]) - 1).square().mean()
 
     @contextmanager
-    def sampled(self, now: Now) -> Iterator[None]:
+    def sampled(self, now: StepInfo) -> Iterator[None]:
         with self.choices.only(self.optimizer.sample(NOWHERE, self.choices, now)):
             yield
 
-    def step(self, now: Now) -> float:
+    def step(self, now: StepInfo) -> float:
         with self.sampled(now):
-            for turn in self.optimizer.turns(now):
-                loss = self.optimizer.descend(turn, Objective(turn.split, self.loss), self.movers)
+            for turn in self.optimizer.updates(now):
+                loss = self.optimizer.optimizer_step(turn, Objective(turn.split, self.loss), self.torch_optimizers)
         return float(loss)
 
 
@@ -94,13 +94,13 @@ def test_the_temperature_falls_linearly_from_the_first_to_the_last_epoch() -> No
     assert temperatures[-1] == pytest.approx(0.1)
     assert temperatures[4:8] == pytest.approx([7.525] * 4)
     assert temperatures == sorted(temperatures, reverse=True)
-    assert Gdas().temperature(Clock(4, 1).at(3)) == 10.0
+    assert Gdas().temperature(StepClock(4, 1).at(3)) == 10.0
 
 
 def test_each_turn_moves_its_own_and_learns_from_its_own_images() -> None:
     run = Run(begun())
     weights = [each for each in run.net.parameters() if each is not run.choices.alpha]
-    first, second = run.optimizer.turns(CLOCK.at(0))
+    first, second = run.optimizer.updates(CLOCK.at(0))
     assert {first.split, second.split} == set(run.optimizer.splits())
     for turn, moving, resting in ((first, [run.choices.alpha], weights), (second, weights, [run.choices.alpha])):
         asked: list[str] = []
@@ -111,7 +111,7 @@ def test_each_turn_moves_its_own_and_learns_from_its_own_images() -> None:
             return run.loss(split)
 
         with run.sampled(CLOCK.at(0)):
-            run.optimizer.descend(turn, Objective(turn.split, evaluate), run.movers)
+            run.optimizer.optimizer_step(turn, Objective(turn.split, evaluate), run.torch_optimizers)
         after = [each.detach() for each in (*moving, *resting)]
         same = [torch.equal(a, b) for a, b in zip(before, after, strict=True)]
         assert not all(same[: len(moving)])
@@ -122,7 +122,7 @@ def test_each_turn_moves_its_own_and_learns_from_its_own_images() -> None:
 def test_only_what_was_drawn_learns() -> None:
     run = Run(begun())
     with run.sampled(CLOCK.at(0)):
-        alive = run.choices.alive
+        alive = run.choices.active_columns
         run.loss(WEIGHTS).backward()
     assert [len(columns) for columns in alive] == [1, 1]
     for row, maps in enumerate(run.net.maps):
@@ -135,7 +135,7 @@ def test_the_gradient_of_alpha_is_that_of_the_relaxed_weight_of_what_was_drawn()
     run = Run(begun())
     now = CLOCK.at(7)
     with run.sampled(now):
-        ((first,), (second,)) = run.choices.alive
+        ((first,), (second,)) = run.choices.active_columns
         (found,) = torch.autograd.grad(run.loss(ALPHA), run.choices.alpha)
         draw = run.optimizer.draw
         assert draw is not None
@@ -207,10 +207,10 @@ def test_a_search_resumes_bit_for_bit() -> None:
     torch.rand(5)  # nothing may hang on torch's global generator
     second.net.load_state_dict(first.net.state_dict())
     second.choices.refresh()
-    second.movers.weights.load_state_dict(first.movers.weights.state_dict())
-    assert first.movers.alpha is not None
-    assert second.movers.alpha is not None
-    second.movers.alpha.load_state_dict(first.movers.alpha.state_dict())
+    second.torch_optimizers.weights.load_state_dict(first.torch_optimizers.weights.state_dict())
+    assert first.torch_optimizers.alpha is not None
+    assert second.torch_optimizers.alpha is not None
+    second.torch_optimizers.alpha.load_state_dict(first.torch_optimizers.alpha.state_dict())
     losses += [second.step(now) for now in CLOCK.since(9)]
     assert losses == expected
     for name, value in whole.net.state_dict().items():
@@ -224,7 +224,7 @@ def test_a_search_goes_on_among_what_a_schedule_keeps() -> None:
     drawn = set()
     for now in CLOCK.since(1):
         with run.sampled(now):
-            drawn.add(run.choices.alive)
+            drawn.add(run.choices.active_columns)
             (slope,) = torch.autograd.grad(run.loss(ALPHA), run.choices.alpha)
         assert bool(slope[0, 1:].all()) or now.epoch == 4  # by then the relaxation itself is one-hot
         assert not bool(slope[0, 0])  # deleted

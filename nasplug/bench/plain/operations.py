@@ -70,7 +70,7 @@ class Weighed:
 
     def __init__(self, choices: Choices) -> None:
         self._weights = [row.unbind() for row in choices.weights().unbind()]
-        self._alive = choices.alive
+        self._alive = choices.active_columns
 
     def total(self, row: int, columns: Sequence[int], operations: Sequence[nn.Module], x: Tensor) -> Tensor | None:
         """The weighted sum of those of a row's candidates that count; None if none of `columns` does."""

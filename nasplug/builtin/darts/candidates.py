@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 from nasplug.builtin.darts.names import DILATED, FACTORISED, SEPARABLE, SKIP
 from nasplug.supernets import Norm, batch_norm, pointwise
-from nasplug.supernets.phases import every_second
-from nasplug.supernets.separable import Source, Stage, repeated, separable
+from nasplug.supernets.separable import SeparableStage, Source, repeated, separable
+from nasplug.supernets.space_to_batch import every_second
 
 
 def _weights(convolutions: Sequence[nn.Conv2d]) -> Tensor:
@@ -63,7 +63,7 @@ class Separable(Candidate):
         stages = []
         for repeat in range(len(modules[0].norms)):
             spatial, mixing, norms = zip(*(module.stage(repeat) for module in modules), strict=True)
-            stages.append(Stage(_weights(spatial), _weights(mixing), norms))
+            stages.append(SeparableStage(_weights(spatial), _weights(mixing), norms))
         return separable(sources, stages, stride, modules[0].dilation, weight)
 
 

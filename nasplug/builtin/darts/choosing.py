@@ -39,7 +39,7 @@ def choices_of(
 def encode(genotype: Genotype, choices: Choices, cells: Iterable[str], nodes: int) -> Tensor:
     """The candidates that a genotype holds; cells that it does not name keep all of theirs."""
     held = {place: frozenset(picked) for place, picked in genotype.picks}
-    mask = choices.exists.clone()
+    mask = choices.valid_mask.clone()
     for cell in cells:
         for node, pick, row, column in columns(choices, cell, nodes):
             if f"{cell}/{node}" in held:
@@ -63,7 +63,7 @@ def columns(choices: Choices, cell: str, nodes: int) -> Iterator[tuple[int, Pick
 
 def decode_nodes(choices: Choices, cells: Iterable[str], nodes: int) -> Genotype:
     """All candidates that every node keeps (SNPS: no top-2 rule, no argmax)."""
-    kept = choices.active.tolist()
+    kept = choices.active_mask.tolist()
     graphs = {}
     for cell in cells:
         picks: list[list[Pick]] = [[] for _ in range(nodes)]
@@ -81,7 +81,7 @@ def decode_edges(choices: Choices, weights: Tensor, cells: Iterable[str], nodes:
     go to the first edge and the first operation, so that even a table of zeros stands for a genotype. (DARTS,
     model_search.py, `genotype`.)
     """
-    table = torch.where(choices.active.to(weights.device), weights, torch.zeros_like(weights)).tolist()
+    table = torch.where(choices.active_mask.to(weights.device), weights, torch.zeros_like(weights)).tolist()
     graphs = {}
     for cell in cells:
         best: list[dict[int, tuple[float, Pick]]] = [{} for _ in range(nodes)]

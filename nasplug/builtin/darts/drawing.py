@@ -9,7 +9,7 @@ INPUTS = ("c_{k-2}", "c_{k-1}")
 OUTPUT = "c_{k}"
 
 
-def draw(genotype: Genotype) -> tuple[Drawing, ...]:
+def draw_cells(genotype: Genotype) -> tuple[Drawing, ...]:
     """One drawing for each cell that the genotype tells apart; nodes keep their numbers, from 2."""
     cells = read(genotype)
     titled = is_per_type(cells)

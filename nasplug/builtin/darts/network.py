@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -68,6 +66,8 @@ class Cell(nn.Module):
 class DartsNetwork(Network):
     """Stem, cells, global average pooling and a linear classifier."""
 
+    static_graph = True
+
     def __init__(self, blueprint: Blueprint, shape: ImageShape, auxiliary: bool) -> None:
         super().__init__()
         plan = blueprint.plan
@@ -81,10 +81,6 @@ class DartsNetwork(Network):
             cell, graph = plan.cells[self.auxiliary_after], blueprint.graphs[self.auxiliary_after]
             assert graph is not None  # noqa: S101 - reductions and the last cell are always built
             self.auxiliary = auxiliary_head(plan.stem, len(graph.concat) * cell.channels, cell.out_size, shape.classes)
-
-    def graph_key(self) -> Hashable:
-        """Nothing more."""
-        return ()
 
     def outputs(self, images: Tensor) -> Outputs:
         """Logits, taps and, in training, auxiliary logits.

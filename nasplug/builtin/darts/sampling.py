@@ -69,7 +69,7 @@ def paths(cells: Sequence[str], nodes: int, operations: Sequence[str], by_edge: 
     return Paths(
         count=prod(fill(node) for node in numbers) ** len(cells),
         every=every,
-        draw=lambda generator: draw(cells, nodes, operations, generator),
+        sample=lambda generator: draw(cells, nodes, operations, generator),
     )
 
 

@@ -139,9 +139,9 @@ class Darts(SearchSpace):
         change = sampling.mutate_edge if self.choices == "edge" else sampling.mutate_subset
         return change(genotype, self._usable(), generator)
 
-    def draw(self, genotype: Genotype) -> tuple[Drawing, ...]:
+    def drawings(self, genotype: Genotype) -> tuple[Drawing, ...]:
         """One drawing for each cell that the genotype tells apart."""
-        return drawing.draw(genotype)
+        return drawing.draw_cells(genotype)
 
     def scaled(self, channels: int | None = None, cells: int | None = None) -> Self:
         """This space at another size. Per-cell genotypes belong to one number of cells: `check` tells."""

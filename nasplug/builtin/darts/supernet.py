@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import cast
 
@@ -17,7 +17,7 @@ from nasplug.builtin.darts.wiring import Wiring, wire
 from nasplug.parts import Block, Choices, Layer, Outputs, Supernet
 from nasplug.parts.choice import Columns
 from nasplug.supernets import Norm, recalibrate
-from nasplug.supernets.orders import Order, Orders, Positions
+from nasplug.supernets.execution_plan import ExecutionPlan, PlanCache, Positions
 from nasplug.values import ImageShape, MapShape
 
 
@@ -29,6 +29,8 @@ class DartsSupernet(Supernet):
     statistics; `recalibrate` measures those with which the network is evaluated.
     """
 
+    static_graph = True
+
     def __init__(self, plan: NetworkPlan, choices: Choices, nodes: int, shape: ImageShape, per_cell: bool) -> None:
         super().__init__()
         self.choices = choices
@@ -39,11 +41,11 @@ class DartsSupernet(Supernet):
             for cell in plan.cells
         )
         self.classifier = nn.Linear(plan.out_channels, shape.classes)
-        self._orders: Orders[tuple[Wiring, ...]] = Orders()
+        self._plan_cache: PlanCache[tuple[Wiring, ...]] = PlanCache()
 
     def outputs(self, images: Tensor) -> Outputs:
         """Logits, and as taps the outputs of the cells before each reduction and of the last cell."""
-        order = self._ordered()
+        order = self._execution_plan()
         weights = order.split(self.choices)
         older, newer = self.stem(images.contiguous(memory_format=torch.channels_last))
         taps, first = [], 0
@@ -54,10 +56,6 @@ class DartsSupernet(Supernet):
             if number in tapped(len(self.cells)):
                 taps.append(newer)
         return Outputs(logits=self.classifier(newer.mean((2, 3))), taps=tuple(taps))
-
-    def graph_key(self) -> Hashable:
-        """Nothing more."""
-        return ()
 
     def prune(self) -> None:
         """Removes the modules of deleted candidates. The function computed stays the same."""
@@ -100,7 +98,7 @@ class DartsSupernet(Supernet):
         cell = cast("SupernetCell", self.cells[index])
 
         def compute(states: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-            order = self._ordered()
+            order = self._execution_plan()
             weights = order.split(self.choices)
             first = sum(len(wiring.positions) for wiring in order.wiring[:index])
             wiring = order.wiring[index]
@@ -115,8 +113,8 @@ class DartsSupernet(Supernet):
     def _cells(self) -> Iterator[SupernetCell]:
         return (cast("SupernetCell", cell) for cell in self.cells)
 
-    def _ordered(self) -> Order[tuple[Wiring, ...]]:
-        return self._orders.now(self.choices, self._wired)
+    def _execution_plan(self) -> ExecutionPlan[tuple[Wiring, ...]]:
+        return self._plan_cache.now(self.choices, self._wired)
 
     def _wired(self, computed: Columns) -> tuple[tuple[Wiring, ...], Positions]:
         wirings = tuple(wire(cell.columns, computed, cell.nodes) for cell in self._cells())

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from nasplug.builtin.darts.candidates import Candidate, Halving, Projection, candidate
 from nasplug.builtin.darts.names import POOLS, SKIP
 from nasplug.builtin.darts.plan import CellPlan
-from nasplug.builtin.darts.wiring import Batch, Column, Wiring, module_name
+from nasplug.builtin.darts.wiring import CandidateGroup, Column, Wiring, module_name
 from nasplug.supernets import Norm
 from nasplug.supernets.summing import add, add_side_by_side, add_weighed
 
@@ -100,7 +100,9 @@ class SupernetCell(nn.Module):
             if not kept[row][column] and name in self.candidates:
                 del self.candidates[name]
 
-    def _compute(self, batch: Batch, states: States, weight: Tensor) -> Iterator[tuple[tuple[int, ...], Tensor]]:
+    def _compute(
+        self, batch: CandidateGroup, states: States, weight: Tensor
+    ) -> Iterator[tuple[tuple[int, ...], Tensor]]:
         """For the states that a batch with parameters reads: nodes, and their terms side by side."""
         modules = [cast("Candidate", self.candidates[name]) for name in batch.names]
         pairs = [(state, node) for state, nodes in batch.readers for node in nodes]
@@ -122,7 +124,7 @@ class SupernetCell(nn.Module):
         for (_, nodes), term in zip(readers, terms, strict=True):
             yield nodes, term
 
-    def _weigh(self, batch: Batch, states: States, weight: Tensor, totals: dict[int, Tensor]) -> None:
+    def _weigh(self, batch: CandidateGroup, states: States, weight: Tensor, totals: dict[int, Tensor]) -> None:
         """Adds the terms of a batch without parameters (identities, pools) to the totals of its nodes."""
         parts = weight.split([len(nodes) for _, nodes in batch.readers])
         for (state, nodes), part in zip(batch.readers, parts, strict=True):

@@ -17,7 +17,7 @@ Column = tuple[int, Pick, int, int]
 
 
 @attrs.frozen
-class Batch:
+class CandidateGroup:
     """Candidates of one operation that are computed together."""
 
     operation: str
@@ -36,7 +36,7 @@ class Batch:
 class Wiring:
     """The waves of a cell, and where the weights of its batches stand in the table of choices."""
 
-    waves: tuple[tuple[Batch, ...], ...]
+    waves: tuple[tuple[CandidateGroup, ...], ...]
     positions: tuple[tuple[tuple[int, int], ...], ...]
     """For each batch, the row and column of each of its candidates."""
 
@@ -57,7 +57,7 @@ def wire(columns: Iterable[Column], alive: tuple[tuple[int, ...], ...], nodes: i
         _, pick, row, index = column
         if pick.operation != NONE and index in alive[row]:
             batches[max(0, pick.input - 1)].setdefault(pick.operation, []).append(column)
-    waves: list[tuple[Batch, ...]] = []
+    waves: list[tuple[CandidateGroup, ...]] = []
     positions: list[tuple[tuple[int, int], ...]] = []
     for wave in batches:
         made = []
@@ -66,7 +66,7 @@ def wire(columns: Iterable[Column], alive: tuple[tuple[int, ...], ...], nodes: i
             readers: dict[int, tuple[int, ...]] = {}
             for node, pick, _, _ in found:
                 readers[pick.input] = (*readers.get(pick.input, ()), node)
-            made.append(Batch(operation, tuple(readers.items()), weights=len(positions)))
+            made.append(CandidateGroup(operation, tuple(readers.items()), weights=len(positions)))
             positions.append(tuple((row, index) for _, _, row, index in found))
         waves.append(tuple(made))
     return Wiring(tuple(waves), tuple(positions))

@@ -51,7 +51,7 @@ def encode(genotype: Genotype, choices: Choices) -> Tensor:
         held[block] |= {
             layer_choice(block, chain.cell, layer): str(one) for layer, one in enumerate(chain.operations, 1)
         }
-    width = choices.exists.shape[1]
+    width = choices.valid_mask.shape[1]
     rows = []
     for choice in choices:
         (block,) = choice.blocks
@@ -66,7 +66,7 @@ def decode(choices: Choices, weights: Tensor, cells: Cells, operations: Sequence
 
     Only candidates that count are considered.
     """
-    masked = torch.where(choices.active.to(weights.device), weights, -torch.inf)
+    masked = torch.where(choices.active_mask.to(weights.device), weights, -torch.inf)
     counted: list[list[float]] = masked.tolist()
 
     def strongest(name: str) -> int:

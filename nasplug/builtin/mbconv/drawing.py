@@ -8,7 +8,7 @@ from nasplug.builtin.mbconv.topology import read
 from nasplug.values import Drawing, Edge, Genotype
 
 
-def draw(genotype: Genotype) -> tuple[Drawing, ...]:
+def draw_cells(genotype: Genotype) -> tuple[Drawing, ...]:
     """One drawing for each block: the chain of its layers; their width and stride stand in the title."""
     drawings = []
     for block, chain in enumerate(read(genotype)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -19,6 +19,8 @@ from nasplug.parts import Network, Outputs
 class MBConvNetwork(Network):
     """Stem, blocks of inverted residuals, head. Drop path grows linearly with depth, as in EfficientNet."""
 
+    static_graph = True
+
     def __init__(self, plan: NetworkPlan, chains: Sequence[Chain]) -> None:
         super().__init__()
         self.stem = Stem(plan.stem, nn.BatchNorm2d)
@@ -32,10 +34,6 @@ class MBConvNetwork(Network):
         self.head = Head(plan.blocks[-1][-1].outside, plan.head, plan.classes, nn.BatchNorm2d)
         self.depth = 1 + sum(map(len, plan.blocks))
         initialise(self)
-
-    def graph_key(self) -> Hashable:
-        """Nothing more."""
-        return ()
 
     def outputs(self, images: Tensor) -> Outputs:
         """Logits, and as taps the outputs of the blocks."""

@@ -148,15 +148,15 @@ class MBConvSpace(SearchSpace):
 
     def random(self, generator: Random) -> Genotype:
         """For each block a cell uniformly at random, then the operations of its layers."""
-        return self.paths(None).draw(generator)
+        return self.paths(None).sample(generator)
 
     def mutate(self, genotype: Genotype, generator: Random) -> Genotype:
         """Another operation in one layer, or another cell with layers drawn anew in one block."""
         return sampling.mutate(genotype, self._cells(), self._operations(), generator)
 
-    def draw(self, genotype: Genotype) -> tuple[Drawing, ...]:
+    def drawings(self, genotype: Genotype) -> tuple[Drawing, ...]:
         """One drawing for each block."""
-        return drawing.draw(genotype)
+        return drawing.draw_cells(genotype)
 
     def scaled(self, channels: int | None = None, cells: int | None = None) -> Self:
         """This space with networks of other widths; its depth belongs to the genotype."""

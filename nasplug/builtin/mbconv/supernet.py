@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any, cast
@@ -25,6 +25,8 @@ class MBConvSupernet(Supernet):
     statistics; `recalibrate` measures those with which the network is evaluated.
     """
 
+    static_graph = True
+
     def __init__(self, plan: SupernetPlan, operations: Sequence[Operation], choices: Choices) -> None:
         super().__init__()
         self.choices = choices
@@ -44,10 +46,6 @@ class MBConvSupernet(Supernet):
             x = block(x, weights)
             taps.append(x)
         return Outputs(logits=self.head(x, self.dropout), taps=tuple(taps))
-
-    def graph_key(self) -> Hashable:
-        """Nothing more."""
-        return ()
 
     def prune(self) -> None:
         """Removes the modules of deleted cells and operations. The function computed stays the same."""

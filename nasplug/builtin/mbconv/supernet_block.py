@@ -28,7 +28,7 @@ class Weights:
     @classmethod
     def now(cls, choices: Choices) -> Weights:
         """Those of this moment."""
-        return cls(choices.computed, choices.weights().unbind(0))
+        return cls(choices.computed_columns, choices.weights().unbind(0))
 
 
 class SupernetBlock(nn.Module):

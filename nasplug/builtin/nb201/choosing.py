@@ -25,7 +25,7 @@ def decode(choices: Choices, weights: Tensor) -> Genotype:
     """
     table = weights.tolist()
     strongest = []
-    for row, columns in enumerate(choices.alive):
+    for row, columns in enumerate(choices.active_columns):
         column = max(columns, key=table[row].__getitem__, default=0)
         strongest.append(choices.choices[row].candidates[column])
     return write(strongest)
@@ -33,7 +33,7 @@ def decode(choices: Choices, weights: Tensor) -> Genotype:
 
 def encode(genotype: Genotype, choices: Choices) -> Tensor:
     """The candidates that a genotype holds; edges that it does not name keep all of theirs."""
-    mask = choices.exists.clone()
+    mask = choices.valid_mask.clone()
     for where, picked in genotype.picks:
         row = choices.rows[where]
         for column, name in enumerate(choices.choices[row].candidates):

@@ -7,7 +7,7 @@ from nasplug.builtin.nb201.notation import read
 from nasplug.values import Drawing, Edge, Genotype
 
 
-def draw(genotype: Genotype) -> tuple[Drawing, ...]:
+def draw_cells(genotype: Genotype) -> tuple[Drawing, ...]:
     """The cell that all stages share: nodes 0 (input) to 3 (output); edges of `none` are left out."""
     edges = [
         Edge(str(source), str(target), name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -57,16 +57,14 @@ class Cell(nn.Module):
 class NasBench201Network(Network):
     """Stem, three stages of equal cells with residual blocks between them, global average pooling, classifier."""
 
+    static_graph = True
+
     def __init__(self, plan: NetworkPlan, operations: Sequence[str]) -> None:
         super().__init__()
         self.skeleton = Skeleton(plan, nn.BatchNorm2d)
         self.stages = nn.ModuleList(
             nn.ModuleList(Cell(operations, stage.channels) for _ in range(plan.cells)) for stage in plan.stages
         )
-
-    def graph_key(self) -> Hashable:
-        """Nothing more."""
-        return ()
 
     def outputs(self, images: Tensor) -> Outputs:
         """Logits, and as taps the outputs of the three stages."""

@@ -31,5 +31,5 @@ def paths(operations: tuple[str, ...]) -> Paths:
     return Paths(
         count=len(operations) ** len(EDGES),
         every=lambda: map(write, product(operations, repeat=len(EDGES))),
-        draw=lambda generator: random(operations, generator),
+        sample=lambda generator: random(operations, generator),
     )

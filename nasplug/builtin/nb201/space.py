@@ -84,9 +84,9 @@ class NasBench201(SearchSpace):
         """Another operation on one edge."""
         return sampling.mutate(genotype, self.operations, generator)
 
-    def draw(self, genotype: Genotype) -> tuple[Drawing, ...]:
+    def drawings(self, genotype: Genotype) -> tuple[Drawing, ...]:
         """One drawing: all cells are alike."""
-        return drawing.draw(genotype)
+        return drawing.draw_cells(genotype)
 
     def scaled(self, channels: int | None = None, cells: int | None = None) -> Self:
         """This space at another size."""

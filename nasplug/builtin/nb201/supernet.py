@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from functools import partial
 from typing import cast
 
@@ -17,7 +16,7 @@ from nasplug.builtin.nb201.wiring import Wiring, wire
 from nasplug.parts import Block, Choices, Layer, Outputs, Supernet
 from nasplug.parts.choice import Columns
 from nasplug.supernets import Norm
-from nasplug.supernets.orders import Order, Orders, Positions
+from nasplug.supernets.execution_plan import ExecutionPlan, PlanCache, Positions
 
 
 class NasBench201Supernet(Supernet):
@@ -28,6 +27,8 @@ class NasBench201Supernet(Supernet):
     `nasplug.supernets.recalibrate` has measured them.
     """
 
+    static_graph = True
+
     def __init__(self, plan: NetworkPlan, choices: Choices, operations: tuple[str, ...]) -> None:
         super().__init__()
         self.choices = choices
@@ -36,18 +37,14 @@ class NasBench201Supernet(Supernet):
         self.stages = nn.ModuleList(
             nn.ModuleList(SupernetCell(stage.channels, operations) for _ in range(plan.cells)) for stage in plan.stages
         )
-        self._orders: Orders[Wiring] = Orders()
+        self._plan_cache: PlanCache[Wiring] = PlanCache()
 
     def outputs(self, images: Tensor) -> Outputs:
         """Logits, and as taps the outputs of the three stages."""
-        order = self._ordered()
+        order = self._execution_plan()
         weights = order.split(self.choices)
         images = images.contiguous(memory_format=torch.channels_last)
         return self.skeleton.run(images, lambda number, x: self._stage(number, x, order.wiring, weights))
-
-    def graph_key(self) -> Hashable:
-        """Nothing more."""
-        return ()
 
     def prune(self) -> None:
         """Removes the modules of deleted candidates. The function computed stays the same."""
@@ -69,7 +66,7 @@ class NasBench201Supernet(Supernet):
 
     def _block(self, number: int) -> Block:
         def compute(x: Tensor) -> Tensor:
-            order = self._ordered()
+            order = self._execution_plan()
             return self._stage(number, x, order.wiring, order.split(self.choices))
 
         entry = self.skeleton.residuals[number - 1] if number else self.skeleton.stem
@@ -93,8 +90,8 @@ class NasBench201Supernet(Supernet):
             x = cell(x, wiring, scales)
         return x
 
-    def _ordered(self) -> Order[Wiring]:
-        return self._orders.now(self.choices, self._wired)
+    def _execution_plan(self) -> ExecutionPlan[Wiring]:
+        return self._plan_cache.now(self.choices, self._wired)
 
     def _wired(self, computed: Columns) -> tuple[Wiring, Positions]:
         wiring = wire(self._operations, computed)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nasplug.builtin.nb201.names import KERNELS, LAST, PLACES, POOL, place
-from nasplug.builtin.nb201.wiring import Batch, Wiring
+from nasplug.builtin.nb201.wiring import CandidateGroup, Wiring
 from nasplug.supernets import Norm, batch_norm, pointwise
 from nasplug.supernets.summing import add, add_side_by_side, add_weighed
 
@@ -74,7 +74,7 @@ class SupernetCell(nn.Module):
             if name in self.candidates:
                 del self.candidates[name]
 
-    def _convolve(self, batch: Batch, x: Tensor, weight: Tensor) -> Tensor:
+    def _convolve(self, batch: CandidateGroup, x: Tensor, weight: Tensor) -> Tensor:
         """The batch's terms side by side, (N, targets * C, H, W)."""
         names = [candidate_name(batch.operation, place(target, batch.source)) for target in batch.targets]
         modules = [cast("Convolution", self.candidates[name]) for name in names]

@@ -14,7 +14,7 @@ from nasplug.builtin.nb201.names import EDGES, KERNELS, LAST, NONE
 
 
 @attrs.frozen
-class Batch:
+class CandidateGroup:
     """Candidates of one operation that read one node."""
 
     operation: str
@@ -26,7 +26,7 @@ class Batch:
 class Wiring:
     """The batches of a cell in the order of computation, and where their weights stand in the table of choices."""
 
-    batches: tuple[Batch, ...]
+    batches: tuple[CandidateGroup, ...]
     positions: tuple[tuple[tuple[int, int], ...], ...]
     """For each batch, the row and column of each of its candidates."""
 
@@ -51,6 +51,9 @@ def wire(operations: Sequence[str], alive: Sequence[Sequence[int]]) -> Wiring:
     # Those with weights come first: what they compute is a new map, to which the others add in one pass.
     ordered = sorted((key for key in batches if key[1] != NONE), key=lambda key: (key[0], key[1] not in KERNELS))
     return Wiring(
-        tuple(Batch(name, source, tuple(target for target, _, _ in batches[source, name])) for source, name in ordered),
+        tuple(
+            CandidateGroup(name, source, tuple(target for target, _, _ in batches[source, name]))
+            for source, name in ordered
+        ),
         tuple(tuple((row, column) for _, row, column in batches[key]) for key in ordered),
     )

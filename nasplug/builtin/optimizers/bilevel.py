@@ -7,7 +7,7 @@ Both losses are the task's; the train split is divided between them. Each step m
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import attrs
@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from nasplug.errors import InputError
-from nasplug.parts import ArchitectureOptimizer, Choices, Movers, Objective, SearchSpace, option
+from nasplug.parts import ArchitectureOptimizer, Choices, Objective, SearchSpace, TorchOptimizers, option
 from nasplug.parts.optimizer import parameters_of
-from nasplug.values import Now, Training, Turn
+from nasplug.values import StepInfo, Training, Update
 
 WEIGHTS, ALPHA = "train.weights", "train.alpha"
 RADIUS = 0.01
@@ -37,6 +37,8 @@ class Bilevel(ArchitectureOptimizer):
         dL_alpha(w')/dalpha - xi [dL_weights(w+)/dalpha - dL_weights(w-)/dalpha] / (2 eps),
         w+- = w +- eps dL_alpha/dw',      eps = 0.01 / ||dL_alpha/dw'||.
     """
+
+    static_graph = True
 
     order: str = option("first", "approximation of the gradient of alpha", choices=("first", "second"))
     alpha_lr: float = option(3e-4, "learning rate of alpha (adam)", above=0)
@@ -60,31 +62,27 @@ class Bilevel(ArchitectureOptimizer):
         with torch.no_grad():
             choices.alpha.copy_(drawn)
 
-    def graph_key(self, now: Now) -> Hashable:
-        """Nothing more."""
-        return ()
-
-    def turns(self, now: Now) -> Sequence[Turn]:
+    def updates(self, now: StepInfo) -> Sequence[Update]:
         """Alpha first, then the weights, in every step."""
         return (
-            Turn(ALPHA, moves_weights=False, moves_alpha=True),
-            Turn(WEIGHTS, moves_weights=True, moves_alpha=False),
+            Update(ALPHA, moves_weights=False, moves_alpha=True),
+            Update(WEIGHTS, moves_weights=True, moves_alpha=False),
         )
 
-    def alpha_mover(self, alpha: nn.Parameter) -> torch.optim.Optimizer:
+    def make_alpha_optimizer(self, alpha: nn.Parameter) -> torch.optim.Optimizer:
         """Adam."""
         first, second = self.alpha_betas
         return torch.optim.Adam([alpha], lr=self.alpha_lr, betas=(first, second), weight_decay=self.alpha_weight_decay)
 
-    def descend(self, turn: Turn, objective: Objective, movers: Movers) -> Tensor:
+    def optimizer_step(self, update: Update, objective: Objective, torch_optimizers: TorchOptimizers) -> Tensor:
         """One step. In the alpha turn of second order the loss returned is that after the virtual step, at w'."""
-        if self.order == "first" or not turn.moves_alpha or movers.alpha is None:
-            return ArchitectureOptimizer.descend(self, turn, objective, movers)
-        sgd = movers.weights
+        if self.order == "first" or not update.moves_alpha or torch_optimizers.alpha is None:
+            return ArchitectureOptimizer.optimizer_step(self, update, objective, torch_optimizers)
+        sgd = torch_optimizers.weights
         if not isinstance(sgd, torch.optim.SGD):
             raise _not_sgd(type(sgd).__name__)
-        alphas, weights = parameters_of(movers.alpha), parameters_of(sgd)
-        with restored([*weights, *movers.buffers]):
+        alphas, weights = parameters_of(torch_optimizers.alpha), parameters_of(sgd)
+        with restored([*weights, *torch_optimizers.buffers]):
             origin = [weight.detach().clone() for weight in weights]
             virtual_step(sgd, _gradients(objective(WEIGHTS), weights))
             loss = objective()
@@ -96,10 +94,10 @@ class Bilevel(ArchitectureOptimizer):
         rate = sgd.param_groups[0]["lr"]
         for alpha, direct, plus, minus in zip(alphas, outer, above, below, strict=True):
             alpha.grad = direct - rate * (plus - minus) / (2 * epsilon)
-        if movers.clip_alpha > 0:
-            nn.utils.clip_grad_norm_(alphas, movers.clip_alpha)
-        movers.alpha.step()
-        movers.alpha.zero_grad(set_to_none=True)
+        if torch_optimizers.clip_alpha > 0:
+            nn.utils.clip_grad_norm_(alphas, torch_optimizers.clip_alpha)
+        torch_optimizers.alpha.step()
+        torch_optimizers.alpha.zero_grad(set_to_none=True)
         return loss.detach()
 
 

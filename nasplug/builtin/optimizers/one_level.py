@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 
 import attrs
 import torch
 from torch import Tensor, nn
 
 from nasplug.parts import ArchitectureOptimizer, Choices, option
-from nasplug.values import Now, Turn
+from nasplug.values import StepInfo, Update
 
 
 @attrs.define
@@ -20,6 +20,8 @@ class OneLevel(ArchitectureOptimizer):
     share below `baseline` weighs 0: the candidate no longer takes part, though it still counts in the sum until it is
     deleted. So a search that presses candidates down sees what their deletion does before it deletes them.
     """
+
+    static_graph = True
 
     baseline: float = option(0.01, "share below which a candidate weighs nothing", at_least=0, below=1)
     alpha_init: float = option(2.0, "alpha of every candidate at the start", above=0)
@@ -51,15 +53,11 @@ class OneLevel(ArchitectureOptimizer):
         strongest = (ranked.argmax(-1, keepdim=True) == columns) & active
         return torch.where(alive, weights, strongest.to(alpha.dtype))
 
-    def graph_key(self, now: Now) -> Hashable:
-        """Nothing more."""
-        return ()
-
-    def turns(self, now: Now) -> Sequence[Turn]:
+    def updates(self, now: StepInfo) -> Sequence[Update]:
         """Everybody moves at once."""
-        return (Turn("train", moves_weights=True, moves_alpha=True),)
+        return (Update("train", moves_weights=True, moves_alpha=True),)
 
-    def alpha_mover(self, alpha: nn.Parameter) -> torch.optim.Optimizer:
+    def make_alpha_optimizer(self, alpha: nn.Parameter) -> torch.optim.Optimizer:
         """SGD, without weight decay."""
         return torch.optim.SGD([alpha], lr=self.alpha_lr, momentum=self.alpha_momentum)
 

@@ -7,9 +7,9 @@ from random import Random
 
 import attrs
 
-from nasplug.parts import ArchitectureOptimizer, Searched, option
+from nasplug.parts import ArchitectureOptimizer, SearchState, option
 from nasplug.parts.paths import distinct
-from nasplug.values import Found, Now, Rated, Turn
+from nasplug.values import Found, Rated, StepInfo, Update
 
 
 @attrs.define
@@ -21,11 +21,11 @@ class RandomSearch(ArchitectureOptimizer):
 
     samples: int = option(4, "architectures to draw", at_least=1)
 
-    def turns(self, now: Now) -> Sequence[Turn]:
+    def updates(self, now: StepInfo) -> Sequence[Update]:
         """Nobody moves."""
         return ()
 
-    def decide(self, searched: Searched) -> Iterator[Found | Rated]:
+    def decide(self, search_state: SearchState) -> Iterator[Found | Rated]:
         """Distinct draws from the space, a function of the seed; fewer than asked for where the space is that small."""
-        for genotype in distinct(searched.space.random, self.samples, Random(searched.seed)):
+        for genotype in distinct(search_state.space.random, self.samples, Random(search_state.seed)):
             yield Found(genotype=genotype, step=0, reason="random")

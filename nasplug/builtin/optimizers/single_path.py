@@ -7,18 +7,18 @@ path. The decision is exact: all architectures that no other of the rated ones b
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 
 import attrs
 import torch
 from torch import Tensor
 
-from nasplug.builtin.optimizers.settling import priced, settled
+from nasplug.builtin.optimizers.front_selection import price_paths, select_front
 from nasplug.errors import InputError
-from nasplug.parts import ArchitectureOptimizer, Choices, Searched, SearchSpace, option
+from nasplug.parts import ArchitectureOptimizer, Choices, SearchSpace, SearchState, option
 from nasplug.supernets import PathRating
-from nasplug.values import Found, Genotype, Now, Rated, Training, Turn
+from nasplug.values import Found, Genotype, Rated, StepInfo, Training, Update
 from nasplug.values.seeds import derive_seed
 
 WEIGHTS, RATING = "train.weights", "train.rating"
@@ -33,6 +33,8 @@ class SinglePath(ArchitectureOptimizer):
     candidates, each of them is trained once. A choice within a candidate of another one, such as a layer of a cell,
     moves on when that candidate has had its turn.
     """
+
+    static_graph = True
 
     learns_alpha = False
 
@@ -59,10 +61,12 @@ class SinglePath(ArchitectureOptimizer):
                 f"space that picks one candidate everywhere, such as mbconv or nb201."
             )
 
-    def check_limits(self, searched: Searched) -> None:
+    def check_limits(self, search_state: SearchState) -> None:
         """The paths that will be rated are known, and so is what they cost."""
-        if searched.max_params is not None or searched.max_macs is not None:
-            priced(searched, {rater.block: self._paths(searched, rater.block) for rater in searched.raters})
+        if search_state.max_params is not None or search_state.max_macs is not None:
+            price_paths(
+                search_state, {rater.block: self._paths(search_state, rater.block) for rater in search_state.raters}
+            )
 
     def splits(self) -> Mapping[str, float]:
         """One share for the weights, one for the rating."""
@@ -76,7 +80,7 @@ class SinglePath(ArchitectureOptimizer):
         """1 for every candidate that counts, as in a stand-alone network."""
         return active.to(alpha.dtype)
 
-    def sample(self, space: SearchSpace, choices: Choices, now: Now) -> Tensor:
+    def sample(self, space: SearchSpace, choices: Choices, now: StepInfo) -> Tensor:
         """The path of this step, without deleted candidates, as a function of the seed and the step."""
         if self.sampling == "fair":
             return _mask(choices, [self._turn(choices, row, now)[0] for row in range(len(choices))])
@@ -84,46 +88,44 @@ class SinglePath(ArchitectureOptimizer):
         drawn = space.encode(space.random(generator), choices).tolist()
         return _mask(choices, _left(choices, drawn, generator))
 
-    def graph_key(self, now: Now) -> Hashable:
-        """Nothing more."""
-        return ()
-
-    def turns(self, now: Now) -> Sequence[Turn]:
+    def updates(self, now: StepInfo) -> Sequence[Update]:
         """The weights, on their share of the images."""
-        return (Turn(WEIGHTS, moves_weights=True, moves_alpha=False),)
+        return (Update(WEIGHTS, moves_weights=True, moves_alpha=False),)
 
-    def decide(self, searched: Searched) -> Iterator[Found | Rated]:
+    def decide(self, search_state: SearchState) -> Iterator[Found | Rated]:
         """Rates what is not rated yet, then combines; a function of the ratings alone once these are complete.
 
         Raises InputError, before anything is rated, if no architecture keeps the limits.
         """
-        paths = {rater.block: self._paths(searched, rater.block) for rater in searched.raters}
-        choices, rated = priced(searched, paths), list(searched.rated)
-        for each in self._rate(searched, paths):
+        paths = {rater.block: self._paths(search_state, rater.block) for rater in search_state.raters}
+        choices, rated = price_paths(search_state, paths), list(search_state.rated)
+        for each in self._rate(search_state, paths):
             rated.append(each)
             yield each
-        yield from settled(searched, choices, rated, self.trail)
+        yield from select_front(search_state, choices, rated, self.trail)
 
-    def _paths(self, searched: Searched, block: int | None) -> tuple[Genotype, ...]:
+    def _paths(self, search_state: SearchState, block: int | None) -> tuple[Genotype, ...]:
         """The paths through a block that are rated."""
-        generator = Random(derive_seed(searched.seed, "paths", block))
-        return tuple(searched.space.paths(block).some(self.rating_limit, generator))
+        generator = Random(derive_seed(search_state.seed, "paths", block))
+        return tuple(search_state.space.paths(block).some(self.rating_limit, generator))
 
-    def _rate(self, searched: Searched, paths: Mapping[int | None, Sequence[Genotype]]) -> Iterator[Rated]:
+    def _rate(self, search_state: SearchState, paths: Mapping[int | None, Sequence[Genotype]]) -> Iterator[Rated]:
         """The ratings still missing, block by block."""
-        done = {block: {each.path for each in searched.rated if each.block == block} for block in paths}
-        raters = {each.block: each for each in searched.raters if not done[each.block].issuperset(paths[each.block])}
-        if searched.net is None or not raters:
+        done = {block: {each.path for each in search_state.rated if each.block == block} for block in paths}
+        raters = {
+            each.block: each for each in search_state.raters if not done[each.block].issuperset(paths[each.block])
+        }
+        if search_state.net is None or not raters:
             return
-        calibration = list(searched.images(WEIGHTS, self.recalibration_images))
-        images = list(searched.images(RATING, self.rating_images))
+        calibration = list(search_state.images(WEIGHTS, self.recalibration_images))
+        images = list(search_state.images(RATING, self.rating_images))
         for block, rater in raters.items():
-            rating = PathRating(searched.net, searched.space, rater, calibration, images)
+            rating = PathRating(search_state.net, search_state.space, rater, calibration, images)
             yield from rating.rate(paths[block], done[block])
 
-    def _turn(self, choices: Choices, row: int, now: Now) -> tuple[tuple[int, ...], int]:
+    def _turn(self, choices: Choices, row: int, now: StepInfo) -> tuple[tuple[int, ...], int]:
         """The candidate of a choice whose turn it is, and the number of its round."""
-        kept, choice = choices.alive[row], choices.choices[row]
+        kept, choice = choices.active_columns[row], choices.choices[row]
         # A candidate is trained once in each round of its choice: so often a choice within it has had a turn.
         turn = now.step if choice.parent is None else self._turn(choices, choices.rows[choice.parent[0]], now)[1]
         if not kept:
@@ -139,7 +141,7 @@ def _left(choices: Choices, drawn: Sequence[Sequence[bool]], generator: Random) 
     A choice that has lost all it drew gets one of its other candidates, and so do the choices within that one.
     """
     found: list[tuple[int, ...]] = []
-    for row, (choice, kept) in enumerate(zip(choices, choices.alive, strict=True)):
+    for row, (choice, kept) in enumerate(zip(choices, choices.active_columns, strict=True)):
         left = tuple(column for column in kept if drawn[row][column])
         wanted = any(drawn[row])
         if choice.parent is not None:
@@ -151,5 +153,5 @@ def _left(choices: Choices, drawn: Sequence[Sequence[bool]], generator: Random) 
 
 
 def _mask(choices: Choices, columns: Sequence[Sequence[int]]) -> Tensor:
-    width = choices.exists.shape[1]
+    width = choices.valid_mask.shape[1]
     return torch.tensor([[column in several for column in range(width)] for several in columns], dtype=torch.bool)

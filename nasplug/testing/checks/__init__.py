@@ -13,11 +13,11 @@ from nasplug.testing.checks import (
     optimizers,
     options,
     packages,
-    replays,
     schedules,
     searches,
+    static_graphs,
     teachers,
-    turns,
+    updates,
 )
 from nasplug.testing.checks.spaces import naming, networks, supernets
 
@@ -32,10 +32,10 @@ MODULES = (
     searches,
     methods,
     optimizers,
-    turns,
+    updates,
     schedules,
     teachers,
-    replays,
+    static_graphs,
     learning,
 )
 

@@ -6,9 +6,9 @@ import attrs
 
 from nasplug.testing.case import Case
 from nasplug.testing.check import NotApplicable, check, require
-from nasplug.testing.partners import Parts, plan
+from nasplug.testing.companion_parts import Parts, plan
+from nasplug.testing.tiny_search import TinySearch, begin
 from nasplug.testing.toy import BEST, Toy, stripes
-from nasplug.testing.trial import Trial, begin
 from nasplug.values import Found, Genotype
 
 IMAGES, EPOCHS = 512, 5
@@ -30,7 +30,7 @@ def ranks_the_best_operation_first(case: Case) -> None:
         raise NotApplicable("it does not rank candidates by itself")
     if not (optimizer.decides or schedule.takes_snapshots):
         raise NotApplicable("it settles on nothing")
-    trial = searched(parts)
+    trial = search_state(parts)
     found = best_of(trial)
     require(
         all(picked == (BEST,) for _, picked in found.picks),
@@ -40,7 +40,7 @@ def ranks_the_best_operation_first(case: Case) -> None:
     )
 
 
-def searched(parts: Parts, seed: int = 0) -> Trial:
+def search_state(parts: Parts, seed: int = 0) -> TinySearch:
     """A search for the best operation of the toy space."""
     training = attrs.evolve(parts.training, epochs=EPOCHS, batch_size=16)
     data = stripes(IMAGES, seed)
@@ -50,7 +50,7 @@ def searched(parts: Parts, seed: int = 0) -> Trial:
     return trial
 
 
-def best_of(trial: Trial) -> Genotype:
+def best_of(trial: TinySearch) -> Genotype:
     """What the search thinks best: the best rated architecture, else the last it settled on or left."""
     found = [each for each in trial.decided if isinstance(each, Found)]
     if found:

@@ -6,7 +6,7 @@ from nasplug.compose import compose, resolve
 from nasplug.errors import InputError, Missing
 from nasplug.testing.case import Case
 from nasplug.testing.check import Failed, check, require
-from nasplug.testing.trial import whole
+from nasplug.testing.tiny_search import whole
 from nasplug.values import Found, Method
 
 

@@ -28,7 +28,7 @@ SEARCH = (
 EVENTS: tuple[dict[str, Any], ...] = (
     *({"phase": "teacher", **each.record()} for each in STEPS[:1]),
     *({"phase": "search", **each.record()} for each in SEARCH),
-    *({"phase": f"{phase}/0123456789ab", **STEPS[0].record()} for phase in ("retrain", "baseline")),
+    *({"phase": f"{trainer}/0123456789ab", **STEPS[0].record()} for trainer in ("retrain", "baseline")),
 )
 """An event of every kind, as a run reports it."""
 

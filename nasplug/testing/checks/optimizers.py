@@ -8,9 +8,9 @@ from nasplug.errors import InputError
 from nasplug.parts import ArchitectureOptimizer, read_state
 from nasplug.testing.case import Case
 from nasplug.testing.check import Failed, NotApplicable, check, require
-from nasplug.testing.partners import plan
-from nasplug.testing.trial import begin, whole
-from nasplug.values import Clock, Found, Rated
+from nasplug.testing.companion_parts import plan
+from nasplug.testing.tiny_search import begin, whole
+from nasplug.values import Found, Rated, StepClock
 
 
 @check("optimizer", first=True)
@@ -27,8 +27,8 @@ def declares_its_splits(case: Case) -> None:
         f"the shares are {dict(shares)}",
         "give each split a share above 0, of 1 in all",
     )
-    for now in Clock(4, 3).since(0):
-        for turn in optimizer.turns(now):
+    for now in StepClock(4, 3).since(0):
+        for turn in optimizer.updates(now):
             require(
                 turn.split in shares,
                 f"step {now.step} has a turn on '{turn.split}', but the splits are {', '.join(shares)}",
@@ -75,7 +75,7 @@ def samples_only_what_is_kept(case: Case) -> None:
     A path through a deleted candidate computes nothing; one drawn from a hidden generator is lost on resume.
     """
     trial = begin(case.once(plan).parts(), seed=0)
-    if trial.phase is None:
+    if trial.trainer is None:
         raise NotApplicable("nothing is trained")
     optimizer, choices, space = trial.parts.optimizer, trial.net.choices, trial.parts.space
     looked = False
@@ -84,7 +84,7 @@ def samples_only_what_is_kept(case: Case) -> None:
             doomed = torch.zeros_like(choices.kept)
             doomed[:, 1:3] = True
             choices.delete(doomed)
-        for now in trial.phase.clock.since(0):
+        for now in trial.trainer.clock.since(0):
             before = repr(read_state(optimizer))
             masks = [optimizer.sample(space, choices, now) for _ in range(2)]
             if masks[0] is None or masks[1] is None:
@@ -96,7 +96,11 @@ def samples_only_what_is_kept(case: Case) -> None:
                 f"the mask is {mask.dtype} {tuple(mask.shape)}",
                 "give a bool tensor (choices, candidates) on the CPU",
             )
-            require(not bool((mask & ~choices.kept).any()), "deleted candidates are drawn", "draw among choices.alive")
+            require(
+                not bool((mask & ~choices.kept).any()),
+                "deleted candidates are drawn",
+                "draw among choices.active_columns",
+            )
             require(
                 all(bool(mask[row].any()) for row, choice in enumerate(choices) if choice.parent is None),
                 "a choice is left without a candidate",

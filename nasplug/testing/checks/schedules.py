@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from nasplug.parts import Choices, PruningSchedule, read_state
 from nasplug.testing.case import Case
 from nasplug.testing.check import NotApplicable, check, require
-from nasplug.testing.partners import plan
-from nasplug.testing.trial import whole
-from nasplug.values import Clock, Now
+from nasplug.testing.companion_parts import plan
+from nasplug.testing.tiny_search import whole
+from nasplug.values import StepClock, StepInfo
 
 
 @check("schedule")
@@ -152,18 +152,18 @@ def penalising_changes_nothing(case: Case) -> None:
         )
 
 
-def _begun(case: Case) -> tuple[PruningSchedule, Choices, Clock]:
+def _begun(case: Case) -> tuple[PruningSchedule, Choices, StepClock]:
     """A schedule of its own at the start of a search of three epochs, with the choices of the trial."""
     made = case.once(plan)
     parts = made.parts()
-    choices, clock = Choices(parts.space.choice_list()), Clock(4, 3)
+    choices, clock = Choices(parts.space.choice_list()), StepClock(4, 3)
     choices.relaxation = parts.optimizer.relax
     parts.optimizer.initialise(choices, torch.Generator().manual_seed(0))
     parts.schedule.begin(choices, clock)
     return parts.schedule, choices, clock
 
 
-def _moments(clock: Clock) -> list[Now]:
+def _moments(clock: StepClock) -> list[StepInfo]:
     return [clock.at(step) for step in (0, clock.steps // 2, clock.steps - 1)]
 
 

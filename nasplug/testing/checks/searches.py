@@ -15,10 +15,10 @@ from nasplug.parts import Choices, Network, read_state
 from nasplug.testing.case import Case
 from nasplug.testing.check import Failed, NotApplicable, check, require
 from nasplug.testing.checks.spaces.samples import SHAPE
+from nasplug.testing.companion_parts import plan
 from nasplug.testing.devices import no_other_device
-from nasplug.testing.partners import plan
-from nasplug.testing.trial import Trial, begin, halfway, prepare, whole
-from nasplug.values import Clock
+from nasplug.testing.tiny_search import TinySearch, begin, halfway, prepare, whole
+from nasplug.values import StepClock
 
 SEARCHING = ("space", "optimizer", "schedule", "teacher", "method")
 
@@ -73,7 +73,7 @@ def goes_on_exactly_after_a_stop(case: Case) -> None:
     position, a variable of a module) is lost when a run is resumed (NASLib#153).
     """
     expected, broken = case.once(whole), case.once(halfway)
-    if expected.phase is None:
+    if expected.trainer is None:
         raise NotApplicable("no supernet is trained, so there is nothing to stop")
     again = prepare(case.once(plan).parts(), seed=0, weights=1)
     if again.teacher is not None and broken.teacher is not None:
@@ -207,7 +207,7 @@ def _drawn(case: Case, seed: int) -> dict[str, object]:
     optimizer.initialise(choices, generator)
     if not torch.equal(before, generator.get_state()):
         drawn["alpha and state"] = choices.alpha.tolist(), read_state(optimizer)
-    masks = [optimizer.sample(parts.space, choices, now) for now in Clock(4, 3).since(0)]
+    masks = [optimizer.sample(parts.space, choices, now) for now in StepClock(4, 3).since(0)]
     if any(mask is not None for mask in masks):
         drawn["paths"] = [None if mask is None else mask.tolist() for mask in masks]
     return drawn
@@ -218,7 +218,7 @@ def _weights(net: Network) -> list[list[float]]:
     return [each.detach().flatten()[:100].tolist() for each in net.parameters() if each.ndim > 1]
 
 
-def _difference(one: Trial, other: Trial) -> str | None:
+def _difference(one: TinySearch, other: TinySearch) -> str | None:
     """The first part of the state in which two searches differ."""
     ours, theirs = one.state(), other.state()
     for name in {**ours, **theirs}:

@@ -13,9 +13,9 @@ from nasplug.errors import InputError
 from nasplug.parts import Batch, Network, Stage
 from nasplug.testing.case import Case
 from nasplug.testing.check import Failed, NotApplicable, check, require
-from nasplug.testing.partners import plan
-from nasplug.testing.trial import Trial, begin, prepare, whole
-from nasplug.values import Now, Turn
+from nasplug.testing.companion_parts import plan
+from nasplug.testing.tiny_search import TinySearch, begin, prepare, whole
+from nasplug.values import StepInfo, Update
 
 
 @check("teacher", first=True)
@@ -102,8 +102,8 @@ def loss_is_a_number_that_reaches_the_weights(case: Case) -> None:
     A loss between detached features is minimised by nobody.
     """
     trial = case.once(whole)
-    for stage, batch, turn, now in _moments(trial):
-        loss = stage(trial.net, batch, turn, now)
+    for stage, batch, update, now in _moments(trial):
+        loss = stage(trial.net, batch, update, now)
         require(
             isinstance(loss, Tensor) and loss.ndim == 0 and bool(loss.isfinite()),
             f"the loss is {loss!r:.80}",
@@ -125,9 +125,9 @@ def loss_is_repeatable(case: Case) -> None:
     Second-order optimizers and measurements of flatness evaluate it again and again.
     """
     trial = case.once(whole)
-    for stage, batch, turn, now in _moments(trial):
+    for stage, batch, update, now in _moments(trial):
         before = copy.deepcopy(stage.state_dict()), copy.deepcopy(trial.net.state_dict())
-        losses = [float(stage(trial.net, batch, turn, now).detach()) for _ in range(2)]
+        losses = [float(stage(trial.net, batch, update, now).detach()) for _ in range(2)]
         remedy = "let forward be a function of its arguments and of the state; change state in after_step alone"
         require(losses[0] == losses[1], f"it is {losses[0]:g}, then {losses[1]:g}", remedy)
         for what, ours, theirs in zip(
@@ -149,8 +149,8 @@ def stages_survive_saving(case: Case) -> None:
         again.teacher.load_state_dict(trial.teacher.state_dict(), strict=False)
     for stage, fresh in zip(_stages(trial), _stages(again), strict=True):
         fresh.load_state_dict(stage.state_dict())
-    for (stage, batch, turn, now), (fresh, *_) in zip(_moments(trial), _moments(again), strict=True):
-        losses = [float(each(trial.net, batch, turn, now).detach()) for each in (stage, fresh)]
+    for (stage, batch, update, now), (fresh, *_) in zip(_moments(trial), _moments(again), strict=True):
+        losses = [float(each(trial.net, batch, update, now).detach()) for each in (stage, fresh)]
         require(
             losses[0] == losses[1],
             f"the loss was {losses[0]:g}, and is {losses[1]:g} after saving and loading",
@@ -181,7 +181,7 @@ def rates_what_it_trains(case: Case) -> None:
     Optimizers that decide by rating ask the teacher how good a path is.
     """
     trial = case.once(whole)
-    batch = next(trial.searched().images(next(iter(trial.parts.optimizer.splits())), 8))
+    batch = next(trial.search_state().images(next(iter(trial.parts.optimizer.splits())), 8))
     before = copy.deepcopy(trial.net.state_dict())
     for stage in _stages(trial):
         for rater in stage.raters(trial.net):
@@ -201,30 +201,30 @@ def rates_what_it_trains(case: Case) -> None:
     )
 
 
-def _begun(case: Case) -> Trial:
+def _begun(case: Case) -> TinySearch:
     """A search of its own, if searches work at all."""
     case.once(whole)
     return begin(case.once(plan).parts(), seed=0)
 
 
-def _stages(trial: Trial) -> list[Stage]:
-    if trial.phase is None:
+def _stages(trial: TinySearch) -> list[Stage]:
+    if trial.trainer is None:
         raise NotApplicable("nothing is trained")
-    return list(trial.phase.stages)
+    return list(trial.trainer.stages)
 
 
-def _teacher(trial: Trial) -> Network:
+def _teacher(trial: TinySearch) -> Network:
     if trial.teacher is None:
         raise NotApplicable("it asks for no network")
     return trial.teacher
 
 
-def _moments(trial: Trial) -> Iterator[tuple[Stage, Batch, Turn, Now]]:
+def _moments(trial: TinySearch) -> Iterator[tuple[Stage, Batch, Update, StepInfo]]:
     """A copy of each stage with the batch and the turns of the last step."""
-    if trial.phase is None:
+    if trial.trainer is None:
         raise NotApplicable("nothing is trained")
-    clock = trial.phase.clock
-    for number, stage in enumerate(trial.phase.stages):
-        now = Now(clock.steps - 1, clock.steps, clock.steps_per_epoch, number)
-        for turn in trial.parts.optimizer.turns(now):
-            yield copy.deepcopy(stage), trial.phase.streams[turn.split].batch(now.step), turn, now
+    clock = trial.trainer.clock
+    for number, stage in enumerate(trial.trainer.stages):
+        now = StepInfo(clock.steps - 1, clock.steps, clock.steps_per_epoch, number)
+        for update in trial.parts.optimizer.updates(now):
+            yield copy.deepcopy(stage), trial.trainer.streams[update.split].batch(now.step), update, now

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import cast
 
@@ -86,6 +86,8 @@ class Mixture(nn.Module):
 class ToySupernet(Supernet):
     """All architectures at once. Each cell is a block."""
 
+    static_graph = True
+
     def __init__(self, choices: Choices, shape: ImageShape, channels: int) -> None:
         super().__init__()
         self.choices = choices
@@ -100,10 +102,6 @@ class ToySupernet(Supernet):
             maps = self._cell(number, maps)
             taps.append(maps)
         return Outputs(self.frame.head(maps), tuple(taps))
-
-    def graph_key(self) -> Hashable:
-        """Nothing more."""
-        return ()
 
     def prune(self) -> None:
         """Removes the candidates that are deleted."""
@@ -129,5 +127,5 @@ class ToySupernet(Supernet):
         ]
 
     def _cell(self, number: int, maps: Tensor) -> Tensor:
-        weights, alive = self.choices.weights()[number], self.choices.computed[number]
+        weights, alive = self.choices.weights()[number], self.choices.computed_columns[number]
         return self.frame.through(maps, number, lambda x: self.cells[number](x, weights, alive))

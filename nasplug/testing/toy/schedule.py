@@ -6,7 +6,7 @@ import attrs
 import torch
 
 from nasplug.parts import Choices, PruningSchedule
-from nasplug.values import Now, Verdict
+from nasplug.values import StepInfo, Verdict
 
 
 @attrs.define
@@ -16,7 +16,7 @@ class Weakest(PruningSchedule):
     ranks_candidates = True
     takes_snapshots = True
 
-    def after_step(self, choices: Choices, now: Now) -> Verdict:
+    def after_step(self, choices: Choices, now: StepInfo) -> Verdict:
         """Compares weights; a tie deletes the first."""
         if not now.ends_epoch:
             return Verdict()
@@ -25,4 +25,4 @@ class Weakest(PruningSchedule):
         for row, choice in enumerate(choices):
             if int(choices.kept[row].sum()) > choice.at_least:
                 doomed[row, int(weights[row].argmin())] = True
-        return Verdict(deleted=choices.delete(doomed), snapshot="epoch", measures={"alive": choices.alive_total})
+        return Verdict(deleted=choices.delete(doomed), snapshot="epoch", measures={"alive": choices.active_count})

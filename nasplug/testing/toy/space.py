@@ -44,12 +44,12 @@ class Toy(SearchSpace):
         table = weights.tolist()
         return _write(
             (choice.name, choice.candidates[max(columns, key=table[row].__getitem__, default=0)])
-            for row, (choice, columns) in enumerate(zip(choices, choices.alive, strict=True))
+            for row, (choice, columns) in enumerate(zip(choices, choices.active_columns, strict=True))
         )
 
     def encode(self, genotype: Genotype, choices: Choices) -> Tensor:
         """The candidate of every cell; all of them in cells that the genotype does not name."""
-        mask = choices.exists.clone()
+        mask = choices.valid_mask.clone()
         for place, picked in genotype.picks:
             mask[choices.rows[place]] = torch.tensor([name in picked for name in OPERATIONS])
         return mask
@@ -118,7 +118,7 @@ class Toy(SearchSpace):
         picks[place] = generator.choice([name for name in OPERATIONS if name != picks[place]])
         return _write(picks.items())
 
-    def draw(self, genotype: Genotype) -> tuple[Drawing, ...]:
+    def drawings(self, genotype: Genotype) -> tuple[Drawing, ...]:
         """One drawing of all cells."""
         edges = tuple(Edge("images", f"cell {place}", picked[0]) for place, picked in genotype.picks)
         return (Drawing("cells", ("images", *(edge.target for edge in edges)), edges),)

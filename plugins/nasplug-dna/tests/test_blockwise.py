@@ -11,7 +11,7 @@ from nasplug_dna.blockwise import Blockwise, count_blocks
 from nasplug.builtin.darts import Darts
 from nasplug.errors import InputError
 from nasplug.parts import Network, Supernet
-from nasplug.values import Clock, ImageShape, Turn
+from nasplug.values import ImageShape, StepClock, Update
 
 SHAPE = ImageShape(1, 8, 5)
 
@@ -86,8 +86,8 @@ def test_a_library_network_guides_grey_images(net: Supernet, batches: Any) -> No
     net.float()
     stages = Blockwise(model="mobilenet_v3_small", weights="random", resolution=32).stages(net, SHAPE, None)
     batch = type(batches[0])(batches[0].images.float(), batches[0].labels)
-    now, turn = Clock(1, 1).at(0), Turn("train", moves_weights=True, moves_alpha=True)
-    losses = [stage(net, batch, turn, now) for stage in stages]
+    now, update = StepClock(1, 1).at(0), Update("train", moves_weights=True, moves_alpha=True)
+    losses = [stage(net, batch, update, now) for stage in stages]
     assert all(loss.isfinite() and loss.requires_grad for loss in losses)
     with pytest.raises(InputError, match=r"cannot read images of 8 pixels.*teacher.resolution"):
         Blockwise(model="vgg11", weights="random").stages(net, SHAPE, None)

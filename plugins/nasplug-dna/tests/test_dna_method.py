@@ -11,7 +11,7 @@ from nasplug.builtin.mbconv import MBConvSpace
 from nasplug.builtin.mbconv.offer import read_blocks
 from nasplug.builtin.mbconv.plan import Widths, stem_plan, supernet_plan
 from nasplug.builtin.optimizers.single_path import SinglePath
-from nasplug.values import Clock, ImageShape, MapShape
+from nasplug.values import ImageShape, MapShape, StepClock
 from nasplug.values.options import build
 from nasplug.values.recipe import Retraining, Searching, Selection
 
@@ -42,7 +42,7 @@ def test_every_option_of_every_preset_fits(preset: str) -> None:
 def test_blocks_learn_at_the_papers_rates() -> None:
     search = build(Searching, {**DNA.options["search"], **PAPER["search"]}, "search")
     assert [search.lr * factor for factor in PAPER["teacher"]["rates"]] == [0.002, 0.005, 0.005, 0.005, 0.005, 0.002]
-    clock = Clock(steps_per_epoch=3, epochs=search.epochs)
+    clock = StepClock(steps_per_epoch=3, epochs=search.epochs)
     assert search.rate(clock.at(2)) == search.lr
     for epoch in range(20):
         assert search.rate(clock.at(3 * epoch)) == pytest.approx(0.005 * 0.9**epoch)

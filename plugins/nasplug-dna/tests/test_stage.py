@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nasplug.builtin.optimizers.single_path import SinglePath
-from nasplug.builtin.schedules import Keep
-from nasplug.engine import Phase
+from nasplug.engine import Trainer
+from nasplug.engine.plain.keep import Keep
 from nasplug.parts import Batch, Network, Supernet
-from nasplug.values import Clock, ImageShape, MapShape, Training, Turn
+from nasplug.values import ImageShape, MapShape, StepClock, Training, Update
 
-NOW, TURN, SHAPE = Clock(1, 1).at(0), Turn("train", moves_weights=True, moves_alpha=False), ImageShape(1, 8, 5)
+NOW, TURN, SHAPE = StepClock(1, 1).at(0), Update("train", moves_weights=True, moves_alpha=False), ImageShape(1, 8, 5)
 
 
 def stages_for(net: Supernet, teacher: Network, **options: Any) -> list[BlockStage]:
@@ -73,9 +73,11 @@ def test_adaptors_learn_at_the_rate_of_their_block(net: Supernet, teacher: Netwo
     streams = {name: cast("Any", SimpleNamespace(steps_per_epoch=1, batch=lambda step: None)) for name in names}
     for stage in stages_for(net, teacher, order=order, rates=(0.5, 1.0, 2.0)):
         training = Training(epochs=1, lr=0.1, optimizer="adam", decay_norms=False)
-        phase = Phase("search", net, SinglePath(), Keep(), [stage], training, streams, torch.device("cpu"))
+        phase = Trainer("search", net, SinglePath(), Keep(), [stage], training, streams, torch.device("cpu"))
         phase.batches(NOW)
-        rates = {id(each): group["lr"] for group in phase.movers.weights.param_groups for each in group["params"]}
+        rates = {
+            id(each): group["lr"] for group in phase.torch_optimizers.weights.param_groups for each in group["params"]
+        }
         for number, bridge in zip(stage.blocks, stage.bridges, strict=True):
             moved = [*bridge.parameters(), *net.blocks()[number].parameters()]
             assert len(list(bridge.parameters())) == (1, 2, 3)[number]
@@ -111,11 +113,11 @@ def test_one_by_one_and_together_train_the_same_blocks(net: Supernet, teacher: N
         assert len(stages) == (1 if order == "together" else 3)
         for stage in stages:
             moved = [each for number in stage.blocks for each in student.blocks()[number].parameters()]
-            mover = torch.optim.SGD([*moved, *stage.parameters()], lr=0.1, momentum=0.9)
+            torch_optimizer = torch.optim.SGD([*moved, *stage.parameters()], lr=0.1, momentum=0.9)
             for batch in batches:
-                mover.zero_grad()
+                torch_optimizer.zero_grad()
                 stage(student, batch, TURN, NOW).backward()
-                mover.step()
+                torch_optimizer.step()
         adaptors = [parameter for stage in stages for parameter in stage.parameters()]
         trained.append((student, adaptors))
     (one, one_adaptors), (other, other_adaptors) = trained

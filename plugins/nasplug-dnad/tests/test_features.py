@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from nasplug.errors import InputError
 from nasplug.parts import Batch, Choice, Choices, Network, Outputs, SearchSpace, Supernet
-from nasplug.values import Clock, Genotype, ImageShape, Turn
+from nasplug.values import Genotype, ImageShape, StepClock, Update
 
-NOW, TURN, SHAPE = Clock(1, 1).at(0), Turn("train", moves_weights=True, moves_alpha=True), ImageShape(3, 8, 5)
+NOW, TURN, SHAPE = StepClock(1, 1).at(0), Update("train", moves_weights=True, moves_alpha=True), ImageShape(3, 8, 5)
 
 
 class Small(Supernet):

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from nasplug.builtin.darts import Darts
 from nasplug.builtin.optimizers.bilevel import Bilevel
-from nasplug.checkpoint import load_checkpoint, save_checkpoint
 from nasplug.data import BatchStream, MemoryImages, divide
-from nasplug.engine import Phase, train
+from nasplug.engine import Trainer, train
 from nasplug.parts import Batch, Choices, DistillationTeacher, Network, PruningSchedule, Stage, Supernet
-from nasplug.values import ImageShape, Now, Step, Training, Turn, Verdict
+from nasplug.store.checkpoint import load_checkpoint, save_checkpoint
+from nasplug.values import ImageShape, Step, StepInfo, Training, Update, Verdict
 
 SHAPE = ImageShape(channels=1, size=8, classes=3)
 CPU = torch.device("cpu")
@@ -28,13 +28,13 @@ CPU = torch.device("cpu")
 class Deleting(PruningSchedule):
     """Deletes one column of candidates in the middle of the search."""
 
-    def after_step(self, choices: Choices, now: Now) -> Verdict:
+    def after_step(self, choices: Choices, now: StepInfo) -> Verdict:
         doomed = torch.zeros_like(choices.kept)
         doomed[:, 2] = now.step == 6
         return Verdict(deleted=choices.delete(doomed))
 
 
-def search(teacher: DistillationTeacher | None = None, order: str = "first") -> Phase:
+def search(teacher: DistillationTeacher | None = None, order: str = "first") -> Trainer:
     """Five epochs of two steps: a state is taken after every epoch, and the votes count from the second on."""
     training = Training(epochs=5, batch_size=6, lr=0.05)
     torch.manual_seed(0)
@@ -60,14 +60,14 @@ def search(teacher: DistillationTeacher | None = None, order: str = "first") -> 
         for name, indices in divide(np.arange(24), optimizer.splits(), 0).items()
     }
     stages = (teacher or Voting(teachers=2, start=0, ramp=0)).stages(net, SHAPE, None)
-    return Phase("search", net, optimizer, Deleting(), stages, training, streams, CPU)
+    return Trainer("search", net, optimizer, Deleting(), stages, training, streams, CPU)
 
 
 @pytest.mark.parametrize(("order", "stops"), [("first", (3, 7, 8)), ("second", (7,))])
 def test_going_on_equals_never_having_stopped(order: str, stops: tuple[int, ...], tmp_path: Path) -> None:
     """Before and after a state is taken, and after a deletion that some of the states have not seen."""
 
-    def state(phase: Phase) -> dict[str, Tensor]:
+    def state(phase: Trainer) -> dict[str, Tensor]:
         return {**phase.net.state_dict(), **{f"stage.{n}": each for n, each in phase.stages[0].state_dict().items()}}
 
     whole = search(order=order)
@@ -106,13 +106,13 @@ class Asking(DistillationTeacher, Stage):
 
     def __init__(self) -> None:
         super().__init__()
-        self.turns: list[Turn] = []
+        self.updates: list[Update] = []
 
     def stages(self, net: Supernet, shape: ImageShape, teacher: Network | None) -> tuple[Stage]:
         return (self,)
 
-    def forward(self, net: Network, batch: Batch, turn: Turn, now: Now) -> Tensor:
-        self.turns.append(turn)
+    def forward(self, net: Network, batch: Batch, update: Update, now: StepInfo) -> Tensor:
+        self.updates.append(update)
         return net.outputs(batch.images).logits.square().mean()
 
 
@@ -122,6 +122,6 @@ def test_second_order_looks_ahead_to_what_the_weights_will_learn() -> None:
     phase = search(asking, order="second")
     phase.begin(torch.Generator().manual_seed(1))
     next(iter(train(phase)))
-    outer = Turn("train.alpha", moves_weights=False, moves_alpha=True)
-    inner = Turn("train.weights", moves_weights=True, moves_alpha=False)
-    assert asking.turns == [inner, outer, inner, inner, inner]
+    outer = Update("train.alpha", moves_weights=False, moves_alpha=True)
+    inner = Update("train.weights", moves_weights=True, moves_alpha=False)
+    assert asking.updates == [inner, outer, inner, inner, inner]

@@ -11,12 +11,12 @@ from torch.nn import functional as F
 
 from nasplug.errors import InputError
 from nasplug.parts import Batch, Choice, Choices, Outputs, Supernet
-from nasplug.values import Clock, ImageShape, Now, Turn
+from nasplug.values import ImageShape, StepClock, StepInfo, Update
 
 SHAPE = ImageShape(1, 2, 3)
-WEIGHTS = Turn("train.weights", moves_weights=True, moves_alpha=False)
-ALPHA = Turn("train.alpha", moves_weights=False, moves_alpha=True)
-CLOCK = Clock(steps_per_epoch=2, epochs=5)
+WEIGHTS = Update("train.weights", moves_weights=True, moves_alpha=False)
+ALPHA = Update("train.alpha", moves_weights=False, moves_alpha=True)
+CLOCK = StepClock(steps_per_epoch=2, epochs=5)
 
 
 class Small(Supernet):
@@ -32,12 +32,13 @@ class Small(Supernet):
     def outputs(self, images: Tensor) -> Outputs:
         weights, names = self.choices.weights()[0], ("a", "b", "d")
         terms = [
-            weights[column] * self.candidates[names[column]](images.flatten(1)) for column in self.choices.alive[0]
+            weights[column] * self.candidates[names[column]](images.flatten(1))
+            for column in self.choices.active_columns[0]
         ]
         return Outputs(self.head(self.norm(torch.stack(terms).sum(0)).tanh()), ())
 
     def prune(self) -> None:
-        for name in set(self.candidates) - set(self.choices.alive_of("c")):
+        for name in set(self.candidates) - set(self.choices.active_names("c")):
             del self.candidates[name]
 
 
@@ -69,7 +70,7 @@ def batch(seed: int = 9) -> Batch:
     return Batch(torch.randn(8, 1, 2, 2, generator=generator), torch.randint(3, (8,), generator=generator))
 
 
-def taught(net: Small, stage: VotingStage, until: Now) -> list[dict[str, Tensor]]:
+def taught(net: Small, stage: VotingStage, until: StepInfo) -> list[dict[str, Tensor]]:
     """Moves on to `until`, changing the network at every step; returns the states at the ends of all steps."""
     past = []
     for now in (CLOCK.at(step) for step in range(until.step)):
@@ -116,7 +117,7 @@ def test_states_have_the_present_alpha_if_asked() -> None:
 def test_the_oldest_state_goes_first_and_states_are_spaced() -> None:
     stage = stage_of(fresh(), teachers=2, interval=2)
     net, kept = fresh(), []
-    clock = Clock(steps_per_epoch=3, epochs=8)
+    clock = StepClock(steps_per_epoch=3, epochs=8)
     for now in clock.since(0):
         with torch.no_grad():
             net.head.bias.fill_(float(now.step))
@@ -133,7 +134,7 @@ def test_the_oldest_state_goes_first_and_states_are_spaced() -> None:
 
 def test_steps_can_be_counted_instead_of_epochs() -> None:
     voting = Voting(interval=5, interval_unit="step")
-    assert [voting.taken(Clock(100, 1).at(step)) for step in (0, 4, 5, 9, 10)] == [0, 0, 1, 1, 2]
+    assert [voting.taken(StepClock(100, 1).at(step)) for step in (0, 4, 5, 9, 10)] == [0, 0, 1, 1, 2]
 
 
 def test_a_moving_average() -> None:
@@ -151,7 +152,7 @@ def test_a_moving_average() -> None:
 
 
 def test_votes_wait_for_the_start_and_then_grow() -> None:
-    voting, clock = Voting(weight=0.5, start=2, ramp=2, pace="paper"), Clock(steps_per_epoch=4, epochs=10)
+    voting, clock = Voting(weight=0.5, start=2, ramp=2, pace="paper"), StepClock(steps_per_epoch=4, epochs=10)
     shares = [voting.share(clock.at(step)) for step in range(40)]
     assert shares[:8] == [0.0] * 8
     assert shares[8:16] == pytest.approx([0.5 * n / 8 for n in range(1, 9)])
@@ -160,7 +161,7 @@ def test_votes_wait_for_the_start_and_then_grow() -> None:
 
 
 def test_start_and_ramp_follow_the_length_of_the_search() -> None:
-    usual, short = Clock(steps_per_epoch=40, epochs=50), Clock(steps_per_epoch=40, epochs=5)
+    usual, short = StepClock(steps_per_epoch=40, epochs=50), StepClock(steps_per_epoch=40, epochs=5)
     given, fitted = Voting(pace="paper"), Voting()
     assert [given.share(usual.at(step)) for step in range(2000)] == [
         fitted.share(usual.at(step)) for step in range(2000)
@@ -187,15 +188,15 @@ def test_without_a_state_there_are_only_labels() -> None:
 @pytest.mark.parametrize(
     ("learns", "learning"), [("weights", {WEIGHTS}), ("alpha", {ALPHA}), ("both", {WEIGHTS, ALPHA})]
 )
-def test_who_learns(learns: str, learning: set[Turn]) -> None:
+def test_who_learns(learns: str, learning: set[Update]) -> None:
     net = fresh()
     stage = stage_of(net, start=0, ramp=0, learns=learns)
     taught(net, stage, CLOCK.at(2))
     changed(net, 5)
     plain = F.cross_entropy(net(batch().images), batch().labels)
-    for turn in (WEIGHTS, ALPHA):
-        assert torch.equal(stage(net, batch(), turn, CLOCK.at(2)), plain) == (turn not in learning)
-    together = Turn("train", moves_weights=True, moves_alpha=True)
+    for update in (WEIGHTS, ALPHA):
+        assert torch.equal(stage(net, batch(), update, CLOCK.at(2)), plain) == (update not in learning)
+    together = Update("train", moves_weights=True, moves_alpha=True)
     assert not torch.equal(stage(net, batch(), together, CLOCK.at(2)), plain)
 
 

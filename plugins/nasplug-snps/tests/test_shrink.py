@@ -16,7 +16,7 @@ from nasplug.builtin.optimizers.bilevel import Bilevel
 from nasplug.builtin.optimizers.one_level import OneLevel
 from nasplug.errors import InputError
 from nasplug.parts import Choice, Choices, read_state, write_state
-from nasplug.values import Clock, Verdict
+from nasplug.values import StepClock, Verdict
 
 
 def _load() -> ModuleType:
@@ -54,7 +54,7 @@ def reason(verdict: Verdict) -> str | None:
 def search(
     schedule: Shrink,
     choices: Choices,
-    clock: Clock,
+    clock: StepClock,
     lr: float,
     resist: float = 0.3,
     since: int = 0,
@@ -63,17 +63,17 @@ def search(
     """Descends alpha on a task that prefers some candidates at random; the events that a run would have written."""
     generator = torch.Generator().manual_seed(0)
     taste = torch.randn(choices.alpha.shape, generator=generator) * resist
-    mover = torch.optim.SGD([choices.alpha], lr=lr)
+    torch_optimizer = torch.optim.SGD([choices.alpha], lr=lr)
     events: list[dict[str, Any]] = []
     for now in clock.since(since):
         if now.step == until:
             break
         noise = torch.randn(taste.shape, generator=torch.Generator().manual_seed(now.step))
         loss = 1.0 + (choices.weights() * (taste + noise)).sum() * 0.2
-        mover.zero_grad()
+        torch_optimizer.zero_grad()
         schedule.penalise(loss, choices, now).backward()
         torch.nn.utils.clip_grad_norm_([choices.alpha], 5.0)
-        mover.step()
+        torch_optimizer.step()
         verdict = schedule.after_step(choices, now)
         row = {
             "step": now.step + 1,
@@ -114,7 +114,7 @@ def test_the_penalty_has_the_gradient_of_its_formula() -> None:
     choices = supernet(1, 3).double()
     with torch.no_grad():
         choices.alpha.copy_(torch.rand(choices.alpha.shape, dtype=torch.float64) + 0.5)
-    schedule, clock = Shrink(gamma_0=0.02, s_min=1.0), Clock(10, 10)
+    schedule, clock = Shrink(gamma_0=0.02, s_min=1.0), StepClock(10, 10)
     schedule.begin(choices, clock)
     w = torch.tensor(1.7, dtype=torch.float64, requires_grad=True)
     taste = torch.randn(choices.alpha.shape, dtype=torch.float64)
@@ -140,7 +140,7 @@ def test_it_follows_the_specification_step_by_step(seed: int) -> None:
     generator, constants = random.Random(seed), {"t_max": 5, "gamma_0": 0.05, "xi": 0.9, "s_min": 60.0}
     choices = supernet(2, 3).double()
     schedule, reference = Shrink(snapshot_every=0, **constants), specification.Controller(constants)
-    clock = Clock(50, 20)
+    clock = StepClock(50, 20)
     schedule.begin(choices, clock)
     nodes = [[2.0] * len(choice.candidates) for choice in choices]
     stalls = 0
@@ -163,16 +163,16 @@ def test_it_follows_the_specification_step_by_step(seed: int) -> None:
         assert float(verdict.measures["S"]) == pytest.approx(specification.sparsity(nodes), rel=1e-9)
         assert verdict.measures["alive"] == sum(p != specification.DELETED for node in nodes for p in node)
         assert verdict.stop == (specification.sparsity(nodes) < 60.0)
-        assert all(columns for columns in choices.alive)
+        assert all(columns for columns in choices.active_columns)
         stalls += stall
         if verdict.stop:
             break
     assert stalls > 0
-    assert choices.alive_total < sum(len(choice.candidates) for choice in choices)
+    assert choices.active_count < sum(len(choice.candidates) for choice in choices)
 
 
 def test_its_events_replay_through_the_specification() -> None:
-    schedule, choices, clock = Shrink(pace="fit", s_min=0.0), supernet(3, 3), Clock(17, 25)
+    schedule, choices, clock = Shrink(pace="fit", s_min=0.0), supernet(3, 3), StepClock(17, 25)
     schedule.begin(choices, clock)
     in_force = {
         "gamma_0": float(schedule.gamma),
@@ -191,7 +191,7 @@ def test_its_events_replay_through_the_specification() -> None:
 @pytest.mark.parametrize("lr", [1.0, 2.0, 4.7])
 @pytest.mark.parametrize("resist", [0.1, 0.5])
 def test_a_fitted_search_shrinks_steadily_and_ends_in_time(lr: float, resist: float) -> None:
-    schedule, choices, clock = Shrink(pace="fit"), supernet(3, 3), Clock(17, 25)
+    schedule, choices, clock = Shrink(pace="fit"), supernet(3, 3), StepClock(17, 25)
     schedule.begin(choices, clock)
     events = search(schedule, choices, clock, lr, resist)
     first = next(event["step"] for event in events if event["deleted"])
@@ -199,13 +199,13 @@ def test_a_fitted_search_shrinks_steadily_and_ends_in_time(lr: float, resist: fl
     assert events[-1]["stop"]
     assert 0.5 * clock.steps < events[-1]["step"] < clock.steps
     halfway = events[clock.steps // 3]["alive"]
-    assert choices.alive_total < halfway < 126
-    assert all(columns for columns in choices.alive)
+    assert choices.active_count < halfway < 126
+    assert all(columns for columns in choices.active_columns)
 
 
 def test_the_fit_reproduces_the_rule_on_the_released_scale() -> None:
     schedule, choices = Shrink(pace="fit", s_min_fraction=250 / 576), supernet(8, 3)
-    schedule.begin(choices, Clock(100, 174))
+    schedule.begin(choices, StepClock(100, 174))
     doomed = 336 - 32 * 2.66  # 2.66 equal candidates per node have S = 250
     period = 0.8 * 17400 / doomed
     assert schedule.memory == pytest.approx(math.exp(-6 / period), rel=1e-2)
@@ -216,7 +216,7 @@ def test_the_fit_reproduces_the_rule_on_the_released_scale() -> None:
 
 
 def test_it_resumes_bit_for_bit() -> None:
-    clock = Clock(17, 25)
+    clock = StepClock(17, 25)
     whole, choices = Shrink(pace="fit"), supernet(3, 3)
     whole.begin(choices, clock)
     expected = search(whole, choices, clock, lr=2.0)
@@ -232,7 +232,7 @@ def test_it_resumes_bit_for_bit() -> None:
 
 
 def test_warm_up_presses_and_deletes_nothing() -> None:
-    schedule, choices, clock = Shrink(warm_up=1, s_min=10.0), supernet(1, 3), Clock(4, 2)
+    schedule, choices, clock = Shrink(warm_up=1, s_min=10.0), supernet(1, 3), StepClock(4, 2)
     schedule.begin(choices, clock)
     with torch.no_grad():
         choices.alpha[:, 0] = 0.001
@@ -248,14 +248,14 @@ def test_warm_up_presses_and_deletes_nothing() -> None:
 
 
 def test_regular_snapshots_follow_the_epochs() -> None:
-    schedule, choices, clock = Shrink(snapshot_every=2, s_min=10.0), supernet(1, 3), Clock(3, 5)
+    schedule, choices, clock = Shrink(snapshot_every=2, s_min=10.0), supernet(1, 3), StepClock(3, 5)
     schedule.begin(choices, clock)
     taken = [now.step for now in clock.since(0) if reason(schedule.after_step(choices, now))]
     assert taken == [5, 11]
 
 
 def test_gamma_passes_its_maximum_unless_clipped() -> None:
-    choices, clock = supernet(1, 3), Clock(10, 10)
+    choices, clock = supernet(1, 3), StepClock(10, 10)
     ends = []
     for clip in (False, True):
         schedule = Shrink(gamma_0=0.099, gamma_clip=clip, s_min=10.0)
@@ -273,12 +273,12 @@ def test_other_weights_than_one_level_shrink_as_well() -> None:
     with torch.no_grad():
         choices.alpha.zero_()
         choices.alpha[0, 2] = -6.0
-    schedule, clock = Shrink(s_min=10.0), Clock(10, 10)
+    schedule, clock = Shrink(s_min=10.0), StepClock(10, 10)
     schedule.begin(choices, clock)
     assert schedule.after_step(choices, clock.at(0)).deleted == 1
-    assert 2 not in choices.alive[0]
+    assert 2 not in choices.active_columns[0]
 
 
 def test_a_supernet_that_starts_below_the_end_is_refused() -> None:
     with pytest.raises(InputError, match="s_min"):
-        Shrink().begin(supernet(3, 3), Clock(10, 10))
+        Shrink().begin(supernet(3, 3), StepClock(10, 10))

@@ -92,11 +92,11 @@ def test_encode_undoes_decode(name):
 def test_a_path_is_encoded_in_its_own_rows_alone():
     space, _ = build("one cell a block")
     choices = Choices(space.choice_list())
-    path = space.paths(1).draw(Random(0))
+    path = space.paths(1).sample(Random(0))
     mask = space.encode(path, choices)
     rows = choices.rows_of((1,))
     assert mask[rows].sum() == 4
-    assert torch.equal(mask[~rows], choices.exists[~rows])
+    assert torch.equal(mask[~rows], choices.valid_mask[~rows])
 
 
 @pytest.mark.parametrize("choices", ["edge", "node"])
@@ -107,7 +107,7 @@ def test_paths_are_all_there_are(choices):
     paths = space.paths(1)
     every = list(paths.every())
     assert len(every) == len(set(every)) == paths.count
-    assert {paths.draw(Random(seed)) for seed in range(50)} <= set(every)
+    assert {paths.sample(Random(seed)) for seed in range(50)} <= set(every)
     assert sorted(path.to_json() for path in paths.some(paths.count, Random(0))) == sorted(p.to_json() for p in every)
     few = list(paths.some(5, Random(0)))
     assert len(set(few)) == 5
@@ -119,7 +119,7 @@ def test_costs_of_paths_add_up_to_that_of_a_network_that_needs_all_its_cells():
     equal = 0
     for seed in range(40):
         generator = Random(seed)
-        paths = [space.paths(block).draw(generator) for block in range(3)]
+        paths = [space.paths(block).sample(generator) for block in range(3)]
         genotype = Genotype.join(paths)
         whole = space.cost(genotype, SHAPE)
         parts = [space.path_cost(block, path, None, SHAPE) for block, path in enumerate(paths)]

@@ -53,7 +53,7 @@ def test_none_wins_no_edge_but_still_takes_part_in_the_softmax():
 def test_a_space_where_only_none_is_kept_still_decodes_to_a_genotype():
     space = Darts(cells=1)
     choices = space.supernet(ImageShape(1, 8, 3)).choices
-    doomed = choices.exists.clone()
+    doomed = choices.valid_mask.clone()
     doomed[:, 0] = False
     choices.delete(doomed)
     genotype = space.decode(choices, choices.weights().detach())
@@ -68,5 +68,5 @@ def test_decoding_nodes_keeps_every_candidate_that_is_left():
     genotype = space.decode(choices, choices.weights().detach())
     space.check(genotype)
     for choice in choices:
-        assert genotype[choice.name] == tuple(sorted(choices.alive_of(choice.name)))
+        assert genotype[choice.name] == tuple(sorted(choices.active_names(choice.name)))
     assert isinstance(choices, Choices)

@@ -81,7 +81,7 @@ def test_published_notations_agree():
 
 
 def test_drawings_show_every_edge_of_every_distinct_cell():
-    normal, reduce = Darts().draw(Darts().parse(published_text(PUBLISHED[0])))
+    normal, reduce = Darts().drawings(Darts().parse(published_text(PUBLISHED[0])))
     assert (normal.title, reduce.title) == ("normal", "reduce")
     assert normal.nodes == ("c_{k-2}", "c_{k-1}", "2", "3", "4", "5", "c_{k}")
     assert [(edge.source, edge.target, edge.operation) for edge in normal.edges[:2]] == [
@@ -90,4 +90,4 @@ def test_drawings_show_every_edge_of_every_distinct_cell():
     ]
     assert len(normal.edges) == 8 + 4
     space = Darts(**NADD, cells=3)
-    assert [drawing.title for drawing in space.draw(space.random(Random(0)))] == ["cell 0", "cell 1", "cell 2"]
+    assert [drawing.title for drawing in space.drawings(space.random(Random(0)))] == ["cell 0", "cell 1", "cell 2"]

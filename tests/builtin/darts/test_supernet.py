@@ -77,7 +77,7 @@ def test_a_cell_whose_edges_keep_nothing_but_none_gives_zeros():
 
 def test_candidates_per_cell_are_those_of_nadd():
     net, _, _ = build(SPACES["node per-cell"])
-    assert net.choices.alive_total == 3 * 42
+    assert net.choices.active_count == 3 * 42
     assert [len(choice.candidates) for choice in net.choices][:4] == [6, 9, 12, 15]
     weights = net.choices.weights()
     torch.testing.assert_close(weights.sum(1), torch.ones(12, dtype=torch.float64))

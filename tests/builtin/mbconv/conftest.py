@@ -48,7 +48,7 @@ def plain_outputs(net: MBConvSupernet, images: Tensor, strides: tuple[int, ...])
 
     def counted(name: str) -> list[tuple[str, Tensor]]:
         row = choices.rows[name]
-        columns = choices.active[row].nonzero()[:, 0].tolist()
+        columns = choices.active_mask[row].nonzero()[:, 0].tolist()
         return [(choices.choices[row].candidates[column], weights[row, column]) for column in columns]
 
     x, taps = plain_stem(net, images, 1), []

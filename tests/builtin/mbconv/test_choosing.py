@@ -50,7 +50,7 @@ def test_a_path_leaves_other_blocks_as_they_are(space):
             held = {"1/cell": [0], "1/1x6s2/1": [1]}.get(name, [])
             assert mask[row].nonzero()[:, 0].tolist() == held
         else:
-            assert torch.equal(mask[row], choices.exists[row])
+            assert torch.equal(mask[row], choices.valid_mask[row])
 
 
 def test_decode_takes_the_strongest_kept_cell_and_operation_and_the_first_of_equals(space):

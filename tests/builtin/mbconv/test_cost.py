@@ -101,8 +101,8 @@ def test_costs_of_paths_add_up_exactly_and_depend_on_the_block_before_by_its_int
     space, generator = MBConvSpace(**options), Random(1)
     blocks = range(space.taps())
     for _ in range(200):
-        parts = [space.paths(block).draw(generator) for block in blocks]
-        stand_ins = [space.paths(block).draw(generator) for block in blocks]
+        parts = [space.paths(block).sample(generator) for block in blocks]
+        stand_ins = [space.paths(block).sample(generator) for block in blocks]
         befores = [
             other if space.interface(block, other) == space.interface(block, part) else part
             for block, part, other in zip(blocks, parts, stand_ins, strict=True)

@@ -52,7 +52,7 @@ def test_the_paths_of_a_block_are_all_its_parts_of_genotypes_depth_first(space, 
     paths = space.paths(block)
     every = list(paths.every())
     assert len(every) == len(set(every)) == paths.count == {0: 4 + 16, 1: 4 + 64, 2: 16}[block]
-    assert {space.paths(block).draw(Random(seed)) for seed in range(30)} <= set(every)
+    assert {space.paths(block).sample(Random(seed)) for seed in range(30)} <= set(every)
     # A prefix of layers never comes back once it was left: every step of the tree is taken once.
     prefixes = [[path.picks[:length] for length in range(1, len(path.picks) + 1)] for path in every]
     steps = sum(len(set(after) - set(before)) for before, after in pairwise([[], *prefixes]))
@@ -159,7 +159,7 @@ def test_every_block_is_drawn_as_the_chain_of_its_layers(space):
             Genotype("mbconv", {"1/cell": ["3x4s2"], "1/1": ["k3e2"], "1/2": ["k5e3"], "1/3": ["k5e2"]}),
         ]
     )
-    first, second = space.draw(genotype)
+    first, second = space.drawings(genotype)
     assert (first.nodes, first.edges) == (("in", "out"), (Edge("in", "out", "k3e2"),))
     assert second.title == "block 1, width 4, stride 2"
     assert second.edges == (Edge("in", "1", "k3e2"), Edge("1", "2", "k5e3"), Edge("2", "out", "k5e2"))

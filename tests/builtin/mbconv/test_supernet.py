@@ -66,8 +66,8 @@ def test_deleted_candidates_and_cells_are_gone_and_pruning_changes_nothing(build
     kept = {
         f"{choice.name}/{candidate}"
         for choice in net.choices
-        for candidate in net.choices.alive_of(choice.name)
-        if choice.parent is None or choice.parent[1] in net.choices.alive_of(choice.parent[0])
+        for candidate in net.choices.active_names(choice.name)
+        if choice.parent is None or choice.parent[1] in net.choices.active_names(choice.parent[0])
     }
     assert operations_left(net) == {name for name in kept if "cell" not in name}
 

@@ -121,7 +121,7 @@ def test_whatever_is_kept_a_genotype_holds_one_operation_of_it_on_every_edge():
         genotype = space.decode(choices, torch.randn(6, 5, generator=generator))
         space.check(genotype)
         for where, (name,) in genotype.picks:
-            assert name in choices.alive_of(where)
+            assert name in choices.active_names(where)
 
 
 def test_encode_undoes_decode():
@@ -158,11 +158,11 @@ def test_paths_are_all_architectures_in_every_block_and_in_the_whole():
         paths = space.paths(block)
         every = list(paths.every())
         assert len(set(every)) == len(every) == paths.count == 64
-        assert {paths.draw(Random(seed)) for seed in range(30)} <= set(every)
+        assert {paths.sample(Random(seed)) for seed in range(30)} <= set(every)
 
 
 def test_a_drawing_shows_every_edge_but_those_of_none():
-    (drawing,) = NasBench201().draw(NasBench201().parse(TEXT))
+    (drawing,) = NasBench201().drawings(NasBench201().parse(TEXT))
     assert drawing.nodes == ("0", "1", "2", "3")
     assert [(edge.source, edge.target, edge.operation) for edge in drawing.edges] == [
         ("0", "1", "nor_conv_3x3"),

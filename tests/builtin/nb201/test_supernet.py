@@ -29,7 +29,7 @@ def build(size=8, dtype=torch.float64, cells=2, operations=OPERATIONS):
 
 def masked(net, allowed):
     """A mask that keeps the named candidates of the named edges, and everything on the others."""
-    mask = net.choices.exists.clone()
+    mask = net.choices.valid_mask.clone()
     for where, names in allowed.items():
         row = net.choices.rows[where]
         mask[row] = torch.tensor([name in names for name in net.choices.choices[row].candidates])

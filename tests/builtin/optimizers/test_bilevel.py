@@ -7,11 +7,11 @@ from torch import Tensor, nn
 from nasplug.builtin.darts import Darts
 from nasplug.builtin.optimizers.bilevel import Bilevel, virtual_step
 from nasplug.errors import InputError
-from nasplug.parts import Choice, Choices, Movers, Objective
-from nasplug.values import Clock, Training, Turn
+from nasplug.parts import Choice, Choices, Objective, TorchOptimizers
+from nasplug.values import StepClock, Training, Update
 
-ALPHA = Turn("train.alpha", moves_weights=False, moves_alpha=True)
-WEIGHTS = Turn("train.weights", moves_weights=True, moves_alpha=False)
+ALPHA = Update("train.alpha", moves_weights=False, moves_alpha=True)
+WEIGHTS = Update("train.weights", moves_weights=True, moves_alpha=False)
 
 
 class Quadratic:
@@ -27,7 +27,9 @@ class Quadratic:
         self.alpha = nn.Parameter(torch.randn(3, generator=generator, dtype=torch.float64))
         options = {"momentum": momentum, "weight_decay": weight_decay, "nesterov": nesterov}
         self.sgd = torch.optim.SGD([self.w], lr=0.1, **options)
-        self.movers = Movers(self.sgd, torch.optim.SGD([self.alpha], lr=1.0), clip_weights=0, clip_alpha=0)
+        self.torch_optimizers = TorchOptimizers(
+            self.sgd, torch.optim.SGD([self.alpha], lr=1.0), clip_weights=0, clip_alpha=0
+        )
 
     def evaluate(self, split: str) -> Tensor:
         if split == "train.weights":
@@ -42,7 +44,7 @@ class Quadratic:
 def test_second_order_follows_the_gradient_through_one_step_of_sgd(momentum: float, decay: float) -> None:
     problem, optimizer = Quadratic(momentum, decay), Bilevel(order="second")
     for _ in range(2):  # momentum has a past
-        optimizer.descend(WEIGHTS, Objective("train.weights", problem.evaluate), problem.movers)
+        optimizer.optimizer_step(WEIGHTS, Objective("train.weights", problem.evaluate), problem.torch_optimizers)
     w, alpha = problem.w.detach().clone(), problem.alpha.detach().clone()
     buffer = problem.sgd.state[problem.w].get("momentum_buffer")
     velocity = torch.zeros_like(w) if buffer is None else buffer.clone()
@@ -50,7 +52,7 @@ def test_second_order_follows_the_gradient_through_one_step_of_sgd(momentum: flo
     # dw'/dalpha = xi B, and L_alpha depends on alpha directly through alpha / 2.
     expected = alpha / 2 + 0.1 * problem.coupling.T @ (virtual - problem.target)
 
-    loss = optimizer.descend(ALPHA, Objective("train.alpha", problem.evaluate), problem.movers)
+    loss = optimizer.optimizer_step(ALPHA, Objective("train.alpha", problem.evaluate), problem.torch_optimizers)
 
     torch.testing.assert_close(alpha - problem.alpha.detach(), expected, rtol=1e-8, atol=1e-10)
     torch.testing.assert_close(loss, ((virtual - problem.target) ** 2).sum() / 2 + (alpha**2).sum() / 4)
@@ -65,30 +67,30 @@ def test_second_order_follows_the_gradient_through_one_step_of_sgd(momentum: flo
 def test_the_virtual_step_is_the_step_of_sgd(past: int, momentum: float, nesterov: bool) -> None:
     problem = Quadratic(momentum, 0.03, nesterov)
     for _ in range(past):
-        Bilevel().descend(WEIGHTS, Objective("train.weights", problem.evaluate), problem.movers)
+        Bilevel().optimizer_step(WEIGHTS, Objective("train.weights", problem.evaluate), problem.torch_optimizers)
     before = problem.w.detach().clone()
     virtual_step(problem.sgd, [problem.slope()])
     virtual = problem.w.detach().clone()
     with torch.no_grad():
         problem.w.copy_(before)
-    Bilevel().descend(WEIGHTS, Objective("train.weights", problem.evaluate), problem.movers)
+    Bilevel().optimizer_step(WEIGHTS, Objective("train.weights", problem.evaluate), problem.torch_optimizers)
     torch.testing.assert_close(virtual, problem.w.detach())
 
 
 def test_first_order_takes_the_weights_as_they_are() -> None:
     problem = Quadratic()
     before = problem.alpha.detach().clone()
-    Bilevel().descend(ALPHA, Objective("train.alpha", problem.evaluate), problem.movers)
+    Bilevel().optimizer_step(ALPHA, Objective("train.alpha", problem.evaluate), problem.torch_optimizers)
     torch.testing.assert_close(before - problem.alpha.detach(), before / 2)
 
 
 @pytest.mark.parametrize("order", ["first", "second"])
 def test_the_search_settles_where_the_theory_says(order: str) -> None:
     problem, optimizer = Quadratic(), Bilevel(order=order)
-    problem.movers.alpha = torch.optim.SGD([problem.alpha], lr=0.3)
+    problem.torch_optimizers.alpha = torch.optim.SGD([problem.alpha], lr=0.3)
     for _ in range(400):
-        for turn in optimizer.turns(Clock(1, 1).at(0)):
-            optimizer.descend(turn, Objective(turn.split, problem.evaluate), problem.movers)
+        for update in optimizer.updates(StepClock(1, 1).at(0)):
+            optimizer.optimizer_step(update, Objective(update.split, problem.evaluate), problem.torch_optimizers)
     # At rest w = A^-1 B alpha, and alpha / 2 + xi B'(w - c) = 0; first order sees no xi.
     rate = 0.1 if order == "second" else 0.0
     response = torch.linalg.solve(problem.curvature, problem.coupling)
@@ -113,32 +115,32 @@ class Normalised(nn.Module):
         return self.norm(weights[0] * self.first(x) + weights[1] * self.second(x).tanh())
 
 
-def setting(order: str, clip_alpha: float = 0.0) -> tuple[Normalised, Bilevel, Movers, Objective, Objective]:
+def setting(order: str, clip_alpha: float = 0.0) -> tuple[Normalised, Bilevel, TorchOptimizers, Objective, Objective]:
     net, optimizer = Normalised(), Bilevel(order=order)
     weights = [parameter for name, parameter in net.named_parameters() if not name.startswith("choices")]
     sgd = torch.optim.SGD(weights, lr=0.1, momentum=0.9, weight_decay=3e-4)
     alpha = torch.optim.SGD([net.choices.alpha], lr=1.0)
-    movers = Movers(sgd, alpha, clip_weights=5, clip_alpha=clip_alpha, buffers=tuple(net.buffers()))
+    torch_optimizers = TorchOptimizers(sgd, alpha, clip_weights=5, clip_alpha=clip_alpha, buffers=tuple(net.buffers()))
     batches = {split: torch.randn(16, 5) for split in ("train.weights", "train.alpha")}
     labels = torch.randint(4, (16,))
 
     def evaluate(split: str) -> Tensor:
         return nn.functional.cross_entropy(net(batches[split]), labels)
 
-    return net, optimizer, movers, Objective("train.alpha", evaluate), Objective("train.weights", evaluate)
+    return net, optimizer, torch_optimizers, Objective("train.alpha", evaluate), Objective("train.weights", evaluate)
 
 
 def test_second_order_puts_weights_and_buffers_back_bit_for_bit() -> None:
-    net, optimizer, movers, outer, inner = setting("second")
-    optimizer.descend(WEIGHTS, inner, movers)
+    net, optimizer, torch_optimizers, outer, inner = setting("second")
+    optimizer.optimizer_step(WEIGHTS, inner, torch_optimizers)
     before = {name: value.clone() for name, value in net.state_dict().items()}
-    optimizer.descend(ALPHA, outer, movers)
+    optimizer.optimizer_step(ALPHA, outer, torch_optimizers)
     changed = {name for name, value in net.state_dict().items() if not torch.equal(value, before[name])}
     assert changed == {"choices.alpha"}
 
 
 def test_weights_come_back_when_the_objective_fails() -> None:
-    net, optimizer, movers, _, _ = setting("second")
+    net, optimizer, torch_optimizers, _, _ = setting("second")
     before = {name: value.clone() for name, value in net.state_dict().items()}
 
     def fails_on_alpha(split: str) -> Tensor:
@@ -147,35 +149,35 @@ def test_weights_come_back_when_the_objective_fails() -> None:
         return net(torch.randn(8, 5)).square().sum()
 
     with pytest.raises(RuntimeError, match="no batch"):
-        optimizer.descend(ALPHA, Objective("train.alpha", fails_on_alpha), movers)
+        optimizer.optimizer_step(ALPHA, Objective("train.alpha", fails_on_alpha), torch_optimizers)
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
 
 
 @pytest.mark.parametrize("order", ["first", "second"])
 def test_each_turn_moves_only_its_own(order: str) -> None:
-    net, optimizer, movers, outer, inner = setting(order)
+    net, optimizer, torch_optimizers, outer, inner = setting(order)
     alpha = net.choices.alpha.detach().clone()
-    optimizer.descend(WEIGHTS, inner, movers)
+    optimizer.optimizer_step(WEIGHTS, inner, torch_optimizers)
     assert torch.equal(net.choices.alpha, alpha)
     weights = [parameter.detach().clone() for parameter in net.first.parameters()]
-    optimizer.descend(ALPHA, outer, movers)
+    optimizer.optimizer_step(ALPHA, outer, torch_optimizers)
     assert not torch.equal(net.choices.alpha, alpha)
     assert all(torch.equal(now, then) for now, then in zip(net.first.parameters(), weights, strict=True))
 
 
 @pytest.mark.parametrize("order", ["first", "second"])
 def test_the_gradient_of_alpha_is_clipped(order: str) -> None:
-    net, optimizer, movers, outer, _ = setting(order, clip_alpha=1e-4)
+    net, optimizer, torch_optimizers, outer, _ = setting(order, clip_alpha=1e-4)
     before = net.choices.alpha.detach().clone()
-    optimizer.descend(ALPHA, outer, movers)
+    optimizer.optimizer_step(ALPHA, outer, torch_optimizers)
     assert float((net.choices.alpha.detach() - before).norm()) == pytest.approx(1e-4, rel=1e-2)
 
 
 def test_second_order_refuses_another_optimizer_of_the_weights() -> None:
-    net, optimizer, movers, outer, _ = setting("second")
-    movers.weights = torch.optim.Adam(net.first.parameters())
+    net, optimizer, torch_optimizers, outer, _ = setting("second")
+    torch_optimizers.weights = torch.optim.Adam(net.first.parameters())
     with pytest.raises(InputError, match="Adam"):
-        optimizer.descend(ALPHA, outer, movers)
+        optimizer.optimizer_step(ALPHA, outer, torch_optimizers)
     with pytest.raises(InputError, match="adam"):
         optimizer.check(Darts(), Training(optimizer="adam"))
     Bilevel().check(Darts(), Training(optimizer="adam"))
@@ -194,4 +196,4 @@ def test_alpha_starts_narrow_and_seeded() -> None:
 def test_the_train_split_is_divided_and_alpha_moves_first() -> None:
     optimizer = Bilevel(alpha_share=0.25)
     assert optimizer.splits() == {"train.weights": 0.75, "train.alpha": 0.25}
-    assert tuple(optimizer.turns(Clock(1, 1).at(0))) == (ALPHA, WEIGHTS)
+    assert tuple(optimizer.updates(StepClock(1, 1).at(0))) == (ALPHA, WEIGHTS)

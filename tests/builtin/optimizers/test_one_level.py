@@ -3,8 +3,8 @@ from __future__ import annotations
 import torch
 
 from nasplug.builtin.optimizers.one_level import OneLevel
-from nasplug.parts import Choice, Choices, Movers, Objective
-from nasplug.values import Clock, Turn
+from nasplug.parts import Choice, Choices, Objective, TorchOptimizers
+from nasplug.values import StepClock, Update
 
 OPTIMIZER = OneLevel()
 
@@ -54,14 +54,16 @@ def test_everyone_moves_at_once_with_clipped_gradients() -> None:
     OPTIMIZER.initialise(choices, torch.Generator())
     assert choices.alpha.tolist() == [[2.0, 2.0]]
     weight = torch.nn.Parameter(torch.zeros(2))
-    mover = OPTIMIZER.alpha_mover(choices.alpha)
-    movers = Movers(torch.optim.SGD([weight], lr=1.0), mover, clip_weights=5.0, clip_alpha=OPTIMIZER.clip_alpha())
+    torch_optimizer = OPTIMIZER.make_alpha_optimizer(choices.alpha)
+    torch_optimizers = TorchOptimizers(
+        torch.optim.SGD([weight], lr=1.0), torch_optimizer, clip_weights=5.0, clip_alpha=OPTIMIZER.clip_alpha()
+    )
 
     def evaluate(_: str) -> torch.Tensor:
         return 100 * weight.sum() + 100 * (choices.alpha * torch.tensor([[1.0, 0.0]])).sum()
 
-    (turn,) = OPTIMIZER.turns(Clock(1, 1).at(0))
-    assert turn == Turn("train", moves_weights=True, moves_alpha=True)
-    OPTIMIZER.descend(turn, Objective("train", evaluate), movers)
+    (update,) = OPTIMIZER.updates(StepClock(1, 1).at(0))
+    assert update == Update("train", moves_weights=True, moves_alpha=True)
+    OPTIMIZER.optimizer_step(update, Objective("train", evaluate), torch_optimizers)
     torch.testing.assert_close(weight.detach().norm(), torch.tensor(5.0))
     torch.testing.assert_close(choices.alpha.detach(), torch.tensor([[2.0 - 0.2 * 5.0, 2.0]]))

@@ -3,10 +3,10 @@ from __future__ import annotations
 from random import Random
 from typing import cast
 
-from nasplug.builtin.optimizers.fixed import Fixed
 from nasplug.builtin.optimizers.random_search import RandomSearch
-from nasplug.parts import Searched, SearchSpace
-from nasplug.values import Clock, Found, Genotype, ImageShape, Turn
+from nasplug.engine.plain.fixed import Fixed
+from nasplug.parts import SearchSpace, SearchState
+from nasplug.values import Found, Genotype, ImageShape, StepClock, Update
 
 
 class Dice:
@@ -19,13 +19,15 @@ class Dice:
         return Genotype("dice", {"side": [str(generator.randrange(self.sides))]})
 
 
-def searched(space: SearchSpace, seed: int) -> Searched:
-    return Searched(space, ImageShape(1, 8, 10), net=None, trail=(), images=lambda split, count: iter(()), seed=seed)
+def search_state(space: SearchSpace, seed: int) -> SearchState:
+    return SearchState(
+        space, ImageShape(1, 8, 10), net=None, snapshots=(), images=lambda split, count: iter(()), seed=seed
+    )
 
 
 def found(sides: int, samples: int, seed: int) -> list[Genotype]:
     space = cast("SearchSpace", Dice(sides))
-    return [each.genotype for each in map(_found, RandomSearch(samples=samples).decide(searched(space, seed)))]
+    return [each.genotype for each in map(_found, RandomSearch(samples=samples).decide(search_state(space, seed)))]
 
 
 def _found(event: object) -> Found:
@@ -47,10 +49,10 @@ def test_a_small_space_gives_what_it_holds() -> None:
 def test_it_trains_nothing() -> None:
     assert not RandomSearch().trains
     assert not RandomSearch().learns_alpha
-    assert tuple(RandomSearch().turns(Clock(1, 1).at(0))) == ()
+    assert tuple(RandomSearch().updates(StepClock(1, 1).at(0))) == ()
 
 
 def test_fixed_moves_the_weights_alone_and_finds_nothing() -> None:
-    assert tuple(Fixed().turns(Clock(1, 1).at(0))) == (Turn("train", moves_weights=True, moves_alpha=False),)
+    assert tuple(Fixed().updates(StepClock(1, 1).at(0))) == (Update("train", moves_weights=True, moves_alpha=False),)
     assert not Fixed().learns_alpha
-    assert list(Fixed().decide(searched(cast("SearchSpace", Dice(2)), 0))) == []
+    assert list(Fixed().decide(search_state(cast("SearchSpace", Dice(2)), 0))) == []

@@ -11,14 +11,14 @@ import torch
 
 from nasplug.builtin.darts import Darts
 from nasplug.builtin.optimizers.single_path import SinglePath
-from nasplug.builtin.schedules import Keep
-from nasplug.builtin.teachers import LabelStage
-from nasplug.engine import Phase, train
+from nasplug.engine import Trainer, train
+from nasplug.engine.plain.keep import Keep
+from nasplug.engine.plain.labels import LabelStage
 from nasplug.errors import InputError, RunFailure
-from nasplug.parts import Batch, Choices, LabelRater, Searched, read_state, write_state
-from nasplug.values import Clock, Found, Genotype, ImageShape, Rated, Step, Training, Turn
+from nasplug.parts import Batch, Choices, LabelRater, SearchState, read_state, write_state
+from nasplug.values import Found, Genotype, ImageShape, Rated, Step, StepClock, Training, Update
 
-CLOCK = Clock(steps_per_epoch=6, epochs=4)
+CLOCK = StepClock(steps_per_epoch=6, epochs=4)
 
 
 def begun(choices: Choices, seed: int = 0, **options: object) -> SinglePath:
@@ -40,7 +40,7 @@ def choices(space) -> Choices:
 def test_the_weights_learn_on_their_share_and_alpha_does_not():
     optimizer = SinglePath(rating_share=0.25)
     assert optimizer.splits() == {"train.weights": 0.75, "train.rating": 0.25}
-    assert optimizer.turns(CLOCK.at(0)) == (Turn("train.weights", moves_weights=True, moves_alpha=False),)
+    assert optimizer.updates(CLOCK.at(0)) == (Update("train.weights", moves_weights=True, moves_alpha=False),)
     assert (optimizer.learns_alpha, optimizer.trains, optimizer.decides) == (False, True, True)
 
 
@@ -125,7 +125,7 @@ def test_a_candidate_that_counts_weighs_one_as_in_a_network_of_its_own():
     choices.relaxation = SinglePath().relax
     with torch.no_grad():
         choices.alpha.normal_()
-    mask = choices.exists.clone()
+    mask = choices.valid_mask.clone()
     mask[0, 1] = False
     with choices.only(mask):
         assert torch.equal(choices.weights(), mask.float())
@@ -147,12 +147,12 @@ def test_a_step_trains_only_the_path_that_it_drew(layered, space):
     training = Training(epochs=2, lr=0.1, weight_decay=0.1, momentum=0.9)
     streams = {name: Noise() for name in optimizer.splits()}
     cpu = torch.device("cpu")
-    phase = Phase("search", net, optimizer, Keep(), [LabelStage()], training, streams, cpu, space=space)
-    phase.begin(torch.Generator().manual_seed(0))
+    trainer = Trainer("search", net, optimizer, Keep(), [LabelStage()], training, streams, cpu, space=space)
+    trainer.begin(torch.Generator().manual_seed(0))
     trained = set()
     before = {name: value.clone() for name, value in net.state_dict().items()}
-    for step in train(phase):
-        mask = optimizer.sample(space, net.choices, phase.clock.at(step.step - 1))
+    for step in train(trainer):
+        mask = optimizer.sample(space, net.choices, trainer.clock.at(step.step - 1))
         after = {name: value.clone() for name, value in net.state_dict().items()}
         for key, layer in net.layers.items():
             for column in range(3):
@@ -161,10 +161,10 @@ def test_a_step_trains_only_the_path_that_it_drew(layered, space):
                 trained |= {name} if mask[layer.row, column] else set()
         before = after
     assert len(trained) > 8
-    assert net.choices.alive_total == net.choices.exists.sum()
+    assert net.choices.active_count == net.choices.valid_mask.sum()
 
 
-def searched(layered, space, whole: bool = False, **changes: object) -> Searched:
+def search_state(layered, space, whole: bool = False, **changes: object) -> SearchState:
     torch.manual_seed(0)
     net = space.supernet(layered.SHAPE).double()
 
@@ -176,8 +176,8 @@ def searched(layered, space, whole: bool = False, **changes: object) -> Searched
     images.asked = []
     views = enumerate(net.blocks())
     raters = [LabelRater(net.whole())] if whole else [layered.TargetRater(view, block) for block, view in views]
-    given = {"net": net, "trail": (), "images": images, "seed": 5, "raters": raters}
-    return Searched(space, layered.SHAPE, **(given | changes))
+    given = {"net": net, "snapshots": (), "images": images, "seed": 5, "raters": raters}
+    return SearchState(space, layered.SHAPE, **(given | changes))
 
 
 def split_events(events) -> tuple[list[Rated], list[Found]]:
@@ -189,14 +189,14 @@ def split_events(events) -> tuple[list[Rated], list[Found]]:
 
 
 @pytest.fixture(scope="module")
-def decided(layered) -> tuple[Searched, list[Rated], list[Found]]:
+def decided(layered) -> tuple[SearchState, list[Rated], list[Found]]:
     """All paths of both blocks rated, and all architectures that no other beats."""
-    state = searched(layered, layered.Layered())
+    state = search_state(layered, layered.Layered())
     return state, *split_events(SinglePath(trail=0).decide(state))
 
 
 @pytest.fixture(scope="module")
-def graded(layered, decided) -> tuple[Searched, list[Rated], list[Found]]:
+def graded(layered, decided) -> tuple[SearchState, list[Rated], list[Found]]:
     """The same with ratings that reward params, so that the trail is long."""
     state, rated, _ = decided
     prices = [layered.Layered().path_cost(each.block, each.path, None, layered.SHAPE).params for each in rated]
@@ -246,7 +246,7 @@ def test_limits_that_nothing_keeps_are_refused_before_anything_is_rated(layered,
     def images(split: str, count: int):
         raise AssertionError("no image is needed")
 
-    state = searched(layered, space, images=images, max_params=30, max_macs=1000)
+    state = search_state(layered, space, images=images, max_params=30, max_macs=1000)
     with pytest.raises(InputError, match=r"at most 30 params and at most 1000 MACs: the smallest has 40 params"):
         list(SinglePath().decide(state))
 
@@ -254,7 +254,7 @@ def test_limits_that_nothing_keeps_are_refused_before_anything_is_rated(layered,
 @pytest.mark.parametrize("done", [1, 9, 20, 44])
 def test_a_decision_that_was_interrupted_goes_on_and_ends_the_same(layered, space, decided, done):
     _, rated, found = decided
-    again = split_events(SinglePath(trail=0).decide(searched(layered, space, rated=rated[:done])))
+    again = split_events(SinglePath(trail=0).decide(search_state(layered, space, rated=rated[:done])))
     assert again == (rated[done:], found)
 
 
@@ -264,13 +264,13 @@ def test_with_all_ratings_at_hand_nothing_is_computed(layered, space, decided):
     def images(split: str, count: int):
         raise AssertionError("no image is needed")
 
-    state = searched(layered, space, rated=rated, images=images)
+    state = search_state(layered, space, rated=rated, images=images)
     assert split_events(SinglePath(trail=0).decide(state)) == ([], found)
 
 
 def test_a_network_without_blocks_is_rated_by_its_labels_on_a_sample_of_its_paths(layered, space):
     optimizer = SinglePath(rating_limit=12, trail=0, rating_images=6, recalibration_images=5)
-    state = searched(layered, space, whole=True, trail=[Step(step=7, epoch=1, loss=0.0)])
+    state = search_state(layered, space, whole=True, snapshots=[Step(step=7, epoch=1, loss=0.0)])
     rated, found = split_events(optimizer.decide(state))
     assert state.images.asked == [("train.weights", 5), ("train.rating", 6)]
     assert len({each.path for each in rated}) == 12
@@ -312,11 +312,11 @@ def test_limits_apply_to_networks_at_the_size_at_which_they_are_retrained(layere
     shape = ImageShape(1, 8, 5)
     raters = [layered.TargetRater(view, block) for block, view in enumerate(small.supernet(shape).blocks())]
     optimizer = SinglePath(rating_limit=6)
-    state = Searched(small, shape, None, (), lambda split, count: iter(()), seed=0, raters=raters)
+    state = SearchState(small, shape, None, (), lambda split, count: iter(()), seed=0, raters=raters)
     rated = [Rated(block, path, 1.0) for block in range(3) for path in optimizer._paths(state, block)]
     _, (found,) = split_events(optimizer.decide(attrs.evolve(state, rated=rated)))
     limit = small.cost(found.genotype, shape).params + 100
     narrow = attrs.evolve(state, rated=rated, max_params=limit)
     assert split_events(optimizer.decide(narrow)) == ([], [found])
     with pytest.raises(InputError, match=f"at most {limit} params"):
-        list(optimizer.decide(attrs.evolve(narrow, sized=small.scaled(channels=8))))
+        list(optimizer.decide(attrs.evolve(narrow, retrain_space=small.scaled(channels=8))))

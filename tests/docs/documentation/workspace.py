@@ -19,14 +19,14 @@ import click
 import pytest
 from click.testing import CliRunner
 
-import nasplug.cli.again
+import nasplug.cli.retrain
 import nasplug.cli.run
 from documentation.blocks import Block
 from documentation.installing import ROOT, install
 from documentation.shell import Command, commands_of
 from nasplug.cli import main
 from nasplug.compose import compose
-from nasplug.testing.examining import Examination
+from nasplug.testing.examination import Examination
 
 SAME = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 GRAPHS = ("onnx", "pt2")
@@ -165,7 +165,7 @@ def stop_before_training(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(nasplug.cli.run, "start", start)
     patch.setattr(nasplug.cli.run, "write_forecast", compose)
-    patch.setattr(nasplug.cli.again, "finish", lambda study: None)
+    patch.setattr(nasplug.cli.retrain, "finish", lambda context: None)
     patch.setattr(Examination, "outcomes", lambda examination: iter(()))
 
 

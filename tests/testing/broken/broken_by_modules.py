@@ -36,12 +36,12 @@ class TakesTurns(Bilevel):
         kept["turns"] = 0
         Bilevel.initialise(self, choices, generator)
 
-    def turns(self, now):
-        return Bilevel.turns(self, now)[:: -1 if kept["turns"] == 6 else 1]
+    def updates(self, now):
+        return Bilevel.updates(self, now)[:: -1 if kept["turns"] == 6 else 1]
 
-    def descend(self, turn, objective, movers):
+    def optimizer_step(self, turn, objective, torch_optimizers):
         kept["turns"] += 1
-        return Bilevel.descend(self, turn, objective, movers)
+        return Bilevel.optimizer_step(self, turn, objective, torch_optimizers)
 
 
 @hookimpl

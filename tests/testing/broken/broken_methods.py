@@ -15,8 +15,8 @@ PRESETS = {"laptop": {"optimizer": {"samples": 2}}}
 class Finds(RandomSearch):
     """Finds what its space refuses to build."""
 
-    def decide(self, searched):
-        for event in RandomSearch.decide(self, searched):
+    def decide(self, search_state):
+        for event in RandomSearch.decide(self, search_state):
             yield attrs.evolve(event, genotype=attrs.evolve(event.genotype, picks=event.genotype.picks[:-1]))
 
 

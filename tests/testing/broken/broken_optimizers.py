@@ -11,7 +11,7 @@ from nasplug.builtin.optimizers.single_path import SinglePath
 from nasplug.hookspecs import hookimpl
 from nasplug.parts import option
 from nasplug.parts.optimizer import ArchitectureOptimizer, parameters_of
-from nasplug.values import Turn
+from nasplug.values import Update
 
 
 @attrs.define
@@ -21,8 +21,8 @@ class Quick(Bilevel):
 
 @attrs.define
 class OtherSplit(Quick):
-    def turns(self, now):
-        return (Turn("train.alhpa", moves_weights=False, moves_alpha=True), Quick.turns(self, now)[1])
+    def updates(self, now):
+        return (Update("train.alhpa", moves_weights=False, moves_alpha=True), Quick.updates(self, now)[1])
 
 
 @attrs.define
@@ -35,25 +35,25 @@ class EmptyRows(Quick):
 class Impure(Quick):
     """Steps the weights in the turn of alpha, too."""
 
-    def descend(self, turn, objective, movers):
+    def optimizer_step(self, update, objective, torch_optimizers):
         loss = objective()
         loss.backward()
-        for mover in (movers.weights, movers.alpha):
-            mover.step() if turn.moves_alpha or mover is movers.weights else None
-            mover.zero_grad(set_to_none=True)
+        for torch_optimizer in (torch_optimizers.weights, torch_optimizers.alpha):
+            torch_optimizer.step() if update.moves_alpha or torch_optimizer is torch_optimizers.weights else None
+            torch_optimizer.zero_grad(set_to_none=True)
         return loss.detach()
 
 
 @attrs.define
 class LeavesGradients(Quick):
-    def descend(self, turn, objective, movers):
-        moving = [mover for mover, _ in movers.of(turn)]
-        for mover in moving:
-            mover.zero_grad(set_to_none=True)
+    def optimizer_step(self, update, objective, torch_optimizers):
+        moving = [torch_optimizer for torch_optimizer, _ in torch_optimizers.of(update)]
+        for torch_optimizer in moving:
+            torch_optimizer.zero_grad(set_to_none=True)
         loss = objective()
         loss.backward()
-        for mover in moving:
-            mover.step()
+        for torch_optimizer in moving:
+            torch_optimizer.step()
         return loss.detach()
 
 
@@ -61,9 +61,9 @@ class LeavesGradients(Quick):
 class ForgetsBuffers(Quick):
     """Looks at the loss beside where it is, and puts back the weights alone."""
 
-    def descend(self, turn, objective, movers):
-        if turn.moves_alpha:
-            weights = parameters_of(movers.weights)
+    def optimizer_step(self, update, objective, torch_optimizers):
+        if update.moves_alpha:
+            weights = parameters_of(torch_optimizers.weights)
             before = [weight.detach().clone() for weight in weights]
             with torch.no_grad():
                 for weight in weights:
@@ -71,22 +71,22 @@ class ForgetsBuffers(Quick):
                 objective()
                 for weight, value in zip(weights, before, strict=True):
                     weight.copy_(value)
-        return ArchitectureOptimizer.descend(self, turn, objective, movers)
+        return ArchitectureOptimizer.optimizer_step(self, update, objective, torch_optimizers)
 
 
 @attrs.define
 class LooksOnce(Quick):
     """Alpha learns from the first batch, and from nothing else."""
 
-    def descend(self, turn, objective, movers):
-        if turn.split == ALPHA and movers.alpha.state:
-            for group in movers.alpha.param_groups:
+    def optimizer_step(self, update, objective, torch_optimizers):
+        if update.split == ALPHA and torch_optimizers.alpha.state:
+            for group in torch_optimizers.alpha.param_groups:
                 for alpha in group["params"]:
-                    alpha.grad = movers.alpha.state[alpha]["exp_avg"].clone()
-            movers.alpha.step()
-            movers.alpha.zero_grad(set_to_none=True)
+                    alpha.grad = torch_optimizers.alpha.state[alpha]["exp_avg"].clone()
+            torch_optimizers.alpha.step()
+            torch_optimizers.alpha.zero_grad(set_to_none=True)
             return torch.ones(())
-        return Quick.descend(self, turn, objective, movers)
+        return Quick.optimizer_step(self, update, objective, torch_optimizers)
 
 
 @attrs.define
@@ -101,7 +101,7 @@ class DrawsTheDeleted(SinglePath):
 class SettlesOnNothing(Quick):
     learns_alpha = True
 
-    def decide(self, searched):
+    def decide(self, search_state):
         return iter(())
 
 
@@ -109,21 +109,21 @@ class SettlesOnNothing(Quick):
 class RatesAnew(SinglePath):
     """Forgets what was rated before it was interrupted."""
 
-    def decide(self, searched):
-        return SinglePath.decide(self, attrs.evolve(searched, rated=()))
+    def decide(self, search_state):
+        return SinglePath.decide(self, attrs.evolve(search_state, rated=()))
 
 
 @attrs.define
 class AlwaysTheSame(RandomSearch):
-    def decide(self, searched):
-        return RandomSearch.decide(self, attrs.evolve(searched, seed=0))
+    def decide(self, search_state):
+        return RandomSearch.decide(self, attrs.evolve(search_state, seed=0))
 
 
 @attrs.define
 class TurnedRound(Quick):
     """Climbs where it should descend."""
 
-    def alpha_mover(self, alpha):
+    def make_alpha_optimizer(self, alpha):
         return torch.optim.SGD([alpha], lr=5.0, maximize=True)
 
 
@@ -131,14 +131,13 @@ class TurnedRound(Quick):
 class Cools(Quick):
     """Weighs by a temperature that is a number of Python, and says that nothing changes."""
 
+    static_graph = True
+
     temperature: float = attrs.field(init=False, default=1.0)
 
-    def graph_key(self, now):
-        return ()
-
-    def turns(self, now):
+    def updates(self, now):
         self.temperature = 1 / (1 + now.step)
-        return Quick.turns(self, now)
+        return Quick.updates(self, now)
 
     def relax(self, alpha, active):
         return Quick.relax(self, alpha / self.temperature, active)

@@ -27,7 +27,7 @@ class Resurrects(Weakest):
         before = int(choices.kept.sum())
         verdict = Weakest.after_step(self, choices, now)
         if now.step + 1 == now.steps:
-            choices.kept.copy_(choices.exists)
+            choices.kept.copy_(choices.valid_mask)
             choices.kept[:, 1] = False
             choices.refresh()
         return attrs.evolve(verdict, deleted=before - int(choices.kept.sum()))

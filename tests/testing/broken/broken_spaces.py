@@ -96,7 +96,7 @@ class MutatesNothing(Toy):
 @attrs.define
 class DecodesTheLast(Toy):
     def decode(self, choices, weights):
-        return Toy.decode(self, choices, -weights) if choices.alive_total == len(choices) else self._last(choices)
+        return Toy.decode(self, choices, -weights) if choices.active_count == len(choices) else self._last(choices)
 
     @staticmethod
     def _last(choices):
@@ -123,7 +123,7 @@ class FreeBlocks(Toy):
 
 @attrs.define
 class DrawsToNowhere(Toy):
-    def draw(self, genotype):
+    def drawings(self, genotype):
         return (Drawing("cells", ("images",), (Edge("images", "cell 0", "skip"),)),)
 
 
@@ -193,7 +193,7 @@ class NanAlone(ToySupernet):
 
     def outputs(self, images):
         found = ToySupernet.outputs(self, images)
-        others = 1 if self.choices.mask is None else self.choices.alive_total - len(self.choices)
+        others = 1 if self.choices.mask is None else self.choices.active_count - len(self.choices)
         return attrs.evolve(found, logits=found.logits / others)
 
 
@@ -208,7 +208,7 @@ class IgnoresAChoice(ToySupernet):
     def _cell(self, number, maps):
         if number == 0:
             return ToySupernet._cell(self, number, maps)
-        weights, alive = self.choices.weights()[number].detach(), self.choices.alive[number]
+        weights, alive = self.choices.weights()[number].detach(), self.choices.active_columns[number]
         return self.frame.through(maps, number, lambda x: self.cells[number](x, weights, alive))
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nasplug.errors import InputError
 from nasplug.parts import ArchitectureOptimizer, Choices, SearchSpace, option, softmax
-from nasplug.values import Now, Training, Turn
+from nasplug.values import StepInfo, Training, Update
 from nasplug.values.seeds import derive_seed
 from nasplug_gdas.gumbel import Draw
 
@@ -64,12 +64,12 @@ class Gdas(Sampling):
             choices.alpha.copy_(drawn)
         self.seed = int(torch.randint(2**62, (), generator=generator))
 
-    def temperature(self, now: Now) -> float:
+    def temperature(self, now: StepInfo) -> float:
         """Linear in the epoch, from the first to the last."""
         passed = now.epoch / max(1, now.epochs - 1)
         return self.temperature_start + (self.temperature_end - self.temperature_start) * passed
 
-    def sample(self, space: SearchSpace, choices: Choices, now: Now) -> Tensor:
+    def sample(self, space: SearchSpace, choices: Choices, now: StepInfo) -> Tensor:
         """The architecture of this step, as a function of alpha, of what is kept, of the seed and of the step."""
         self.draw = Draw.of(choices, derive_seed(self.seed, "gumbel", now.stage, now.step), self.temperature(now))
         return self.draw.mask
@@ -80,14 +80,14 @@ class Gdas(Sampling):
             return self.draw.straight_through(alpha)
         return softmax(alpha, active)
 
-    def turns(self, now: Now) -> Sequence[Turn]:
+    def updates(self, now: StepInfo) -> Sequence[Update]:
         """Alpha first: both turns have the same draw, and the weights that judge it must not have learnt from it."""
         return (
-            Turn(ALPHA, moves_weights=False, moves_alpha=True),
-            Turn(WEIGHTS, moves_weights=True, moves_alpha=False),
+            Update(ALPHA, moves_weights=False, moves_alpha=True),
+            Update(WEIGHTS, moves_weights=True, moves_alpha=False),
         )
 
-    def alpha_mover(self, alpha: nn.Parameter) -> torch.optim.Optimizer:
+    def make_alpha_optimizer(self, alpha: nn.Parameter) -> torch.optim.Optimizer:
         """Adam."""
         first, second = self.alpha_betas
         return torch.optim.Adam([alpha], lr=self.alpha_lr, betas=(first, second), weight_decay=self.alpha_weight_decay)

@@ -9,8 +9,8 @@ from nasplug.parts import Choices
 from nasplug.testing.case import Case
 from nasplug.testing.check import Failed, NotApplicable, check, require
 from nasplug.testing.checks.spaces.samples import SHAPE, genotypes, refused
-from nasplug.testing.partners import space_of
-from nasplug.testing.trial import global_generators
+from nasplug.testing.companion_parts import space_of
+from nasplug.testing.tiny_search import global_generators
 from nasplug.values import Genotype
 
 
@@ -156,7 +156,7 @@ def paths_are_as_many_as_they_say(case: Case) -> None:
             "mend Paths.count or Paths.every",
         )
         require(
-            paths.draw(Random(0)) in every, f"a path is drawn through {where} that is not listed", "mend Paths.draw"
+            paths.sample(Random(0)) in every, f"a path is drawn through {where} that is not listed", "mend Paths.draw"
         )
     if not looked:
         raise NotApplicable("there are too many paths to list")
@@ -175,7 +175,7 @@ def paths_join_to_architectures(case: Case) -> None:
     count = 1 + max((number for choice in choices for number in choice.blocks), default=0)
     for seed in range(4):
         generator = Random(seed)
-        paths = [space.paths(block if count > 1 else None).draw(generator) for block in range(count)]
+        paths = [space.paths(block if count > 1 else None).sample(generator) for block in range(count)]
         genotype = Genotype.join(paths)
         try:
             space.check(genotype)
@@ -201,7 +201,7 @@ def draws_what_it_holds(case: Case) -> None:
     A report cannot lay out an edge to nowhere.
     """
     for genotype in case.once(genotypes):
-        drawings = case.once(space_of).draw(genotype)
+        drawings = case.once(space_of).drawings(genotype)
         require(bool(drawings), "nothing is drawn", "return a drawing for each distinct cell")
         for drawing in drawings:
             places = {node: number for number, node in enumerate(drawing.nodes)}

@@ -12,7 +12,7 @@ from nasplug.parts import Network, SearchSpace
 from nasplug.testing.case import Case
 from nasplug.testing.check import NotApplicable, check, require
 from nasplug.testing.checks.spaces.samples import SHAPE, genotypes, images
-from nasplug.testing.partners import space_of
+from nasplug.testing.companion_parts import space_of
 from nasplug.values import Genotype, ImageShape
 from nasplug.values.options import build, option_values, options_of
 

@@ -12,8 +12,8 @@ from nasplug.errors import InputError
 from nasplug.parts import Choices, Supernet
 from nasplug.testing.case import Case
 from nasplug.testing.check import Failed
-from nasplug.testing.partners import space_of
-from nasplug.testing.trial import MEAN, STD
+from nasplug.testing.companion_parts import space_of
+from nasplug.testing.tiny_search import MEAN, STD
 from nasplug.values import Genotype, ImageShape
 
 SHAPE = ImageShape(channels=2, size=8, classes=4, mean=MEAN, std=STD)

@@ -11,7 +11,7 @@ from nasplug.parts import Supernet
 from nasplug.testing.case import Case
 from nasplug.testing.check import NotApplicable, check, require
 from nasplug.testing.checks.spaces.samples import SHAPE, genotypes, images, supernet
-from nasplug.testing.partners import space_of
+from nasplug.testing.companion_parts import space_of
 
 
 @check("space")
@@ -88,7 +88,7 @@ def supernet_computes_only_what_counts(case: Case) -> None:
     require(
         different > len(drawn) // 2,
         f"of {len(drawn)} architectures and the whole supernet, {len(drawn) + 1 - different} compute the same",
-        "compute the candidates of choices.alive alone, weighed by choices.weights()",
+        "compute the candidates of choices.active_columns alone, weighed by choices.weights()",
     )
 
 

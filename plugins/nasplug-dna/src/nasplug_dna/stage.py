@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from random import Random
 from weakref import WeakKeyDictionary
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nasplug.parts import Batch, Block, Choices, Network, Rater, Stage, Supernet
-from nasplug.values import Now, Turn
+from nasplug.values import StepInfo, Update
 from nasplug_dna.bridge import Bridge
 from nasplug_dna.distance import Distance
 from nasplug_dna.guide import Guide
@@ -57,6 +57,8 @@ class BlockStage(Stage):
     Adaptors of these blocks learn with their weights. The teacher is no part of the state.
     """
 
+    static_graph = True
+
     def __init__(self, blocks: Sequence[int], lesson: Lesson, rates: Mapping[int, float]) -> None:
         super().__init__()
         self.blocks: tuple[int, ...] = tuple(blocks)
@@ -64,11 +66,7 @@ class BlockStage(Stage):
         self.bridges = nn.ModuleList(lesson.bridges[number] for number in self.blocks)
         self._lesson = (lesson,)  # in a tuple, so that bridges of other stages are not taken for this one's
 
-    def graph_key(self, now: Now) -> Hashable:
-        """Nothing more."""
-        return ()
-
-    def forward(self, net: Network, batch: Batch, turn: Turn, now: Now) -> Tensor:
+    def forward(self, net: Network, batch: Batch, update: Update, now: StepInfo) -> Tensor:
         """The scalar loss of `net` on `batch`, whoever moves."""
         lesson, blocks = self._lesson[0], views(net)
         features = lesson.guide(batch.images, max(self.blocks))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 
 import attrs
 import torch
@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from nasplug.errors import InputError
 from nasplug.parts import Batch, DistillationTeacher, Network, SearchSpace, Stage, Supernet, option
-from nasplug.values import Genotype, ImageShape, Now, Turn
+from nasplug.values import Genotype, ImageShape, StepInfo, Update
 
 PATIENCE = 64
 """Mutations tried per place of the teacher's genotype."""
@@ -38,6 +38,8 @@ class FeatureStage(Stage):
     with this stage, stays in eval mode and gets no gradient.
     """
 
+    static_graph = True
+
     def __init__(self, adaptors: nn.ModuleList, teacher: Network, ratios: Sequence[float], weight: float) -> None:
         super().__init__()
         self.adaptors = adaptors
@@ -46,11 +48,7 @@ class FeatureStage(Stage):
         teacher.requires_grad_(False).eval()
         self._teacher = (teacher,)
 
-    def graph_key(self, now: Now) -> Hashable:
-        """Nothing more."""
-        return ()
-
-    def forward(self, net: Network, batch: Batch, turn: Turn, now: Now) -> Tensor:
+    def forward(self, net: Network, batch: Batch, update: Update, now: StepInfo) -> Tensor:
         """The scalar loss of `net` on `batch`, whoever moves."""
         out = net.outputs(batch.images)
         loss = F.cross_entropy(out.logits.float(), batch.labels)

@@ -34,7 +34,7 @@ class Bank(nn.Module):
         """Takes in the state of `net`, as state `number`, counted from 0 through the whole search."""
         places = len(self.states)
         state = cast("Supernet", self.states[number % places])
-        if state.choices.alive != net.choices.alive:
+        if state.choices.active_columns != net.choices.active_columns:
             state.choices.kept.copy_(net.choices.kept)
             _drop_deleted(state)
         present = net.state_dict()

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from nasplug.errors import InputError
 from nasplug.parts import Batch, DistillationTeacher, Network, Stage, Supernet, option
-from nasplug.values import ImageShape, Now, Turn
+from nasplug.values import ImageShape, StepInfo, Update
 from nasplug_sd_darts.bank import Bank
 from nasplug_sd_darts.votes import DIRECTIONS, VOTES, divergence, vote
 
@@ -72,20 +72,20 @@ class Voting(DistillationTeacher):
         """One stage, with a bank of copies of the supernet."""
         return (VotingStage(net, self),)
 
-    def taken(self, now: Now) -> int:
+    def taken(self, now: StepInfo) -> int:
         """How many states have been taken before this step: a function of the clock, so that none is ever lost."""
         return now.step // (self.interval * (now.steps_per_epoch if self.interval_unit == "epoch" else 1))
 
-    def share(self, now: Now) -> float:
+    def share(self, now: StepInfo) -> float:
         """The weight of the votes in this step: 0 until the start, then growing step by step."""
         stretch = now.epochs / USUAL_EPOCHS if self.pace == "fit" else 1.0
         begun = now.step + 1 - self.start * stretch * now.steps_per_epoch
         growing = self.ramp * stretch * now.steps_per_epoch
         return self.weight * max(0.0, min(1.0, begun / max(growing, 1.0)))
 
-    def counts(self, turn: Turn) -> bool:
+    def counts(self, update: Update) -> bool:
         """Whether who moves in this turn learns from the votes."""
-        return (turn.moves_weights and self.learns != "alpha") or (turn.moves_alpha and self.learns != "weights")
+        return (update.moves_weights and self.learns != "alpha") or (update.moves_alpha and self.learns != "weights")
 
 
 class VotingStage(Stage):
@@ -96,13 +96,13 @@ class VotingStage(Stage):
         self.voting = voting
         self.bank = Bank(net, voting.teachers, voting.average)
 
-    def forward(self, net: Network, batch: Batch, turn: Turn, now: Now) -> Tensor:
+    def forward(self, net: Network, batch: Batch, update: Update, now: StepInfo) -> Tensor:
         """The scalar loss of `net` on `batch`."""
         options = self.voting
         logits = net(batch.images).float()
         loss = F.cross_entropy(logits, batch.labels)
         voices = min(options.taken(now), options.teachers)
-        weight = options.share(now) if options.counts(turn) else 0.0
+        weight = options.share(now) if options.counts(update) else 0.0
         if voices == 0 or weight == 0:
             return loss
         heard = self.bank.logits(cast("Supernet", net), batch.images, voices, options.snapshot_alpha)
@@ -110,7 +110,7 @@ class VotingStage(Stage):
         distance = divergence(logits, predicted, options.temperature, options.direction)
         return loss + weight * options.temperature**2 * distance
 
-    def after_step(self, net: Network, now: Now) -> None:
+    def after_step(self, net: Network, now: StepInfo) -> None:
         """Takes the state that this step has led to, at the end of an interval."""
         before, after = self.voting.taken(now), self.voting.taken(attrs.evolve(now, step=now.step + 1))
         if after > before:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nasplug.errors import InputError
 from nasplug.parts import Choices, PruningSchedule, option
-from nasplug.values import Clock, Now, Verdict
+from nasplug.values import StepClock, StepInfo, Verdict
 from nasplug_snps.sparsity import entropy, equal_candidates, logarithmic, uniform_value
 
 RELEASED_STEPS = 1e4
@@ -48,6 +48,7 @@ class Shrink(PruningSchedule):
 
     ranks_candidates = True
     takes_snapshots = True
+    static_graph = True
 
     gamma_0: float = option(1e-4, "pressure at the start", above=0)
     gamma_max: float = option(0.1, "pressure from which lagging steps count as a stall", above=0)
@@ -92,7 +93,7 @@ class Shrink(PruningSchedule):
         """S of normalised weights (choices, candidates), a scalar."""
         return entropy(weights) if self.sparsity == "entropy" else logarithmic(weights, self.scale)
 
-    def begin(self, choices: Choices, clock: Clock) -> None:
+    def begin(self, choices: Choices, clock: StepClock) -> None:
         """Sets the controller to its start, by `pace` fitted to the length of the search."""
         self._start(gamma=self.gamma_0, rate=self.n_max)
         self.memory, self.patience = self.tau, self.t_max
@@ -107,10 +108,10 @@ class Shrink(PruningSchedule):
                 f'{self.floor:g} has nothing to do; set a smaller schedule.s_min, or schedule.pace = "fit".'
             )
 
-    def _fit(self, choices: Choices, clock: Clock, dense: float) -> None:
+    def _fit(self, choices: Choices, clock: StepClock, dense: float) -> None:
         steps = max(1, clock.steps - self.warm_up * clock.steps_per_epoch)
         self.floor = self.s_min_fraction * dense
-        widths = [len(columns) for columns in choices.alive]
+        widths = [len(columns) for columns in choices.active_columns]
         left = equal_candidates(lambda n: uniform_value(self.sparsity, self.scale, n), widths, self.floor)
         doomed = max(1.0, sum(widths) - sum(min(left, width) for width in widths))
         period = (1 - LEAD) * steps / doomed
@@ -125,7 +126,7 @@ class Shrink(PruningSchedule):
         for name, value in {"gamma": gamma, "mu": self.mu_0, "ema": 0.0, "stalled": 0.0, "rate": rate}.items():
             setattr(self, name, value)
 
-    def penalise(self, loss: Tensor, choices: Choices, now: Now) -> Tensor:
+    def penalise(self, loss: Tensor, choices: Choices, now: StepInfo) -> Tensor:
         """L (1 + gamma S) + gamma mu S; during warm-up L.
 
         A candidate that the optimizer already weighs 0 adds nothing to S. With one-level weights that happens only
@@ -138,19 +139,19 @@ class Shrink(PruningSchedule):
         gamma, offset = self.gamma.to(sparsity.dtype), (self.gamma * self.mu).to(sparsity.dtype)
         return loss * (1 + gamma * sparsity) + offset * sparsity
 
-    def graph_key(self, now: Now) -> Hashable:
+    def graph_key(self, now: StepInfo) -> Hashable:
         """Whether the loss is pressed: all else are numbers on the device."""
         return now.epoch < self.warm_up
 
     @torch.no_grad()
-    def after_step(self, choices: Choices, now: Now) -> Verdict:
+    def after_step(self, choices: Choices, now: StepInfo) -> Verdict:
         """Deletes, then adapts gamma to the rate of deletions, then compares S with its end."""
         self._follow(choices)
         regular = self.snapshot_every > 0 and now.ends_epoch and (now.epoch + 1) % self.snapshot_every == 0
         if now.epoch < self.warm_up:
             density = self.measure(choices.weights())
             return Verdict(snapshot={"epoch": regular}, measures=self._measures(choices, density))
-        deleted = choices.delete(choices.active & (choices.weights() < self.threshold))
+        deleted = choices.delete(choices.active_mask & (choices.weights() < self.threshold))
         stall = self._control(deleted)
         density = self.measure(choices.weights())
         return Verdict(
@@ -186,5 +187,5 @@ class Shrink(PruningSchedule):
         return stall
 
     def _measures(self, choices: Choices, density: Tensor) -> dict[str, Tensor]:
-        alive = choices.active.sum()
+        alive = choices.active_mask.sum()
         return {"S": density, "gamma": self.gamma, "mu": self.mu, "ema": self.ema, "alive": alive}

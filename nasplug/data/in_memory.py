@@ -1,0 +1,145 @@
+"""Images that a Python program hands over, as a data set like any other."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Set
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from nasplug.data.datasets import Indexed, class_names, label_of, read_dataset
+from nasplug.data.images import MemoryImages
+from nasplug.data.pixels import batch_of
+from nasplug.errors import InputError
+from nasplug.parts import DataSource, ImageData, Images
+from nasplug.values.options import option
+
+LOOKED_AT = 256
+"""Images of which a digest is made, besides all labels."""
+KINDS = (
+    "the name of a data set, a torch Dataset of (image, label), a pair of them for training and test, a pair "
+    "(images, labels), an ImageData or a DataSource"
+)
+
+
+@attrs.frozen
+class InMemorySource(DataSource):
+    """Images that were handed over."""
+
+    images: ImageData | DataSource = attrs.field(kw_only=True, metadata={"summary": "the images themselves"})
+    flips: bool | None = option(None, "whether a mirrored image is the same thing; unset: as the images say, or yes")
+    shift: int | None = option(
+        None, "how far standard augmentation shifts images, in pixels; unset: as the images say", at_least=0
+    )
+    digest: str = option("", "of the images that a run was started with; empty: any")
+
+    def load(self, location: str, root: Path | None, download: bool) -> ImageData:
+        """The images. Raises InputError if they are not those of `digest`."""
+        data = self.images.load("", root, download) if isinstance(self.images, DataSource) else self.images
+        if self.digest and digest(data) != self.digest:
+            raise InputError(
+                f"These are not the images that the run was started with ({data.name}, {len(data.train)} images for "
+                f"training); hand over the same ones, in the same order."
+            )
+        flips = data.flips if self.flips is None else self.flips
+        return attrs.evolve(data, flips=flips, shift=data.shift if self.shift is None else self.shift)
+
+
+def image_data(given: object) -> ImageData:
+    """What was handed over as a data set; InputError if it is none that nasplug reads."""
+    if isinstance(given, ImageData):
+        return given
+    train, test = _split(given)
+    images, names = _labelled(train)
+    tests, test_names = (None, None) if test is None else _labelled(test)
+    names = names or _numbers(images.labels)
+    name = type(train[0] if isinstance(train, tuple | list) else train).__name__
+    for title, one in (("train", images), ("test", tests)):
+        if one is not None:
+            _check_labels(title, one, names)
+    _, channels, size, _ = images.read([0]).shape
+    if tests is not None:
+        if test_names is not None and test_names != names:
+            raise InputError(
+                f"The test images have the classes {test_names!r:.80} and those for training {names!r:.80}; give both "
+                "the same, in the same order."
+            )
+        if (shape := tests.read([0]).shape[1:]) != (channels, size, size):
+            raise InputError(
+                f"The test images have the shape {tuple(shape)} (channels, height, width) and those for training "
+                f"{(channels, size, size)}; bring them to one size and mode."
+            )
+    return ImageData(name, names, size, channels, images, tests, flips=True, shift=size // 8)
+
+
+def digest(data: ImageData) -> str:
+    """Twelve hexadecimal digits for the classes, all labels and some images."""
+    sums = hashlib.sha256(json.dumps([data.classes, data.size, data.channels]).encode())
+    for images in (data.train, data.test):
+        if images is not None:
+            chosen = np.linspace(0, len(images) - 1, min(LOOKED_AT, len(images))).round().astype(int).tolist()
+            sums.update(np.ascontiguousarray(images.labels).tobytes())
+            sums.update(images.read(chosen).cpu().numpy().tobytes())
+    return sums.hexdigest()[:12]
+
+
+def _split(given: object) -> tuple[Any, Any | None]:
+    """What is for training and what for the test."""
+    if isinstance(given, tuple | list):
+        if len(given) != 2:
+            raise InputError(f"Data can be a pair, but this is a {type(given).__name__} of {len(given)}; give {KINDS}.")
+        return (given, None) if isinstance(given[0], Tensor | np.ndarray) else (given[0], given[1])
+    return given, None
+
+
+def _labelled(given: Any) -> tuple[Images, tuple[str, ...] | None]:
+    if isinstance(given, tuple | list) and len(given) == 2 and isinstance(given[0], Tensor | np.ndarray):
+        pixels = batch_of(given[0], "The tensor of images" if isinstance(given[0], Tensor) else "The array of images")
+        labels = _labels(given[1])
+        if len(pixels) != len(labels):
+            raise InputError(f"There are {len(pixels)} images and {len(labels)} labels; each image needs one label.")
+        return MemoryImages(pixels.cpu(), labels), None
+    if isinstance(given, type):
+        raise InputError(f"Data must be an instance, but {given.__name__} is a class; hand over {given.__name__}(...).")
+    if isinstance(given, Indexed) and not isinstance(given, Tensor | np.ndarray | str | bytes | dict | tuple | list):
+        return read_dataset(given), class_names(given)
+    raise InputError(f"Data cannot be of type {type(given).__name__}; give {KINDS}.")
+
+
+def _labels(given: object) -> npt.NDArray[np.int64]:
+    """The labels that stand beside a batch of images."""
+    unordered = isinstance(given, Mapping | Set | str | bytes)
+    if unordered or not isinstance(given, Iterable) or getattr(given, "ndim", 1) == 0:
+        raise InputError(
+            f"Labels must be a list, an array or a tensor, with one number for each image, but these are {given!r:.80}."
+        )
+    return np.array([label_of(label, f"Image {number}") for number, label in enumerate(given)], np.int64)
+
+
+def _numbers(labels: npt.NDArray[np.int64]) -> tuple[str, ...]:
+    """The names of classes that have none. InputError for a gap between them."""
+    found = np.unique(labels[labels >= 0])
+    gaps = np.flatnonzero(found != np.arange(len(found)))
+    if len(gaps):
+        raise InputError(
+            f"There are images with the label {found[gaps[0]]}, but none with {gaps[0]}; number the classes from 0 "
+            f"without gaps."
+        )
+    return tuple(map(str, range(len(found))))
+
+
+def _check_labels(title: str, images: Images, names: tuple[str, ...]) -> None:
+    wrong = np.flatnonzero((images.labels < 0) | (images.labels >= len(names)))
+    if len(names) < 2:
+        raise InputError(f"At least two different classes are needed, but the images have {names!r:.80}.")
+    if len(wrong):
+        raise InputError(
+            f"Labels must lie between 0 and {len(names) - 1}, for {len(names)} classes, but that of image {wrong[0]} "
+            f"({title}) is {images.labels[wrong[0]]}; number the classes from 0 without gaps."
+        )

@@ -1,0 +1,3 @@
+"""The neutral parts, with which stand-alone networks are trained: fixed, keep, labels, averaging."""
+
+from __future__ import annotations

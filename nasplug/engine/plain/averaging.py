@@ -1,0 +1,44 @@
+"""An exponential moving average of the weights, which often classifies better than the last weights do."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from nasplug.engine.plain.labels import LabelStage
+from nasplug.parts import Network
+from nasplug.values import StepInfo
+
+
+class AveragingStage(LabelStage):
+    """Learns from labels, and holds the average of a network's weights and buffers (batch-norm statistics).
+
+    After the step number n (from 0) the average w' becomes d w' + (1 - d) w with d = min(decay, (1 + n) / (10 + n)), as
+    TensorFlow averages with a count of updates: the initial weights are soon forgotten, however short the training.
+    Whole numbers are copied. The average is checkpoint state like everything in a stage; it never trains.
+    """
+
+    def __init__(self, net: Network, decay: float, smoothing: float = 0.0, auxiliary_weight: float = 0.0) -> None:
+        super().__init__(smoothing, auxiliary_weight)
+        self.decay = decay
+        self.average = copy.deepcopy(net).requires_grad_(False)
+
+    @torch.no_grad()
+    def after_step(self, net: Network, now: StepInfo) -> None:
+        """Moves the average towards the weights that this step has led to."""
+        pairs = zip(_tensors(self.average), _tensors(net), strict=True)
+        averages, values = [], []
+        for average, value in pairs:
+            if average.is_floating_point():
+                averages.append(average)
+                values.append(value)
+            else:
+                average.copy_(value)
+        decay = min(self.decay, (1 + now.step) / (10 + now.step))
+        get_ema_multi_avg_fn(decay)(averages, values, None)
+
+
+def _tensors(net: Network) -> list[torch.Tensor]:
+    return [*net.parameters(), *net.buffers()]

@@ -1,0 +1,28 @@
+"""Training with the architecture as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import attrs
+
+from nasplug.parts import ArchitectureOptimizer, SearchState
+from nasplug.values import Found, Rated, StepInfo, Update
+
+
+@attrs.define
+class Fixed(ArchitectureOptimizer):
+    """Moves the weights alone: the neutral element of its slot, with which stand-alone networks are trained."""
+
+    static_graph = True
+
+    learns_alpha = False
+    decides = False
+
+    def updates(self, now: StepInfo) -> Sequence[Update]:
+        """The weights, on all training images."""
+        return (Update("train", moves_weights=True, moves_alpha=False),)
+
+    def decide(self, search_state: SearchState) -> Iterator[Found | Rated]:
+        """Nothing besides the trail: no candidate was rated."""
+        yield from ()

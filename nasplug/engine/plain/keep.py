@@ -1,0 +1,19 @@
+"""The neutral pruning schedule."""
+
+from __future__ import annotations
+
+import attrs
+
+from nasplug.parts import Choices, PruningSchedule
+from nasplug.values import StepInfo, Verdict
+
+
+@attrs.define
+class Keep(PruningSchedule):
+    """Presses nothing, deletes nothing, and searches to the last epoch."""
+
+    static_graph = True
+
+    def after_step(self, choices: Choices, now: StepInfo) -> Verdict:
+        """Goes on."""
+        return Verdict()

@@ -1,0 +1,48 @@
+"""A trained network together with its preprocessing: raw images in, class probabilities out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nasplug.data import normalize
+from nasplug.parts import Network
+from nasplug.plugins import Plugins
+from nasplug.store.networks import load_network
+
+
+class Classifier(nn.Module):
+    """Takes uint8 images (N, C, H, W) and gives class probabilities (N, classes), float32.
+
+    It needs nothing from outside, so it is also what an exported graph computes.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, net: Network, facts: Mapping[str, Any]) -> None:
+        super().__init__()
+        data = facts["data"]
+        self.facts = facts
+        """What the weights file says of the network: space, genotype, preprocessing and classes."""
+        self.classes: tuple[str, ...] = tuple(data["classes"])
+        self.channels: int = data["channels"]
+        self.size: int = data["size"]
+        self.net = net
+        self.register_buffer("mean", torch.tensor(data["mean"]))
+        self.register_buffer("std", torch.tensor(data["std"]))
+        self.eval().requires_grad_(False)
+
+    @classmethod
+    def read(cls, path: Path, plugins: Plugins) -> Classifier:
+        """The network of a weights file, on the CPU. Raises InputError if there is none or it is damaged."""
+        return cls(*load_network(path, plugins))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Class probabilities of uint8 images (N, C, H, W)."""
+        logits: Tensor = self.net(normalize(images, self.mean, self.std))
+        return logits.softmax(1)

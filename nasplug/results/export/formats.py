@@ -1,0 +1,125 @@
+"""The formats: how a classifier becomes the bytes of a file, and how such a file is opened again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from io import BytesIO
+from pathlib import Path
+
+import attrs
+import safetensors.torch
+import torch
+from safetensors import safe_open
+from torch import Tensor
+from torch.export import Dim, ExportedProgram
+
+from nasplug.errors import InputError
+from nasplug.plugins import load_plugins
+from nasplug.results.classifier import Classifier
+
+Metadata = Mapping[str, str]
+PT2_METADATA = "nasplug.json"
+"""The name of the extra file in a pt2 archive."""
+
+
+@attrs.frozen
+class Opened:
+    """A file that was read back."""
+
+    predict: Callable[[Tensor], Tensor]
+    """Class probabilities (N, classes) of uint8 images (N, C, H, W), as the file computes them."""
+    metadata: Metadata
+
+
+@attrs.frozen
+class Format:
+    """One kind of file."""
+
+    encode: Callable[[Classifier, Metadata], bytes]
+    read: Callable[[Path], Opened]
+
+
+def _graph(classifier: Classifier) -> ExportedProgram:
+    """What the classifier computes, for batches of any size, without the paths of the source files that it came from.
+
+    Two images serve as the example: torch takes dimensions of 0 and 1 for constants.
+    """
+    example = torch.zeros(2, classifier.channels, classifier.size, classifier.size, dtype=torch.uint8)
+    program = torch.export.export(classifier, (example,), dynamic_shapes=({0: Dim("batch", min=1)},), strict=False)
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)
+    return program
+
+
+def _encode_onnx(classifier: Classifier, metadata: Metadata) -> bytes:
+    try:
+        import onnx
+        import onnxruntime  # noqa: F401 - the file is checked with it
+        import onnxscript  # noqa: F401 - torch writes the file with it
+    except ImportError as error:
+        raise InputError(
+            f"ONNX files need packages that are missing ({error}): pip install 'nasplug[onnx]'."
+        ) from error
+    program = torch.onnx.export(
+        _graph(classifier),
+        input_names=["images"],
+        output_names=["probabilities"],
+        dynamic_shapes=({0: "batch"},),
+        dynamo=True,
+        verbose=False,
+    )
+    assert program is not None  # noqa: S101 - only the exporter that nasplug does not use gives none
+    model: onnx.ModelProto = program.model_proto
+    # torch notes for every node where it came from, which makes small networks several times as large.
+    for part in (model.graph, *model.graph.node, *model.graph.initializer, *model.graph.value_info):
+        part.ClearField("metadata_props")
+    onnx.helper.set_model_props(model, dict(metadata))
+    onnx.checker.check_model(model, full_check=True)
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def _read_onnx(path: Path) -> Opened:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+    def predict(images: Tensor) -> Tensor:
+        (probabilities,) = session.run(["probabilities"], {"images": images.numpy()})
+        return torch.from_numpy(probabilities)
+
+    return Opened(predict, session.get_modelmeta().custom_metadata_map)
+
+
+def _encode_pt2(classifier: Classifier, metadata: Metadata) -> bytes:
+    buffer = BytesIO()
+    torch.export.save(_graph(classifier), buffer, extra_files={PT2_METADATA: json.dumps(metadata)})
+    return buffer.getvalue()
+
+
+def _read_pt2(path: Path) -> Opened:
+    extra = {PT2_METADATA: ""}
+    module = torch.export.load(path, extra_files=extra).module()
+    return Opened(module, json.loads(extra[PT2_METADATA]))
+
+
+def _encode_safetensors(classifier: Classifier, metadata: Metadata) -> bytes:
+    weights = {name: tensor.contiguous() for name, tensor in classifier.net.state_dict().items()}
+    return safetensors.torch.save(weights, dict(metadata))
+
+
+def _read_safetensors(path: Path) -> Opened:
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    return Opened(Classifier.read(path, load_plugins()), metadata)
+
+
+FORMATS: dict[str, Format] = {
+    "onnx": Format(_encode_onnx, _read_onnx),
+    "pt2": Format(_encode_pt2, _read_pt2),
+    "safetensors": Format(_encode_safetensors, _read_safetensors),
+}
+"""Every format by its name, which is also the ending of its files."""

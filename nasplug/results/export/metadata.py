@@ -1,0 +1,27 @@
+"""What an exported file says of itself, in every format alike."""
+
+from __future__ import annotations
+
+import json
+
+from nasplug.plugins.dataset_names import data_place
+from nasplug.results.classifier import Classifier
+from nasplug.results.result import TrainedNetwork
+
+
+def metadata_of(network: TrainedNetwork, classifier: Classifier) -> dict[str, str]:
+    """Text by key; lists, numbers and objects are JSON. `nasplug` holds what nasplug needs to build the network."""
+    data = classifier.facts["data"]
+    shape = f"(N, {classifier.channels}, {classifier.size}, {classifier.size})"
+    result = network.run.result()
+    # What follows the name of a data set is a path, which means nothing to those who are given the file.
+    name, _ = data_place(network.plugins, result["dataset"])
+    run = {key: result[key] for key in ("method", "seed")} | {"dataset": name}
+    record = {key: network.record[key] for key in ("id", "role", "params", "macs", "val_error", "test_error")}
+    facts = {**run, **record, "genotype": classifier.facts["genotype"], **data}
+    return {
+        "input": f"images: uint8 {shape}, raw pixels from 0 to 255",
+        "output": f"probabilities: float32 (N, {len(classifier.classes)}), in the order of classes",
+        **{key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()},
+        "nasplug": json.dumps(classifier.facts),
+    }

@@ -1,0 +1,158 @@
+"""A finished run in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from nasplug.data import normalize
+from nasplug.errors import InputError
+from nasplug.parts import Network
+from nasplug.plugins import Plugins, load_plugins
+from nasplug.results.torch_state import Aside
+from nasplug.runs.summary import best
+from nasplug.store.networks import load_network
+from nasplug.store.result import NETWORK_ENTRIES, check_result
+from nasplug.store.run_folder import RunFolder, read_json
+from nasplug.values import Genotype
+
+
+@attrs.frozen
+class TrainedNetwork:
+    """One network of a run."""
+
+    run: RunFolder
+    record: Mapping[str, Any]
+    """Its entry in `result.json`."""
+    plugins: Plugins = attrs.field(factory=load_plugins, eq=False, repr=False)
+    """Who builds it."""
+
+    @property
+    def id(self) -> str:
+        """Its name within the run."""
+        return str(self.record["id"])
+
+    @property
+    def params(self) -> int:
+        """Its number of parameters."""
+        return int(self.record["params"])
+
+    @property
+    def test_error(self) -> float | None:
+        """Its error on the test images, from 0 to 1; None while the run is not finished."""
+        error = self.record["test_error"]
+        return None if error is None else float(error)
+
+    @property
+    def genotype(self) -> Genotype:
+        """Its architecture."""
+        return Genotype.from_dict(read_json(self.run.path / self.record["genotype"]))
+
+    @property
+    def weights(self) -> Path:
+        """Its weights file; InputError if it is not trained."""
+        if self.record["weights"] is None:
+            looked_up = self.record.get("source") == "table"
+            way = f"retrain {self.run.path} --set run.table=" if looked_up else f"resume {self.run.path}"
+            raise InputError(f"The network '{self.id}' of '{self.run.path}' has no weights; to train it: nasplug {way}")
+        return self.run.path / str(self.record["weights"])
+
+    def network(self) -> nn.Module:
+        """A plain module with trained weights, in eval mode on the CPU. It takes normalised images (N, C, H, W)."""
+        return self._loaded()[0]
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Class probabilities (N, classes), float32, of raw images: uint8, (N, C, H, W) or (N, H, W, C).
+
+        Raises InputError for images of another kind or size than the network was trained on.
+        """
+        net, facts = self._loaded()
+        data = facts["data"]
+        planes = _channels_first(images, data["channels"], data["size"])
+        with torch.inference_mode():
+            logits: Tensor = net(normalize(planes, torch.tensor(data["mean"]), torch.tensor(data["std"])))
+        return logits.softmax(1)
+
+    def _loaded(self) -> tuple[Network, dict[str, Any]]:
+        with Aside().turn():  # in float32 and fit to be trained further, whatever the program has set
+            return load_network(self.weights, self.plugins)
+
+
+@attrs.frozen
+class Result:
+    """What a run has come to."""
+
+    run: RunFolder
+    record: Mapping[str, Any]
+    """`result.json`, whole."""
+    plugins: Plugins = attrs.field(factory=load_plugins, eq=False, repr=False)
+    """Who builds its networks."""
+
+    @property
+    def networks(self) -> tuple[TrainedNetwork, ...]:
+        """Every trained network, found and random."""
+        return tuple(each for each in self.planned if each.record["weights"])
+
+    @property
+    def planned(self) -> tuple[TrainedNetwork, ...]:
+        """Every network of the run, trained or not."""
+        return tuple(TrainedNetwork(self.run, each, self.plugins) for each in self.record["networks"])
+
+    @property
+    def front(self) -> tuple[TrainedNetwork, ...]:
+        """The found networks that no other beats in both error and params; some may be looked up, not trained."""
+        return tuple(self[name] for name in self.record["front"])
+
+    def __getitem__(self, name: str) -> TrainedNetwork:
+        finished = self._finished()
+        for network in finished:
+            if network.id == name:
+                return network
+        raise InputError(f"The run '{self.run.path}' has no network '{name}'; it has {[n.id for n in finished]}.")
+
+    def best(self, max_params: float | None = None, max_macs: float | None = None) -> TrainedNetwork:
+        """The network with the lowest validation error within the limits, ties to fewer params.
+
+        Raises InputError if no network meets them.
+        """
+        name = best(self.record["networks"], max_params, max_macs)
+        if name is None:
+            sizes = sorted((each.params, int(each.record["macs"])) for each in self._finished())
+            if not sizes:
+                raise InputError(f"'{self.run.path}' has no trained network yet; go on: nasplug resume {self.run.path}")
+            limits = [(max_params, "params"), (max_macs, "MACs")]
+            asked = " and ".join(f"at most {limit} {unit}" for limit, unit in limits if limit is not None)
+            raise InputError(
+                f"No found network of '{self.run.path}' has {asked or 'an error to choose by'}; the smallest "
+                f"has {sizes[0][0]} params and {sizes[0][1]} MACs."
+            )
+        return self[name]
+
+    def _finished(self) -> tuple[TrainedNetwork, ...]:
+        """Every network that is trained or was looked up in a table, which has no weights."""
+        return tuple(each for each in self.planned if each.record["weights"] or each.record.get("source") == "table")
+
+
+def load(run: str | Path, plugins: Plugins | None = None) -> Result:
+    """The result of a run folder; InputError if there is none."""
+    folder = RunFolder.existing(Path(run))
+    needed = (*NETWORK_ENTRIES, "genotype", "weights")
+    record = check_result(folder.result(), folder.path / "result.json", needed)
+    return Result(folder, record, plugins or load_plugins())
+
+
+def _channels_first(images: Tensor, channels: int, size: int) -> Tensor:
+    if images.dtype is torch.uint8 and images.dim() == 4:
+        if images.shape[1:] == (channels, size, size):
+            return images
+        if images.shape[1:] == (size, size, channels):
+            return images.permute(0, 3, 1, 2)
+    raise InputError(
+        f"This network takes uint8 images of shape (N, {channels}, {size}, {size}) or (N, {size}, {size}, {channels}), "
+        f"but got {images.dtype} of shape {tuple(images.shape)}."
+    )

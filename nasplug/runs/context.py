@@ -1,0 +1,242 @@
+"""Everything that the phases of one run share."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import attrs
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from nasplug.compose import Composition, check_versions, compose, resolve_recorded
+from nasplug.data import BatchStream, Splits, divide, in_order, load_splits, make_splits, mean_and_std, save_splits
+from nasplug.engine import Stream, error_rate
+from nasplug.errors import InputError
+from nasplug.parts import Batch, ImageData, Images, Network, SearchSpace
+from nasplug.store.run_folder import RunFolder
+from nasplug.store.events import Journal, EventCallback
+from nasplug.runs.device import DeviceOptions
+from nasplug.plugins import Plugins
+from nasplug.plugins.program_objects import WithObjects, resume_hint
+from nasplug.values import Genotype, ImageShape, Training
+from nasplug.values.recipe import Recipe
+from nasplug.values.seeds import derive_seed
+
+
+@attrs.frozen(eq=False)
+class RunContext:
+    """One run: its folder, its parts, its data and where it computes."""
+
+    folder: RunFolder
+    plugins: Plugins
+    composition: Composition
+    data: ImageData
+    splits: Splits
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    device: torch.device
+
+    @property
+    def recipe(self) -> Recipe:
+        """The resolved recipe."""
+        return self.composition.recipe
+
+    @property
+    def shape(self) -> ImageShape:
+        """The form of images, as they are normalised, and of answers."""
+        return ImageShape(
+            channels=self.data.channels,
+            size=self.data.size,
+            classes=len(self.data.classes),
+            mean=self.mean,
+            std=self.std,
+        )
+
+    @property
+    def bf16(self) -> bool:
+        """Whether networks compute in bfloat16."""
+        return uses_bf16(self.recipe.run.precision, self.device)
+
+    @property
+    def device_options(self) -> DeviceOptions:
+        """How host and device work together."""
+        return DeviceOptions.of(self.recipe.run, self.device)
+
+    @property
+    def resume_hint(self) -> str:
+        """What a user calls to go on with this run."""
+        if isinstance(self.plugins, WithObjects):
+            return resume_hint(self.plugins, self.folder.path)
+        used = [one for one in self.plugins.every if one.path and one.distribution in self.recipe.plugins]
+        return shlex.join(["nasplug", "resume", str(self.folder.path), *(f"--plugin={one.path}" for one in used)])
+
+    def journal(self, path: Path, on_event: EventCallback) -> Journal:
+        """A journal of this run: observers are told of its events, then `on_event` is."""
+
+        def tell_all(event: Mapping[str, Any]) -> None:
+            self.plugins.notify(self.folder.path, event)
+            on_event(event)
+
+        return Journal(path, tell_all)
+
+    def seed(self, *words: object) -> int:
+        """A seed for one purpose of this run."""
+        return derive_seed(self.recipe.run.seed, *words)
+
+    def random(self, *words: object) -> Random:
+        """A generator for one purpose of this run."""
+        return Random(self.seed(*words))
+
+    def stream(self, phase: str, split: str, indices: npt.NDArray[np.int64], training: Training) -> Stream:
+        """Augmented batches of a split for one phase."""
+        return BatchStream(
+            self.data.train,
+            indices,
+            training=training,
+            flips=self.data.flips,
+            shift=self.data.shift,
+            mean=self.mean,
+            std=self.std,
+            seed=self.recipe.run.seed,
+            phase=phase,
+            split=split,
+            device=self.device,
+            resident=self.device_options.device_data,
+        )
+
+    def shares(self) -> dict[str, npt.NDArray[np.int64]]:
+        """The shares into which the optimizer of the search divides the train split."""
+        return divide(self.splits.train, self.composition.optimizer.splits(), self.seed("shares"))
+
+    def some(self, indices: npt.NDArray[np.int64], count: int, batch: int, *words: object) -> Iterator[Batch]:
+        """So many of the images at `indices` at most, in batches, not augmented; the same ones for the same `words`.
+
+        They are drawn at random: data sets may be sorted by class, so the first images may be of a few classes.
+        """
+        drawn = np.random.default_rng(self.seed(*words)).permutation(indices)[:count]
+        return self._in_order(self.data.train, drawn, batch)
+
+    def teacher(self) -> tuple[SearchSpace, Genotype] | None:
+        """The network that the teacher wants (its space, sized, and its genotype), if it wants one."""
+        return self.composition.teacher.network(self.composition.space, self.random("teacher"))
+
+    def error(self, net: Network, split: str) -> float | None:
+        """The error of a network on "validation" or "test"; None if that split is empty."""
+        indices = getattr(self.splits, split)
+        if len(indices) == 0:
+            return None
+        images = self._test_images() if split == "test" else self.data.train
+        return error_rate(net, self._in_order(images, indices, 256))
+
+    def _in_order(self, images: Images, indices: npt.NDArray[np.int64], batch: int) -> Iterator[Batch]:
+        resident = self.device_options.device_data
+        return in_order(images, indices, batch, self.mean, self.std, self.device, resident=resident)
+
+    def _test_images(self) -> Images:
+        if self.splits.test_from == "train":
+            return self.data.train
+        if self.data.test is None:
+            raise InputError(f"The data set '{self.data.name}' has lost its test images since this run was started.")
+        return self.data.test
+
+    def preprocessing(self) -> dict[str, Any]:
+        """What a network must know to take raw images: plain data for result and weights files."""
+        return {
+            "classes": list(self.data.classes),
+            "size": self.data.size,
+            "channels": self.data.channels,
+            "mean": list(self.mean),
+            "std": list(self.std),
+        }
+
+
+def new_context(folder: RunFolder, plugins: Plugins, recipe: Recipe) -> RunContext:
+    """Composes and checks everything that a run needs, and writes nothing."""
+    composition = compose(plugins, recipe)
+    device = find_device(recipe.run.device)
+    data = load_data(composition)
+    splits = make_splits(data, recipe.run.seed, recipe.data.validation, recipe.data.test)
+    return _assemble(folder, plugins, composition, data, splits, device)
+
+
+def write_start(context: RunContext, command: list[str]) -> None:
+    """Writes the first files of a new run; from now on it can be resumed."""
+    save_splits(context.splits, context.folder.splits)
+    context.folder.write_recipe(context.recipe.to_dict() | {"environment": environment(command)})
+
+
+def reopen_context(folder: RunFolder, plugins: Plugins) -> RunContext:
+    """The study of a run that was started before; InputError if plugins, data or files have changed."""
+    recipe = recorded_recipe(folder, plugins)
+    folder.check_recipe()
+    composition = compose(plugins, recipe)
+    data = load_data(composition)
+    return _assemble(folder, plugins, composition, data, load_splits(folder.splits), find_device(recipe.run.device))
+
+
+def recorded_recipe(folder: RunFolder, plugins: Plugins) -> Recipe:
+    """The recipe of a run that was started before; InputError if plugins have changed, or objects are not there."""
+    sections = folder.recipe()
+    check_versions(plugins, sections["plugins"])
+    return resolve_recorded(plugins, folder.recipe_layer(), folder.path)
+
+
+def load_data(composition: Composition) -> ImageData:
+    """The images that the recipe names."""
+    recipe = composition.recipe
+    options = recipe.data
+    return composition.source.load(recipe.location, Path(options.root) if options.root else None, options.download)
+
+
+def uses_bf16(precision: str, device: torch.device) -> bool:
+    """Whether this precision, as a recipe has it, is bfloat16 on this device."""
+    return precision == "bf16" or (precision == "auto" and device.type == "cuda")
+
+
+def find_device(name: str) -> torch.device:
+    """The device that `name` asks for; InputError if it is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InputError(f"'{name}' names no device; use auto, cpu, cuda or cuda:N.") from error
+    if device.type not in ("cpu", "cuda") or (device.type == "cpu" and device.index is not None):
+        raise InputError(f"The device '{name}' is not supported; use auto, cpu, cuda or cuda:N.")
+    count = torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= count:
+        raise InputError(f"The device '{name}' is not there: torch sees {count} CUDA devices. Use --device cpu.")
+    return device
+
+
+def environment(command: list[str]) -> dict[str, Any]:
+    """The machine and the software of a run, for the record."""
+    return {
+        "command": command,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "platform": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "executable": Path(sys.executable).name,
+    }
+
+
+def _assemble(
+    folder: RunFolder,
+    plugins: Plugins,
+    composition: Composition,
+    data: ImageData,
+    splits: Splits,
+    device: torch.device,
+) -> RunContext:
+    if len(splits.train) and int(splits.train.max()) >= len(data.train):
+        raise InputError(f"'{folder.splits}' names images that '{data.name}' does not have; the data have changed.")
+    mean, std = mean_and_std(data.train, splits.train)
+    return RunContext(folder, plugins, composition, data, splits, mean, std, device)

@@ -1,0 +1,104 @@
+"""What a search settles on when its training is over, and the ratings from which it does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import attrs
+
+from nasplug.errors import InputError
+from nasplug.parts import Batch, SearchState, Stage, Supernet
+from nasplug.store.run_folder import RunFolder, write_json
+from nasplug.store.events import Journal, read_events
+from nasplug.runs.signals import ShouldStop
+from nasplug.runs.context import RunContext
+from nasplug.runs.training import Progress, Stopped
+from nasplug.values import Genotype, Rated, Step
+
+BATCH = 256
+"""Images in a batch of rating; the norms are measured on one of them."""
+
+
+def decide(
+    context: RunContext, net: Supernet | None, stages: Sequence[Stage], journal: Journal, should_stop: ShouldStop
+) -> Iterator[Progress]:
+    """Records what the optimizer settles on, and every rating on the way there.
+
+    Ratings on record are not made again, so a search that is stopped while it rates goes on where it was.
+    """
+    events = [event["event"] for event in read_events(context.folder.events) if event["phase"] == "search"]
+    journal.cut(journal.count - events.count("found"))  # they follow from the ratings, and come again
+    rated = list(recorded_ratings(context.folder))
+    search_state = attrs.evolve(initial_search_state(context, net, stages), snapshots=list(_trail(context.folder)), rated=rated)
+    count = len(rated)
+    for event in context.composition.optimizer.decide(search_state):
+        journal.append("search", event.record())
+        if isinstance(event, Rated):
+            count += 1
+            yield Progress("rating", count, 0, "paths rated")
+        if should_stop():
+            raise Stopped
+
+
+def initial_search_state(context: RunContext, net: Supernet | None, stages: Sequence[Stage]) -> SearchState:
+    """What is decided on, as far as it is known before anything is trained: no trail, no ratings."""
+    shares = context.shares()
+
+    def images(split: str, count: int) -> Iterator[Batch]:
+        return context.some(shares[split], count, BATCH, "search", "decide", split)
+
+    limits, size = context.recipe.select, context.recipe.retrain
+    return SearchState(
+        space=context.composition.space,
+        shape=context.shape,
+        net=net,
+        snapshots=(),
+        seed=context.seed("search", "decide"),
+        max_params=limits.max_params,
+        max_macs=limits.max_macs,
+        raters=() if net is None else [rater for stage in stages for rater in stage.raters(net)],
+        images=images,
+        retrain_space=context.composition.space.scaled(channels=size.channels, cells=size.cells),
+    )
+
+
+def write_ratings(context: RunContext) -> list[dict[str, Any]]:
+    """Writes `ratings.json`, if anything was rated; returns for each block how many of its paths were."""
+    space = context.composition.space
+    blocks: dict[int | None, list[dict[str, Any]]] = {}
+    for each in recorded_ratings(context.folder):
+        blocks.setdefault(each.block, []).append({"path": each.path.to_dict()["picks"], "rating": each.rating})
+    if not blocks:
+        return []
+    counted = [
+        {"block": block, "paths": space.paths(block).count, "rated": len(ratings)} for block, ratings in blocks.items()
+    ]
+    rows = [{**one, "ratings": ratings} for one, ratings in zip(counted, blocks.values(), strict=True)]
+    write_json(context.folder.path / "ratings.json", {"schema": 1, "space": space.name, "blocks": rows})
+    return counted
+
+
+def recorded_ratings(folder: RunFolder) -> Iterator[Rated]:
+    """The ratings that the search has recorded so far; InputError if one is damaged."""
+    for event in read_events(folder.events):
+        if event["event"] == "rated":
+            try:
+                if not isinstance(event["block"], int | None):
+                    raise TypeError(f"block {event['block']!r:.40}")
+                path = Genotype(space=event["space"], picks=event["path"])
+                yield Rated(block=event["block"], path=path, rating=float(event["rating"]))
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                raise InputError(f"A rating in '{folder.events}' is damaged ({error!r}); restore the file.") from error
+
+
+def _trail(folder: RunFolder) -> Iterator[Step]:
+    for event in read_events(folder.events):
+        if event["phase"] == "search" and event.get("snapshot"):
+            yield Step(
+                step=event["step"],
+                epoch=event["epoch"],
+                loss=event["loss"],
+                snapshot=Genotype.from_dict(event["snapshot"]),
+                reason=event["reason"],
+            )

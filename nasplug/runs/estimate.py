@@ -1,0 +1,83 @@
+"""What a run would do, and what it would take, from one measured step of each kind of phase."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from itertools import islice, pairwise
+
+import attrs
+import torch
+
+from nasplug.engine import Trainer, run_groups
+from nasplug.parts import Network
+from nasplug.runs.retrain import network_phase, teacher_phase
+from nasplug.runs.search import search_phase
+from nasplug.runs.context import RunContext
+from nasplug.runs.training import peak_memory
+
+WARM_UP, MEASURED = 2, 3
+"""Looks of the host (on a CPU, steps) before the clock runs, and those timed; the shortest of these counts."""
+
+
+@attrs.frozen
+class PhaseEstimate:
+    """One kind of phase of a run to come."""
+
+    name: str
+    phases: int
+    """How many such phases there will be."""
+    at_once: int
+    """How many of them run beside each other."""
+    steps: int
+    """Steps of each of them."""
+    seconds_per_step: float
+    peak_memory_bytes: int
+    """Of the process or device after the step, everything measured before included."""
+
+    @property
+    def seconds(self) -> float:
+        """Seconds for all of them."""
+        return -(-self.phases // self.at_once) * self.steps * self.seconds_per_step
+
+
+def estimate_run(context: RunContext) -> Iterator[PhaseEstimate]:
+    """The phases of a run to come, each measured; nothing is kept of what is trained for it.
+
+    What is not known yet stands for itself at random: found networks have the cost of random ones. Times are those of
+    this machine as busy as it is now. The schedule may end a search early; evaluation and rating are not counted.
+    """
+    torch.set_num_threads(context.recipe.run.threads)
+    teacher = None
+    if (trainer := teacher_phase(context)) is not None:
+        teacher = trainer.net
+        if not context.folder.teacher.exists():
+            yield _measured(context, trainer)
+    if context.composition.optimizer.trains:
+        yield _measured(context, _search(context, teacher))
+    recipe = context.recipe
+    jobs = recipe.run.jobs
+    torch.set_num_threads(1 if jobs > 1 else recipe.run.threads)
+    space = context.composition.space.scaled(channels=recipe.retrain.channels, cells=recipe.retrain.cells)
+    genotypes = [space.random(context.random("foresee", number)) for number in range(9)]
+    typical = sorted(genotypes, key=lambda genotype: space.cost(genotype, context.shape).macs)[4]
+    trainer = network_phase(context, "retrain", space, typical, recipe.retrain)
+    networks = recipe.select.networks * (1 + recipe.select.random)
+    yield attrs.evolve(_measured(context, trainer), phases=networks, at_once=min(jobs, networks))
+
+
+def _search(context: RunContext, teacher: Network | None) -> Trainer:
+    torch.manual_seed(context.seed("search", "weights"))
+    trainer = search_phase(context, context.composition.space.supernet(context.shape), teacher)
+    trainer.begin(torch.Generator().manual_seed(context.seed("search", "alpha")))
+    return trainer
+
+
+def _measured(context: RunContext, trainer: Trainer) -> PhaseEstimate:
+    moments, counts = [time.perf_counter()], []
+    for steps in islice(run_groups(trainer), WARM_UP + MEASURED):
+        moments.append(time.perf_counter())
+        counts.append(len(steps))
+    times = [(after - before) / count for (before, after), count in zip(pairwise(moments), counts, strict=True)]
+    seconds = min(times[WARM_UP:] or times)
+    return PhaseEstimate(trainer.name, 1, 1, trainer.steps, seconds, peak_memory(context.device))

@@ -1,0 +1,109 @@
+"""A run, phase after phase. What is finished is not done again: that is all there is to resuming."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+
+import torch
+
+from nasplug.errors import InputError
+from nasplug.store.lock import lock_run
+from nasplug.store.run_folder import RunFolder
+from nasplug.store.events import EventCallback, merge_journals, ignore_event
+from nasplug.runs.tabular import look_up
+from nasplug.store.networks import PlannedNetwork, load_network, space_of
+from nasplug.runs.workers import retrain_networks
+from nasplug.runs.summary import set_status, write_result
+from nasplug.runs.search import found_genotypes, search, prepare_teacher
+from nasplug.runs.selection import select
+from nasplug.runs.signals import Signals
+from nasplug.runs.context import RunContext
+from nasplug.runs.training import Progress, Stopped
+from nasplug.plugins import Plugins
+
+
+def run_pipeline(context: RunContext, signals: Signals, on_event: EventCallback = ignore_event) -> Generator[Progress, None, None]:
+    """Carries out every phase of a run that is not finished yet, and leaves `result.json` and `report.html`.
+
+    `on_event` hears of every event that happens, once it is on disk. Whoever closes this iterator stops the run.
+    Raises Interrupted after a signal, RunFailure if a phase breaks; the run can be resumed after any of these. Raises
+    InputError if somebody else carries out this run just now.
+    """
+    with lock_run(context.folder):
+        yield from _phases(context, signals, on_event)
+
+
+def _phases(context: RunContext, signals: Signals, on_event: EventCallback) -> Iterator[Progress]:
+    folder = context.folder
+    try:
+        torch.set_num_threads(context.recipe.run.threads)
+        write_result(context, "running", [])
+        journal = context.journal(folder.events, on_event)
+        for name, work in (("teacher", prepare_teacher), ("search", search)):
+            if folder.done(name) is None:
+                yield from work(context, journal, signals)
+        plans = plan_networks(context)
+        write_result(context, "running", plans)
+        yield from look_up(context, plans)
+        yield from retrain_networks(context, plans, signals, on_event)
+        merge_journals(folder.events, [(plan.phase, folder.phase(plan.phase) / "events.jsonl") for plan in plans])
+        yield from test(context, plans)
+        write_result(context, "done", plans)
+        write_run_report(folder, context.plugins)
+    except Stopped:
+        set_status(folder, "stopped")
+        raise signals.interrupted(context.resume_hint) from None
+    except (GeneratorExit, KeyboardInterrupt):
+        set_status(folder, "stopped")
+        raise
+    except Exception:
+        set_status(folder, "failed")
+        raise
+
+
+def plan_networks(context: RunContext) -> list[PlannedNetwork]:
+    """The networks of this run: selected once, then kept in the run folder."""
+    plans = read_plans(context.folder)
+    if plans is None:
+        plans = select(context, found_genotypes(context))
+        context.folder.finish("select", {"plans": [plan.to_dict() for plan in plans]})
+    return plans
+
+
+def read_plans(folder: RunFolder) -> list[PlannedNetwork] | None:
+    """The networks that were selected, or None before that; InputError if the record is damaged."""
+    record = folder.done("select")
+    if record is None:
+        return None
+    try:
+        return [PlannedNetwork.from_dict(each) for each in record["plans"]]
+    except (AttributeError, KeyError, TypeError) as error:
+        path = folder.phase("select")
+        raise InputError(f"The selection in '{path}' is damaged ({error!r}); remove it to select anew.") from error
+
+
+def test(context: RunContext, plans: Sequence[PlannedNetwork]) -> Iterator[Progress]:
+    """Measures every trained network once on the test images; of the others the test error is on record."""
+    if context.folder.done("test") is not None:
+        return
+    errors = {}
+    for count, plan in enumerate(plans):
+        yield Progress("test", count, len(plans))
+        record = context.folder.done(plan.phase) or {}
+        if "test_error" in record:
+            errors[plan.id] = record["test_error"]
+            continue
+        net, _ = load_network(context.folder.weights(plan.id), context.plugins)
+        errors[plan.id] = context.error(net.to(context.device), "test")
+    context.folder.finish("test", {"errors": errors})
+
+
+def write_run_report(folder: RunFolder, plugins: Plugins) -> Path:
+    """Writes the report of a run anew, whatever its status; returns its path."""
+    from nasplug.report import write_report  # here, because it brings matplotlib, which retraining processes never need
+
+    part = folder.recipe_layer()["space"]
+    space = space_of(plugins, str(part.pop("part", "")), part, folder.path)
+    plans = read_plans(folder) or []
+    return write_report(folder.path, {plan.id: space.drawings(plan.genotype) for plan in plans})

@@ -1,0 +1,150 @@
+"""Training one phase with its effects: events, checkpoints, stopping."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import attrs
+import torch
+
+from nasplug.store.checkpoint import load_checkpoint, save_checkpoint
+from nasplug.store.files import read_tensors
+from nasplug.engine import Trainer, run_groups
+from nasplug.errors import RunFailure
+from nasplug.store.events import Journal
+from nasplug.runs.signals import ShouldStop
+from nasplug.runs.context import RunContext
+from nasplug.values import Step
+
+if sys.platform != "win32":
+    import resource
+
+
+@attrs.frozen
+class Progress:
+    """How far a phase is."""
+
+    phase: str
+    done: int
+    total: int
+    """Steps of the whole phase; 0 where there is nothing to count."""
+    text: str = ""
+
+
+class Stopped(Exception):
+    """A phase saved its state and ended because it was asked to; the run turns this into the way to go on."""
+
+
+def run_training(context: RunContext, trainer: Trainer, journal: Journal, should_stop: ShouldStop) -> Iterator[Progress]:
+    """Trains `trainer` to its end, from its checkpoint if there is one.
+
+    Raises Stopped after saving, if `should_stop` says so, and RunFailure if the loss is not finite or the disk is full; the
+    last good checkpoint is kept in any case.
+    """
+    path = context.folder.checkpoint(trainer.name)
+    worked = 0.0
+    if path.exists():
+        count, worked = load_checkpoint(path, trainer)
+        if not trainer.over:  # what was decided after the training does not happen again
+            journal.cut(count)
+    else:
+        journal.drop(trainer.name)
+        trainer.begin(torch.Generator().manual_seed(context.seed(trainer.name, "alpha")))
+    started = saved = time.monotonic()
+    interval = context.recipe.run.checkpoint_seconds
+
+    def save() -> None:
+        trainer.prune()
+        with _way_out(context, trainer):
+            save_checkpoint(path, trainer, journal.count, worked + time.monotonic() - started)
+
+    for events in run_groups(trainer):
+        for event in events:
+            _check(event, trainer, context)
+            with _way_out(context, trainer):
+                journal.append(trainer.name, event.record())
+        if (halt := should_stop()) or time.monotonic() - saved >= interval:
+            save()
+            saved = time.monotonic()
+        if halt:
+            raise Stopped
+        try:
+            for event in events:
+                yield Progress(trainer.name, trainer.steps_done, trainer.steps, _words(event, trainer))
+        except GeneratorExit:  # whoever watched has left
+            save()
+            raise
+    save()
+    if trainer.graph_cache is not None:
+        trainer.graph_cache.forget()
+
+
+@contextmanager
+def _way_out(context: RunContext, trainer: Trainer) -> Iterator[None]:
+    """Says how to go on when something cannot be written."""
+    try:
+        yield
+    except RunFailure as error:
+        way = f"Free some space, then go on with: {context.resume_hint}"
+        if not context.folder.path.is_dir():
+            way = "The run folder was removed; start the run anew."
+        raise RunFailure(f"Phase '{trainer.name}' broke off at step {trainer.steps_done}: {error} {way}") from error
+
+
+@contextmanager
+def more_work(context: RunContext, trainer: Trainer, journal: Journal) -> Iterator[None]:
+    """Counts what is done in the block as work of a phase whose training is over, also where it stops half-way."""
+    path = context.folder.checkpoint(trainer.name)
+    _, facts = read_tensors(path, "checkpoint")
+    started = time.monotonic()
+
+    def save() -> None:
+        save_checkpoint(path, trainer, journal.count, facts["seconds"] + time.monotonic() - started)
+
+    try:
+        yield
+    except (Stopped, GeneratorExit):
+        save()
+        raise
+    save()
+
+
+def cost_record(context: RunContext, trainer: str) -> dict[str, float | int | str]:
+    """What a finished phase took: seconds (from its checkpoint), peak memory of the process or device, device."""
+    _, facts = read_tensors(context.folder.checkpoint(trainer), "checkpoint")
+    peak = peak_memory(context.device)
+    return {"seconds": round(facts["seconds"], 3), "peak_memory_bytes": peak, "device": str(context.device)}
+
+
+def no_cost(context: RunContext) -> dict[str, float | int | str]:
+    """The cost of a phase in which nothing was trained."""
+    return {"seconds": 0.0, "peak_memory_bytes": 0, "device": str(context.device)}
+
+
+def peak_memory(device: torch.device) -> int:
+    """The most bytes that the device, or on a CPU this process, has held so far; 0 where the system does not say."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    if sys.platform == "win32":
+        return 0
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024  # Linux counts in KiB
+
+
+def _check(event: Step, trainer: Trainer, context: RunContext) -> None:
+    if not math.isfinite(event.loss):
+        raise RunFailure(
+            f"The loss of phase '{trainer.name}' became {event.loss} at step {event.step}. The checkpoint before it is "
+            f"kept in '{context.folder.phase(trainer.name)}'. A lower learning rate may help: start again with "
+            f"--set {'search' if trainer.name == 'search' else 'retrain'}.lr={trainer.training.lr / 4:g}."
+        )
+
+
+def _words(event: Step, trainer: Trainer) -> str:
+    alive = f", {event.measures['alive']:.0f} operations alive" if "alive" in event.measures else ""
+    graph_cache = f", {trainer.graph_cache}" if trainer.graph_cache is not None and str(trainer.graph_cache) else ""
+    return f"epoch {event.epoch + 1}, loss {event.loss:.3f}{alive}{graph_cache}"

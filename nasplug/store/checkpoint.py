@@ -1,0 +1,102 @@
+"""The state of a phase as one safetensors file.
+
+It holds weights, alpha, kept candidates, optimizer states, the state of every part and stage, the random state and
+the count of events. Loading copies into the tensors that a freshly built phase has, so that their layouts stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from nasplug.engine import Trainer
+from nasplug.errors import InputError
+from nasplug.parts import Supernet, read_state, write_state
+from nasplug.store.files import random_state, read_tensors, restore_random_state, write_tensors
+
+
+def save_checkpoint(path: Path, trainer: Trainer, events: int, seconds: float) -> None:
+    """Writes the state of `trainer` after `events` events and `seconds` of work, replacing the file as a whole."""
+    tensors = {f"net.{name}": each for name, each in trainer.net.state_dict().items()}
+    for number, stage in enumerate(trainer.stages):
+        tensors |= {f"stage.{number}.{name}": each for name, each in stage.state_dict().items()}
+    tensors |= _mover_state("weights", trainer.torch_optimizers.weights, trainer.weights())
+    if trainer.torch_optimizers.alpha is not None:
+        tensors |= _mover_state("alpha", trainer.torch_optimizers.alpha, {"alpha": trainer.choices.alpha})
+    facts = {
+        "phase": trainer.name,
+        "stage": trainer.stage,
+        "step": trainer.step,
+        "events": events,
+        "seconds": seconds,
+        "optimizer": read_state(trainer.optimizer),
+        "schedule": read_state(trainer.schedule),
+    }
+    write_tensors(path, tensors | random_state(), facts)
+
+
+def load_checkpoint(path: Path, trainer: Trainer) -> tuple[int, float]:
+    """Brings a freshly built phase to the saved state; returns the count of events and the seconds of work until then.
+
+    Raises InputError if the file is damaged or belongs to another phase or network.
+    """
+    tensors, facts = read_tensors(path, "checkpoint")
+    try:
+        trainer.stage, trainer.step = facts["stage"], facts["step"]
+        _load_net(trainer, {name[4:]: each for name, each in tensors.items() if name.startswith("net.")})
+        for number, stage in enumerate(trainer.stages):
+            head = f"stage.{number}."
+            stage.load_state_dict({name[len(head) :]: each for name, each in tensors.items() if name.startswith(head)})
+        trainer.build_torch_optimizers()
+        _restore_mover("weights", trainer.torch_optimizers.weights, trainer.weights(), tensors)
+        if trainer.torch_optimizers.alpha is not None:
+            _restore_mover("alpha", trainer.torch_optimizers.alpha, {"alpha": trainer.choices.alpha}, tensors)
+        write_state(trainer.optimizer, facts["optimizer"])
+        write_state(trainer.schedule, facts["schedule"])
+        restore_random_state(tensors)
+        return int(facts["events"]), float(facts["seconds"])
+    except (KeyError, RuntimeError, IndexError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(
+            f"The checkpoint '{path}' does not fit the phase '{trainer.name}' ({reason}); remove it to repeat the "
+            f"phase."
+        ) from error
+
+
+def _load_net(trainer: Trainer, state: Mapping[str, Tensor]) -> None:
+    if isinstance(trainer.net, Supernet):
+        trainer.choices.kept.copy_(state["choices.kept"])
+        trainer.choices.refresh()
+        trainer.net.prune()
+    trainer.net.load_state_dict(state)
+
+
+def _mover_state(
+    prefix: str, torch_optimizer: torch.optim.Optimizer, named: Mapping[str, nn.Parameter]
+) -> dict[str, Tensor]:
+    return {
+        f"{prefix}.{key}.{name}": value
+        for name, parameter in named.items()
+        for key, value in torch_optimizer.state.get(parameter, {}).items()
+        if isinstance(value, Tensor)
+    }
+
+
+def _restore_mover(
+    prefix: str,
+    torch_optimizer: torch.optim.Optimizer,
+    named: Mapping[str, nn.Parameter],
+    tensors: Mapping[str, Tensor],
+) -> None:
+    for full, value in tensors.items():
+        head, _, rest = full.partition(".")
+        if head != prefix:
+            continue
+        key, _, name = rest.partition(".")
+        parameter = named[name]
+        # Counters stay where the optimizer keeps them, on the host; averages take the layout of their parameter.
+        kept = value.clone() if value.dim() == 0 else torch.empty_like(parameter).copy_(value)
+        torch_optimizer.state[parameter][key] = kept

@@ -1,0 +1,145 @@
+"""Networks of a run: which ones there are, and their weights on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import attrs
+import torch
+
+from nasplug.compose import Composition
+from nasplug.errors import InputError
+from nasplug.parts import Network, SearchSpace
+from nasplug.plugins import Plugins
+from nasplug.plugins.program_objects import build_part, check_present
+from nasplug.store.files import read_tensors, write_tensors
+from nasplug.values import Cost, Genotype, ImageShape
+from nasplug.values.options import build, option_values
+
+N = TypeVar("N", bound=Network)
+
+
+@attrs.frozen
+class PlannedNetwork:
+    """One network that a run trains from scratch."""
+
+    role: str
+    """"found" or "random"."""
+    genotype: Genotype
+    size: Mapping[str, int | str]
+    """The size of the network, as its space gives it."""
+    cost: Cost
+    matched_to: str | None = None
+    """The found network whose size a random one has."""
+
+    @property
+    def id(self) -> str:
+        """Digest of genotype and size; a random network's also names what it is matched to."""
+        key = json.dumps([self.genotype.to_json(), sorted(self.size.items()), self.matched_to])
+        return hashlib.sha256(key.encode()).hexdigest()[:12]
+
+    @property
+    def phase(self) -> str:
+        """The phase that trains it."""
+        return f"{'retrain' if self.role == 'found' else 'baseline'}/{self.id}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "role": self.role,
+            "genotype": self.genotype.to_dict(),
+            "size": dict(self.size),
+            "params": self.cost.params,
+            "macs": self.cost.macs,
+            "matched_to": self.matched_to,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> PlannedNetwork:
+        """Reads what `to_dict` wrote."""
+        return cls(
+            role=data["role"],
+            genotype=Genotype.from_dict(data["genotype"]),
+            size=data["size"],
+            cost=Cost(params=data["params"], macs=data["macs"]),
+            matched_to=data["matched_to"],
+        )
+
+
+def space_of(plugins: Plugins, name: str, options: Mapping[str, Any], run: Path) -> SearchSpace:
+    """A space as something in folder `run` names it; InputError if nobody has it."""
+    check_present(plugins, {"space": name}, f"nasplug.load('{run}', {{}}) opens its networks")
+    space: SearchSpace = build_part(plugins, "space", name, options)
+    return space
+
+
+def resize_space(space: SearchSpace, size: Mapping[str, int | str]) -> SearchSpace:
+    """The space with networks of a recorded size."""
+    return build(type(space), option_values(space) | dict(size), f"space {space.name}")
+
+
+def save_network(
+    path: Path, net: Network, composition: Composition, plan: PlannedNetwork, preprocessing: Mapping[str, Any]
+) -> None:
+    """Writes the weights of a trained network, as shipped, with all that is needed to build and feed it again."""
+    part = composition.recipe.parts["space"]
+    facts = {
+        "schema": 1,
+        "space": {"part": part.name, "options": part.plain | dict(plan.size)},
+        "genotype": plan.genotype.to_dict(),
+        "data": dict(preprocessing),
+    }
+    write_tensors(path, net.state_dict(), facts)
+
+
+def load_network(path: Path, plugins: Plugins) -> tuple[Network, dict[str, Any]]:
+    """A network with its weights, in eval mode on the CPU, and the facts recorded with it.
+
+    Raises InputError if the file is missing, damaged or no network of an installed space.
+    """
+    tensors, facts = read_tensors(path, "network")
+    try:
+        space = space_of(plugins, facts["space"]["part"], facts["space"]["options"], _run_of(path))
+        data = facts["data"]
+        net = space.network(Genotype.from_dict(facts["genotype"]), _shape(data))
+        net.load_state_dict(tensors)
+        _ = torch.tensor([data["mean"], data["std"]])  # `predict` needs them
+    except (AttributeError, KeyError, TypeError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(
+            f"The network at '{path}' does not fit its own description ({reason}); restore it, or train it again."
+        ) from error
+    return net.eval(), facts
+
+
+def _shape(data: Mapping[str, Any]) -> ImageShape:
+    """The form of images on record; TypeError if it is none, as for other things that are not what they should be."""
+    try:
+        return ImageShape(channels=data["channels"], size=data["size"], classes=len(data["classes"]))
+    except InputError as error:
+        raise TypeError(str(error)) from error
+
+
+def _run_of(weights: Path) -> Path:
+    """The run folder that a weights file lies in, if it lies in one."""
+    return next((each for each in weights.parents if (each / "recipe.toml").is_file()), Path("RUN"))
+
+
+def place_network(net: N, device: torch.device) -> N:
+    """The network on a device, its convolutions in channels-last layout."""
+    net.to(device)
+    net.to(memory_format=torch.channels_last)
+    return net
+
+
+def strip_auxiliary_head(net: Network, space: SearchSpace, genotype: Genotype, shape: ImageShape) -> Network:
+    """The same network without its auxiliary head, on the CPU."""
+    plain = space.network(genotype, shape)
+    state = net.state_dict()
+    with torch.no_grad():
+        plain.load_state_dict({name: state[name].cpu() for name in plain.state_dict()})
+    return plain.eval()

@@ -1,0 +1,189 @@
+"""The run folder: a contract that other programs read. Its layout is documented in docs/reference/run-folder.md."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tomllib
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import attrs
+import tomli_w
+
+from nasplug.compose.layers import RECORDED, SECTIONS
+from nasplug.errors import InputError
+from nasplug.store.files import write_atomically
+from nasplug.values.recipe import SLOTS
+
+DECISIVE = f"the options of {', '.join(SLOTS)} or search, the seed or the precision"
+"""What a digest of a recipe covers."""
+
+
+@attrs.frozen
+class RunFolder:
+    """Paths and small files of one run."""
+
+    path: Path
+    made: tuple[Path, ...] = attrs.field(default=(), eq=False, repr=False)
+    """The folders that `create` made for it, innermost first."""
+
+    @classmethod
+    def create(cls, path: Path | None) -> RunFolder:
+        """A new folder: `path`, or the next numbered one under `runs/`. InputError if `path` is already in use."""
+        if path is None:
+            path = next(each for number in range(1, 1_000_000) if not (each := Path(f"runs/{number:03d}")).exists())
+        elif path.exists() and (not path.is_dir() or any(path.iterdir())):
+            resume = f"continue the run there with 'nasplug resume {path}', or " if _holds_run(path) else ""
+            raise InputError(
+                f"'{path}' exists already and is not an empty folder; {resume}name another folder with --out."
+            )
+        try:
+            made = tuple(each for each in (path, *path.parents) if not each.exists())
+            # A folder that was not there must be made here: another run that starts at this moment may want it too.
+            path.mkdir(parents=True, exist_ok=path not in made)
+        except FileExistsError as error:
+            raise InputError(f"'{path}' was taken by another run just now; start again.") from error
+        except OSError as error:
+            raise InputError(f"The run folder '{path}' cannot be made: {error.strerror}.") from error
+        return cls(path, made)
+
+    @classmethod
+    def existing(cls, path: Path) -> RunFolder:
+        """The folder of a run that was started before; InputError if there is none."""
+        if not _holds_run(path):
+            raise InputError(
+                f"'{path}' is no run folder: it has no recipe.toml. Name the folder of a run; "
+                f"'nasplug run --out FOLDER' starts one."
+            )
+        return cls(path)
+
+    def discard(self) -> None:
+        """Takes back what `create` made and all that was written since: the folder was new or empty."""
+        for each in self.path.iterdir():
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
+        for folder in self.made:
+            with suppress(OSError):  # another run may have begun beside this one meanwhile
+                folder.rmdir()
+
+    @property
+    def events(self) -> Path:
+        """The events of all phases, one JSON object per line."""
+        return self.path / "events.jsonl"
+
+    @property
+    def lock(self) -> Path:
+        """The file that whoever carries out the run has locked."""
+        return self.path / "lock"
+
+    @property
+    def splits(self) -> Path:
+        """The indices of every split."""
+        return self.path / "splits.safetensors"
+
+    def phase(self, name: str) -> Path:
+        """The folder of a phase such as "search" or "retrain/ID"."""
+        return self.path / "phases" / name
+
+    def checkpoint(self, name: str) -> Path:
+        """Where a phase that is under way keeps its state."""
+        return self.phase(name) / "checkpoint.safetensors"
+
+    def weights(self, name: str) -> Path:
+        """The weights of a retrained network."""
+        return self.path / "weights" / f"{name}.safetensors"
+
+    @property
+    def teacher(self) -> Path:
+        """The weights of the teacher's network."""
+        return self.phase("teacher") / "network.safetensors"
+
+    @property
+    def table(self) -> Path:
+        """The table in which networks are looked up instead of training them."""
+        return self.path / "table.csv"
+
+    def done(self, name: str) -> dict[str, Any] | None:
+        """What a finished phase recorded, or None for one that is not finished."""
+        path = self.phase(name) / "done.json"
+        return read_json(path) if path.is_file() else None
+
+    def finish(self, name: str, record: Mapping[str, Any]) -> None:
+        """Marks a phase as finished; `resume` will not run it again."""
+        write_json(self.phase(name) / "done.json", record)
+
+    def recipe(self) -> dict[str, Any]:
+        """The sections of `recipe.toml`; InputError if it is damaged.
+
+        A recipe that has lost a section is refused: defaults in its place would make another run of it.
+        """
+        path = self.path / "recipe.toml"
+        try:
+            sections = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise InputError(f"'{path}' is damaged ({error}); restore it, or start a new run.") from error
+        lost = [name for name in (*SECTIONS, "plugins") if not isinstance(sections.get(name), dict)]
+        if lost:
+            raise InputError(f"'{path}' is damaged: it lacks the section '{lost[0]}'; restore it, or start a new run.")
+        return sections
+
+    def recipe_layer(self) -> dict[str, Any]:
+        """The sections of `recipe.toml` that decide a run, without those kept for the record."""
+        return {name: section for name, section in self.recipe().items() if name not in RECORDED}
+
+    def write_recipe(self, sections: Mapping[str, Any]) -> None:
+        """Writes `recipe.toml`, with a digest by which `check_recipe` knows it again."""
+        environment = {**sections.get("environment", {}), "digest": _digest(sections)}
+        content = tomli_w.dumps({**sections, "environment": environment})
+        write_atomically(self.path / "recipe.toml", content.encode())
+
+    def check_recipe(self) -> None:
+        """Raises InputError if what a search depends on was changed since the run was started."""
+        sections = self.recipe()
+        known = sections.get("environment", {}).get("digest")
+        if known is not None and known != _digest(sections):
+            raise InputError(
+                f"'{self.path / 'recipe.toml'}' was changed since the run was started, in {DECISIVE}; what has been "
+                f"trained depends on them, so put back what it said, or start a new run: nasplug run --config "
+                f"{self.path / 'recipe.toml'}"
+            )
+
+    def result(self) -> dict[str, Any]:
+        """What `result.json` holds; InputError if the run has none yet."""
+        return read_json(self.path / "result.json")
+
+    def write_result(self, result: Mapping[str, Any]) -> None:
+        """Replaces `result.json`."""
+        write_json(self.path / "result.json", result)
+
+
+def _digest(sections: Mapping[str, Any]) -> str:
+    """Of everything that decides a search. What comes after it may be changed while it is under way."""
+    decisive = {name: sections[name] for name in (*SLOTS, "search")}
+    decisive["run"] = {name: sections["run"].get(name) for name in ("seed", "precision")}
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _holds_run(path: Path) -> bool:
+    return (path / "recipe.toml").is_file()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file; InputError if it is missing or damaged."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"'{path}' cannot be read: {error.strerror}.") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"'{path}' is damaged: it is not JSON ({error}).") from error
+    if not isinstance(data, dict):
+        raise InputError(f"'{path}' is damaged: it holds {type(data).__name__}, not an object.")
+    return data
+
+
+def write_json(path: Path, data: Mapping[str, Any]) -> None:
+    """Replaces a file by a JSON object."""
+    write_atomically(path, (json.dumps(data, indent=1) + "\n").encode())

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+import torch
+
+from nasplug.bench import Measured, compare_supernets, measure, plain_supernet, ratios
+from nasplug.bench.timing import peak_memory
+from nasplug.builtin.darts import Darts
+from nasplug.builtin.mbconv import MBConvSpace
+from nasplug.compose import compose, resolve
+from nasplug.engine import GraphCache
+from nasplug.errors import InputError
+from nasplug.plugins import load_plugins
+from nasplug.testing.tape import TapeRecorder
+from nasplug.values import ImageShape
+
+CPU = torch.device("cpu")
+KIB = 1024
+
+
+def test_peak_memory_is_what_tensors_held_at_one_time():
+    kept = []
+
+    def step():
+        first = torch.zeros(100 * KIB, dtype=torch.uint8)
+        second = torch.zeros(50 * KIB, dtype=torch.uint8)
+        del first
+        kept.append(torch.zeros(30 * KIB, dtype=torch.uint8))
+        del second
+
+    assert peak_memory(step, CPU) == 150 * KIB
+    assert peak_memory(step, CPU) == 150 * KIB  # what is held between steps does not count
+
+
+def test_steps_take_turns():
+    order = []
+
+    def step(name, seconds):
+        def run():
+            order.append(name)
+            time.sleep(seconds)
+
+        return run
+
+    fast, slow = measure([step("fast", 0.0), step("slow", 0.02)], CPU, repeats=4)
+
+    assert order[-8:] == ["fast", "slow"] * 4
+    assert len(fast.seconds) == len(slow.seconds) == 4
+    assert min(slow.seconds) > 0.015
+
+
+def test_the_ratio_is_the_median_over_neighbours():
+    fast, reference = Measured((1.0, 2.0, 4.0), 1), Measured((3.0, 2.0, 8.0), 1)
+
+    assert ratios(fast, reference) == (1.5, 2.0, 2.5)
+    assert ratios(Measured((2.0,), 1), Measured((5.0,), 1)) == (2.5, 2.5, 2.5)
+    assert fast.images_per_second(10) == 5.0
+
+
+def test_a_plain_supernet_has_a_module_for_every_operation_and_weights_of_its_own():
+    net = Darts(channels=4, cells=3).supernet(ImageShape(3, 8, 10))
+    plain = plain_supernet("darts", net)
+
+    operations = [name for name, _ in plain.named_modules() if name.count(".") == 3 and ".operations." in name]
+    assert len(operations) == 3 * 14 * 8
+    before = net(torch.ones(2, 3, 8, 8))
+    with torch.no_grad():
+        for own, _ in plain.pairs(net):
+            own.weight.zero_()
+    assert torch.equal(net(torch.ones(2, 3, 8, 8)), before)
+
+
+def test_a_space_without_a_plain_supernet_is_refused():
+    space = MBConvSpace(blocks=("s1 1x4",), channels=4)
+
+    with pytest.raises(InputError, match=r"no plain supernet of the space 'mbconv'.*darts, nb201"):
+        plain_supernet("mbconv", space.supernet(ImageShape(3, 8, 10)))
+
+
+def test_steps_that_are_recorded_are_replayed_while_they_are_measured():
+    made = []
+
+    def graph_cache():
+        made.append(GraphCache(TapeRecorder()))
+        return made[-1]
+
+    recipe = resolve(load_plugins(), [{"run": {"method": "snps", "preset": "tiny"}}, {"space": {"nodes": 2}}])
+    found = compare_supernets(
+        compose(load_plugins(), recipe),
+        ImageShape(3, 8, 10),
+        batch=4,
+        device=CPU,
+        bf16=False,
+        graph_cache=graph_cache,
+        deleted=0.5,
+        repeats=2,
+    )
+    assert len(found) == len(made) == 2  # with all candidates and without half of them
+    assert all(one.fast.peak_memory_bytes > 0 < one.reference.peak_memory_bytes for one in found)
+    assert [(each.recorded, each.replayed, each.refused) for each in made] == [(1, 4, "")] * 2

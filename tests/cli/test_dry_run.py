@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from nasplug.cli.dry_run import duration
+from nasplug.compose import read_config, resolve
+from nasplug.plugins import load_plugins
+from nasplug.runs.create import start
+from nasplug.runs.estimate import estimate_run
+
+
+@pytest.fixture
+def words(few_images):
+    options = ("--set", "data.validation=0", "--set", "search.batch_size=8", "--set", "retrain.batch_size=16")
+    return ("--preset", "tiny", "--data", f"arrays:{few_images}", "--jobs", "2", *options)
+
+
+def test_a_dry_run_prints_a_recipe_that_can_be_run_and_leaves_nothing(here, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = here("run", "--method", "dna", *words, "--dry-run")
+    assert done.exit_code == 0, done.output
+    assert not list(tmp_path.iterdir())
+    recipe = done.output.partition("slot  ")[0]
+    assert tomllib.loads(recipe)["run"]["method"] == "dna"
+    path = tmp_path / "recipe.toml"
+    path.write_text(recipe)
+    assert resolve(load_plugins(), [read_config(path)]).to_dict() == tomllib.loads(recipe)
+    for supplied in ("nasplug-dna", "single-path", "mbconv", "blockwise"):
+        assert supplied in done.output
+
+
+def test_phases_and_steps_are_those_of_the_run(words, few_images, tmp_path):
+    recipe = resolve(
+        load_plugins(),
+        [
+            {
+                "run": {"method": "dna", "preset": "tiny", "jobs": 2, "threads": 1, "device": "cpu"},
+                "data": {"name": f"arrays:{few_images}", "validation": 0.0},
+                "search": {"batch_size": 8, "epochs": 3},
+                "teacher": {"epochs": 2},
+                "retrain": {"batch_size": 16, "epochs": 5},
+                "select": {"networks": 3, "random": 1},
+            }
+        ],
+    )
+    estimates = list(estimate_run(start(tmp_path / "run", load_plugins(), recipe, [])))
+    # 64 training images: 4 batches of 16; of these 51 for the weights of the search: 6 batches of 8, in three stages.
+    assert [(each.name, each.phases, each.at_once, each.steps) for each in estimates] == [
+        ("teacher", 1, 1, 2 * 4),
+        ("search", 1, 1, 3 * 6 * 3),
+        ("retrain", 6, 2, 5 * 4),
+    ]
+    for each in estimates:
+        assert each.seconds_per_step > 0
+        assert each.peak_memory_bytes > 0
+        assert each.seconds == pytest.approx(-(-each.phases // each.at_once) * each.steps * each.seconds_per_step)
+    assert [path.name for path in Path(tmp_path / "run").iterdir() if path.name == "phases"] == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(7, "7 s"), (119, "1 min 59 s"), (3700, "1 h 1 min"), (86400 * 3, "3.0 days"), (86400, "24 h 0 min")],
+)
+def test_durations_are_told_to_two_places(seconds, words):
+    assert duration(seconds) == words

@@ -1,0 +1,308 @@
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from random import Random
+
+import attrs
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from safetensors import safe_open
+from sklearn.datasets import load_digits
+
+from nasplug.compose import resolve
+from nasplug.data import load_splits
+from nasplug.errors import InputError, RunFailure
+from nasplug.plugins import load_plugins
+from nasplug.results.choice import choose
+from nasplug.results.classifier import Classifier
+from nasplug.results.export import FORMATS, export
+from nasplug.results.export.parity import Sample, check, sample
+from nasplug.results.result import load
+from nasplug.runs.context import new_context, write_start
+from nasplug.runs.summary import write_result
+from nasplug.store.networks import PlannedNetwork, save_network
+from nasplug.store.run_folder import RunFolder
+
+SPACE = {
+    "cells": 2,
+    "nodes": 2,
+    "channels": 2,
+    "operations": ["skip_connect", "dil_conv_5x5", "sep_conv_3x3", "max_pool_3x3"],
+}
+DIGITS = torch.from_numpy((load_digits().images * 255 / 16).round().astype(np.uint8))[:, None]
+CHECKOUT = str(Path(__file__).parents[2])
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory) -> Path:
+    """What a run on digits leaves, with two networks that nobody has trained."""
+    plugins = load_plugins()
+    recipe = resolve(plugins, [{"run": {"method": "darts", "preset": "tiny", "device": "cpu"}, "space": SPACE}])
+    context = new_context(RunFolder.create(tmp_path_factory.mktemp("exporting") / "run"), plugins, recipe)
+    write_start(context, [])
+    space, plans = context.composition.space, []
+    torch.manual_seed(0)
+    for seed in (0, 1):
+        genotype = space.random(Random(seed))
+        plans.append(PlannedNetwork("found", genotype, space.size(), space.cost(genotype, context.shape)))
+        net = space.network(genotype, context.shape)
+        net.classifier.weight.data *= 20  # probabilities that differ from image to image
+        save_network(context.folder.weights(plans[-1].id), net, context.composition, plans[-1], context.preprocessing())
+        context.folder.finish(plans[-1].phase, {"val_error": 0.5 + seed / 10, "train_loss": 1.0})
+    write_result(context, "done", plans)
+    return context.folder.path
+
+
+@pytest.fixture
+def run(original, tmp_path) -> Path:
+    return Path(shutil.copytree(original, tmp_path / "run"))
+
+
+def classifier_of(network) -> Classifier:
+    return Classifier.read(network.weights, load_plugins())
+
+
+def test_a_classifier_gives_the_predictions_of_its_network(original):
+    best = load(original).best()
+    images = torch.randint(0, 256, (3, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+    assert torch.equal(classifier_of(best)(images), best.predict(images))
+    assert classifier_of(best).classes == tuple("0123456789")
+
+
+def test_safetensors_hold_the_weights_and_what_describes_them(run):
+    best = load(run).best()
+    written = export(best, "safetensors")
+
+    assert written.path == run / "exports" / f"{best.id}.safetensors"
+    assert (written.parity.images, written.parity.agreeing, written.parity.difference) == (48, 48, 0.0)
+    with safe_open(written.path, framework="pt") as file:
+        told = file.metadata()
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    state = best.network().state_dict()
+    assert weights.keys() == state.keys()
+    assert all(torch.equal(weights[name], state[name]) for name in state)
+    result = json.loads((run / "result.json").read_text())
+    assert json.loads(told["classes"]) == [str(digit) for digit in range(10)]
+    assert (json.loads(told["mean"]), json.loads(told["std"])) == (result["data"]["mean"], result["data"]["std"])
+    assert json.loads(told["genotype"]) == best.genotype.to_dict()
+    assert (told["id"], told["params"], told["method"], told["dataset"]) == (
+        best.id,
+        str(best.params),
+        "darts",
+        "digits",
+    )
+    assert sorted(path.name for path in (run / "exports").iterdir()) == [f"{best.id}.safetensors"]
+
+
+def test_a_pt2_file_takes_raw_images_in_batches_of_any_size(run, tmp_path):
+    network = load(run).networks[1]
+    written = export(network, "pt2", tmp_path / "net.pt2")
+    extra = {"nasplug.json": ""}
+    module = torch.export.load(tmp_path / "net.pt2", extra_files=extra).module()
+
+    assert written.parity.difference < 1e-5
+    for count in (1, 7):
+        torch.testing.assert_close(module(DIGITS[:count]), network.predict(DIGITS[:count]))
+    assert json.loads(json.loads(extra["nasplug.json"])["classes"]) == [str(digit) for digit in range(10)]
+    assert CHECKOUT.encode() not in (tmp_path / "net.pt2").read_bytes()
+
+
+def test_onnxruntime_makes_the_predictions_of_the_network(run, tmp_path):
+    network = load(run).networks[0]
+    path = tmp_path / "net.onnx"
+    written = export(network, "onnx", path)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    test = load_splits(run / "splits.safetensors").test
+    (probabilities,) = session.run(None, {"images": DIGITS[test].numpy()})
+
+    assert written.parity.source == "test images"
+    assert written.parity.difference < 1e-5
+    expected = network.predict(DIGITS[test])
+    torch.testing.assert_close(torch.from_numpy(probabilities), expected)
+    assert len(set(expected.argmax(1).tolist())) > 1
+    form = [(each.name, each.type, each.shape) for each in (*session.get_inputs(), *session.get_outputs())]
+    assert form[0] == ("images", "tensor(uint8)", ["batch", 1, 8, 8])
+    assert form[1] == ("probabilities", "tensor(float)", ["batch", 10])
+
+    model = onnx.load(path)
+    told = {each.key: each.value for each in model.metadata_props}
+    assert json.loads(told["classes"]) == [str(digit) for digit in range(10)]
+    assert json.loads(told["genotype"]) == network.genotype.to_dict()
+    assert (told["id"], told["params"], told["val_error"]) == (network.id, str(network.params), "0.5")
+    assert CHECKOUT.encode() not in path.read_bytes()
+    # 1x1 convolutions are convolutions, not the matrix products that are faster in training on a CPU.
+    assert "MatMul" not in {node.op_type for node in model.graph.node}
+
+
+def test_real_images_are_those_of_the_test_split(run):
+    found = sample(RunFolder(run), classifier_of(load(run).best()))
+    test = load_splits(run / "splits.safetensors").test
+
+    assert found.source == "test images"
+    chosen = test[np.linspace(0, len(test) - 1, 48).round().astype(int)]
+    assert torch.equal(found.images, DIGITS[chosen])
+
+
+@pytest.mark.parametrize("damage", ["gone", "splits", "shape"])
+def test_random_images_serve_where_the_data_are_not_at_hand(run, damage):
+    classifier = classifier_of(load(run).best())
+    recipe = run / "recipe.toml"
+    if damage == "gone":
+        recipe.write_text(recipe.read_text().replace('name = "digits"', 'name = "arrays:/nowhere.safetensors"'))
+    elif damage == "splits":
+        (run / "splits.safetensors").unlink()
+    else:
+        classifier.size = 9
+    found = sample(RunFolder(run), classifier)
+
+    assert found.images.shape == (48, 1, classifier.size, classifier.size)
+    assert found.source.startswith("random images (those of the run cannot be used: ")
+    word = {"gone": "no file /nowhere", "splits": "splits", "shape": "now have 1 x 8 x 8"}[damage]
+    assert word in found.source
+    assert torch.equal(found.images, sample(RunFolder(run), classifier).images)
+
+
+def test_parity_tells_the_largest_difference_and_who_agrees():
+    images = Sample(torch.zeros(4, 1, 2, 2, dtype=torch.uint8), "test images")
+    reference = torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.3, 0.7]])
+    sizes = []
+
+    def off_by(change):
+        answers = iter((reference + torch.tensor(change)).split([3, 1]))
+        return lambda batch: (sizes.append(len(batch)), next(answers))[1]
+
+    close = check(off_by([[1e-5, -1e-5]] * 4), lambda _: reference, images)
+    far = check(off_by([[0.0, 0.0], [-0.15, 0.15], [0.0, 0.0], [0.0, 0.0]]), lambda _: reference, images)
+    broken = check(off_by([[float("nan"), 0.0]] * 4), lambda _: reference, images)
+
+    assert sizes == [3, 1] * 3
+    assert close.holds
+    assert str(close) == "On 4 test images: largest difference of a probability 1.0e-05, all predictions agree."
+    assert not far.holds
+    assert (far.difference, far.agreeing) == (pytest.approx(0.15), 3)
+    assert not broken.holds
+
+
+def test_a_single_image_is_enough_for_a_comparison():
+    one = Sample(torch.zeros(1, 1, 2, 2, dtype=torch.uint8), "test images")
+    sizes = []
+
+    def predict(batch):
+        sizes.append(len(batch))
+        return torch.tensor([[0.9, 0.1]])
+
+    assert check(predict, lambda _: torch.tensor([[0.9, 0.1]]), one).holds
+    assert sizes == [1]
+
+
+def spoilt(change):
+    """The format safetensors with something changed while it is written."""
+    plain = FORMATS["safetensors"]
+
+    def encode(classifier, metadata):
+        return plain.encode(*change(classifier, dict(metadata)))
+
+    return attrs.evolve(plain, encode=encode)
+
+
+def without_mean(classifier, metadata):
+    facts = json.loads(metadata["nasplug"])
+    facts["data"]["mean"] = [0.0]
+    return classifier, metadata | {"nasplug": json.dumps(facts)}
+
+
+def other_weights(classifier, metadata):
+    classifier.net.classifier.weight.mul_(0.9)
+    return classifier, metadata
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"), [(without_mean, "metadata could not be read"), (other_weights, "answers differ .*largest")]
+)
+def test_a_file_that_differs_from_the_network_never_appears(run, monkeypatch, change, reason):
+    monkeypatch.setitem(FORMATS, "safetensors", spoilt(change))
+    path = run / "net.safetensors"
+
+    with pytest.raises(RunFailure, match=reason):
+        export(load(run).best(), "safetensors", path)
+    assert not path.exists()
+    path.write_bytes(b"mine")
+    with pytest.raises(RunFailure, match=reason):
+        export(load(run).best(), "safetensors", path, force=True)
+    assert path.read_bytes() == b"mine"
+    assert not [each for each in run.iterdir() if each.name.startswith(".")]
+
+
+def test_a_file_is_replaced_by_force_only(run):
+    best = load(run).best()
+    path = run / "net.safetensors"
+    path.write_bytes(b"mine")
+
+    with pytest.raises(InputError, match="--force"):
+        export(best, "safetensors", path)
+    assert path.read_bytes() == b"mine"
+    export(best, "safetensors", path, force=True)
+    assert path.read_bytes() != b"mine"
+
+
+def test_files_of_another_kind_or_without_a_place_are_refused(run):
+    best = load(run).best()
+    (run / "folder.safetensors").mkdir()
+
+    with pytest.raises(InputError, match=r"must end in '\.onnx'"):
+        export(best, "onnx", run / "net.pt")
+    with pytest.raises(InputError, match="exists already"):
+        export(best, "safetensors", run / "folder.safetensors", force=True)
+    with pytest.raises(RunFailure, match="cannot be written"):
+        export(best, "safetensors", run / "recipe.toml" / "net.safetensors")
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxruntime", "onnxscript"])
+def test_missing_packages_are_named_with_the_remedy(run, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+
+    with pytest.raises(InputError, match=r"pip install 'nasplug\[onnx\]'"):
+        export(load(run).best(), "onnx")
+    assert not (run / "exports").exists()
+
+
+def test_a_network_is_chosen_by_the_beginning_of_its_id_or_by_limits(run):
+    result = load(run)
+    best, other = result.networks
+    small = min(result.networks, key=lambda each: each.params)
+
+    assert choose(result, None, None, None).id == best.id
+    assert choose(result, None, small.params, None).id == small.id
+    assert choose(result, other.id[:3], None, None).id == other.id
+    with pytest.raises(InputError, match=rf"has no network 'zz'; it has {best.id} \(found, {best.params:,} params\), "):
+        choose(result, "zz", None, None)
+    with pytest.raises(InputError, match="has no network ''"):
+        choose(result, "", None, None)
+    with pytest.raises(InputError, match="limits choose among all"):
+        choose(result, best.id, 10, None)
+
+
+def test_a_beginning_of_two_ids_is_refused(run):
+    text = (run / "result.json").read_text()
+    first, second = (each.id for each in load(run).networks)
+    (run / "result.json").write_text(text.replace(second, first[:4] + second[4:]))
+
+    with pytest.raises(InputError, match=f"'{first[:4]}' begins the ids of 2 networks"):
+        choose(load(run), first[:4], None, None)
+
+
+def test_a_network_that_was_not_trained_is_not_exported(run):
+    result = json.loads((run / "result.json").read_text())
+    name = result["networks"][1]["id"]
+    result["networks"][1] |= {"weights": None, "source": "table"}
+    (run / "result.json").write_text(json.dumps(result))
+
+    with pytest.raises(InputError, match=f"'{name}' of '.*' has no weights"):
+        export(choose(load(run), name, None, None), "safetensors")

@@ -1,0 +1,138 @@
+"""A phase that is saved and loaded goes on as if it had not been."""
+
+from __future__ import annotations
+
+from random import Random
+
+import numpy as np
+import pytest
+import torch
+from nasplug_snps.shrink import Shrink
+
+from nasplug.builtin.darts.space import Darts
+from nasplug.builtin.optimizers.bilevel import Bilevel
+from nasplug.builtin.optimizers.one_level import OneLevel
+from nasplug.data import BatchStream, MemoryImages, divide
+from nasplug.engine import GraphCache, Trainer, run_groups, train
+from nasplug.engine.plain.fixed import Fixed
+from nasplug.engine.plain.keep import Keep
+from nasplug.engine.plain.labels import LabelStage
+from nasplug.errors import InputError, RunFailure
+from nasplug.store.checkpoint import load_checkpoint, save_checkpoint
+from nasplug.store.files import read_tensors, write_atomically
+from nasplug.testing.tape import TapeRecorder
+from nasplug.values import ImageShape, Training
+
+SHAPE = ImageShape(channels=1, size=8, classes=3)
+CPU = torch.device("cpu")
+SEARCHES = {
+    "first order": (lambda: Bilevel(alpha_lr=0.1), Keep, "sgd", "edge"),
+    "second order": (lambda: Bilevel(alpha_lr=0.1, order="second"), Keep, "sgd", "edge"),
+    "shrinking": (
+        lambda: OneLevel(alpha_lr=20.0),
+        lambda: Shrink(pace="fit", s_min_fraction=0.2),
+        "adam",
+        "node",
+    ),
+}
+
+
+def _images() -> MemoryImages:
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (48, 1, 8, 8), generator=generator, dtype=torch.uint8)
+    return MemoryImages(pixels, np.arange(48) % 3)
+
+
+def _streams(training, shares):
+    options = {"training": training, "mean": (0.5,), "std": (0.3,), "flips": True, "shift": 1, "seed": 0, "phase": "p"}
+    images = _images()
+    parts = divide(np.arange(48), shares, 0)
+    return {name: BatchStream(images, part, split=name, device=CPU, **options) for name, part in parts.items()}
+
+
+def _search(name: str) -> Trainer:
+    optimizer, schedule, weights, choices = SEARCHES[name]
+    training = Training(epochs=4, batch_size=8, optimizer=weights, lr=0.01)
+    torch.manual_seed(0)
+    operations = ("nadd3",) if choices == "node" else ("darts7",)
+    space = Darts(operations=operations, topology="per-cell", choices=choices, cells=2, channels=2, nodes=2)
+    net = space.supernet(SHAPE)
+    torch_optimizer = optimizer()
+    streams = _streams(training, torch_optimizer.splits())
+    return Trainer("search", net, torch_optimizer, schedule(), [LabelStage()], training, streams, CPU)
+
+
+def _retraining() -> Trainer:
+    training = Training(epochs=3, batch_size=8, drop_path=0.5, auxiliary=0.4)
+    torch.manual_seed(0)
+    space = Darts(operations=("nadd3",), topology="per-cell", choices="node", cells=3, channels=2, nodes=2)
+    net = space.network(space.random(Random(0)), SHAPE, auxiliary=True)
+    stage = LabelStage(smoothing=0.1, auxiliary_weight=0.4)
+    return Trainer("retrain", net, Fixed(), Keep(), [stage], training, _streams(training, {"train": 1.0}), CPU)
+
+
+@pytest.mark.parametrize(
+    ("make", "stop_at", "ahead"),
+    [
+        *((make, stop_at, False) for make in (*SEARCHES, "retraining") for stop_at in (1, 7)),
+        ("shrinking", 8, True),
+        ("retraining", 8, True),
+    ],
+)
+def test_going_on_equals_never_having_stopped(make, stop_at, ahead, tmp_path):
+    def fresh() -> Trainer:
+        trainer = _retraining() if make == "retraining" else _search(make)
+        if ahead:
+            trainer.poll = 4
+            trainer.graph_cache = GraphCache(TapeRecorder())
+        return trainer
+
+    def state(trainer: Trainer):
+        return trainer.net.state_dict(), [event.loss for event in events]
+
+    path = tmp_path / "checkpoint.safetensors"
+    trainer, events = fresh(), []
+    trainer.begin(torch.Generator().manual_seed(1))
+    for steps in run_groups(trainer):
+        events += steps
+        if trainer.step == stop_at:
+            trainer.prune()
+            save_checkpoint(path, trainer, len(events), 0.5)
+    expected = state(trainer)
+
+    torch.manual_seed(99)
+    trainer = fresh()
+    assert load_checkpoint(path, trainer) == (stop_at, 0.5)
+    events = events[:stop_at] + list(train(trainer))
+    actual = state(trainer)
+
+    assert expected[1] == actual[1]
+    assert expected[0].keys() == actual[0].keys()
+    assert all(torch.equal(value, actual[0][name]) for name, value in expected[0].items())
+    if make == "shrinking":
+        assert not trainer.choices.kept.all()
+
+
+def test_a_checkpoint_of_another_network_is_refused_in_one_sentence(tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    save_checkpoint(path, _retraining(), 0, 0.0)
+    with pytest.raises(InputError, match="does not fit the phase 'search'") as caught:
+        load_checkpoint(path, _search("first order"))
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense", b"\x08\x00\x00\x00\x00\x00\x00\x00{}      "])
+def test_damaged_files_are_named(content, tmp_path):
+    path = tmp_path / "file.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=str(path)):
+        read_tensors(path, "checkpoint")
+
+
+def test_what_cannot_be_written_leaves_the_old_file(tmp_path):
+    path = tmp_path / "folder" / "file"
+    write_atomically(path, b"old")
+    (tmp_path / "folder" / "file.draft").mkdir()
+    with pytest.raises(RunFailure, match="what it held before is still there"):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"

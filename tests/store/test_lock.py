@@ -1,0 +1,64 @@
+"""Nobody carries out a run that somebody else carries out."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from nasplug.errors import InputError, RunFailure
+from nasplug.store.lock import lock_run
+from nasplug.store.run_folder import RunFolder
+
+HOLD = """
+import fcntl, os, sys
+stream = open(sys.argv[1], "w")
+fcntl.flock(stream, fcntl.LOCK_EX)
+print(os.getpid(), file=stream, flush=True)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def take(folder):
+    with lock_run(folder):
+        return folder.lock.read_text()
+
+
+def test_a_run_is_held_once_and_free_afterwards(tmp_path):
+    folder = RunFolder(tmp_path)
+    with lock_run(folder):
+        with pytest.raises(InputError, match="under way in this program already"):
+            take(RunFolder(tmp_path / ".." / tmp_path.name))
+        assert folder.lock.read_text() == str(os.getpid())  # the refusal changed nothing
+    assert folder.lock.read_text() == ""
+    with pytest.raises(KeyError), lock_run(folder):
+        raise KeyError
+    assert take(folder) == str(os.getpid())
+
+
+def test_a_process_that_holds_a_run_is_named_and_its_end_frees_the_run(tmp_path):
+    folder = RunFolder(tmp_path)
+    words = [sys.executable, "-S", "-c", HOLD, str(folder.lock)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(InputError, match=rf"is under way in process {holder.pid}; wait for it, or stop it"):
+            take(folder)
+        holder.kill()
+        holder.wait()
+        assert take(folder) == str(os.getpid())
+
+
+def test_a_run_goes_on_where_the_file_system_has_no_locks(tmp_path, monkeypatch):
+    def no_locks(*_):
+        raise OSError("no locks available")
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    assert take(RunFolder(tmp_path)) == str(os.getpid())
+
+
+def test_a_run_folder_that_is_gone_is_named(tmp_path):
+    with pytest.raises(RunFailure, match=r"gone/lock' cannot be written: No such file"):
+        take(RunFolder(tmp_path / "gone"))
