@@ -125,7 +125,7 @@ def test_blocks_learn_at_their_own_rates():
     stage.blocks, stage.rates = (0, 1, 2), MappingProxyType({0: 0.5, 2: 2.0})
     made = trainer(Fixed(), [stage])
     now = made.clock.at(0)
-    made.batches(now)
+    made.set_rates(now)
     rates = {}
     for group in made.torch_optimizers.weights.param_groups:
         rates |= {id(parameter): group["lr"] for parameter in group["params"]}

@@ -25,7 +25,7 @@ Gradients = Callable[[Batch], Tensor]
 class Recorder(Protocol):
     """What records on a device."""
 
-    def lane(self) -> AbstractContextManager[None]:
+    def stream(self) -> AbstractContextManager[None]:
         """Where steps are computed, recorded or not."""
 
     def record(self, compute: Callable[[], Tensor]) -> tuple[Tensor, Callable[[], None]]:
@@ -51,30 +51,30 @@ class CudaGraphRecorder:
     """
 
     device: torch.device
-    stream: torch.cuda.Stream = attrs.field(init=False)
+    _stream: torch.cuda.Stream = attrs.field(init=False)
     _pool: torch.cuda.MemPool = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.stream = torch.cuda.Stream(self.device)
+        self._stream = torch.cuda.Stream(self.device)
         self.release()
 
     @contextmanager
-    def lane(self) -> Iterator[None]:
+    def stream(self) -> Iterator[None]:
         """The stream, in order with what came before and what comes after."""
         outside = torch.cuda.current_stream(self.device)
-        self.stream.wait_stream(outside)
+        self._stream.wait_stream(outside)
         try:
-            with torch.cuda.stream(self.stream):
+            with torch.cuda.stream(self._stream):
                 yield
         finally:
-            outside.wait_stream(self.stream)
+            outside.wait_stream(self._stream)
 
     def record(self, compute: Callable[[], Tensor]) -> tuple[Tensor, Callable[[], None]]:
         """Records on the stream; nothing is computed yet."""
         graph = torch.cuda.CUDAGraph()
         pool = cast("Any", self._pool.id)  # torch 2.11 takes no pool itself, later ones no plain id by their types
         try:
-            with torch.cuda.graph(graph, pool=pool, stream=self.stream, capture_error_mode="thread_local"):
+            with torch.cuda.graph(graph, pool=pool, stream=self._stream, capture_error_mode="thread_local"):
                 result = compute()
         except RuntimeError as error:
             BROKEN.append(self._pool)
