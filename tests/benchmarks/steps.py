@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from nasplug.bench import plain_supernet
 from nasplug.bench.plain import PlainSupernet
-from nasplug.compose import Composition, compose, resolve
+from nasplug.compose import Composition, OptionLayer, compose, resolve
 from nasplug.engine.assembly import place_network
 from nasplug.parts import SearchSpace, Supernet
 from nasplug.plugins import load_plugins
