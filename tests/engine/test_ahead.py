@@ -46,11 +46,11 @@ def test_going_ahead_and_replaying_change_nothing(name, poll, recorded):
         assert runner.graph_cache.replayed > 5
         assert not runner.graph_cache.refused
     if name == "first order" and recorded:
-        assert runner.graph_cache.recorded == 2  # one for each turn, and never again
+        assert runner.graph_cache.recorded == 2  # one for each update, and never again
 
 
 @pytest.mark.parametrize("name", SEARCHES)
-def test_between_two_looks_nothing_is_asked_of_the_device(name):
+def test_between_two_reads_nothing_is_asked_of_the_device(name):
     made = SEARCHES[name]()
     made.begin(torch.Generator().manual_seed(1))
 
@@ -83,12 +83,12 @@ class Gone(PruningSchedule):
     [EDGES, NODES, NasBench201(channels=4, cells=1), MBConvSpace(channels=4, kernels=(3, 5), expansions=(3,))],
     ids=str,
 )
-def test_what_is_deleted_between_two_looks_is_in_the_snapshots_of_its_step(space):
+def test_what_is_deleted_between_two_reads_is_in_the_snapshots_of_its_step(space):
     plain, quick = (trainer(space, Bilevel(alpha_lr=0.1), Gone(), epochs=1) for _ in range(2))
     expected, found = carried_out(plain, EagerRunner()), carried_out(quick, ahead(6))
-    assert [each.snapshot for each in found] == [each.snapshot for each in expected]
-    assert [each.measures for each in found] == [each.measures for each in expected]
-    assert [each.loss for each in found] == pytest.approx([each.loss for each in expected], rel=1e-7)
+    assert [step.snapshot for step in found] == [step.snapshot for step in expected]
+    assert [step.measures for step in found] == [step.measures for step in expected]
+    assert [step.loss for step in found] == pytest.approx([step.loss for step in expected], rel=1e-7)
     assert found[0].measures["deleted"] > 0
     assert torch.equal(plain.choices.kept, quick.choices.kept)
     assert plain.choices.computed_columns == quick.choices.computed_columns == quick.choices.active_columns
@@ -101,7 +101,7 @@ class Unknown(Gone):
     static_graph = False
 
 
-def test_with_a_part_that_does_not_know_every_step_is_looked_at():
+def test_with_a_part_that_is_not_static_every_step_is_read():
     made = trainer(EDGES, Bilevel(), Unknown(), epochs=1)
     runner = ahead(16, TapeRecorder())
     made.begin(torch.Generator().manual_seed(1))
@@ -168,15 +168,15 @@ def test_what_a_recording_reads_outlives_passes_through_a_part_of_the_supernet(s
     assert runner.graph_cache.recorded == 2
 
 
-def test_the_host_looks_at_what_is_kept_once_in_a_group(monkeypatch):
-    made, looks = SEARCHES["shrinking"](), []
+def test_the_host_reads_what_is_kept_once_in_a_group(monkeypatch):
+    made, reads = SEARCHES["shrinking"](), []
     refresh = Choices.refresh
-    monkeypatch.setattr(Choices, "refresh", lambda choices: (looks.append(made.step), refresh(choices)))
+    monkeypatch.setattr(Choices, "refresh", lambda choices: (reads.append(made.step), refresh(choices)))
     runner, events = recorded(made)
     deleting = {event.step for event in events if event.measures["deleted"]}
     assert len(deleting) > 8
-    assert all(step % STEPS == 0 or step == made.step for step in looks)
-    assert runner.graph_cache.recorded <= len(set(looks)) + 1
+    assert all(step % STEPS == 0 or step == made.step for step in reads)
+    assert runner.graph_cache.recorded <= len(set(reads)) + 1
 
 
 @attrs.define

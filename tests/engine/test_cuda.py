@@ -28,7 +28,7 @@ def test_a_gpu_searches_as_a_cpu_does(name, poll, recorded):
 
 @pytest.mark.parametrize("name", SEARCHES)
 @pytest.mark.parametrize("recorded", [False, True])
-def test_between_two_looks_the_host_does_not_wait(name, recorded):
+def test_between_two_reads_the_host_does_not_wait(name, recorded):
     made = SEARCHES[name](torch.device("cuda:0"))
     runner = ahead(16, CudaGraphRecorder(made.device) if recorded else None)
     made.begin(torch.Generator().manual_seed(1))

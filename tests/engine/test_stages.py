@@ -29,7 +29,7 @@ class Shrinks(Stage):
         block = net.blocks()[self.block]
         if self.block == 0:
             return block((batch.images,)).pow(2).mean()
-        maps = [torch.ones(4, each.channels, each.size, each.size) * batch.images.mean() for each in block.inputs]
+        maps = [torch.ones(4, shape.channels, shape.size, shape.size) * batch.images.mean() for shape in block.inputs]
         return block(maps).mul(torch.arange(block.output.size)).mean()
 
 
