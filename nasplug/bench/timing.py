@@ -15,7 +15,7 @@ Step = Callable[[], None]
 
 
 @attrs.frozen
-class Measured:
+class Measurement:
     """What one way to compute a batch takes."""
 
     seconds: tuple[float, ...]
@@ -28,23 +28,23 @@ class Measured:
         return batch / statistics.median(self.seconds)
 
 
-def measure(steps: Sequence[Step], device: torch.device, repeats: int) -> list[Measured]:
+def measure(steps: Sequence[Step], device: torch.device, repeats: int) -> list[Measurement]:
     """Runs every step once for its memory and twice to warm up, then `repeats` times in turns for its seconds.
 
     Memory comes first, because a step may be recorded later, and a recording has its memory for good.
     """
-    peaks = [peak_memory(step, device) for step in steps]
+    peaks = [measure_peak_memory(step, device) for step in steps]
     for step in steps:
         step()
         step()
     seconds: list[list[float]] = [[] for _ in steps]
     for _ in range(repeats):
         for step, taken in zip(steps, seconds, strict=True):
-            taken.append(timed(step, device))
-    return [Measured(tuple(taken), peak) for taken, peak in zip(seconds, peaks, strict=True)]
+            taken.append(time_step(step, device))
+    return [Measurement(tuple(taken), peak) for taken, peak in zip(seconds, peaks, strict=True)]
 
 
-def peak_memory(step: Step, device: torch.device) -> int:
+def measure_peak_memory(step: Step, device: torch.device) -> int:
     """The most bytes that tensors held during a step, beyond those held before it."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
@@ -64,7 +64,7 @@ def peak_memory(step: Step, device: torch.device) -> int:
     return peak
 
 
-def timed(step: Step, device: torch.device) -> float:
+def time_step(step: Step, device: torch.device) -> float:
     """Seconds from when the device has nothing left to do until it has done the step."""
     synchronize(device)
     started = time.perf_counter()
@@ -79,7 +79,7 @@ def synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def ratios(fast: Measured, reference: Measured) -> tuple[float, float, float]:
+def ratios(fast: Measurement, reference: Measurement) -> tuple[float, float, float]:
     """How many times as fast the first is: lower quartile, median and upper quartile over neighbouring repetitions."""
     each = [slow / quick for quick, slow in zip(fast.seconds, reference.seconds, strict=True)]
     if len(each) < 2:

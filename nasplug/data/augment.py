@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nasplug.data.boxes import resized_crop
+from nasplug.data.boxes import random_resized_crop
 from nasplug.parts.transfer import send
 
 
@@ -25,7 +25,7 @@ def augment(images: Tensor, generator: torch.Generator, policy: str, *, flips: b
         return images
     scaled = policy.startswith("imagenet")
     if scaled:
-        images = mirror(resized_crop(images, generator), generator, flips=flips)
+        images = random_flip(random_resized_crop(images, generator), generator, flips=flips)
     else:
         images = shift_and_flip(images, generator, flips=flips, shift=shift)
     if not policy.endswith("autoaugment"):
@@ -52,7 +52,7 @@ def shift_and_flip(images: Tensor, generator: torch.Generator, *, flips: bool, s
     return padded[image, channel, rows[:, None, :, None], columns[:, None, None, :]]
 
 
-def mirror(images: Tensor, generator: torch.Generator, *, flips: bool) -> Tensor:
+def random_flip(images: Tensor, generator: torch.Generator, *, flips: bool) -> Tensor:
     """A copy of images (N, C, H, W), each with probability 1/2 turned left to right, if `flips`."""
     mirrored = send(torch.randint(0, 2, (len(images),), generator=generator) * flips, images.device)
     return torch.where(mirrored[:, None, None, None] == 1, images.flip(3), images)

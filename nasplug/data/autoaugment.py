@@ -49,7 +49,7 @@ class Policy:
                 if code >= 0:
                     chosen = sorted_images[stage, start:end]
                     name, level = self.kinds[code // 2]
-                    images[chosen] = operate(images[chosen], name, level, -1 if code % 2 else 1)
+                    images[chosen] = apply_operation(images[chosen], name, level, -1 if code % 2 else 1)
         return images
 
     def draw(self, count: int, generator: torch.Generator) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -63,7 +63,7 @@ class Policy:
 CIFAR, IMAGENET = Policy(policies.CIFAR), Policy(policies.IMAGENET)
 
 
-def operate(images: Tensor, name: str, level: int, sign: int) -> Tensor:
+def apply_operation(images: Tensor, name: str, level: int, sign: int) -> Tensor:
     """Applies one operation to all images. `sign` turns geometry and enhancement around; others ignore it."""
     part = level / 9
     if name in GEOMETRY:

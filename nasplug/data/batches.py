@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from nasplug.data.augment import augment, cut_out, normalize
+from nasplug.data.batch_reader import BATCHES_AHEAD, BatchReader, Indices
 from nasplug.data.boxes import erase
 from nasplug.data.colour import jitter
-from nasplug.data.reading import AHEAD, Indices, Reader
 from nasplug.errors import InputError
 from nasplug.parts import Batch, Images
 from nasplug.parts.transfer import send
@@ -59,7 +59,7 @@ class BatchStream:
         self._augmented = augmented
         self._batch_size = min(training.batch_size, len(indices))
         self._order: tuple[int, Indices] = (-1, indices)
-        self._reader = Reader(images, self._positions, device, resident=resident)
+        self._reader = BatchReader(images, self._positions, device, resident=resident)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -86,7 +86,7 @@ class BatchStream:
 
     def prefetch(self, step: int) -> None:
         """Starts reading the batches from `step` on in the background, where images are read from files."""
-        self._reader.prefetch(step, step + AHEAD)
+        self._reader.prefetch(step, step + BATCHES_AHEAD)
 
     def _positions(self, step: int) -> tuple[Indices, slice]:
         """The order of the epoch that `step` falls into, and the part of it that is its batch."""
@@ -97,7 +97,7 @@ class BatchStream:
         return self._order[1], slice(place * self._batch_size, (place + 1) * self._batch_size)
 
 
-def in_order(
+def sequential_batches(
     images: Images,
     indices: Indices,
     batch_size: int,
@@ -120,8 +120,8 @@ def in_order(
     def positions(number: int) -> tuple[Indices, slice]:
         return indices, slice(number * batch_size, ends[number])
 
-    reader = Reader(images, positions, device, resident=resident)
+    reader = BatchReader(images, positions, device, resident=resident)
     for number in range(count):
         pixels, labels = reader.read(number)
-        reader.prefetch(number + 1, min(number + 1 + AHEAD, count))
+        reader.prefetch(number + 1, min(number + 1 + BATCHES_AHEAD, count))
         yield Batch(normalize(pixels, means, deviations), labels)

@@ -22,7 +22,7 @@ ERASED, ERASE_ASPECT = (0.02, 1 / 3), (0.3, 1 / 0.3)
 """The same of the boxes that random erasing covers (Zhong et al., 2020, as in timm)."""
 
 
-def random_boxes(
+def sample_boxes(
     count: int,
     size: tuple[int, int],
     areas: tuple[float, float],
@@ -49,14 +49,14 @@ def random_boxes(
     return np.concatenate([corners, chosen], 1), found
 
 
-def resized_crop(images: Tensor, generator: torch.Generator) -> Tensor:
+def random_resized_crop(images: Tensor, generator: torch.Generator) -> Tensor:
     """A box of each of the uint8 images (N, C, H, W), scaled (bilinearly) to their size."""
-    boxes, _ = random_boxes(len(images), (images.shape[2], images.shape[3]), CROPPED, CROP_ASPECT, generator)
+    boxes, _ = sample_boxes(len(images), (images.shape[2], images.shape[3]), CROPPED, CROP_ASPECT, generator)
     # One by one on a CPU, where torchvision scales bytes ten times as fast as sampling all boxes in one call would.
-    return scaled_in_turn(images, boxes) if images.device.type == "cpu" else scaled_together(images, boxes)
+    return scale_one_by_one(images, boxes) if images.device.type == "cpu" else scale_together(images, boxes)
 
 
-def scaled_in_turn(images: Tensor, boxes: npt.NDArray[np.int64]) -> Tensor:
+def scale_one_by_one(images: Tensor, boxes: npt.NDArray[np.int64]) -> Tensor:
     """The part of each uint8 image (N, C, H, W) in its box (N, 4), scaled to the size of the image."""
     # Imported here because torchvision's transforms take longer to import than torch, and few runs need them.
     from torchvision.transforms.v2 import functional as F
@@ -67,7 +67,7 @@ def scaled_in_turn(images: Tensor, boxes: npt.NDArray[np.int64]) -> Tensor:
     return scaled
 
 
-def scaled_together(images: Tensor, boxes: npt.NDArray[np.int64]) -> Tensor:
+def scale_together(images: Tensor, boxes: npt.NDArray[np.int64]) -> Tensor:
     """The same in one call for all images, up to rounding."""
     top, left, down, right = send(torch.from_numpy(boxes).to(torch.float32), images.device).T[..., None]
     rows = _places(top, down, images.shape[2])[:, :, None]
@@ -92,7 +92,7 @@ def erase(images: Tensor, probability: float, generator: torch.Generator) -> Ten
     each box shows its own part of it.
     """
     count, _, height, width = images.shape
-    boxes, found = random_boxes(count, (height, width), ERASED, ERASE_ASPECT, generator)
+    boxes, found = sample_boxes(count, (height, width), ERASED, ERASE_ASPECT, generator)
     hit = found & (torch.rand(count, generator=generator, dtype=torch.float64).numpy() < probability)
     noise = torch.randn((1, *images.shape[1:]), generator=generator)
     noise = send(noise.contiguous(memory_format=torch.channels_last), images.device)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from nasplug.data.images import MemoryImages
-from nasplug.data.pixels import pixels_of
+from nasplug.data.pixels import image_to_pixels
 from nasplug.errors import InputError, one_line
 from nasplug.parts import Images
 
@@ -47,7 +47,7 @@ class DatasetImages(Images):
             return torch.stack([self._image(index) for index in indices])
 
     def _image(self, index: int) -> Tensor:
-        image, label = item(self._dataset, index)
+        image, label = read_item(self._dataset, index)
         if tuple(image.shape) != self._shape or label != self.labels[index]:
             raise InputError(_unsteady(self._dataset, index))
         return image
@@ -64,20 +64,20 @@ def read_dataset(dataset: Indexed) -> MemoryImages | DatasetImages:
         raise InputError(f"The data set {_name(dataset)} has no length ({one_line(error)}); mend it.") from error
     if count == 0:
         raise InputError(f"The data set {_name(dataset)} is empty; at least two images of each class are needed.")
-    first, _ = item(dataset, 0)
+    first, _ = read_item(dataset, 0)
     labels = np.empty(count, np.int64)
     fits = count * first.numel() <= RESIDENT_BYTES
     pixels = torch.empty((count, *first.shape), dtype=torch.uint8) if fits else None
     often = {round(place) for place in np.linspace(0, count - 1, min(TWICE, count))}
     for index in range(count):
-        image, labels[index] = item(dataset, index)
+        image, labels[index] = read_item(dataset, index)
         if image.shape != first.shape:
             raise InputError(
                 f"Item {index} of {_name(dataset)} has the shape {tuple(image.shape)} (channels, height, width) and "
                 f"item 0 {tuple(first.shape)}; bring all images to one size and mode."
             )
         if index in often:
-            again, label = item(dataset, index)
+            again, label = read_item(dataset, index)
             if label != labels[index] or not torch.equal(again, image):
                 raise InputError(_unsteady(dataset, index))
         if pixels is not None:
@@ -87,7 +87,7 @@ def read_dataset(dataset: Indexed) -> MemoryImages | DatasetImages:
     return MemoryImages(pixels, labels)
 
 
-def item(dataset: Indexed, index: int) -> tuple[Tensor, int]:
+def read_item(dataset: Indexed, index: int) -> tuple[Tensor, int]:
     """One item: its image, uint8 (C, H, W), and its label."""
     what = f"Item {index} of {_name(dataset)}"
     try:
@@ -96,10 +96,10 @@ def item(dataset: Indexed, index: int) -> tuple[Tensor, int]:
         raise InputError(f"{what} cannot be read ({one_line(error)}); mend the data set.") from error
     if not isinstance(found, tuple | list) or len(found) != 2:
         raise InputError(f"{what} must be a pair (image, label), but it is of type {type(found).__name__}.")
-    return pixels_of(found[0], f"The image of item {index} of {_name(dataset)}"), label_of(found[1], what)
+    return image_to_pixels(found[0], f"The image of item {index} of {_name(dataset)}"), read_label(found[1], what)
 
 
-def label_of(value: object, what: str) -> int:
+def read_label(value: object, what: str) -> int:
     """A label as a number; InputError if it is no whole number, or none of 64 bits."""
     try:
         if isinstance(value, Tensor | np.ndarray) and np.prod(value.shape) == 1:
@@ -109,7 +109,7 @@ def label_of(value: object, what: str) -> int:
         raise InputError(f"{what} has the label {value!r:.40}; labels are whole numbers, counted from 0.") from error
 
 
-def class_names(dataset: object) -> tuple[str, ...] | None:
+def find_class_names(dataset: object) -> tuple[str, ...] | None:
     """The names that a data set gives its classes in `classes`, also through subsets of it; None if it gives none."""
     while not hasattr(dataset, "classes") and hasattr(dataset, "dataset"):
         dataset = dataset.dataset

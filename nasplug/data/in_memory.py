@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from nasplug.data.datasets import Indexed, class_names, label_of, read_dataset
+from nasplug.data.datasets import Indexed, find_class_names, read_dataset, read_label
 from nasplug.data.images import MemoryImages
-from nasplug.data.pixels import batch_of
+from nasplug.data.pixels import batch_to_pixels
 from nasplug.errors import InputError
 from nasplug.parts import DataSource, ImageData, Images
 from nasplug.values.options import option
@@ -51,7 +51,7 @@ class InMemorySource(DataSource):
         return attrs.evolve(data, flips=flips, shift=data.shift if self.shift is None else self.shift)
 
 
-def image_data(given: object) -> ImageData:
+def to_image_data(given: object) -> ImageData:
     """What was handed over as a data set; InputError if it is none that nasplug reads."""
     if isinstance(given, ImageData):
         return given
@@ -100,7 +100,9 @@ def _split(given: object) -> tuple[Any, Any | None]:
 
 def _labelled(given: Any) -> tuple[Images, tuple[str, ...] | None]:
     if isinstance(given, tuple | list) and len(given) == 2 and isinstance(given[0], Tensor | np.ndarray):
-        pixels = batch_of(given[0], "The tensor of images" if isinstance(given[0], Tensor) else "The array of images")
+        pixels = batch_to_pixels(
+            given[0], "The tensor of images" if isinstance(given[0], Tensor) else "The array of images"
+        )
         labels = _labels(given[1])
         if len(pixels) != len(labels):
             raise InputError(f"There are {len(pixels)} images and {len(labels)} labels; each image needs one label.")
@@ -108,7 +110,7 @@ def _labelled(given: Any) -> tuple[Images, tuple[str, ...] | None]:
     if isinstance(given, type):
         raise InputError(f"Data must be an instance, but {given.__name__} is a class; hand over {given.__name__}(...).")
     if isinstance(given, Indexed) and not isinstance(given, Tensor | np.ndarray | str | bytes | dict | tuple | list):
-        return read_dataset(given), class_names(given)
+        return read_dataset(given), find_class_names(given)
     raise InputError(f"Data cannot be of type {type(given).__name__}; give {KINDS}.")
 
 
@@ -119,7 +121,7 @@ def _labels(given: object) -> npt.NDArray[np.int64]:
         raise InputError(
             f"Labels must be a list, an array or a tensor, with one number for each image, but these are {given!r:.80}."
         )
-    return np.array([label_of(label, f"Image {number}") for number, label in enumerate(given)], np.int64)
+    return np.array([read_label(label, f"Image {number}") for number, label in enumerate(given)], np.int64)
 
 
 def _numbers(labels: npt.NDArray[np.int64]) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ FORMS = (
 )
 
 
-def pixels_of(image: object, what: str) -> Tensor:
+def image_to_pixels(image: object, what: str) -> Tensor:
     """One image as uint8 (C, H, W); InputError, calling it `what`, if it is none that nasplug reads."""
     if isinstance(image, Image.Image):
         if image.mode not in MODES:
@@ -26,7 +26,7 @@ def pixels_of(image: object, what: str) -> Tensor:
     return _planes_first(image, 2, what)
 
 
-def batch_of(images: Tensor | np.ndarray, what: str) -> Tensor:
+def batch_to_pixels(images: Tensor | np.ndarray, what: str) -> Tensor:
     """Many images as uint8 (N, C, H, W): a tensor (N, H, W) or (N, C, H, W), or an array with channels last."""
     return _planes_first(images, 3, what)
 

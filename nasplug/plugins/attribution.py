@@ -13,11 +13,11 @@ LOADING = ("importlib", "pluggy", "nasplug")
 """Packages through which a plugin is loaded; an error that is raised in them is not theirs."""
 
 
-def blamed(error: BaseException, plugins: Plugins) -> str | None:
+def attribute_error(error: BaseException, plugins: Plugins) -> str | None:
     """Which plugin's code an error was raised in, or passed through, and where; None if in nobody's but nasplug's."""
     owners = {
         registration.target.partition(":")[0].partition(".")[0]: plugin
-        for plugin in plugins.every
+        for plugin in plugins.all
         for registration in plugin.registers
         if plugin.distribution != HOST
     }
@@ -29,7 +29,7 @@ def blamed(error: BaseException, plugins: Plugins) -> str | None:
     return None
 
 
-def place_of(error: BaseException) -> str:
+def error_location(error: BaseException) -> str:
     """File and line in which loading a plugin failed, as the end of a sentence; empty if in no file of its own."""
     for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
         if str(frame.f_globals.get("__name__", "")).partition(".")[0] not in LOADING:

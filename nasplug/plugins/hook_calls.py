@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 
-def call(label: str, hook: str, function: Callable[..., Any], arguments: Mapping[str, Any], *, trace: bool) -> None:
+def call_hook(
+    label: str, hook: str, function: Callable[..., Any], arguments: Mapping[str, Any], *, trace: bool
+) -> None:
     """Calls `function`, one plugin's implementation of `hook`, with those of `arguments` that it asks for.
 
     With `trace`, one line on stderr gives the call, its arguments, how long it took and what it raised.

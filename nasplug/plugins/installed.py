@@ -15,17 +15,17 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from nasplug.errors import InputError, choose_from, one_line
-from nasplug.plugins.hook_calls import call, note
+from nasplug.plugins.hook_calls import call_hook, note
 from nasplug.plugins.plugin import Plugin
 from nasplug.plugins.register import SLOT_WORDS, Registration
-from nasplug.plugins.slot_types import check_kind
+from nasplug.plugins.slot_types import check_slot_type
 
 
 @attrs.define(eq=False)
 class Plugins:
     """Everything that the plugins of this environment register, and the observers among them."""
 
-    every: list[Plugin]
+    all: list[Plugin]
     """All that were found, whatever has become of them."""
     registrations: list[Registration]
     manager: pluggy.PluginManager
@@ -35,7 +35,7 @@ class Plugins:
     @property
     def broken(self) -> list[Plugin]:
         """Those that cannot be used."""
-        return [one for one in self.every if one.status == "broken"]
+        return [one for one in self.all if one.status == "broken"]
 
     @property
     def conflicts(self) -> list[list[Registration]]:
@@ -45,7 +45,7 @@ class Plugins:
             named.setdefault((one.slot, one.name), []).append(one)
         return [several for several in named.values() if len(several) > 1]
 
-    def named(self, slot: str, name: str) -> list[Registration]:
+    def find_all(self, slot: str, name: str) -> list[Registration]:
         """All that `name` or `distribution:name` can mean in `slot`."""
         distribution, _, short = name.rpartition(":")
         return [
@@ -60,7 +60,7 @@ class Plugins:
 
         Raises InputError if nobody registers it, or if two distributions do and none was chosen.
         """
-        found = self.named(slot, name)
+        found = self.find_all(slot, name)
         if len(found) > 1:
             raise InputError(
                 f"The {SLOT_WORDS[slot]} '{name}' is registered by {' and by '.join(one.source for one in found)}; "
@@ -80,7 +80,7 @@ class Plugins:
         except (Exception, SystemExit) as error:
             # Anything may go wrong in somebody else's module; whoever asked for it must learn whose it is.
             raise InputError(f"{what} cannot be imported: {one_line(error)}.") from error
-        check_kind(registration.slot, target, what)
+        check_slot_type(registration.slot, target, what)
         return target
 
     def notify(self, run: Path, event: Mapping[str, Any]) -> None:
@@ -92,7 +92,7 @@ class Plugins:
             given = {"run": run, "event": deepcopy(dict(event))}  # so that no observer changes what others see
             arguments = {name: given[name] for name in observer.argnames}
             try:
-                call(observer.plugin_name, "nasplug_event", observer.function, arguments, trace=self.trace)
+                call_hook(observer.plugin_name, "nasplug_event", observer.function, arguments, trace=self.trace)
             except (Exception, SystemExit) as error:
                 self.manager.unregister(observer.plugin)
                 note(f"Plugin {observer.plugin_name} is switched off for the rest of this run: {one_line(error)}.")
@@ -102,10 +102,10 @@ class Plugins:
         known = {one.qualified if qualified else one.name for one in self.registrations if one.slot == slot}
         message = str(choose_from(SLOT_WORDS[slot], name, known))
         supplier = f"nasplug-{name}"
-        if _is_extra(supplier) and supplier not in (one.distribution for one in self.every if one.status != "active"):
+        if _is_extra(supplier) and supplier not in (one.distribution for one in self.all if one.status != "active"):
             message += f" It comes with {supplier}: pip install 'nasplug[methods]'."
         for status, words in (("broken", "Skipped for errors"), ("disabled", "Left out on request")):
-            skipped = [f"{one.distribution} {one.version}" for one in self.every if one.status == status]
+            skipped = [f"{one.distribution} {one.version}" for one in self.all if one.status == status]
             message += f" {words}: {', '.join(skipped)}." if skipped else ""
         raise InputError(message)
 

@@ -54,7 +54,7 @@ class Origin:
     def __str__(self) -> str:
         return f"{self.distribution} {self.version}"
 
-    def answers_to(self, word: str) -> bool:
+    def matches(self, word: str) -> bool:
         """Whether a user may mean this plugin by `word`: its distribution or its entry point."""
         return canonicalize_name(word) in (canonicalize_name(self.name), canonicalize_name(self.distribution))
 
@@ -88,7 +88,7 @@ class Plugin:
         return sentence.rstrip()
 
 
-def supported(requirements: Iterable[str] | None) -> SpecifierSet | None:
+def supported_range(requirements: Iterable[str] | None) -> SpecifierSet | None:
     """The range of nasplug among a package's requirements; None if nasplug is not among them.
 
     A plugin states the range once, as the requirement that an installer reads too; extras say nothing about it.
@@ -104,7 +104,7 @@ def supported(requirements: Iterable[str] | None) -> SpecifierSet | None:
     return None
 
 
-def misfit(origin: Origin) -> tuple[str, str] | None:
+def explain_incompatibility(origin: Origin) -> tuple[str, str] | None:
     """Reason and remedy if this version of nasplug is outside the range of a plugin; None if it is inside."""
     present = Version(metadata.version(HOST))
     if origin.supports is None or origin.supports.contains(present, prereleases=True):

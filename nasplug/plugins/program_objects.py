@@ -17,17 +17,17 @@ from typing import Any
 import attrs
 
 from nasplug.errors import InputError
-from nasplug.plugins.dataset_names import data_place
+from nasplug.plugins.dataset_names import split_dataset_name
 from nasplug.plugins.installed import Plugins
 from nasplug.plugins.register import SLOT_WORDS, Registration
-from nasplug.values.options import build, is_plain, options_of
+from nasplug.values.options import build, is_plain, option_fields
 
 PROGRAM = "python"
 """What stands in the place of a distribution."""
 
 
 @attrs.define(eq=False)
-class WithObjects(Plugins):
+class PluginsWithObjects(Plugins):
     """The plugins of this environment, and at most one object for each slot."""
 
     objects: Mapping[str, tuple[str, Any]] = attrs.field(factory=dict, kw_only=True)
@@ -41,7 +41,7 @@ class WithObjects(Plugins):
         return target if registration.slot == "method" else type(target)
 
 
-def with_objects(plugins: Plugins, objects: Mapping[str, tuple[str, Any]]) -> Plugins:
+def add_objects(plugins: Plugins, objects: Mapping[str, tuple[str, Any]]) -> Plugins:
     """`plugins` and, for some slots, an object under a name that `program_name` made."""
     if not objects:
         return plugins
@@ -58,7 +58,7 @@ def with_objects(plugins: Plugins, objects: Mapping[str, tuple[str, Any]]) -> Pl
         for slot, (name, _) in objects.items()
     ]
     known["registrations"] = [*plugins.registrations, *own]
-    return WithObjects(**known, objects=objects)
+    return PluginsWithObjects(**known, objects=objects)
 
 
 def program_name(value: object) -> str:
@@ -77,7 +77,7 @@ def registered_name(plugins: Plugins, slot: str, value: Any) -> str | None:
         module, _, attribute = each.target.partition(":")
         # Whoever has an instance has imported its module; what nobody has imported cannot be its class.
         if each.slot == slot and module and getattr(sys.modules.get(module), attribute, None) is type(value):
-            return each.name if len(plugins.named(slot, each.name)) == 1 else each.qualified
+            return each.name if len(plugins.find_all(slot, each.name)) == 1 else each.qualified
     return None
 
 
@@ -88,23 +88,23 @@ def build_part(plugins: Plugins, slot: str, name: str, options: Mapping[str, Any
     """
     registration = plugins.find(slot, name)
     cls = plugins.resolve(registration)
-    if registration.distribution == PROGRAM and isinstance(plugins, WithObjects):
+    if registration.distribution == PROGRAM and isinstance(plugins, PluginsWithObjects):
         options = opaque_options(plugins.objects[slot][1]) | dict(options)
     return build(cls, options, f"{slot} {name}")
 
 
 def opaque_options(part: Any) -> dict[str, Any]:
     """The options of a part that a recipe cannot hold."""
-    options = {name: getattr(part, name) for name in options_of(type(part))}
+    options = {name: getattr(part, name) for name in option_fields(type(part))}
     return {name: value for name, value in options.items() if not is_plain(value)}
 
 
-def objects_for_others(plugins: Plugins) -> dict[str, tuple[str, Any]] | None:
+def objects_for_workers(plugins: Plugins) -> dict[str, tuple[str, Any]] | None:
     """The objects, if another process can have them too: parts of importable classes whose options are all plain.
 
     Modules named __main__ are scripts, notebooks and prompts: to another process they are something else.
     """
-    if not isinstance(plugins, WithObjects):
+    if not isinstance(plugins, PluginsWithObjects):
         return {}
     # Of a method, a recipe holds all that matters.
     parts = {slot: named for slot, named in plugins.objects.items() if slot != "method"}
@@ -120,7 +120,7 @@ def check_present(plugins: Plugins, names: Mapping[str, str], way: str) -> None:
     missing = {
         slot: name
         for slot, name in names.items()
-        if is_program_object(name) and not plugins.named(slot, _key(plugins, slot, name))
+        if is_program_object(name) and not plugins.find_all(slot, _key(plugins, slot, name))
     }
     if not missing:
         return
@@ -134,13 +134,13 @@ def check_present(plugins: Plugins, names: Mapping[str, str], way: str) -> None:
 
 def resume_hint(plugins: Plugins, run: Path) -> str:
     """How a user goes on in Python with the run in this folder."""
-    objects = plugins.objects if isinstance(plugins, WithObjects) else {}
+    objects = plugins.objects if isinstance(plugins, PluginsWithObjects) else {}
     given = [_example(slot, name) for slot, (name, _) in objects.items() if slot != "method"]
     return f"nasplug.resume({', '.join([repr(str(run)), *given])})"
 
 
 def _key(plugins: Plugins, slot: str, name: str) -> str:
-    return data_place(plugins, name)[0] if slot == "dataset" else name
+    return split_dataset_name(plugins, name)[0] if slot == "dataset" else name
 
 
 def _example(slot: str, name: str) -> str:

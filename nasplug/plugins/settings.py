@@ -32,21 +32,21 @@ class Settings:
     trace: bool = False
 
     @classmethod
-    def of_environment(cls) -> Self:
+    def from_environment(cls) -> Self:
         """What NASPLUG_STRICT, NASPLUG_WITHOUT, NASPLUG_PLUGIN and NASPLUG_TRACE say."""
         return cls(
-            strict=switched_on(STRICT),
+            strict=is_switched_on(STRICT),
             without=tuple(filter(None, (word.strip() for word in os.environ.get(WITHOUT, "").split(",")))),
             paths=tuple(Path(word).expanduser() for word in os.environ.get(PLUGIN, "").split(os.pathsep) if word),
-            trace=switched_on(TRACE),
+            trace=is_switched_on(TRACE),
         )
 
-    def environment(self) -> Mapping[str, str]:
-        """The variables under which `of_environment` gives the same paths and names, from any working directory."""
+    def to_environment(self) -> Mapping[str, str]:
+        """The variables under which `from_environment` gives the same paths and names, from any working directory."""
         paths = os.pathsep.join(str(path.expanduser().absolute()) for path in self.paths)
         return {WITHOUT: ",".join(self.without), PLUGIN: paths}
 
 
-def switched_on(variable: str) -> bool:
+def is_switched_on(variable: str) -> bool:
     """Whether an environment variable says yes: anything but 0, false, no, off or nothing."""
     return os.environ.get(variable, "").strip().lower() not in ("", "0", "false", "no", "off")

@@ -11,7 +11,7 @@ import attrs
 
 from nasplug.errors import InputError
 
-KINDS: Mapping[str, str] = MappingProxyType(
+SLOT_TYPES: Mapping[str, str] = MappingProxyType(
     {
         "space": "nasplug.parts:SearchSpace",
         "optimizer": "nasplug.parts:ArchitectureOptimizer",
@@ -24,17 +24,17 @@ KINDS: Mapping[str, str] = MappingProxyType(
 """By slot, the class of a method, or that from which a part is derived; as import paths, since parts import torch."""
 
 
-def kind_of(slot: str) -> type:
+def slot_type(slot: str) -> type:
     """The class that KINDS names."""
-    module, _, attribute = KINDS[slot].partition(":")
+    module, _, attribute = SLOT_TYPES[slot].partition(":")
     found: type = getattr(importlib.import_module(module), attribute)
     return found
 
 
-def check_kind(slot: str, target: Any, what: str) -> None:
+def check_slot_type(slot: str, target: Any, what: str) -> None:
     """Raises InputError, which begins with `what`, unless `target` is what its slot asks for."""
-    wanted = kind_of(slot)
-    name = KINDS[slot].replace(":", ".")
+    wanted = slot_type(slot)
+    name = SLOT_TYPES[slot].replace(":", ".")
     if slot == "method":
         fits, words = isinstance(target, wanted), f"a {name}"
     else:

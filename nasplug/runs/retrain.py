@@ -21,7 +21,7 @@ from nasplug.runs.signals import ShouldStop
 from nasplug.runs.context import RunContext
 from nasplug.runs.training import Progress, run_training, cost_record
 from nasplug.values import Genotype
-from nasplug.values.recipe import Retraining
+from nasplug.values.recipe import RetrainOptions
 
 
 def retrain(context: RunContext, plan: PlannedNetwork, journal: Journal, should_stop: ShouldStop) -> Iterator[Progress]:
@@ -37,7 +37,7 @@ def train_teacher(context: RunContext, space: SearchSpace, plan: PlannedNetwork,
     yield from train_network(context, "teacher", space, plan, training, context.folder.teacher, journal, should_stop)
 
 
-def teacher_training(context: RunContext) -> Retraining:
+def teacher_training(context: RunContext) -> RetrainOptions:
     """How the teacher's network is trained: as in a retraining, for the epochs that the teacher asks for."""
     return attrs.evolve(context.recipe.retrain, epochs=context.composition.teacher.epochs or context.recipe.retrain.epochs)
 
@@ -53,7 +53,7 @@ def train_network(
     name: str,
     space: SearchSpace,
     plan: PlannedNetwork,
-    training: Retraining,
+    training: RetrainOptions,
     weights: Path,
     journal: Journal,
     should_stop: ShouldStop,
@@ -74,7 +74,7 @@ def train_network(
     context.folder.checkpoint(name).unlink()
 
 
-def network_phase(context: RunContext, name: str, space: SearchSpace, genotype: Genotype, training: Retraining) -> Trainer:
+def network_phase(context: RunContext, name: str, space: SearchSpace, genotype: Genotype, training: RetrainOptions) -> Trainer:
     """The training of a stand-alone network, with the initial weights of its phase."""
     training = training.for_network(genotype)
     torch.manual_seed(context.seed(name, "weights"))

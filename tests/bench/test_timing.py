@@ -5,8 +5,8 @@ import time
 import pytest
 import torch
 
-from nasplug.bench import Measured, compare_supernets, measure, plain_supernet, ratios
-from nasplug.bench.timing import peak_memory
+from nasplug.bench import Measurement, compare_supernets, measure, plain_supernet, ratios
+from nasplug.bench.timing import measure_peak_memory
 from nasplug.builtin.darts import Darts
 from nasplug.builtin.mbconv import MBConvSpace
 from nasplug.compose import compose, resolve
@@ -30,8 +30,8 @@ def test_peak_memory_is_what_tensors_held_at_one_time():
         kept.append(torch.zeros(30 * KIB, dtype=torch.uint8))
         del second
 
-    assert peak_memory(step, CPU) == 150 * KIB
-    assert peak_memory(step, CPU) == 150 * KIB  # what is held between steps does not count
+    assert measure_peak_memory(step, CPU) == 150 * KIB
+    assert measure_peak_memory(step, CPU) == 150 * KIB  # what is held between steps does not count
 
 
 def test_steps_take_turns():
@@ -52,10 +52,10 @@ def test_steps_take_turns():
 
 
 def test_the_ratio_is_the_median_over_neighbours():
-    fast, reference = Measured((1.0, 2.0, 4.0), 1), Measured((3.0, 2.0, 8.0), 1)
+    fast, reference = Measurement((1.0, 2.0, 4.0), 1), Measurement((3.0, 2.0, 8.0), 1)
 
     assert ratios(fast, reference) == (1.5, 2.0, 2.5)
-    assert ratios(Measured((2.0,), 1), Measured((5.0,), 1)) == (2.5, 2.5, 2.5)
+    assert ratios(Measurement((2.0,), 1), Measurement((5.0,), 1)) == (2.5, 2.5, 2.5)
     assert fast.images_per_second(10) == 5.0
 
 

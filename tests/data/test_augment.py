@@ -7,7 +7,7 @@ from torch import Tensor
 from torchvision.transforms import AutoAugmentPolicy, v2
 
 from nasplug.data import autoaugment, policies
-from nasplug.data.augment import augment, cut_out, mirror, normalize, shift_and_flip
+from nasplug.data.augment import augment, cut_out, normalize, random_flip, shift_and_flip
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -94,7 +94,7 @@ def test_operations_on_a_batch_equal_torchvision_on_each_image(name, level, sign
     levels = magnitudes(10, 16, 16)
     magnitude = 0.0 if levels is None else float(levels[level])
     magnitude = sign * magnitude if signed else magnitude
-    result = autoaugment.operate(images, name, level, sign)
+    result = autoaugment.apply_operation(images, name, level, sign)
     for image, changed in zip(images, result, strict=True):
         expected = published._apply_image_or_video_transform(image, name, magnitude, published.interpolation, {})
         # A magnitude rounded to float32 there lets enhanced pixels fall on the other side of a whole number.
@@ -112,7 +112,7 @@ def test_autoaugment_of_a_batch_equals_one_image_at_a_time(channels, name):
         expected = image[None]
         for stage in (0, 1):
             if kind[stage] >= 0:
-                expected = autoaugment.operate(expected, *policy.kinds[kind[stage]], int(sign[stage]))
+                expected = autoaugment.apply_operation(expected, *policy.kinds[kind[stage]], int(sign[stage]))
         assert torch.equal(changed, expected[0])
     assert not torch.equal(result, images)
 
@@ -132,11 +132,11 @@ def test_sub_policies_are_drawn_with_their_probabilities(name):
 
 def test_images_are_mirrored_half_of_the_time_where_they_may_be():
     images = noise(400)
-    result = mirror(images, seeded(), flips=True)
+    result = random_flip(images, seeded(), flips=True)
     turned = (result == images.flip(3)).flatten(1).all(1)
     assert torch.equal(result[~turned], images[~turned])
     assert 150 < int(turned.sum()) < 250
-    assert torch.equal(mirror(images, seeded(), flips=False), images)
+    assert torch.equal(random_flip(images, seeded(), flips=False), images)
 
 
 def test_normalisation_removes_mean_and_deviation_in_channels_last_layout():

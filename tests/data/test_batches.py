@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from nasplug.data.batches import BatchStream, in_order
+from nasplug.data.batch_reader import copy_to_device
+from nasplug.data.batches import BatchStream, sequential_batches
 from nasplug.data.images import MemoryImages
-from nasplug.data.reading import device_copy
 from nasplug.errors import InputError
 from nasplug.parts import Batch, Images
 from nasplug.values import Training
@@ -203,31 +203,31 @@ def test_an_empty_split_is_refused_by_name():
 @pytest.mark.parametrize("kind", [in_memory, Slow])
 def test_evaluation_sees_every_image_once_and_in_order(kind):
     indices = np.array([30, 2, 2, 17, 49, 8, 1])
-    batches = list(in_order(kind(), indices, 3, (0.0, 0.5, 0.5), (1 / 255, 0.2, 0.2), CPU))
+    batches = list(sequential_batches(kind(), indices, 3, (0.0, 0.5, 0.5), (1 / 255, 0.2, 0.2), CPU))
     assert [numbers(batch) for batch in batches] == [[30, 2, 2], [17, 49, 8, 1]]
     assert torch.cat([batch.labels for batch in batches]).tolist() == (indices * 7 % 10).tolist()
     pixel = in_memory().pixels[30, 2, 4, 5].item()
     assert batches[0].images[0, 2, 4, 5].item() == pytest.approx((pixel / 255 - 0.5) / 0.2, rel=1e-5)
-    assert list(in_order(kind(), indices[:0], 3, (0.0,) * 3, (1.0,) * 3, CPU)) == []
+    assert list(sequential_batches(kind(), indices[:0], 3, (0.0,) * 3, (1.0,) * 3, CPU)) == []
 
 
 @pytest.mark.parametrize(("images", "sizes"), [(1, [1]), (2, [2]), (3, [3]), (4, [4]), (5, [3, 2]), (7, [3, 4])])
 def test_no_batch_of_evaluation_is_a_lone_image_unless_there_is_but_one(images, sizes):
-    batches = in_order(in_memory(), np.arange(images), 3, (0.0,) * 3, (1.0,) * 3, CPU)
+    batches = sequential_batches(in_memory(), np.arange(images), 3, (0.0,) * 3, (1.0,) * 3, CPU)
     assert [len(batch.labels) for batch in batches] == sizes
 
 
 def test_only_small_sets_in_memory_live_on_the_device(monkeypatch):
     images = in_memory()
     meta = torch.device("meta")
-    assert device_copy(images, CPU) is images
-    assert device_copy(images, CPU, wanted=False) is images
-    assert device_copy(images, meta) is images.to(meta)
-    assert device_copy(images, meta, wanted=False) is None
-    assert device_copy(Slow(), CPU) is None
-    monkeypatch.setattr("nasplug.data.reading.RESIDENT_BYTES", 100)
-    assert device_copy(images, meta) is None
-    assert device_copy(images, CPU) is images
+    assert copy_to_device(images, CPU) is images
+    assert copy_to_device(images, CPU, wanted=False) is images
+    assert copy_to_device(images, meta) is images.to(meta)
+    assert copy_to_device(images, meta, wanted=False) is None
+    assert copy_to_device(Slow(), CPU) is None
+    monkeypatch.setattr("nasplug.data.batch_reader.RESIDENT_BYTES", 100)
+    assert copy_to_device(images, meta) is None
+    assert copy_to_device(images, CPU) is images
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -7,7 +7,15 @@ from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
-from nasplug.data.boxes import CROP_ASPECT, CROPPED, erase, random_boxes, resized_crop, scaled_in_turn, scaled_together
+from nasplug.data.boxes import (
+    CROP_ASPECT,
+    CROPPED,
+    erase,
+    random_resized_crop,
+    sample_boxes,
+    scale_one_by_one,
+    scale_together,
+)
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -19,7 +27,7 @@ def noise(count: int, size: int, channels: int = 3) -> Tensor:
 
 
 def drawn(count: int = 4000, size: int = 224, seed: int = 0):
-    boxes, found = random_boxes(count, (size, size), CROPPED, CROP_ASPECT, seeded(seed))
+    boxes, found = sample_boxes(count, (size, size), CROPPED, CROP_ASPECT, seeded(seed))
     return boxes.T, found
 
 
@@ -67,7 +75,7 @@ def test_boxes_are_a_function_of_the_seed():
 
 
 def test_where_no_box_fits_it_is_the_whole_image():
-    boxes, found = random_boxes(3, (8, 8), (1.0, 1.0), (3.0, 4.0), seeded())
+    boxes, found = sample_boxes(3, (8, 8), (1.0, 1.0), (3.0, 4.0), seeded())
     assert boxes.tolist() == [[0, 0, 8, 8]] * 3
     assert not found.any()
 
@@ -75,8 +83,8 @@ def test_where_no_box_fits_it_is_the_whole_image():
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_crop_is_its_box_scaled_up(channels):
     images = noise(20, 12, channels)
-    result = resized_crop(images, seeded(5))
-    boxes, _ = random_boxes(20, (12, 12), CROPPED, CROP_ASPECT, seeded(5))
+    result = random_resized_crop(images, seeded(5))
+    boxes, _ = sample_boxes(20, (12, 12), CROPPED, CROP_ASPECT, seeded(5))
     for image, changed, (top, left, height, width) in zip(images, result, boxes, strict=True):
         box = image[:, top : top + height, left : left + width]
         # Bilinear, with pixels as areas, as images are scaled everywhere.
@@ -89,13 +97,13 @@ def test_a_crop_is_its_box_scaled_up(channels):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_boxes_scaled_together_are_those_scaled_in_turn(channels):
     images = noise(40, 24, channels)[:, :, :, :17]
-    boxes, _ = random_boxes(40, (24, 17), CROPPED, CROP_ASPECT, seeded(5))
+    boxes, _ = sample_boxes(40, (24, 17), CROPPED, CROP_ASPECT, seeded(5))
     boxes[:4] = [0, 0, 24, 17], [3, 5, 1, 1], [23, 16, 1, 1], [0, 0, 1, 17]
-    together = scaled_together(images, boxes)
+    together = scale_together(images, boxes)
     assert together.dtype == torch.uint8
-    assert int((together.int() - scaled_in_turn(images, boxes)).abs().max()) <= 1
+    assert int((together.int() - scale_one_by_one(images, boxes)).abs().max()) <= 1
     # Scaling bytes rounds twice, scaling numbers once.
-    exact = scaled_in_turn(images.to(torch.float32), boxes)
+    exact = scale_one_by_one(images.to(torch.float32), boxes)
     assert float((together - exact).abs().max()) < 0.501
     assert torch.equal(together[0], images[0])
 

@@ -21,7 +21,7 @@ from torch._subclasses.fake_tensor import (
 
 from nasplug.data import geometry
 from nasplug.data.autoaugment import CIFAR, IMAGENET
-from nasplug.data.batches import BatchStream, in_order
+from nasplug.data.batches import BatchStream, sequential_batches
 from nasplug.data.images import MemoryImages
 from nasplug.parts import Batch, Images
 from nasplug.parts.transfer import send
@@ -134,7 +134,7 @@ def test_evaluation_never_waits(gpu, kind):
     source = Files(data) if kind == "files" else data
     with gpu:
         gpu.watching = False
-        batches = in_order(source, np.arange(49), 8, *settings, resident=kind != "kept")
+        batches = sequential_batches(source, np.arange(49), 8, *settings, resident=kind != "kept")
         sizes = []
         for batch in batches:
             check(batch, len(batch.labels), 3, 12, 12)
@@ -217,7 +217,7 @@ def test_the_pretended_gpu_sees_mixed_devices(gpu):
         torch.zeros(4, device=GPU) + torch.zeros(4)
 
 
-@pytest.mark.parametrize("module", ["reading", "augment", "boxes", "colour", "autoaugment", "geometry"])
+@pytest.mark.parametrize("module", ["batch_reader", "augment", "boxes", "colour", "autoaugment", "geometry"])
 def test_a_transfer_that_waits_would_be_seen_in_every_module(gpu, monkeypatch, module):
     module = import_module(f"nasplug.data.{module}")
     monkeypatch.setattr(module, "send", lambda tensor, device: tensor.to(device))

@@ -101,7 +101,7 @@ def test_the_folder_of_a_package_is_a_plugin(tmp_path):
 
     assert (found.distribution, found.version) == ("toy-folder", "0.3")
     assert plugins.resolve(found).__name__ == "Darts"
-    assert [one.supports for one in plugins.every if one.name == "toy"] == [">=0.0.1"]
+    assert [one.supports for one in plugins.all if one.name == "toy"] == [">=0.0.1"]
 
 
 def test_a_folder_takes_the_place_of_what_is_installed(tmp_path, install):
@@ -109,7 +109,7 @@ def test_a_folder_takes_the_place_of_what_is_installed(tmp_path, install):
 
     plugins = loaded(folder(tmp_path / "here"))
 
-    assert [one.version for one in plugins.every if one.distribution == "toy-folder"] == ["0.3"]
+    assert [one.version for one in plugins.all if one.distribution == "toy-folder"] == ["0.3"]
     assert plugins.broken == []
 
 
@@ -140,7 +140,7 @@ def test_the_entry_point_of_a_folder_may_be_an_object(tmp_path):
 def test_a_plugin_named_twice_is_loaded_once(tmp_path):
     path = file(tmp_path)
 
-    assert len(loaded(path, path).named("schedule", "toy")) == 1
+    assert len(loaded(path, path).find_all("schedule", "toy")) == 1
 
 
 @pytest.mark.parametrize(

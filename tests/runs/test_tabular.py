@@ -25,7 +25,7 @@ SPACE = NasBench201()
 
 
 def genotypes() -> list[Genotype]:
-    return list(NasBench201(operations=OPERATIONS).paths(None).every())
+    return list(NasBench201(operations=OPERATIONS).paths(None).enumerate())
 
 
 def accuracies(genotype: Genotype) -> tuple[float, float]:

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from nasplug.supernets import depthwise, pointwise
-from nasplug.supernets.convolution import _Depthwise, without_idle_taps
+from nasplug.supernets.convolution import _Depthwise, remove_idle_taps
 
 
 def maps(*shape):
@@ -34,19 +34,19 @@ def test_depthwise_is_the_grouped_convolution(kernel, stride, dilation, size):
     ("stride", "dilation", "shape"), [(1, 2, (1, 2, 4, 3)), (1, 2, (1, 1, 10, 10)), (2, 1, (1, 1, 7, 6))]
 )
 def test_gradients_of_the_depthwise_convolution_are_its_derivatives_twice(stride, dilation, shape):
-    def convolved(x, weight):
+    def convolve_depthwise(x, weight):
         return _Depthwise.apply(x, weight, stride, dilation)
 
     inputs = (maps(*shape), maps(shape[1], 1, 5, 5 if shape[1] == 1 else 3))
-    torch.autograd.gradcheck(convolved, inputs)
-    torch.autograd.gradgradcheck(convolved, inputs)
+    torch.autograd.gradcheck(convolve_depthwise, inputs)
+    torch.autograd.gradgradcheck(convolve_depthwise, inputs)
 
 
 def test_taps_that_see_only_padding_are_cut():
     weight = torch.arange(25.0).view(1, 1, 5, 5)
-    assert without_idle_taps(weight, 4, 2, dilation=2).tolist() == [[[[7.0], [12.0], [17.0]]]]
-    assert without_idle_taps(weight, 5, 5, dilation=2) is not None
-    assert without_idle_taps(weight, 5, 5, dilation=2).shape == (1, 1, 5, 5)
+    assert remove_idle_taps(weight, 4, 2, dilation=2).tolist() == [[[[7.0], [12.0], [17.0]]]]
+    assert remove_idle_taps(weight, 5, 5, dilation=2) is not None
+    assert remove_idle_taps(weight, 5, 5, dilation=2).shape == (1, 1, 5, 5)
 
 
 def test_only_the_gradients_asked_for_are_computed():

@@ -7,7 +7,7 @@ from torch import nn
 
 from nasplug.supernets import Norm, recalibrate
 from nasplug.supernets import separable as package
-from nasplug.supernets.separable import SeparableStage, _Separable, repeated, separable
+from nasplug.supernets.separable import SeparableStage, _Separable, repeat_sources, separable
 
 
 def drawn(*shape):
@@ -28,7 +28,7 @@ def stages(kernel, counts, repeats=2, channels=3):
 
 
 def plain(sources, layers, stride, dilation, scale):
-    x = repeated(sources)
+    x = repeat_sources(sources)
     for number, stage in enumerate(layers):
         x, groups = F.relu(x) if number else x, len(stage.norms)
         padding = dilation * (stage.depthwise.shape[2] // 2)
@@ -107,7 +107,7 @@ def test_measured_statistics_are_used_in_evaluation(monkeypatch):
     net.eval()
     assert not torch.allclose(net(x), trained)
     torch.testing.assert_close(net(x)[:1], net(x[:1]))
-    monkeypatch.setattr(package, "keeps_torch", lambda _: True)
+    monkeypatch.setattr(package, "uses_torch_kernels", lambda _: True)
     net.train()
     torch.testing.assert_close(net(x), trained)
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from nasplug.bench.plain.operations import (
     FactorizedReduce,
     PlainSupernet,
-    Weighed,
+    WeightedCandidates,
     Zero,
     layers,
     pool,
@@ -38,7 +38,7 @@ class PlainDarts(PlainSupernet):
 
     def forward(self, images: Tensor) -> Tensor:
         """The logits of images (N, C, H, W)."""
-        weighed = Weighed(self.choices)
+        weighed = WeightedCandidates(self.choices)
         older, newer = self.stem(images)
         for cell in self.cells:
             older, newer = newer, cell(older, newer, weighed)
@@ -72,7 +72,7 @@ class PlainCell(nn.Module):
             names.append(module_name(node, pick))
             self.operations[names[-1]] = _operation(pick.operation, plan.channels, plan.stride(pick.input))
 
-    def forward(self, older: Tensor, newer: Tensor, weighed: Weighed) -> Tensor:
+    def forward(self, older: Tensor, newer: Tensor, weighed: WeightedCandidates) -> Tensor:
         """The outputs of cells k-2 and k-1 to (N, nodes * channels, H, W)."""
         states = [self.older(older), self.newer(newer)]
         for node in range(2, self.nodes + 2):

@@ -7,7 +7,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from nasplug.bench.plain.operations import PlainSupernet, Weighed, Zero, layers, relu_conv_norm
+from nasplug.bench.plain.operations import PlainSupernet, WeightedCandidates, Zero, layers, relu_conv_norm
 from nasplug.builtin.nb201.names import KERNELS, PLACES, POOL, SKIP
 from nasplug.builtin.nb201.skeleton import Skeleton
 from nasplug.builtin.nb201.supernet import NasBench201Supernet
@@ -29,7 +29,7 @@ class PlainNasBench201(PlainSupernet):
 
     def forward(self, images: Tensor) -> Tensor:
         """The logits of images (N, C, H, W)."""
-        weighed = Weighed(self.choices)
+        weighed = WeightedCandidates(self.choices)
 
         def stage(number: int, x: Tensor) -> Tensor:
             for cell in cast("nn.ModuleList", self.stages[number]):
@@ -57,7 +57,7 @@ class PlainCell(nn.Module):
             {candidate_name(name, where): _operation(name, channels) for where in PLACES for name in operations}
         )
 
-    def forward(self, x: Tensor, weighed: Weighed) -> Tensor:
+    def forward(self, x: Tensor, weighed: WeightedCandidates) -> Tensor:
         """(N, C, H, W) to the same shape."""
         states, row = [x], 0
         for _ in range(3):

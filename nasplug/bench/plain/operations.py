@@ -65,7 +65,7 @@ def pool(module: nn.Module, channels: int) -> nn.Sequential:
     return nn.Sequential(module, nn.BatchNorm2d(channels, affine=False))
 
 
-class Weighed:
+class WeightedCandidates:
     """The candidates that count now and the weight of each, as scalars; computed once for each forward pass."""
 
     def __init__(self, choices: Choices) -> None:

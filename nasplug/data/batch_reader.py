@@ -17,13 +17,13 @@ from nasplug.parts.transfer import pin, send
 RESIDENT_BYTES = 2 << 30
 """Images in memory up to this size are copied to the device whole."""
 
-AHEAD = 4
+BATCHES_AHEAD = 4
 """Batches read ahead, each by a thread of its own; reading decodes files, which runs beside the training."""
 
 Indices = npt.NDArray[np.int64]
 
 
-def device_copy(images: Images, device: torch.device, *, wanted: bool = True) -> MemoryImages | None:
+def copy_to_device(images: Images, device: torch.device, *, wanted: bool = True) -> MemoryImages | None:
     """`images` on `device` if they live there already, or if they are in memory, small enough and `wanted` there."""
     if not isinstance(images, MemoryImages):
         return None
@@ -32,7 +32,7 @@ def device_copy(images: Images, device: torch.device, *, wanted: bool = True) ->
     return images.to(device)
 
 
-class Reader:
+class BatchReader:
     """Reads numbered batches from `images`.
 
     `positions(number)` says which images batch `number` holds: an order of images that many batches may share, and the
@@ -51,7 +51,7 @@ class Reader:
         self._images = images
         self._positions = positions
         self._device = device
-        self._resident = device_copy(images, device, wanted=resident)
+        self._resident = copy_to_device(images, device, wanted=resident)
         self._order: tuple[Indices, Tensor] | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._pending: dict[int, Future[tuple[Tensor, Tensor]]] = {}
@@ -73,7 +73,7 @@ class Reader:
         for number in [one for one in self._pending if not first <= one < last]:
             self._pending.pop(number).cancel()
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(AHEAD, thread_name_prefix="nasplug-read")
+            self._pool = ThreadPoolExecutor(BATCHES_AHEAD, thread_name_prefix="nasplug-read")
         for number in range(first, last):
             if number not in self._pending:
                 # The positions are worked out here, so that threads share nothing but the images.

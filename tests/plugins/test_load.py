@@ -138,8 +138,8 @@ def test_each_call_starts_afresh(install):
     first = load_plugins()
     install("toy-good", GOOD)
 
-    assert first.named("space", "toy") == []
-    assert len(load_plugins().named("space", "toy")) == 1
+    assert first.find_all("space", "toy") == []
+    assert len(load_plugins().find_all("space", "toy")) == 1
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_the_range_of_a_plugin_is_its_requirement_on_nasplug(install):
     install("toy-one", GOOD, requires=["torch>=2", "NASplug < 99, >= 0.0.1", "nasplug[onnx]>=98; extra == 'all'"])
     install("toy-two", "@hookimpl\ndef nasplug_event(event):\n    pass")
 
-    every = {one.distribution: one for one in load_plugins().every}
+    every = {one.distribution: one for one in load_plugins().all}
 
     assert (every["toy-one"].supports, every["toy-one"].status) == (">=0.0.1,<99", "active")
     assert [(one.slot, one.name) for one in every["toy-one"].registers] == [("space", "toy")]
@@ -180,7 +180,7 @@ def test_a_plugin_can_be_left_out(install, monkeypatch, capsys, word):
 
     plugins = load_plugins()
 
-    (disabled,) = [one for one in plugins.every if one.status == "disabled"]
+    (disabled,) = [one for one in plugins.all if one.status == "disabled"]
     assert disabled.distribution == "toy-good"
     assert "toy_good_hooks" not in sys.modules
     assert capsys.readouterr().err == (
@@ -216,7 +216,7 @@ def test_calls_of_hooks_are_printed_on_demand(install, monkeypatch, capsys):
 def test_switches_of_the_environment(monkeypatch, word, on):
     monkeypatch.setenv("NASPLUG_STRICT", word)
 
-    assert Settings.of_environment().strict is on
+    assert Settings.from_environment().strict is on
 
 
 def test_odd_metadata_break_one_plugin_only(install, tmp_path):
@@ -243,4 +243,4 @@ def test_two_entry_points_of_one_module_are_one_too_many(install, tmp_path):
     assert [one.reason for one in plugins.broken] == [
         "'toy_twice_hooks' is loaded by another entry point already; one of them is enough."
     ]
-    assert len(plugins.named("space", "toy")) == 1
+    assert len(plugins.find_all("space", "toy")) == 1

@@ -15,11 +15,11 @@ import pluggy
 
 from nasplug import hookspecs
 from nasplug.errors import InputError, NasplugError, one_line
-from nasplug.plugins.attribution import place_of
-from nasplug.plugins.hook_calls import call, note
+from nasplug.plugins.attribution import error_location
+from nasplug.plugins.discovery import find_plugins
+from nasplug.plugins.hook_calls import call_hook, note
 from nasplug.plugins.installed import Plugins
-from nasplug.plugins.origins import origins
-from nasplug.plugins.plugin import HOST, Origin, Plugin, Status, misfit
+from nasplug.plugins.plugin import HOST, Origin, Plugin, Status, explain_incompatibility
 from nasplug.plugins.register import Register, Registration
 from nasplug.plugins.settings import STRICT, WITHOUT, Settings
 
@@ -38,13 +38,13 @@ def load_plugins(settings: Settings | None = None, *, quiet: bool = False) -> Pl
     A broken plugin is skipped and reported on stderr, unless `quiet` (for worker processes, whose parent has said it).
     Raises InputError instead if the settings are strict, and for a path in them that names no plugin.
     """
-    settings = settings or Settings.of_environment()
-    plugins = Plugins(every=[], registrations=[], manager=_manager(), trace=settings.trace)
-    found = origins(settings.paths)
-    wanted = [one for one in found if not any(one.answers_to(word) for word in settings.without)]
+    settings = settings or Settings.from_environment()
+    plugins = Plugins(all=[], registrations=[], manager=_manager(), trace=settings.trace)
+    found = find_plugins(settings.paths)
+    wanted = [one for one in found if not any(one.matches(word) for word in settings.without)]
     for origin in found:
         if origin not in wanted:
-            plugins.every.append(_plugin(origin, "disabled", "It was left out on request."))
+            plugins.all.append(_plugin(origin, "disabled", "It was left out on request."))
             continue
         try:
             _refuse_duplicate(origin, wanted)
@@ -53,15 +53,15 @@ def load_plugins(settings: Settings | None = None, *, quiet: bool = False) -> Pl
             broken = _plugin(origin, "broken", error.reason, error.remedy)
             if settings.strict:
                 raise InputError(f"{broken} ({STRICT} is set.)") from error
-            plugins.every.append(broken)
+            plugins.all.append(broken)
             if not quiet:
                 note(str(broken))
         else:
-            plugins.every.append(active)
+            plugins.all.append(active)
             plugins.registrations += active.registers
     if not quiet:
         for word in settings.without:
-            if not any(origin.answers_to(word) for origin in found):
+            if not any(origin.matches(word) for origin in found):
                 note(f"No plugin is called '{word}', so there is nothing to leave out ({WITHOUT} or --without).")
     return plugins
 
@@ -113,7 +113,7 @@ def _load(origin: Origin, plugins: Plugins) -> Plugin:
     """Checks one plugin by itself before the others get to see it."""
     if origin.flaw:
         raise _Broken(origin.flaw, "Install it again, or remove what is left of it.")
-    if (outside := misfit(origin)) is not None:
+    if (outside := explain_incompatibility(origin)) is not None:
         raise _Broken(*outside)
     try:
         with redirect_stdout(sys.stderr):  # what a plugin prints must not stand in anybody's output
@@ -130,10 +130,10 @@ def _load(origin: Origin, plugins: Plugins) -> Plugin:
         for implementation in alone.hook.nasplug_register.get_hookimpls():
             given = dict.fromkeys(implementation.argnames, register)
             with redirect_stdout(sys.stderr):
-                call(origin.label, "nasplug_register", implementation.function, given, trace=plugins.trace)
+                call_hook(origin.label, "nasplug_register", implementation.function, given, trace=plugins.trace)
         plugins.manager.register(module, name=origin.label)
     except (Exception, SystemExit) as error:
-        reason = str(error).rstrip(".") if isinstance(error, NasplugError) else one_line(error) + place_of(error)
+        reason = str(error).rstrip(".") if isinstance(error, NasplugError) else one_line(error) + error_location(error)
         raise _Broken(f"{reason[0].upper()}{reason[1:]}.", _remedy(origin, error)) from error
     return _plugin(origin, "active", hooks=hooks, registers=register.registrations[len(before) :])
 

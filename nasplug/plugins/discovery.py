@@ -19,13 +19,13 @@ from packaging.utils import canonicalize_name
 
 from nasplug.errors import InputError
 from nasplug.hookspecs import GROUP
-from nasplug.plugins.plugin import Origin, supported
+from nasplug.plugins.plugin import Origin, supported_range
 
 DIGEST = "__nasplug_digest__"
 """Attribute of a module that was loaded from a file: the digest of that file."""
 
 
-def origins(paths: Sequence[Path]) -> list[Origin]:
+def find_plugins(paths: Sequence[Path]) -> list[Origin]:
     """Every plugin that can be found, in a fixed order: the installed ones, then those of `paths`.
 
     The folder of a package takes the place of the same distribution if it is installed too. Raises InputError for a
@@ -57,7 +57,7 @@ def _of_entry_point(entry_point: EntryPoint, distribution: Distribution) -> Orig
         name=entry_point.name,
         distribution=name or "unnamed",
         version=version or "unversioned",
-        supports=supported(distribution.requires),
+        supports=supported_range(distribution.requires),
         value=entry_point.value,
         load=entry_point.load,
         flaw=flaw,
@@ -136,7 +136,7 @@ def _of_folder(folder: Path) -> list[Origin]:
             name=entry,
             distribution=name,
             version=str(project.get("version", "unversioned")),
-            supports=supported(dependencies),
+            supports=supported_range(dependencies),
             value=value,
             load=partial(_load_from, place, EntryPoint(entry, value, GROUP)),
             path=folder,
