@@ -1,4 +1,4 @@
-"""From images to batches: splits, statistics, augmentation, and batches that are a pure function of the seed."""
+"""From images to batches: splits, statistics, augmentation, and batches as a pure function of seed and step."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def test_operations_on_a_batch_equal_torchvision_on_each_image(name, level, sign
 def test_autoaugment_of_a_batch_equals_one_image_at_a_time(channels, name):
     images, policy = noise(150, channels, size=8), POLICIES[name]
     result = policy(images, seeded(7))
-    kinds, signs = policy.draw(len(images), seeded(7))
+    kinds, signs = policy.sample(len(images), seeded(7))
     for image, changed, kind, sign in zip(images, result, kinds, signs, strict=True):
         expected = image[None]
         for stage in (0, 1):
@@ -120,7 +120,7 @@ def test_autoaugment_of_a_batch_equals_one_image_at_a_time(channels, name):
 @pytest.mark.parametrize("name", POLICIES)
 def test_sub_policies_are_drawn_with_their_probabilities(name):
     count, policy, table = 100_000, POLICIES[name], TABLES[name]
-    kinds, signs = policy.draw(count, seeded(2))
+    kinds, signs = policy.sample(count, seeded(2))
     rates = dict.fromkeys(policy.kinds, 0.0)
     for sub_policy in table:
         operation, chance, level = sub_policy[0]

@@ -221,9 +221,9 @@ def test_only_small_sets_in_memory_live_on_the_device(monkeypatch):
     images = in_memory()
     meta = torch.device("meta")
     assert copy_to_device(images, CPU) is images
-    assert copy_to_device(images, CPU, wanted=False) is images
+    assert copy_to_device(images, CPU, allowed=False) is images
     assert copy_to_device(images, meta) is images.to(meta)
-    assert copy_to_device(images, meta, wanted=False) is None
+    assert copy_to_device(images, meta, allowed=False) is None
     assert copy_to_device(Slow(), CPU) is None
     monkeypatch.setattr("nasplug.data.batch_reader.RESIDENT_BYTES", 100)
     assert copy_to_device(images, meta) is None

@@ -8,8 +8,8 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
 from nasplug.data.boxes import (
+    CROP_AREA,
     CROP_ASPECT,
-    CROPPED,
     erase,
     random_resized_crop,
     sample_boxes,
@@ -27,7 +27,7 @@ def noise(count: int, size: int, channels: int = 3) -> Tensor:
 
 
 def drawn(count: int = 4000, size: int = 224, seed: int = 0):
-    boxes, found = sample_boxes(count, (size, size), CROPPED, CROP_ASPECT, seeded(seed))
+    boxes, found = sample_boxes(count, (size, size), CROP_AREA, CROP_ASPECT, seeded(seed))
     return boxes.T, found
 
 
@@ -84,7 +84,7 @@ def test_where_no_box_fits_it_is_the_whole_image():
 def test_a_crop_is_its_box_scaled_up(channels):
     images = noise(20, 12, channels)
     result = random_resized_crop(images, seeded(5))
-    boxes, _ = sample_boxes(20, (12, 12), CROPPED, CROP_ASPECT, seeded(5))
+    boxes, _ = sample_boxes(20, (12, 12), CROP_AREA, CROP_ASPECT, seeded(5))
     for image, changed, (top, left, height, width) in zip(images, result, boxes, strict=True):
         box = image[:, top : top + height, left : left + width]
         # Bilinear, with pixels as areas, as images are scaled everywhere.
@@ -97,7 +97,7 @@ def test_a_crop_is_its_box_scaled_up(channels):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_boxes_scaled_together_are_those_scaled_in_turn(channels):
     images = noise(40, 24, channels)[:, :, :, :17]
-    boxes, _ = sample_boxes(40, (24, 17), CROPPED, CROP_ASPECT, seeded(5))
+    boxes, _ = sample_boxes(40, (24, 17), CROP_AREA, CROP_ASPECT, seeded(5))
     boxes[:4] = [0, 0, 24, 17], [3, 5, 1, 1], [23, 16, 1, 1], [0, 0, 1, 17]
     together = scale_together(images, boxes)
     assert together.dtype == torch.uint8

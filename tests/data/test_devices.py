@@ -108,7 +108,7 @@ def test_images_that_stay_as_they_are_do_not_wait_either(gpu):
 def test_every_operation_of_autoaugment_is_tried(gpu):
     """A batch so large that it holds all operations of a policy."""
     for policy in (CIFAR, IMAGENET):
-        kinds, _ = policy.draw(1500, torch.Generator().manual_seed(3))
+        kinds, _ = policy.sample(1500, torch.Generator().manual_seed(3))
         assert set(kinds.flatten().tolist()) == {-1, *range(len(policy.kinds))}
         with gpu:
             before = torch.empty(1500, 3, 9, 12, dtype=torch.uint8, device=GPU)

@@ -88,7 +88,7 @@ def test_a_data_set_that_does_not_fit_in_memory_is_read_when_it_is_needed(monkey
     assert torch.equal(lazy.read([3, 1]), COLOUR[[3, 1]])
     assert digest(to_image_data(source)) == digest(to_image_data((COLOUR, LABELS)))
     source.items[1] = (COLOUR[0, :, :8, :8], 1)
-    with pytest.raises(InputError, match=r"Item 1 of Listed is another one each time"):
+    with pytest.raises(InputError, match=r"Item 1 of Listed differs each time"):
         lazy.read([1])
 
 
@@ -215,7 +215,7 @@ REFUSALS = [
     (lambda: Listed, r"Listed is a class; hand over Listed\(...\)"),
     (lambda: Exiting(COLOUR), "Item 0 of Exiting cannot be read .SystemExit: 0."),
     (lambda: Wordy(COLOUR), "Item 0 of Wordy cannot be read .ValueError: no such file."),
-    (lambda: Guessing(COLOUR), "Item 0 of Guessing is another one each time"),
+    (lambda: Guessing(COLOUR), "Item 0 of Guessing differs each time"),
     (lambda: Backwards(COLOUR), "Backwards has no length .ValueError"),
     (lambda: Halved(COLOUR), "Halved has no length .TypeError"),
     (lambda: (COLOUR, 5), "with one number for each image, but these are 5"),
