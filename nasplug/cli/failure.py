@@ -49,5 +49,5 @@ def reported() -> Iterator[None]:
         blame = None if is_switched_on(DEBUG) else attribute_error(error, load_plugins(quiet=True))
         if blame is None:
             raise
-        click.echo(f"Error: {blame} Its author must mend that; {DEBUG}=1 shows the traceback.", err=True)
+        click.echo(f"Error: {blame} Its author has to fix that; {DEBUG}=1 shows the traceback.", err=True)
         raise click.exceptions.Exit(NasplugError.exit_code) from error

@@ -84,7 +84,7 @@ def test_a_file_that_breaks_is_skipped_like_any_plugin(tmp_path, capsys):
 
     (broken,) = plugins.broken
     assert broken.reason == "ModuleNotFoundError: No module named 'no_such_module' (toy_file.py, line 1)."
-    assert f"mend '{tmp_path / 'toy_file.py'}'" in broken.remedy
+    assert f"fix '{tmp_path / 'toy_file.py'}'" in broken.remedy
     assert "toy_file" not in sys.modules
     assert plugins.find("space", "darts")
 
@@ -126,7 +126,7 @@ def test_files_of_one_name_are_refused_by_their_paths(tmp_path):
 
     first, second = loaded(*paths).broken
 
-    assert first.reason == f"{paths[0]} and {paths[1]} are files of one name."
+    assert first.reason == f"{paths[0]} and {paths[1]} are files of the same name."
     assert second.remedy == "Name one of them only, or rename the other."
 
 
