@@ -1,4 +1,4 @@
-"""Measures how fast supernets are on this machine, beside straightforward ones in the same run."""
+"""Measures the speed of supernets on this machine, relative to plain reference implementations in the same process."""
 
 from __future__ import annotations
 

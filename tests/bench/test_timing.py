@@ -67,7 +67,7 @@ def test_a_plain_supernet_has_a_module_for_every_operation_and_weights_of_its_ow
     assert len(operations) == 3 * 14 * 8
     before = net(torch.ones(2, 3, 8, 8))
     with torch.no_grad():
-        for own, _ in plain.pairs(net):
+        for own, _ in plain.pair_layers(net):
             own.weight.zero_()
     assert torch.equal(net(torch.ones(2, 3, 8, 8)), before)
 
