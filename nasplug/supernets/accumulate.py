@@ -49,8 +49,8 @@ def accumulate_weighted(totals: Sequence[Tensor | None], x: Tensor, weights: Ten
     as fast as one map with all totals concatenated, in which a weight applies only to the few channels of a pixel that
     are adjacent in memory.
     """
-    found: tuple[Tensor, ...] = _AccumulateWeighted.apply(x, weights.to(x.dtype), *totals)
-    return found
+    sums: tuple[Tensor, ...] = _AccumulateWeighted.apply(x, weights.to(x.dtype), *totals)
+    return sums
 
 
 class _AccumulateWeighted(torch.autograd.Function):

@@ -98,7 +98,7 @@ class RetrainOptions(Training):
 class SelectOptions:
     """Which of the architectures found are retrained, and what they are compared with."""
 
-    networks: int = option(4, "architectures taken from the trail", at_least=1)
+    networks: int = option(4, "architectures selected for retraining from those that the search found", at_least=1)
     random: int = option(1, "random architectures of equal size trained beside each of them", at_least=0)
     tolerance: float = option(0.05, "how far their parameters may differ, as a share", above=0)
     max_params: int | None = option(None, "largest number of parameters of a network", at_least=1)

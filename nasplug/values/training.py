@@ -26,7 +26,7 @@ class Training:
     optimizer: str = option("sgd", "optimizer of the weights", choices=OPTIMIZERS)
     lr: float = option(0.025, "learning rate of the weights at the start (after warm-up)", above=0)
     lr_min: float = option(0.0, "learning rate at the end (cosine and linear), or that step comes near to", at_least=0)
-    lr_schedule: str = option("cosine", "course of the learning rate", choices=LR_SCHEDULES)
+    lr_schedule: str = option("cosine", "schedule of the learning rate", choices=LR_SCHEDULES)
     lr_warmup: float = option(0.0, "epochs of linear warm-up", at_least=0)
     lr_decay: float = option(0.97, "factor of the learning rate at each step (step)", above=0, at_most=1)
     lr_decay_epochs: float = option(1.0, "epochs between two steps, whole or not (step)", above=0)

@@ -80,14 +80,14 @@ def test_a_space_without_a_plain_supernet_is_refused():
 
 
 def test_steps_that_are_recorded_are_replayed_while_they_are_measured():
-    made = []
+    caches = []
 
     def graph_cache():
-        made.append(GraphCache(TapeRecorder()))
-        return made[-1]
+        caches.append(GraphCache(TapeRecorder()))
+        return caches[-1]
 
     recipe = resolve(load_plugins(), [{"run": {"method": "snps", "preset": "tiny"}}, {"space": {"nodes": 2}}])
-    found = compare_supernets(
+    comparisons = compare_supernets(
         compose(load_plugins(), recipe),
         ImageShape(3, 8, 10),
         batch=4,
@@ -97,6 +97,8 @@ def test_steps_that_are_recorded_are_replayed_while_they_are_measured():
         deleted=0.5,
         repeats=2,
     )
-    assert len(found) == len(made) == 2  # with all candidates and without half of them
-    assert all(one.fast.peak_memory_bytes > 0 < one.reference.peak_memory_bytes for one in found)
-    assert [(each.recorded, each.replayed, each.refused) for each in made] == [(1, 4, "")] * 2
+    assert len(comparisons) == len(caches) == 2  # with all candidates and without half of them
+    assert all(
+        comparison.fast.peak_memory_bytes > 0 < comparison.reference.peak_memory_bytes for comparison in comparisons
+    )
+    assert [(cache.recorded, cache.replayed, cache.refused) for cache in caches] == [(1, 4, "")] * 2

@@ -42,7 +42,7 @@ def test_shift_and_flip_equals_one_image_at_a_time(channels, flips):
     expected = every_shift_and_flip(image, shift=1, flips=flips)
     seen = set()
     for result in shift_and_flip(image.repeat(400, 1, 1, 1), seeded(), flips=flips, shift=1):
-        matches = [key for key, each in expected.items() if torch.equal(each, result)]
+        matches = [key for key, image in expected.items() if torch.equal(image, result)]
         assert len(matches) == 1
         seen.add(matches[0])
     assert seen == set(expected)  # 400 draws of at most 18 outcomes: each is missed with probability 1e-10
@@ -51,7 +51,7 @@ def test_shift_and_flip_equals_one_image_at_a_time(channels, flips):
 def test_each_image_is_shifted_from_its_own_pixels():
     images = noise(5, size=6)
     for image, result in zip(images, shift_and_flip(images, seeded(4), flips=True, shift=2), strict=True):
-        assert any(torch.equal(result, each) for each in every_shift_and_flip(image, 2, True).values())
+        assert any(torch.equal(result, image) for image in every_shift_and_flip(image, 2, True).values())
 
 
 def test_augmentation_is_a_pure_function_of_the_seed():
@@ -78,8 +78,8 @@ KINDS = sorted({kind for policy in POLICIES.values() for kind in policy.kinds})
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_sub_policies_are_those_of_torchvision(name):
     published = v2.AutoAugment(PUBLISHED[name])._policies
-    ours = [tuple((name, chance, level) for name, chance, level in each) for each in TABLES[name]]
-    theirs = [tuple((name, chance, level or 0) for name, chance, level in each) for each in published]
+    ours = [tuple((name, chance, level) for name, chance, level in policy) for policy in TABLES[name]]
+    theirs = [tuple((name, chance, level or 0) for name, chance, level in policy) for policy in published]
     assert ours == theirs
 
 
@@ -125,8 +125,8 @@ def test_sub_policies_are_drawn_with_their_probabilities(name):
     for sub_policy in table:
         operation, chance, level = sub_policy[0]
         rates[operation, level] += chance / len(table)
-    drawn = np.bincount(kinds[kinds[:, 0] >= 0, 0], minlength=len(policy.kinds)) / count
-    np.testing.assert_allclose(drawn, list(rates.values()), atol=0.005)
+    frequencies = np.bincount(kinds[kinds[:, 0] >= 0, 0], minlength=len(policy.kinds)) / count
+    np.testing.assert_allclose(frequencies, list(rates.values()), atol=0.005)
     assert abs(signs.mean()) < 0.01
 
 

@@ -70,7 +70,7 @@ def test_an_epoch_goes_through_the_split_once_without_the_incomplete_batch():
     indices = np.arange(10, 45)
     plain = stream(indices=indices, augmented=False)
     assert plain.steps_per_epoch == 35 // 8
-    epochs = [[one for step in range(4) for one in numbers(plain.batch(4 * epoch + step))] for epoch in (0, 1)]
+    epochs = [[number for step in range(4) for number in numbers(plain.batch(4 * epoch + step))] for epoch in (0, 1)]
     for epoch in epochs:
         assert len(set(epoch)) == 32
         assert set(epoch) <= set(indices.tolist())
@@ -116,9 +116,9 @@ def test_a_stream_that_starts_late_gives_the_batches_of_a_whole_run(policy):
 @pytest.mark.parametrize("change", [{"seed": 2}, {"phase": "retrain/x"}, {"split": "train.alpha"}])
 def test_streams_of_other_names_or_seeds_are_other_streams(change):
     assert not equal(stream(augmented=False).batch(0), stream(augmented=False, **change).batch(0))
-    one = np.array([4])
+    single = np.array([4])
     assert any(
-        not torch.equal(stream(indices=one).batch(k).images, stream(indices=one, **change).batch(k).images)
+        not torch.equal(stream(indices=single).batch(k).images, stream(indices=single, **change).batch(k).images)
         for k in range(4)
     )
 
@@ -133,8 +133,8 @@ def test_streams_do_not_influence_each_other():
 
 
 def test_an_image_is_augmented_anew_in_each_step():
-    one = stream(indices=np.array([4]), training=Training(batch_size=2, augment="standard"))
-    assert len({tuple(one.batch(step).images.flatten().tolist()) for step in range(30)}) > 15
+    batches = stream(indices=np.array([4]), training=Training(batch_size=2, augment="standard"))
+    assert len({tuple(batches.batch(step).images.flatten().tolist()) for step in range(30)}) > 15
 
 
 def test_options_of_training_switch_augmentation_and_cutout():

@@ -58,7 +58,7 @@ def stream(gpu: PretendedGPU, images: Images, training: Training, count: int = 5
     """A stream on the GPU. Copying the images there, once in a run, takes as long as it takes."""
     channels = len(images.read([0])[0])
     gpu.watching = False
-    made = BatchStream(
+    batches = BatchStream(
         images,
         np.arange(count),
         training=training,
@@ -73,7 +73,7 @@ def stream(gpu: PretendedGPU, images: Images, training: Training, count: int = 5
         **options,
     )
     gpu.watching = True
-    return made
+    return batches
 
 
 def check(batch: Batch, *shape: int) -> None:

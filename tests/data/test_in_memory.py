@@ -120,9 +120,9 @@ def test_a_digest_tells_order_labels_and_classes_apart():
 
     assert first == digest(to_image_data(Listed(COLOUR / 255)))
     assert len({first, *map(digest, others)}) == 5
-    given = InMemorySource(images=others[0], digest=first)
+    source = InMemorySource(images=others[0], digest=first)
     with pytest.raises(InputError, match="not the images that the run was started with"):
-        given.load("", None, False)
+        source.load("", None, False)
 
 
 def test_flips_and_shift_can_be_said_of_images_that_say_nothing():
@@ -237,7 +237,7 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("given", "sentence"), REFUSALS)
-def test_what_is_no_data_is_refused_in_one_sentence(given, sentence):
+def test_what_is_no_data_is_refused_in_one_sentence(data, sentence):
     with pytest.raises(InputError, match=sentence) as refused:
-        to_image_data(given())
+        to_image_data(data())
     assert "\n" not in str(refused.value)

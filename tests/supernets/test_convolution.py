@@ -24,10 +24,10 @@ def gradients(y, *inputs):
 def test_depthwise_is_the_grouped_convolution(kernel, stride, dilation, size):
     x, weight = maps(3, 4, *size), maps(4, 1, kernel, kernel)
     expected = F.conv2d(x, weight, None, stride, dilation * (kernel // 2), dilation, groups=4)
-    found = depthwise(x, weight, stride, dilation)
-    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
-    for one, wanted in zip(gradients(found, x, weight), gradients(expected, x, weight), strict=True):
-        torch.testing.assert_close(one, wanted, rtol=1e-12, atol=1e-12)
+    result = depthwise(x, weight, stride, dilation)
+    torch.testing.assert_close(result, expected, rtol=1e-12, atol=1e-12)
+    for gradient, expected_gradient in zip(gradients(result, x, weight), gradients(expected, x, weight), strict=True):
+        torch.testing.assert_close(gradient, expected_gradient, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -59,8 +59,8 @@ def test_only_the_gradients_asked_for_are_computed():
 @pytest.mark.parametrize("groups", [1, 2])
 def test_pointwise_is_the_1x1_convolution(groups):
     x, weight = maps(2, 6, 5, 3), maps(4, 6 // groups, 1, 1)
-    expected, found = F.conv2d(x, weight, groups=groups), pointwise(x, weight, groups)
-    torch.testing.assert_close(found, expected)
-    assert found.is_contiguous(memory_format=torch.channels_last)
-    for one, wanted in zip(gradients(found, x, weight), gradients(expected, x, weight), strict=True):
-        torch.testing.assert_close(one, wanted)
+    expected, result = F.conv2d(x, weight, groups=groups), pointwise(x, weight, groups)
+    torch.testing.assert_close(result, expected)
+    assert result.is_contiguous(memory_format=torch.channels_last)
+    for gradient, expected_gradient in zip(gradients(result, x, weight), gradients(expected, x, weight), strict=True):
+        torch.testing.assert_close(gradient, expected_gradient)

@@ -51,10 +51,10 @@ def test_an_expanded_weight_has_the_right_gradients():
     x = torch.randn(4, 3, 2, 2, dtype=torch.float64, requires_grad=True)
     weight = torch.tensor([2.0], dtype=torch.float64, requires_grad=True)
     towards = torch.randn(4, 3, 2, 2, dtype=torch.float64)
-    found = torch.autograd.grad(batch_norm(x, [Norm(3)], weight.expand(3)), (x, weight), towards)
+    gradients = torch.autograd.grad(batch_norm(x, [Norm(3)], weight.expand(3)), (x, weight), towards)
     plain = F.batch_norm(x, None, None, training=True) * weight
-    for one, wanted in zip(found, torch.autograd.grad(plain, (x, weight), towards), strict=True):
-        torch.testing.assert_close(one, wanted)
+    for gradient, expected in zip(gradients, torch.autograd.grad(plain, (x, weight), towards), strict=True):
+        torch.testing.assert_close(gradient, expected)
 
 
 def test_measuring_takes_batch_statistics_in_evaluation_as_well_and_leaves_no_other_trace():
@@ -63,9 +63,9 @@ def test_measuring_takes_batch_statistics_in_evaluation_as_well_and_leaves_no_ot
     batches = [torch.randn(8, 2, 4, 4) + shift for shift in (0.0, 9.0)]
     with measure_statistics(find_norms(net)):
         normed = [net(batch) for batch in batches]
-    for batch, found in zip(batches, normed, strict=True):
+    for batch, result in zip(batches, normed, strict=True):
         once = F.batch_norm(batch, None, None, training=True)
-        torch.testing.assert_close(found, F.batch_norm(once, None, None, training=True))
+        torch.testing.assert_close(result, F.batch_norm(once, None, None, training=True))
     torch.testing.assert_close(own.mean, torch.stack([batch.mean((0, 2, 3)) for batch in batches]).mean(0))
     assert (own.batches, own.is_measuring, own.training) == (2, False, False)
     assert (int(stock.num_batches_tracked), stock.momentum, stock.training) == (2, 0.1, False)

@@ -31,20 +31,20 @@ def instance(generator: np.random.Generator, ties: bool) -> list[Candidates]:
 
 def total(blocks: list[Candidates], chosen: tuple[int, ...]) -> tuple[float, int, int]:
     rating, params, macs, read = 0.0, 0, 0, 0
-    for block, one in zip(blocks, chosen, strict=True):
-        rating += block.ratings[one]
-        params += block.params[read, one]
-        macs += block.macs[read, one]
-        read = block.interfaces[one]
+    for block, candidate in zip(blocks, chosen, strict=True):
+        rating += block.ratings[candidate]
+        params += block.params[read, candidate]
+        macs += block.macs[read, candidate]
+        read = block.interfaces[candidate]
     return float(rating), int(params), int(macs)
 
 
 def brute_force(blocks, max_params, max_macs) -> list[tuple[float, int, int]]:
     """The front over rating and params by looking at every combination; of equal ones that with the fewest MACs."""
-    every = [total(blocks, chosen) for chosen in product(*(range(len(block.ratings)) for block in blocks))]
+    combinations = [total(blocks, chosen) for chosen in product(*(range(len(block.ratings)) for block in blocks))]
     fitting = sorted(
         (params, rating, macs)
-        for rating, params, macs in every
+        for rating, params, macs in combinations
         if (max_params is None or params <= max_params) and (max_macs is None or macs <= max_macs)
     )
     front: list[tuple[float, int, int]] = []
@@ -67,11 +67,11 @@ def test_the_trail_is_that_of_all_combinations(limited, ties, chunk, monkeypatch
         low, high = (sum(bound(block.macs) for block in blocks) for bound in (np.min, np.max))
         max_params = int(generator.uniform(least, most)) if limited in ("params", "both") else None
         max_macs = int(generator.uniform(low, high)) if limited in ("macs", "both") else None
-        trail = pareto_front(blocks, max_params, max_macs)
-        found = [(each.rating, each.cost.params, each.cost.macs) for each in trail]
-        assert found == brute_force(blocks, max_params, max_macs)
-        assert found == [total(blocks, each.chosen) for each in trail]
-        lengths.append(len(trail))
+        front = pareto_front(blocks, max_params, max_macs)
+        points = [(combination.rating, combination.cost.params, combination.cost.macs) for combination in front]
+        assert points == brute_force(blocks, max_params, max_macs)
+        assert points == [total(blocks, combination.chosen) for combination in front]
+        lengths.append(len(front))
     assert max(lengths) > 3
     assert limited == "nothing" or min(lengths) <= 1
 
@@ -80,14 +80,14 @@ def test_the_interface_of_one_block_decides_what_the_next_costs():
     first = Candidates(np.array([1.0, 2.0]), np.array([0, 1]), np.array([[5, 5]]), np.array([[1, 1]]))
     second = Candidates(np.array([1.0]), np.array([0]), np.array([[100], [3]]), np.array([[1], [1]]))
     # The first candidate is better and no dearer, but shows an interface that makes the next block dear.
-    assert [each.chosen for each in pareto_front([first, second])] == [(1, 0), (0, 0)]
-    assert [each.chosen for each in pareto_front([first, second], max_params=50)] == [(1, 0)]
+    assert [combination.chosen for combination in pareto_front([first, second])] == [(1, 0), (0, 0)]
+    assert [combination.chosen for combination in pareto_front([first, second], max_params=50)] == [(1, 0)]
 
 
 def test_a_limit_on_macs_keeps_what_params_and_rating_alone_would_drop():
     block = Candidates(np.array([1.0, 2.0]), np.zeros(2, int), np.array([[5, 6]]), np.array([[9, 1]]))
-    assert [each.chosen for each in pareto_front([block, block])] == [(0, 0)]
-    assert [each.cost.macs for each in pareto_front([block, block], max_macs=10)] == [10]
+    assert [combination.chosen for combination in pareto_front([block, block])] == [(0, 0)]
+    assert [combination.cost.macs for combination in pareto_front([block, block], max_macs=10)] == [10]
     assert pareto_front([block, block], max_macs=1) == []
 
 

@@ -72,11 +72,11 @@ def test_depth_first_is_one_by_one(layered, block, calibration):
     space = layered.Layered()
     rating = rating_of(layered, space, block, layered.SHAPE, calibration)
     paths = list(space.paths(block).select(40, Random(0)))
-    found = {each.path: each.rating for each in rating.rate(paths)}
-    assert found.keys() == set(paths)
-    assert len(set(found.values())) > len(paths) / 2
+    ratings = {rated.path: rated.rating for rated in rating.rate(paths)}
+    assert ratings.keys() == set(paths)
+    assert len(set(ratings.values())) > len(paths) / 2
     for path in paths:
-        assert found[path] == pytest.approx(one_by_one(rating, path), rel=1e-9)
+        assert ratings[path] == pytest.approx(one_by_one(rating, path), rel=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -88,11 +88,11 @@ def test_depth_first_is_one_by_one_in_every_space(layered, name, block):
     rating = rating_of(layered, space, block, ImageShape(1, 8, 5))
     paths = list(space.paths(block).select(6, Random(0)))
     if block is None:  # and some that share their first blocks
-        paths += [path for path in {space.mutate(each, Random(1)) for each in paths} if path not in paths]
-    found = {each.path: each.rating for each in rating.rate(paths)}
-    assert len(set(found.values())) > 2
+        paths += [path for path in {space.mutate(path, Random(1)) for path in paths} if path not in paths]
+    ratings = {rated.path: rated.rating for rated in rating.rate(paths)}
+    assert len(set(ratings.values())) > 2
     for path in paths:
-        assert found[path] == pytest.approx(one_by_one(rating, path), rel=1e-9)
+        assert ratings[path] == pytest.approx(one_by_one(rating, path), rel=1e-9)
     assert rating.evaluations <= len(paths) * len(rating.rater.view.layers)
 
 
@@ -111,12 +111,12 @@ def test_shallow_cells_pay_for_their_own_layers_alone(layered):
 def test_a_layer_is_computed_once_for_all_paths_that_share_it(layered, block, paths, computed):
     space = layered.Layered()
     rating = rating_of(layered, space, block, layered.SHAPE, (2,), (2,))
-    every = list(space.paths(block).enumerate())
-    first = [(each.path, each.rating) for each in rating.rate(every)]
+    paths = list(space.paths(block).enumerate())
+    first = [(rated.path, rated.rating) for rated in rating.rate(paths)]
     assert len(first) == paths
     assert rating.evaluations == computed
-    Random(0).shuffle(every)
-    again = {each.path: each.rating for each in rating.rate(every)}
+    Random(0).shuffle(paths)
+    again = {rated.path: rated.rating for rated in rating.rate(paths)}
     assert rating.evaluations == 2 * computed
     assert again == pytest.approx(dict(first), rel=1e-12)
 
@@ -136,8 +136,8 @@ def test_what_is_rated_already_is_not_rated_again(layered, done):
     whole, rest = (rating_of(layered, space, 1, layered.SHAPE) for _ in range(2))
     paths = list(space.paths(1).select(36, Random(3)))
     Random(1).shuffle(paths)
-    every = list(whole.rate(paths))
-    assert list(rest.rate(paths, {each.path for each in every[:done]})) == every[done:]
+    expected = list(whole.rate(paths))
+    assert list(rest.rate(paths, {rated.path for rated in expected[:done]})) == expected[done:]
     assert rest.evaluations < whole.evaluations
     assert (rest.evaluations == 0) == (done == 36)
 
@@ -204,8 +204,8 @@ def test_paths_through_deleted_candidates_are_left_out(layered):
     doomed = torch.zeros_like(rating.net.choices.kept)
     doomed[rating.net.choices.rows["0/1"], 2] = True
     rating.net.choices.delete(doomed)
-    found = [each.path["0/1"] for each in rating.rate(space.paths(0).enumerate())]
-    assert sorted(found) == [("mid",)] * 3 + [("narrow",)] * 3
+    cells = [rated.path["0/1"] for rated in rating.rate(space.paths(0).enumerate())]
+    assert sorted(cells) == [("mid",)] * 3 + [("narrow",)] * 3
 
 
 def test_only_features_along_one_path_are_held(layered):
