@@ -236,7 +236,7 @@ REFUSALS = [
 ]
 
 
-@pytest.mark.parametrize(("given", "sentence"), REFUSALS)
+@pytest.mark.parametrize(("data", "sentence"), REFUSALS)
 def test_what_is_no_data_is_refused_in_one_sentence(data, sentence):
     with pytest.raises(InputError, match=sentence) as refused:
         to_image_data(data())
