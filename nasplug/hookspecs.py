@@ -1,4 +1,4 @@
-"""The two hooks. Hooks are for discovery and observation; algorithms are objects (see `nasplug.parts`)."""
+"""The two hooks of plugins: for registration and observation. Algorithms are parts (see `nasplug.parts`), not hooks."""
 
 from __future__ import annotations
 
@@ -12,18 +12,25 @@ if TYPE_CHECKING:
     from nasplug.plugins.register import Register
 
 GROUP = "nasplug"
-"""The entry-point group, and pluggy's project name."""
+"""The entry-point group of plugins, and the project name for pluggy."""
 
 hookspec = pluggy.HookspecMarker(GROUP)
 hookimpl = pluggy.HookimplMarker(GROUP)
-"""Marks the hooks of a plugin. A parameter of a hookimpl must have no default: pluggy would never fill it."""
+"""Marks the hook implementations of a plugin. Their parameters must have no defaults: pluggy would never fill these."""
 
 
 @hookspec
 def nasplug_register(register: Register) -> None:
-    """Called once, to register parts, methods and data sets by name and import path; imports nothing heavy."""
+    """Registers parts, methods and data sets by name and import path.
+
+    Called once per process, when plugins are loaded. It must be fast, so it must not import torch or the parts.
+    """
 
 
 @hookspec
 def nasplug_event(run: Path, event: Mapping[str, Any]) -> None:
-    """Called after an event of the run in folder `run` is on disk: to watch, not to steer."""
+    """Observes a run; called after each event of the run in folder `run` has been written to disk.
+
+    `event` is a copy of the line in `events.jsonl` as plain data. An observer cannot influence the run; one that raises
+    is named on stderr and not called again in this run.
+    """

@@ -437,8 +437,8 @@ def test_resume_writes_a_damaged_result_anew(run):
 @pytest.mark.parametrize(
     ("file", "content", "remedy"),
     [
-        ("splits.safetensors", b"x", "start the run anew"),
-        ("splits.safetensors", None, "start the run anew"),
+        ("splits.safetensors", b"x", "start the run again"),
+        ("splits.safetensors", None, "start the run again"),
         ("events.jsonl", b"garbage\n", "restore it"),
         ("events.jsonl", b"\xff\n", "restore it"),
         ("events.jsonl", b'{"event": "step"}\n', "restore it"),

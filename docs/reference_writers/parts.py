@@ -9,17 +9,17 @@ import attrs
 
 from nasplug.plugins import SLOT_WORDS, Plugins, Registration
 from nasplug.values import Method
-from nasplug.values.options import options_of
-from nasplug.values.recipe import SLOTS, DataOptions, Retraining, RunOptions, Searching, Selection
+from nasplug.values.options import option_fields
+from nasplug.values.recipe import SLOTS, DataOptions, RetrainOptions, RunOptions, SearchOptions, SelectOptions
 from reference_writers.environment import of_slot, plugins
 from reference_writers.markdown import code, table, text
 
 SECTIONS: Mapping[str, type] = {
     "run": RunOptions,
     "data": DataOptions,
-    "search": Searching,
-    "retrain": Retraining,
-    "select": Selection,
+    "search": SearchOptions,
+    "retrain": RetrainOptions,
+    "select": SelectOptions,
 }
 PARTS_HEAD = """# Parts and their options
 
@@ -77,7 +77,7 @@ def _part(found: Plugins, registration: Registration) -> Iterator[str]:
 
 
 def _options(section: str, cls: type) -> Iterator[str]:
-    options = options_of(cls)
+    options = option_fields(cls)
     if not options:
         yield "It has no options."
         return

@@ -14,7 +14,7 @@ from nasplug.compose import read_config
 from nasplug.errors import InputError, Interrupted, NasplugError
 from nasplug.parts import SearchSpace
 from nasplug.plugins import load_plugins
-from nasplug.plugins.program_objects import resume_hint, with_objects
+from nasplug.plugins.program_objects import add_objects, resume_hint
 from nasplug.results.result import Result, load
 from nasplug.results.torch_state import Aside
 from nasplug.runs.context import RunContext, reopen_context
@@ -135,7 +135,7 @@ def begin(
     """A new run, ready to go: `sections` of a recipe, in which objects may stand where a recipe has names."""
     plugins = load_plugins()
     layer, objects = extract_objects(plugins, sections)
-    plugins = with_objects(plugins, objects)
+    plugins = add_objects(plugins, objects)
     layers = [*([read_config(Path(config).expanduser())] if config else []), layer]
     recipe = resolve_recipe(plugins, layers)
     check_jobs(plugins, recipe)
@@ -152,13 +152,13 @@ def open_result(run: str | Path, space: SearchSpace | None) -> Result:
     if space is None:
         return load(path)
     layer = RunFolder.existing(path).recipe_layer()
-    return load(path, with_objects(load_plugins(), match_objects(layer, {"space": space})))
+    return load(path, add_objects(load_plugins(), match_objects(layer, {"space": space})))
 
 
 def resume_search(run: str | Path, given: Mapping[str, Any], show: Show) -> Search:
     """A run that was stopped, with the objects that it needs, by slot."""
     folder = RunFolder.existing(Path(run).expanduser())
-    plugins = with_objects(load_plugins(), match_objects(folder.recipe_layer(), given))
+    plugins = add_objects(load_plugins(), match_objects(folder.recipe_layer(), given))
     with Aside().turn():
         context = reopen_context(folder, plugins)
     check_jobs(plugins, context.recipe)

@@ -10,7 +10,7 @@ import attrs
 
 from nasplug.compose import OptionLayer
 from nasplug.compose.layers import SECTIONS
-from nasplug.data.in_memory import InMemorySource, digest, image_data
+from nasplug.data.in_memory import InMemorySource, digest, to_image_data
 from nasplug.errors import InputError, choose_from
 from nasplug.parts import (
     DataSource,
@@ -18,8 +18,8 @@ from nasplug.parts import (
 )
 from nasplug.plugins import SLOT_WORDS, Plugins
 from nasplug.plugins.program_objects import PROGRAM, is_program_object, opaque_options, program_name, registered_name
-from nasplug.plugins.slot_types import kind_of
-from nasplug.values.options import is_plain, option_values, options_of
+from nasplug.plugins.slot_types import slot_type
+from nasplug.values.options import is_plain, option_fields, option_values
 from nasplug.values.recipe import SLOTS
 
 Objects = dict[str, tuple[str, Any]]
@@ -37,7 +37,7 @@ def extract_objects(plugins: Plugins, sections: Mapping[str, Mapping[str, Any]])
         part = layer.get(slot, {}).get("part")
         if part is not None and not isinstance(part, str):
             name = _take_in(plugins, slot, part, objects)
-            own = {option: getattr(part, option) for option in options_of(type(part))}
+            own = {option: getattr(part, option) for option in option_fields(type(part))}
             plain = {option: value for option, value in own.items() if is_plain(value)}
             layer[slot] = plain | layer[slot] | {"part": name}
     method = layer.get("run", {}).get("method")
@@ -105,7 +105,7 @@ def _take_in(plugins: Plugins, slot: str, value: Any, objects: Objects) -> str:
     """The name of an object; it joins `objects` unless it is as good as a name."""
     _check_kind(slot, value)
     if slot == "method":
-        named = plugins.named(slot, value.name)
+        named = plugins.find_all(slot, value.name)
         if len(named) == 1 and plugins.resolve(named[0]) == value:
             return named[0].name
         name = f"{PROGRAM}:{value.name}"
@@ -119,7 +119,7 @@ def _take_in(plugins: Plugins, slot: str, value: Any, objects: Objects) -> str:
 
 
 def _check_kind(slot: str, value: object) -> None:
-    wanted, what = kind_of(slot), SLOT_WORDS[slot]
+    wanted, what = slot_type(slot), SLOT_WORDS[slot]
     if isinstance(value, type):
         raise InputError(f"'{slot}' takes an instance, but {value.__name__} is a class; hand over {value.__name__}().")
     if not isinstance(value, wanted):
@@ -145,7 +145,7 @@ def _check_options(slot: str, recorded: Mapping[str, Any], part: Any) -> None:
 
 
 def _given(images: object) -> InMemorySource:
-    return InMemorySource(images=images if isinstance(images, DataSource) else image_data(images))
+    return InMemorySource(images=images if isinstance(images, DataSource) else to_image_data(images))
 
 
 def _data_name(images: object) -> str:

@@ -11,7 +11,7 @@ from statistics import median
 import attrs
 import torch
 
-from nasplug.bench.timing import synchronize, timed
+from nasplug.bench.timing import synchronize, time_step
 from nasplug.compose import compose
 from nasplug.engine import Runner, Stream, Trainer
 from nasplug.engine.ahead.cuda_graphs import CudaGraphRecorder, GraphCache, Recorder
@@ -111,7 +111,7 @@ def loop_cost(context: RunContext, repeats: int) -> LoopCost:
     taken: dict[str, list[float]] = {"whole": [], "ready": [], "bare": []}
     for _ in range(repeats):
         for name, seconds in taken.items():
-            seconds.append(timed(partial(_take, ways[name], chunk), context.device) / chunk)
+            seconds.append(time_step(partial(_take, ways[name], chunk), context.device) / chunk)
         _take(ways["watched"], chunk)
     data = sum(stream.seconds for stream in streams.values()) / (repeats * chunk)
     return LoopCost(median(taken["whole"]), median(taken["bare"]), median(taken["ready"]), data)

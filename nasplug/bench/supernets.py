@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nasplug.bench.plain import plain_supernet
-from nasplug.bench.timing import Measured, measure
+from nasplug.bench.timing import Measurement, measure
 from nasplug.compose import Composition
 from nasplug.engine.ahead.cuda_graphs import GraphCache
 from nasplug.engine.assembly import place_network
@@ -28,8 +28,8 @@ class Compared:
     case: str
     candidates: int
     """How many candidates counted."""
-    fast: Measured
-    reference: Measured
+    fast: Measurement
+    reference: Measurement
 
 
 def compare_supernets(

@@ -1,4 +1,4 @@
-"""Seconds and bytes of two ways to compute the same, taken in turns so that both see the same machine."""
+"""Time and memory of several implementations of the same step, measured alternately so that conditions are equal."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ Step = Callable[[], None]
 
 
 @attrs.frozen
-class Measured:
-    """What one way to compute a batch takes."""
+class Measurement:
+    """Time and memory that one implementation of a step takes."""
 
     seconds: tuple[float, ...]
-    """Of each repetition."""
+    """The time of each repetition."""
     peak_memory_bytes: int
-    """The most that its tensors held at one time beyond what they held before."""
+    """The peak memory of tensors during the step, beyond that held before it."""
 
     def images_per_second(self, batch: int) -> float:
-        """By the median repetition."""
+        """Throughput of the median repetition, for a step that processes `batch` images."""
         return batch / statistics.median(self.seconds)
 
 
-def measure(steps: Sequence[Step], device: torch.device, repeats: int) -> list[Measured]:
-    """Runs every step once for its memory and twice to warm up, then `repeats` times in turns for its seconds.
+def measure(steps: Sequence[Step], device: torch.device, repeats: int) -> list[Measurement]:
+    """Runs every step once to measure its memory, twice to warm up, then `repeats` times alternately to time it.
 
-    Memory comes first, because a step may be recorded later, and a recording has its memory for good.
+    Memory is measured first: later a step may be recorded as a CUDA graph, which keeps its memory from then on.
     """
-    peaks = [peak_memory(step, device) for step in steps]
+    peaks = [measure_peak_memory(step, device) for step in steps]
     for step in steps:
         step()
         step()
     seconds: list[list[float]] = [[] for _ in steps]
     for _ in range(repeats):
-        for step, taken in zip(steps, seconds, strict=True):
-            taken.append(timed(step, device))
-    return [Measured(tuple(taken), peak) for taken, peak in zip(seconds, peaks, strict=True)]
+        for step, times in zip(steps, seconds, strict=True):
+            times.append(time_step(step, device))
+    return [Measurement(tuple(times), peak) for times, peak in zip(seconds, peaks, strict=True)]
 
 
-def peak_memory(step: Step, device: torch.device) -> int:
-    """The most bytes that tensors held during a step, beyond those held before it."""
+def measure_peak_memory(step: Step, device: torch.device) -> int:
+    """The peak memory of tensors during a step beyond that held before it, in bytes."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
         torch.cuda.reset_peak_memory_stats(device)
@@ -53,7 +53,7 @@ def peak_memory(step: Step, device: torch.device) -> int:
         step()
         torch.cuda.synchronize(device)
         return torch.cuda.max_memory_allocated(device) - before
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler's library talks to stderr about itself
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # silences the messages of the profiler's library on stderr
     with profile(profile_memory=True) as recorded:
         step()
     held = peak = 0
@@ -64,8 +64,8 @@ def peak_memory(step: Step, device: torch.device) -> int:
     return peak
 
 
-def timed(step: Step, device: torch.device) -> float:
-    """Seconds from when the device has nothing left to do until it has done the step."""
+def time_step(step: Step, device: torch.device) -> float:
+    """Seconds that a step takes, from an idle device until the device has completed it."""
     synchronize(device)
     started = time.perf_counter()
     step()
@@ -74,15 +74,15 @@ def timed(step: Step, device: torch.device) -> float:
 
 
 def synchronize(device: torch.device) -> None:
-    """Waits until the device has done all that it was given."""
+    """Waits until the device has completed all work queued on it."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
-def ratios(fast: Measured, reference: Measured) -> tuple[float, float, float]:
-    """How many times as fast the first is: lower quartile, median and upper quartile over neighbouring repetitions."""
-    each = [slow / quick for quick, slow in zip(fast.seconds, reference.seconds, strict=True)]
-    if len(each) < 2:
-        return each[0], each[0], each[0]
-    lower, middle, upper = statistics.quantiles(each, n=4, method="inclusive")
+def ratios(fast: Measurement, reference: Measurement) -> tuple[float, float, float]:
+    """The speed of `fast` relative to `reference`: lower quartile, median, upper quartile over pairs of repetitions."""
+    speedups = [slow / quick for quick, slow in zip(fast.seconds, reference.seconds, strict=True)]
+    if len(speedups) < 2:
+        return speedups[0], speedups[0], speedups[0]
+    lower, middle, upper = statistics.quantiles(speedups, n=4, method="inclusive")
     return lower, middle, upper

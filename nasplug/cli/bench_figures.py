@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from nasplug.bench import Compared, LoopCost, Measured, ratios
+from nasplug.bench import Compared, LoopCost, Measurement, ratios
 from nasplug.cli.tables import write_rows
 
 
@@ -43,7 +43,7 @@ def _figures(one: Compared, batch: int) -> dict[str, Any]:
     }
 
 
-def _of(measured: Measured, batch: int) -> dict[str, Any]:
+def _of(measured: Measurement, batch: int) -> dict[str, Any]:
     return {
         "images_per_second": measured.images_per_second(batch),
         "peak_memory_bytes": measured.peak_memory_bytes,

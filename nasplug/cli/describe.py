@@ -9,7 +9,7 @@ import attrs
 
 from nasplug.plugins import Plugins, Registration
 from nasplug.values import Method
-from nasplug.values.options import options_of
+from nasplug.values.options import option_fields
 from nasplug.values.recipe import SLOTS
 
 
@@ -34,7 +34,7 @@ def description_of(plugins: Plugins, registration: Registration) -> dict[str, An
     if registration.slot == "method":
         return {**known, **_recipe(target)}
     section = "data" if registration.slot == "dataset" else registration.slot
-    return {**known, "options": [_option(section, field) for field in options_of(target).values()]}
+    return {**known, "options": [_option(section, field) for field in option_fields(target).values()]}
 
 
 def _option(section: str, field: attrs.Attribute[Any]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
     Ends with 1 if there is a problem. Notes are worth knowing, but nothing is wrong with them.
     """
     # Strictness, or a path that names no plugin, would end the examination at the first finding.
-    settings = attrs.evolve(Settings.of_environment(), strict=False)
+    settings = attrs.evolve(Settings.from_environment(), strict=False)
     unusable = []
     try:
         plugins = load_plugins(settings, quiet=True)

@@ -39,7 +39,7 @@ def _option(flag: str, name: str, metavar: str, summary: str) -> click.Option:
 def _add(ctx: click.Context, parameter: click.Parameter, values: Sequence[str]) -> None:
     if not values or ctx.resilient_parsing:
         return
-    settings = Settings.of_environment()
+    settings = Settings.from_environment()
     if parameter.name == "plugin_paths":
         for value in values:
             if not value or os.pathsep in value:  # the environment could not hold it
@@ -48,7 +48,7 @@ def _add(ctx: click.Context, parameter: click.Parameter, values: Sequence[str]) 
     else:
         names = [name.strip() for value in values for name in value.split(",")]
         settings = attrs.evolve(settings, without=(*settings.without, *filter(None, names)))
-    ctx.with_resource(_environment(settings.environment()))
+    ctx.with_resource(_environment(settings.to_environment()))
 
 
 @contextmanager

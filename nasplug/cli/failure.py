@@ -16,8 +16,8 @@ import click
 
 from nasplug.errors import InputError, Interrupted, NasplugError
 from nasplug.plugins import load_plugins
-from nasplug.plugins.attribution import blamed
-from nasplug.plugins.settings import switched_on
+from nasplug.plugins.attribution import attribute_error
+from nasplug.plugins.settings import is_switched_on
 
 DEBUG = "NASPLUG_DEBUG"
 """The environment variable that shows tracebacks."""
@@ -33,21 +33,21 @@ def reported() -> Iterator[None]:
         click.echo("Interrupted.", err=True)
         raise click.exceptions.Exit(CTRL_C) from error
     except NasplugError as error:
-        if switched_on(DEBUG):
+        if is_switched_on(DEBUG):
             raise
         # A stop that was asked for is not an error: its message says how to go on.
         click.echo(str(error) if isinstance(error, Interrupted) else f"Error: {error}", err=True)
         raise click.exceptions.Exit(error.exit_code) from error
     except OSError as error:
-        if error.errno not in (errno.ENAMETOOLONG, errno.EACCES) or switched_on(DEBUG):
+        if error.errno not in (errno.ENAMETOOLONG, errno.EACCES) or is_switched_on(DEBUG):
             raise
         click.echo(f"Error: '{error.filename}' cannot be used: {error.strerror}; name another place.", err=True)
         raise click.exceptions.Exit(InputError.exit_code) from error
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
     except Exception as error:
-        blame = None if switched_on(DEBUG) else blamed(error, load_plugins(quiet=True))
+        blame = None if is_switched_on(DEBUG) else attribute_error(error, load_plugins(quiet=True))
         if blame is None:
             raise
-        click.echo(f"Error: {blame} Its author must mend that; {DEBUG}=1 shows the traceback.", err=True)
+        click.echo(f"Error: {blame} Its author has to fix that; {DEBUG}=1 shows the traceback.", err=True)
         raise click.exceptions.Exit(NasplugError.exit_code) from error

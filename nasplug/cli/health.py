@@ -185,7 +185,7 @@ def _disk(folder: Path) -> Finding:
 
 
 def _plugins(plugins: Plugins) -> Iterator[Finding]:
-    for one in plugins.every:
+    for one in plugins.all:
         subject = f"plugin {one.distribution}"
         if one.status == "active":
             yield Finding(subject, "ok", f"{one.version}, works with nasplug {one.supports or '(any)'}")

@@ -61,7 +61,7 @@ def show(name: str, slot: str | None, as_json: bool) -> None:
 def _descriptions(plugins: Plugins, name: str, slot: str | None) -> list[dict[str, Any]]:
     if slot is not None:
         return [description_of(plugins, plugins.find(slot, name))]
-    slots = [each for each in SLOT_WORDS if plugins.named(each, name)]
+    slots = [each for each in SLOT_WORDS if plugins.find_all(each, name)]
     if not slots:
         known = {one.qualified if ":" in name else one.name for one in plugins.registrations}
         raise choose_from("part, method, data set or run folder", name, known)

@@ -22,9 +22,9 @@ def plugins(as_json: bool) -> None:
 
     A plugin is a distribution with an entry point in the group "nasplug", or what --plugin names.
     """
-    settings = Settings.of_environment()
+    settings = Settings.from_environment()
     loaded = load_plugins(attrs.evolve(settings, strict=False), quiet=True)
-    rows = [_row(loaded, plugin) for plugin in loaded.every]
+    rows = [_row(loaded, plugin) for plugin in loaded.all]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     else:

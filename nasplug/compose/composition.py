@@ -12,7 +12,7 @@ from nasplug.errors import InputError
 from nasplug.parts import ArchitectureOptimizer, DataSource, DistillationTeacher, PruningSchedule, SearchSpace
 from nasplug.plugins import Plugins
 from nasplug.values.options import build
-from nasplug.values.recipe import Part, Recipe, Retraining
+from nasplug.values.recipe import Part, Recipe, RetrainOptions
 
 
 @attrs.frozen
@@ -90,7 +90,7 @@ def _check_blocks(plugins: Plugins, space: SearchSpace, names: dict[str, str]) -
     )
 
 
-def _check_sizes(space: SearchSpace, retrain: Retraining) -> None:
+def _check_sizes(space: SearchSpace, retrain: RetrainOptions) -> None:
     """Retraining comes after the search: a size that the space does not have must not wait until then."""
     try:
         for channels in (retrain.channels, *retrain.widths):

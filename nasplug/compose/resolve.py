@@ -13,11 +13,20 @@ from typing import Any
 from nasplug.compose.layers import OptionLayer
 from nasplug.errors import InputError, choose_from
 from nasplug.plugins import Plugins, Registration
-from nasplug.plugins.dataset_names import data_place
+from nasplug.plugins.dataset_names import split_dataset_name
 from nasplug.plugins.program_objects import PROGRAM, build_part, check_present
 from nasplug.values import Method
-from nasplug.values.options import build, option_values, options_of
-from nasplug.values.recipe import SLOTS, DataOptions, Part, Recipe, Retraining, RunOptions, Searching, Selection
+from nasplug.values.options import build, option_fields, option_values
+from nasplug.values.recipe import (
+    SLOTS,
+    DataOptions,
+    Part,
+    Recipe,
+    RetrainOptions,
+    RunOptions,
+    SearchOptions,
+    SelectOptions,
+)
 
 
 def resolve(plugins: Plugins, layers: Sequence[OptionLayer]) -> Recipe:
@@ -47,12 +56,12 @@ def _recipe(
 ) -> Recipe:
     asked = {slot: _part(layers, slot) for slot in SLOTS}
     data_options = _merged(layers, "data")
-    known = options_of(DataOptions)
+    known = option_fields(DataOptions)
     data = build(DataOptions, {name: value for name, value in data_options.items() if name in known}, "data")
     source_options = {name: value for name, value in data_options.items() if name not in known}
     check_present(plugins, {slot: name for slot, (name, _) in asked.items()} | {"dataset": data.name}, way)
     completed = {slot: _complete(plugins, slot, name, options) for slot, (name, options) in asked.items()}
-    source_name, _ = data_place(plugins, data.name)
+    source_name, _ = split_dataset_name(plugins, data.name)
     _check_data_options(plugins, source_name, source_options)
     source_part, source = _complete(plugins, "dataset", source_name, source_options)
     used = [*used, *(registration for _, registration in completed.values()), source]
@@ -61,9 +70,9 @@ def _recipe(
         parts={slot: part for slot, (part, _) in completed.items()},
         data=data,
         source=source_part,
-        search=build(Searching, _merged(layers, "search"), "search"),
-        retrain=build(Retraining, _merged(layers, "retrain"), "retrain"),
-        select=build(Selection, _merged(layers, "select"), "select"),
+        search=build(SearchOptions, _merged(layers, "search"), "search"),
+        retrain=build(RetrainOptions, _merged(layers, "retrain"), "retrain"),
+        select=build(SelectOptions, _merged(layers, "select"), "select"),
         plugins={each.distribution: each.version for each in used if each.distribution != PROGRAM},
     )
 
@@ -71,7 +80,7 @@ def _recipe(
 def check_versions(plugins: Plugins, locked: Mapping[str, str]) -> None:
     """Raises InputError if a distribution that a run was started with is missing or has another version now."""
     present = {each.distribution: each.version for each in plugins.registrations}
-    absent = {each.distribution: f"{each.version} and {each.status}" for each in plugins.every}
+    absent = {each.distribution: f"{each.version} and {each.status}" for each in plugins.all}
     for distribution, version in locked.items():
         if present.get(distribution) != version:
             found = present.get(distribution) or absent.get(distribution)
@@ -117,7 +126,7 @@ def _part(layers: Sequence[OptionLayer], slot: str) -> tuple[str, dict[str, Any]
 def _check_data_options(plugins: Plugins, name: str, options: Mapping[str, Any]) -> None:
     """The section `data` is shared with the data set: a misspelt option may be meant for either."""
     cls = plugins.resolve(plugins.find("dataset", name))
-    known = {*options_of(DataOptions), *options_of(cls)}
+    known = {*option_fields(DataOptions), *option_fields(cls)}
     for option in options:
         if option not in known:
             raise choose_from(f"option of data (with '{name}')", option, known)

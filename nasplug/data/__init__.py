@@ -1,9 +1,9 @@
-"""From images to batches: splits, statistics, augmentation, and batches that are a pure function of the seed."""
+"""From images to batches: splits, statistics, augmentation, and batches as a pure function of seed and step."""
 
 from __future__ import annotations
 
 from nasplug.data.augment import augment, cut_out, normalize
-from nasplug.data.batches import BatchStream, in_order
+from nasplug.data.batches import BatchStream, sequential_batches
 from nasplug.data.images import MemoryImages
 from nasplug.data.splits import Splits, divide, load_splits, make_splits, save_splits
 from nasplug.data.statistics import mean_and_std
@@ -15,10 +15,10 @@ __all__ = [
     "augment",
     "cut_out",
     "divide",
-    "in_order",
     "load_splits",
     "make_splits",
     "mean_and_std",
     "normalize",
     "save_splits",
+    "sequential_batches",
 ]

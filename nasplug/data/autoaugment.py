@@ -1,9 +1,9 @@
-"""AutoAugment (Cubuk et al., 2019), applied to a batch at a time.
+"""AutoAugment (Cubuk et al., 2019), applied to a whole batch.
 
-Each image draws a sub-policy of two operations. Images that drew the same operation with the same magnitude are changed
-together, so a batch costs as many calls as it holds different operations. Operations, magnitudes (on 10 levels) and
-fill (black) are those of torchvision's `AutoAugment`; where its functional forms copy from the host to the device in
-each call (geometry, sharpness), the same is computed without.
+A sub-policy of two operations is sampled for each image. Images with the same operation and magnitude are changed
+together, so a batch takes as many calls as it has different operations. Operations, magnitudes (10 levels) and fill
+(black) are those of torchvision's `AutoAugment`; where its functionals copy from the host to the device in every call
+(geometry, sharpness), the same result is computed without such a copy.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
 from nasplug.data import policies
-from nasplug.data.geometry import GEOMETRY, move
+from nasplug.data.geometry import GEOMETRY, apply_geometry
 from nasplug.data.policies import SubPolicy
 from nasplug.parts.transfer import send
 
@@ -25,35 +25,35 @@ _UNSIGNED = ("AutoContrast", "Equalize", "Invert", "Posterize", "Solarize")
 
 
 class Policy:
-    """A policy from which images draw their sub-policies."""
+    """An AutoAugment policy: a table of sub-policies, one of which is sampled for each image."""
 
     def __init__(self, table: Sequence[SubPolicy]) -> None:
         self.kinds = sorted({(name, level) for policy in table for name, _, level in policy})
-        """The operations with their levels, each of them once."""
+        """The distinct pairs (operation, level) in the table."""
         self._kind = np.array([[self.kinds.index((name, level)) for name, _, level in policy] for policy in table])
         self._probability = np.array([[probability for _, probability, _ in policy] for policy in table])
         self._signed = np.array([name not in _UNSIGNED for name, _ in self.kinds])
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """A copy of uint8 images (N, C, H, W), C 1 or 3, each changed by a sub-policy of its own."""
-        kinds, signs = self.draw(len(images), generator)
+        """A copy of uint8 images (N, C, H, W), C 1 or 3, each changed by a sub-policy sampled for it."""
+        kinds, signs = self.sample(len(images), generator)
         codes = np.where(kinds < 0, -1, 2 * kinds + (self._signed[kinds] & (signs < 0))).T
         order = codes.argsort(1, kind="stable")
-        # For each stage, the images sorted by what happens to them.
+        # For both positions in the sub-policy, the images sorted by the operation that they get.
         sorted_images = send(torch.from_numpy(order), images.device)
         images = images.clone()
         for stage in (0, 1):
-            found, counts = np.unique(codes[stage], return_counts=True)
+            present, counts = np.unique(codes[stage], return_counts=True)
             ends = counts.cumsum()
-            for code, start, end in zip(found.tolist(), (ends - counts).tolist(), ends.tolist(), strict=True):
+            for code, start, end in zip(present.tolist(), (ends - counts).tolist(), ends.tolist(), strict=True):
                 if code >= 0:
                     chosen = sorted_images[stage, start:end]
                     name, level = self.kinds[code // 2]
-                    images[chosen] = operate(images[chosen], name, level, -1 if code % 2 else 1)
+                    images[chosen] = apply_operation(images[chosen], name, level, -1 if code % 2 else 1)
         return images
 
-    def draw(self, count: int, generator: torch.Generator) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """For each of `count` images and both operations: the position in `kinds` (-1: left out), and the sign +-1."""
+    def sample(self, count: int, generator: torch.Generator) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """For each of `count` images and both operations, (count, 2): the index in `kinds` (-1: skipped); the sign."""
         policies = torch.randint(0, len(self._kind), (count,), generator=generator).numpy()
         chances = torch.rand((count, 2), generator=generator, dtype=torch.float64).numpy()
         signs = 1 - 2 * torch.randint(0, 2, (count, 2), generator=generator).numpy()
@@ -63,24 +63,24 @@ class Policy:
 CIFAR, IMAGENET = Policy(policies.CIFAR), Policy(policies.IMAGENET)
 
 
-def operate(images: Tensor, name: str, level: int, sign: int) -> Tensor:
-    """Applies one operation to all images. `sign` turns geometry and enhancement around; others ignore it."""
-    part = level / 9
+def apply_operation(images: Tensor, name: str, level: int, sign: int) -> Tensor:
+    """Applies one operation to all images. `sign` is the direction of geometric operations and enhancements."""
+    strength = level / 9
     if name in GEOMETRY:
-        return move(images, name, sign * part)
+        return apply_geometry(images, name, sign * strength)
     if name in _ENHANCE:
-        changed: Tensor = _ENHANCE[name](images, 1 + sign * part * 0.9)
+        changed: Tensor = _ENHANCE[name](images, 1 + sign * strength * 0.9)
     elif name in _PLAIN:
         changed = _PLAIN[name](images)
     elif name == "Posterize":
-        changed = F.posterize(images, bits=8 - round(part * 4))
+        changed = F.posterize(images, bits=8 - round(strength * 4))
     else:
-        changed = F.solarize(images, threshold=255 * (1 - part))
+        changed = F.solarize(images, threshold=255 * (1 - strength))
     return changed
 
 
 def _sharpen(images: Tensor, factor: float) -> Tensor:
-    """Blends with a blurred image, but for the border: torchvision's form, with its kernel written on the device."""
+    """Blends with a blurred image, except at the border: as in torchvision, but with a kernel created on the device."""
     channels, height, width = images.shape[1:]
     if min(height, width) <= 2:
         return images

@@ -1,7 +1,7 @@
 """Batches as a pure function of (seed, phase, split, step).
 
-Nothing here has a position or a random state: any step may be asked for at any time, so a run that resumes sees the
-batches that it would have seen, and streams do not influence each other.
+Nothing here has a position or a random state: the batch of any step can be computed at any time, so that a resumed run
+sees the same batches as an uninterrupted one and streams do not influence each other.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from nasplug.data.augment import augment, cut_out, normalize
+from nasplug.data.batch_reader import BATCHES_AHEAD, BatchReader, Indices
 from nasplug.data.boxes import erase
 from nasplug.data.colour import jitter
-from nasplug.data.reading import AHEAD, Indices, Reader
 from nasplug.errors import InputError
 from nasplug.parts import Batch, Images
 from nasplug.parts.transfer import send
@@ -24,11 +24,11 @@ from nasplug.values.seeds import derive_seed
 class BatchStream:
     """The training batches of one split in one phase.
 
-    Every epoch goes through the images at `indices` once, in an order of its own, and drops the last incomplete batch;
-    with fewer images than a batch, each epoch is one batch of them all. `mean` and `std` are per channel, from 0 to 1;
-    `flips` and `shift` (pixels) are those of the data set. With `augmented=False` the images stay as they are.
-    Images in memory live on `device` if they fit there and `resident`; others are read some batches ahead in threads.
-    Raises InputError without images.
+    Every epoch is one pass over the images at `indices` in a new order and drops the last incomplete batch; if there
+    are fewer images than `training.batch_size`, every epoch is one batch of all of them. `mean` and `std` are per
+    channel on the scale from 0 to 1; `flips` and `shift` (pixels) are those of the data set. With `augmented=False`
+    images are normalised only. With `resident`, images in memory are copied to `device` if they are small enough; all
+    others are read some batches ahead in threads. Raises InputError if `indices` is empty.
     """
 
     def __init__(
@@ -59,15 +59,15 @@ class BatchStream:
         self._augmented = augmented
         self._batch_size = min(training.batch_size, len(indices))
         self._order: tuple[int, Indices] = (-1, indices)
-        self._reader = Reader(images, self._positions, device, resident=resident)
+        self._reader = BatchReader(images, self._positions, device, resident=resident)
 
     @property
     def steps_per_epoch(self) -> int:
-        """Whole batches in the split, at least one."""
+        """Batches per epoch, at least one."""
         return len(self._indices) // self._batch_size
 
     def batch(self, step: int) -> Batch:
-        """The batch of step number `step`, counted from 0 through all epochs."""
+        """The batch of step number `step`, counted from 0 over all epochs; starts reading the next ones."""
         pixels, labels = self._reader.read(step)
         self.prefetch(step + 1)
         if not self._augmented:
@@ -77,27 +77,27 @@ class BatchStream:
         pixels = augment(pixels, generator, training.augment, flips=self._flips, shift=self._shift)
         if any(training.color_jitter):
             pixels = jitter(pixels, training.color_jitter, generator)
-        ready = normalize(pixels, self._mean, self._std)
+        normalised = normalize(pixels, self._mean, self._std)
         if training.cutout:
-            ready = cut_out(ready, training.cutout, generator)
+            normalised = cut_out(normalised, training.cutout, generator)
         if training.random_erasing:
-            ready = erase(ready, training.random_erasing, generator)
-        return Batch(ready, labels)
+            normalised = erase(normalised, training.random_erasing, generator)
+        return Batch(normalised, labels)
 
     def prefetch(self, step: int) -> None:
         """Starts reading the batches from `step` on in the background, where images are read from files."""
-        self._reader.prefetch(step, step + AHEAD)
+        self._reader.prefetch(step, step + BATCHES_AHEAD)
 
     def _positions(self, step: int) -> tuple[Indices, slice]:
-        """The order of the epoch that `step` falls into, and the part of it that is its batch."""
-        epoch, place = divmod(step, self.steps_per_epoch)
+        """The order of images in the epoch of `step`, and the slice of it that is the batch of `step`."""
+        epoch, number = divmod(step, self.steps_per_epoch)
         if self._order[0] != epoch:
             generator = torch.Generator().manual_seed(derive_seed(*self._stream, "order", epoch))
             self._order = (epoch, self._indices[torch.randperm(len(self._indices), generator=generator).numpy()])
-        return self._order[1], slice(place * self._batch_size, (place + 1) * self._batch_size)
+        return self._order[1], slice(number * self._batch_size, (number + 1) * self._batch_size)
 
 
-def in_order(
+def sequential_batches(
     images: Images,
     indices: Indices,
     batch_size: int,
@@ -107,11 +107,11 @@ def in_order(
     *,
     resident: bool = True,
 ) -> Iterator[Batch]:
-    """All images at `indices`, in that order and without augmentation, for evaluation; the last batch may be smaller.
+    """All images at `indices` in that order, without augmentation, for evaluation; the last batch may be smaller.
 
-    A last image that would be alone joins the batch before it, since a batch of one has no statistics to normalise 1x1
-    maps with. `mean` and `std` are per channel, from 0 to 1. Images in memory live on `device` if they fit there and
-    `resident`.
+    A single remaining image joins the batch before it, since batch norm of 1x1 maps needs at least two images. `mean`
+    and `std` are per channel on the scale from 0 to 1. With `resident`, images in memory are copied to `device` if they
+    are small enough.
     """
     means, deviations = send(torch.tensor([mean, std], dtype=torch.float32), device)
     ends = [*range(batch_size, len(indices) - 1, batch_size), len(indices)]
@@ -120,8 +120,8 @@ def in_order(
     def positions(number: int) -> tuple[Indices, slice]:
         return indices, slice(number * batch_size, ends[number])
 
-    reader = Reader(images, positions, device, resident=resident)
+    reader = BatchReader(images, positions, device, resident=resident)
     for number in range(count):
         pixels, labels = reader.read(number)
-        reader.prefetch(number + 1, min(number + 1 + AHEAD, count))
+        reader.prefetch(number + 1, min(number + 1 + BATCHES_AHEAD, count))
         yield Batch(normalize(pixels, means, deviations), labels)

@@ -1,6 +1,6 @@
-"""Random boxes in images: what a crop takes, and what random erasing covers.
+"""Random boxes in images: those that a crop keeps and those that random erasing covers.
 
-As elsewhere here, all random numbers are drawn on the CPU from the caller's generator, always equally many.
+As in `augment`, all random numbers are drawn on the CPU from the caller's generator, always the same number of them.
 """
 
 from __future__ import annotations
@@ -15,49 +15,50 @@ from torch import Tensor
 from nasplug.parts.transfer import send
 
 TRIES = 10
-"""Boxes drawn for each image until one fits; after that there is none, as in torchvision."""
-CROPPED, CROP_ASPECT = (0.08, 1.0), (3 / 4, 4 / 3)
-"""Share of the area and aspect (width to height) of the boxes that training on ImageNet takes (Inception)."""
-ERASED, ERASE_ASPECT = (0.02, 1 / 3), (0.3, 1 / 0.3)
-"""The same of the boxes that random erasing covers (Zhong et al., 2020, as in timm)."""
+"""Boxes sampled for each image, of which the first that fits is taken, as in torchvision."""
+CROP_AREA, CROP_ASPECT = (0.08, 1.0), (3 / 4, 4 / 3)
+"""Ranges of area (as a share of the image) and aspect (width / height) of crops in training on ImageNet (Inception)."""
+ERASE_AREA, ERASE_ASPECT = (0.02, 1 / 3), (0.3, 1 / 0.3)
+"""The same ranges for random erasing (Zhong et al., 2020, as in timm)."""
 
 
-def random_boxes(
+def sample_boxes(
     count: int,
     size: tuple[int, int],
     areas: tuple[float, float],
     aspects: tuple[float, float],
     generator: torch.Generator,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """For each of `count` images of `size` (height, width) a box (top, left, height, width), and whether one fits.
+    """Samples a box for each of `count` images of `size` (height, width).
 
-    Its share of the area is uniform in `areas`, the logarithm of its aspect uniform, its place anywhere inside the
-    image. Where none of TRIES fits, the box is the whole image.
+    Returns the boxes (top, left, height, width), int64 (count, 4), and whether one of TRIES fitted, bool (count,); if
+    none did, the box is the whole image. The share of the area is uniform in `areas`, the logarithm of the aspect
+    uniform in that of `aspects`, and the position uniform inside the image.
     """
     height, width = size
-    draws = torch.rand((count, TRIES, 2), generator=generator, dtype=torch.float64).numpy()
-    places = torch.rand((count, 2), generator=generator, dtype=torch.float64).numpy()
-    area = height * width * (areas[0] + (areas[1] - areas[0]) * draws[..., 0])
+    tries = torch.rand((count, TRIES, 2), generator=generator, dtype=torch.float64).numpy()
+    positions = torch.rand((count, 2), generator=generator, dtype=torch.float64).numpy()
+    area = height * width * (areas[0] + (areas[1] - areas[0]) * tries[..., 0])
     low, high = map(math.log, aspects)
-    aspect = np.exp(low + (high - low) * draws[..., 1])
+    aspect = np.exp(low + (high - low) * tries[..., 1])
     sides = np.stack([np.sqrt(area / aspect), np.sqrt(area * aspect)], -1).round().astype(np.int64)
     fits: npt.NDArray[np.bool_] = np.all((sides > 0) & (sides <= (height, width)), axis=-1)
     chosen = sides[np.arange(count), fits.argmax(1)]
-    found: npt.NDArray[np.bool_] = np.any(fits, axis=1)
-    chosen[~found] = height, width
-    corners = (places * (np.array(size) - chosen + 1)).astype(np.int64)
-    return np.concatenate([corners, chosen], 1), found
+    fitted: npt.NDArray[np.bool_] = np.any(fits, axis=1)
+    chosen[~fitted] = height, width
+    corners = (positions * (np.array(size) - chosen + 1)).astype(np.int64)
+    return np.concatenate([corners, chosen], 1), fitted
 
 
-def resized_crop(images: Tensor, generator: torch.Generator) -> Tensor:
-    """A box of each of the uint8 images (N, C, H, W), scaled (bilinearly) to their size."""
-    boxes, _ = random_boxes(len(images), (images.shape[2], images.shape[3]), CROPPED, CROP_ASPECT, generator)
-    # One by one on a CPU, where torchvision scales bytes ten times as fast as sampling all boxes in one call would.
-    return scaled_in_turn(images, boxes) if images.device.type == "cpu" else scaled_together(images, boxes)
+def random_resized_crop(images: Tensor, generator: torch.Generator) -> Tensor:
+    """A random box of each uint8 image (N, C, H, W), scaled bilinearly to the size of the image."""
+    boxes, _ = sample_boxes(len(images), (images.shape[2], images.shape[3]), CROP_AREA, CROP_ASPECT, generator)
+    # On a CPU one by one: there torchvision scales bytes ten times as fast as `grid_sample` does all boxes in one call.
+    return scale_one_by_one(images, boxes) if images.device.type == "cpu" else scale_together(images, boxes)
 
 
-def scaled_in_turn(images: Tensor, boxes: npt.NDArray[np.int64]) -> Tensor:
-    """The part of each uint8 image (N, C, H, W) in its box (N, 4), scaled to the size of the image."""
+def scale_one_by_one(images: Tensor, boxes: npt.NDArray[np.int64]) -> Tensor:
+    """The part of each uint8 image (N, C, H, W) inside its box, of (N, 4), scaled to the size of the image."""
     # Imported here because torchvision's transforms take longer to import than torch, and few runs need them.
     from torchvision.transforms.v2 import functional as F
 
@@ -67,36 +68,36 @@ def scaled_in_turn(images: Tensor, boxes: npt.NDArray[np.int64]) -> Tensor:
     return scaled
 
 
-def scaled_together(images: Tensor, boxes: npt.NDArray[np.int64]) -> Tensor:
-    """The same in one call for all images, up to rounding."""
+def scale_together(images: Tensor, boxes: npt.NDArray[np.int64]) -> Tensor:
+    """The same up to rounding, in one call for all images."""
     top, left, down, right = send(torch.from_numpy(boxes).to(torch.float32), images.device).T[..., None]
-    rows = _places(top, down, images.shape[2])[:, :, None]
-    columns = _places(left, right, images.shape[3])[:, None, :]
+    rows = _centres(top, down, images.shape[2])[:, :, None]
+    columns = _centres(left, right, images.shape[3])[:, None, :]
     grid = torch.stack(torch.broadcast_tensors(columns, rows), -1)
     pixels = torch.nn.functional.grid_sample(images.to(torch.float32), grid, align_corners=False)
     return pixels.round_().to(torch.uint8)
 
 
-def _places(first: Tensor, length: Tensor, side: int) -> Tensor:
-    """Where `side` pixels, spread over a box from pixel `first` on, have their centres: from -1 to 1, (N, side)."""
+def _centres(first: Tensor, length: Tensor, side: int) -> Tensor:
+    """The centres of `side` pixels spread over `length` pixels from `first` on, on a scale from -1 to 1, (N, side)."""
     pixels = (torch.arange(side, device=first.device) + 0.5) * (length / side)
-    # Pixels have areas; beyond the centres of its outermost pixels a box goes on in their colour.
+    # Beyond the centres of its outermost pixels, a box continues in their colour.
     inside = torch.minimum(pixels.clamp_(min=0.5), length - 0.5)
     return (first + inside) * (2 / side) - 1
 
 
 def erase(images: Tensor, probability: float, generator: torch.Generator) -> Tensor:
-    """A copy of normalised images (N, C, H, W), in which with this probability noise covers a box of an image.
+    """Random erasing: a copy of normalised images (N, C, H, W), each with a box of noise with this probability.
 
-    The noise is normal, of mean 0 and deviation 1 in each pixel and channel. One field of noise is drawn for the batch;
-    each box shows its own part of it.
+    The noise is standard normal in each pixel and channel. One image of noise is drawn for the whole batch; each box
+    shows the part of it at its position.
     """
     count, _, height, width = images.shape
-    boxes, found = random_boxes(count, (height, width), ERASED, ERASE_ASPECT, generator)
-    hit = found & (torch.rand(count, generator=generator, dtype=torch.float64).numpy() < probability)
+    boxes, fitted = sample_boxes(count, (height, width), ERASE_AREA, ERASE_ASPECT, generator)
+    erased = fitted & (torch.rand(count, generator=generator, dtype=torch.float64).numpy() < probability)
     noise = torch.randn((1, *images.shape[1:]), generator=generator)
     noise = send(noise.contiguous(memory_format=torch.channels_last), images.device)
-    boxes[~hit] = 0
+    boxes[~erased] = 0
     top, left, down, right = send(torch.from_numpy(boxes), images.device).T[..., None]
     rows, columns = (torch.arange(side, device=images.device) for side in (height, width))
     inside = ((rows >= top) & (rows < top + down))[:, :, None] & ((columns >= left) & (columns < left + right))[

@@ -1,4 +1,4 @@
-"""Data sets of torch (map-style) as labelled images of one size."""
+"""Map-style data sets of torch, read as labelled images of one size."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ import torch
 from torch import Tensor
 
 from nasplug.data.images import MemoryImages
-from nasplug.data.pixels import pixels_of
+from nasplug.data.pixels import image_to_pixels
 from nasplug.errors import InputError, one_line
 from nasplug.parts import Images
 
 RESIDENT_BYTES = 2 << 30
-"""Data sets up to this size are read once and kept; items of larger ones are read whenever they are needed."""
-TWICE = 16
-"""Items that are read a second time, to see whether they change."""
+"""Data sets of at most this size are kept in memory; items of larger ones are read whenever they are needed."""
+REREAD_ITEMS = 16
+"""Items that are read a second time, to detect random transforms."""
 
 
 @runtime_checkable
 class Indexed(Protocol):
-    """What `torch.utils.data.Dataset` promises of map-style data sets."""
+    """The interface of map-style data sets (`torch.utils.data.Dataset`)."""
 
     def __getitem__(self, index: int, /) -> Any: ...
 
@@ -33,7 +33,10 @@ class Indexed(Protocol):
 
 
 class DatasetImages(Images):
-    """The items of a data set, read whenever they are needed, by one thread at a time."""
+    """The items of a data set, read whenever they are needed, by one thread at a time.
+
+    `labels` (N,) and `shape` (C, H, W) are those found when all items were first read.
+    """
 
     def __init__(self, dataset: Indexed, labels: npt.NDArray[np.int64], shape: tuple[int, ...]) -> None:
         self.labels = labels
@@ -42,44 +45,45 @@ class DatasetImages(Images):
         self._lock = Lock()
 
     def read(self, indices: Sequence[int]) -> Tensor:
-        """The images at `indices`, uint8 (N, C, H, W). InputError for an item that is not what it was."""
+        """The images at `indices`, uint8 (N, C, H, W). Raises InputError for an item that has changed since."""
         with self._lock:
             return torch.stack([self._image(index) for index in indices])
 
     def _image(self, index: int) -> Tensor:
-        image, label = item(self._dataset, index)
+        image, label = read_item(self._dataset, index)
         if tuple(image.shape) != self._shape or label != self.labels[index]:
-            raise InputError(_unsteady(self._dataset, index))
+            raise InputError(_describe_change(self._dataset, index))
         return image
 
 
 def read_dataset(dataset: Indexed) -> MemoryImages | DatasetImages:
-    """All items of a data set, each read and checked once; in memory, if they fit there.
+    """Reads and checks every item of a data set; keeps the images in memory up to RESIDENT_BYTES.
 
-    Raises InputError for items that are not (image, label), of several sizes, or different each time they are read.
+    Raises InputError for items that are not pairs (image, label), for images of different sizes and for items that
+    differ each time they are read.
     """
     try:
         count = len(dataset)
     except (Exception, SystemExit) as error:
-        raise InputError(f"The data set {_name(dataset)} has no length ({one_line(error)}); mend it.") from error
+        raise InputError(f"The data set {_name(dataset)} has no length ({one_line(error)}); fix it.") from error
     if count == 0:
         raise InputError(f"The data set {_name(dataset)} is empty; at least two images of each class are needed.")
-    first, _ = item(dataset, 0)
+    first, _ = read_item(dataset, 0)
     labels = np.empty(count, np.int64)
     fits = count * first.numel() <= RESIDENT_BYTES
     pixels = torch.empty((count, *first.shape), dtype=torch.uint8) if fits else None
-    often = {round(place) for place in np.linspace(0, count - 1, min(TWICE, count))}
+    reread = {round(place) for place in np.linspace(0, count - 1, min(REREAD_ITEMS, count))}
     for index in range(count):
-        image, labels[index] = item(dataset, index)
+        image, labels[index] = read_item(dataset, index)
         if image.shape != first.shape:
             raise InputError(
                 f"Item {index} of {_name(dataset)} has the shape {tuple(image.shape)} (channels, height, width) and "
                 f"item 0 {tuple(first.shape)}; bring all images to one size and mode."
             )
-        if index in often:
-            again, label = item(dataset, index)
+        if index in reread:
+            again, label = read_item(dataset, index)
             if label != labels[index] or not torch.equal(again, image):
-                raise InputError(_unsteady(dataset, index))
+                raise InputError(_describe_change(dataset, index))
         if pixels is not None:
             pixels[index] = image
     if pixels is None:
@@ -87,39 +91,39 @@ def read_dataset(dataset: Indexed) -> MemoryImages | DatasetImages:
     return MemoryImages(pixels, labels)
 
 
-def item(dataset: Indexed, index: int) -> tuple[Tensor, int]:
-    """One item: its image, uint8 (C, H, W), and its label."""
+def read_item(dataset: Indexed, index: int) -> tuple[Tensor, int]:
+    """The image of one item, uint8 (C, H, W), and its label."""
     what = f"Item {index} of {_name(dataset)}"
     try:
-        found = dataset[index]
+        pair = dataset[index]
     except (Exception, SystemExit) as error:
-        raise InputError(f"{what} cannot be read ({one_line(error)}); mend the data set.") from error
-    if not isinstance(found, tuple | list) or len(found) != 2:
-        raise InputError(f"{what} must be a pair (image, label), but it is of type {type(found).__name__}.")
-    return pixels_of(found[0], f"The image of item {index} of {_name(dataset)}"), label_of(found[1], what)
+        raise InputError(f"{what} cannot be read ({one_line(error)}); fix the data set.") from error
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise InputError(f"{what} must be a pair (image, label), but it is of type {type(pair).__name__}.")
+    return image_to_pixels(pair[0], f"The image of item {index} of {_name(dataset)}"), read_label(pair[1], what)
 
 
-def label_of(value: object, what: str) -> int:
-    """A label as a number; InputError if it is no whole number, or none of 64 bits."""
+def read_label(value: object, what: str) -> int:
+    """A label as an int; `what` names its item in messages. Raises InputError unless it is an integer of 64 bits."""
     try:
         if isinstance(value, Tensor | np.ndarray) and np.prod(value.shape) == 1:
             value = value.item()
         return int(np.int64(operator.index(value)))  # type: ignore[arg-type]
-    except (TypeError, OverflowError, RuntimeError) as error:  # the last one of tensors without values
+    except (TypeError, OverflowError, RuntimeError) as error:  # RuntimeError: a tensor on the device meta
         raise InputError(f"{what} has the label {value!r:.40}; labels are whole numbers, counted from 0.") from error
 
 
-def class_names(dataset: object) -> tuple[str, ...] | None:
-    """The names that a data set gives its classes in `classes`, also through subsets of it; None if it gives none."""
+def find_class_names(dataset: object) -> tuple[str, ...] | None:
+    """The attribute `classes` of a data set, or of the data set of which it is a subset; None if there is none."""
     while not hasattr(dataset, "classes") and hasattr(dataset, "dataset"):
         dataset = dataset.dataset
     names = getattr(dataset, "classes", None)
     return tuple(map(str, names)) if isinstance(names, list | tuple) else None
 
 
-def _unsteady(dataset: Indexed, index: int) -> str:
+def _describe_change(dataset: Indexed, index: int) -> str:
     return (
-        f"Item {index} of {_name(dataset)} is another one each time it is read; leave random transforms out of the "
+        f"Item {index} of {_name(dataset)} differs each time it is read; leave random transforms out of the "
         f"data set (nasplug augments training images by itself: search.augment and retrain.augment)."
     )
 

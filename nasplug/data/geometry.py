@@ -1,4 +1,4 @@
-"""Rotating, shearing and shifting images by whole pixels, by tables of where each pixel comes from."""
+"""Rotates, shears and translates images (nearest neighbour) by tables that name the source of every pixel."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ from nasplug.parts.transfer import send
 GEOMETRY = ("Rotate", "ShearX", "ShearY", "TranslateX", "TranslateY")
 
 
-def move(images: Tensor, name: str, part: float) -> Tensor:
-    """Images (N, C, H, W) after one operation of GEOMETRY, with zeros where they do not reach.
+def apply_geometry(images: Tensor, name: str, strength: float) -> Tensor:
+    """Applies one operation of GEOMETRY to images (N, C, H, W); pixels without a source are zeros.
 
-    `part`, from -1 to 1, is the share of AutoAugment's largest magnitude: 30 degrees, a shear of 0.3, or 150/331 of the
-    width or height. Pixels are those of torchvision's functional form (nearest neighbour).
+    `strength`, from -1 to 1, is the share of the largest magnitude of AutoAugment: 30 degrees, a shear of 0.3, or
+    150/331 of the width or height. The result equals that of torchvision's functionals with nearest-neighbour
+    interpolation.
     """
-    sources = _sources(name, part, images.shape[2], images.shape[3], images.device)
+    sources = _sources(name, strength, images.shape[2], images.shape[3], images.device)
     bordered = torch.nn.functional.pad(images.flatten(2), (1, 0))
     return bordered.gather(2, sources.expand(*images.shape[:2], -1)).view_as(images)
 
 
 @cache
-def _sources(name: str, part: float, height: int, width: int, device: torch.device) -> Tensor:
-    """For each pixel of a moved image, the pixel of the image before that it shows, counted from 1, or 0 for none.
+def _sources(name: str, strength: float, height: int, width: int, device: torch.device) -> Tensor:
+    """The index of the source of every pixel of the result, counted from 1; 0 for none. int64 (height * width,).
 
-    int64 (height * width,). Kept on the device, since torchvision's functional form would have the host wait for a
-    transfer in each call.
+    The table is cached on the device, since torchvision's functionals make the host wait for a transfer in every call.
     """
-    # Whole numbers are exact in float32 as far as images of 4096x4096 need them, and in float64 beyond.
+    # float32 represents the indices of images of up to 4096x4096 pixels exactly; larger ones need float64.
     pixels = torch.arange(1, height * width + 1, dtype=torch.float32 if height * width < 1 << 24 else torch.float64)
     pixels = pixels.reshape(1, 1, height, width)
     moved: Tensor
     if name == "Rotate":
-        moved = F.rotate(pixels, angle=part * 30)
+        moved = F.rotate(pixels, angle=strength * 30)
     elif name in ("ShearX", "ShearY"):
-        angle = math.degrees(math.atan(part * 0.3))
+        angle = math.degrees(math.atan(strength * 0.3))
         shear = [angle, 0.0] if name == "ShearX" else [0.0, angle]
         moved = F.affine(pixels, angle=0, translate=[0, 0], scale=1, shear=shear, center=[0, 0])
     else:
         along, side = (0, width) if name == "TranslateX" else (1, height)
         translate = [0, 0]
-        translate[along] = int(part * side * 150 / 331)
+        translate[along] = int(strength * side * 150 / 331)
         moved = F.affine(pixels, angle=0, translate=translate, scale=1, shear=[0, 0])
     return send(moved.to(torch.int64).flatten(), device)

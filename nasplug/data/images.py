@@ -1,4 +1,4 @@
-"""Images that fit in memory."""
+"""Images that are held in memory."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from nasplug.parts import Images
 
 
 class MemoryImages(Images):
-    """All images in one uint8 tensor (N, C, H, W), on the CPU or on another device.
+    """All images in one uint8 tensor `pixels` (N, C, H, W), on the CPU or on another device.
 
-    `labels` (N,) stay a NumPy array for splitting; `targets` are the same labels as an int64 tensor beside the pixels.
+    `labels`, int64 (N,), are a NumPy array on the host for splitting; `targets` are the same as a tensor on the device
+    of the pixels.
     """
 
     def __init__(self, pixels: Tensor, labels: npt.NDArray[np.integer]) -> None:
@@ -30,12 +31,12 @@ class MemoryImages(Images):
         self._copies: dict[torch.device, MemoryImages] = {}
 
     def read(self, indices: Sequence[int]) -> Tensor:
-        """The images at `indices`, uint8 (N, C, H, W), on the device where they live."""
+        """The images at `indices`, uint8 (N, C, H, W), on the device of `pixels`."""
         return self.pixels[torch.as_tensor(np.asarray(indices, dtype=np.int64), device=self.pixels.device)]
 
     def to(self, device: torch.device) -> MemoryImages:
-        """These images on `device`. The copy is made once, so that all streams of a run share it."""
-        device = torch.empty(0, device=device).device  # "cuda" becomes "cuda:0", as tensors there say
+        """These images on `device`. There is one copy per device, which all streams of a run share."""
+        device = torch.empty(0, device=device).device  # "cuda" becomes "cuda:0", the device of its tensors
         if device == self.pixels.device:
             return self
         if device not in self._copies:

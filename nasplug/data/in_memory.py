@@ -1,4 +1,4 @@
-"""Images that a Python program hands over, as a data set like any other."""
+"""Images that a Python program passes in, as a data set like any other."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from nasplug.data.datasets import Indexed, class_names, label_of, read_dataset
+from nasplug.data.datasets import Indexed, find_class_names, read_dataset, read_label
 from nasplug.data.images import MemoryImages
-from nasplug.data.pixels import batch_of
+from nasplug.data.pixels import batch_to_pixels
 from nasplug.errors import InputError
 from nasplug.parts import DataSource, ImageData, Images
 from nasplug.values.options import option
 
-LOOKED_AT = 256
-"""Images of which a digest is made, besides all labels."""
-KINDS = (
+DIGEST_IMAGES = 256
+"""The number of images that enter the digest, besides all labels."""
+ACCEPTED_DATA = (
     "the name of a data set, a torch Dataset of (image, label), a pair of them for training and test, a pair "
     "(images, labels), an ImageData or a DataSource"
 )
@@ -30,7 +30,7 @@ KINDS = (
 
 @attrs.frozen
 class InMemorySource(DataSource):
-    """Images that were handed over."""
+    """Images that a Python program passed in."""
 
     images: ImageData | DataSource = attrs.field(kw_only=True, metadata={"summary": "the images themselves"})
     flips: bool | None = option(None, "whether a mirrored image is the same thing; unset: as the images say, or yes")
@@ -40,7 +40,7 @@ class InMemorySource(DataSource):
     digest: str = option("", "of the images that a run was started with; empty: any")
 
     def load(self, location: str, root: Path | None, download: bool) -> ImageData:
-        """The images. Raises InputError if they are not those of `digest`."""
+        """Returns the images. Raises InputError if `digest` is set and they are not the images it was computed from."""
         data = self.images.load("", root, download) if isinstance(self.images, DataSource) else self.images
         if self.digest and digest(data) != self.digest:
             raise InputError(
@@ -51,18 +51,18 @@ class InMemorySource(DataSource):
         return attrs.evolve(data, flips=flips, shift=data.shift if self.shift is None else self.shift)
 
 
-def image_data(given: object) -> ImageData:
-    """What was handed over as a data set; InputError if it is none that nasplug reads."""
-    if isinstance(given, ImageData):
-        return given
-    train, test = _split(given)
+def to_image_data(data: object) -> ImageData:
+    """Reads one of ACCEPTED_DATA, except names and sources, as a data set. Raises InputError for anything else."""
+    if isinstance(data, ImageData):
+        return data
+    train, test = _split(data)
     images, names = _labelled(train)
     tests, test_names = (None, None) if test is None else _labelled(test)
-    names = names or _numbers(images.labels)
+    names = names or _number_classes(images.labels)
     name = type(train[0] if isinstance(train, tuple | list) else train).__name__
-    for title, one in (("train", images), ("test", tests)):
-        if one is not None:
-            _check_labels(title, one, names)
+    for title, part in (("train", images), ("test", tests)):
+        if part is not None:
+            _check_labels(title, part, names)
     _, channels, size, _ = images.read([0]).shape
     if tests is not None:
         if test_names is not None and test_names != names:
@@ -79,59 +79,64 @@ def image_data(given: object) -> ImageData:
 
 
 def digest(data: ImageData) -> str:
-    """Twelve hexadecimal digits for the classes, all labels and some images."""
+    """Twelve hexadecimal digits that identify a data set by its classes, all labels and some images."""
     sums = hashlib.sha256(json.dumps([data.classes, data.size, data.channels]).encode())
     for images in (data.train, data.test):
         if images is not None:
-            chosen = np.linspace(0, len(images) - 1, min(LOOKED_AT, len(images))).round().astype(int).tolist()
+            chosen = np.linspace(0, len(images) - 1, min(DIGEST_IMAGES, len(images))).round().astype(int).tolist()
             sums.update(np.ascontiguousarray(images.labels).tobytes())
             sums.update(images.read(chosen).cpu().numpy().tobytes())
     return sums.hexdigest()[:12]
 
 
-def _split(given: object) -> tuple[Any, Any | None]:
-    """What is for training and what for the test."""
-    if isinstance(given, tuple | list):
-        if len(given) != 2:
-            raise InputError(f"Data can be a pair, but this is a {type(given).__name__} of {len(given)}; give {KINDS}.")
-        return (given, None) if isinstance(given[0], Tensor | np.ndarray) else (given[0], given[1])
-    return given, None
+def _split(data: object) -> tuple[Any, Any | None]:
+    """The data for training and those for the test, if there are any."""
+    if isinstance(data, tuple | list):
+        if len(data) != 2:
+            raise InputError(
+                f"Data can be a pair, but this is a {type(data).__name__} of {len(data)}; give {ACCEPTED_DATA}."
+            )
+        return (data, None) if isinstance(data[0], Tensor | np.ndarray) else (data[0], data[1])
+    return data, None
 
 
-def _labelled(given: Any) -> tuple[Images, tuple[str, ...] | None]:
-    if isinstance(given, tuple | list) and len(given) == 2 and isinstance(given[0], Tensor | np.ndarray):
-        pixels = batch_of(given[0], "The tensor of images" if isinstance(given[0], Tensor) else "The array of images")
-        labels = _labels(given[1])
+def _labelled(data: Any) -> tuple[Images, tuple[str, ...] | None]:
+    if isinstance(data, tuple | list) and len(data) == 2 and isinstance(data[0], Tensor | np.ndarray):
+        pixels = batch_to_pixels(
+            data[0], "The tensor of images" if isinstance(data[0], Tensor) else "The array of images"
+        )
+        labels = _labels(data[1])
         if len(pixels) != len(labels):
             raise InputError(f"There are {len(pixels)} images and {len(labels)} labels; each image needs one label.")
         return MemoryImages(pixels.cpu(), labels), None
-    if isinstance(given, type):
-        raise InputError(f"Data must be an instance, but {given.__name__} is a class; hand over {given.__name__}(...).")
-    if isinstance(given, Indexed) and not isinstance(given, Tensor | np.ndarray | str | bytes | dict | tuple | list):
-        return read_dataset(given), class_names(given)
-    raise InputError(f"Data cannot be of type {type(given).__name__}; give {KINDS}.")
+    if isinstance(data, type):
+        raise InputError(f"Data must be an instance, but {data.__name__} is a class; hand over {data.__name__}(...).")
+    if isinstance(data, Indexed) and not isinstance(data, Tensor | np.ndarray | str | bytes | dict | tuple | list):
+        return read_dataset(data), find_class_names(data)
+    raise InputError(f"Data cannot be of type {type(data).__name__}; give {ACCEPTED_DATA}.")
 
 
-def _labels(given: object) -> npt.NDArray[np.int64]:
-    """The labels that stand beside a batch of images."""
-    unordered = isinstance(given, Mapping | Set | str | bytes)
-    if unordered or not isinstance(given, Iterable) or getattr(given, "ndim", 1) == 0:
+def _labels(labels: object) -> npt.NDArray[np.int64]:
+    """The labels that belong to a batch of images, as an array."""
+    unordered = isinstance(labels, Mapping | Set | str | bytes)
+    if unordered or not isinstance(labels, Iterable) or getattr(labels, "ndim", 1) == 0:
         raise InputError(
-            f"Labels must be a list, an array or a tensor, with one number for each image, but these are {given!r:.80}."
+            f"Labels must be a list, an array or a tensor, with one number for each image, but these are "
+            f"{labels!r:.80}."
         )
-    return np.array([label_of(label, f"Image {number}") for number, label in enumerate(given)], np.int64)
+    return np.array([read_label(label, f"Image {number}") for number, label in enumerate(labels)], np.int64)
 
 
-def _numbers(labels: npt.NDArray[np.int64]) -> tuple[str, ...]:
-    """The names of classes that have none. InputError for a gap between them."""
-    found = np.unique(labels[labels >= 0])
-    gaps = np.flatnonzero(found != np.arange(len(found)))
+def _number_classes(labels: npt.NDArray[np.int64]) -> tuple[str, ...]:
+    """Numbers as names of classes that have no names. Raises InputError if a number between them has no images."""
+    present = np.unique(labels[labels >= 0])
+    gaps = np.flatnonzero(present != np.arange(len(present)))
     if len(gaps):
         raise InputError(
-            f"There are images with the label {found[gaps[0]]}, but none with {gaps[0]}; number the classes from 0 "
+            f"There are images with the label {present[gaps[0]]}, but none with {gaps[0]}; number the classes from 0 "
             f"without gaps."
         )
-    return tuple(map(str, range(len(found))))
+    return tuple(map(str, range(len(present))))
 
 
 def _check_labels(title: str, images: Images, names: tuple[str, ...]) -> None:

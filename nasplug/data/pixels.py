@@ -1,4 +1,4 @@
-"""Images as Python programs hold them, brought to one form: uint8, planes first."""
+"""Converts images as Python programs hold them to one form: uint8 tensors with channels first."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from torch import Tensor
 from nasplug.errors import InputError
 
 MODES = {"1": "L", "L": "L", "P": "RGB", "RGB": "RGB", "RGBA": "RGB"}
-"""What Pillow's modes become; transparency is dropped. Other modes lose more, which is for their owner to decide."""
-FORMS = (
+"""By mode of Pillow, the mode to convert to; transparency is dropped. Other modes would lose more and are refused."""
+ACCEPTED_IMAGES = (
     "Pillow images, NumPy arrays (H, W) or (H, W, C) and tensors (H, W) or (C, H, W), of uint8 or of floating-point "
     "numbers from 0 to 1"
 )
 
 
-def pixels_of(image: object, what: str) -> Tensor:
-    """One image as uint8 (C, H, W); InputError, calling it `what`, if it is none that nasplug reads."""
+def image_to_pixels(image: object, what: str) -> Tensor:
+    """Converts an image to uint8 (C, H, W). Raises InputError, which names it `what`, for any other image."""
     if isinstance(image, Image.Image):
         if image.mode not in MODES:
             raise InputError(f"{what} is a Pillow image of mode {image.mode}; convert it to L or RGB.")
         image = np.array(image.convert(MODES[image.mode]))
-    return _planes_first(image, 2, what)
+    return _to_channels_first(image, 2, what)
 
 
-def batch_of(images: Tensor | np.ndarray, what: str) -> Tensor:
-    """Many images as uint8 (N, C, H, W): a tensor (N, H, W) or (N, C, H, W), or an array with channels last."""
-    return _planes_first(images, 3, what)
+def batch_to_pixels(images: Tensor | np.ndarray, what: str) -> Tensor:
+    """Converts images to uint8 (N, C, H, W): a tensor (N, H, W) or (N, C, H, W), or an array with channels last."""
+    return _to_channels_first(images, 3, what)
 
 
-def _planes_first(images: object, grey: int, what: str) -> Tensor:
-    """`grey` is the number of dimensions where there is none for channels."""
+def _to_channels_first(images: object, grey: int, what: str) -> Tensor:
+    """Converts one image or many; `grey` is their number of dimensions without one for the channels."""
     if isinstance(images, np.ndarray):
         planes = _from_array(images, what)
         planes = planes.movedim(-1, -3) if planes.ndim == grey + 1 else planes
@@ -42,7 +42,7 @@ def _planes_first(images: object, grey: int, what: str) -> Tensor:
             raise InputError(f"{what} is a tensor {kind}; nasplug reads dense ones, such as those of to_dense().")
         planes = images.detach()
     else:
-        raise InputError(f"{what} is of type {type(images).__name__}; nasplug reads {FORMS}.")
+        raise InputError(f"{what} is of type {type(images).__name__}; nasplug reads {ACCEPTED_IMAGES}.")
     planes = planes.unsqueeze(-3) if planes.ndim == grey else planes
     channels, height, width = planes.shape[-3:] if planes.ndim == grey + 1 else (0, 0, 0)
     if channels not in (1, 3) or height != width or height == 0:
@@ -52,25 +52,25 @@ def _planes_first(images: object, grey: int, what: str) -> Tensor:
         )
     if planes.numel() == 0:
         raise InputError(f"{what} is empty; at least two images of each class are needed.")
-    return _bytes(planes, what).contiguous()
+    return _to_uint8(planes, what).contiguous()
 
 
 def _from_array(array: np.ndarray, what: str) -> Tensor:
     try:
-        # A copy in the order of bytes of this machine; the array may also be read-only or run backwards.
+        # A copy in the byte order of this machine; the array may also be read-only or have negative strides.
         return torch.from_numpy(np.array(array, dtype=array.dtype.newbyteorder("=")))
     except TypeError as error:
         raise InputError(f"{what} holds {array.dtype}; convert it to uint8.") from error
 
 
-def _bytes(planes: Tensor, what: str) -> Tensor:
+def _to_uint8(planes: Tensor, what: str) -> Tensor:
     if planes.dtype is torch.uint8:
         return planes
     if not planes.is_floating_point():
         raise InputError(f"{what} holds {str(planes.dtype).removeprefix('torch.')}; convert it to uint8.")
     planes = planes.float()
-    low, high = (float(each) for each in planes.aminmax())
-    if not 0 <= low <= high <= 1:  # false for values that are no numbers
+    low, high = (float(bound) for bound in planes.aminmax())
+    if not 0 <= low <= high <= 1:  # also refuses NaN
         raise InputError(
             f"{what} has values from {low:g} to {high:g}, but floating-point images go from 0 to 1; leave "
             f"normalisation out (nasplug normalises by itself), or divide by the largest value."

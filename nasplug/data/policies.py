@@ -1,6 +1,6 @@
 """The AutoAugment policies of Cubuk et al., AutoAugment: Learning Augmentation Policies from Data, CVPR 2019.
 
-A sub-policy is two operations, each (operation, probability, level from 0 to 9; 0 where it has no magnitude).
+A sub-policy is two operations, each (name, probability, level of the magnitude from 0 to 9, or 0 if it has none).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which images serve for what: disjoint, seeded, stratified by class, and stored as indices."""
+"""Splits of a data set: disjoint, seeded, stratified by class, and stored as indices."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from nasplug.values.seeds import derive_seed
 Indices = npt.NDArray[np.int64]
 
 SMALLEST_VALIDATION = 300
-"""Fewer validation images cannot tell good networks from better ones: 300 give a standard error of 1 % at 3 % error."""
+"""With fewer validation images, good networks cannot be ranked: 300 give a standard error of 1 % at 3 % error."""
 
 SMALLEST_CLASS = 2
-"""Training images that each class needs at least."""
+"""The least number of training images of each class."""
 
 
 @attrs.frozen(eq=False)
@@ -31,9 +31,9 @@ class Splits:
     """Indices of each split, int64, ascending. `train` and `validation` index `ImageData.train`."""
 
     train: Indices
-    """All that learns."""
+    """Used for training."""
     validation: Indices
-    """Held out for selection alone; may be empty."""
+    """Used only to select networks; may be empty."""
     test: Indices
     """Used once for each finished network."""
     test_from: Literal["train", "test"]
@@ -41,26 +41,26 @@ class Splits:
 
 
 def make_splits(data: ImageData, seed: int, validation: float = 0.1, test: float = 0.2) -> Splits:
-    """Divides the images of `data`.
+    """Splits the images of `data`; a function of the labels, the seed and the shares.
 
-    `validation` is a share of `data.train` and means at least 300 images, or none if it is 0. `test` is a share of
-    `data.train` too, and is taken first; it has no effect on data with test images of their own. Raises InputError
-    where training would be left with fewer than 2 images of a class or with fewer images than validation.
+    `validation` is a share of `data.train`, of at least SMALLEST_VALIDATION images, or 0 for none. `test` is a share of
+    `data.train` as well and is taken first; it has no effect on data with test images of their own. Raises InputError
+    if training would keep fewer than SMALLEST_CLASS images of a class or fewer images than validation.
     """
     labels = np.asarray(data.train.labels, dtype=np.int64)
     rest = np.arange(len(labels), dtype=np.int64)
     if data.test is None:
-        tested, rest = _draw(rest, labels, round(test * len(labels)), derive_seed(seed, "split", "test"))
+        test_indices, rest = _sample(rest, labels, round(test * len(labels)), derive_seed(seed, "split", "test"))
     else:
-        tested = np.arange(len(data.test), dtype=np.int64)
-    wanted = max(round(validation * len(labels)), SMALLEST_VALIDATION) if validation > 0 else 0
-    if wanted > len(rest) - wanted:
+        test_indices = np.arange(len(data.test), dtype=np.int64)
+    size = max(round(validation * len(labels)), SMALLEST_VALIDATION) if validation > 0 else 0
+    if size > len(rest) - size:
         raise InputError(
-            f"data.validation={validation:g} holds out {wanted} images (it holds out at least {SMALLEST_VALIDATION}), "
+            f"data.validation={validation:g} holds out {size} images (it holds out at least {SMALLEST_VALIDATION}), "
             f"but data set '{data.name}' has {len(rest)} images for training and validation, and training must keep no "
             f"fewer than validation takes; use {_remedy(len(labels), len(rest))} or more images."
         )
-    validated, train = _draw(rest, labels, wanted, derive_seed(seed, "split", "validation"))
+    validation_indices, train = _sample(rest, labels, size, derive_seed(seed, "split", "validation"))
     counts = np.bincount(labels[train], minlength=len(data.classes))
     if counts.min() < SMALLEST_CLASS:
         scarce = int(counts.argmin())
@@ -69,14 +69,14 @@ def make_splits(data: ImageData, seed: int, validation: float = 0.1, test: float
             f"which {counts[scarce]} would be left for training, and training needs at least {SMALLEST_CLASS} of each "
             f"class; use more images of this class, or hold out fewer."
         )
-    return Splits(train, validated, tested, "train" if data.test is None else "test")
+    return Splits(train, validation_indices, test_indices, "train" if data.test is None else "test")
 
 
 def divide(indices: Indices, shares: Mapping[str, float], seed: int) -> dict[str, Indices]:
     """Divides a split at random into disjoint named shares, such as {"train.weights": 0.5, "train.alpha": 0.5}.
 
-    Shares that sum to less than 1 leave images unused; a single share of 1 is the split as it is. Raises InputError
-    for a share that would be empty, and for shares that sum to more than 1.
+    Shares that sum to less than 1 leave images unused; a single share of 1 gives the split unchanged. Raises InputError
+    for a share that would be empty and for shares that sum to more than 1.
     """
     if list(shares.values()) == [1.0]:
         return dict.fromkeys(shares, indices)
@@ -100,7 +100,7 @@ def divide(indices: Indices, shares: Mapping[str, float], seed: int) -> dict[str
 
 
 def save_splits(splits: Splits, path: Path) -> None:
-    """Writes `splits` to a safetensors file, replacing it at once or not at all."""
+    """Writes `splits` to a safetensors file atomically."""
     arrays = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     draft = path.with_name(path.name + ".new")
     draft.write_bytes(save(arrays, metadata={"test_from": splits.test_from}))
@@ -110,39 +110,39 @@ def save_splits(splits: Splits, path: Path) -> None:
 def load_splits(path: Path) -> Splits:
     """Reads what `save_splits` wrote. Raises InputError if the file is missing or damaged."""
     if not path.is_file():
-        raise InputError(f"There is no file {path} with the splits of this run; start the run anew.")
+        raise InputError(f"There is no file {path} with the splits of this run; start the run again.")
     try:
         with safe_open(path, framework="numpy") as file:
             test_from = (file.metadata() or {}).get("test_from")
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except (SafetensorError, OSError) as error:
-        raise InputError(f"The splits in {path} cannot be read ({error}); start the run anew.") from error
+        raise InputError(f"The splits in {path} cannot be read ({error}); start the run again.") from error
     whole = set(arrays) == {"train", "validation", "test"} and test_from in ("train", "test")
-    if not whole or any(one.dtype != np.int64 or one.ndim != 1 for one in arrays.values()):
+    if not whole or any(array.dtype != np.int64 or array.ndim != 1 for array in arrays.values()):
         raise InputError(
             f"{path} is no file of splits: it needs the int64 lists train, validation and test, and 'test_from' in "
-            f"its metadata; start the run anew."
+            f"its metadata; start the run again."
         )
     return Splits(**arrays, test_from="train" if test_from == "train" else "test")
 
 
-def _draw(pool: Indices, labels: Indices, count: int, seed: int) -> tuple[Indices, Indices]:
-    """Takes `count` of `pool`, each class in proportion (largest remainders first); the drawn and the rest, sorted."""
+def _sample(pool: Indices, labels: Indices, count: int, seed: int) -> tuple[Indices, Indices]:
+    """Samples `count` of `pool`, stratified by class (largest remainders first); returns these and the rest, sorted."""
     classes, sizes = np.unique(labels[pool], return_counts=True)
     exact = sizes * (count / max(len(pool), 1))
     quotas = np.floor(exact).astype(np.int64)
     missing = count - int(quotas.sum())
     quotas[np.argsort(quotas - exact, kind="stable")[:missing]] += 1
     generator = np.random.default_rng(seed)
-    drawn = [
+    samples = [
         generator.permutation(pool[labels[pool] == label])[:quota] for label, quota in zip(classes, quotas, strict=True)
     ]
-    taken = np.sort(np.concatenate([np.empty(0, np.int64), *drawn]))
+    taken = np.sort(np.concatenate([np.empty(0, np.int64), *samples]))
     return taken, np.setdiff1d(pool, taken, assume_unique=True)
 
 
 def _remedy(images: int, available: int) -> str:
-    """The largest data.validation that works, in words."""
+    """The largest data.validation that works, for a message."""
     largest = available // 2
     if largest < SMALLEST_VALIDATION:
         return "data.validation=0"

@@ -1,4 +1,4 @@
-"""What the pixels of a data set look like on average."""
+"""The mean and standard deviation of the pixels of a data set."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ CHUNK = 512
 def mean_and_std(images: Images, indices: npt.NDArray[np.int64]) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel over the images at `indices`, on the scale from 0 to 1.
 
-    The sums are whole numbers, so the result does not depend on order or threads. A channel without any variation
-    gets the standard deviation 1, so that normalisation leaves it at zero. Raises InputError without images.
+    The sums are integers, so that the result does not depend on the order or on threads. A constant channel gets the
+    standard deviation 1, so that normalisation makes it zero. Raises InputError if `indices` is empty.
     """
     if len(indices) == 0:
         raise InputError("Mean and standard deviation need at least one image, but there is none.")
@@ -28,9 +28,10 @@ def mean_and_std(images: Images, indices: npt.NDArray[np.int64]) -> tuple[tuple[
         parts.append(torch.stack([values.sum((0, 2, 3)), values.square().sum((0, 2, 3))]).cpu())
         pixels += values.numel() // values.shape[1]
     total, squares = torch.stack(parts).sum(0).tolist()
-    means = tuple(one / pixels / 255 for one in total)
-    # n * sum(x^2) - sum(x)^2 in Python's unbounded integers: exact, hence never negative.
+    means = tuple(channel / pixels / 255 for channel in total)
+    # n * sum(x^2) - sum(x)^2 in Python integers of any size: exact, and therefore never negative.
     deviations = tuple(
-        (pixels * square - one * one) ** 0.5 / pixels / 255 or 1.0 for one, square in zip(total, squares, strict=True)
+        (pixels * square - channel * channel) ** 0.5 / pixels / 255 or 1.0
+        for channel, square in zip(total, squares, strict=True)
     )
     return means, deviations

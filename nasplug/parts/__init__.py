@@ -1,7 +1,7 @@
-"""The four abstract hooks and what passes between them.
+"""The abstract parts of a search and the values that pass between them: what the author of a plugin derives from.
 
-A part is an attrs class: fields with `init=True` are its options, fields with `init=False` its state. Parts meet only
-in `Choices`, `Stage` and `StepInfo`; no part takes another part.
+A part is an attrs class: fields with `init=True` are its options, fields with `init=False` its state, which every
+checkpoint saves. Parts meet only in `Choices`, `Stage` and `StepInfo`; no part holds another part.
 """
 
 from __future__ import annotations

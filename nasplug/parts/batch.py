@@ -8,10 +8,12 @@ from torch import Tensor
 
 @attrs.frozen(eq=False)
 class Batch:
-    """Augmented and normalised images, float32 (N, C, H, W) in channels-last layout, and labels, int64 (N,).
+    """A batch of N labelled images on the device of the run.
 
-    Each batch equals itself alone, so that it can be the key of what is computed from it.
+    Batches are compared by identity, so that one can be the key of a cache of what was computed from it.
     """
 
     images: Tensor
+    """Augmented and normalised, float32 (N, C, H, W), in channels-last layout."""
     labels: Tensor
+    """int64 (N,)."""

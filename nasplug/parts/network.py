@@ -14,49 +14,52 @@ from nasplug.parts.choice import Choices
 
 @attrs.frozen
 class Outputs:
-    """What a forward pass gives."""
+    """The results of one forward pass over N images."""
 
     logits: Tensor
-    """(N, classes)"""
+    """(N, classes)."""
     taps: tuple[Tensor, ...]
-    """Features (N, C, H, W) at the places where the space compares networks, in the order of the network."""
+    """Feature maps (N, C, H, W) at the places where the space compares networks, from the first to the last; as many
+    as `SearchSpace.taps` says."""
     auxiliary: Tensor | None = None
-    """Logits of the auxiliary head in training, if there is one."""
+    """Logits (N, classes) of the auxiliary head; None outside training and in networks without one."""
 
 
 class Network(nn.Module, ABC):
-    """A network for images (N, C, H, W). `forward` gives the logits; `outputs` all that learning can use."""
+    """A network for normalised images, float32 (N, C, H, W), or bfloat16 within autocast."""
 
     static_graph: bool = False
-    """Whether `outputs` runs the same operations on the same tensors in every step; see `ArchitectureOptimizer`."""
+    """Whether `outputs` runs the same operations on the same tensors in every step; see
+    `ArchitectureOptimizer.static_graph`."""
     drop_path: float = 0.0
-    """Probability that a path is dropped in training; set by the training as it goes on."""
+    """Probability that a path is dropped in training mode; the training sets it before every step."""
     dropout: float = 0.0
-    """Probability that an input of the classifier is zeroed in training; set by the training."""
+    """Probability that an input of the classifier is zeroed in training mode; the training sets it once."""
 
     def graph_key(self) -> Hashable | None:
-        """What else the operations of `outputs` depend on, where `static_graph` is set; None: unknown for this step.
+        """What else the operations of `outputs` depend on, where `static_graph` is set; None: unknown in this step.
 
-        `drop_path`, `dropout`, the mode and `Choices.computed_columns` need not be named.
+        `drop_path`, `dropout`, the training mode and `Choices.computed_columns` are known without it.
         """
         return ()
 
     @abstractmethod
     def outputs(self, images: Tensor) -> Outputs:
-        """Logits, taps and auxiliary logits of a batch."""
+        """Logits, taps and auxiliary logits for images (N, C, H, W)."""
 
     def forward(self, images: Tensor) -> Tensor:
-        """The logits of a batch, (N, classes)."""
+        """The logits (N, classes) for images (N, C, H, W)."""
         return self.outputs(images).logits
 
 
 class Supernet(Network):
-    """A network that holds every architecture of its space, weighed by its choices."""
+    """A network that holds every architecture of its space; `choices.weights()` weigh its candidates."""
 
     choices: Choices
+    """Its only architecture parameters; a submodule, so that alpha and the kept candidates are in the state dict."""
 
     def whole(self) -> Block:
-        """The whole network as one block, from images to logits; by default in one layer."""
+        """The whole network as one block, from images to logits; by default a block of one layer."""
         rows = tuple(range(len(self.choices)))
         return Block(
             inputs=(),
@@ -73,4 +76,8 @@ class Supernet(Network):
 
     @abstractmethod
     def prune(self) -> None:
-        """Removes the modules of deleted candidates. The function computed stays the same."""
+        """Removes the modules of candidates that `choices.kept` no longer holds.
+
+        Called after deletions and when a checkpoint is loaded. The function that the supernet computes must not change,
+        nor the state-dict keys of what is left.
+        """

@@ -10,7 +10,7 @@ import attrs
 from nasplug.values import Genotype
 
 PATIENCE = 100
-"""Draws per wanted genotype before there are taken to be no more."""
+"""Samples drawn per genotype asked for, after which there are taken to be no further distinct ones."""
 
 
 @attrs.frozen
@@ -18,22 +18,24 @@ class Paths:
     """The paths through one block, as genotypes that hold the places of that block alone."""
 
     count: int
-    """How many there are."""
-    every: Callable[[], Iterable[Genotype]]
-    """All of them, in an order in which neighbours share as many first layers as possible."""
+    """The number of different paths."""
+    enumerate: Callable[[], Iterable[Genotype]]
+    """Gives every path once, in an order in which neighbours have as many first layers as possible in common.
+
+    Rating shares the features of common first layers, so this order saves computation."""
     sample: Callable[[Random], Genotype]
-    """One at random."""
+    """Gives one path at random; all random numbers come from the generator passed in."""
 
-    def some(self, limit: int, generator: Random) -> Iterator[Genotype]:
-        """All of them, or if there are more than `limit` so many distinct ones at random."""
+    def select(self, limit: int, generator: Random) -> Iterator[Genotype]:
+        """All paths if there are at most `limit`, otherwise up to `limit` distinct ones at random."""
         if self.count <= limit:
-            yield from self.every()
+            yield from self.enumerate()
         else:
-            yield from distinct(self.sample, limit, generator)
+            yield from sample_distinct(self.sample, limit, generator)
 
 
-def distinct(sample: Callable[[Random], Genotype], count: int, generator: Random) -> Iterator[Genotype]:
-    """So many distinct draws; fewer if there seem to be no more."""
+def sample_distinct(sample: Callable[[Random], Genotype], count: int, generator: Random) -> Iterator[Genotype]:
+    """Up to `count` distinct samples; fewer if `PATIENCE * count` calls of `sample` give no more."""
     drawn = set[Genotype]()
     for _ in range(PATIENCE * count):
         genotype = sample(generator)

@@ -15,24 +15,24 @@ from nasplug.parts.block import Block
 
 
 class Rater(ABC):
-    """Rates what one block makes of a batch. The lower the better, and ratings of several blocks can be added.
+    """Rates the output of one block: the lower the better, and ratings of several blocks can be added.
 
-    It is called for one path after the other, always with the same few batches (the same objects), without gradients.
-    So what depends on a batch alone, such as a teacher's features, is worth keeping.
+    It is called after the training, without gradients, for one path after another and always with the same few `Batch`
+    objects. What depends on a batch alone, such as the features of a teacher, is therefore worth caching by batch.
     """
 
     block: int | None
-    """Which block; None: the whole network."""
+    """The number of the block; None: the whole network."""
     view: Block
-    """The block, ready to be computed layer by layer."""
+    """The block itself, which is computed layer by layer."""
 
     @abstractmethod
     def inputs(self, batch: Batch) -> Sequence[Tensor]:
-        """What the block reads for this batch."""
+        """What the block reads for this batch: the images alone in the first block, else maps (N, C, H, W)."""
 
     @abstractmethod
     def rate(self, output: Tensor, batch: Batch) -> Tensor:
-        """How far the block's output is from what it should be, a scalar."""
+        """How far the block's output is from its target: a scalar tensor, the mean over the images of the batch."""
 
 
 @attrs.define(eq=False)
@@ -47,5 +47,5 @@ class LabelRater(Rater):
         return (batch.images,)
 
     def rate(self, output: Tensor, batch: Batch) -> Tensor:
-        """Mean cross entropy, in float32 at least."""
+        """The mean cross entropy, in float32 or in the precision of `output` if that is higher."""
         return F.cross_entropy(output.to(torch.promote_types(output.dtype, torch.float32)), batch.labels)

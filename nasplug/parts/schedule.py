@@ -12,16 +12,17 @@ from nasplug.values import StepClock, StepInfo, Verdict
 
 
 class PruningSchedule(ABC):
-    """How the loss is pressed, what is deleted when, when a snapshot is taken and when to stop.
+    """How the loss of alpha is regularised, which candidates are deleted when, when to take a snapshot, when to stop.
 
-    An attrs class; its `init=False` fields are its state and are saved with every checkpoint.
+    An attrs class; its `init=False` fields are its state and are saved with every checkpoint. It changes the choices by
+    `Choices.delete` alone and never sets alpha.
     """
 
     ranks_candidates: bool = False
-    """Whether it reads alpha or weights as strength, and so needs an optimizer that learns alpha."""
+    """Whether it compares candidates by alpha or their weights, and so needs an optimizer that learns alpha."""
 
     takes_snapshots: bool = False
-    """Whether it leaves architectures itself, so that it needs no optimizer that settles on one."""
+    """Whether its snapshots are the result of the search, so that it needs no optimizer that decides at the end."""
 
     static_graph: bool = False
     """Whether `penalise` runs the same operations in every step, and `after_step` reads no tensor on the host.
@@ -30,10 +31,16 @@ class PruningSchedule(ABC):
     """
 
     def begin(self, choices: Choices, clock: StepClock) -> None:
-        """Called once at the start of a search (not on resume): the place to fit constants to its length."""
+        """Called once at the start of a search, not on resume: fits constants to the length of the search.
+
+        `clock` covers all stages together.
+        """
 
     def penalise(self, loss: Tensor, choices: Choices, now: StepInfo) -> Tensor:
-        """The loss that alpha minimises, from the task's loss. A transform, not a term: SNPS multiplies."""
+        """The loss that alpha minimises, a scalar, from the loss of the stage, a scalar with its graph.
+
+        Called in every update of alpha. It transforms the loss rather than adding a term, since SNPS multiplies.
+        """
         return loss
 
     def graph_key(self, now: StepInfo) -> Hashable | None:
@@ -42,4 +49,7 @@ class PruningSchedule(ABC):
 
     @abstractmethod
     def after_step(self, choices: Choices, now: StepInfo) -> Verdict:
-        """Deletes candidates, if it wants to, and says how the search goes on."""
+        """Deletes candidates where it is time to, and returns what was done and how the search continues.
+
+        Called once per step, after all updates and after the `after_step` of the stage.
+        """

@@ -19,90 +19,107 @@ from nasplug.values import Cost, Drawing, Genotype, ImageShape
 class SearchSpace(ABC):
     """Which architectures exist; how supernet, genotype and stand-alone network are built, and what they cost.
 
-    An attrs class; its options fix the size of the networks that it builds (`scaled` gives the space at another).
+    An attrs class. Its options fix the operations and the size of the networks that it builds; `scaled` gives the same
+    space at another size. A space has no state: all methods are functions of its options and their arguments, and
+    random numbers come from the generator passed in, or for initial weights from torch's global generator, which the
+    caller has seeded.
     """
 
     name: str
-    """The name under which genotypes refer to this space."""
+    """The name by which genotypes refer to this space; it must stay the same between releases."""
     auxiliary_heads: bool = False
     """Whether its networks can have an auxiliary head in training."""
     unshared: Mapping[str, Any] = MappingProxyType({})
-    """Options under which every choice belongs to one block; empty if it is always so, or never."""
+    """Options of this space under which every choice belongs to one block alone, for blockwise teachers; empty if that
+    is the case under all options, or under none."""
 
     @abstractmethod
     def choice_list(self) -> tuple[Choice, ...]:
-        """The choices that its supernet leaves open."""
+        """The choices of the supernet, in the order of the rows of `Choices`; found without building the supernet."""
 
     @abstractmethod
     def supernet(self, shape: ImageShape) -> Supernet:
-        """The network of all architectures. Initial weights come from torch's global generator."""
+        """A new supernet for images of `shape` on the CPU, with `choice_list()` as its choices and alpha zero."""
 
     @abstractmethod
     def decode(self, choices: Choices, weights: Tensor) -> Genotype:
-        """The architecture that kept candidates and their weights (choices, candidates) stand for; always valid."""
+        """The genotype that the candidates which count in `choices` and their weights stand for; always a valid one.
+
+        `weights` is (choices, candidates), 0 for what does not count. Called for snapshots and at the end of a search.
+        Must not change `choices`.
+        """
 
     @abstractmethod
     def encode(self, genotype: Genotype, choices: Choices) -> Tensor:
-        """The candidates that a genotype holds, bool (choices, candidates) on the CPU: what `decode` came from.
+        """The candidates that `genotype` holds, bool (choices, candidates), on the CPU; the inverse of `decode`.
 
-        The genotype may hold the places of some blocks only; rows of the others are then true wherever they exist.
+        The genotype may hold the places of some blocks alone, as the paths of `paths` do; rows of the other blocks are
+        then true for all their candidates. The result serves as a mask of `Choices.only`.
         """
 
     @abstractmethod
     def taps(self) -> int:
-        """At how many places its networks are compared (`Outputs.taps`)."""
+        """At how many places networks of this space are compared: the length of `Outputs.taps`."""
 
     @abstractmethod
     def paths(self, block: int | None) -> Paths:
-        """The paths through one block, or through the whole network: genotypes of its places alone."""
+        """The paths through one block, as genotypes of its places alone; None: through the whole network."""
 
     def path_cost(self, block: int, path: Genotype, before: Genotype | None, shape: ImageShape) -> Cost:
-        """What a block adds to the cost of a network; costs of a genotype's blocks add up to its cost or a little more.
+        """What one block with this path adds to the cost of a network; only spaces of several blocks override it.
 
-        `before` is a path through the previous block. It matters by its `interface` alone. What belongs to no block
-        counts to the first or the last. Only spaces of several blocks need this; one block costs what its network does.
+        The costs of all blocks of a genotype must add up to its `cost` or to slightly more, never to less. `before` is
+        the path through the previous block, None for the first block; the result may depend on it by its `interface`
+        alone. What belongs to no block, such as stem and head, counts to the first or the last.
         """
         return self.cost(path, shape)
 
     def interface(self, block: int, path: Genotype) -> Hashable:
-        """That of a block's path on which the cost of the next block depends, such as its width."""
+        """What the cost of the next block depends on in this block's path, such as its width; by default nothing."""
         return None
 
     @abstractmethod
     def network(self, genotype: Genotype, shape: ImageShape, auxiliary: bool = False) -> Network:
-        """The stand-alone network; with `auxiliary` it also has an auxiliary head, used in training only.
+        """A new stand-alone network of `genotype` for images of `shape`, on the CPU, with initial weights.
 
-        `auxiliary` is asked for only where the space has `auxiliary_heads`.
+        With `auxiliary` it also has an auxiliary head, which is used in training only; this is asked for only if the
+        space has `auxiliary_heads`.
         """
 
     @abstractmethod
     def cost(self, genotype: Genotype, shape: ImageShape) -> Cost:
-        """What the stand-alone network costs."""
+        """The parameters and multiply-accumulates of `network(genotype, shape)`; must agree with the built network."""
 
     @abstractmethod
     def check(self, genotype: Genotype) -> None:
-        """Raises InputError unless the genotype belongs to this space under its present options."""
+        """Raises InputError unless `genotype` belongs to this space under its present options."""
 
     @abstractmethod
     def parse(self, text: str) -> Genotype:
-        """Reads a genotype in any notation that the space knows, JSON included; never evaluates it."""
+        """Reads a genotype in any notation that the space supports, JSON included; must never evaluate the text.
+
+        Raises InputError for text that is no genotype of this space.
+        """
 
     @abstractmethod
     def random(self, generator: Random) -> Genotype:
-        """A random architecture."""
+        """A random genotype that passes `check`. Random networks of a comparison come from here."""
 
     @abstractmethod
     def mutate(self, genotype: Genotype, generator: Random) -> Genotype:
-        """The architecture with one pick changed, added or removed at random."""
+        """`genotype` with one pick changed, added or removed at random; it passes `check` again."""
 
     @abstractmethod
     def drawings(self, genotype: Genotype) -> tuple[Drawing, ...]:
-        """A drawing of each distinct cell or block."""
+        """One drawing for each distinct cell or block, for the report."""
 
     @abstractmethod
     def scaled(self, channels: int | None = None, cells: int | None = None) -> Self:
-        """This space with networks of another width or depth; InputError where it has no such size."""
+        """This space with networks of another width or depth; None keeps the present one.
+
+        `channels` sets the width as the option of that name does. Raises InputError if the space has no such size.
+        """
 
     @abstractmethod
     def size(self) -> dict[str, int | str]:
-        """The size and stem of its networks, plain data for result files."""
+        """The size and stem of its networks as plain data, such as cells and channels; written to result files."""

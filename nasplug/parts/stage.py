@@ -15,17 +15,18 @@ from nasplug.values import StepInfo, Update
 
 
 class Stage(nn.Module, ABC):
-    """The task's loss of one stage, distillation included.
+    """The loss of one stage of a training, distillation included.
 
-    `forward` is pure and repeatable. A stage never owns the network; its own trainable parameters (adaptors) move
-    with the weights, and its parameters and buffers are checkpoint state. A frozen teacher is held by a tuple or
-    closure, not as a submodule, so that it is not.
+    `forward` must be pure: computing it again gives the same loss and changes nothing. A stage does not own the network
+    that it is given. Its own trainable parameters (adaptors) are updated together with the weights; its parameters and
+    buffers are saved with every checkpoint. A frozen teacher must stay out of both: hold it in a tuple or a closure,
+    not as a submodule.
     """
 
     blocks: tuple[int, ...] | None = None
-    """The blocks whose weights and choices move in this stage; None: the whole network."""
+    """The blocks whose weights and choices are trained in this stage; None: the whole network."""
     rates: Mapping[int, float] = MappingProxyType({})
-    """Factors of the learning rate of the weights, adaptors included, by block; 1 where nothing is said."""
+    """By block, the factor of the learning rate of its weights and adaptors; blocks not named have the factor 1."""
 
     static_graph: bool = False
     """Whether `forward` runs the same operations in every step, and `after_step` changes nothing but tensors in place.
@@ -35,19 +36,22 @@ class Stage(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, net: Network, batch: Batch, update: Update, now: StepInfo) -> Tensor:
-        """The scalar loss of `net` on `batch`."""
+        """The loss of `net` on `batch`, a scalar with its graph.
+
+        Called once per update, and again where an optimizer evaluates the loss on another split (second-order steps).
+        """
 
     def graph_key(self, now: StepInfo) -> Hashable | None:
-        """What else the operations of `forward` depend on, where `static_graph` is set; None: unknown for this step."""
+        """What else the operations of `forward` depend on, where `static_graph` is set; None: unknown in this step."""
         return ()
 
     def learning_with(self, block: int) -> Iterable[nn.Parameter]:
-        """Those of its own parameters that learn at the rate of a block; by default none."""
+        """Those of its own parameters whose learning rate has the factor of `block` in `rates`; by default none."""
         return ()
 
     def raters(self, net: Supernet) -> Sequence[Rater]:
-        """What rates the paths that this stage has trained: by default the labels, for the whole network."""
+        """What rates the paths that this stage trains; by default the labels rate paths through the whole network."""
         return (LabelRater(net.whole()),)
 
     def after_step(self, net: Network, now: StepInfo) -> None:
-        """Called after all turns of a step: a self-teacher takes its copies here."""
+        """Called once per step, after all its updates: self-distillation updates its copies of the network here."""

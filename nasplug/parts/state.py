@@ -1,4 +1,4 @@
-"""The state of any part as plain data: its attrs fields with `init=False`."""
+"""The state of a part as plain data: its attrs fields with `init=False`."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from torch import Tensor
 
 
 def read_state(part: Any) -> dict[str, Any]:
-    """The state fields of a part by name: numbers, text, lists and mappings thereof; tensors as their values."""
+    """The state fields of `part` by name, ready for JSON; called whenever a checkpoint is written.
+
+    Fields may hold numbers, text, None, lists and mappings of these, or tensors, which become (nested) lists.
+    """
     fields = {field.name: getattr(part, field.name) for field in attrs.fields(type(part)) if not field.init}
     return {name: value.tolist() if isinstance(value, Tensor) else value for name, value in fields.items()}
 
 
 def write_state(part: Any, state: Mapping[str, Any]) -> None:
-    """Puts state back that `read_state` gave, also after a way through JSON.
+    """Restores what `read_state` returned, also after a round trip through JSON; called when a search is resumed.
 
-    A field that holds a tensor needs a converter (of attrs), which makes one of its values again.
+    A field that holds a tensor needs an attrs converter that turns the list back into a tensor.
     """
     for name, value in state.items():
         setattr(part, name, value)

@@ -13,22 +13,34 @@ from nasplug.values import Genotype, ImageShape
 
 
 class DistillationTeacher(ABC):
-    """What is learnt from whom."""
+    """What the supernet of a search learns from: the labels alone, another network, or earlier copies of itself.
+
+    A teacher describes the training as a sequence of stages and keeps out of the steps themselves. It must not change
+    the space or the supernet that it is given.
+    """
 
     distils: bool = True
-    """Whether anything is learnt beyond the labels, so that there must be a supernet to train."""
+    """Whether the supernet learns from anything beyond the labels; an optimizer without a supernet is then refused."""
     blockwise: bool = False
-    """Whether it trains the blocks of a supernet apart, so that no choice may be shared between blocks."""
+    """Whether the blocks of the supernet are trained apart; no choice may then belong to several blocks."""
     epochs: int = 0
-    """Epochs for which the teacher's network is trained; 0: as many as a retraining takes."""
+    """Epochs for which the network asked for by `network` is trained; 0: as many as a retraining."""
 
     def check(self, space: SearchSpace) -> None:
-        """Raises InputError if this teacher cannot guide the supernet of this space."""
+        """Raises InputError if this teacher cannot guide the supernet of `space`. Called before anything is trained."""
 
     def network(self, space: SearchSpace, generator: random.Random) -> tuple[SearchSpace, Genotype] | None:
-        """The network to train as a teacher before the search (its space, sized, and its genotype), or None."""
+        """The network to train as a teacher before the search: its space, already sized, and its genotype.
+
+        Called once at the start of a run; `generator` is seeded from the run's seed. None (the default): no such
+        network is needed.
+        """
         return None
 
     @abstractmethod
     def stages(self, net: Supernet, shape: ImageShape, teacher: Network | None) -> Sequence[Stage]:
-        """The stages of the search: one, or one per block. `teacher` is what `network` asked for, trained."""
+        """The stages of the search, in order: one, or one per block. Called once before training and on each resume.
+
+        `shape` describes the images. `teacher` is the trained network that `network` asked for, None if it asked for
+        none. Stages start in a fresh state; that of a resumed search is loaded into them afterwards.
+        """

@@ -1,4 +1,4 @@
-"""Where an unexpected error comes from."""
+"""Attributes unexpected errors to the plugins in whose code they arose."""
 
 from __future__ import annotations
 
@@ -9,29 +9,32 @@ from nasplug.errors import one_line
 from nasplug.plugins.installed import Plugins
 from nasplug.plugins.plugin import HOST
 
-LOADING = ("importlib", "pluggy", "nasplug")
-"""Packages through which a plugin is loaded; an error that is raised in them is not theirs."""
+LOADER_PACKAGES = ("importlib", "pluggy", "nasplug")
+"""Packages that load plugins; their frames are skipped when the location of a failure is looked for."""
 
 
-def blamed(error: BaseException, plugins: Plugins) -> str | None:
-    """Which plugin's code an error was raised in, or passed through, and where; None if in nobody's but nasplug's."""
+def attribute_error(error: BaseException, plugins: Plugins) -> str | None:
+    """A sentence that names the plugin in whose code an error was raised, or through which it passed, and the location.
+
+    None if no frame of the traceback is in a plugin other than the core's own.
+    """
     owners = {
         registration.target.partition(":")[0].partition(".")[0]: plugin
-        for plugin in plugins.every
+        for plugin in plugins.all
         for registration in plugin.registers
         if plugin.distribution != HOST
     }
     for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
         plugin = owners.get(str(frame.f_globals.get("__name__", "")).partition(".")[0])
         if plugin is not None:
-            place = f"{Path(frame.f_code.co_filename).name}, line {line} ({frame.f_code.co_name})"
-            return f"{plugin.distribution} {plugin.version} broke in {place}: {one_line(error)}."
+            location = f"{Path(frame.f_code.co_filename).name}, line {line} ({frame.f_code.co_name})"
+            return f"{plugin.distribution} {plugin.version} broke in {location}: {one_line(error)}."
     return None
 
 
-def place_of(error: BaseException) -> str:
-    """File and line in which loading a plugin failed, as the end of a sentence; empty if in no file of its own."""
+def error_location(error: BaseException) -> str:
+    """File and line at which loading a plugin failed, as the end of a sentence; empty if none is outside the loader."""
     for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
-        if str(frame.f_globals.get("__name__", "")).partition(".")[0] not in LOADING:
+        if str(frame.f_globals.get("__name__", "")).partition(".")[0] not in LOADER_PACKAGES:
             return f" ({Path(frame.f_code.co_filename).name}, line {line})"
     return ""

@@ -1,4 +1,4 @@
-"""Where the name of a data set ends and its location begins, which a colon separates."""
+"""Splits names of data sets, such as "folder:C:/images", into registered name and location."""
 
 from __future__ import annotations
 
@@ -7,20 +7,23 @@ from packaging.utils import canonicalize_name
 from nasplug.plugins.installed import Plugins
 
 
-def data_place(plugins: Plugins, name: str) -> tuple[str, str]:
-    """The registered name that `name` begins with, and what follows it: "folder", "C:/images" of "folder:C:/images".
+def split_dataset_name(plugins: Plugins, name: str) -> tuple[str, str]:
+    """The registered name at the start of `name`, and the location after it, such as "folder" and "C:/images".
 
-    Two components are the registered name if they read "distribution:name"; a location may follow them as well.
+    The registered name may be qualified as "distribution:name"; a location may follow this, too.
     """
     first, _, rest = name.partition(":")
     second, _, location = rest.partition(":")
-    if plugins.named("dataset", f"{first}:{second}"):
+    if plugins.find_all("dataset", f"{first}:{second}"):
         return f"{first}:{second}", location
-    if second and not plugins.named("dataset", first) and _supplies_data(plugins, first):
-        return f"{first}:{second}", location  # not registered, but this is what was meant: a refusal names it
+    if second and not plugins.find_all("dataset", first) and _supplies_data(plugins, first):
+        return f"{first}:{second}", location  # not registered, but the refusal should name what was meant
     return first, rest
 
 
 def _supplies_data(plugins: Plugins, distribution: str) -> bool:
-    wanted = canonicalize_name(distribution)
-    return any(one.slot == "dataset" and canonicalize_name(one.distribution) == wanted for one in plugins.registrations)
+    return any(
+        registration.slot == "dataset"
+        and canonicalize_name(registration.distribution) == canonicalize_name(distribution)
+        for registration in plugins.registrations
+    )

@@ -1,4 +1,4 @@
-"""Calls a hook of one plugin, and says so where the user wants to see it."""
+"""Calls one implementation of a hook, and traces the call on request."""
 
 from __future__ import annotations
 
@@ -8,26 +8,28 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 
-def call(label: str, hook: str, function: Callable[..., Any], arguments: Mapping[str, Any], *, trace: bool) -> None:
-    """Calls `function`, one plugin's implementation of `hook`, with those of `arguments` that it asks for.
+def call_hook(
+    label: str, hook: str, function: Callable[..., Any], arguments: Mapping[str, Any], *, trace: bool
+) -> None:
+    """Calls `function`, the implementation of `hook` by the plugin `label`, with `arguments`.
 
-    With `trace`, one line on stderr gives the call, its arguments, how long it took and what it raised.
+    With `trace`, one line on stderr gives the hook, its arguments, the time taken and the exception raised.
     """
     if not trace:
         function(**arguments)
         return
     shown = ", ".join(f"{name}={value!s:.60}" for name, value in arguments.items())
-    started, ending = time.perf_counter(), ""
+    started, outcome = time.perf_counter(), ""
     try:
         function(**arguments)
     except BaseException as error:
-        ending = f", raised {type(error).__name__}: {error}"
+        outcome = f", raised {type(error).__name__}: {error}"
         raise
     finally:
         milliseconds = 1000 * (time.perf_counter() - started)
-        note(f"{hook}({shown}) of {label}: {milliseconds:.1f} ms{ending}")
+        note(f"{hook}({shown}) of {label}: {milliseconds:.1f} ms{outcome}")
 
 
 def note(message: str) -> None:
-    """One line on stderr."""
+    """Writes one line to stderr."""
     sys.stderr.write(f"{message}\n")

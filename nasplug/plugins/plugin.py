@@ -1,4 +1,4 @@
-"""One plugin: what is known of it before it is loaded, and what has become of it."""
+"""One plugin: what is known before it is loaded, and the result of loading it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from packaging.version import InvalidVersion, Version
 from nasplug.plugins.register import Registration
 
 HOST = "nasplug"
-"""The distribution whose versions plugins state a range of."""
+"""The distribution for which plugins declare a range of supported versions."""
 
 Status = Literal["active", "disabled", "broken"]
 
@@ -30,56 +30,56 @@ class Origin:
     distribution: str
     version: str
     supports: SpecifierSet | None
-    """The versions of nasplug that it says it works with; None if it says nothing."""
+    """The versions of nasplug that it declares to support; None if it declares none."""
     value: str
     """What is loaded, for messages: "package.hooks", or the path of a file."""
     load: Callable[[], Any] = attrs.field(eq=False, repr=False)
-    """Gives the object with the hooks, a module as a rule."""
+    """Returns the object that implements the hooks, usually a module."""
     path: Path | None = None
-    """The file or folder by which a user named it; None if it is installed."""
+    """The file or folder that the user named; None if the plugin is installed."""
     flaw: str = ""
-    """What is wrong with its metadata, a sentence; empty if nothing is."""
+    """A sentence that says what is wrong with its metadata; empty if nothing is."""
 
     @property
     def range(self) -> str:
-        """The versions that it works with, lowest bound first; empty if it says nothing."""
-        bounds = sorted(self.supports or (), key=lambda each: (_bound(each) or Version("0"), str(each)))
+        """The versions of nasplug that it supports, lowest bound first; empty if it declares none."""
+        bounds = sorted(self.supports or (), key=lambda bound: (_version(bound) or Version("0"), str(bound)))
         return ",".join(map(str, bounds))
 
     @property
     def label(self) -> str:
-        """What messages about its hooks call it."""
+        """Its name in messages about its hooks."""
         return f"{self.name} of {self}"
 
     def __str__(self) -> str:
         return f"{self.distribution} {self.version}"
 
-    def answers_to(self, word: str) -> bool:
-        """Whether a user may mean this plugin by `word`: its distribution or its entry point."""
+    def matches(self, word: str) -> bool:
+        """Whether `word` is the name of its distribution or of its entry point."""
         return canonicalize_name(word) in (canonicalize_name(self.name), canonicalize_name(self.distribution))
 
 
 @attrs.frozen
 class Plugin:
-    """One plugin of this environment, loaded or not."""
+    """One plugin of this environment: active, disabled or broken."""
 
     name: str
     """The name of its entry point."""
     distribution: str
     version: str
     supports: str
-    """The versions of nasplug that it says it works with, such as ">=0.1,<0.2"; empty if it says nothing."""
+    """The versions of nasplug that it declares to support, such as ">=0.1,<0.2"; empty if it declares none."""
     status: Status
     reason: str = ""
-    """Why it is not active, a sentence."""
+    """A sentence that says why it is not active; empty if it is."""
     remedy: str = ""
-    """What would mend that, a sentence."""
+    """A sentence that says what would fix that."""
     hooks: tuple[str, ...] = ()
     """The hooks that it implements, if it is active."""
     registers: tuple[Registration, ...] = ()
     """What it has registered, if it is active."""
     path: Path | None = None
-    """The file or folder by which a user named it; None if it is installed."""
+    """The file or folder that the user named; None if the plugin is installed."""
 
     def __str__(self) -> str:
         sentence = (
@@ -88,10 +88,10 @@ class Plugin:
         return sentence.rstrip()
 
 
-def supported(requirements: Iterable[str] | None) -> SpecifierSet | None:
-    """The range of nasplug among a package's requirements; None if nasplug is not among them.
+def supported_range(requirements: Iterable[str] | None) -> SpecifierSet | None:
+    """The range of versions of nasplug among the requirements of a package; None if nasplug is not among them.
 
-    A plugin states the range once, as the requirement that an installer reads too; extras say nothing about it.
+    A plugin declares the range once, as the requirement that installers read, too. Requirements of extras are ignored.
     """
     for line in requirements or ():
         try:
@@ -104,21 +104,21 @@ def supported(requirements: Iterable[str] | None) -> SpecifierSet | None:
     return None
 
 
-def misfit(origin: Origin) -> tuple[str, str] | None:
-    """Reason and remedy if this version of nasplug is outside the range of a plugin; None if it is inside."""
+def explain_incompatibility(origin: Origin) -> tuple[str, str] | None:
+    """Reason and remedy, a sentence each, if a plugin does not support this version of nasplug; None if it does."""
     present = Version(metadata.version(HOST))
     if origin.supports is None or origin.supports.contains(present, prereleases=True):
         return None
-    wanted = f"{HOST}{origin.range}"
-    reason = f"It works with {wanted}, and this is {HOST} {present}."
-    floors = [each for each in origin.supports if each.operator in (">=", ">", "~=", "==", "===")]
-    if any((bound := _bound(each)) is not None and bound > present for each in floors):
-        return reason, f"Upgrade {HOST}: pip install '{wanted}'."
-    return reason, f"Upgrade {origin.distribution}, or keep it with an earlier {HOST}: pip install '{wanted}'."
+    required = f"{HOST}{origin.range}"
+    reason = f"It works with {required}, and this is {HOST} {present}."
+    lower_bounds = [bound for bound in origin.supports if bound.operator in (">=", ">", "~=", "==", "===")]
+    if any((version := _version(bound)) is not None and version > present for bound in lower_bounds):
+        return reason, f"Upgrade {HOST}: pip install '{required}'."
+    return reason, f"Upgrade {origin.distribution}, or keep it with an earlier {HOST}: pip install '{required}'."
 
 
-def _bound(specifier: Specifier) -> Version | None:
-    """The version of one bound; None if it is none, which only the operator === allows."""
+def _version(specifier: Specifier) -> Version | None:
+    """The version of a specifier; None if it is not a valid version, which only the operator === allows."""
     try:
         return Version(specifier.version.removesuffix(".*"))
     except InvalidVersion:

@@ -1,8 +1,8 @@
-"""Objects of a Python program that take part in a run as if a plugin had registered them.
+"""Objects that a Python program passes to a run, used as if a plugin had registered them.
 
-To a run, an object's class is "python:MODULE.CLASS", which says what is missing where the object is not. A part is
-built anew from the class and the options of the object, never shared, so that a run leaves nothing behind in it.
-Options that a recipe cannot hold, such as a module or a function, come from the object wherever the part is built.
+Recipes name such an object "python:MODULE.CLASS" after its class, so that a program without the object can say what is
+missing. A run never uses the object itself: it builds a part from the class and the options of the object, so that no
+state is left in it. Options that a recipe cannot hold, such as a module or a function, are taken from the object.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ from typing import Any
 import attrs
 
 from nasplug.errors import InputError
-from nasplug.plugins.dataset_names import data_place
+from nasplug.plugins.dataset_names import split_dataset_name
 from nasplug.plugins.installed import Plugins
 from nasplug.plugins.register import SLOT_WORDS, Registration
-from nasplug.values.options import build, is_plain, options_of
+from nasplug.values.options import build, is_plain, option_fields
 
 PROGRAM = "python"
-"""What stands in the place of a distribution."""
+"""The name used in place of that of a distribution."""
 
 
 @attrs.define(eq=False)
-class WithObjects(Plugins):
+class PluginsWithObjects(Plugins):
     """The plugins of this environment, and at most one object for each slot."""
 
     objects: Mapping[str, tuple[str, Any]] = attrs.field(factory=dict, kw_only=True)
     """By slot, the name of an object and the object: the instance of a part, or a method."""
 
     def resolve(self, registration: Registration) -> Any:
-        """The registered object; of a part that was handed over, its class."""
+        """As in `Plugins`; for an object of the program its class, or the object itself if it is a method."""
         if registration.distribution != PROGRAM:
             return super().resolve(registration)
         _, target = self.objects[registration.slot]
         return target if registration.slot == "method" else type(target)
 
 
-def with_objects(plugins: Plugins, objects: Mapping[str, tuple[str, Any]]) -> Plugins:
-    """`plugins` and, for some slots, an object under a name that `program_name` made."""
+def add_objects(plugins: Plugins, objects: Mapping[str, tuple[str, Any]]) -> Plugins:
+    """`plugins` together with `objects`: by slot, a name from `program_name` and the object."""
     if not objects:
         return plugins
     known: dict[str, Any] = {field.name: getattr(plugins, field.name) for field in attrs.fields(Plugins)}
@@ -58,98 +58,101 @@ def with_objects(plugins: Plugins, objects: Mapping[str, tuple[str, Any]]) -> Pl
         for slot, (name, _) in objects.items()
     ]
     known["registrations"] = [*plugins.registrations, *own]
-    return WithObjects(**known, objects=objects)
+    return PluginsWithObjects(**known, objects=objects)
 
 
 def program_name(value: object) -> str:
-    """The name under which an object takes part: that of its class."""
+    """The name of an object in recipes, after its class."""
     return f"{PROGRAM}:{type(value).__module__}.{type(value).__qualname__}"
 
 
 def is_program_object(name: str) -> bool:
-    """Whether a recipe means an object that was handed over by this name."""
+    """Whether this name in a recipe stands for an object of a program."""
     return name == PROGRAM or name.startswith(f"{PROGRAM}:")
 
 
 def registered_name(plugins: Plugins, slot: str, value: Any) -> str | None:
-    """The name under which a plugin registers the class of `value`, if one does: no object is needed for it then."""
-    for each in plugins.registrations:
-        module, _, attribute = each.target.partition(":")
-        # Whoever has an instance has imported its module; what nobody has imported cannot be its class.
-        if each.slot == slot and module and getattr(sys.modules.get(module), attribute, None) is type(value):
-            return each.name if len(plugins.named(slot, each.name)) == 1 else each.qualified
+    """The name by which a plugin registers the class of `value`, which then needs no object; None if no plugin does."""
+    for registration in plugins.registrations:
+        module, _, attribute = registration.target.partition(":")
+        # The class of an existing instance has been imported, so there is no need to import any module here.
+        imported = getattr(sys.modules.get(module), attribute, None) if module else None
+        if registration.slot == slot and imported is type(value):
+            is_unique = len(plugins.find_all(slot, registration.name)) == 1
+            return registration.name if is_unique else registration.qualified
     return None
 
 
 def build_part(plugins: Plugins, slot: str, name: str, options: Mapping[str, Any]) -> Any:
-    """The part `name` of a slot with these options, and with those of the object that no recipe can hold.
+    """Builds the part `name` of a slot with these options, and with those of its object that no recipe can hold.
 
-    Raises InputError for a name that nobody registers and for options that do not fit.
+    Raises InputError for a name that no plugin registers and for options that the part does not accept.
     """
     registration = plugins.find(slot, name)
     cls = plugins.resolve(registration)
-    if registration.distribution == PROGRAM and isinstance(plugins, WithObjects):
+    if registration.distribution == PROGRAM and isinstance(plugins, PluginsWithObjects):
         options = opaque_options(plugins.objects[slot][1]) | dict(options)
     return build(cls, options, f"{slot} {name}")
 
 
 def opaque_options(part: Any) -> dict[str, Any]:
     """The options of a part that a recipe cannot hold."""
-    options = {name: getattr(part, name) for name in options_of(type(part))}
+    options = {name: getattr(part, name) for name in option_fields(type(part))}
     return {name: value for name, value in options.items() if not is_plain(value)}
 
 
-def objects_for_others(plugins: Plugins) -> dict[str, tuple[str, Any]] | None:
-    """The objects, if another process can have them too: parts of importable classes whose options are all plain.
+def objects_for_workers(plugins: Plugins) -> dict[str, tuple[str, Any]] | None:
+    """The objects to send to worker processes; None if one of them cannot be built there.
 
-    Modules named __main__ are scripts, notebooks and prompts: to another process they are something else.
+    A worker can build parts of importable classes whose options are all plain. The module __main__ is a script,
+    notebook or prompt here, but another module in a worker.
     """
-    if not isinstance(plugins, WithObjects):
+    if not isinstance(plugins, PluginsWithObjects):
         return {}
-    # Of a method, a recipe holds all that matters.
+    # A method is not needed: the recipe holds everything that it defines.
     parts = {slot: named for slot, named in plugins.objects.items() if slot != "method"}
-    found = all(_importable(type(value)) and not opaque_options(value) for _, value in parts.values())
-    return parts if found else None
+    buildable = all(_is_importable(type(value)) and not opaque_options(value) for _, value in parts.values())
+    return parts if buildable else None
 
 
-def check_present(plugins: Plugins, names: Mapping[str, str], way: str) -> None:
-    """Raises InputError if some of `names` (by slot) mean objects that are not there.
+def check_present(plugins: Plugins, names: Mapping[str, str], hint: str) -> None:
+    """Raises InputError if some of `names` (by slot) stand for objects that the program has not passed.
 
-    `way` says what to do in Python, with {} where the objects are handed over.
+    `hint` is the call that would pass them, with {} in place of the arguments for the objects.
     """
     missing = {
         slot: name
         for slot, name in names.items()
-        if is_program_object(name) and not plugins.named(slot, _key(plugins, slot, name))
+        if is_program_object(name) and not plugins.find_all(slot, _key(plugins, slot, name))
     }
     if not missing:
         return
     what = " and ".join(f"the {SLOT_WORDS[slot]} {name.removeprefix(f'{PROGRAM}:')}" for slot, name in missing.items())
-    given = ", ".join(_example(slot, name) for slot, name in names.items() if is_program_object(name))
+    arguments = ", ".join(_example(slot, name) for slot, name in names.items() if is_program_object(name))
     raise InputError(
         f"{what[0].upper()}{what[1:]} came from a Python program, and no plugin registers what it handed over; hand it "
-        f"over again in Python: {way.replace('{}', given)}."
+        f"over again in Python: {hint.replace('{}', arguments)}."
     )
 
 
 def resume_hint(plugins: Plugins, run: Path) -> str:
-    """How a user goes on in Python with the run in this folder."""
-    objects = plugins.objects if isinstance(plugins, WithObjects) else {}
-    given = [_example(slot, name) for slot, (name, _) in objects.items() if slot != "method"]
-    return f"nasplug.resume({', '.join([repr(str(run)), *given])})"
+    """The Python call that continues the run in this folder."""
+    objects = plugins.objects if isinstance(plugins, PluginsWithObjects) else {}
+    arguments = [_example(slot, name) for slot, (name, _) in objects.items() if slot != "method"]
+    return f"nasplug.resume({', '.join([repr(str(run)), *arguments])})"
 
 
 def _key(plugins: Plugins, slot: str, name: str) -> str:
-    return data_place(plugins, name)[0] if slot == "dataset" else name
+    return split_dataset_name(plugins, name)[0] if slot == "dataset" else name
 
 
 def _example(slot: str, name: str) -> str:
     return "data=..." if slot == "dataset" else f"{slot}={name.rpartition('.')[2]}(...)"
 
 
-def _importable(cls: type) -> bool:
+def _is_importable(cls: type) -> bool:
     module = sys.modules.get(cls.__module__)
-    with suppress(ValueError):  # a module that was made by hand
+    with suppress(ValueError):  # a module without a specification
         return (
             cls.__module__ != "__main__"
             and getattr(module, cls.__qualname__, None) is cls

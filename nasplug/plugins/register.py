@@ -1,4 +1,4 @@
-"""What a plugin hands in: names and import paths, nothing imported."""
+"""What plugins register: names and import paths, without importing anything."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ SLOT_WORDS: Mapping[str, str] = MappingProxyType(
         "method": "method",
     }
 )
-"""Everything that can be registered, and what messages call it."""
+"""Everything that can be registered, with its name in messages."""
 
-# No colon in a name: it separates the distribution before it (dist:name), or the place of a data set after it.
+# No colon in a name: it separates the distribution before it (dist:name) or the location of a data set after it.
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
 @attrs.frozen
 class Registration:
-    """One registered name: what it stands for and who supplies it."""
+    """One registered name, the object that it stands for and the distribution that registers it."""
 
     slot: str
     """One of SLOT_WORDS."""
@@ -37,27 +37,28 @@ class Registration:
     target: str
     """Import path of the object, "package.module:Object"."""
     summary: str
-    """What it is, in one sentence."""
+    """What the object is, in one sentence."""
     distribution: str
     version: str
 
     @property
     def qualified(self) -> str:
-        """The name that no other distribution can claim."""
+        """The name qualified by the distribution, which makes it unique: "distribution:name"."""
         return f"{self.distribution}:{self.name}"
 
     @property
     def source(self) -> str:
-        """Where it comes from, for messages."""
+        """Distribution and version, for messages."""
         return f"{self.distribution} {self.version}"
 
 
 @attrs.define
 class Register:
-    """Handed to `nasplug_register`: one method per kind of thing that a plugin can supply.
+    """The argument of `nasplug_register`, with one method for each kind of object that a plugin can register.
 
-    A target is an import path "package.module:Object", imported when somebody asks for the name. All methods raise
-    InputError for a malformed name, target or summary and for a name that the same distribution has taken already.
+    A target is an import path "package.module:Object", which is imported when the name is first used. All methods raise
+    InputError for a malformed name, target or summary, and for a name that the same distribution has already
+    registered.
     """
 
     distribution: str
@@ -98,7 +99,7 @@ class Register:
             raise InputError(f"Cannot register {what}: it has no summary; one sentence is needed for `nasplug list`.")
         if not summary.strip().isprintable():
             raise InputError(f"Cannot register {what}: its summary is not one line of printable text.")
-        if any((one.slot, one.name) == (slot, name) for one in self.registrations):
+        if any((other.slot, other.name) == (slot, name) for other in self.registrations):
             raise InputError(f"Cannot register {what}: {self.distribution} has registered one of that name already.")
         self.registrations.append(
             Registration(

@@ -1,4 +1,4 @@
-"""What a user says about plugins, apart from installing them."""
+"""The user's settings for plugins: which to load, which to leave out, and how to treat broken ones."""
 
 from __future__ import annotations
 
@@ -21,32 +21,36 @@ TRACE = "NASPLUG_TRACE"
 
 @attrs.frozen
 class Settings:
-    """Which plugins to load besides the installed ones, which to leave out, and how loud to be.
+    """Settings for plugins, one field for each of the variables above.
 
-    The command line keeps them in the environment, so that worker processes load the same plugins.
+    The command line stores them in the environment, so that worker processes load the same plugins.
     """
 
     strict: bool = False
+    """Whether a broken plugin is an error."""
     without: tuple[str, ...] = ()
+    """Distributions and entry points to leave out."""
     paths: tuple[Path, ...] = ()
+    """Files and package folders to load as plugins."""
     trace: bool = False
+    """Whether every call of a hook is printed."""
 
     @classmethod
-    def of_environment(cls) -> Self:
-        """What NASPLUG_STRICT, NASPLUG_WITHOUT, NASPLUG_PLUGIN and NASPLUG_TRACE say."""
+    def from_environment(cls) -> Self:
+        """Reads NASPLUG_STRICT, NASPLUG_WITHOUT, NASPLUG_PLUGIN and NASPLUG_TRACE."""
         return cls(
-            strict=switched_on(STRICT),
+            strict=is_switched_on(STRICT),
             without=tuple(filter(None, (word.strip() for word in os.environ.get(WITHOUT, "").split(",")))),
             paths=tuple(Path(word).expanduser() for word in os.environ.get(PLUGIN, "").split(os.pathsep) if word),
-            trace=switched_on(TRACE),
+            trace=is_switched_on(TRACE),
         )
 
-    def environment(self) -> Mapping[str, str]:
-        """The variables under which `of_environment` gives the same paths and names, from any working directory."""
+    def to_environment(self) -> Mapping[str, str]:
+        """The variables from which `from_environment` reads the same `paths` and `without`, in any directory."""
         paths = os.pathsep.join(str(path.expanduser().absolute()) for path in self.paths)
         return {WITHOUT: ",".join(self.without), PLUGIN: paths}
 
 
-def switched_on(variable: str) -> bool:
-    """Whether an environment variable says yes: anything but 0, false, no, off or nothing."""
+def is_switched_on(variable: str) -> bool:
+    """Whether an environment variable is set to anything but 0, false, no, off or nothing."""
     return os.environ.get(variable, "").strip().lower() not in ("", "0", "false", "no", "off")

@@ -1,4 +1,4 @@
-"""What registered objects must be."""
+"""The types that registered objects must have."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import attrs
 
 from nasplug.errors import InputError
 
-KINDS: Mapping[str, str] = MappingProxyType(
+SLOT_TYPES: Mapping[str, str] = MappingProxyType(
     {
         "space": "nasplug.parts:SearchSpace",
         "optimizer": "nasplug.parts:ArchitectureOptimizer",
@@ -21,24 +21,24 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "method": "nasplug.values:Method",
     }
 )
-"""By slot, the class of a method, or that from which a part is derived; as import paths, since parts import torch."""
+"""By slot, the class from which its parts are derived, or `Method`; as import paths, because parts import torch."""
 
 
-def kind_of(slot: str) -> type:
+def slot_type(slot: str) -> type:
     """The class that KINDS names."""
-    module, _, attribute = KINDS[slot].partition(":")
-    found: type = getattr(importlib.import_module(module), attribute)
-    return found
+    module, _, attribute = SLOT_TYPES[slot].partition(":")
+    cls: type = getattr(importlib.import_module(module), attribute)
+    return cls
 
 
-def check_kind(slot: str, target: Any, what: str) -> None:
-    """Raises InputError, which begins with `what`, unless `target` is what its slot asks for."""
-    wanted = kind_of(slot)
-    name = KINDS[slot].replace(":", ".")
+def check_slot_type(slot: str, target: Any, what: str) -> None:
+    """Raises InputError, whose message begins with `what`, unless `target` is of the type that `slot` requires."""
+    required = slot_type(slot)
+    name = SLOT_TYPES[slot].replace(":", ".")
     if slot == "method":
-        fits, words = isinstance(target, wanted), f"a {name}"
+        fits, words = isinstance(target, required), f"a {name}"
     else:
-        fits = isinstance(target, type) and issubclass(target, wanted) and attrs.has(target)
+        fits = isinstance(target, type) and issubclass(target, required) and attrs.has(target)
         words = f"an attrs class derived from {name}"
     if not fits:
-        raise InputError(f"{what} is not {words}, but {target!r:.80}; its author must mend that.")
+        raise InputError(f"{what} is not {words}, but {target!r:.80}; its author has to fix that.")

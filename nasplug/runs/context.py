@@ -16,15 +16,24 @@ import numpy.typing as npt
 import torch
 
 from nasplug.compose import Composition, check_versions, compose, resolve_recorded
-from nasplug.data import BatchStream, Splits, divide, in_order, load_splits, make_splits, mean_and_std, save_splits
+from nasplug.data import (
+    BatchStream,
+    Splits,
+    divide,
+    load_splits,
+    make_splits,
+    mean_and_std,
+    save_splits,
+    sequential_batches,
+)
 from nasplug.engine import Stream, error_rate
 from nasplug.errors import InputError
 from nasplug.parts import Batch, ImageData, Images, Network, SearchSpace
-from nasplug.store.run_folder import RunFolder
-from nasplug.store.events import Journal, EventCallback
-from nasplug.runs.device import DeviceOptions
 from nasplug.plugins import Plugins
-from nasplug.plugins.program_objects import WithObjects, resume_hint
+from nasplug.plugins.program_objects import PluginsWithObjects, resume_hint
+from nasplug.runs.device import DeviceOptions
+from nasplug.store.events import EventCallback, Journal
+from nasplug.store.run_folder import RunFolder
 from nasplug.values import Genotype, ImageShape, Training
 from nasplug.values.recipe import Recipe
 from nasplug.values.seeds import derive_seed
@@ -72,9 +81,9 @@ class RunContext:
     @property
     def resume_hint(self) -> str:
         """What a user calls to go on with this run."""
-        if isinstance(self.plugins, WithObjects):
+        if isinstance(self.plugins, PluginsWithObjects):
             return resume_hint(self.plugins, self.folder.path)
-        used = [one for one in self.plugins.every if one.path and one.distribution in self.recipe.plugins]
+        used = [one for one in self.plugins.all if one.path and one.distribution in self.recipe.plugins]
         return shlex.join(["nasplug", "resume", str(self.folder.path), *(f"--plugin={one.path}" for one in used)])
 
     def journal(self, path: Path, on_event: EventCallback) -> Journal:
@@ -137,7 +146,7 @@ class RunContext:
 
     def _in_order(self, images: Images, indices: npt.NDArray[np.int64], batch: int) -> Iterator[Batch]:
         resident = self.device_options.device_data
-        return in_order(images, indices, batch, self.mean, self.std, self.device, resident=resident)
+        return sequential_batches(images, indices, batch, self.mean, self.std, self.device, resident=resident)
 
     def _test_images(self) -> Images:
         if self.splits.test_from == "train":

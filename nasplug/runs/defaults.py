@@ -6,10 +6,10 @@ import os
 from collections.abc import Sequence
 
 from nasplug.compose import OptionLayer, resolve
-from nasplug.runs.context import find_device
 from nasplug.plugins import Plugins
 from nasplug.plugins.hook_calls import note
-from nasplug.plugins.program_objects import objects_for_others
+from nasplug.plugins.program_objects import objects_for_workers
+from nasplug.runs.context import find_device
 from nasplug.values.recipe import Recipe
 
 MOST = 8
@@ -19,14 +19,14 @@ MOST = 8
 def resolve_recipe(plugins: Plugins, layers: Sequence[OptionLayer]) -> Recipe:
     """The recipe that `layers` ask for (earlier ones weaker); InputError for what cannot be had."""
     most = _most_jobs(layers)
-    jobs = 1 if objects_for_others(plugins) is None else most
+    jobs = 1 if objects_for_workers(plugins) is None else most
     return resolve(plugins, [{"run": {"threads": _threads(), "jobs": jobs}}, *layers])
 
 
 def note_jobs(plugins: Plugins, layers: Sequence[OptionLayer]) -> None:
     """Says so where objects that were handed over are why a run that asks for no jobs gets one alone."""
     asked = any("jobs" in layer.get("run", {}) for layer in layers)
-    if not asked and objects_for_others(plugins) is None and _most_jobs(layers) > 1:
+    if not asked and objects_for_workers(plugins) is None and _most_jobs(layers) > 1:
         note("Networks are retrained one at a time: other processes cannot have the objects handed over.")
 
 

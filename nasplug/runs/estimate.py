@@ -11,9 +11,9 @@ import torch
 
 from nasplug.engine import Trainer
 from nasplug.parts import Network
+from nasplug.runs.context import RunContext
 from nasplug.runs.retrain import make_network_trainer, make_teacher_trainer
 from nasplug.runs.search import make_search_trainer
-from nasplug.runs.context import RunContext
 from nasplug.runs.training import peak_memory
 
 WARM_UP, MEASURED = 2, 3

@@ -8,21 +8,21 @@ from pathlib import Path
 import attrs
 import torch
 
+from nasplug.engine import Trainer
+from nasplug.engine.assembly import place_network
 from nasplug.engine.plain.averaging import AveragingStage
 from nasplug.engine.plain.fixed import Fixed
 from nasplug.engine.plain.keep import Keep
 from nasplug.engine.plain.labels import LabelStage
-from nasplug.engine import Trainer
-from nasplug.engine.assembly import place_network
 from nasplug.errors import RunFailure
 from nasplug.parts import SearchSpace
-from nasplug.store.events import Journal, read_events
-from nasplug.store.networks import PlannedNetwork, strip_auxiliary_head, save_network, resize_space
-from nasplug.runs.signals import ShouldStop
 from nasplug.runs.context import RunContext
-from nasplug.runs.training import Progress, run_training, cost_record
+from nasplug.runs.signals import ShouldStop
+from nasplug.runs.training import Progress, cost_record, run_training
+from nasplug.store.events import Journal, read_events
+from nasplug.store.networks import PlannedNetwork, resize_space, save_network, strip_auxiliary_head
 from nasplug.values import Genotype
-from nasplug.values.recipe import Retraining
+from nasplug.values.recipe import RetrainOptions
 
 
 def retrain(context: RunContext, plan: PlannedNetwork, journal: Journal, should_stop: ShouldStop) -> Iterator[Progress]:
@@ -32,15 +32,19 @@ def retrain(context: RunContext, plan: PlannedNetwork, journal: Journal, should_
     yield from train_network(context, plan.phase, space, plan, context.recipe.retrain, path, journal, should_stop)
 
 
-def train_teacher(context: RunContext, space: SearchSpace, plan: PlannedNetwork, journal: Journal, should_stop: ShouldStop) -> Iterator[Progress]:
+def train_teacher(
+    context: RunContext, space: SearchSpace, plan: PlannedNetwork, journal: Journal, should_stop: ShouldStop
+) -> Iterator[Progress]:
     """Trains the network that a teacher asked for, by the recipe of a retraining."""
     training = teacher_training(context)
     yield from train_network(context, "teacher", space, plan, training, context.folder.teacher, journal, should_stop)
 
 
-def teacher_training(context: RunContext) -> Retraining:
+def teacher_training(context: RunContext) -> RetrainOptions:
     """How the teacher's network is trained: as in a retraining, for the epochs that the teacher asks for."""
-    return attrs.evolve(context.recipe.retrain, epochs=context.composition.teacher.epochs or context.recipe.retrain.epochs)
+    return attrs.evolve(
+        context.recipe.retrain, epochs=context.composition.teacher.epochs or context.recipe.retrain.epochs
+    )
 
 
 def make_teacher_trainer(context: RunContext) -> Trainer | None:
@@ -54,7 +58,7 @@ def train_network(
     name: str,
     space: SearchSpace,
     plan: PlannedNetwork,
-    training: Retraining,
+    training: RetrainOptions,
     weights: Path,
     journal: Journal,
     should_stop: ShouldStop,
@@ -75,7 +79,9 @@ def train_network(
     context.folder.checkpoint(name).unlink()
 
 
-def make_network_trainer(context: RunContext, name: str, space: SearchSpace, genotype: Genotype, training: Retraining) -> Trainer:
+def make_network_trainer(
+    context: RunContext, name: str, space: SearchSpace, genotype: Genotype, training: RetrainOptions
+) -> Trainer:
     """The training of a stand-alone network, with the initial weights of its phase."""
     training = training.for_network(genotype)
     torch.manual_seed(context.seed(name, "weights"))

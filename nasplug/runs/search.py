@@ -9,14 +9,14 @@ import torch
 from nasplug.engine import Trainer
 from nasplug.engine.assembly import assemble_search, place_network
 from nasplug.parts import Network, Supernet
+from nasplug.runs.context import RunContext
 from nasplug.runs.decision import decide, initial_search_state, write_ratings
-from nasplug.store.events import Journal, read_events
 from nasplug.runs.flatness import flatness
-from nasplug.store.networks import PlannedNetwork, load_network
 from nasplug.runs.retrain import make_teacher_trainer, train_teacher
 from nasplug.runs.signals import ShouldStop
-from nasplug.runs.context import RunContext
-from nasplug.runs.training import Progress, run_training, cost_record, count_further_work, no_cost
+from nasplug.runs.training import Progress, cost_record, count_further_work, no_cost, run_training
+from nasplug.store.events import Journal, read_events
+from nasplug.store.networks import PlannedNetwork, load_network
 from nasplug.values import Genotype
 
 

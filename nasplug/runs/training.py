@@ -11,13 +11,13 @@ from contextlib import contextmanager
 import attrs
 import torch
 
-from nasplug.store.checkpoint import load_checkpoint, save_checkpoint
-from nasplug.store.files import read_tensors
 from nasplug.engine import Runner, Trainer
 from nasplug.errors import RunFailure
-from nasplug.store.events import Journal
-from nasplug.runs.signals import ShouldStop
 from nasplug.runs.context import RunContext
+from nasplug.runs.signals import ShouldStop
+from nasplug.store.checkpoint import load_checkpoint, save_checkpoint
+from nasplug.store.events import Journal
+from nasplug.store.files import read_tensors
 from nasplug.values import Step
 
 if sys.platform != "win32":

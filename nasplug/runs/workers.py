@@ -21,24 +21,26 @@ from typing import Any
 
 import torch
 
-from nasplug.store.files import read_tensors
 from nasplug.errors import InputError, NasplugError, RunFailure
-from nasplug.store.run_folder import RunFolder
-from nasplug.store.events import Journal, Tail, EventCallback, ignore_event
+from nasplug.plugins import Plugins, load_plugins
+from nasplug.plugins.program_objects import add_objects, objects_for_workers
+from nasplug.runs.context import RunContext, reopen_context
 from nasplug.runs.memory import keep_freed_memory
-from nasplug.store.networks import PlannedNetwork
 from nasplug.runs.retrain import retrain
 from nasplug.runs.signals import ShouldStop
-from nasplug.runs.context import RunContext, reopen_context
 from nasplug.runs.training import Progress, Stopped
-from nasplug.plugins import Plugins, load_plugins
-from nasplug.plugins.program_objects import objects_for_others, with_objects
+from nasplug.store.events import EventCallback, Journal, Tail, ignore_event
+from nasplug.store.files import read_tensors
+from nasplug.store.networks import PlannedNetwork
+from nasplug.store.run_folder import RunFolder
 from nasplug.values.recipe import Recipe
 
 POLL_SECONDS = 0.5
 
 
-def retrain_networks(context: RunContext, plans: Sequence[PlannedNetwork], should_stop: ShouldStop, on_event: EventCallback) -> Iterator[Progress]:
+def retrain_networks(
+    context: RunContext, plans: Sequence[PlannedNetwork], should_stop: ShouldStop, on_event: EventCallback
+) -> Iterator[Progress]:
     """Trains every plan that is not finished, `jobs` of them at a time."""
     left = [plan for plan in plans if context.folder.done(plan.phase) is None]
     if context.recipe.run.jobs > 1:
@@ -50,7 +52,7 @@ def retrain_networks(context: RunContext, plans: Sequence[PlannedNetwork], shoul
 
 def check_jobs(plugins: Plugins, recipe: Recipe) -> None:
     """Raises InputError if retrainings cannot run beside each other as asked."""
-    if recipe.run.jobs > 1 and objects_for_others(plugins) is None:
+    if recipe.run.jobs > 1 and objects_for_workers(plugins) is None:
         raise InputError(
             f"run.jobs={recipe.run.jobs} retrains in other processes, which cannot have the objects that were "
             f"handed over; use jobs=1, or hand over parts of importable modules whose options are plain, and data by "
@@ -67,7 +69,9 @@ def _journal_path(context: RunContext, plan: PlannedNetwork) -> Path:
     return context.folder.phase(plan.phase) / "events.jsonl"
 
 
-def _beside_each_other(context: RunContext, plans: Sequence[PlannedNetwork], should_stop: ShouldStop, on_event: EventCallback) -> Iterator[Progress]:
+def _beside_each_other(
+    context: RunContext, plans: Sequence[PlannedNetwork], should_stop: ShouldStop, on_event: EventCallback
+) -> Iterator[Progress]:
     jobs = min(context.recipe.run.jobs, len(plans))
     spawn = multiprocessing.get_context("spawn")
     halt = spawn.Event()
@@ -78,7 +82,14 @@ def _beside_each_other(context: RunContext, plans: Sequence[PlannedNetwork], sho
         tasks.put(plan.to_dict())
     for _ in range(jobs):
         tasks.put(None)
-    arguments = (str(context.folder.path.resolve()), objects_for_others(context.plugins), tasks, answers, halt, os.getpid())
+    arguments = (
+        str(context.folder.path.resolve()),
+        objects_for_workers(context.plugins),
+        tasks,
+        answers,
+        halt,
+        os.getpid(),
+    )
     workers = [spawn.Process(target=_work, args=arguments, daemon=True) for _ in range(jobs)]
     news = _News(context, plans, on_event)
     with _on_their_own():
@@ -171,7 +182,7 @@ def _work(run: str, objects: Mapping[str, tuple[str, Any]], tasks: Any, answers:
         return bool(halt.is_set()) or os.getppid() != parent
 
     try:
-        context = reopen_context(RunFolder(Path(run)), with_objects(load_plugins(quiet=True), objects))
+        context = reopen_context(RunFolder(Path(run)), add_objects(load_plugins(quiet=True), objects))
         for task in iter(tasks.get, None):
             plan = PlannedNetwork.from_dict(task)
             for _ in retrain(context, plan, phase_journal(context, plan, ignore_event), should_stop):

@@ -55,11 +55,11 @@ def package_files(names: Names, kind: Kind, licence: str, author: str = "") -> d
 def refuse_taken(names: Names, kind: Kind, plugins: Plugins) -> None:
     """Raises InputError if an installed plugin has one of these names already."""
     for slot in kind.slots:
-        for one in plugins.named(slot, names.short):
+        for one in plugins.find_all(slot, names.short):
             raise InputError(
                 f"The {SLOT_WORDS[slot]} '{names.short}' is registered by {one.source} already; choose another name."
             )
-    for plugin in plugins.every:
+    for plugin in plugins.all:
         same = canonicalize_name(names.distribution) == canonicalize_name(plugin.distribution)
         if same or names.short == plugin.name:
             raise InputError(

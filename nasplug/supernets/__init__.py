@@ -1,14 +1,14 @@
-"""What supernets are built from and judged by.
+"""What supernets are built from, and how their paths are rated and selected.
 
-Depthwise and 1x1 convolutions, and batch norm of many candidates at once; the rating of paths through a trained
-supernet, and the exact choice among rated ones.
+Depthwise and 1x1 convolutions and batch norm of many candidates at once; the rating of paths through a trained
+supernet, and the exact Pareto front of combinations of rated paths.
 """
 
 from __future__ import annotations
 
 from nasplug.supernets.convolution import depthwise, pointwise
 from nasplug.supernets.normalise import Norm, batch_norm, recalibrate
-from nasplug.supernets.pareto import Candidates, Combination, pareto_trail
+from nasplug.supernets.pareto import Candidates, Combination, pareto_front
 from nasplug.supernets.rating import PathRating
 
 __all__ = [
@@ -18,7 +18,7 @@ __all__ = [
     "PathRating",
     "batch_norm",
     "depthwise",
-    "pareto_trail",
+    "pareto_front",
     "pointwise",
     "recalibrate",
 ]

@@ -1,4 +1,4 @@
-"""How a supernet is computed while the same candidates count, worked out once."""
+"""The plan by which a supernet is computed, worked out once for each set of candidates that count."""
 
 from __future__ import annotations
 
@@ -14,40 +14,48 @@ from nasplug.parts.choice import Columns
 
 W = TypeVar("W")
 Positions = Sequence[Sequence[tuple[int, int]]]
-"""For each batch of candidates that are computed together, row and column of each in the table of choices."""
+"""For each batch of candidates that are computed together, the row and column of every candidate in `Choices`."""
 
 
 @attrs.frozen(eq=False)
 class ExecutionPlan(Generic[W]):
-    """The wiring of a supernet for one set of candidates, and where their weights stand."""
+    """How a supernet is computed with one set of candidates, and where their weights are found."""
 
     computed: Columns
+    """The candidates computed, per choice (`Choices.computed_columns`)."""
     wiring: W
+    """What is computed in which order, in a form that the supernet defines."""
     index: Tensor
-    """Where, in the flattened table of weights, the weight of each computed candidate stands."""
+    """The position of the weight of every computed candidate in the flattened `Choices.weights`, batch by batch."""
     sizes: tuple[int, ...]
     """How many of these weights each batch has."""
 
     def split(self, choices: Choices) -> tuple[Tensor, ...]:
-        """The weights of every batch."""
+        """The weights of every batch, one vector each, in the order of the batches."""
         parts: tuple[Tensor, ...] = choices.weights().flatten().index_select(0, self.index).split(self.sizes)
         return parts
 
 
 class PlanCache(Generic[W]):
-    """The last order of passes within `Choices.only`, and that of all others, to which recorded steps refer."""
+    """The last plan used within `Choices.only` and the last one used outside of it.
+
+    They are kept apart because recorded CUDA graphs refer to the tensors of the latter.
+    """
 
     def __init__(self) -> None:
         self._last: dict[bool, ExecutionPlan[W]] = {}
 
-    def now(self, choices: Choices, wire: Callable[[Columns], tuple[W, Positions]]) -> ExecutionPlan[W]:
-        """The order of what is now computed; `wire` gives a wiring and its positions if another one is needed."""
+    def get(self, choices: Choices, build: Callable[[Columns], tuple[W, Positions]]) -> ExecutionPlan[W]:
+        """The plan for the candidates that are computed now.
+
+        If it is not in the cache, `build` gives its wiring and positions from the computed columns.
+        """
         computed, device, masked = choices.computed_columns, choices.alpha.device, choices.mask is not None
-        order = self._last.get(masked)
-        if order is None or order.computed != computed or order.index.device != device:
-            wiring, batches = wire(computed)
+        plan = self._last.get(masked)
+        if plan is None or plan.computed != computed or plan.index.device != device:
+            wiring, batches = build(computed)
             width = choices.alpha.shape[1]
             index = torch.tensor([row * width + column for batch in batches for row, column in batch], dtype=torch.long)
             sizes = tuple(len(batch) for batch in batches)
-            self._last[masked] = order = ExecutionPlan(computed, wiring, send(index, device), sizes)
-        return order
+            self._last[masked] = plan = ExecutionPlan(computed, wiring, send(index, device), sizes)
+        return plan

@@ -1,8 +1,8 @@
-"""Batch norm of supernets: many candidates in one call, statistics only where someone asks for them.
+"""Batch norm of supernets: many candidates in one call, and statistics measured on demand instead of running averages.
 
-While a supernet trains, every batch norm uses the statistics of its batch, and running averages would be a mixture of
-all the architectures that it went through. So none are kept: a supernet that is to be evaluated has its statistics
-measured by `recalibrate`, with the weights and the candidates that it then has. They are no part of its state dict.
+While a supernet trains, every batch norm uses the statistics of its batch; running averages would mix all the
+architectures that it has been. So none are kept: before a supernet is evaluated, `recalibrate` measures its statistics
+with its present weights and candidates. They are not part of the state dict.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from torch import Tensor, nn
 
 EPS = 1e-5
 
-NormOf = Callable[[int], nn.Module]
-"""Makes the batch norm of so many channels: torch's for stand-alone networks, `Norm` for supernets."""
+NormFactory = Callable[[int], nn.Module]
+"""From a number of channels to a batch norm: torch's for stand-alone networks, `Norm` for supernets."""
 
 
 class Norm(nn.Module):
-    """The statistics of one batch norm, and its affine parameters if it has any."""
+    """The measured statistics of one batch norm, and its affine parameters if it has any."""
 
     mean: Tensor
     var: Tensor
@@ -33,13 +33,14 @@ class Norm(nn.Module):
         self.register_buffer("mean", torch.zeros(channels), persistent=False)
         self.register_buffer("var", torch.ones(channels), persistent=False)
         self.batches = 0
-        """How many batches the statistics are the mean of."""
-        self.measuring = False
+        """The number of batches over which the statistics are averaged; 0: none have been measured."""
+        self.is_measuring = False
+        """Whether it adds the statistics of every batch to the measured ones; set by `measure_statistics`."""
 
     @property
     def uses_batch(self) -> bool:
-        """Whether it normalises by the statistics of its batch and leaves no trace of them."""
-        return not self.measuring and (self.training or not self.batches)
+        """Whether it normalises by the statistics of its batch and records nothing."""
+        return not self.is_measuring and (self.training or not self.batches)
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalises (N, C, H, W)."""
@@ -47,86 +48,86 @@ class Norm(nn.Module):
 
     @torch.no_grad()
     def measure(self, mean: Tensor, var: Tensor) -> None:
-        """Takes the statistics of one more batch into the mean of all."""
+        """Updates the measured statistics by those of one more batch, (channels,) each."""
         self.batches += 1
         self.mean.lerp_(mean.to(self.mean.dtype), 1 / self.batches)
         self.var.lerp_(var.to(self.var.dtype), 1 / self.batches)
 
 
 def batch_norm(x: Tensor, norms: Sequence[Norm], weight: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
-    """Batch norm of maps (N, C, H, W) whose channels belong to several norms, one after the other.
+    """Batch norm of maps (N, C, H, W) whose channels belong to `norms`, concatenated in this order.
 
-    In training the statistics are the batch's; in evaluation those last measured by `recalibrate`, or the batch's if
-    none ever were. `weight` and `bias`, (C,), scale and shift the normalised channels.
+    In training mode the statistics are those of the batch; in evaluation mode those measured last by `recalibrate`, or
+    those of the batch if none have been measured. `weight` and `bias`, (C,), scale and shift the normalised channels.
     """
     first = norms[0]
     if weight is not None:
         # torch 2.15 reads a weight of stride 0 (an expanded one) beyond its end in the backward pass on a CPU.
         weight = weight.contiguous()
-    if not first.training and first.batches and not first.measuring:
+    if not first.training and first.batches and not first.is_measuring:
         mean, var = torch.cat([norm.mean for norm in norms]), torch.cat([norm.var for norm in norms])
         return F.batch_norm(x, mean, var, weight, bias, eps=EPS)
-    if first.measuring:
+    if first.is_measuring:
         sizes = [len(norm.mean) for norm in norms]
         mean, var = (first.mean.new_zeros(sum(sizes)) for _ in range(2))
-        # Momentum 1 leaves the statistics of this batch there, which are taken once for both purposes.
-        normed = F.batch_norm(x, mean, var, weight, bias, training=True, momentum=1.0, eps=EPS)
-        for norm, one_mean, one_var in zip(norms, mean.split(sizes), var.split(sizes), strict=True):
-            norm.measure(one_mean, one_var)
-        return normed
+        # With momentum 1 the running statistics are those of this batch, so they are computed only once.
+        normalised = F.batch_norm(x, mean, var, weight, bias, training=True, momentum=1.0, eps=EPS)
+        for norm, norm_mean, norm_var in zip(norms, mean.split(sizes), var.split(sizes), strict=True):
+            norm.measure(norm_mean, norm_var)
+        return normalised
     return F.batch_norm(x, None, None, weight, bias, training=True, eps=EPS)
 
 
-Stock = nn.modules.batchnorm._BatchNorm
-AnyNorm = Norm | Stock
+TorchNorm = nn.modules.batchnorm._BatchNorm
+AnyNorm = Norm | TorchNorm
 
 
 @torch.no_grad()
 def recalibrate(net: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Measures the statistics of every `Norm` and every torch batch norm of a network, as means over these batches.
+    """Measures the statistics of every `Norm` and every torch batch norm of `net`, as means over `batches`.
 
-    Batches are images (N, C, H, W), of training images as a rule. All else computes as in evaluation meanwhile, so
-    that nothing is dropped; the network is left in the mode in which it was.
+    Batches are images (N, C, H, W), usually training images. Everything but the norms computes in evaluation mode, so
+    that nothing is dropped out; afterwards the network is in the mode in which it was before.
     """
     mode = net.training
     net.eval()
     try:
-        with measuring(norms_of(net)):
+        with measure_statistics(find_norms(net)):
             for images in batches:
                 net(images)
     finally:
         net.train(mode)
 
 
-def norms_of(module: nn.Module) -> tuple[AnyNorm, ...]:
+def find_norms(module: nn.Module) -> tuple[AnyNorm, ...]:
     """Every `Norm` and every torch batch norm of a module."""
-    return tuple(each for each in module.modules() if isinstance(each, Norm | Stock))
+    return tuple(norm for norm in module.modules() if isinstance(norm, Norm | TorchNorm))
 
 
 @contextmanager
-def measuring(norms: Sequence[AnyNorm]) -> Iterator[None]:
-    """Inside the block these norms use batch statistics, whatever their mode, and measure them anew.
+def measure_statistics(norms: Sequence[AnyNorm]) -> Iterator[None]:
+    """Within the context these norms use batch statistics, whatever their mode, and measure them from scratch.
 
-    Afterwards they know the means over all batches that went through them, and use these in evaluation.
+    Afterwards their measured statistics are the means over all batches that went through them.
     """
-    stock = [(each, each.momentum, each.training) for each in norms if isinstance(each, Stock)]
-    own = [each for each in norms if isinstance(each, Norm)]
-    for norm in own:
-        norm.batches, norm.measuring = 0, True
-    for module, _, _ in stock:
+    torch_norms = [(norm, norm.momentum, norm.training) for norm in norms if isinstance(norm, TorchNorm)]
+    own_norms = [norm for norm in norms if isinstance(norm, Norm)]
+    for norm in own_norms:
+        norm.batches, norm.is_measuring = 0, True
+    for module, _, _ in torch_norms:
         module.reset_running_stats()
         module.momentum, module.training = None, True
     try:
         yield
     finally:
-        for norm in own:
-            norm.measuring = False
-        for module, momentum, training in stock:
+        for norm in own_norms:
+            norm.is_measuring = False
+        for module, momentum, training in torch_norms:
             module.momentum, module.training = momentum, training
 
 
-def forget(norms: Sequence[AnyNorm]) -> None:
-    """Makes norms forget what they measured, as if they never had."""
+def reset_statistics(norms: Sequence[AnyNorm]) -> None:
+    """Discards the measured statistics of these norms."""
     for norm in norms:
         if isinstance(norm, Norm):
             norm.batches = 0

@@ -1,4 +1,4 @@
-"""The phases of a map: the smaller maps of every second pixel, on which dilated convolutions are dense ones."""
+"""Splits maps into smaller maps of every n-th pixel, on which dilated convolutions become dense ones."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from torch import Tensor
 
 
 def space_to_batch(x: Tensor, step: int = 2) -> Tensor:
-    """The map (N, C, H, W) as step^2 smaller ones, each of the pixels a step apart: (step^2 * N, C, H', W').
+    """The map (N, C, H, W) as step^2 smaller maps, each of pixels `step` apart: (step^2 * N, C, H', W').
 
-    They stand one after the other in the batch: first that of pixel (0, 0), then those of (0, 1), ..., (1, 0), ...
-    Sides that do not divide get zeros at their end.
+    They are concatenated along the batch: first the map that starts at pixel (0, 0), then those of (0, 1), ..., (1, 0),
+    ... Sides that are not divisible by `step` are padded with zeros at their end.
     """
     if any(size % step for size in x.shape[2:]):
         x = F.pad(x, (0, -x.shape[3] % step, 0, -x.shape[2] % step))
@@ -24,19 +24,19 @@ def space_to_batch(x: Tensor, step: int = 2) -> Tensor:
 
 
 def every_second(x: Tensor, firsts: Sequence[int] = (0,)) -> tuple[Tensor, ...]:
-    """For each of `firsts`, every second pixel of every second row from that row and column on: (N, C, H', W').
+    """For each of `firsts`, every second pixel of every second row, starting at that row and column: (N, C, H', W').
 
-    `firsts` are 0, 1 or both. H' and W' are rounded up; where a map of odd size has too few pixels, zeros follow.
+    `firsts` contains 0, 1 or both. H' and W' are rounded up; missing pixels of maps of odd size are zeros.
     """
-    found: tuple[Tensor, ...] = _EverySecond.apply(x, tuple(firsts))
-    return found
+    maps: tuple[Tensor, ...] = _EverySecond.apply(x, tuple(firsts))
+    return maps
 
 
 class _EverySecond(torch.autograd.Function):
     """The maps of `every_second`.
 
-    Torch's gradient of a slice writes a whole map for every dimension, and in contiguous layout, at the cost of
-    everything that follows. This one writes one map for all slices.
+    Torch's gradient of a slice writes a whole map for every dimension, and in contiguous layout, which slows down
+    everything after it. This gradient writes one channels-last map for all slices.
     """
 
     @staticmethod
@@ -53,8 +53,8 @@ class _EverySecond(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         count, channels, height, width = ctx.shape
-        found = gradients[0].new_zeros(count, height, width, channels).permute(0, 3, 1, 2)
+        by_x = gradients[0].new_zeros(count, height, width, channels).permute(0, 3, 1, 2)
         for first, gradient in zip(ctx.firsts, gradients, strict=True):
-            pixels = found[:, :, first::2, first::2]
+            pixels = by_x[:, :, first::2, first::2]
             pixels.copy_(gradient[:, :, : pixels.shape[2], : pixels.shape[3]])
-        return found, None
+        return by_x, None

@@ -14,7 +14,7 @@ from nasplug.testing.case import Case
 from nasplug.testing.toy import Toy, Weakest
 from nasplug.values import Method, Training
 from nasplug.values.options import build
-from nasplug.values.recipe import SLOTS, Searching
+from nasplug.values.recipe import SLOTS, SearchOptions
 
 PLAIN: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "optimizer": ("bilevel", {"alpha_lr": 0.1}),
@@ -71,7 +71,7 @@ def plan(case: Case) -> Plan:
     if case.slot == "space":
         classes["schedule"], options["schedule"] = Weakest, {}
     search = {name: value for name, value in sections.get("search", {}).items() if name in ("optimizer", "lr", "betas")}
-    training = build(Searching, {"lr": 0.1, **search, "epochs": 2, "batch_size": 8, "augment": "none"}, "search")
+    training = build(SearchOptions, {"lr": 0.1, **search, "epochs": 2, "batch_size": 8, "augment": "none"}, "search")
     return Plan(classes, options, case.once(space_of), training)
 
 

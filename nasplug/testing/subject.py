@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 
 from nasplug.errors import choose_from
 from nasplug.plugins import Plugin, Plugins, Settings, load_plugins
-from nasplug.plugins.origins import origins
+from nasplug.plugins.discovery import find_plugins
 from nasplug.testing.case import Case
 from nasplug.testing.check import OBSERVER, PLUGIN
 
@@ -34,22 +34,22 @@ def open_subject(asked: str | Path, options: Options | None = None) -> Subject:
     `options` are small options for expensive parts, by slot and name: {"space mine": {"channels": 4}}. Raises
     InputError, naming what there is, if nothing fits.
     """
-    settings = attrs.evolve(Settings.of_environment(), strict=False)
+    settings = attrs.evolve(Settings.from_environment(), strict=False)
     plugins = load_plugins(settings, quiet=True)
     own = _named(plugins, str(asked))
     if not own:
         path = Path(asked)
         if not path.exists():
-            known = {each.distribution for each in plugins.every}
+            known = {each.distribution for each in plugins.all}
             raise choose_from("installed plugin, file or folder", str(asked), known)
         settings = attrs.evolve(settings, paths=(*settings.paths, path))
         plugins = load_plugins(settings, quiet=True)
-        own = _named(plugins, next(one.distribution for one in origins((path,)) if one.path == path.resolve()))
+        own = _named(plugins, next(one.distribution for one in find_plugins((path,)) if one.path == path.resolve()))
     return Subject(own[0].distribution, own[0].version, plugins, tuple(_cases(plugins, own, options or {}, settings)))
 
 
 def _named(plugins: Plugins, name: str) -> list[Plugin]:
-    return [each for each in plugins.every if canonicalize_name(each.distribution) == canonicalize_name(name)]
+    return [each for each in plugins.all if canonicalize_name(each.distribution) == canonicalize_name(name)]
 
 
 def _cases(plugins: Plugins, own: list[Plugin], options: Options, settings: Settings) -> Iterator[Case]:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nasplug.data import BatchStream, divide, in_order
+from nasplug.data import BatchStream, divide, sequential_batches
 from nasplug.engine import Runner, Trainer, train
 from nasplug.engine.assembly import assemble_search
 from nasplug.parts import Batch, ImageData, Network, SearchState, Supernet
@@ -143,7 +143,7 @@ class TinySearch:
 
     def _images(self, split: str, count: int) -> Iterator[Batch]:
         shares = divide(np.arange(len(self.data.train)), self.parts.optimizer.splits(), self.seed)
-        return in_order(self.data.train, shares[split][:count], 16, MEAN, STD, CPU)
+        return sequential_batches(self.data.train, shares[split][:count], 16, MEAN, STD, CPU)
 
 
 def prepare(
@@ -229,7 +229,7 @@ def global_generators() -> dict[str, str]:
 
 def _teach(net: Network, data: ImageData) -> None:
     """Trains a network on all images at once, as much as it needs to guide others."""
-    (batch,) = in_order(data.train, np.arange(len(data.train)), len(data.train), MEAN, STD, CPU)
+    (batch,) = sequential_batches(data.train, np.arange(len(data.train)), len(data.train), MEAN, STD, CPU)
     torch_optimizer = torch.optim.Adam(net.parameters(), lr=0.05)
     net.train()
     for _ in range(LESSONS):

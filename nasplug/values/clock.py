@@ -1,4 +1,4 @@
-"""Where a phase stands in its training."""
+"""Which step of how many a training has come to."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import attrs
 
 @attrs.frozen
 class StepInfo:
-    """One moment of a phase. Schedules of rates and weights are functions of it and keep no state of their own."""
+    """One step of a training. Schedules of learning rates and probabilities are pure functions of it, without state."""
 
     step: int
     """Steps done before this one."""
     steps: int
-    """Steps of the whole stage; most phases have one."""
+    """Steps of the whole stage; most trainings have one stage."""
     steps_per_epoch: int
     stage: int = 0
-    """Which stage of the phase this is; steps and epochs count within it."""
+    """The number of the stage, from 0; steps and epochs count within it."""
 
     @property
     def epoch(self) -> int:
@@ -31,7 +31,7 @@ class StepInfo:
 
     @property
     def fraction(self) -> float:
-        """How much of the stage is over, from 0 up to (not including) 1."""
+        """The share of the stage that is complete, from 0 up to (not including) 1."""
         return self.step / self.steps
 
     @property
@@ -42,7 +42,7 @@ class StepInfo:
 
 @attrs.frozen
 class StepClock:
-    """The moments of one stage of a phase, in order, from where a checkpoint left off."""
+    """The length of one stage of a training; gives the `StepInfo` of each of its steps."""
 
     steps_per_epoch: int
     epochs: int
@@ -54,9 +54,9 @@ class StepClock:
         return self.steps_per_epoch * self.epochs
 
     def at(self, step: int) -> StepInfo:
-        """The moment before step number `step` is taken."""
+        """The `StepInfo` of step number `step`, counted from 0."""
         return StepInfo(step=step, steps=self.steps, steps_per_epoch=self.steps_per_epoch, stage=self.stage)
 
     def since(self, step: int) -> Iterator[StepInfo]:
-        """Every moment from `step` to the end."""
-        return (self.at(each) for each in range(step, self.steps))
+        """The `StepInfo` of every step from `step` to the end of the stage."""
+        return (self.at(number) for number in range(step, self.steps))

@@ -7,11 +7,9 @@ import attrs
 
 @attrs.frozen
 class Cost:
-    """The price of one network for one image.
-
-    `params` counts the network as shipped, without an auxiliary head. `macs` counts the multiply-accumulates of
-    convolutions and linear layers (what papers of the field call FLOPs).
-    """
+    """The cost of one network for one image."""
 
     params: int
+    """Parameters of the network as shipped, without an auxiliary head."""
     macs: int
+    """Multiply-accumulates of convolutions and linear layers, which many papers call FLOPs."""

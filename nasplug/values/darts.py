@@ -1,4 +1,4 @@
-"""DARTS as a recipe: public, because other methods are DARTS but for one part, and their code should say just that."""
+"""DARTS as a recipe. It is public because other methods differ from DARTS in one part and are derived from this one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TINY: Preset = {
     "optimizer": {"alpha_lr": 1e-2},
     "retrain": {"epochs": 2, "batch_size": 64, "optimizer": "adam", "lr": 1e-2, "widths": [4, 6]},
 }
-"""The whole journey in about half a minute on a CPU: for tests and a first look, not for good networks."""
+"""A whole run in about half a minute on a CPU: for tests and a first look, not for good networks."""
 
 LAPTOP: Preset = {
     "space": {"cells": 3, "channels": 8},
@@ -23,7 +23,7 @@ LAPTOP: Preset = {
     "optimizer": {"alpha_lr": 1e-2},
     "retrain": {"epochs": 15, "batch_size": 64, "optimizer": "sgd", "lr": 0.1, "widths": [6, 8, 12, 16]},
 }
-"""Small images on a CPU. Some hundred steps instead of 2 10^4, so alpha learns at a higher rate."""
+"""Small images on a CPU. A few hundred steps instead of 2 * 10^4, hence a higher learning rate of alpha."""
 
 PAPER_CIFAR10: Preset = {
     "space": {"cells": 8, "channels": 16},
@@ -31,7 +31,7 @@ PAPER_CIFAR10: Preset = {
     "search": {"epochs": 50, "batch_size": 64, "lr": 0.025},
     "retrain": {**DARTS_CIFAR, "cells": 20, "widths": [36]},
 }
-"""Liu, Simonyan & Yang, ICLR 2019, as released: half of CIFAR-10's training images move alpha, half the weights."""
+"""Liu, Simonyan & Yang, ICLR 2019, as released: half of CIFAR-10's training images train alpha, half the weights."""
 
 PAPER_IMAGENET: Preset = {
     "space": {"cells": 8, "channels": 16, "stem": "imagenet"},
@@ -47,8 +47,9 @@ PAPER_IMAGENET: Preset = {
 }
 """Images of 224 pixels in folders. The retraining is the paper's.
 
-The paper takes the cells that a search on CIFAR-10 found; here the same search sees the images given, on which its
-stem leaves maps as small as CIFAR-10's. Two epochs of ImageNet are as many steps as its 50 of CIFAR-10.
+The paper retrains cells found on CIFAR-10; here the search itself runs on the images in the folder, where its stem
+reduces the feature maps to the size of those of CIFAR-10. Two epochs of ImageNet are about
+as many steps as 50 of CIFAR-10.
 """
 
 PAPER_NB201: Preset = {
@@ -59,7 +60,7 @@ PAPER_NB201: Preset = {
 }
 """Search and retraining on CIFAR-10 as in NAS-Bench-201 (Dong & Yang, ICLR 2020; AutoDL's configurations).
 
-In each step alpha moves before the weights, as in DARTS; AutoDL has it the other way round.
+In each step alpha is updated before the weights, as in DARTS; AutoDL updates the weights first.
 """
 
 DARTS = Method(

@@ -1,4 +1,4 @@
-"""A picture of one cell, as a graph that any renderer can lay out."""
+"""A drawing of one cell as a graph, independent of how it is laid out and rendered."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import attrs
 
 @attrs.frozen
 class Edge:
-    """One operation from a node to a later one."""
+    """One operation, from a node to a later one."""
 
     source: str
     target: str
@@ -16,8 +16,9 @@ class Edge:
 
 @attrs.frozen
 class Drawing:
-    """One cell (or block): node names in topological order, inputs first and the output last, and the edges."""
+    """The graph of one cell or block."""
 
     title: str
     nodes: tuple[str, ...]
+    """Names in topological order, inputs first and the output last."""
     edges: tuple[Edge, ...]

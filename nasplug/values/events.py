@@ -1,4 +1,4 @@
-"""What a search reports while it runs: the lines of `events.jsonl`."""
+"""The events that a training yields while it runs; each becomes one line of `events.jsonl`."""
 
 from __future__ import annotations
 
@@ -12,23 +12,26 @@ from nasplug.values.genotype import Genotype
 
 @attrs.frozen
 class Step:
-    """One step of a phase. It carries its snapshot, so that none is lost between two events."""
+    """One step of a training. It carries its snapshot, so that a crash cannot separate the two."""
 
     step: int
-    """Steps done, this one included; those of earlier stages too."""
+    """Steps completed, this one and those of earlier stages included."""
     epoch: int
     """Epochs completed before this step."""
     loss: float
+    """The loss of the last update of this step, before that update."""
     measures: Mapping[str, float] = attrs.field(factory=dict)
+    """Further figures by name, such as those of the schedule's verdict."""
     snapshot: Genotype | None = None
     reason: str | None = None
-    """Why there is a snapshot."""
+    """Why a snapshot was taken; None if none was."""
     stop: bool = False
+    """Whether the schedule ended the stage with this step."""
     stage: int | None = None
-    """The stage, where a phase has several."""
+    """The number of the stage, if the training has several."""
 
     def record(self) -> dict[str, Any]:
-        """This event as plain data."""
+        """This event as plain data, ready for JSON."""
         row: dict[str, Any] = {
             "event": "step",
             "step": self.step,
@@ -47,15 +50,17 @@ class Step:
 
 @attrs.frozen
 class Found:
-    """An architecture that the search settled on."""
+    """An architecture that the optimizer chose at the end of the search."""
 
     genotype: Genotype
     step: int
+    """Steps completed when it was chosen."""
     reason: str
+    """How it was chosen, such as "decoded"."""
     measures: Mapping[str, float] = attrs.field(factory=dict)
 
     def record(self) -> dict[str, Any]:
-        """This event as plain data."""
+        """This event as plain data, ready for JSON."""
         return {
             "event": "found",
             "step": self.step,
@@ -67,7 +72,7 @@ class Found:
 
 @attrs.frozen
 class Rated:
-    """How good one path through a block is, as far as the supernet tells."""
+    """The rating of one path through a block, measured in the trained supernet."""
 
     block: int | None
     """The block; None: the whole network."""
@@ -77,7 +82,7 @@ class Rated:
     """The lower the better; ratings of different blocks can be added."""
 
     def record(self) -> dict[str, Any]:
-        """This event as plain data."""
+        """This event as plain data, ready for JSON."""
         picks = self.path.to_dict()["picks"]
         return {"event": "rated", "block": self.block, "rating": self.rating, "space": self.path.space, "path": picks}
 

@@ -25,8 +25,8 @@ def _canonical(
 class Genotype:
     """What a search finds: for each place of a search space, the candidates picked there.
 
-    The names of places and candidates are the space's. Places stand in the space's order, candidates in
-    alphabetical order, so equal architectures are equal values with equal digests.
+    The space defines the names of places and candidates. Places are in the order of the space, candidates in
+    alphabetical order, so that equal architectures are equal values with equal digests.
     """
 
     space: str
@@ -39,7 +39,7 @@ class Genotype:
         return cls(space=parts[0].space, picks=[pick for part in parts for pick in part.picks])
 
     def __getitem__(self, place: str) -> tuple[str, ...]:
-        """The candidates picked at `place`; KeyError if the genotype has no such place."""
+        """The candidates picked at `place`. Raises KeyError if the genotype has no such place."""
         for name, picked in self.picks:
             if name == place:
                 return picked
@@ -65,7 +65,7 @@ class Genotype:
 
     @classmethod
     def from_dict(cls, data: object) -> Genotype:
-        """Reads plain data; InputError says what is wrong with it."""
+        """Reads what `to_dict` returned. Raises InputError that says what is wrong with `data`."""
         if not isinstance(data, dict):
             raise InputError(
                 f"A genotype is a JSON object with 'schema', 'space' and 'picks', but this is {data!r:.80}."
@@ -78,7 +78,7 @@ class Genotype:
         if not isinstance(space, str) or not isinstance(picks, dict):
             raise InputError("A genotype needs 'space' (a name) and 'picks' (an object from place to candidates).")
         for name, picked in picks.items():
-            if not isinstance(picked, list) or not all(isinstance(one, str) for one in picked):
+            if not isinstance(picked, list) or not all(isinstance(candidate, str) for candidate in picked):
                 raise InputError(
                     f"The picks of '{name}' must be a list of candidate names, but they are {picked!r:.80}."
                 )
@@ -86,7 +86,7 @@ class Genotype:
 
     @classmethod
     def from_json(cls, text: str) -> Genotype:
-        """Reads what `to_json` wrote; InputError if it is no such text."""
+        """Reads what `to_json` wrote. Raises InputError if `text` is anything else."""
         try:
             data = json.loads(text)
         except (ValueError, RecursionError) as error:

@@ -12,11 +12,11 @@ Options = Mapping[str, Mapping[str, Any]]
 
 @attrs.frozen
 class Method:
-    """One part per slot, their options, training defaults and presets; nothing else.
+    """A named recipe: one part per slot, their options, training defaults and presets; nothing else.
 
     `options` and each preset map a section of the recipe ("space", "optimizer", "schedule", "teacher", "data",
-    "search", "retrain", "select") to options of that section. Options of a slot hold for the part named here: a run
-    that replaces the part drops them. A preset may also name another part with the key "part".
+    "search", "retrain", "select") to options of that section. Options of a slot belong to the part
+    named here: a run that replaces the part drops them. A preset may name another part for a slot by the key "part".
     """
 
     name: str
@@ -27,4 +27,4 @@ class Method:
     options: Options = attrs.field(factory=dict)
     presets: Mapping[str, Options] = attrs.field(factory=dict)
     paper: str = ""
-    """The preset that holds the paper's constants, or empty."""
+    """The name of the preset with the constants of the paper; empty: there is none."""

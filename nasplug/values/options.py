@@ -31,9 +31,11 @@ def option(
     below: float | None = None,
     length: int | None = None,
 ) -> Any:
-    """An option: its default, what it means (with its unit), and the values that it may take.
+    """Declares an option as an attrs field: its default, its meaning (with the unit) and the values that it may take.
 
-    Of a list, `length` is the number of values, and choices and bounds hold for each of them.
+    `choices` lists all values allowed; `at_least`, `at_most` (inclusive), `above` and `below` (exclusive) are bounds.
+    For a tuple, `length` is the number of its values, and choices and bounds apply to each of them. None passes these
+    checks. Constructing a part with any other value raises InputError.
     """
     bounds = (
         (at_least, "at least", operator.ge),
@@ -47,34 +49,34 @@ def option(
             return
         if length is not None and len(value) != length:
             raise InputError(f"Option '{attribute.name}' takes {length} values, but got {len(value)}: {list(value)}.")
-        for one in value if isinstance(value, tuple) else (value,):
-            if choices is not None and one not in choices:
-                near = difflib.get_close_matches(str(one), [str(choice) for choice in choices], n=1)
+        for entry in value if isinstance(value, tuple) else (value,):
+            if choices is not None and entry not in choices:
+                near = difflib.get_close_matches(str(entry), [str(choice) for choice in choices], n=1)
                 hint = f" Did you mean '{near[0]}'?" if near else ""
                 raise InputError(
-                    f"Option '{attribute.name}' cannot be {one!r}; it is one of {', '.join(map(str, choices))}.{hint}"
+                    f"Option '{attribute.name}' cannot be {entry!r}; it is one of {', '.join(map(str, choices))}.{hint}"
                 )
             for bound, words, holds in bounds:
-                if bound is not None and not holds(one, bound):
-                    raise InputError(f"Option '{attribute.name}' must be {words} {bound:g}, but it is {one!r}.")
+                if bound is not None and not holds(entry, bound):
+                    raise InputError(f"Option '{attribute.name}' must be {words} {bound:g}, but it is {entry!r}.")
 
     allowed = " and ".join(f"{words} {bound:g}" for bound, words, _ in bounds if bound is not None)
-    told = {"summary": summary, "choices": choices, "range": allowed}
-    return attrs.field(default=default, validator=check, kw_only=True, metadata=told)
+    metadata = {"summary": summary, "choices": choices, "range": allowed}
+    return attrs.field(default=default, validator=check, kw_only=True, metadata=metadata)
 
 
-def options_of(cls: type) -> dict[str, attrs.Attribute[Any]]:
+def option_fields(cls: type) -> dict[str, attrs.Attribute[Any]]:
     """The options of a class by name, in the order of their declaration."""
     return {field.name: field for field in attrs.fields(cls) if field.init}
 
 
 def build(cls: type[P], options: Mapping[str, Any], where: str) -> P:
-    """An instance of `cls` from plain options, as read from TOML or the command line.
+    """Builds an instance of `cls` from plain options, as read from TOML or the command line.
 
     Raises InputError for an unknown option (with the nearest known one), a value of another type, or one out of
-    range. `where` names the section ("space darts") in messages.
+    range. `where` names the recipe section ("space darts") in messages.
     """
-    known = options_of(cls)
+    known = option_fields(cls)
     hints = typing.get_type_hints(cls)
     values = {}
     for name, value in options.items():
@@ -90,15 +92,15 @@ def build(cls: type[P], options: Mapping[str, Any], where: str) -> P:
 
 
 def option_values(part: Any) -> dict[str, Any]:
-    """The options of a part as plain data; `build` takes them back."""
-    plain = {name: getattr(part, name) for name in options_of(type(part))}
+    """The options of a part that are not None, as plain data from which `build` makes an equal part."""
+    plain = {name: getattr(part, name) for name in option_fields(type(part))}
     return {
         name: list(value) if isinstance(value, tuple) else value for name, value in plain.items() if value is not None
     }
 
 
 def is_plain(value: Any) -> bool:
-    """Whether a recipe can hold `value`: text, a number, a truth value, nothing, or a list of these."""
+    """Whether a recipe file can hold `value`: text, a number, a truth value, None, or a list of these."""
     if isinstance(value, list | tuple):
         return all(map(is_plain, value))
     return value is None or isinstance(value, str | int | float)
@@ -109,14 +111,14 @@ def _convert(value: Any, hint: Any, what: str) -> Any:
     if origin in (types.UnionType, typing.Union):
         if value is None:
             return None
-        inner = [one for one in arguments if one is not type(None)]
+        inner = [argument for argument in arguments if argument is not type(None)]
         return _convert(value, inner[0], what) if len(inner) == 1 else value
     if origin is tuple:
         if isinstance(value, str):
             value = [word.strip() for word in value.split(",")]
         elif not isinstance(value, Sequence):
             value = [value]
-        return tuple(_convert(one, arguments[0], what) for one in value)
+        return tuple(_convert(entry, arguments[0], what) for entry in value)
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
         # TOML has inf and nan; a whole number may be too large for a float.
         if not -sys.float_info.max <= value <= sys.float_info.max:

@@ -1,4 +1,4 @@
-"""The whole of a run as a value: names and options, printable as `recipe.toml` and readable from it."""
+"""The recipe of a run as a value: names and options of everything in it, as `recipe.toml` holds them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from nasplug.values.training import Training
 
 SLOTS = ("space", "optimizer", "schedule", "teacher")
 """The four slots, each of them a section of a recipe."""
-MOST_DROP_PATH = 0.95
-"""What drop_path may grow to with the density of a network; the densest of 14 cells of DARTS's nodes get 0.94."""
+MAX_DROP_PATH = 0.95
+"""Upper limit of a drop_path that grows with a network's density; the densest DARTS networks of 14 cells get 0.94."""
 
 
 @attrs.frozen
@@ -49,7 +49,7 @@ class RunOptions:
 
 @attrs.frozen
 class DataOptions:
-    """Which images, and how they are divided."""
+    """Which images a run uses, and how they are split."""
 
     name: str = option("digits", "data set: a registered name, for some followed by a colon and a path")
     root: str = option("", "folder in which data sets keep their files")
@@ -59,8 +59,8 @@ class DataOptions:
 
 
 @attrs.frozen
-class Searching(Training):
-    """How the weights of a supernet are trained."""
+class SearchOptions(Training):
+    """How the weights of a supernet are trained (the recipe section "search")."""
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
@@ -73,7 +73,7 @@ class Searching(Training):
 
 
 @attrs.frozen
-class Retraining(Training):
+class RetrainOptions(Training):
     """How found and random networks are trained from scratch, and at which size."""
 
     drop_path_per_operation: float = option(
@@ -84,21 +84,21 @@ class Retraining(Training):
     widths: tuple[int, ...] = option((), "channels at which a single found genotype is retrained", at_least=1)
 
     def for_network(self, genotype: Genotype) -> Self:
-        """These options with the drop_path of one network: the denser, the more (NADD, released code).
+        """These options with drop_path adapted to one network: the denser it is, the higher (released code of NADD).
 
-        Two operations per place are the density of DARTS, for which `drop_path` is meant; sparser networks get less.
-        It stays within 0 and MOST_DROP_PATH.
+        `drop_path` is meant for the density of DARTS, two operations per place; sparser networks get less. The result
+        lies between 0 and MAX_DROP_PATH, or `drop_path` if that is larger.
         """
-        beyond = sum(len(picked) - 2 for _, picked in genotype.picks)
-        wanted = self.drop_path + self.drop_path_per_operation * beyond
-        return attrs.evolve(self, drop_path=min(max(wanted, 0.0), max(self.drop_path, MOST_DROP_PATH)))
+        excess = sum(len(picked) - 2 for _, picked in genotype.picks)
+        drop_path = self.drop_path + self.drop_path_per_operation * excess
+        return attrs.evolve(self, drop_path=min(max(drop_path, 0.0), max(self.drop_path, MAX_DROP_PATH)))
 
 
 @attrs.frozen
-class Selection:
-    """Which architectures of the trail are retrained, and what they are compared with."""
+class SelectOptions:
+    """Which of the architectures found are retrained, and what they are compared with."""
 
-    networks: int = option(4, "architectures taken from the trail", at_least=1)
+    networks: int = option(4, "architectures selected for retraining from those that the search found", at_least=1)
     random: int = option(1, "random architectures of equal size trained beside each of them", at_least=0)
     tolerance: float = option(0.05, "how far their parameters may differ, as a share", above=0)
     max_params: int | None = option(None, "largest number of parameters of a network", at_least=1)
@@ -114,7 +114,7 @@ class Part:
 
     @property
     def plain(self) -> dict[str, Any]:
-        """The options that a file can hold; others belong to an object that was handed over in Python."""
+        """The options that a file can hold; all others belong to an object that a Python program passed in."""
         return {name: value for name, value in self.options.items() if is_plain(value)}
 
     def to_dict(self) -> dict[str, Any]:
@@ -124,19 +124,19 @@ class Part:
 
 @attrs.frozen
 class Recipe:
-    """Everything that decides a run's outcome."""
+    """Everything that determines the result of a run."""
 
     run: RunOptions
     parts: Mapping[str, Part]
-    """A part for each of SLOTS."""
+    """By slot (each of SLOTS), the part."""
     data: DataOptions
     source: Part
-    """The data set's part and its own options."""
-    search: Searching
-    retrain: Retraining
-    select: Selection
+    """The part that loads the data set, and its own options."""
+    search: SearchOptions
+    retrain: RetrainOptions
+    select: SelectOptions
     plugins: Mapping[str, str]
-    """Version of every distribution that supplies something to this run."""
+    """By distribution that registers anything used in this run, its version."""
 
     @property
     def location(self) -> str:

@@ -1,6 +1,6 @@
-"""Published ways to train a found network from scratch, as options of a retraining: for presets to start from.
+"""Published recipes for training a network from scratch, as options of the section "retrain": bases for presets.
 
-Each is a plain mapping, to be completed by a size (`cells`, and `channels` or `widths`).
+Each is a plain mapping without the size of the network: presets add `cells`, and `channels` or `widths`.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ PC_DARTS_IMAGENET: Options = {
     "lr_schedule": "linear-tail",
     "lr_warmup": 5.0,
 }
-"""Later practice with large batches, as PC-DARTS began it and the code of SNPS and DNAD has it."""
+"""Later practice with large batches, introduced by PC-DARTS and used in the code of SNPS and DNAD."""
 
 NB201: Options = {
     "epochs": 200,
@@ -92,7 +92,7 @@ EFFICIENTNET: Options = {
     "drop_path_ramp": False,
     "ema": 0.9998,
 }
-"""Li et al., DNA, CVPR 2020, released code (retraining/run_example.sh): EfficientNet's way in batches of 8 x 128.
+"""Li et al., DNA, CVPR 2020, released code (retraining/run_example.sh): EfficientNet's recipe, in batches of 8 * 128.
 
-The paper itself: batches of 4096, learning rate 0.256, times 0.97 every 2.4 epochs.
+The paper itself gives batches of 4096 and the learning rate 0.256, multiplied by 0.97 every 2.4 epochs.
 """

@@ -1,4 +1,4 @@
-"""The form of images, of the answer that a network gives, and of the maps in between."""
+"""The shapes of images, logits and feature maps."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from nasplug.errors import InputError
 
 @attrs.frozen
 class ImageShape:
-    """Square images of `size` pixels with `channels` colour planes, sorted into `classes` classes.
+    """Square images of `size` x `size` pixels with `channels` channels, of `classes` classes.
 
-    Raises InputError unless all three are whole numbers from 1 on.
+    Raises InputError unless all three are whole numbers of at least 1.
     """
 
     channels: int
     size: int
     classes: int
     mean: tuple[float, ...] = ()
-    """What was subtracted from each plane of images on the scale from 0 to 1; empty: nothing."""
+    """By channel, what normalisation subtracts from images on the scale from 0 to 1; empty: nothing."""
     std: tuple[float, ...] = ()
-    """What each plane was divided by then; empty: nothing."""
+    """By channel, what normalisation divides by afterwards; empty: nothing."""
 
     def __attrs_post_init__(self) -> None:
         numbers: dict[str, object] = {"channels": self.channels, "size": self.size, "classes": self.classes}
@@ -33,7 +33,7 @@ class ImageShape:
 
 @attrs.frozen
 class MapShape:
-    """Square feature maps: so many channels of `size` x `size` pixels."""
+    """Square feature maps: `channels` channels of `size` x `size` pixels."""
 
     channels: int
     size: int

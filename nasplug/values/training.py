@@ -1,4 +1,4 @@
-"""How weights are trained, in a search as in a retraining."""
+"""How weights are trained, in a search or a retraining."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from nasplug.values.clock import StepInfo
 from nasplug.values.options import option
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop")
-COURSES = ("cosine", "linear", "linear-tail", "step", "constant")
+LR_SCHEDULES = ("cosine", "linear", "linear-tail", "step", "constant")
 AUGMENTATIONS = ("none", "standard", "autoaugment", "imagenet", "imagenet-autoaugment")
 TAIL = 5
-"""Epochs at the end over which the course linear-tail is flatter."""
+"""Epochs at the end over which the schedule linear-tail falls more slowly."""
 
 
 @attrs.frozen
@@ -26,7 +26,7 @@ class Training:
     optimizer: str = option("sgd", "optimizer of the weights", choices=OPTIMIZERS)
     lr: float = option(0.025, "learning rate of the weights at the start (after warm-up)", above=0)
     lr_min: float = option(0.0, "learning rate at the end (cosine and linear), or that step comes near to", at_least=0)
-    lr_schedule: str = option("cosine", "course of the learning rate", choices=COURSES)
+    lr_schedule: str = option("cosine", "schedule of the learning rate", choices=LR_SCHEDULES)
     lr_warmup: float = option(0.0, "epochs of linear warm-up", at_least=0)
     lr_decay: float = option(0.97, "factor of the learning rate at each step (step)", above=0, at_most=1)
     lr_decay_epochs: float = option(1.0, "epochs between two steps, whole or not (step)", above=0)
@@ -74,23 +74,23 @@ class Training:
     def rate(self, now: StepInfo) -> float:
         """The learning rate of this step.
 
-        Constant within an epoch, but for the warm-up, which grows with each step, and for steps that fall into the
-        middle of an epoch. A pure function of the clock, so that there is no scheduler state to save.
+        It is constant within an epoch, except that warm-up raises it in every step and the schedule step may lower it
+        within an epoch. A pure function of `now`, so that there is no scheduler state to save.
         """
         warm_steps = round(self.lr_warmup * now.steps_per_epoch)
         if now.step < warm_steps:
             return self.lr * (now.step + 1) / warm_steps
-        return self.lr_min + (self.lr - self.lr_min) * self._course(now)
+        return self.lr_min + (self.lr - self.lr_min) * self._lr_share(now)
 
     def drop_path_at(self, now: StepInfo) -> float:
-        """The probability, at this moment, that a path is dropped (DARTS grows it epoch by epoch)."""
+        """The probability of dropping a path in this step; with the ramp it grows from epoch to epoch, as in DARTS."""
         return self.drop_path * now.epoch / now.epochs if self.drop_path_ramp else self.drop_path
 
-    def _course(self, now: StepInfo) -> float:
-        """How much of the way from `lr_min` up to `lr` the rate has now.
+    def _lr_share(self, now: StepInfo) -> float:
+        """The position of the learning rate between `lr_min` (0) and `lr` (1).
 
-        The courses step and linear-tail count epochs from the start of the training, warm-up included, as in
-        EfficientNet and PC-DARTS; cosine and linear from the end of the warm-up.
+        The schedules step and linear-tail count epochs from the start of the training, warm-up included, as in
+        EfficientNet and PC-DARTS; cosine and linear count from the end of the warm-up.
         """
         if self.lr_schedule == "step":
             # The margin keeps a quotient that should be whole from being rounded to less.

@@ -1,4 +1,4 @@
-"""Who moves on which data."""
+"""One optimizer step within a step of the search."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import attrs
 
 @attrs.frozen
 class Update:
-    """One optimizer step within a step of the search: DARTS takes two (alpha, then weights), SNPS one (both)."""
+    """What one optimizer step trains, and on which split: DARTS takes two (alpha, then weights), SNPS one (both)."""
 
     split: str
-    """The split whose batch is used: "train", or a share of it such as "train.alpha"."""
+    """The split whose batch gives the loss: "train", or a share of it such as "train.alpha"."""
     moves_weights: bool
+    """Whether the weights, with the adaptors of the stage, are updated."""
     moves_alpha: bool
+    """Whether alpha is updated."""

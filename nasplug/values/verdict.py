@@ -19,18 +19,18 @@ def _by_reason(snapshot: str | Mapping[str, bool | Tensor] | None) -> Mapping[st
 
 @attrs.frozen
 class Verdict:
-    """What a schedule did and wants after one step.
+    """What a schedule did after one step, and what it asks for.
 
-    What only the device knows may be given as a tensor of one element: it is read some steps later, together with
+    A value that only the device knows may be a tensor of one element. The host reads it some steps later, together with
     others, so that a schedule never makes the host wait.
     """
 
     deleted: int | Tensor = 0
-    """Candidates deleted in this step."""
+    """How many candidates were deleted in this step."""
     snapshot: Mapping[str, bool | Tensor] = attrs.field(default=None, converter=_by_reason)
-    """Why the architecture as it now stands belongs to the trail ("stall", "epoch", ...): a reason, None, or several
-    reasons, each with whether it holds; the first that does is told."""
+    """Why a snapshot of the architecture is taken after this step ("stall", "epoch", ...): a reason, None (no
+    snapshot), or a mapping from reasons to whether each applies, of which the first that does is recorded."""
     stop: bool | Tensor = False
-    """Whether the search ends here."""
+    """Whether the stage ends with this step."""
     measures: Mapping[str, float | Tensor] = attrs.field(factory=dict)
-    """Figures for the event of this step, such as S, gamma and mu."""
+    """Figures for the event of this step by name, such as S, gamma and mu."""

@@ -5,8 +5,8 @@ import time
 import pytest
 import torch
 
-from nasplug.bench import Measured, compare_supernets, measure, plain_supernet, ratios
-from nasplug.bench.timing import peak_memory
+from nasplug.bench import Measurement, compare_supernets, measure, plain_supernet, ratios
+from nasplug.bench.timing import measure_peak_memory
 from nasplug.builtin.darts import Darts
 from nasplug.builtin.mbconv import MBConvSpace
 from nasplug.compose import compose, resolve
@@ -30,8 +30,8 @@ def test_peak_memory_is_what_tensors_held_at_one_time():
         kept.append(torch.zeros(30 * KIB, dtype=torch.uint8))
         del second
 
-    assert peak_memory(step, CPU) == 150 * KIB
-    assert peak_memory(step, CPU) == 150 * KIB  # what is held between steps does not count
+    assert measure_peak_memory(step, CPU) == 150 * KIB
+    assert measure_peak_memory(step, CPU) == 150 * KIB  # what is held between steps does not count
 
 
 def test_steps_take_turns():
@@ -52,10 +52,10 @@ def test_steps_take_turns():
 
 
 def test_the_ratio_is_the_median_over_neighbours():
-    fast, reference = Measured((1.0, 2.0, 4.0), 1), Measured((3.0, 2.0, 8.0), 1)
+    fast, reference = Measurement((1.0, 2.0, 4.0), 1), Measurement((3.0, 2.0, 8.0), 1)
 
     assert ratios(fast, reference) == (1.5, 2.0, 2.5)
-    assert ratios(Measured((2.0,), 1), Measured((5.0,), 1)) == (2.5, 2.5, 2.5)
+    assert ratios(Measurement((2.0,), 1), Measurement((5.0,), 1)) == (2.5, 2.5, 2.5)
     assert fast.images_per_second(10) == 5.0
 
 
@@ -67,7 +67,7 @@ def test_a_plain_supernet_has_a_module_for_every_operation_and_weights_of_its_ow
     assert len(operations) == 3 * 14 * 8
     before = net(torch.ones(2, 3, 8, 8))
     with torch.no_grad():
-        for own, _ in plain.pairs(net):
+        for own, _ in plain.pair_layers(net):
             own.weight.zero_()
     assert torch.equal(net(torch.ones(2, 3, 8, 8)), before)
 
@@ -80,14 +80,14 @@ def test_a_space_without_a_plain_supernet_is_refused():
 
 
 def test_steps_that_are_recorded_are_replayed_while_they_are_measured():
-    made = []
+    caches = []
 
     def graph_cache():
-        made.append(GraphCache(TapeRecorder()))
-        return made[-1]
+        caches.append(GraphCache(TapeRecorder()))
+        return caches[-1]
 
     recipe = resolve(load_plugins(), [{"run": {"method": "snps", "preset": "tiny"}}, {"space": {"nodes": 2}}])
-    found = compare_supernets(
+    comparisons = compare_supernets(
         compose(load_plugins(), recipe),
         ImageShape(3, 8, 10),
         batch=4,
@@ -97,6 +97,8 @@ def test_steps_that_are_recorded_are_replayed_while_they_are_measured():
         deleted=0.5,
         repeats=2,
     )
-    assert len(found) == len(made) == 2  # with all candidates and without half of them
-    assert all(one.fast.peak_memory_bytes > 0 < one.reference.peak_memory_bytes for one in found)
-    assert [(each.recorded, each.replayed, each.refused) for each in made] == [(1, 4, "")] * 2
+    assert len(comparisons) == len(caches) == 2  # with all candidates and without half of them
+    assert all(
+        comparison.fast.peak_memory_bytes > 0 < comparison.reference.peak_memory_bytes for comparison in comparisons
+    )
+    assert [(cache.recorded, cache.replayed, cache.refused) for cache in caches] == [(1, 4, "")] * 2

@@ -25,7 +25,7 @@ import torch
 from nasplug_dna.distance import relative_l1, widened
 from torch import Tensor
 
-from nasplug.bench.timing import timed
+from nasplug.bench.timing import time_step
 from nasplug.builtin.mbconv import MBConvSpace
 from nasplug.builtin.mbconv.layers import MBConv
 from nasplug.builtin.mbconv.mixing import MixedLayer
@@ -33,7 +33,7 @@ from nasplug.builtin.mbconv.supernet import MBConvSupernet
 from nasplug.builtin.optimizers.single_path import SinglePath
 from nasplug.parts import Batch, Rater
 from nasplug.supernets import PathRating
-from nasplug.supernets.normalise import measuring, norms_of
+from nasplug.supernets.normalise import find_norms, measure_statistics
 from nasplug.values import Genotype, ImageShape
 
 CALLS = 8
@@ -120,7 +120,7 @@ def bare(net: MBConvSupernet, rating: PathRating, kind: Kind) -> Callable[[], No
     step, cell, operation = kind
     mixed = cast("MixedLayer", net.body[cast("int", rating.rater.block)].get_submodule(f"steps.{step}.{cell}"))
     layer, plan = cast("MBConv", mixed.candidates[operation]), mixed.plan
-    norms = norms_of(layer)
+    norms = find_norms(layer)
     measured, rated = (
         [maps(batch, len(batch.labels), plan.inside, plan.size) for batch in several]
         for several in (rating.calibration, rating.images)
@@ -134,7 +134,7 @@ def bare(net: MBConvSupernet, rating: PathRating, kind: Kind) -> Callable[[], No
     def calls() -> None:
         net.eval()
         for _ in range(CALLS):
-            with measuring(norms):
+            with measure_statistics(norms):
                 kept = [once(x) for x in measured]
             kept += [once(x) for x in rated]
 
@@ -168,7 +168,7 @@ def rated(rating: PathRating, paths: Sequence[Genotype]) -> Callable[[], None]:
 def seconds(step: Callable[[], None], device: torch.device) -> float:
     """Of the processor, or of the device from when it has nothing left to do until it is done."""
     if device.type != "cpu":
-        return timed(step, device)
+        return time_step(step, device)
     started = time.process_time()
     step()
     return time.process_time() - started
@@ -180,7 +180,7 @@ def rows(name: str, case: Case, device: torch.device, repeats: int) -> Iterator[
     net = case.space.supernet(case.shape).to(device).to(memory_format=torch.channels_last)
     net.choices.relaxation = SinglePath().relax
     for block in case.blocks:
-        paths = list(case.space.paths(block).some(case.paths, Random(0)))
+        paths = list(case.space.paths(block).select(case.paths, Random(0)))
         rating = PathRating(
             net,
             case.space,

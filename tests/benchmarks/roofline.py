@@ -21,7 +21,7 @@ from steps import add_options, chosen, heading
 from work import Work, total, work_of
 
 from nasplug.bench import measure
-from nasplug.bench.timing import timed
+from nasplug.bench.timing import time_step
 from nasplug.runs.memory import keep_freed_memory
 
 TRIES = 10
@@ -66,7 +66,7 @@ def best(step: Callable[[], object], device: torch.device) -> float:
     def once() -> None:
         step()
 
-    return min(timed(once, device) for _ in range(TRIES))
+    return min(time_step(once, device) for _ in range(TRIES))
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from nasplug.builtin.darts.supernet import DartsSupernet
 def layers_of(plain, net):
     """Name, weight of the plain layer and weight of the fast one, for every weight, every bias and alpha."""
     names = {layer: name for name, layer in plain.named_modules()}
-    for own, other in plain.pairs(net):
+    for own, other in plain.pair_layers(net):
         for kind in ("weight", "bias"):
             if getattr(other, kind, None) is not None:
                 yield f"{names[own]}.{kind}", getattr(own, kind), getattr(other, kind)

@@ -90,7 +90,7 @@ def beside_plain(space: SearchSpace, places: int | None = None) -> tuple[dict[st
     exact, plain = copy.deepcopy(net).double(), plain_supernet(space.name, net)
     same = [
         (getattr(own, kind), getattr(fast, kind), getattr(double, kind))
-        for (own, fast), (_, double) in zip(plain.pairs(net), plain.pairs(exact), strict=True)
+        for (own, fast), (_, double) in zip(plain.pair_layers(net), plain.pair_layers(exact), strict=True)
         for kind in ("weight", "bias")
         if getattr(fast, kind, None) is not None
     ]

@@ -12,10 +12,10 @@ from nasplug.builtin.optimizers.bilevel import Bilevel
 from nasplug.builtin.optimizers.random_search import RandomSearch
 from nasplug.values import Method
 from nasplug.values.options import build
-from nasplug.values.recipe import Retraining, Searching, Selection
+from nasplug.values.recipe import RetrainOptions, SearchOptions, SelectOptions
 
 SPACES: dict[str, type] = {"darts": Darts, "nb201": NasBench201}
-SECTIONS: dict[str, type] = {"search": Searching, "retrain": Retraining, "select": Selection}
+SECTIONS: dict[str, type] = {"search": SearchOptions, "retrain": RetrainOptions, "select": SelectOptions}
 
 
 @pytest.mark.parametrize("preset", DARTS.presets)

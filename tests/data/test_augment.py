@@ -7,7 +7,7 @@ from torch import Tensor
 from torchvision.transforms import AutoAugmentPolicy, v2
 
 from nasplug.data import autoaugment, policies
-from nasplug.data.augment import augment, cut_out, mirror, normalize, shift_and_flip
+from nasplug.data.augment import augment, cut_out, normalize, random_flip, shift_and_flip
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -42,7 +42,7 @@ def test_shift_and_flip_equals_one_image_at_a_time(channels, flips):
     expected = every_shift_and_flip(image, shift=1, flips=flips)
     seen = set()
     for result in shift_and_flip(image.repeat(400, 1, 1, 1), seeded(), flips=flips, shift=1):
-        matches = [key for key, each in expected.items() if torch.equal(each, result)]
+        matches = [key for key, image in expected.items() if torch.equal(image, result)]
         assert len(matches) == 1
         seen.add(matches[0])
     assert seen == set(expected)  # 400 draws of at most 18 outcomes: each is missed with probability 1e-10
@@ -51,7 +51,7 @@ def test_shift_and_flip_equals_one_image_at_a_time(channels, flips):
 def test_each_image_is_shifted_from_its_own_pixels():
     images = noise(5, size=6)
     for image, result in zip(images, shift_and_flip(images, seeded(4), flips=True, shift=2), strict=True):
-        assert any(torch.equal(result, each) for each in every_shift_and_flip(image, 2, True).values())
+        assert any(torch.equal(result, image) for image in every_shift_and_flip(image, 2, True).values())
 
 
 def test_augmentation_is_a_pure_function_of_the_seed():
@@ -78,8 +78,8 @@ KINDS = sorted({kind for policy in POLICIES.values() for kind in policy.kinds})
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_sub_policies_are_those_of_torchvision(name):
     published = v2.AutoAugment(PUBLISHED[name])._policies
-    ours = [tuple((name, chance, level) for name, chance, level in each) for each in TABLES[name]]
-    theirs = [tuple((name, chance, level or 0) for name, chance, level in each) for each in published]
+    ours = [tuple((name, chance, level) for name, chance, level in policy) for policy in TABLES[name]]
+    theirs = [tuple((name, chance, level or 0) for name, chance, level in policy) for policy in published]
     assert ours == theirs
 
 
@@ -94,7 +94,7 @@ def test_operations_on_a_batch_equal_torchvision_on_each_image(name, level, sign
     levels = magnitudes(10, 16, 16)
     magnitude = 0.0 if levels is None else float(levels[level])
     magnitude = sign * magnitude if signed else magnitude
-    result = autoaugment.operate(images, name, level, sign)
+    result = autoaugment.apply_operation(images, name, level, sign)
     for image, changed in zip(images, result, strict=True):
         expected = published._apply_image_or_video_transform(image, name, magnitude, published.interpolation, {})
         # A magnitude rounded to float32 there lets enhanced pixels fall on the other side of a whole number.
@@ -107,12 +107,12 @@ def test_operations_on_a_batch_equal_torchvision_on_each_image(name, level, sign
 def test_autoaugment_of_a_batch_equals_one_image_at_a_time(channels, name):
     images, policy = noise(150, channels, size=8), POLICIES[name]
     result = policy(images, seeded(7))
-    kinds, signs = policy.draw(len(images), seeded(7))
+    kinds, signs = policy.sample(len(images), seeded(7))
     for image, changed, kind, sign in zip(images, result, kinds, signs, strict=True):
         expected = image[None]
         for stage in (0, 1):
             if kind[stage] >= 0:
-                expected = autoaugment.operate(expected, *policy.kinds[kind[stage]], int(sign[stage]))
+                expected = autoaugment.apply_operation(expected, *policy.kinds[kind[stage]], int(sign[stage]))
         assert torch.equal(changed, expected[0])
     assert not torch.equal(result, images)
 
@@ -120,23 +120,23 @@ def test_autoaugment_of_a_batch_equals_one_image_at_a_time(channels, name):
 @pytest.mark.parametrize("name", POLICIES)
 def test_sub_policies_are_drawn_with_their_probabilities(name):
     count, policy, table = 100_000, POLICIES[name], TABLES[name]
-    kinds, signs = policy.draw(count, seeded(2))
+    kinds, signs = policy.sample(count, seeded(2))
     rates = dict.fromkeys(policy.kinds, 0.0)
     for sub_policy in table:
         operation, chance, level = sub_policy[0]
         rates[operation, level] += chance / len(table)
-    drawn = np.bincount(kinds[kinds[:, 0] >= 0, 0], minlength=len(policy.kinds)) / count
-    np.testing.assert_allclose(drawn, list(rates.values()), atol=0.005)
+    frequencies = np.bincount(kinds[kinds[:, 0] >= 0, 0], minlength=len(policy.kinds)) / count
+    np.testing.assert_allclose(frequencies, list(rates.values()), atol=0.005)
     assert abs(signs.mean()) < 0.01
 
 
 def test_images_are_mirrored_half_of_the_time_where_they_may_be():
     images = noise(400)
-    result = mirror(images, seeded(), flips=True)
+    result = random_flip(images, seeded(), flips=True)
     turned = (result == images.flip(3)).flatten(1).all(1)
     assert torch.equal(result[~turned], images[~turned])
     assert 150 < int(turned.sum()) < 250
-    assert torch.equal(mirror(images, seeded(), flips=False), images)
+    assert torch.equal(random_flip(images, seeded(), flips=False), images)
 
 
 def test_normalisation_removes_mean_and_deviation_in_channels_last_layout():

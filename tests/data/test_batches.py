@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from nasplug.data.batches import BatchStream, in_order
+from nasplug.data.batch_reader import copy_to_device
+from nasplug.data.batches import BatchStream, sequential_batches
 from nasplug.data.images import MemoryImages
-from nasplug.data.reading import device_copy
 from nasplug.errors import InputError
 from nasplug.parts import Batch, Images
 from nasplug.values import Training
@@ -70,7 +70,7 @@ def test_an_epoch_goes_through_the_split_once_without_the_incomplete_batch():
     indices = np.arange(10, 45)
     plain = stream(indices=indices, augmented=False)
     assert plain.steps_per_epoch == 35 // 8
-    epochs = [[one for step in range(4) for one in numbers(plain.batch(4 * epoch + step))] for epoch in (0, 1)]
+    epochs = [[number for step in range(4) for number in numbers(plain.batch(4 * epoch + step))] for epoch in (0, 1)]
     for epoch in epochs:
         assert len(set(epoch)) == 32
         assert set(epoch) <= set(indices.tolist())
@@ -116,9 +116,9 @@ def test_a_stream_that_starts_late_gives_the_batches_of_a_whole_run(policy):
 @pytest.mark.parametrize("change", [{"seed": 2}, {"phase": "retrain/x"}, {"split": "train.alpha"}])
 def test_streams_of_other_names_or_seeds_are_other_streams(change):
     assert not equal(stream(augmented=False).batch(0), stream(augmented=False, **change).batch(0))
-    one = np.array([4])
+    single = np.array([4])
     assert any(
-        not torch.equal(stream(indices=one).batch(k).images, stream(indices=one, **change).batch(k).images)
+        not torch.equal(stream(indices=single).batch(k).images, stream(indices=single, **change).batch(k).images)
         for k in range(4)
     )
 
@@ -133,8 +133,8 @@ def test_streams_do_not_influence_each_other():
 
 
 def test_an_image_is_augmented_anew_in_each_step():
-    one = stream(indices=np.array([4]), training=Training(batch_size=2, augment="standard"))
-    assert len({tuple(one.batch(step).images.flatten().tolist()) for step in range(30)}) > 15
+    batches = stream(indices=np.array([4]), training=Training(batch_size=2, augment="standard"))
+    assert len({tuple(batches.batch(step).images.flatten().tolist()) for step in range(30)}) > 15
 
 
 def test_options_of_training_switch_augmentation_and_cutout():
@@ -203,31 +203,31 @@ def test_an_empty_split_is_refused_by_name():
 @pytest.mark.parametrize("kind", [in_memory, Slow])
 def test_evaluation_sees_every_image_once_and_in_order(kind):
     indices = np.array([30, 2, 2, 17, 49, 8, 1])
-    batches = list(in_order(kind(), indices, 3, (0.0, 0.5, 0.5), (1 / 255, 0.2, 0.2), CPU))
+    batches = list(sequential_batches(kind(), indices, 3, (0.0, 0.5, 0.5), (1 / 255, 0.2, 0.2), CPU))
     assert [numbers(batch) for batch in batches] == [[30, 2, 2], [17, 49, 8, 1]]
     assert torch.cat([batch.labels for batch in batches]).tolist() == (indices * 7 % 10).tolist()
     pixel = in_memory().pixels[30, 2, 4, 5].item()
     assert batches[0].images[0, 2, 4, 5].item() == pytest.approx((pixel / 255 - 0.5) / 0.2, rel=1e-5)
-    assert list(in_order(kind(), indices[:0], 3, (0.0,) * 3, (1.0,) * 3, CPU)) == []
+    assert list(sequential_batches(kind(), indices[:0], 3, (0.0,) * 3, (1.0,) * 3, CPU)) == []
 
 
 @pytest.mark.parametrize(("images", "sizes"), [(1, [1]), (2, [2]), (3, [3]), (4, [4]), (5, [3, 2]), (7, [3, 4])])
 def test_no_batch_of_evaluation_is_a_lone_image_unless_there_is_but_one(images, sizes):
-    batches = in_order(in_memory(), np.arange(images), 3, (0.0,) * 3, (1.0,) * 3, CPU)
+    batches = sequential_batches(in_memory(), np.arange(images), 3, (0.0,) * 3, (1.0,) * 3, CPU)
     assert [len(batch.labels) for batch in batches] == sizes
 
 
 def test_only_small_sets_in_memory_live_on_the_device(monkeypatch):
     images = in_memory()
     meta = torch.device("meta")
-    assert device_copy(images, CPU) is images
-    assert device_copy(images, CPU, wanted=False) is images
-    assert device_copy(images, meta) is images.to(meta)
-    assert device_copy(images, meta, wanted=False) is None
-    assert device_copy(Slow(), CPU) is None
-    monkeypatch.setattr("nasplug.data.reading.RESIDENT_BYTES", 100)
-    assert device_copy(images, meta) is None
-    assert device_copy(images, CPU) is images
+    assert copy_to_device(images, CPU) is images
+    assert copy_to_device(images, CPU, allowed=False) is images
+    assert copy_to_device(images, meta) is images.to(meta)
+    assert copy_to_device(images, meta, allowed=False) is None
+    assert copy_to_device(Slow(), CPU) is None
+    monkeypatch.setattr("nasplug.data.batch_reader.RESIDENT_BYTES", 100)
+    assert copy_to_device(images, meta) is None
+    assert copy_to_device(images, CPU) is images
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

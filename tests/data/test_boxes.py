@@ -7,7 +7,15 @@ from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
-from nasplug.data.boxes import CROP_ASPECT, CROPPED, erase, random_boxes, resized_crop, scaled_in_turn, scaled_together
+from nasplug.data.boxes import (
+    CROP_AREA,
+    CROP_ASPECT,
+    erase,
+    random_resized_crop,
+    sample_boxes,
+    scale_one_by_one,
+    scale_together,
+)
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -18,21 +26,21 @@ def noise(count: int, size: int, channels: int = 3) -> Tensor:
     return torch.randint(0, 256, (count, channels, size, size), generator=seeded(99), dtype=torch.uint8)
 
 
-def drawn(count: int = 4000, size: int = 224, seed: int = 0):
-    boxes, found = random_boxes(count, (size, size), CROPPED, CROP_ASPECT, seeded(seed))
-    return boxes.T, found
+def sampled(count: int = 4000, size: int = 224, seed: int = 0):
+    boxes, fitted = sample_boxes(count, (size, size), CROP_AREA, CROP_ASPECT, seeded(seed))
+    return boxes.T, fitted
 
 
 def test_boxes_lie_within_the_image():
-    (top, left, height, width), found = drawn()
-    assert found.all()
+    (top, left, height, width), fitted = sampled()
+    assert fitted.all()
     assert min(top.min(), left.min()) >= 0
     assert min(height.min(), width.min()) > 0
     assert max((top + height).max(), (left + width).max()) <= 224
 
 
 def test_boxes_have_the_areas_and_aspects_of_inception():
-    (_, _, height, width), _ = drawn()
+    (_, _, height, width), _ = sampled()
     area, aspect = height * width / 224**2, width / height
     assert 0.078 < area.min() < 0.09
     assert 0.98 < area.max() <= 1
@@ -46,14 +54,14 @@ def test_boxes_are_distributed_as_those_of_torchvision():
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         theirs = [published.make_params([image]) for _ in range(3000)]
-    (top, left, height, width), _ = drawn()
+    (top, left, height, width), _ = sampled()
     for ours, name in ((top, "top"), (left, "left"), (height, "height"), (width, "width")):
-        quartiles = np.quantile([each[name] for each in theirs], [0.25, 0.5, 0.75])
+        quartiles = np.quantile([box[name] for box in theirs], [0.25, 0.5, 0.75])
         np.testing.assert_allclose(np.quantile(ours, [0.25, 0.5, 0.75]), quartiles, atol=7)
 
 
 def test_boxes_reach_every_edge():
-    (top, left, height, width), _ = drawn(4000, 8)
+    (top, left, height, width), _ = sampled(4000, 8)
     for near, far in ((top, top + height), (left, left + width)):
         assert (near == 0).any()
         assert (near > 2).any()
@@ -62,21 +70,21 @@ def test_boxes_reach_every_edge():
 
 
 def test_boxes_are_a_function_of_the_seed():
-    np.testing.assert_array_equal(drawn(50, seed=3)[0], drawn(50, seed=3)[0])
-    assert (drawn(50, seed=3)[0] != drawn(50, seed=4)[0]).any()
+    np.testing.assert_array_equal(sampled(50, seed=3)[0], sampled(50, seed=3)[0])
+    assert (sampled(50, seed=3)[0] != sampled(50, seed=4)[0]).any()
 
 
 def test_where_no_box_fits_it_is_the_whole_image():
-    boxes, found = random_boxes(3, (8, 8), (1.0, 1.0), (3.0, 4.0), seeded())
+    boxes, fitted = sample_boxes(3, (8, 8), (1.0, 1.0), (3.0, 4.0), seeded())
     assert boxes.tolist() == [[0, 0, 8, 8]] * 3
-    assert not found.any()
+    assert not fitted.any()
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_crop_is_its_box_scaled_up(channels):
     images = noise(20, 12, channels)
-    result = resized_crop(images, seeded(5))
-    boxes, _ = random_boxes(20, (12, 12), CROPPED, CROP_ASPECT, seeded(5))
+    result = random_resized_crop(images, seeded(5))
+    boxes, _ = sample_boxes(20, (12, 12), CROP_AREA, CROP_ASPECT, seeded(5))
     for image, changed, (top, left, height, width) in zip(images, result, boxes, strict=True):
         box = image[:, top : top + height, left : left + width]
         # Bilinear, with pixels as areas, as images are scaled everywhere.
@@ -89,13 +97,13 @@ def test_a_crop_is_its_box_scaled_up(channels):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_boxes_scaled_together_are_those_scaled_in_turn(channels):
     images = noise(40, 24, channels)[:, :, :, :17]
-    boxes, _ = random_boxes(40, (24, 17), CROPPED, CROP_ASPECT, seeded(5))
+    boxes, _ = sample_boxes(40, (24, 17), CROP_AREA, CROP_ASPECT, seeded(5))
     boxes[:4] = [0, 0, 24, 17], [3, 5, 1, 1], [23, 16, 1, 1], [0, 0, 1, 17]
-    together = scaled_together(images, boxes)
+    together = scale_together(images, boxes)
     assert together.dtype == torch.uint8
-    assert int((together.int() - scaled_in_turn(images, boxes)).abs().max()) <= 1
+    assert int((together.int() - scale_one_by_one(images, boxes)).abs().max()) <= 1
     # Scaling bytes rounds twice, scaling numbers once.
-    exact = scaled_in_turn(images.to(torch.float32), boxes)
+    exact = scale_one_by_one(images.to(torch.float32), boxes)
     assert float((together - exact).abs().max()) < 0.501
     assert torch.equal(together[0], images[0])
 

@@ -21,7 +21,7 @@ from torch._subclasses.fake_tensor import (
 
 from nasplug.data import geometry
 from nasplug.data.autoaugment import CIFAR, IMAGENET
-from nasplug.data.batches import BatchStream, in_order
+from nasplug.data.batches import BatchStream, sequential_batches
 from nasplug.data.images import MemoryImages
 from nasplug.parts import Batch, Images
 from nasplug.parts.transfer import send
@@ -58,7 +58,7 @@ def stream(gpu: PretendedGPU, images: Images, training: Training, count: int = 5
     """A stream on the GPU. Copying the images there, once in a run, takes as long as it takes."""
     channels = len(images.read([0])[0])
     gpu.watching = False
-    made = BatchStream(
+    batches = BatchStream(
         images,
         np.arange(count),
         training=training,
@@ -73,7 +73,7 @@ def stream(gpu: PretendedGPU, images: Images, training: Training, count: int = 5
         **options,
     )
     gpu.watching = True
-    return made
+    return batches
 
 
 def check(batch: Batch, *shape: int) -> None:
@@ -108,7 +108,7 @@ def test_images_that_stay_as_they_are_do_not_wait_either(gpu):
 def test_every_operation_of_autoaugment_is_tried(gpu):
     """A batch so large that it holds all operations of a policy."""
     for policy in (CIFAR, IMAGENET):
-        kinds, _ = policy.draw(1500, torch.Generator().manual_seed(3))
+        kinds, _ = policy.sample(1500, torch.Generator().manual_seed(3))
         assert set(kinds.flatten().tolist()) == {-1, *range(len(policy.kinds))}
         with gpu:
             before = torch.empty(1500, 3, 9, 12, dtype=torch.uint8, device=GPU)
@@ -134,7 +134,7 @@ def test_evaluation_never_waits(gpu, kind):
     source = Files(data) if kind == "files" else data
     with gpu:
         gpu.watching = False
-        batches = in_order(source, np.arange(49), 8, *settings, resident=kind != "kept")
+        batches = sequential_batches(source, np.arange(49), 8, *settings, resident=kind != "kept")
         sizes = []
         for batch in batches:
             check(batch, len(batch.labels), 3, 12, 12)
@@ -217,7 +217,7 @@ def test_the_pretended_gpu_sees_mixed_devices(gpu):
         torch.zeros(4, device=GPU) + torch.zeros(4)
 
 
-@pytest.mark.parametrize("module", ["reading", "augment", "boxes", "colour", "autoaugment", "geometry"])
+@pytest.mark.parametrize("module", ["batch_reader", "augment", "boxes", "colour", "autoaugment", "geometry"])
 def test_a_transfer_that_waits_would_be_seen_in_every_module(gpu, monkeypatch, module):
     module = import_module(f"nasplug.data.{module}")
     monkeypatch.setattr(module, "send", lambda tensor, device: tensor.to(device))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
-from nasplug.data.geometry import GEOMETRY, move
+from nasplug.data.geometry import GEOMETRY, apply_geometry
 
 
 def published(images: Tensor, name: str, part: float) -> Tensor:
@@ -29,12 +29,12 @@ def published(images: Tensor, name: str, part: float) -> Tensor:
 def test_images_move_as_in_torchvision(name, size, channels):
     images = torch.randint(1, 256, (5, channels, *size), generator=torch.Generator().manual_seed(2), dtype=torch.uint8)
     for level in range(-9, 10):
-        assert torch.equal(move(images, name, level / 9), published(images, name, level / 9))
-    assert torch.equal(move(images, name, 0.0), images)
-    assert not torch.equal(move(images, name, 1.0), images)
+        assert torch.equal(apply_geometry(images, name, level / 9), published(images, name, level / 9))
+    assert torch.equal(apply_geometry(images, name, 0.0), images)
+    assert not torch.equal(apply_geometry(images, name, 1.0), images)
 
 
 def test_images_in_another_layout_move_alike():
     images = torch.randint(1, 256, (5, 3, 8, 8), dtype=torch.uint8)
     other = images.contiguous(memory_format=torch.channels_last)
-    assert torch.equal(move(other, "Rotate", 0.5), move(images, "Rotate", 0.5))
+    assert torch.equal(apply_geometry(other, "Rotate", 0.5), apply_geometry(images, "Rotate", 0.5))

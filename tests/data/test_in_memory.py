@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, IterableDataset, Subset, TensorDataset,
 
 from nasplug.data import datasets
 from nasplug.data.datasets import DatasetImages
-from nasplug.data.in_memory import InMemorySource, digest, image_data
+from nasplug.data.in_memory import InMemorySource, digest, to_image_data
 from nasplug.errors import InputError
 from nasplug.parts import ImageData
 
@@ -71,7 +71,7 @@ FORMS = {
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_gives_the_same_bytes(form):
-    data = image_data(FORMS[form]())
+    data = to_image_data(FORMS[form]())
     expected = COLOUR if data.channels == 3 else GREY
 
     assert torch.equal(data.train.read([0, 1, 2, 3]), expected)
@@ -82,57 +82,57 @@ def test_every_form_gives_the_same_bytes(form):
 def test_a_data_set_that_does_not_fit_in_memory_is_read_when_it_is_needed(monkeypatch):
     monkeypatch.setattr(datasets, "RESIDENT_BYTES", COLOUR.nbytes - 1)
     source = Listed(COLOUR / 255)
-    lazy = image_data(source).train
+    lazy = to_image_data(source).train
 
     assert isinstance(lazy, DatasetImages)
     assert torch.equal(lazy.read([3, 1]), COLOUR[[3, 1]])
-    assert digest(image_data(source)) == digest(image_data((COLOUR, LABELS)))
+    assert digest(to_image_data(source)) == digest(to_image_data((COLOUR, LABELS)))
     source.items[1] = (COLOUR[0, :, :8, :8], 1)
-    with pytest.raises(InputError, match=r"Item 1 of Listed is another one each time"):
+    with pytest.raises(InputError, match=r"Item 1 of Listed differs each time"):
         lazy.read([1])
 
 
 def test_classes_are_those_of_the_data_set_also_through_subsets():
     whole = Listed(COLOUR, classes=["cat", "dog"])
 
-    assert image_data(whole).classes == ("cat", "dog")
-    assert image_data(Subset(Subset(whole, [1, 2]), [0, 1])).classes == ("cat", "dog")
+    assert to_image_data(whole).classes == ("cat", "dog")
+    assert to_image_data(Subset(Subset(whole, [1, 2]), [0, 1])).classes == ("cat", "dog")
     train, test = random_split(whole, [2, 2])
-    pair = image_data((train, test))
+    pair = to_image_data((train, test))
     assert (len(pair.train), len(pair.test), pair.classes) == (2, 2, ("cat", "dog"))
     assert pair.name == "Subset"
 
 
 def test_pairs_of_tensors_are_for_training_and_test():
-    pair = image_data(((COLOUR, LABELS), (COLOUR[:2] / 255, LABELS[:2])))
+    pair = to_image_data(((COLOUR, LABELS), (COLOUR[:2] / 255, LABELS[:2])))
 
     assert torch.equal(pair.test.read([0, 1]), COLOUR[:2])
 
 
 def test_a_digest_tells_order_labels_and_classes_apart():
-    first = digest(image_data((COLOUR, LABELS)))
+    first = digest(to_image_data((COLOUR, LABELS)))
     others = [
-        image_data((COLOUR.flip(0), LABELS)),
-        image_data((COLOUR, [1, 0, 0, 1])),
-        image_data(Listed(COLOUR, classes=["cat", "dog"])),
-        image_data(((COLOUR, LABELS), (COLOUR, LABELS))),
+        to_image_data((COLOUR.flip(0), LABELS)),
+        to_image_data((COLOUR, [1, 0, 0, 1])),
+        to_image_data(Listed(COLOUR, classes=["cat", "dog"])),
+        to_image_data(((COLOUR, LABELS), (COLOUR, LABELS))),
     ]
 
-    assert first == digest(image_data(Listed(COLOUR / 255)))
+    assert first == digest(to_image_data(Listed(COLOUR / 255)))
     assert len({first, *map(digest, others)}) == 5
-    given = InMemorySource(images=others[0], digest=first)
+    source = InMemorySource(images=others[0], digest=first)
     with pytest.raises(InputError, match="not the images that the run was started with"):
-        given.load("", None, False)
+        source.load("", None, False)
 
 
 def test_flips_and_shift_can_be_said_of_images_that_say_nothing():
-    data = image_data((COLOUR, LABELS))
+    data = to_image_data((COLOUR, LABELS))
 
     assert (data.flips, data.shift) == (True, 2)
     changed = InMemorySource(images=data, flips=False, shift=0).load("", None, False)
     assert (changed.flips, changed.shift) == (False, 0)
     assert InMemorySource(images=changed).load("", None, False) == changed
-    assert isinstance(image_data(data), ImageData)
+    assert isinstance(to_image_data(data), ImageData)
 
 
 class Changing(Listed):
@@ -215,7 +215,7 @@ REFUSALS = [
     (lambda: Listed, r"Listed is a class; hand over Listed\(...\)"),
     (lambda: Exiting(COLOUR), "Item 0 of Exiting cannot be read .SystemExit: 0."),
     (lambda: Wordy(COLOUR), "Item 0 of Wordy cannot be read .ValueError: no such file."),
-    (lambda: Guessing(COLOUR), "Item 0 of Guessing is another one each time"),
+    (lambda: Guessing(COLOUR), "Item 0 of Guessing differs each time"),
     (lambda: Backwards(COLOUR), "Backwards has no length .ValueError"),
     (lambda: Halved(COLOUR), "Halved has no length .TypeError"),
     (lambda: (COLOUR, 5), "with one number for each image, but these are 5"),
@@ -236,8 +236,8 @@ REFUSALS = [
 ]
 
 
-@pytest.mark.parametrize(("given", "sentence"), REFUSALS)
-def test_what_is_no_data_is_refused_in_one_sentence(given, sentence):
+@pytest.mark.parametrize(("data", "sentence"), REFUSALS)
+def test_what_is_no_data_is_refused_in_one_sentence(data, sentence):
     with pytest.raises(InputError, match=sentence) as refused:
-        image_data(given())
+        to_image_data(data())
     assert "\n" not in str(refused.value)

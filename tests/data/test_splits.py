@@ -129,12 +129,12 @@ def test_splits_survive_their_file(tmp_path):
     for name in ("train", "validation", "test"):
         assert getattr(read, name).dtype == np.int64
         assert getattr(read, name).tolist() == getattr(splits, name).tolist()
-    assert [one.name for one in tmp_path.iterdir()] == ["splits.safetensors"]
+    assert [path.name for path in tmp_path.iterdir()] == ["splits.safetensors"]
 
 
 def test_an_empty_validation_split_survives_its_file(tmp_path):
-    some = np.arange(3)
-    save_splits(Splits(some, np.empty(0, np.int64), some, "test"), tmp_path / "splits")
+    indices = np.arange(3)
+    save_splits(Splits(indices, np.empty(0, np.int64), indices, "test"), tmp_path / "splits")
     assert len(load_splits(tmp_path / "splits").validation) == 0
     assert load_splits(tmp_path / "splits").test_from == "test"
 

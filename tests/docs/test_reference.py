@@ -16,7 +16,7 @@ import nasplug
 from nasplug import hookspecs
 from nasplug.cli import main
 from nasplug.plugins import Register
-from nasplug.values.options import options_of
+from nasplug.values.options import option_fields
 from nasplug.values.recipe import SLOTS
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
@@ -94,7 +94,7 @@ def test_every_part_has_its_options_and_every_method_its_presets():
         else:
             group = "data" if registration.slot == "dataset" else registration.slot
             section = entry(read("options"), f"### `{registration.name}`")
-            wanted = [f"`{group}.{name}`" for name in options_of(what)]
+            wanted = [f"`{group}.{name}`" for name in option_fields(what)]
         assert f"package `{registration.distribution}`" in section
         assert not [each for each in wanted if each not in section], registration.name
     assert {one.slot for one in plugins.registrations} == {*SLOTS, "method", "dataset"}

@@ -66,11 +66,11 @@ def test_a_strict_listing_fails_for_what_is_broken(install, here, monkeypatch):
 def test_a_machine_that_is_well_has_no_problem(here):
     result = here("doctor", "--json")
 
-    found = {each["subject"]: each for each in json.loads(result.stdout)}
+    findings = {finding["subject"]: finding for finding in json.loads(result.stdout)}
     assert result.exit_code == 0
-    assert {"Python", "torch", "torchvision", "CPU", "precision", "disk", "plugin nasplug-dnad"} <= set(found)
-    assert all(each["health"] != "problem" for each in found.values())
-    assert found["torch"]["found"] == metadata.version("torch")
+    assert {"Python", "torch", "torchvision", "CPU", "precision", "disk", "plugin nasplug-dnad"} <= set(findings)
+    assert all(finding["health"] != "problem" for finding in findings.values())
+    assert findings["torch"]["found"] == metadata.version("torch")
 
 
 def test_every_problem_has_a_remedy(install, here, monkeypatch):
@@ -83,13 +83,13 @@ def test_every_problem_has_a_remedy(install, here, monkeypatch):
 
     result = here("doctor", "--json")
 
-    found = json.loads(result.stdout)
-    problems = {each["subject"]: each for each in found if each["health"] == "problem"}
+    findings = json.loads(result.stdout)
+    problems = {finding["subject"]: finding for finding in findings if finding["health"] == "problem"}
     assert result.exit_code == 1
     assert set(problems) == {"plugin toy-bad", "no-such-package", "attrs", "disk", "space hollow"}
-    assert all(each["remedy"] for each in problems.values())
+    assert all(finding["remedy"] for finding in problems.values())
     assert problems["attrs"]["remedy"] == "pip install 'attrs>=999', which toy-poor needs"
-    assert any(each["subject"] == "names" and "toy-rival:toy" in each["found"] for each in found)
+    assert any(finding["subject"] == "names" and "toy-rival:toy" in finding["found"] for finding in findings)
     assert "PROBLEM plugin toy-bad" in here("doctor").stdout
 
 
@@ -108,7 +108,7 @@ def test_a_gpu_that_cannot_be_used_is_explained(monkeypatch, driver, built, expe
     monkeypatch.setattr(torch.version, "cuda", built)
     monkeypatch.setattr(shutil, "which", lambda _: driver)
 
-    cuda = next(each for each in health._device() if each.subject == "CUDA")
+    cuda = next(finding for finding in health._device() if finding.subject == "CUDA")
 
     assert (cuda.health, expected[1] in cuda.found) == (expected[0], True)
 
@@ -122,19 +122,19 @@ def test_gpus_are_named_with_memory_and_precision(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: gpu)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
 
-    found = {each.subject: each for each in health._device()}
+    findings = {finding.subject: finding for finding in health._device()}
 
-    assert found["cuda:0"].found == "Toy GPU, 16 GiB, compute capability 7.5"
-    assert (found["precision"].health, "float32" in found["precision"].remedy) == ("note", True)
+    assert findings["cuda:0"].found == "Toy GPU, 16 GiB, compute capability 7.5"
+    assert (findings["precision"].health, "float32" in findings["precision"].remedy) == ("note", True)
 
 
 def test_a_path_that_names_no_plugin_is_a_finding(here, monkeypatch, tmp_path):
     monkeypatch.setenv("NASPLUG_PLUGIN", str(tmp_path / "missing.py"))
 
-    found = {each["subject"]: each for each in json.loads(here("doctor", "--json").stdout)}
+    findings = {finding["subject"]: finding for finding in json.loads(here("doctor", "--json").stdout)}
 
-    assert found["plugin paths"]["health"] == "problem"
-    assert found["plugin nasplug"]["health"] == "ok"
+    assert findings["plugin paths"]["health"] == "problem"
+    assert findings["plugin nasplug"]["health"] == "ok"
 
 
 def test_what_a_plugin_prints_does_not_spoil_the_output(install, here):

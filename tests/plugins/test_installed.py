@@ -16,10 +16,10 @@ def registering(name: str, target: str = "nasplug.builtin.darts:Darts", slot: st
 def test_a_name_is_imported_when_resolved(install):
     install("toy-one", registering("toy"))
     plugins = load_plugins()
-    found = plugins.find("space", "toy")
+    registration = plugins.find("space", "toy")
 
-    assert (found.qualified, found.source) == ("toy-one:toy", "toy-one 1.0")
-    assert plugins.resolve(found).__name__ == "Darts"
+    assert (registration.qualified, registration.source) == ("toy-one:toy", "toy-one 1.0")
+    assert plugins.resolve(registration).__name__ == "Darts"
 
 
 def test_a_name_of_two_distributions_is_refused_only_when_asked_for(install, capsys):
@@ -50,7 +50,9 @@ def test_unknown_name_gets_the_nearest_known_one():
 
 def test_a_method_that_is_not_installed_says_how_to_get_it():
     plugins = load_plugins()
-    plugins.registrations = [one for one in plugins.registrations if one.distribution == "nasplug"]
+    plugins.registrations = [
+        registration for registration in plugins.registrations if registration.distribution == "nasplug"
+    ]
 
     with pytest.raises(InputError, match=r"It comes with nasplug-dnad: pip install 'nasplug\[methods\]'"):
         plugins.find("method", "dnad")
@@ -128,7 +130,7 @@ def test_an_error_in_a_part_is_put_down_to_its_plugin(install, here, tmp_path, f
 
     assert result.exit_code == 1
     assert result.stderr == (
-        "Error: toy-bad 1.0 broke in toy_schedule.py, line 6 (after_step): ValueError: bang. Its author must mend "
+        "Error: toy-bad 1.0 broke in toy_schedule.py, line 6 (after_step): ValueError: bang. Its author has to fix "
         "that; NASPLUG_DEBUG=1 shows the traceback.\n"
     )
     monkeypatch.setenv("NASPLUG_DEBUG", "1")

@@ -67,16 +67,16 @@ def loaded(*paths: Path):
 
 def test_a_file_is_a_plugin_whose_version_is_its_content(tmp_path):
     first = loaded(file(tmp_path))
-    found = first.find("schedule", "toy")
-    kept = first.resolve(found)
+    registration = first.find("schedule", "toy")
+    kept = first.resolve(registration)
 
-    assert (found.distribution, found.qualified) == ("toy_file.py", "toy_file.py:toy")
-    assert re.fullmatch(r"[0-9a-f]{12}", found.version)
-    assert loaded(tmp_path / "toy_file.py").resolve(found) is kept
+    assert (registration.distribution, registration.qualified) == ("toy_file.py", "toy_file.py:toy")
+    assert re.fullmatch(r"[0-9a-f]{12}", registration.version)
+    assert loaded(tmp_path / "toy_file.py").resolve(registration) is kept
 
     changed = loaded(file(tmp_path, FILE.replace("number = 1", "number = 2")))
-    assert changed.find("schedule", "toy").version != found.version
-    assert changed.resolve(found).number == 2
+    assert changed.find("schedule", "toy").version != registration.version
+    assert changed.resolve(registration).number == 2
 
 
 def test_a_file_that_breaks_is_skipped_like_any_plugin(tmp_path, capsys):
@@ -84,7 +84,7 @@ def test_a_file_that_breaks_is_skipped_like_any_plugin(tmp_path, capsys):
 
     (broken,) = plugins.broken
     assert broken.reason == "ModuleNotFoundError: No module named 'no_such_module' (toy_file.py, line 1)."
-    assert f"mend '{tmp_path / 'toy_file.py'}'" in broken.remedy
+    assert f"fix '{tmp_path / 'toy_file.py'}'" in broken.remedy
     assert "toy_file" not in sys.modules
     assert plugins.find("space", "darts")
 
@@ -97,11 +97,11 @@ def test_a_file_does_not_displace_a_module(tmp_path):
 
 def test_the_folder_of_a_package_is_a_plugin(tmp_path):
     plugins = loaded(folder(tmp_path))
-    found = plugins.find("space", "toy")
+    registration = plugins.find("space", "toy")
 
-    assert (found.distribution, found.version) == ("toy-folder", "0.3")
-    assert plugins.resolve(found).__name__ == "Darts"
-    assert [one.supports for one in plugins.every if one.name == "toy"] == [">=0.0.1"]
+    assert (registration.distribution, registration.version) == ("toy-folder", "0.3")
+    assert plugins.resolve(registration).__name__ == "Darts"
+    assert [plugin.supports for plugin in plugins.all if plugin.name == "toy"] == [">=0.0.1"]
 
 
 def test_a_folder_takes_the_place_of_what_is_installed(tmp_path, install):
@@ -109,7 +109,7 @@ def test_a_folder_takes_the_place_of_what_is_installed(tmp_path, install):
 
     plugins = loaded(folder(tmp_path / "here"))
 
-    assert [one.version for one in plugins.every if one.distribution == "toy-folder"] == ["0.3"]
+    assert [plugin.version for plugin in plugins.all if plugin.distribution == "toy-folder"] == ["0.3"]
     assert plugins.broken == []
 
 
@@ -126,7 +126,7 @@ def test_files_of_one_name_are_refused_by_their_paths(tmp_path):
 
     first, second = loaded(*paths).broken
 
-    assert first.reason == f"{paths[0]} and {paths[1]} are files of one name."
+    assert first.reason == f"{paths[0]} and {paths[1]} are files of the same name."
     assert second.remedy == "Name one of them only, or rename the other."
 
 
@@ -140,7 +140,7 @@ def test_the_entry_point_of_a_folder_may_be_an_object(tmp_path):
 def test_a_plugin_named_twice_is_loaded_once(tmp_path):
     path = file(tmp_path)
 
-    assert len(loaded(path, path).named("schedule", "toy")) == 1
+    assert len(loaded(path, path).find_all("schedule", "toy")) == 1
 
 
 @pytest.mark.parametrize(

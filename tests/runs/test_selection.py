@@ -9,17 +9,17 @@ import pytest
 
 from nasplug.builtin.darts.space import Darts
 from nasplug.errors import InputError
-from nasplug.runs.summary import best, front
 from nasplug.runs.selection import select
+from nasplug.runs.summary import best, front
 from nasplug.values import ImageShape
-from nasplug.values.recipe import Retraining, Selection
+from nasplug.values.recipe import RetrainOptions, SelectOptions
 from nasplug.values.seeds import derive_seed
 
 SHAPE = ImageShape(channels=1, size=8, classes=10)
 
 
 def _study(space, retrain=None, **selection):
-    recipe = SimpleNamespace(select=Selection(**selection), retrain=retrain or Retraining())
+    recipe = SimpleNamespace(select=SelectOptions(**selection), retrain=retrain or RetrainOptions())
     return SimpleNamespace(
         composition=SimpleNamespace(space=space),
         recipe=recipe,
@@ -73,7 +73,7 @@ def test_random_networks_match_within_the_tolerance_and_differ(space, trail):
 
 
 def test_a_single_genotype_is_trained_at_every_width(space, trail):
-    plans = select(_study(space, Retraining(widths=(4, 6, 8)), networks=3, random=0), trail[:1])
+    plans = select(_study(space, RetrainOptions(widths=(4, 6, 8)), networks=3, random=0), trail[:1])
 
     assert [plan.size["channels"] for plan in plans] == [4, 6, 8]
 

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from nasplug.supernets import depthwise, pointwise
-from nasplug.supernets.convolution import _Depthwise, without_idle_taps
+from nasplug.supernets.convolution import _Depthwise, remove_idle_taps
 
 
 def maps(*shape):
@@ -24,29 +24,29 @@ def gradients(y, *inputs):
 def test_depthwise_is_the_grouped_convolution(kernel, stride, dilation, size):
     x, weight = maps(3, 4, *size), maps(4, 1, kernel, kernel)
     expected = F.conv2d(x, weight, None, stride, dilation * (kernel // 2), dilation, groups=4)
-    found = depthwise(x, weight, stride, dilation)
-    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
-    for one, wanted in zip(gradients(found, x, weight), gradients(expected, x, weight), strict=True):
-        torch.testing.assert_close(one, wanted, rtol=1e-12, atol=1e-12)
+    result = depthwise(x, weight, stride, dilation)
+    torch.testing.assert_close(result, expected, rtol=1e-12, atol=1e-12)
+    for gradient, expected_gradient in zip(gradients(result, x, weight), gradients(expected, x, weight), strict=True):
+        torch.testing.assert_close(gradient, expected_gradient, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(
     ("stride", "dilation", "shape"), [(1, 2, (1, 2, 4, 3)), (1, 2, (1, 1, 10, 10)), (2, 1, (1, 1, 7, 6))]
 )
 def test_gradients_of_the_depthwise_convolution_are_its_derivatives_twice(stride, dilation, shape):
-    def convolved(x, weight):
+    def convolve_depthwise(x, weight):
         return _Depthwise.apply(x, weight, stride, dilation)
 
     inputs = (maps(*shape), maps(shape[1], 1, 5, 5 if shape[1] == 1 else 3))
-    torch.autograd.gradcheck(convolved, inputs)
-    torch.autograd.gradgradcheck(convolved, inputs)
+    torch.autograd.gradcheck(convolve_depthwise, inputs)
+    torch.autograd.gradgradcheck(convolve_depthwise, inputs)
 
 
 def test_taps_that_see_only_padding_are_cut():
     weight = torch.arange(25.0).view(1, 1, 5, 5)
-    assert without_idle_taps(weight, 4, 2, dilation=2).tolist() == [[[[7.0], [12.0], [17.0]]]]
-    assert without_idle_taps(weight, 5, 5, dilation=2) is not None
-    assert without_idle_taps(weight, 5, 5, dilation=2).shape == (1, 1, 5, 5)
+    assert remove_idle_taps(weight, 4, 2, dilation=2).tolist() == [[[[7.0], [12.0], [17.0]]]]
+    assert remove_idle_taps(weight, 5, 5, dilation=2) is not None
+    assert remove_idle_taps(weight, 5, 5, dilation=2).shape == (1, 1, 5, 5)
 
 
 def test_only_the_gradients_asked_for_are_computed():
@@ -59,8 +59,8 @@ def test_only_the_gradients_asked_for_are_computed():
 @pytest.mark.parametrize("groups", [1, 2])
 def test_pointwise_is_the_1x1_convolution(groups):
     x, weight = maps(2, 6, 5, 3), maps(4, 6 // groups, 1, 1)
-    expected, found = F.conv2d(x, weight, groups=groups), pointwise(x, weight, groups)
-    torch.testing.assert_close(found, expected)
-    assert found.is_contiguous(memory_format=torch.channels_last)
-    for one, wanted in zip(gradients(found, x, weight), gradients(expected, x, weight), strict=True):
-        torch.testing.assert_close(one, wanted)
+    expected, result = F.conv2d(x, weight, groups=groups), pointwise(x, weight, groups)
+    torch.testing.assert_close(result, expected)
+    assert result.is_contiguous(memory_format=torch.channels_last)
+    for gradient, expected_gradient in zip(gradients(result, x, weight), gradients(expected, x, weight), strict=True):
+        torch.testing.assert_close(gradient, expected_gradient)

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from nasplug.supernets import Norm, batch_norm, recalibrate
-from nasplug.supernets.normalise import forget, measuring, norms_of
+from nasplug.supernets.normalise import find_norms, measure_statistics, reset_statistics
 
 
 def test_several_norms_at_once_are_each_on_its_own():
@@ -51,24 +51,24 @@ def test_an_expanded_weight_has_the_right_gradients():
     x = torch.randn(4, 3, 2, 2, dtype=torch.float64, requires_grad=True)
     weight = torch.tensor([2.0], dtype=torch.float64, requires_grad=True)
     towards = torch.randn(4, 3, 2, 2, dtype=torch.float64)
-    found = torch.autograd.grad(batch_norm(x, [Norm(3)], weight.expand(3)), (x, weight), towards)
+    gradients = torch.autograd.grad(batch_norm(x, [Norm(3)], weight.expand(3)), (x, weight), towards)
     plain = F.batch_norm(x, None, None, training=True) * weight
-    for one, wanted in zip(found, torch.autograd.grad(plain, (x, weight), towards), strict=True):
-        torch.testing.assert_close(one, wanted)
+    for gradient, expected in zip(gradients, torch.autograd.grad(plain, (x, weight), towards), strict=True):
+        torch.testing.assert_close(gradient, expected)
 
 
 def test_measuring_takes_batch_statistics_in_evaluation_as_well_and_leaves_no_other_trace():
     own, stock = Norm(2), nn.BatchNorm2d(2, affine=False)
     net = nn.Sequential(own, nn.Dropout(0.9), stock).eval()
     batches = [torch.randn(8, 2, 4, 4) + shift for shift in (0.0, 9.0)]
-    with measuring(norms_of(net)):
+    with measure_statistics(find_norms(net)):
         normed = [net(batch) for batch in batches]
-    for batch, found in zip(batches, normed, strict=True):
+    for batch, result in zip(batches, normed, strict=True):
         once = F.batch_norm(batch, None, None, training=True)
-        torch.testing.assert_close(found, F.batch_norm(once, None, None, training=True))
+        torch.testing.assert_close(result, F.batch_norm(once, None, None, training=True))
     torch.testing.assert_close(own.mean, torch.stack([batch.mean((0, 2, 3)) for batch in batches]).mean(0))
-    assert (own.batches, own.measuring, own.training) == (2, False, False)
+    assert (own.batches, own.is_measuring, own.training) == (2, False, False)
     assert (int(stock.num_batches_tracked), stock.momentum, stock.training) == (2, 0.1, False)
-    forget(norms_of(net))
+    reset_statistics(find_norms(net))
     torch.testing.assert_close(own(batches[1]), F.batch_norm(batches[1], None, None, training=True))
     assert int(stock.num_batches_tracked) == 0

@@ -5,8 +5,8 @@ from itertools import pairwise, product
 import numpy as np
 import pytest
 
-from nasplug.supernets import Candidates, pareto, pareto_trail
-from nasplug.supernets.pareto import unbeaten
+from nasplug.supernets import Candidates, pareto, pareto_front
+from nasplug.supernets.pareto import find_undominated
 
 
 def instance(generator: np.random.Generator, ties: bool) -> list[Candidates]:
@@ -31,20 +31,20 @@ def instance(generator: np.random.Generator, ties: bool) -> list[Candidates]:
 
 def total(blocks: list[Candidates], chosen: tuple[int, ...]) -> tuple[float, int, int]:
     rating, params, macs, read = 0.0, 0, 0, 0
-    for block, one in zip(blocks, chosen, strict=True):
-        rating += block.ratings[one]
-        params += block.params[read, one]
-        macs += block.macs[read, one]
-        read = block.interfaces[one]
+    for block, candidate in zip(blocks, chosen, strict=True):
+        rating += block.ratings[candidate]
+        params += block.params[read, candidate]
+        macs += block.macs[read, candidate]
+        read = block.interfaces[candidate]
     return float(rating), int(params), int(macs)
 
 
 def brute_force(blocks, max_params, max_macs) -> list[tuple[float, int, int]]:
     """The front over rating and params by looking at every combination; of equal ones that with the fewest MACs."""
-    every = [total(blocks, chosen) for chosen in product(*(range(len(block.ratings)) for block in blocks))]
+    combinations = [total(blocks, chosen) for chosen in product(*(range(len(block.ratings)) for block in blocks))]
     fitting = sorted(
         (params, rating, macs)
-        for rating, params, macs in every
+        for rating, params, macs in combinations
         if (max_params is None or params <= max_params) and (max_macs is None or macs <= max_macs)
     )
     front: list[tuple[float, int, int]] = []
@@ -67,11 +67,11 @@ def test_the_trail_is_that_of_all_combinations(limited, ties, chunk, monkeypatch
         low, high = (sum(bound(block.macs) for block in blocks) for bound in (np.min, np.max))
         max_params = int(generator.uniform(least, most)) if limited in ("params", "both") else None
         max_macs = int(generator.uniform(low, high)) if limited in ("macs", "both") else None
-        trail = pareto_trail(blocks, max_params, max_macs)
-        found = [(each.rating, each.cost.params, each.cost.macs) for each in trail]
-        assert found == brute_force(blocks, max_params, max_macs)
-        assert found == [total(blocks, each.chosen) for each in trail]
-        lengths.append(len(trail))
+        front = pareto_front(blocks, max_params, max_macs)
+        points = [(combination.rating, combination.cost.params, combination.cost.macs) for combination in front]
+        assert points == brute_force(blocks, max_params, max_macs)
+        assert points == [total(blocks, combination.chosen) for combination in front]
+        lengths.append(len(front))
     assert max(lengths) > 3
     assert limited == "nothing" or min(lengths) <= 1
 
@@ -80,15 +80,15 @@ def test_the_interface_of_one_block_decides_what_the_next_costs():
     first = Candidates(np.array([1.0, 2.0]), np.array([0, 1]), np.array([[5, 5]]), np.array([[1, 1]]))
     second = Candidates(np.array([1.0]), np.array([0]), np.array([[100], [3]]), np.array([[1], [1]]))
     # The first candidate is better and no dearer, but shows an interface that makes the next block dear.
-    assert [each.chosen for each in pareto_trail([first, second])] == [(1, 0), (0, 0)]
-    assert [each.chosen for each in pareto_trail([first, second], max_params=50)] == [(1, 0)]
+    assert [combination.chosen for combination in pareto_front([first, second])] == [(1, 0), (0, 0)]
+    assert [combination.chosen for combination in pareto_front([first, second], max_params=50)] == [(1, 0)]
 
 
 def test_a_limit_on_macs_keeps_what_params_and_rating_alone_would_drop():
     block = Candidates(np.array([1.0, 2.0]), np.zeros(2, int), np.array([[5, 6]]), np.array([[9, 1]]))
-    assert [each.chosen for each in pareto_trail([block, block])] == [(0, 0)]
-    assert [each.cost.macs for each in pareto_trail([block, block], max_macs=10)] == [10]
-    assert pareto_trail([block, block], max_macs=1) == []
+    assert [combination.chosen for combination in pareto_front([block, block])] == [(0, 0)]
+    assert [combination.cost.macs for combination in pareto_front([block, block], max_macs=10)] == [10]
+    assert pareto_front([block, block], max_macs=1) == []
 
 
 @pytest.mark.parametrize("values", [3, 40, 100_000])
@@ -96,8 +96,8 @@ def test_unbeaten_places_of_long_lists(values):
     first, second = np.random.default_rng(values).integers(0, values, (2, 900))
     beaten = (first[:, None] <= first) & (second[:, None] <= second)
     expected = [place for place in range(900) if not beaten[:place, place].any()]
-    assert unbeaten(first, second).tolist() == expected
-    assert unbeaten(first, np.zeros(900, int)).tolist() == [
+    assert find_undominated(first, second).tolist() == expected
+    assert find_undominated(first, np.zeros(900, int)).tolist() == [
         place for place in range(900) if place == 0 or first[place] < first[:place].min()
     ]
 
@@ -111,7 +111,7 @@ def test_six_blocks_of_many_candidates():
         ratings = 1 - np.log(params[0] / 1e4) / 10 + generator.normal(0, 0.02, 1296)
         blocks.append(Candidates(ratings, generator.integers(0, 2, 1296), params, params * 300))
         before = 2
-    trail = pareto_trail(blocks, max_params=1_000_000)
+    trail = pareto_front(blocks, max_params=1_000_000)
     assert len(trail) > 50
-    assert trail[0].cost.params == pareto_trail(blocks)[0].cost.params
+    assert trail[0].cost.params == pareto_front(blocks)[0].cost.params
     assert all(a.rating > b.rating and a.cost.params < b.cost.params for a, b in pairwise(trail))

@@ -14,7 +14,7 @@ from nasplug.builtin.mbconv import MBConvSpace
 from nasplug.builtin.nb201 import NasBench201
 from nasplug.parts import Batch, LabelRater, Layer
 from nasplug.supernets import Norm, PathRating, recalibrate
-from nasplug.supernets.normalise import measuring
+from nasplug.supernets.normalise import measure_statistics
 from nasplug.values import ImageShape
 
 SPACES = {
@@ -71,12 +71,12 @@ def one_by_one(rating: PathRating, path) -> float:
 def test_depth_first_is_one_by_one(layered, block, calibration):
     space = layered.Layered()
     rating = rating_of(layered, space, block, layered.SHAPE, calibration)
-    paths = list(space.paths(block).some(40, Random(0)))
-    found = {each.path: each.rating for each in rating.rate(paths)}
-    assert found.keys() == set(paths)
-    assert len(set(found.values())) > len(paths) / 2
+    paths = list(space.paths(block).select(40, Random(0)))
+    ratings = {rated.path: rated.rating for rated in rating.rate(paths)}
+    assert ratings.keys() == set(paths)
+    assert len(set(ratings.values())) > len(paths) / 2
     for path in paths:
-        assert found[path] == pytest.approx(one_by_one(rating, path), rel=1e-9)
+        assert ratings[path] == pytest.approx(one_by_one(rating, path), rel=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -86,37 +86,37 @@ def test_depth_first_is_one_by_one(layered, block, calibration):
 def test_depth_first_is_one_by_one_in_every_space(layered, name, block):
     space = SPACES[name]
     rating = rating_of(layered, space, block, ImageShape(1, 8, 5))
-    paths = list(space.paths(block).some(6, Random(0)))
+    paths = list(space.paths(block).select(6, Random(0)))
     if block is None:  # and some that share their first blocks
-        paths += [path for path in {space.mutate(each, Random(1)) for each in paths} if path not in paths]
-    found = {each.path: each.rating for each in rating.rate(paths)}
-    assert len(set(found.values())) > 2
+        paths += [path for path in {space.mutate(path, Random(1)) for path in paths} if path not in paths]
+    ratings = {rated.path: rated.rating for rated in rating.rate(paths)}
+    assert len(set(ratings.values())) > 2
     for path in paths:
-        assert found[path] == pytest.approx(one_by_one(rating, path), rel=1e-9)
+        assert ratings[path] == pytest.approx(one_by_one(rating, path), rel=1e-9)
     assert rating.evaluations <= len(paths) * len(rating.rater.view.layers)
 
 
 def test_shallow_cells_pay_for_their_own_layers_alone(layered):
     rating = rating_of(layered, SPACES["mbconv"], 0, ImageShape(1, 8, 5))
     # Two operations: cells of one layer have 2 paths, the one of two layers has 2 + 4 layers to compute.
-    assert len(list(rating.rate(SPACES["mbconv"].paths(0).every()))) == 2 + 4 + 2
+    assert len(list(rating.rate(SPACES["mbconv"].paths(0).enumerate()))) == 2 + 4 + 2
     assert rating.evaluations == 2 + (2 + 4) + 2
 
 
 @pytest.mark.parametrize(
-    ("block", "paths", "computed"),
+    ("block", "count", "computed"),
     # Of block 1 a quarter of the paths end after two layers, and the third lets their features pass.
     [(0, 9, 3 + 9), (1, 36, 3 + 9 + 27)],
 )
-def test_a_layer_is_computed_once_for_all_paths_that_share_it(layered, block, paths, computed):
+def test_a_layer_is_computed_once_for_all_paths_that_share_it(layered, block, count, computed):
     space = layered.Layered()
     rating = rating_of(layered, space, block, layered.SHAPE, (2,), (2,))
-    every = list(space.paths(block).every())
-    first = [(each.path, each.rating) for each in rating.rate(every)]
-    assert len(first) == paths
+    paths = list(space.paths(block).enumerate())
+    first = [(rated.path, rated.rating) for rated in rating.rate(paths)]
+    assert len(first) == count
     assert rating.evaluations == computed
-    Random(0).shuffle(every)
-    again = {each.path: each.rating for each in rating.rate(every)}
+    Random(0).shuffle(paths)
+    again = {rated.path: rated.rating for rated in rating.rate(paths)}
     assert rating.evaluations == 2 * computed
     assert again == pytest.approx(dict(first), rel=1e-12)
 
@@ -125,7 +125,7 @@ def test_a_sample_shares_what_it_has_in_common(layered):
     space = layered.Layered()
     rating = rating_of(layered, space, 0, layered.SHAPE)
     picked = {("narrow", "mid"), ("wide", "mid"), ("narrow", "wide")}
-    paths = [path for path in space.paths(0).every() if (path["0/0"][0], path["0/1"][0]) in picked]
+    paths = [path for path in space.paths(0).enumerate() if (path["0/0"][0], path["0/1"][0]) in picked]
     assert len(list(rating.rate(paths))) == 3
     assert rating.evaluations == 2 + 3
 
@@ -134,10 +134,10 @@ def test_a_sample_shares_what_it_has_in_common(layered):
 def test_what_is_rated_already_is_not_rated_again(layered, done):
     space = layered.Layered()
     whole, rest = (rating_of(layered, space, 1, layered.SHAPE) for _ in range(2))
-    paths = list(space.paths(1).some(36, Random(3)))
+    paths = list(space.paths(1).select(36, Random(3)))
     Random(1).shuffle(paths)
-    every = list(whole.rate(paths))
-    assert list(rest.rate(paths, {each.path for each in every[:done]})) == every[done:]
+    expected = list(whole.rate(paths))
+    assert list(rest.rate(paths, {rated.path for rated in expected[:done]})) == expected[done:]
     assert rest.evaluations < whole.evaluations
     assert (rest.evaluations == 0) == (done == 36)
 
@@ -145,7 +145,7 @@ def test_what_is_rated_already_is_not_rated_again(layered, done):
 @pytest.mark.parametrize(("seconds", "computed"), [(-1.0, 2), (float("inf"), 3 + 9 + 27)])
 def test_ratings_are_read_in_groups_of_those_of_some_time(layered, monkeypatch, seconds, computed):
     space = layered.Layered()
-    paths = list(space.paths(1).every())
+    paths = list(space.paths(1).enumerate())
     expected = list(rating_of(layered, space, 1, layered.SHAPE).rate(paths))
     monkeypatch.setattr("nasplug.supernets.rating.READ_AFTER", seconds)
     rating = rating_of(layered, space, 1, layered.SHAPE)
@@ -161,12 +161,12 @@ def test_layers_measure_the_norms_that_they_compute_with_and_no_others(layered, 
 
     def watched(norms):
         touched.append(len(norms))
-        return measuring(norms)
+        return measure_statistics(norms)
 
-    monkeypatch.setattr("nasplug.supernets.rating.measuring", watched)
+    monkeypatch.setattr("nasplug.supernets.rating.measure_statistics", watched)
     space = SPACES["mbconv"]
     rating = rating_of(layered, space, 1, ImageShape(1, 8, 5))
-    paths = list(space.paths(1).every())
+    paths = list(space.paths(1).enumerate())
     assert len(list(rating.rate(paths))) == 4
     # Two layers of two candidates each, with three norms each. On the way in and out there is none.
     assert [count for count in touched if count] == [6, 6, 6, 6, 3, 3]
@@ -179,20 +179,20 @@ def test_the_supernet_is_left_as_it_was(layered, training):
     rating = rating_of(layered, space, 1, layered.SHAPE)
     net = rating.net.train(training)
     weights = {name: value.clone() for name, value in net.state_dict().items()}
-    walk = rating.rate(space.paths(1).every())
+    walk = rating.rate(space.paths(1).enumerate())
     assert next(walk).block == 1
     assert net.choices.active_count == net.choices.valid_mask.sum()
     assert torch.is_grad_enabled()
     walk.close()
     assert all(module.training == training for module in net.modules())
-    assert all(norm.batches == 0 and not norm.measuring for norm in net.modules() if isinstance(norm, Norm))
+    assert all(norm.batches == 0 and not norm.is_measuring for norm in net.modules() if isinstance(norm, Norm))
     assert all(torch.equal(value, weights[name]) for name, value in net.state_dict().items())
 
 
 def test_nothing_is_dropped_while_paths_are_rated(layered):
     space = layered.Layered()
     rating = rating_of(layered, space, None, layered.SHAPE)
-    paths = list(space.paths(None).some(4, Random(0)))
+    paths = list(space.paths(None).select(4, Random(0)))
     plain = list(rating.rate(paths))
     rating.net.head.insert(0, nn.Dropout(0.5))
     assert list(rating.rate(paths)) == plain
@@ -204,8 +204,8 @@ def test_paths_through_deleted_candidates_are_left_out(layered):
     doomed = torch.zeros_like(rating.net.choices.kept)
     doomed[rating.net.choices.rows["0/1"], 2] = True
     rating.net.choices.delete(doomed)
-    found = [each.path["0/1"] for each in rating.rate(space.paths(0).every())]
-    assert sorted(found) == [("mid",)] * 3 + [("narrow",)] * 3
+    cells = [rated.path["0/1"] for rated in rating.rate(space.paths(0).enumerate())]
+    assert sorted(cells) == [("mid",)] * 3 + [("narrow",)] * 3
 
 
 def test_only_features_along_one_path_are_held(layered):
@@ -227,6 +227,6 @@ def test_only_features_along_one_path_are_held(layered):
     view = rating.rater.view
     rating.rater.view = attrs.evolve(view, layers=tuple(map(watched, view.layers)))
     gc.collect()
-    assert len(list(rating.rate(space.paths(None).some(60, Random(0))))) == 60
+    assert len(list(rating.rate(space.paths(None).select(60, Random(0))))) == 60
     # Five layers and three batches.
     assert most == 15

@@ -17,12 +17,12 @@ def sliced(x, first):
 @pytest.mark.parametrize("firsts", [(0,), (1,), (0, 1)])
 def test_every_second_pixel_and_its_gradients(firsts, size):
     x = torch.randn(2, 3, *size, dtype=torch.float64).contiguous(memory_format=torch.channels_last).requires_grad_()
-    found, expected = every_second(x, firsts), [sliced(x, first) for first in firsts]
-    for one, other in zip(found, expected, strict=True):
-        assert torch.equal(one, other)
-        assert one.is_contiguous(memory_format=torch.channels_last)
-    (gradient,) = torch.autograd.grad(sum((each**3).sum() for each in found), x)
-    (wanted,) = torch.autograd.grad(sum((each**3).sum() for each in expected), x)
-    torch.testing.assert_close(gradient, wanted)
+    maps, expected = every_second(x, firsts), [sliced(x, first) for first in firsts]
+    for map_, expected_map in zip(maps, expected, strict=True):
+        assert torch.equal(map_, expected_map)
+        assert map_.is_contiguous(memory_format=torch.channels_last)
+    (gradient,) = torch.autograd.grad(sum((part**3).sum() for part in maps), x)
+    (expected_gradient,) = torch.autograd.grad(sum((part**3).sum() for part in expected), x)
+    torch.testing.assert_close(gradient, expected_gradient)
     assert gradient.is_contiguous(memory_format=torch.channels_last)
     assert torch.autograd.gradgradcheck(lambda y: every_second(y, firsts), [x])

@@ -8,8 +8,8 @@ import pytest
 
 from nasplug.errors import InputError
 from nasplug.values import Genotype, StepClock, Training
-from nasplug.values.options import build, options_of
-from nasplug.values.recipe import Retraining, Searching
+from nasplug.values.options import build, option_fields
+from nasplug.values.recipe import RetrainOptions, SearchOptions
 from nasplug.values.recipes import DARTS_CIFAR, DARTS_IMAGENET, EFFICIENTNET, PC_DARTS_IMAGENET
 
 
@@ -76,17 +76,17 @@ def genotype(cells: int, per_node: int) -> Genotype:
 @pytest.mark.parametrize("cells", [8, 14])
 @pytest.mark.parametrize("per_node", [1, 2, 3, 7])
 def test_denser_networks_drop_more_paths_by_the_released_rule(cells, per_node):
-    training = Retraining(drop_path=0.3, drop_path_per_operation=0.15 / 112)
+    training = RetrainOptions(drop_path=0.3, drop_path_per_operation=0.15 / 112)
     released = 0.30 + (0.15 / 112) * (4 * per_node * cells - 8 * cells)
     assert training.for_network(genotype(cells, per_node)).drop_path == pytest.approx(released)
 
 
 def test_drop_path_stays_a_probability_and_is_left_alone_without_the_rule():
     dense = genotype(20, 30)
-    assert Retraining(drop_path=0.3, drop_path_per_operation=0.01).for_network(dense).drop_path == 0.95
-    assert Retraining(drop_path=0.1, drop_path_per_operation=0.1).for_network(genotype(2, 1)).drop_path == 0
+    assert RetrainOptions(drop_path=0.3, drop_path_per_operation=0.01).for_network(dense).drop_path == 0.95
+    assert RetrainOptions(drop_path=0.1, drop_path_per_operation=0.1).for_network(genotype(2, 1)).drop_path == 0
     for drop_path in (0.2, 0.97):
-        assert Retraining(drop_path=drop_path).for_network(dense) == Retraining(drop_path=drop_path)
+        assert RetrainOptions(drop_path=drop_path).for_network(dense) == RetrainOptions(drop_path=drop_path)
 
 
 @pytest.mark.parametrize(
@@ -102,24 +102,24 @@ def test_drop_path_stays_a_probability_and_is_left_alone_without_the_rule():
 )
 def test_options_that_contradict_each_other_are_refused(options, words):
     with pytest.raises(InputError, match=f"retrain: .*{words}"):
-        build(Retraining, options, "retrain")
+        build(RetrainOptions, options, "retrain")
 
 
 @pytest.mark.parametrize("name", ["ema", "dropout", "drop_path", "auxiliary", "label_smoothing"])
 def test_a_search_refuses_what_only_stand_alone_networks_have(name):
-    build(Searching, {name: 0.0}, "search")
+    build(SearchOptions, {name: 0.0}, "search")
     with pytest.raises(InputError, match=rf"must be 0, but it is 0\.1.*retrain\.{name}=0\.1"):
-        build(Searching, {name: 0.1}, "search")
+        build(SearchOptions, {name: 0.1}, "search")
 
 
 def test_a_search_checks_what_every_training_does():
     with pytest.raises(InputError, match="nesterov"):
-        build(Searching, {"nesterov": True, "optimizer": "adam"}, "search")
+        build(SearchOptions, {"nesterov": True, "optimizer": "adam"}, "search")
 
 
 @pytest.mark.parametrize("recipe", [DARTS_CIFAR, DARTS_IMAGENET, PC_DARTS_IMAGENET, EFFICIENTNET])
 def test_published_recipes_are_valid_options(recipe):
-    build(Retraining, recipe, "retrain")
+    build(RetrainOptions, recipe, "retrain")
 
 
 def test_recipes_do_not_import_torch():
@@ -129,7 +129,7 @@ def test_recipes_do_not_import_torch():
 
 def test_every_option_is_documented_with_its_default():
     page = (Path(__file__).parents[2] / "docs" / "reference" / "training.md").read_text(encoding="utf-8")
-    for name, field in options_of(Retraining).items():
+    for name, field in option_fields(RetrainOptions).items():
         values = field.default if isinstance(field.default, tuple) else (field.default,)
         words = ", ".join("unset" if value is None else str(value) for value in values) or "none"
         assert f"\n| `{name}` | {words.lower()} | " in page

@@ -1,4 +1,4 @@
-"""The supernet of DARTS in the way of its published code (cnn/model_search.py): a module an operation on every edge."""
+"""The supernet of DARTS as in its published code (cnn/model_search.py): a module for every operation on every edge."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from nasplug.bench.plain.operations import (
     FactorizedReduce,
     PlainSupernet,
-    Weighed,
+    WeightedCandidates,
     Zero,
-    layers,
+    find_layers,
     pool,
     relu_conv_norm,
     separable,
@@ -38,23 +38,23 @@ class PlainDarts(PlainSupernet):
 
     def forward(self, images: Tensor) -> Tensor:
         """The logits of images (N, C, H, W)."""
-        weighed = Weighed(self.choices)
+        candidates = WeightedCandidates(self.choices)
         older, newer = self.stem(images)
         for cell in self.cells:
-            older, newer = newer, cell(older, newer, weighed)
+            older, newer = newer, cell(older, newer, candidates)
         logits: Tensor = self.classifier(newer.mean((2, 3)))
         return logits
 
-    def pairs(self, net: DartsSupernet) -> Iterator[tuple[nn.Module, nn.Module]]:
-        """Every layer with weights beside that of `net` whose weights it has."""
-        yield from zip(layers(self.stem), layers(net.stem), strict=True)
+    def pair_layers(self, net: DartsSupernet) -> Iterator[tuple[nn.Module, nn.Module]]:
+        """Pairs every layer with weights with the layer of `net` whose weights it copies."""
+        yield from zip(find_layers(self.stem), find_layers(net.stem), strict=True)
         yield self.classifier, net.classifier
         for plain, cell in zip(self.cells, _cells(net), strict=True):
-            yield from cast("PlainCell", plain).pairs(cell)
+            yield from cast("PlainCell", plain).pair_layers(cell)
 
 
 class PlainCell(nn.Module):
-    """One cell: for each node and each earlier state, a module for every operation."""
+    """One cell, with a module for every operation from every earlier state to every node."""
 
     def __init__(self, cell: SupernetCell) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class PlainCell(nn.Module):
         self.older: nn.Module = halving if plan.halves_older else relu_conv_norm(plan.inputs[0], plan.channels)
         self.newer = relu_conv_norm(plan.inputs[1], plan.channels)
         self.edges: dict[tuple[int, int], tuple[int, list[int], list[str]]] = {}
-        """By node and state: the row of its choice, the columns of its operations and their names."""
+        """By node and state, the row of the choice, the columns of the operations and the names of their modules."""
         self.operations = nn.ModuleDict()
         for node, pick, row, column in cell.columns:
             _, columns, names = self.edges.setdefault((node, pick.input), (row, [], []))
@@ -72,25 +72,25 @@ class PlainCell(nn.Module):
             names.append(module_name(node, pick))
             self.operations[names[-1]] = _operation(pick.operation, plan.channels, plan.stride(pick.input))
 
-    def forward(self, older: Tensor, newer: Tensor, weighed: Weighed) -> Tensor:
-        """The outputs of cells k-2 and k-1 to (N, nodes * channels, H, W)."""
+    def forward(self, older: Tensor, newer: Tensor, candidates: WeightedCandidates) -> Tensor:
+        """From the outputs of cells k-2 and k-1 to (N, nodes * channels, H, W)."""
         states = [self.older(older), self.newer(newer)]
         for node in range(2, self.nodes + 2):
             total: Tensor | None = None
             for source, state in enumerate(states):
                 row, columns, names = self.edges[node, source]
-                term = weighed.total(row, columns, [self.operations[name] for name in names], state)
+                term = candidates.sum(row, columns, [self.operations[name] for name in names], state)
                 total = term if total is None else total if term is None else total + term
             empty = (newer.shape[0], self.channels, self.out_size, self.out_size)
             states.append(newer.new_zeros(empty) if total is None else total)
         return torch.cat(states[2:], 1)
 
-    def pairs(self, cell: SupernetCell) -> Iterator[tuple[nn.Module, nn.Module]]:
-        """Every layer with weights beside that of the fast cell."""
+    def pair_layers(self, cell: SupernetCell) -> Iterator[tuple[nn.Module, nn.Module]]:
+        """Pairs every layer with weights with that of the fast cell."""
         for own, other in ((self.older, cell.older), (self.newer, cell.newer)):
-            yield from zip(layers(own), layers(other), strict=True)
+            yield from zip(find_layers(own), find_layers(other), strict=True)
         for name, module in cell.candidates.items():
-            yield from zip(layers(self.operations[name]), _in_order(cast("Candidate", module)), strict=True)
+            yield from zip(find_layers(self.operations[name]), _convolutions(cast("Candidate", module)), strict=True)
 
 
 def _stem(net: DartsSupernet) -> nn.Module:
@@ -124,8 +124,8 @@ def _operation(name: str, channels: int, stride: int) -> nn.Module:
     return nn.Sequential(*separable(channels, SEPARABLE[name], stride), *separable(channels, SEPARABLE[name], 1))
 
 
-def _in_order(candidate: Candidate) -> list[nn.Module]:
-    """The convolutions of a candidate in the order in which they are computed."""
+def _convolutions(candidate: Candidate) -> list[nn.Module]:
+    """The convolutions of a candidate, in the order of computation."""
     if isinstance(candidate, Separable):
         return [layer for pair in zip(candidate.depthwise, candidate.pointwise, strict=True) for layer in pair]
     if isinstance(candidate, Factorised):

@@ -1,4 +1,4 @@
-"""The supernet of NAS-Bench-201 in the way of its published code (AutoDL, search_cells.py): edge after edge."""
+"""The supernet of NAS-Bench-201 as in its published code (AutoDL, search_cells.py): one edge after another."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from nasplug.bench.plain.operations import PlainSupernet, Weighed, Zero, layers, relu_conv_norm
+from nasplug.bench.plain.operations import PlainSupernet, WeightedCandidates, Zero, find_layers, relu_conv_norm
 from nasplug.builtin.nb201.names import KERNELS, PLACES, POOL, SKIP
 from nasplug.builtin.nb201.skeleton import Skeleton
 from nasplug.builtin.nb201.supernet import NasBench201Supernet
@@ -15,7 +15,7 @@ from nasplug.builtin.nb201.supernet_cell import SupernetCell, candidate_name
 
 
 class PlainNasBench201(PlainSupernet):
-    """Plain cells within the skeleton that stand-alone networks have."""
+    """Plain cells within the skeleton of stand-alone networks."""
 
     def __init__(self, net: NasBench201Supernet) -> None:
         super().__init__()
@@ -29,26 +29,28 @@ class PlainNasBench201(PlainSupernet):
 
     def forward(self, images: Tensor) -> Tensor:
         """The logits of images (N, C, H, W)."""
-        weighed = Weighed(self.choices)
+        candidates = WeightedCandidates(self.choices)
 
         def stage(number: int, x: Tensor) -> Tensor:
             for cell in cast("nn.ModuleList", self.stages[number]):
-                x = cell(x, weighed)
+                x = cell(x, candidates)
             return x
 
         return self.skeleton.run(images, stage).logits
 
-    def pairs(self, net: NasBench201Supernet) -> Iterator[tuple[nn.Module, nn.Module]]:
-        """Every layer with weights beside that of `net` whose weights it has."""
-        yield from zip(layers(self.skeleton), layers(net.skeleton), strict=True)
+    def pair_layers(self, net: NasBench201Supernet) -> Iterator[tuple[nn.Module, nn.Module]]:
+        """Pairs every layer with weights with the layer of `net` whose weights it copies."""
+        yield from zip(find_layers(self.skeleton), find_layers(net.skeleton), strict=True)
         for stage, other in zip(self.stages, net.stages, strict=True):
             for plain, cell in zip(cast("nn.ModuleList", stage), cast("nn.ModuleList", other), strict=True):
                 for name, module in cast("SupernetCell", cell).candidates.items():
-                    yield from zip(layers(cast("PlainCell", plain).operations[name]), layers(module), strict=True)
+                    yield from zip(
+                        find_layers(cast("PlainCell", plain).operations[name]), find_layers(module), strict=True
+                    )
 
 
 class PlainCell(nn.Module):
-    """Four nodes; on each edge a module for every operation."""
+    """One cell of four nodes, with a module for every operation on every edge."""
 
     def __init__(self, channels: int, operations: tuple[str, ...]) -> None:
         super().__init__()
@@ -57,14 +59,14 @@ class PlainCell(nn.Module):
             {candidate_name(name, where): _operation(name, channels) for where in PLACES for name in operations}
         )
 
-    def forward(self, x: Tensor, weighed: Weighed) -> Tensor:
-        """(N, C, H, W) to the same shape."""
+    def forward(self, x: Tensor, candidates: WeightedCandidates) -> Tensor:
+        """From (N, C, H, W) to the same shape."""
         states, row = [x], 0
         for _ in range(3):
             total: Tensor | None = None
             for state in states:
                 names = self.names[row]
-                term = weighed.total(row, range(len(names)), [self.operations[name] for name in names], state)
+                term = candidates.sum(row, range(len(names)), [self.operations[name] for name in names], state)
                 total = term if total is None else total if term is None else total + term
                 row += 1
             states.append(x.new_zeros(x.shape) if total is None else total)

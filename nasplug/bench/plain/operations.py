@@ -1,4 +1,4 @@
-"""Operations as the published code has them: one module each, from torch's own layers (DARTS, cnn/operations.py)."""
+"""Operations as in the published code of DARTS (cnn/operations.py): one module each, built from torch's own layers."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ from nasplug.parts import Choices
 
 
 class Zero(nn.Module):
-    """The operation `none`: zeros of the size that an operation of this stride gives."""
+    """The operation `none`: zeros of the output size of an operation with this stride."""
 
     def __init__(self, stride: int) -> None:
         super().__init__()
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to zeros."""
+        """From (N, C, H, W) to zeros (N, C, H / stride, W / stride)."""
         return x[:, :, :: self.stride, :: self.stride].mul(0.0)
 
 
 class FactorizedReduce(nn.Module):
     """Halves the map by two 1x1 convolutions of stride 2, the second shifted by one pixel; odd maps are padded."""
 
-    def __init__(self, inside: int, outside: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.even = nn.Conv2d(inside, outside // 2, 1, stride=2, bias=False)
-        self.odd = nn.Conv2d(inside, outside - outside // 2, 1, stride=2, bias=False)
-        self.norm = nn.BatchNorm2d(outside, affine=False)
+        self.even = nn.Conv2d(in_channels, out_channels // 2, 1, stride=2, bias=False)
+        self.odd = nn.Conv2d(in_channels, out_channels - out_channels // 2, 1, stride=2, bias=False)
+        self.norm = nn.BatchNorm2d(out_channels, affine=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, outside, H / 2, W / 2)."""
+        """From (N, C, H, W) to (N, out_channels, H / 2, W / 2)."""
         x = F.relu(x)
         if x.shape[2] % 2:
             x = F.pad(x, (0, 1, 0, 1))
-        normed: Tensor = self.norm(torch.cat([self.even(x), self.odd(x[:, :, 1:, 1:])], 1))
-        return normed
+        normalised: Tensor = self.norm(torch.cat([self.even(x), self.odd(x[:, :, 1:, 1:])], 1))
+        return normalised
 
 
-def relu_conv_norm(inside: int, outside: int, kernel: int = 1) -> nn.Sequential:
+def relu_conv_norm(in_channels: int, out_channels: int, kernel: int = 1) -> nn.Sequential:
     """ReLU, convolution, batch norm."""
-    convolution = nn.Conv2d(inside, outside, kernel, padding=kernel // 2, bias=False)
-    return nn.Sequential(nn.ReLU(), convolution, nn.BatchNorm2d(outside, affine=False))
+    convolution = nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2, bias=False)
+    return nn.Sequential(nn.ReLU(), convolution, nn.BatchNorm2d(out_channels, affine=False))
 
 
 def separable(channels: int, kernel: int, stride: int, dilation: int = 1) -> nn.Sequential:
@@ -61,45 +61,45 @@ def separable(channels: int, kernel: int, stride: int, dilation: int = 1) -> nn.
 
 
 def pool(module: nn.Module, channels: int) -> nn.Sequential:
-    """A pool and the batch norm that follows it in a supernet of DARTS."""
+    """A pooling layer and the batch norm that follows it in a supernet of DARTS."""
     return nn.Sequential(module, nn.BatchNorm2d(channels, affine=False))
 
 
-class Weighed:
-    """The candidates that count now and the weight of each, as scalars; computed once for each forward pass."""
+class WeightedCandidates:
+    """The candidates that count now and their weights as scalars; constructed once per forward pass."""
 
     def __init__(self, choices: Choices) -> None:
         self._weights = [row.unbind() for row in choices.weights().unbind()]
-        self._alive = choices.active_columns
+        self._active_columns = choices.active_columns
 
-    def total(self, row: int, columns: Sequence[int], operations: Sequence[nn.Module], x: Tensor) -> Tensor | None:
-        """The weighted sum of those of a row's candidates that count; None if none of `columns` does."""
+    def sum(self, row: int, columns: Sequence[int], operations: Sequence[nn.Module], x: Tensor) -> Tensor | None:
+        """The weighted sum of the candidates of `row` in `columns` that count; None if none of them does."""
         terms = [
             self._weights[row][column] * operation(x)
             for column, operation in zip(columns, operations, strict=True)
-            if column in self._alive[row]
+            if column in self._active_columns[row]
         ]
         return sum(terms[1:], start=terms[0]) if terms else None
 
 
-def layers(module: nn.Module) -> list[nn.Module]:
-    """The convolutions, linear layers and affine batch norms of a module, in order."""
-    return [each for each in module.modules() if isinstance(getattr(each, "weight", None), Tensor)]
+def find_layers(module: nn.Module) -> list[nn.Module]:
+    """The convolutions, linear layers and affine batch norms of a module, in the order of `module.modules()`."""
+    return [layer for layer in module.modules() if isinstance(getattr(layer, "weight", None), Tensor)]
 
 
 class PlainSupernet(nn.Module, ABC):
-    """A supernet that shares its choices with a fast one."""
+    """A plain supernet, which shares its choices with a fast one."""
 
     choices: Choices
 
     @abstractmethod
-    def pairs(self, net: Any) -> Iterator[tuple[nn.Module, nn.Module]]:
-        """Every layer with weights, beside that of the fast supernet whose weights it takes."""
+    def pair_layers(self, net: Any) -> Iterator[tuple[nn.Module, nn.Module]]:
+        """Pairs every layer with weights with the layer of the fast supernet `net` whose weights it copies."""
 
 
 @torch.no_grad()
 def copy_weights(pairs: Iterable[tuple[nn.Module, nn.Module]]) -> None:
-    """Copies weight, and bias if there is one, of each second module to the first."""
+    """Copies weight and bias (if there is one) from the second module of each pair to the first."""
     for plain, fast in pairs:
         for name in ("weight", "bias"):
             value = getattr(fast, name, None)

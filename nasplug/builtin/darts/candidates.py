@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from nasplug.builtin.darts.names import DILATED, FACTORISED, SEPARABLE, SKIP
 from nasplug.supernets import Norm, batch_norm, pointwise
-from nasplug.supernets.separable import SeparableStage, Source, repeated, separable
+from nasplug.supernets.separable import SeparableStage, Source, repeat_sources, separable
 from nasplug.supernets.space_to_batch import every_second
 
 
@@ -79,7 +79,7 @@ class Factorised(Candidate):
     @classmethod
     def batched(cls, modules: Sequence[Self], sources: Sequence[Source], stride: int, weight: Tensor) -> Tensor:
         """Computes several at once; see the module's docstring."""
-        x, groups = repeated(sources), len(modules)
+        x, groups = repeat_sources(sources), len(modules)
         x = F.conv2d(x, _weights([m.across for m in modules]), None, (1, stride), (0, 3), groups=groups)
         x = F.conv2d(x, _weights([m.down for m in modules]), None, (stride, 1), (3, 0), groups=groups)
         return batch_norm(x, [m.norm for m in modules], weight)

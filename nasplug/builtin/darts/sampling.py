@@ -68,7 +68,7 @@ def paths(cells: Sequence[str], nodes: int, operations: Sequence[str], by_edge: 
     draw = random_edges if by_edge else random_subsets
     return Paths(
         count=prod(fill(node) for node in numbers) ** len(cells),
-        every=every,
+        enumerate=every,
         sample=lambda generator: draw(cells, nodes, operations, generator),
     )
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from nasplug.supernets.normalise import NormOf
+from nasplug.supernets.normalise import NormFactory
 
 
 class CifarStem(nn.Sequential):
     """3x3 convolution and batch norm; both inputs of the first cell are its output."""
 
-    def __init__(self, planes: int, channels: int, norm: NormOf) -> None:
+    def __init__(self, planes: int, channels: int, norm: NormFactory) -> None:
         super().__init__(nn.Conv2d(planes, channels, 3, padding=1, bias=False), norm(channels))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -24,7 +24,7 @@ class CifarStem(nn.Sequential):
 class ImagenetStem(nn.Module):
     """Two convolutions of stride 2, and a third: the first cell reads maps at a quarter and at an eighth."""
 
-    def __init__(self, planes: int, channels: int, norm: NormOf) -> None:
+    def __init__(self, planes: int, channels: int, norm: NormFactory) -> None:
         super().__init__()
         half = max(1, channels // 2)
         self.quarter = nn.Sequential(
@@ -46,6 +46,6 @@ class ImagenetStem(nn.Module):
         return quarter, self.eighth(quarter)
 
 
-def build_stem(stem: str, planes: int, channels: int, norm: NormOf = nn.BatchNorm2d) -> nn.Module:
+def build_stem(stem: str, planes: int, channels: int, norm: NormFactory = nn.BatchNorm2d) -> nn.Module:
     """The stem of this name with `channels` output channels and affine batch norms."""
     return (CifarStem if stem == "cifar" else ImagenetStem)(planes, channels, norm)

@@ -114,7 +114,7 @@ class DartsSupernet(Supernet):
         return (cast("SupernetCell", cell) for cell in self.cells)
 
     def _execution_plan(self) -> ExecutionPlan[tuple[Wiring, ...]]:
-        return self._plan_cache.now(self.choices, self._wired)
+        return self._plan_cache.get(self.choices, self._wired)
 
     def _wired(self, computed: Columns) -> tuple[tuple[Wiring, ...], Positions]:
         wirings = tuple(wire(cell.columns, computed, cell.nodes) for cell in self._cells())

@@ -16,7 +16,7 @@ from nasplug.builtin.darts.names import POOLS, SKIP
 from nasplug.builtin.darts.plan import CellPlan
 from nasplug.builtin.darts.wiring import CandidateGroup, Column, Wiring, module_name
 from nasplug.supernets import Norm
-from nasplug.supernets.summing import add, add_side_by_side, add_weighed
+from nasplug.supernets.accumulate import add, add_split, add_weighted
 
 TOGETHER = 2 << 20
 """Bytes of a map up to which candidates are computed side by side on a CPU.
@@ -89,7 +89,7 @@ class SupernetCell(nn.Module):
                         add(sums, nodes, term)
                 else:
                     self._weigh(batch, states, weights[batch.weights], totals)
-            add_side_by_side(totals, sums)
+            add_split(totals, sums)
             states.raw.append(totals[node] if node in totals else self._nothing(newer))
         return torch.cat([states[node] for node in range(2, self.nodes + 2)], 1)
 
@@ -129,7 +129,7 @@ class SupernetCell(nn.Module):
         parts = weight.split([len(nodes) for _, nodes in batch.readers])
         for (state, nodes), part in zip(batch.readers, parts, strict=True):
             x = states[state] if batch.operation == SKIP else states.pooled(batch.operation, state)
-            add_weighed(totals, nodes, x, part)
+            add_weighted(totals, nodes, x, part)
 
     def _nothing(self, like: Tensor) -> Tensor:
         """The state of a node to which no candidate adds."""

@@ -8,13 +8,13 @@ from torch import Tensor, nn
 from nasplug.builtin.mbconv.names import Operation
 from nasplug.builtin.mbconv.plan import LayerPlan, StemPlan
 from nasplug.supernets import depthwise, pointwise
-from nasplug.supernets.normalise import NormOf
+from nasplug.supernets.normalise import NormFactory
 
 
 class Separable(nn.Module):
     """Depthwise convolution, squeeze-excitation, linear 1x1 convolution; no residual."""
 
-    def __init__(self, plan: LayerPlan, channels: int, kernel: int, norm: NormOf) -> None:
+    def __init__(self, plan: LayerPlan, channels: int, kernel: int, norm: NormFactory) -> None:
         super().__init__()
         self.plan, self.channels = plan, channels
         self.depthwise = nn.Conv2d(
@@ -46,7 +46,7 @@ class Separable(nn.Module):
 class MBConv(Separable):
     """The residual branch of an inverted residual: a 1x1 convolution that expands, then as `Separable`."""
 
-    def __init__(self, plan: LayerPlan, operation: Operation, norm: NormOf) -> None:
+    def __init__(self, plan: LayerPlan, operation: Operation, norm: NormFactory) -> None:
         super().__init__(plan, operation.expansion * plan.inside, operation.kernel, norm)
         self.operation = operation
         self.expand = nn.Conv2d(plan.inside, self.channels, 1, bias=False)
@@ -60,7 +60,7 @@ class MBConv(Separable):
 class Stem(nn.Module):
     """3x3 convolution, batch norm, swish, and a depthwise separable layer of half the channels."""
 
-    def __init__(self, plan: StemPlan, norm: NormOf) -> None:
+    def __init__(self, plan: StemPlan, norm: NormFactory) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(plan.planes, plan.channels, 3, plan.stride, padding=1, bias=False)
         self.norm = norm(plan.channels)
@@ -75,7 +75,7 @@ class Stem(nn.Module):
 class Head(nn.Module):
     """1x1 convolution, batch norm, swish, global average pooling, dropout and a linear classifier."""
 
-    def __init__(self, inside: int, channels: int, classes: int, norm: NormOf) -> None:
+    def __init__(self, inside: int, channels: int, classes: int, norm: NormFactory) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(inside, channels, 1, bias=False)
         self.norm = norm(channels)

@@ -42,7 +42,7 @@ def paths(blocks: Sequence[int], cells: Cells, operations: Sequence[Operation]) 
 
     return Paths(
         count=prod(sum(len(operations) ** cell.layers for cell in cells[block]) for block in blocks),
-        every=every,
+        enumerate=every,
         sample=lambda generator: random_genotype(blocks, cells, operations, generator),
     )
 

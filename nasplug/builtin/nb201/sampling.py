@@ -30,6 +30,6 @@ def paths(operations: tuple[str, ...]) -> Paths:
     """Every architecture."""
     return Paths(
         count=len(operations) ** len(EDGES),
-        every=lambda: map(write, product(operations, repeat=len(EDGES))),
+        enumerate=lambda: map(write, product(operations, repeat=len(EDGES))),
         sample=lambda generator: random(operations, generator),
     )

@@ -10,10 +10,10 @@ from torch.nn import functional as F
 
 from nasplug.builtin.nb201.plan import NetworkPlan
 from nasplug.parts import Outputs
-from nasplug.supernets.normalise import NormOf
+from nasplug.supernets.normalise import NormFactory
 
 
-def relu_conv_norm(inside: int, outside: int, kernel: int, stride: int, norm: NormOf) -> nn.Sequential:
+def relu_conv_norm(inside: int, outside: int, kernel: int, stride: int, norm: NormFactory) -> nn.Sequential:
     """ReLU, convolution, batch norm."""
     convolution = nn.Conv2d(inside, outside, kernel, stride, kernel // 2, bias=False)
     return nn.Sequential(nn.ReLU(), convolution, norm(outside))
@@ -22,7 +22,7 @@ def relu_conv_norm(inside: int, outside: int, kernel: int, stride: int, norm: No
 class Residual(nn.Module):
     """Two 3x3 convolutions beside a pooled 1x1 convolution: doubles the channels and halves the map."""
 
-    def __init__(self, inside: int, outside: int, norm: NormOf) -> None:
+    def __init__(self, inside: int, outside: int, norm: NormFactory) -> None:
         super().__init__()
         self.branch = nn.Sequential(
             relu_conv_norm(inside, outside, 3, 2, norm), relu_conv_norm(outside, outside, 3, 1, norm)
@@ -39,7 +39,7 @@ class Residual(nn.Module):
 class Skeleton(nn.Module):
     """A network without its cells."""
 
-    def __init__(self, plan: NetworkPlan, norm: NormOf) -> None:
+    def __init__(self, plan: NetworkPlan, norm: NormFactory) -> None:
         super().__init__()
         widths = [stage.channels for stage in plan.stages]
         self.stem = nn.Sequential(nn.Conv2d(plan.images.channels, widths[0], 3, padding=1, bias=False), norm(widths[0]))

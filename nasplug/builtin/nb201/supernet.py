@@ -91,7 +91,7 @@ class NasBench201Supernet(Supernet):
         return x
 
     def _execution_plan(self) -> ExecutionPlan[Wiring]:
-        return self._plan_cache.now(self.choices, self._wired)
+        return self._plan_cache.get(self.choices, self._wired)
 
     def _wired(self, computed: Columns) -> tuple[Wiring, Positions]:
         wiring = wire(self._operations, computed)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from nasplug.builtin.nb201.names import KERNELS, LAST, PLACES, POOL, place
 from nasplug.builtin.nb201.wiring import CandidateGroup, Wiring
 from nasplug.supernets import Norm, batch_norm, pointwise
-from nasplug.supernets.summing import add, add_side_by_side, add_weighed
+from nasplug.supernets.accumulate import add, add_split, add_weighted
 
 
 class Convolution(nn.Module):
@@ -61,11 +61,11 @@ class SupernetCell(nn.Module):
                     # Terms for the same nodes are added side by side, before they are split into nodes.
                     add(sums, batch.targets, term)
                     continue
-                add_side_by_side(states, sums)
+                add_split(states, sums)
                 sums.clear()
                 term = F.avg_pool2d(state, 3, 1, 1, count_include_pad=False) if batch.operation == POOL else state
-                add_weighed(states, batch.targets, term, weight)
-            add_side_by_side(states, sums)
+                add_weighted(states, batch.targets, term, weight)
+            add_split(states, sums)
         return states[LAST] if LAST in states else torch.zeros_like(x)
 
     def prune(self, doomed: Sequence[str]) -> None:

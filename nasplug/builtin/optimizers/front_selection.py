@@ -10,7 +10,7 @@ import numpy as np
 
 from nasplug.errors import InputError, RunFailure
 from nasplug.parts import SearchSpace, SearchState
-from nasplug.supernets import Candidates, Combination, pareto_trail
+from nasplug.supernets import Candidates, Combination, pareto_front
 from nasplug.values import Cost, Found, Genotype, ImageShape, Rated
 
 
@@ -78,7 +78,7 @@ def select_front(
     """
     ratings = {(each.block, each.path): each.rating for each in rated}
     known = [choice.rated(ratings) for choice in choices]
-    trail = pareto_trail([choice.candidates for choice in known], search_state.max_params, search_state.max_macs)
+    trail = pareto_front([choice.candidates for choice in known], search_state.max_params, search_state.max_macs)
     if not trail:
         _refuse_impossible(search_state, [choice.candidates for choice in known])
     step = search_state.snapshots[-1].step if search_state.snapshots else 0
@@ -105,11 +105,11 @@ def _cost(space: SearchSpace, block: int | None, path: Genotype, before: Genotyp
 def _refuse_impossible(search_state: SearchState, blocks: Sequence[Candidates]) -> None:
     """Refuses limits that no way to fill the blocks keeps."""
     free = [attrs.evolve(block, ratings=np.zeros_like(block.ratings)) for block in blocks]
-    if pareto_trail(free, search_state.max_params, search_state.max_macs):
+    if pareto_front(free, search_state.max_params, search_state.max_macs):
         return
-    least = pareto_trail(free)[0].cost
+    least = pareto_front(free)[0].cost
     # The same choice with the costs changed over finds the fewest MACs.
-    fewest = pareto_trail([attrs.evolve(block, params=block.macs, macs=block.params) for block in free])[0].cost.params
+    fewest = pareto_front([attrs.evolve(block, params=block.macs, macs=block.params) for block in free])[0].cost.params
     limits = [("params", search_state.max_params), ("MACs", search_state.max_macs)]
     asked = " and ".join(f"at most {limit} {name}" for name, limit in limits if limit is not None)
     raise InputError(

@@ -8,7 +8,7 @@ from random import Random
 import attrs
 
 from nasplug.parts import ArchitectureOptimizer, SearchState, option
-from nasplug.parts.paths import distinct
+from nasplug.parts.paths import sample_distinct
 from nasplug.values import Found, Rated, StepInfo, Update
 
 
@@ -27,5 +27,5 @@ class RandomSearch(ArchitectureOptimizer):
 
     def decide(self, search_state: SearchState) -> Iterator[Found | Rated]:
         """Distinct draws from the space, a function of the seed; fewer than asked for where the space is that small."""
-        for genotype in distinct(search_state.space.random, self.samples, Random(search_state.seed)):
+        for genotype in sample_distinct(search_state.space.random, self.samples, Random(search_state.seed)):
             yield Found(genotype=genotype, step=0, reason="random")

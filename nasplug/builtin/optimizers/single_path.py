@@ -107,7 +107,7 @@ class SinglePath(ArchitectureOptimizer):
     def _paths(self, search_state: SearchState, block: int | None) -> tuple[Genotype, ...]:
         """The paths through a block that are rated."""
         generator = Random(derive_seed(search_state.seed, "paths", block))
-        return tuple(search_state.space.paths(block).some(self.rating_limit, generator))
+        return tuple(search_state.space.paths(block).select(self.rating_limit, generator))
 
     def _rate(self, search_state: SearchState, paths: Mapping[int | None, Sequence[Genotype]]) -> Iterator[Rated]:
         """The ratings still missing, block by block."""

@@ -17,7 +17,7 @@ from nasplug.plugins import SLOT_WORDS
 from nasplug.testing.case import Case
 from nasplug.testing.check import Failed, NotApplicable, check, require
 from nasplug.values import Method
-from nasplug.values.options import build, option_values, options_of
+from nasplug.values.options import build, option_fields, option_values
 
 CONTRACTS: Mapping[str, type[Any]] = {
     "space": SearchSpace,
@@ -61,7 +61,7 @@ def builds_from_its_defaults(case: Case) -> None:
 
     An option that must be given cannot be left to a recipe, to `nasplug list` or to anybody who only tries the part.
     """
-    for name, field in options_of(case.target).items():
+    for name, field in option_fields(case.target).items():
         require(field.default is not attrs.NOTHING, f"option '{name}' has no default", "give it one")
     build(case.target, case.options.get(case.title, {}), case.title)
 
@@ -73,7 +73,7 @@ def describes_its_options(case: Case) -> None:
     `nasplug show` and the documentation have nothing else to say about it; without a type no value can be checked.
     """
     hints = typing.get_type_hints(case.target)
-    for name, field in options_of(case.target).items():
+    for name, field in option_fields(case.target).items():
         require(name in hints, f"option '{name}' has no type", "annotate it: float, int, str, bool or tuple of these")
         require(
             bool(str(field.metadata.get("summary", "")).strip()),
@@ -88,7 +88,7 @@ def refuses_bad_options_in_a_sentence(case: Case) -> None:
 
     What a user mistypes after --set reaches the part's own code, which divides by it or looks it up.
     """
-    for name, field in options_of(case.target).items():
+    for name, field in option_fields(case.target).items():
         for value, must_be_refused in _trying(case.target, name, field):
             what = f"with {name}={value!r} it"
             try:
@@ -110,7 +110,7 @@ def options_survive_a_recipe(case: Case) -> None:
 
     A run is resumed, and a network is loaded, from the options that were written down.
     """
-    if not options_of(case.target):
+    if not option_fields(case.target):
         raise NotApplicable("it has no options")
     part = build(case.target, case.options.get(case.title, {}), case.title)
     values = option_values(part)

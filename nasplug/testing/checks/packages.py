@@ -50,11 +50,11 @@ def is_listed_without_torch(case: Case) -> None:
     """
     if any(path.is_file() and path.name == case.plugin.distribution for path in case.settings.paths):
         raise NotApplicable("a single file holds its parts as well as its hooks")
-    others = {each.distribution for each in case.plugins.every} - {case.plugin.distribution}
+    others = {each.distribution for each in case.plugins.all} - {case.plugin.distribution}
     settings = attrs.evolve(case.settings, without=tuple(sorted(others)))
     done = subprocess.run(  # noqa: S603 - this very interpreter
         [sys.executable, "-c", WATCH],
-        env=os.environ | settings.environment(),
+        env=os.environ | settings.to_environment(),
         capture_output=True,
         text=True,
         check=False,
@@ -90,7 +90,9 @@ def registers_names_of_its_own(case: Case) -> None:
     if not case.plugin.registers:
         raise NotApplicable("it registers nothing")
     for one in case.plugin.registers:
-        others = [other for other in case.plugins.named(one.slot, one.name) if other.distribution != one.distribution]
+        others = [
+            other for other in case.plugins.find_all(one.slot, one.name) if other.distribution != one.distribution
+        ]
         require(
             not others,
             f"the {one.slot} '{one.name}' is registered by {' and by '.join(other.source for other in others)} too",

@@ -13,7 +13,7 @@ from nasplug.builtin.mbconv.plan import Widths, stem_plan, supernet_plan
 from nasplug.builtin.optimizers.single_path import SinglePath
 from nasplug.values import ImageShape, MapShape, StepClock
 from nasplug.values.options import build
-from nasplug.values.recipe import Retraining, Searching, Selection
+from nasplug.values.recipe import RetrainOptions, SearchOptions, SelectOptions
 
 PAPER = DNA.presets[DNA.paper]
 
@@ -24,9 +24,9 @@ def test_every_option_of_every_preset_fits(preset: str) -> None:
         "space": MBConvSpace,
         "optimizer": SinglePath,
         "teacher": Blockwise,
-        "search": Searching,
-        "retrain": Retraining,
-        "select": Selection,
+        "search": SearchOptions,
+        "retrain": RetrainOptions,
+        "select": SelectOptions,
     }
     found = {
         name: build(kind, {**DNA.options.get(name, {}), **DNA.presets[preset].get(name, {})}, name)
@@ -40,7 +40,7 @@ def test_every_option_of_every_preset_fits(preset: str) -> None:
 
 
 def test_blocks_learn_at_the_papers_rates() -> None:
-    search = build(Searching, {**DNA.options["search"], **PAPER["search"]}, "search")
+    search = build(SearchOptions, {**DNA.options["search"], **PAPER["search"]}, "search")
     assert [search.lr * factor for factor in PAPER["teacher"]["rates"]] == [0.002, 0.005, 0.005, 0.005, 0.005, 0.002]
     clock = StepClock(steps_per_epoch=3, epochs=search.epochs)
     assert search.rate(clock.at(2)) == search.lr

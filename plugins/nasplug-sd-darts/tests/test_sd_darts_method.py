@@ -9,7 +9,7 @@ from nasplug.builtin.nb201 import NasBench201
 from nasplug.builtin.optimizers.bilevel import Bilevel
 from nasplug.values.darts import DARTS
 from nasplug.values.options import build
-from nasplug.values.recipe import Retraining, Searching, Selection
+from nasplug.values.recipe import RetrainOptions, SearchOptions, SelectOptions
 
 
 def test_it_is_darts_with_a_teacher() -> None:
@@ -26,9 +26,9 @@ def test_every_option_of_every_preset_is_known(preset: str) -> None:
         "space": NasBench201 if preset == "paper-nb201" else Darts,
         "optimizer": Bilevel,
         "teacher": Voting,
-        "search": Searching,
-        "retrain": Retraining,
-        "select": Selection,
+        "search": SearchOptions,
+        "retrain": RetrainOptions,
+        "select": SelectOptions,
     }
     for name, kind in kinds.items():
         own = dict(SD_DARTS.presets[preset].get(name, {}))

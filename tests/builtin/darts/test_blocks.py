@@ -105,13 +105,13 @@ def test_paths_are_all_there_are(choices):
     if choices == "node":
         space = Darts(topology="per-cell", operations=("skip_connect",), cells=4, nodes=2, choices=choices)
     paths = space.paths(1)
-    every = list(paths.every())
+    every = list(paths.enumerate())
     assert len(every) == len(set(every)) == paths.count
     assert {paths.sample(Random(seed)) for seed in range(50)} <= set(every)
-    assert sorted(path.to_json() for path in paths.some(paths.count, Random(0))) == sorted(p.to_json() for p in every)
-    few = list(paths.some(5, Random(0)))
+    assert sorted(path.to_json() for path in paths.select(paths.count, Random(0))) == sorted(p.to_json() for p in every)
+    few = list(paths.select(5, Random(0)))
     assert len(set(few)) == 5
-    assert few == list(paths.some(5, Random(0)))
+    assert few == list(paths.select(5, Random(0)))
 
 
 def test_costs_of_paths_add_up_to_that_of_a_network_that_needs_all_its_cells():

@@ -50,7 +50,7 @@ def test_cells_are_drawn_alike_however_many_paths_they_have(space):
 @pytest.mark.parametrize("block", [0, 1, 2])
 def test_the_paths_of_a_block_are_all_its_parts_of_genotypes_depth_first(space, block):
     paths = space.paths(block)
-    every = list(paths.every())
+    every = list(paths.enumerate())
     assert len(every) == len(set(every)) == paths.count == {0: 4 + 16, 1: 4 + 64, 2: 16}[block]
     assert {space.paths(block).sample(Random(seed)) for seed in range(30)} <= set(every)
     # A prefix of layers never comes back once it was left: every step of the tree is taken once.
@@ -62,14 +62,14 @@ def test_the_paths_of_a_block_are_all_its_parts_of_genotypes_depth_first(space, 
 def test_paths_of_all_blocks_are_the_genotypes(space):
     paths = space.paths(None)
     assert paths.count == 20 * 68 * 16
-    some = list(paths.some(50, Random(0)))
+    some = list(paths.select(50, Random(0)))
     assert len(set(some)) == 50
     for genotype in some:
         space.check(genotype)
     small = MBConvSpace(blocks=("s1 1x4 2x4", "s2 1x4"), kernels=(3,))
-    every = list(small.paths(None).every())
+    every = list(small.paths(None).enumerate())
     assert len(set(every)) == len(every) == small.paths(None).count == (2 + 4) * 2
-    joined = [Genotype.join([one, other]) for one in small.paths(0).every() for other in small.paths(1).every()]
+    joined = [Genotype.join([one, other]) for one in small.paths(0).enumerate() for other in small.paths(1).enumerate()]
     assert joined == every
 
 

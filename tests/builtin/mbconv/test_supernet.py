@@ -147,7 +147,7 @@ def test_paths_share_the_layers_whose_rows_agree_and_pay_nothing_for_layers_that
     """All paths of a block depth-first, each prefix computed once, against one path after the other."""
     net, images = build()
     block = net.whole() if whole else net.blocks()[1]
-    paths = [space.random(Random(seed)) for seed in range(12)] if whole else list(space.paths(1).every())[::11]
+    paths = [space.random(Random(seed)) for seed in range(12)] if whole else list(space.paths(1).enumerate())[::11]
     inputs = [images] if whole else [net.outputs(images).taps[0].detach()]
     entered, known, computed, free = block.enter(inputs), {}, 0, 0
     for path in paths:

@@ -156,7 +156,7 @@ def test_paths_are_all_architectures_in_every_block_and_in_the_whole():
     space = NasBench201(operations=("none", "skip_connect"))
     for block in (None, 0, 2):
         paths = space.paths(block)
-        every = list(paths.every())
+        every = list(paths.enumerate())
         assert len(set(every)) == len(every) == paths.count == 64
         assert {paths.sample(Random(seed)) for seed in range(30)} <= set(every)
 

@@ -46,7 +46,7 @@ def test_the_weights_learn_on_their_share_and_alpha_does_not():
 
 def test_uniform_sampling_draws_architectures_of_the_space(space, choices):
     optimizer = begun(choices)
-    every = set(space.paths(None).every())
+    every = set(space.paths(None).enumerate())
     masks = [optimizer.sample(space, choices, CLOCK.at(step)) for step in range(24)]
     drawn = [space.decode(choices, mask.float()) for mask in masks]
     assert set(drawn) <= every
@@ -211,7 +211,7 @@ def brute_force(space, rated: list[Rated], shape, max_params=10**9, max_macs=10*
     """Rating and params of the front, by looking at every combination."""
     ratings = {(each.block, each.path): each.rating for each in rated}
     every = []
-    for first, second in product(space.paths(0).every(), space.paths(1).every()):
+    for first, second in product(space.paths(0).enumerate(), space.paths(1).enumerate()):
         cost = space.cost(Genotype.join([first, second]), shape)
         if cost.params <= max_params and cost.macs <= max_macs:
             every.append((cost.params, ratings[0, first] + ratings[1, second]))
@@ -231,7 +231,7 @@ def test_all_paths_are_rated_and_the_whole_trail_is_found(layered, space, decide
     assert Counter(each.block for each in rated) == {0: 9, 1: 36}
     assert measured(space, found, layered.SHAPE) == brute_force(space, rated, layered.SHAPE)
     assert {each.reason for each in found} == {"rated"}
-    assert {each.genotype for each in found} <= set(space.paths(None).every())
+    assert {each.genotype for each in found} <= set(space.paths(None).enumerate())
 
 
 @pytest.mark.parametrize("limits", [{"max_params": 70}, {"max_macs": 30}, {"max_params": 90, "max_macs": 35}])

@@ -42,7 +42,7 @@ class Misnamed(Toy):
 
 
 def named(paths: Paths, space: str) -> Paths:
-    every = [attrs.evolve(path, space=space) for path in paths.every()]
+    every = [attrs.evolve(path, space=space) for path in paths.enumerate()]
     return Paths(paths.count, lambda: every, lambda generator: generator.choice(every))
 
 

@@ -148,12 +148,12 @@ def paths_are_as_many_as_they_say(case: Case) -> None:
         if paths.count > 3000:
             continue
         looked += 1
-        every = list(paths.every())
+        every = list(paths.enumerate())
         where = "the network" if block is None else f"block {block}"
         require(
             len(every) == len(set(every)) == paths.count,
             f"{paths.count} paths are counted through {where}, but {len(set(every))} different ones listed",
-            "mend Paths.count or Paths.every",
+            "mend Paths.count or Paths.enumerate",
         )
         require(
             paths.sample(Random(0)) in every, f"a path is drawn through {where} that is not listed", "mend Paths.draw"

@@ -14,7 +14,7 @@ from nasplug.testing.check import NotApplicable, check, require
 from nasplug.testing.checks.spaces.samples import SHAPE, genotypes, images
 from nasplug.testing.companion_parts import space_of
 from nasplug.values import Genotype, ImageShape
-from nasplug.values.options import build, option_values, options_of
+from nasplug.values.options import build, option_fields, option_values
 
 OTHER_SHAPES = (ImageShape(1, 9, 2), ImageShape(3, 16, 3))
 LARGE_SHAPES = (ImageShape(2, 32, 4), ImageShape(1, 33, 2))
@@ -139,7 +139,7 @@ def options_reach_the_network(case: Case) -> None:
     """
     space = case.once(space_of)
     counts = {
-        name: value for name in options_of(type(space)) if type(value := getattr(space, name)) is int and value > 0
+        name: value for name in option_fields(type(space)) if type(value := getattr(space, name)) is int and value > 0
     }
     looked = 0
     for name, value in counts.items():

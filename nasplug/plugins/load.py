@@ -1,7 +1,8 @@
-"""Loads plugins, each on its own, so that a broken one neither stops the program nor goes unnoticed.
+"""Loads plugins in isolation, so that a broken one neither stops the program nor goes unnoticed.
 
-Bare pluggy stops at the first import error, skips a second entry point of the same name in silence, accepts misspelt
-hooks and never fills a parameter that has a default. Here, each of these is a reason to skip the one plugin and say so.
+Pluggy alone stops at the first import error, silently skips a second entry point of the same name, accepts misspelt
+hooks and never passes an argument for a parameter with a default. Here each of these makes nasplug skip and report the
+one plugin concerned.
 """
 
 from __future__ import annotations
@@ -15,17 +16,17 @@ import pluggy
 
 from nasplug import hookspecs
 from nasplug.errors import InputError, NasplugError, one_line
-from nasplug.plugins.attribution import place_of
-from nasplug.plugins.hook_calls import call, note
+from nasplug.plugins.attribution import error_location
+from nasplug.plugins.discovery import find_plugins
+from nasplug.plugins.hook_calls import call_hook, note
 from nasplug.plugins.installed import Plugins
-from nasplug.plugins.origins import origins
-from nasplug.plugins.plugin import HOST, Origin, Plugin, Status, misfit
+from nasplug.plugins.plugin import HOST, Origin, Plugin, Status, explain_incompatibility
 from nasplug.plugins.register import Register, Registration
 from nasplug.plugins.settings import STRICT, WITHOUT, Settings
 
 
-class _Broken(Exception):
-    """Why a plugin cannot be used, and what would mend that: two sentences."""
+class _BrokenPlugin(Exception):
+    """Why a plugin cannot be used, and what would fix that: two sentences."""
 
     def __init__(self, reason: str, remedy: str) -> None:
         super().__init__(reason, remedy)
@@ -33,35 +34,36 @@ class _Broken(Exception):
 
 
 def load_plugins(settings: Settings | None = None, *, quiet: bool = False) -> Plugins:
-    """The plugins of this environment; each call reads it afresh. Without `settings`, those of the environment hold.
+    """Finds and loads the plugins of this environment; every call does so again.
 
-    A broken plugin is skipped and reported on stderr, unless `quiet` (for worker processes, whose parent has said it).
-    Raises InputError instead if the settings are strict, and for a path in them that names no plugin.
+    Without `settings`, those of the environment variables apply. A broken plugin is skipped and reported on stderr;
+    with `quiet` (for worker processes, whose parent has reported it) nothing is printed. Raises InputError instead if
+    the settings are strict, and for a path in the settings that names no plugin.
     """
-    settings = settings or Settings.of_environment()
-    plugins = Plugins(every=[], registrations=[], manager=_manager(), trace=settings.trace)
-    found = origins(settings.paths)
-    wanted = [one for one in found if not any(one.answers_to(word) for word in settings.without)]
-    for origin in found:
-        if origin not in wanted:
-            plugins.every.append(_plugin(origin, "disabled", "It was left out on request."))
+    settings = settings or Settings.from_environment()
+    plugins = Plugins(all=[], registrations=[], manager=_manager(), trace=settings.trace)
+    origins = find_plugins(settings.paths)
+    enabled = [origin for origin in origins if not any(origin.matches(word) for word in settings.without)]
+    for origin in origins:
+        if origin not in enabled:
+            plugins.all.append(_plugin(origin, "disabled", "It was left out on request."))
             continue
         try:
-            _refuse_duplicate(origin, wanted)
+            _refuse_duplicate(origin, enabled)
             active = _load(origin, plugins)
-        except _Broken as error:
+        except _BrokenPlugin as error:
             broken = _plugin(origin, "broken", error.reason, error.remedy)
             if settings.strict:
                 raise InputError(f"{broken} ({STRICT} is set.)") from error
-            plugins.every.append(broken)
+            plugins.all.append(broken)
             if not quiet:
                 note(str(broken))
         else:
-            plugins.every.append(active)
+            plugins.all.append(active)
             plugins.registrations += active.registers
     if not quiet:
         for word in settings.without:
-            if not any(origin.answers_to(word) for origin in found):
+            if not any(origin.matches(word) for origin in origins):
                 note(f"No plugin is called '{word}', so there is nothing to leave out ({WITHOUT} or --without).")
     return plugins
 
@@ -95,68 +97,71 @@ def _manager() -> pluggy.PluginManager:
     return manager
 
 
-def _refuse_duplicate(origin: Origin, found: Sequence[Origin]) -> None:
-    """Refuses an entry point whose name another plugin has too. The core's own stands, whoever else claims its name."""
-    others = [one for one in found if one.name == origin.name and one != origin]
-    files = [str(one.path) for one in (origin, *others) if one.path is not None and one.path.is_file()]
+def _refuse_duplicate(origin: Origin, origins: Sequence[Origin]) -> None:
+    """Refuses an entry point whose name another plugin has too; the core's own entry point is never refused."""
+    others = [other for other in origins if other.name == origin.name and other != origin]
+    paths = [claimant.path for claimant in (origin, *others)]
+    files = [str(path) for path in paths if path is not None and path.is_file()]
     if len(files) > 1:
-        raise _Broken(f"{' and '.join(files)} are files of one name.", "Name one of them only, or rename the other.")
+        raise _BrokenPlugin(
+            f"{' and '.join(files)} are files of the same name.", "Name one of them only, or rename the other."
+        )
     if others and origin.distribution != HOST:
-        raise _Broken(
+        raise _BrokenPlugin(
             f"{' and '.join(map(str, others))} has an entry point of the same name.",
             f"Uninstall one of them, or leave one out: "
-            f"{' or '.join(f'--without {one.distribution}' for one in (origin, *others))}.",
+            f"{' or '.join(f'--without {claimant.distribution}' for claimant in (origin, *others))}.",
         )
 
 
 def _load(origin: Origin, plugins: Plugins) -> Plugin:
-    """Checks one plugin by itself before the others get to see it."""
+    """Loads and checks one plugin in isolation, then adds its hooks to those of the others."""
     if origin.flaw:
-        raise _Broken(origin.flaw, "Install it again, or remove what is left of it.")
-    if (outside := misfit(origin)) is not None:
-        raise _Broken(*outside)
+        raise _BrokenPlugin(origin.flaw, "Install it again, or remove what is left of it.")
+    if (incompatible := explain_incompatibility(origin)) is not None:
+        raise _BrokenPlugin(*incompatible)
     try:
-        with redirect_stdout(sys.stderr):  # what a plugin prints must not stand in anybody's output
+        with redirect_stdout(sys.stderr):  # what a plugin prints must not mix with the output of a command
             module = origin.load()
         if plugins.manager.is_registered(module):
             raise InputError(f"'{origin.value}' is loaded by another entry point already; one of them is enough")
-        alone = _manager()
-        alone.register(module)
-        hooks = list(_hooks(alone, module, origin))
+        isolated = _manager()
+        isolated.register(module)
+        hooks = list(_check_hooks(isolated, module, origin))
         register = Register(origin.distribution, origin.version)
-        # What the same distribution registered by another entry point counts: a name can be taken once.
-        before = [one for one in plugins.registrations if one.distribution == origin.distribution]
+        # Names that the same distribution has registered by another entry point are taken.
+        before = [other for other in plugins.registrations if other.distribution == origin.distribution]
         register.registrations[:] = before
-        for implementation in alone.hook.nasplug_register.get_hookimpls():
-            given = dict.fromkeys(implementation.argnames, register)
+        for implementation in isolated.hook.nasplug_register.get_hookimpls():
+            arguments = dict.fromkeys(implementation.argnames, register)
             with redirect_stdout(sys.stderr):
-                call(origin.label, "nasplug_register", implementation.function, given, trace=plugins.trace)
+                call_hook(origin.label, "nasplug_register", implementation.function, arguments, trace=plugins.trace)
         plugins.manager.register(module, name=origin.label)
     except (Exception, SystemExit) as error:
-        reason = str(error).rstrip(".") if isinstance(error, NasplugError) else one_line(error) + place_of(error)
-        raise _Broken(f"{reason[0].upper()}{reason[1:]}.", _remedy(origin, error)) from error
+        reason = str(error).rstrip(".") if isinstance(error, NasplugError) else one_line(error) + error_location(error)
+        raise _BrokenPlugin(f"{reason[0].upper()}{reason[1:]}.", _remedy(origin, error)) from error
     return _plugin(origin, "active", hooks=hooks, registers=register.registrations[len(before) :])
 
 
 def _remedy(origin: Origin, error: BaseException) -> str:
     missing = error.name if isinstance(error, ModuleNotFoundError) else None
-    ways = [
+    remedies = [
         f"install '{missing.partition('.')[0]}' if it is a package that this plugin needs" if missing else "",
-        f"upgrade {origin.distribution} or tell its author" if origin.path is None else f"mend '{origin.path}'",
+        f"upgrade {origin.distribution} or tell its author" if origin.path is None else f"fix '{origin.path}'",
         f"leave it out: --without {origin.distribution}",
     ]
-    words = "; or ".join(filter(None, ways))
+    words = "; or ".join(filter(None, remedies))
     return f"{words[0].upper()}{words[1:]}."
 
 
-def _hooks(alone: pluggy.PluginManager, module: object, origin: Origin) -> Iterator[str]:
-    """The names of the hooks that a module implements; InputError for hooks that nobody would call."""
+def _check_hooks(isolated: pluggy.PluginManager, module: object, origin: Origin) -> Iterator[str]:
+    """The names of the hooks that a module implements. Raises InputError for hooks that would never be called."""
     known = ", ".join(sorted(name for name in vars(hookspecs) if name.startswith("nasplug_")))
     try:
-        alone.check_pending()
+        isolated.check_pending()
     except pluggy.PluginValidationError as error:
         raise InputError(f"{one_line(error)}; the hooks are {known}") from error
-    callers = alone.get_hookcallers(module) or []
+    callers = isolated.get_hookcallers(module) or []
     if not callers:
         raise InputError(
             f"'{origin.value}' has no function that is marked with nasplug.hookspecs.hookimpl; the hooks are {known}"

@@ -80,7 +80,7 @@ def test_broken_plugin_is_skipped_and_named(install, capsys, source, reason):
     assert capsys.readouterr().err == f"{broken}\n"
     assert "\n" not in str(broken)
     assert plugins.find("space", "toy").distribution == "toy-good"
-    assert all(one.distribution != "toy-bad" for one in plugins.registrations)
+    assert all(registration.distribution != "toy-bad" for registration in plugins.registrations)
 
 
 @pytest.mark.parametrize(("source", "reason"), BROKEN.values(), ids=BROKEN)
@@ -107,7 +107,7 @@ def test_plugins_that_share_an_entry_point_name_are_refused_naming_each_other(in
 
     plugins = load_plugins()
 
-    reasons = {one.distribution: one.reason for one in plugins.broken}
+    reasons = {plugin.distribution: plugin.reason for plugin in plugins.broken}
     assert reasons == {
         "toy-one": "toy-two 1.0 has an entry point of the same name.",
         "toy-two": "toy-one 1.0 has an entry point of the same name.",
@@ -121,7 +121,7 @@ def test_nobody_displaces_the_core(install):
 
     plugins = load_plugins()
 
-    assert [one.distribution for one in plugins.broken] == ["toy-bad"]
+    assert [plugin.distribution for plugin in plugins.broken] == ["toy-bad"]
     assert plugins.find("space", "darts").distribution == "nasplug"
 
 
@@ -138,8 +138,8 @@ def test_each_call_starts_afresh(install):
     first = load_plugins()
     install("toy-good", GOOD)
 
-    assert first.named("space", "toy") == []
-    assert len(load_plugins().named("space", "toy")) == 1
+    assert first.find_all("space", "toy") == []
+    assert len(load_plugins().find_all("space", "toy")) == 1
 
 
 @pytest.mark.parametrize(
@@ -166,11 +166,13 @@ def test_the_range_of_a_plugin_is_its_requirement_on_nasplug(install):
     install("toy-one", GOOD, requires=["torch>=2", "NASplug < 99, >= 0.0.1", "nasplug[onnx]>=98; extra == 'all'"])
     install("toy-two", "@hookimpl\ndef nasplug_event(event):\n    pass")
 
-    every = {one.distribution: one for one in load_plugins().every}
+    plugins = {plugin.distribution: plugin for plugin in load_plugins().all}
 
-    assert (every["toy-one"].supports, every["toy-one"].status) == (">=0.0.1,<99", "active")
-    assert [(one.slot, one.name) for one in every["toy-one"].registers] == [("space", "toy")]
-    assert (every["toy-two"].supports, every["toy-two"].hooks) == ("", ("nasplug_event",))
+    assert (plugins["toy-one"].supports, plugins["toy-one"].status) == (">=0.0.1,<99", "active")
+    assert [(registration.slot, registration.name) for registration in plugins["toy-one"].registers] == [
+        ("space", "toy")
+    ]
+    assert (plugins["toy-two"].supports, plugins["toy-two"].hooks) == ("", ("nasplug_event",))
 
 
 @pytest.mark.parametrize("word", ["Toy_Good", "entry"])
@@ -180,7 +182,7 @@ def test_a_plugin_can_be_left_out(install, monkeypatch, capsys, word):
 
     plugins = load_plugins()
 
-    (disabled,) = [one for one in plugins.every if one.status == "disabled"]
+    (disabled,) = [plugin for plugin in plugins.all if plugin.status == "disabled"]
     assert disabled.distribution == "toy-good"
     assert "toy_good_hooks" not in sys.modules
     assert capsys.readouterr().err == (
@@ -216,7 +218,7 @@ def test_calls_of_hooks_are_printed_on_demand(install, monkeypatch, capsys):
 def test_switches_of_the_environment(monkeypatch, word, on):
     monkeypatch.setenv("NASPLUG_STRICT", word)
 
-    assert Settings.of_environment().strict is on
+    assert Settings.from_environment().strict is on
 
 
 def test_odd_metadata_break_one_plugin_only(install, tmp_path):
@@ -227,7 +229,7 @@ def test_odd_metadata_break_one_plugin_only(install, tmp_path):
 
     plugins = load_plugins()
 
-    reasons = {one.distribution: one.reason for one in plugins.broken}
+    reasons = {plugin.distribution: plugin.reason for plugin in plugins.broken}
     assert reasons["toy-odd"].startswith("It works with nasplug===0.1.foo, and this is nasplug")
     assert "have no name or no version" in reasons["unnamed"]
     assert plugins.find("space", "darts")
@@ -240,7 +242,7 @@ def test_two_entry_points_of_one_module_are_one_too_many(install, tmp_path):
 
     plugins = load_plugins()
 
-    assert [one.reason for one in plugins.broken] == [
+    assert [plugin.reason for plugin in plugins.broken] == [
         "'toy_twice_hooks' is loaded by another entry point already; one of them is enough."
     ]
-    assert len(plugins.named("space", "toy")) == 1
+    assert len(plugins.find_all("space", "toy")) == 1

@@ -1,4 +1,4 @@
-"""Finds plugins without loading them: entry points of what is installed, and paths that a user names."""
+"""Finds plugins without loading them: entry points of installed distributions, and paths that a user names."""
 
 from __future__ import annotations
 
@@ -19,65 +19,65 @@ from packaging.utils import canonicalize_name
 
 from nasplug.errors import InputError
 from nasplug.hookspecs import GROUP
-from nasplug.plugins.plugin import Origin, supported
+from nasplug.plugins.plugin import Origin, supported_range
 
 DIGEST = "__nasplug_digest__"
-"""Attribute of a module that was loaded from a file: the digest of that file."""
+"""Attribute of a module loaded from a file: the digest of the content of that file."""
 
 
-def origins(paths: Sequence[Path]) -> list[Origin]:
-    """Every plugin that can be found, in a fixed order: the installed ones, then those of `paths`.
+def find_plugins(paths: Sequence[Path]) -> list[Origin]:
+    """Finds all plugins, in a fixed order: the installed ones, then those of `paths`.
 
-    The folder of a package takes the place of the same distribution if it is installed too. Raises InputError for a
-    path that is neither a Python file nor such a folder.
+    The folder of a package replaces the same distribution if it is installed, too. Raises InputError for a path that is
+    neither a Python file nor the folder of a package with a plugin.
     """
-    named = [origin for path in paths for origin in _of_path(path)]
-    beside = {canonicalize_name(origin.distribution) for origin in named}
-    installed = [one for one in _installed() if canonicalize_name(one.distribution) not in beside]
+    named = [origin for path in paths for origin in _read_path(path)]
+    replaced = {canonicalize_name(origin.distribution) for origin in named}
+    installed = [origin for origin in _find_installed() if canonicalize_name(origin.distribution) not in replaced]
     return installed + list(dict.fromkeys(named))
 
 
 def plugin_versions() -> dict[str, str]:
-    """The version of every installed distribution with a plugin, read from metadata alone: nothing is imported."""
-    return {origin.distribution: origin.version for origin in _installed()}
+    """The version of every installed distribution with a plugin, read from metadata without importing anything."""
+    return {origin.distribution: origin.version for origin in _find_installed()}
 
 
-def _installed() -> list[Origin]:
-    found = (_of_entry_point(*each) for each in _with_distribution(entry_points(group=GROUP)))
-    return sorted(found, key=lambda origin: (origin.distribution, origin.name))
+def _find_installed() -> list[Origin]:
+    origins = (_read_entry_point(*pair) for pair in _pair_with_distributions(entry_points(group=GROUP)))
+    return sorted(origins, key=lambda origin: (origin.distribution, origin.name))
 
 
-def _of_entry_point(entry_point: EntryPoint, distribution: Distribution) -> Origin:
-    # An installation that was interrupted can leave metadata without either.
-    facts = cast("Message", distribution.metadata)
-    name, version = facts.get("Name", ""), facts.get("Version", "")
+def _read_entry_point(entry_point: EntryPoint, distribution: Distribution) -> Origin:
+    # An interrupted installation can leave metadata without name and version.
+    fields = cast("Message", distribution.metadata)
+    name, version = fields.get("Name", ""), fields.get("Version", "")
     place = distribution.locate_file("")
     flaw = f"Its metadata in '{place}' have no name or no version." if not name or not version else ""
     return Origin(
         name=entry_point.name,
         distribution=name or "unnamed",
         version=version or "unversioned",
-        supports=supported(distribution.requires),
+        supports=supported_range(distribution.requires),
         value=entry_point.value,
         load=entry_point.load,
         flaw=flaw,
     )
 
 
-def _with_distribution(found: Iterable[EntryPoint]) -> Iterator[tuple[EntryPoint, Distribution]]:
-    for entry_point in found:
-        if entry_point.dist is None:  # only entry points made by hand have none
+def _pair_with_distributions(points: Iterable[EntryPoint]) -> Iterator[tuple[EntryPoint, Distribution]]:
+    for entry_point in points:
+        if entry_point.dist is None:  # only entry points that were not read from metadata have none
             raise InputError(f"The entry point '{entry_point.name}' belongs to no distribution.")
         yield entry_point, entry_point.dist
 
 
-def _of_path(path: Path) -> list[Origin]:
+def _read_path(path: Path) -> list[Origin]:
     try:
         path = path.expanduser().resolve()
-    except (OSError, RuntimeError) as error:  # links that lead in a circle, or a home that nobody has
+    except (OSError, RuntimeError) as error:  # a cycle of links, or an unknown home directory
         raise InputError(f"'{path}' cannot be followed to a plugin: {error}.") from error
     if path.is_dir():
-        return _of_folder(path)
+        return _read_folder(path)
     if not path.is_file():
         raise InputError(f"There is no plugin at '{path}'; name a Python file or the folder of a package.")
     if path.suffix != ".py" or not path.stem.isidentifier():
@@ -89,7 +89,7 @@ def _of_path(path: Path) -> list[Origin]:
 
 
 def _load_file(path: Path, content: bytes, digest: str) -> ModuleType:
-    """Runs the content of a file as a module under its name, under which its parts are imported later."""
+    """Executes the content of a file as the module of its name, by which its parts are imported later."""
     known = sys.modules.get(path.stem)
     if known is not None and getattr(known, DIGEST, None) == digest:
         return known
@@ -99,8 +99,8 @@ def _load_file(path: Path, content: bytes, digest: str) -> ModuleType:
     module.__file__ = str(path)
     sys.modules[path.stem] = module
     try:
-        # Not by an import, which may take the bytecode of an earlier content that was as long and as old.
-        exec(compile(content, path, "exec"), module.__dict__)  # noqa: S102 - whoever names a plugin wants it run
+        # Not imported, since cached bytecode of an earlier content with the same length and time might be used.
+        exec(compile(content, path, "exec"), module.__dict__)  # noqa: S102 - the user has named this file to be run
     except BaseException:
         del sys.modules[path.stem]
         raise
@@ -109,17 +109,17 @@ def _load_file(path: Path, content: bytes, digest: str) -> ModuleType:
 
 
 def _is_taken(path: Path) -> bool:
-    """Whether another module than this file has its name."""
+    """Whether a module other than this file has its name."""
     try:
         spec = importlib.util.find_spec(path.stem)
     except ValueError:  # a module without a specification, such as __main__
         return True
-    # The folder of the file may be on the import path, where a script stands beside it.
+    # The folder of the file is on the import path if a script in the same folder is running.
     return spec is not None and (spec.origin is None or Path(spec.origin).resolve() != path)
 
 
-def _of_folder(folder: Path) -> list[Origin]:
-    project = _project(folder)
+def _read_folder(folder: Path) -> list[Origin]:
+    project = _read_project(folder)
     groups, dependencies = project.get("entry-points"), project.get("dependencies", [])
     entries = groups.get(GROUP) if isinstance(groups, dict) else None
     named = isinstance(entries, dict) and entries and all(isinstance(value, str) for value in entries.values())
@@ -136,23 +136,23 @@ def _of_folder(folder: Path) -> list[Origin]:
             name=entry,
             distribution=name,
             version=str(project.get("version", "unversioned")),
-            supports=supported(dependencies),
+            supports=supported_range(dependencies),
             value=value,
-            load=partial(_load_from, place, EntryPoint(entry, value, GROUP)),
+            load=partial(_import_from, place, EntryPoint(entry, value, GROUP)),
             path=folder,
         )
         for entry, value in sorted(entries.items())
     ]
 
 
-def _load_from(place: str, entry_point: EntryPoint) -> Any:
+def _import_from(place: str, entry_point: EntryPoint) -> Any:
     if place not in sys.path:
         sys.path.insert(0, place)
         importlib.invalidate_caches()
     return entry_point.load()
 
 
-def _project(folder: Path) -> dict[str, Any]:
+def _read_project(folder: Path) -> dict[str, Any]:
     path = folder / "pyproject.toml"
     try:
         project = tomllib.loads(path.read_text(encoding="utf-8")).get("project", {})
