@@ -20,11 +20,11 @@ from nasplug.data import BatchStream, Splits, divide, in_order, load_splits, mak
 from nasplug.engine import Stream, error_rate
 from nasplug.errors import InputError
 from nasplug.parts import Batch, ImageData, Images, Network, SearchSpace
-from nasplug.store.run_folder import RunFolder
-from nasplug.store.events import Journal, EventCallback
-from nasplug.runs.device import DeviceOptions
 from nasplug.plugins import Plugins
 from nasplug.plugins.program_objects import WithObjects, resume_hint
+from nasplug.runs.device import DeviceOptions
+from nasplug.store.events import EventCallback, Journal
+from nasplug.store.run_folder import RunFolder
 from nasplug.values import Genotype, ImageShape, Training
 from nasplug.values.recipe import Recipe
 from nasplug.values.seeds import derive_seed

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nasplug.store.files import write_atomically
 from nasplug.errors import InputError, NasplugError
-from nasplug.store.run_folder import RunFolder
-from nasplug.runs.tabular import adopt_table
-from nasplug.store.networks import load_network
-from nasplug.runs.search import rehearse
-from nasplug.runs.context import RunContext, new_context, write_start
 from nasplug.plugins import Plugins
+from nasplug.runs.context import RunContext, new_context, write_start
+from nasplug.runs.search import rehearse
+from nasplug.runs.tabular import adopt_table
+from nasplug.store.files import write_atomically
+from nasplug.store.networks import load_network
+from nasplug.store.run_folder import RunFolder
 from nasplug.values.recipe import Recipe
 
 

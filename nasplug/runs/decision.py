@@ -9,11 +9,11 @@ import attrs
 
 from nasplug.errors import InputError
 from nasplug.parts import Batch, SearchState, Stage, Supernet
-from nasplug.store.run_folder import RunFolder, write_json
-from nasplug.store.events import Journal, read_events
-from nasplug.runs.signals import ShouldStop
 from nasplug.runs.context import RunContext
+from nasplug.runs.signals import ShouldStop
 from nasplug.runs.training import Progress, Stopped
+from nasplug.store.events import Journal, read_events
+from nasplug.store.run_folder import RunFolder, write_json
 from nasplug.values import Genotype, Rated, Step
 
 BATCH = 256
@@ -30,7 +30,9 @@ def decide(
     events = [event["event"] for event in read_events(context.folder.events) if event["phase"] == "search"]
     journal.cut(journal.count - events.count("found"))  # they follow from the ratings, and come again
     rated = list(recorded_ratings(context.folder))
-    search_state = attrs.evolve(initial_search_state(context, net, stages), snapshots=list(_trail(context.folder)), rated=rated)
+    search_state = attrs.evolve(
+        initial_search_state(context, net, stages), snapshots=list(_trail(context.folder)), rated=rated
+    )
     count = len(rated)
     for event in context.composition.optimizer.decide(search_state):
         journal.append("search", event.record())

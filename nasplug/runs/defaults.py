@@ -6,10 +6,10 @@ import os
 from collections.abc import Sequence
 
 from nasplug.compose import OptionLayer, resolve
-from nasplug.runs.context import find_device
 from nasplug.plugins import Plugins
 from nasplug.plugins.hook_calls import note
 from nasplug.plugins.program_objects import objects_for_others
+from nasplug.runs.context import find_device
 from nasplug.values.recipe import Recipe
 
 MOST = 8

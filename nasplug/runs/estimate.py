@@ -11,9 +11,9 @@ import torch
 
 from nasplug.engine import Trainer, run_groups
 from nasplug.parts import Network
+from nasplug.runs.context import RunContext
 from nasplug.runs.retrain import network_phase, teacher_phase
 from nasplug.runs.search import search_phase
-from nasplug.runs.context import RunContext
 from nasplug.runs.training import peak_memory
 
 WARM_UP, MEASURED = 2, 3

@@ -28,7 +28,9 @@ SMALLEST = 16
 derivatives, but fewer images leave batch norms too little to go by."""
 
 
-def flatness(context: RunContext, net: Supernet, shares: Mapping[str, Indices]) -> Callable[[StepInfo], Mapping[str, float]] | None:
+def flatness(
+    context: RunContext, net: Supernet, shares: Mapping[str, Indices]
+) -> Callable[[StepInfo], Mapping[str, float]] | None:
     """What takes the measurements of a search; None if there are none to take.
 
     A supernet that is trained block by block has no loss of its own: no classifier has learnt anything yet.

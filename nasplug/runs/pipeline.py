@@ -8,22 +8,24 @@ from pathlib import Path
 import torch
 
 from nasplug.errors import InputError
-from nasplug.store.lock import lock_run
-from nasplug.store.run_folder import RunFolder
-from nasplug.store.events import EventCallback, merge_journals, ignore_event
-from nasplug.runs.tabular import look_up
-from nasplug.store.networks import PlannedNetwork, load_network, space_of
-from nasplug.runs.workers import retrain_networks
-from nasplug.runs.summary import set_status, write_result
-from nasplug.runs.search import found_genotypes, search, prepare_teacher
+from nasplug.plugins import Plugins
+from nasplug.runs.context import RunContext
+from nasplug.runs.search import found_genotypes, prepare_teacher, search
 from nasplug.runs.selection import select
 from nasplug.runs.signals import Signals
-from nasplug.runs.context import RunContext
+from nasplug.runs.summary import set_status, write_result
+from nasplug.runs.tabular import look_up
 from nasplug.runs.training import Progress, Stopped
-from nasplug.plugins import Plugins
+from nasplug.runs.workers import retrain_networks
+from nasplug.store.events import EventCallback, ignore_event, merge_journals
+from nasplug.store.lock import lock_run
+from nasplug.store.networks import PlannedNetwork, load_network, space_of
+from nasplug.store.run_folder import RunFolder
 
 
-def run_pipeline(context: RunContext, signals: Signals, on_event: EventCallback = ignore_event) -> Generator[Progress, None, None]:
+def run_pipeline(
+    context: RunContext, signals: Signals, on_event: EventCallback = ignore_event
+) -> Generator[Progress, None, None]:
     """Carries out every phase of a run that is not finished yet, and leaves `result.json` and `report.html`.
 
     `on_event` hears of every event that happens, once it is on disk. Whoever closes this iterator stops the run.

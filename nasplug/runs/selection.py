@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from nasplug.errors import InputError
 from nasplug.parts import SearchSpace
-from nasplug.store.networks import PlannedNetwork, resize_space
 from nasplug.runs.context import RunContext
+from nasplug.store.networks import PlannedNetwork, resize_space
 from nasplug.values import Genotype
 
 WALK = 2000

@@ -47,7 +47,9 @@ class Signals:
     def interrupted(self, resume_hint: str) -> Interrupted:
         """The error that ends a stopped run, with the way to go on."""
         received = self.received or signal.SIGINT
-        return Interrupted(f"Stopped by {received.name}; nothing is lost. Go on with: {resume_hint}", EXIT_CODES[received])
+        return Interrupted(
+            f"Stopped by {received.name}; nothing is lost. Go on with: {resume_hint}", EXIT_CODES[received]
+        )
 
     def _remember(self, number: int, _: FrameType | None) -> None:
         if self.received is not None and number == signal.SIGINT:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nasplug.store.run_folder import RunFolder, write_json
-from nasplug.store.networks import PlannedNetwork
 from nasplug.runs.context import RunContext
+from nasplug.store.networks import PlannedNetwork
+from nasplug.store.run_folder import RunFolder, write_json
 
 SCHEMA = 1
 

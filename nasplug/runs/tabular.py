@@ -7,11 +7,11 @@ from pathlib import Path
 
 from nasplug.builtin.nb201 import NasBench201
 from nasplug.builtin.nb201.table import SIZE, Errors, find_data_set, read_table
-from nasplug.store.files import write_atomically
 from nasplug.errors import InputError
-from nasplug.store.networks import PlannedNetwork
 from nasplug.runs.context import RunContext
 from nasplug.runs.training import Progress, no_cost
+from nasplug.store.files import write_atomically
+from nasplug.store.networks import PlannedNetwork
 from nasplug.values import Genotype
 
 

@@ -21,24 +21,26 @@ from typing import Any
 
 import torch
 
-from nasplug.store.files import read_tensors
 from nasplug.errors import InputError, NasplugError, RunFailure
-from nasplug.store.run_folder import RunFolder
-from nasplug.store.events import Journal, Tail, EventCallback, ignore_event
-from nasplug.runs.memory import keep_freed_memory
-from nasplug.store.networks import PlannedNetwork
-from nasplug.runs.retrain import retrain
-from nasplug.runs.signals import ShouldStop
-from nasplug.runs.context import RunContext, reopen_context
-from nasplug.runs.training import Progress, Stopped
 from nasplug.plugins import Plugins, load_plugins
 from nasplug.plugins.program_objects import objects_for_others, with_objects
+from nasplug.runs.context import RunContext, reopen_context
+from nasplug.runs.memory import keep_freed_memory
+from nasplug.runs.retrain import retrain
+from nasplug.runs.signals import ShouldStop
+from nasplug.runs.training import Progress, Stopped
+from nasplug.store.events import EventCallback, Journal, Tail, ignore_event
+from nasplug.store.files import read_tensors
+from nasplug.store.networks import PlannedNetwork
+from nasplug.store.run_folder import RunFolder
 from nasplug.values.recipe import Recipe
 
 POLL_SECONDS = 0.5
 
 
-def retrain_networks(context: RunContext, plans: Sequence[PlannedNetwork], should_stop: ShouldStop, on_event: EventCallback) -> Iterator[Progress]:
+def retrain_networks(
+    context: RunContext, plans: Sequence[PlannedNetwork], should_stop: ShouldStop, on_event: EventCallback
+) -> Iterator[Progress]:
     """Trains every plan that is not finished, `jobs` of them at a time."""
     left = [plan for plan in plans if context.folder.done(plan.phase) is None]
     if context.recipe.run.jobs > 1:
@@ -67,7 +69,9 @@ def _journal_path(context: RunContext, plan: PlannedNetwork) -> Path:
     return context.folder.phase(plan.phase) / "events.jsonl"
 
 
-def _beside_each_other(context: RunContext, plans: Sequence[PlannedNetwork], should_stop: ShouldStop, on_event: EventCallback) -> Iterator[Progress]:
+def _beside_each_other(
+    context: RunContext, plans: Sequence[PlannedNetwork], should_stop: ShouldStop, on_event: EventCallback
+) -> Iterator[Progress]:
     jobs = min(context.recipe.run.jobs, len(plans))
     spawn = multiprocessing.get_context("spawn")
     halt = spawn.Event()
@@ -78,7 +82,14 @@ def _beside_each_other(context: RunContext, plans: Sequence[PlannedNetwork], sho
         tasks.put(plan.to_dict())
     for _ in range(jobs):
         tasks.put(None)
-    arguments = (str(context.folder.path.resolve()), objects_for_others(context.plugins), tasks, answers, halt, os.getpid())
+    arguments = (
+        str(context.folder.path.resolve()),
+        objects_for_others(context.plugins),
+        tasks,
+        answers,
+        halt,
+        os.getpid(),
+    )
     workers = [spawn.Process(target=_work, args=arguments, daemon=True) for _ in range(jobs)]
     news = _News(context, plans, on_event)
     with _on_their_own():

@@ -15,13 +15,13 @@ from safetensors.torch import save_file
 from nasplug.builtin.optimizers.single_path import SinglePath
 from nasplug.compose import resolve
 from nasplug.errors import InputError
-from nasplug.store.run_folder import RunFolder
-from nasplug.store.events import Journal, read_events
-from nasplug.runs.search import search
-from nasplug.runs.create import start
-from nasplug.runs.context import RunContext, reopen_context
-from nasplug.runs.training import Stopped
 from nasplug.plugins import load_plugins
+from nasplug.runs.context import RunContext, reopen_context
+from nasplug.runs.create import start
+from nasplug.runs.search import search
+from nasplug.runs.training import Stopped
+from nasplug.store.events import Journal, read_events
+from nasplug.store.run_folder import RunFolder
 
 PLUGINS = load_plugins()
 RATED = 8

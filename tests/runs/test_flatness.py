@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+import nasplug.runs.flatness as flatness_module
 from nasplug.builtin.darts import Darts
 from nasplug.builtin.optimizers.bilevel import Bilevel
 from nasplug.builtin.optimizers.one_level import OneLevel
 from nasplug.data import MemoryImages
-import nasplug.runs.flatness as flatness_module
-from nasplug.runs.flatness import flatness
 from nasplug.runs.context import RunContext
-from nasplug.values import StepClock, ImageShape, Training
+from nasplug.runs.flatness import flatness
+from nasplug.values import ImageShape, StepClock, Training
 from nasplug.values.recipe import RunOptions
 from nasplug.values.seeds import derive_seed
 
@@ -130,7 +130,9 @@ def test_an_alpha_that_is_not_learnt_has_neither_curvature_nor_gap():
 
 def test_sharpness_is_that_of_the_candidates_drawn(monkeypatch):
     counted = []
-    monkeypatch.setattr(flatness_module, "sharpness", lambda net, batches: counted.append(net.choices.active_columns) or 0.0)
+    monkeypatch.setattr(
+        flatness_module, "sharpness", lambda net, batches: counted.append(net.choices.active_columns) or 0.0
+    )
     measured(Unlearnt())(CLOCK.at(20))
     assert counted == [((0,),) * 4]
 

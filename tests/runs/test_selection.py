@@ -9,8 +9,8 @@ import pytest
 
 from nasplug.builtin.darts.space import Darts
 from nasplug.errors import InputError
-from nasplug.runs.summary import best, front
 from nasplug.runs.selection import select
+from nasplug.runs.summary import best, front
 from nasplug.values import ImageShape
 from nasplug.values.recipe import Retraining, Selection
 from nasplug.values.seeds import derive_seed

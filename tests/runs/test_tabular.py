@@ -14,9 +14,9 @@ from nasplug.builtin.darts import Darts
 from nasplug.builtin.nb201 import NasBench201, to_string
 from nasplug.cli import main
 from nasplug.errors import InputError
-from nasplug.store.run_folder import RunFolder
 from nasplug.runs.tabular import adopt_table, look_up
 from nasplug.store.networks import PlannedNetwork
+from nasplug.store.run_folder import RunFolder
 from nasplug.values import Genotype, ImageShape
 
 OPERATIONS = ("none", "skip_connect")
@@ -40,7 +40,9 @@ def write_table(path: Path, listed: list[Genotype]) -> Path:
     return path
 
 
-def context(tmp_path: Path, table: Path | str, data: str = "cifar10", shape=CIFAR10, space=SPACE, validation: int = 300):
+def context(
+    tmp_path: Path, table: Path | str, data: str = "cifar10", shape=CIFAR10, space=SPACE, validation: int = 300
+):
     name, _, location = data.partition(":")
     return SimpleNamespace(
         folder=RunFolder(tmp_path / "run"),
