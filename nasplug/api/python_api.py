@@ -16,7 +16,7 @@ from nasplug.parts import SearchSpace
 from nasplug.plugins import load_plugins
 from nasplug.plugins.program_objects import resume_hint, with_objects
 from nasplug.results.result import Result, load
-from nasplug.results.torch_state import Aside
+from nasplug.results.torch_state import IsolatedTorchState
 from nasplug.runs.context import RunContext, reopen_context
 from nasplug.runs.create import start
 from nasplug.runs.defaults import note_jobs, resolve_recipe
@@ -50,7 +50,7 @@ class Search:
         self._recipe = context.recipe
         self._study: RunContext | None = context  # ready to go; later ones are opened anew
         self._show = show
-        self._aside = Aside()
+        self._torch_state = IsolatedTorchState()
         self._happened: deque[dict[str, Any]] = deque()
         self._under_way = self._done = False
 
@@ -101,11 +101,13 @@ class Search:
             raise InputError(f"'{self.run}' is under way in another loop; leave that one first.")
         if self._done:
             return
-        with self._aside.turn():
+        with self._torch_state.active():
             context, self._study = self._study or reopen_context(self._folder, self._plugins), None
         signals = Signals()
         steps = run_pipeline(context, signals, on_event)
-        leave = finalize(self, _leave, self._aside, steps)  # at the latest when the program ends, while it still can
+        leave = finalize(
+            self, _leave, self._torch_state, steps
+        )  # at the latest when the program ends, while it still can
         self._under_way = True
         try:
             while (step := self._turn(steps, signals)) is not None:
@@ -119,13 +121,13 @@ class Search:
             self._under_way = False
 
     def _turn(self, steps: Iterator[Progress], signals: Signals) -> Progress | None:
-        with signals.watching(), self._aside.turn():
+        with signals.watching(), self._torch_state.active():
             return next(steps, None)
 
 
-def _leave(aside: Aside, steps: Generator[Progress, None, None]) -> None:
+def _leave(torch_state: IsolatedTorchState, steps: Generator[Progress, None, None]) -> None:
     """Stops a run between two steps; one that another thread is busy with just then cannot be helped."""
-    with suppress(ValueError), aside.turn():
+    with suppress(ValueError), torch_state.active():
         steps.close()
 
 
@@ -140,7 +142,7 @@ def begin(
     recipe = resolve_recipe(plugins, layers)
     check_jobs(plugins, recipe)
     call = call_of({**sections, **({"config": str(config)} if config else {})})
-    with Aside().turn():
+    with IsolatedTorchState().active():
         context = start(Path(out).expanduser() if out else None, plugins, recipe, [call])
     note_jobs(plugins, layers)
     return Search(context, show)
@@ -159,7 +161,7 @@ def resume_search(run: str | Path, given: Mapping[str, Any], show: Show) -> Sear
     """A run that was stopped, with the objects that it needs, by slot."""
     folder = RunFolder.existing(Path(run).expanduser())
     plugins = with_objects(load_plugins(), match_objects(folder.recipe_layer(), given))
-    with Aside().turn():
+    with IsolatedTorchState().active():
         context = reopen_context(folder, plugins)
     check_jobs(plugins, context.recipe)
     return Search(context, show)

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from nasplug.engine import Trainer
+from nasplug.engine.random_state import RandomState
 from nasplug.errors import InputError
 from nasplug.parts import Supernet, read_state, write_state
-from nasplug.store.files import random_state, read_tensors, restore_random_state, write_tensors
+from nasplug.store.files import read_tensors, write_tensors
 
 
 def save_checkpoint(path: Path, trainer: Trainer, events: int, seconds: float) -> None:
@@ -35,7 +36,7 @@ def save_checkpoint(path: Path, trainer: Trainer, events: int, seconds: float) -
         "optimizer": read_state(trainer.optimizer),
         "schedule": read_state(trainer.schedule),
     }
-    write_tensors(path, tensors | random_state(), facts)
+    write_tensors(path, tensors | _random_state(), facts)
 
 
 def load_checkpoint(path: Path, trainer: Trainer) -> tuple[int, float]:
@@ -56,7 +57,7 @@ def load_checkpoint(path: Path, trainer: Trainer) -> tuple[int, float]:
             _restore_mover("alpha", trainer.torch_optimizers.alpha, {"alpha": trainer.choices.alpha}, tensors)
         write_state(trainer.optimizer, facts["optimizer"])
         write_state(trainer.schedule, facts["schedule"])
-        restore_random_state(tensors)
+        _restore_random_state(tensors)
         return int(facts["events"]), float(facts["seconds"])
     except (KeyError, RuntimeError, IndexError) as error:
         reason = str(error).partition("\n")[0]
@@ -100,3 +101,17 @@ def _restore_mover(
         # Counters stay where the optimizer keeps them, on the host; averages take the layout of their parameter.
         kept = value.clone() if value.dim() == 0 else torch.empty_like(parameter).copy_(value)
         torch_optimizer.state[parameter][key] = kept
+
+
+def _random_state() -> dict[str, Tensor]:
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    state = RandomState.capture(device)
+    return {"random.cpu": state.cpu} | ({"random.cuda": state.cuda[device]} if device in state.cuda else {})
+
+
+def _restore_random_state(tensors: Mapping[str, Tensor]) -> None:
+    """A checkpoint of a machine with CUDA can be loaded on one without."""
+    cuda = {}
+    if "random.cuda" in tensors and torch.cuda.is_available():
+        cuda[torch.device("cuda")] = tensors["random.cuda"]
+    RandomState(tensors["random.cpu"], cuda).restore()

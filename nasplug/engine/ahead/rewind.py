@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nasplug.engine.random_state import RandomState
 from nasplug.engine.trainer import Trainer
 from nasplug.parts import read_state, write_state
 
@@ -53,8 +54,7 @@ class Rewind:
         for tensors, copies in self._tensors:
             torch._foreach_copy_(copies, tensors)
         self._parts = [(part, deepcopy(read_state(part))) for part in (self._phase.optimizer, self._phase.schedule)]
-        device = self._phase.device
-        self._random = torch.get_rng_state(), torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+        self._random = RandomState.capture(self._phase.device)
 
     @torch.no_grad()
     def restore(self) -> None:
@@ -66,10 +66,7 @@ class Rewind:
             torch_optimizer.state.update(_shallow(states))
         for part, state in self._parts:
             write_state(part, deepcopy(state))
-        on_cpu, on_cuda = self._random
-        torch.set_rng_state(on_cpu)
-        if on_cuda is not None:
-            torch.cuda.set_rng_state(on_cuda, self._phase.device)
+        self._random.restore()
         self._phase.went_back()
 
 
