@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 from nasplug.errors import InputError
 from nasplug.parts import SearchSpace
+from nasplug.parts.random_walk import mutate_towards
 from nasplug.runs.context import RunContext
 from nasplug.store.networks import PlannedNetwork, resize_space
 from nasplug.values import Genotype
 
-WALK = 2000
+MUTATIONS = 2000
 """Mutations tried, at most, on the way to a random architecture of a given size."""
 
 
@@ -80,16 +81,17 @@ def _matched(context: RunContext, plan: PlannedNetwork, number: int, taken: set[
     If none is met on the way, the nearest is taken; the result records its params either way.
     """
     space = resize_space(context.composition.space, plan.size)
-    random = context.random("baseline", plan.id, number)
-    target, tolerance = plan.cost.params, context.recipe.select.tolerance
-    genotype = space.random(random)
-    cost = space.cost(genotype, context.shape)
-    for _ in range(WALK):
-        if abs(cost.params - target) <= tolerance * target and genotype not in taken:
-            break
-        nearer = space.mutate(genotype, random)
-        price = space.cost(nearer, context.shape)
-        if genotype in taken or abs(price.params - target) <= abs(cost.params - target):
-            genotype, cost = nearer, price
+    generator = context.random("baseline", plan.id, number)
+    target = plan.cost.params
+    genotype = mutate_towards(
+        space,
+        space.random(generator),
+        lambda genotype: abs(space.cost(genotype, context.shape).params - target),
+        generator,
+        mutations=MUTATIONS,
+        tolerance=context.recipe.select.tolerance * target,
+        excluded=taken,
+    )
     taken.add(genotype)
+    cost = space.cost(genotype, context.shape)
     return PlannedNetwork(role="random", genotype=genotype, size=plan.size, cost=cost, matched_to=plan.id)
