@@ -12,7 +12,7 @@ from typing import Any
 
 from nasplug.compose.layers import OptionLayer
 from nasplug.errors import InputError, choose_from
-from nasplug.plugins import Plugins, Registration
+from nasplug.plugins import Plugin, Plugins, Registration
 from nasplug.plugins.dataset_names import data_place
 from nasplug.plugins.program_objects import PROGRAM, build_part, check_present
 from nasplug.values import Method
@@ -68,21 +68,33 @@ def _recipe(
     )
 
 
-def check_versions(plugins: Plugins, locked: Mapping[str, str]) -> None:
-    """Raises InputError if a distribution that a run was started with is missing or has another version now."""
-    present = {each.distribution: each.version for each in plugins.registrations}
-    absent = {each.distribution: f"{each.version} and {each.status}" for each in plugins.every}
-    for distribution, version in locked.items():
-        if present.get(distribution) != version:
-            found = present.get(distribution) or absent.get(distribution)
-            found = found or ("not loaded" if distribution.endswith(".py") else "not installed")
-            way = f"install version {version}, or name its folder with --plugin,"
-            if distribution.endswith(".py"):  # a file, whose version is a digest of its content
-                way = f"name the file as it was then with --plugin {distribution}"
-            raise InputError(
-                f"This run was started with {distribution} {version}, but {distribution} is now {found}; "
-                f"{way} to go on, or start a new run from its recipe.toml with --config."
-            )
+def check_versions(plugins: Plugins, recorded: Mapping[str, str]) -> None:
+    """Raises InputError if a run cannot be resumed because of the versions of distributions that it was started with.
+
+    `recorded` has the versions by distribution. Each distribution must be there in the same version, or in a later one
+    that says that it continues runs of the recorded one (`Plugin.resumes`).
+    """
+    registered = {registration.distribution for registration in plugins.registrations}
+    for distribution, version in recorded.items():
+        candidates = [plugin for plugin in plugins.every if plugin.distribution == distribution]
+        if distribution not in registered or not any(plugin.can_resume(version) for plugin in candidates):
+            raise InputError(_version_refusal(distribution, version, candidates))
+
+
+def _version_refusal(distribution: str, version: str, candidates: Sequence[Plugin]) -> str:
+    is_file = distribution.endswith(".py")
+    present = "not loaded" if is_file else "not installed"
+    for plugin in candidates:
+        present = plugin.version if plugin.status == "active" else f"{plugin.version} and {plugin.status}"
+        if plugin.status == "active" and plugin.resumes:
+            present += f", which continues runs of its own version and of earlier ones in {plugin.resumes}"
+    remedy = f"install version {version}, or name its folder with --plugin,"
+    if is_file:  # its version is a digest of its content
+        remedy = f"name the file as it was then with --plugin {distribution}"
+    return (
+        f"This run was started with {distribution} {version}, but {distribution} is now {present}; "
+        f"{remedy} to go on, or start a new run from its recipe.toml with --config."
+    )
 
 
 def _of_method(method: Method) -> OptionLayer:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import redirect_stdout
 
 import pluggy
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from nasplug import hookspecs
 from nasplug.errors import InputError, NasplugError, one_line
@@ -74,6 +75,7 @@ def _plugin(
     *,
     hooks: Iterable[str] = (),
     registers: Iterable[Registration] = (),
+    resumes: str = "",
 ) -> Plugin:
     return Plugin(
         name=origin.name,
@@ -86,6 +88,7 @@ def _plugin(
         hooks=tuple(hooks),
         registers=tuple(registers),
         path=origin.path,
+        resumes=resumes,
     )
 
 
@@ -123,6 +126,7 @@ def _load(origin: Origin, plugins: Plugins) -> Plugin:
         alone = _manager()
         alone.register(module)
         hooks = list(_hooks(alone, module, origin))
+        resumes = _resumed_versions(module, origin)
         register = Register(origin.distribution, origin.version)
         # What the same distribution registered by another entry point counts: a name can be taken once.
         before = [one for one in plugins.registrations if one.distribution == origin.distribution]
@@ -135,7 +139,21 @@ def _load(origin: Origin, plugins: Plugins) -> Plugin:
     except (Exception, SystemExit) as error:
         reason = str(error).rstrip(".") if isinstance(error, NasplugError) else one_line(error) + place_of(error)
         raise _Broken(f"{reason[0].upper()}{reason[1:]}.", _remedy(origin, error)) from error
-    return _plugin(origin, "active", hooks=hooks, registers=register.registrations[len(before) :])
+    return _plugin(origin, "active", hooks=hooks, registers=register.registrations[len(before) :], resumes=resumes)
+
+
+def _resumed_versions(module: object, origin: Origin) -> str:
+    """The variable `RESUMES` of a module with hooks, empty without one; InputError if it is no range of versions."""
+    resumes = getattr(module, "RESUMES", "")
+    try:
+        if not isinstance(resumes, str):
+            raise InvalidSpecifier
+        SpecifierSet(resumes)
+    except InvalidSpecifier as error:
+        raise InputError(
+            f"RESUMES in '{origin.value}' must be a range of versions such as '>=0.1,<0.3', but it is {resumes!r:.40}"
+        ) from error
+    return resumes
 
 
 def _remedy(origin: Origin, error: BaseException) -> str:
