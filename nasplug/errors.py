@@ -49,7 +49,7 @@ class Interrupted(NasplugError):
 
 
 def suggest(asked: str, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """" Did you mean 'NAME'?" with the nearest of `known`, or an empty string if none is similar enough.
+    """" Did you mean 'NAME'?" with the nearest of `known`, or an empty string if none is similar.
 
     `cutoff` is the least similarity, from 0 to 1, as `difflib.get_close_matches` measures it.
     """

@@ -10,7 +10,7 @@ import attrs
 import click
 
 from nasplug.cli.environment import plugin_options
-from nasplug.cli.failure import reported
+from nasplug.cli.failure import report_errors
 from nasplug.errors import suggest
 
 
@@ -63,5 +63,5 @@ class LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command; see `nasplug.cli.failure` for what becomes of errors."""
-        with reported():
+        with report_errors():
             return super().invoke(ctx)

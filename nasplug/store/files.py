@@ -1,4 +1,4 @@
-"""Files that are either whole or not there."""
+"""Files that are written as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from nasplug.errors import InputError, RunFailure
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Replaces `path` by `content`; whatever happens, it holds the old bytes or the new ones.
+    """Replaces the content of `path`; even if it is interrupted, the file has the old content or the new one.
 
-    Raises RunFailure if the disk does not take them.
+    Raises RunFailure if the content cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.draft")

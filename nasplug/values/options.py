@@ -77,7 +77,8 @@ def build(cls: type[P], options: Mapping[str, Any], where: str) -> P:
     values = {}
     for name, value in options.items():
         if name not in known:
-            raise InputError(f"{where} has no option '{name}'.{suggest(name, known)} Known: {', '.join(known) or 'none'}.")
+            hint = suggest(name, known)
+            raise InputError(f"{where} has no option '{name}'.{hint} Known: {', '.join(known) or 'none'}.")
         values[name] = _convert(value, hints[name], f"Option '{name}' of {where}")
     try:
         return cls(**values)

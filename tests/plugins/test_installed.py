@@ -128,7 +128,7 @@ def test_an_error_in_a_part_is_put_down_to_its_plugin(install, here, tmp_path, f
 
     assert result.exit_code == 1
     assert result.stderr == (
-        "Error: toy-bad 1.0 broke in toy_schedule.py, line 6 (after_step): ValueError: bang. Its author must mend "
+        "Error: toy-bad 1.0 broke in toy_schedule.py, line 6 (after_step): ValueError: bang. Its author has to fix "
         "that; NASPLUG_DEBUG=1 shows the traceback.\n"
     )
     monkeypatch.setenv("NASPLUG_DEBUG", "1")
