@@ -58,9 +58,9 @@ def search(
     select: Options | None = None,
     run: Options | None = None,
 ) -> Search:
-    """Starts a run, as `nasplug run` does, and gives it back ready to go; nothing is trained yet.
+    """Starts a run, as `nasplug run` does, and returns it; nothing is trained yet.
 
-    Iterating over it carries it out and yields its events; `.result()` carries out what is left and gives its networks.
+    Iterating over it carries it out and yields its events; `.result()` carries out the rest and returns its networks.
 
     Arguments are the sections of a run's `recipe.toml`. `space`, `optimizer`, `schedule` and `teacher` take the name of
     a part, an instance of an own class (of `nasplug.parts`), or options: `space={"cells": 4}` for the method's part,
@@ -72,12 +72,12 @@ def search(
     `preset`, `seed` and `device` are options of `run`; `out` is the run folder (a new one under runs/ by default) and
     `config` a recipe to start from.
 
-    Raises nasplug.errors.InputError for whatever cannot be had, before anything is trained.
+    Raises nasplug.errors.InputError for what cannot be carried out, before anything is trained.
     """
     from nasplug.api.python_api import begin
 
     words = {"method": method, "preset": preset, "seed": seed, "device": device}
-    asked = {
+    sections = {
         "space": _section(space, "part"),
         "optimizer": _section(optimizer, "part"),
         "schedule": _section(schedule, "part"),
@@ -86,9 +86,9 @@ def search(
         "search": search,
         "retrain": retrain,
         "select": select,
-        "run": _joined(run, {name: word for name, word in words.items() if word is not None}),
+        "run": _add_options(run, {name: word for name, word in words.items() if word is not None}),
     }
-    return begin({name: one for name, one in asked.items() if one is not None}, out, config, _show)
+    return begin({name: section for name, section in sections.items() if section is not None}, out, config, _show)
 
 
 def resume(
@@ -140,12 +140,12 @@ def supernet(space: str, *, classes: int = 10, size: int = 32, image_channels: i
 
 
 def _section(value: Any, key: str) -> Options | None:
-    """What an argument asks for as a section of a recipe."""
+    """An argument as a section of a recipe."""
     return value if value is None or isinstance(value, Mapping) else {key: value}
 
 
-def _joined(run: Any, words: Options) -> Any:
-    """The section `run` with the arguments that stand for its options; what is no section is left to be refused."""
+def _add_options(run: Any, words: Options) -> Any:
+    """The section `run` with the arguments that are options of it. A `run` of another type is refused later."""
     return {**(run or {}), **words} if run is None or isinstance(run, Mapping) else run
 
 

@@ -48,11 +48,19 @@ class Interrupted(NasplugError):
         return str(self.args[0])
 
 
+def suggest(asked: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """A hint that ends a sentence, " Did you mean 'NAME'?", with the nearest of `known`; empty if none is similar.
+
+    `cutoff` is the least similarity, from 0 to 1, as `difflib.get_close_matches` measures it.
+    """
+    near = difflib.get_close_matches(asked, list(known), n=1, cutoff=cutoff)
+    return f" Did you mean '{near[0]}'?" if near else ""
+
+
 def choose_from(kind: str, asked: str, known: Iterable[str]) -> InputError:
     """The refusal of an unknown name: what was asked, the nearest known name, and all that would work."""
     names = sorted(known)
-    near = difflib.get_close_matches(asked, names, n=1, cutoff=0.5)
-    hint = f" Did you mean '{near[0]}'?" if near else ""
+    hint = suggest(asked, names, cutoff=0.5)
     return InputError(f"There is no {kind} '{asked}'.{hint} Known: {', '.join(names) or 'none'}.")
 
 

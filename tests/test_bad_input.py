@@ -461,7 +461,7 @@ def test_a_damaged_selection_is_refused(run, content):
     (run / "phases/select/done.json").write_text(content)
 
     for command in ("resume", "report"):
-        refused(call(command, run), "remove it to select anew")
+        refused(call(command, run), "remove it to select again")
 
 
 def test_a_run_without_its_events_has_nothing_to_retrain(run):

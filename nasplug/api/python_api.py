@@ -1,4 +1,4 @@
-"""A run in the hands of a Python program: it happens while somebody looks."""
+"""Runs that a Python program starts, drives step by step and opens."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 from weakref import finalize
 
-from nasplug.api.user_objects import call_of, extract_objects, match_objects
+from nasplug.api.user_objects import extract_objects, format_call, match_objects
 from nasplug.compose import read_config
 from nasplug.errors import InputError, Interrupted, NasplugError
 from nasplug.parts import SearchSpace
 from nasplug.plugins import load_plugins
 from nasplug.plugins.program_objects import add_objects, resume_hint
 from nasplug.results.result import Result, load
-from nasplug.results.torch_state import Aside
+from nasplug.results.torch_state import IsolatedTorchState
 from nasplug.runs.context import RunContext, reopen_context
 from nasplug.runs.create import start
 from nasplug.runs.defaults import note_jobs, resolve_recipe
@@ -29,11 +29,11 @@ from nasplug.store.run_folder import RunFolder
 from nasplug.values.recipe import Recipe
 
 Show = Callable[[Iterable[Progress]], None]
-"""Goes through the progress of a run to its end, and shows it."""
+"""Shows the progress of a run while it iterates over it to the end."""
 
 
 class Search:
-    """A run that was started, or one that goes on.
+    """A run that was started or is resumed.
 
     Iterating over it carries the run out and yields its events, the lines of `events.jsonl`, as they happen: each once,
     those of one phase in their order. Phases that run beside each other (`run.jobs`) take turns. Leaving the loop stops
@@ -48,10 +48,10 @@ class Search:
         self._folder = context.folder
         self._plugins = context.plugins
         self._recipe = context.recipe
-        self._study: RunContext | None = context  # ready to go; later ones are opened anew
+        self._context: RunContext | None = context  # used up by the first loop; later ones reopen the run
         self._show = show
-        self._aside = Aside()
-        self._happened: deque[dict[str, Any]] = deque()
+        self._torch_state = IsolatedTorchState()
+        self._events: deque[dict[str, Any]] = deque()
         self._under_way = self._done = False
 
     @property
@@ -69,85 +69,87 @@ class Search:
         return f"<nasplug search of {about}, seed {self._recipe.run.seed}, in '{self.run}'>"
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        with closing(self._steps(self._note)) as steps:
-            going = True
-            while going:
+        with closing(self._steps(self._add_event)) as steps:
+            more = True
+            while more:
                 failure: BaseException | None = None
                 try:
-                    going = next(steps, None) is not None
+                    more = next(steps, None) is not None
                 except (NasplugError, KeyboardInterrupt) as error:
                     failure = error
-                while self._happened:
-                    yield self._happened.popleft()
+                while self._events:
+                    yield self._events.popleft()
                 if failure is not None:
                     raise failure
 
     def result(self, progress: bool = False) -> Result:
-        """Carries out what is left of the run; with `progress` it is shown. What the run has come to: its networks."""
+        """Carries out what is left of the run, with `progress` shown, and returns its networks."""
         steps = self._steps(ignore_event)
-        self._happened.clear()
+        self._events.clear()
         if progress:
             self._show(steps)
         for _ in steps:
             pass
         return load(self.run, self._plugins)
 
-    def _note(self, event: Mapping[str, Any]) -> None:
-        self._happened.append(dict(event))
+    def _add_event(self, event: Mapping[str, Any]) -> None:
+        self._events.append(dict(event))
 
     def _steps(self, on_event: EventCallback) -> Generator[Progress, None, None]:
-        """The run, step by step, each a turn between two of the program's own."""
+        """Carries out the run step by step, with its own torch state in each step, and yields the progress."""
         if self._under_way:
             raise InputError(f"'{self.run}' is under way in another loop; leave that one first.")
         if self._done:
             return
-        with self._aside.turn():
-            context, self._study = self._study or reopen_context(self._folder, self._plugins), None
+        with self._torch_state.active():
+            context, self._context = self._context or reopen_context(self._folder, self._plugins), None
         signals = Signals()
         steps = run_pipeline(context, signals, on_event)
-        leave = finalize(self, _leave, self._aside, steps)  # at the latest when the program ends, while it still can
+        close = finalize(
+            self, _close_run, self._torch_state, steps
+        )  # at the latest when the program ends, while it still can
         self._under_way = True
         try:
-            while (step := self._turn(steps, signals)) is not None:
+            while (step := self._run_step(steps, signals)) is not None:
                 yield step
             self._done = True
         except Interrupted:
-            again = f"search.result() or another loop, or later {resume_hint(self._plugins, self.run)}"
-            raise signals.interrupted(again) from None
+            remedy = f"search.result() or another loop, or later {resume_hint(self._plugins, self.run)}"
+            raise signals.interrupted(remedy) from None
         finally:
-            leave()
+            close()
             self._under_way = False
 
-    def _turn(self, steps: Iterator[Progress], signals: Signals) -> Progress | None:
-        with signals.watching(), self._aside.turn():
+    def _run_step(self, steps: Iterator[Progress], signals: Signals) -> Progress | None:
+        with signals.watching(), self._torch_state.active():
             return next(steps, None)
 
 
-def _leave(aside: Aside, steps: Generator[Progress, None, None]) -> None:
-    """Stops a run between two steps; one that another thread is busy with just then cannot be helped."""
-    with suppress(ValueError), aside.turn():
+def _close_run(torch_state: IsolatedTorchState, steps: Generator[Progress, None, None]) -> None:
+    """Stops a run between two steps. Does nothing if another thread is in the middle of a step."""
+    with suppress(ValueError), torch_state.active():
         steps.close()
 
 
 def begin(
     sections: Mapping[str, Mapping[str, Any]], out: str | Path | None, config: str | Path | None, show: Show
 ) -> Search:
-    """A new run, ready to go: `sections` of a recipe, in which objects may stand where a recipe has names."""
+    """Creates a run from `sections` of a recipe, in which objects may be in place of names."""
     plugins = load_plugins()
     layer, objects = extract_objects(plugins, sections)
     plugins = add_objects(plugins, objects)
     layers = [*([read_config(Path(config).expanduser())] if config else []), layer]
     recipe = resolve_recipe(plugins, layers)
     check_jobs(plugins, recipe)
-    call = call_of({**sections, **({"config": str(config)} if config else {})})
-    with Aside().turn():
+    call = format_call({**sections, **({"config": str(config)} if config else {})})
+    with IsolatedTorchState().active():
         context = start(Path(out).expanduser() if out else None, plugins, recipe, [call])
     note_jobs(plugins, layers)
     return Search(context, show)
 
 
 def open_result(run: str | Path, space: SearchSpace | None) -> Result:
-    """The result of a run folder; `space` is the own space that it was started with, if there is one."""
+    """The result of a run folder; `space` is the object of a space that it was started with, if there was one."""
     path = Path(run).expanduser()
     if space is None:
         return load(path)
@@ -156,10 +158,10 @@ def open_result(run: str | Path, space: SearchSpace | None) -> Result:
 
 
 def resume_search(run: str | Path, given: Mapping[str, Any], show: Show) -> Search:
-    """A run that was stopped, with the objects that it needs, by slot."""
+    """Reopens a run that was stopped; `given` has the objects that it needs by slot."""
     folder = RunFolder.existing(Path(run).expanduser())
     plugins = add_objects(load_plugins(), match_objects(folder.recipe_layer(), given))
-    with Aside().turn():
+    with IsolatedTorchState().active():
         context = reopen_context(folder, plugins)
     check_jobs(plugins, context.recipe)
     return Search(context, show)

@@ -1,4 +1,4 @@
-"""Objects of a Python program in the places where a recipe has names."""
+"""Objects that a Python program passes in place of the names in a recipe."""
 
 from __future__ import annotations
 
@@ -12,10 +12,7 @@ from nasplug.compose import OptionLayer
 from nasplug.compose.layers import SECTIONS
 from nasplug.data.in_memory import InMemorySource, digest, to_image_data
 from nasplug.errors import InputError, choose_from
-from nasplug.parts import (
-    DataSource,
-    ImageData,
-)
+from nasplug.parts import DataSource, ImageData
 from nasplug.plugins import SLOT_WORDS, Plugins
 from nasplug.plugins.program_objects import PROGRAM, is_program_object, opaque_options, program_name, registered_name
 from nasplug.plugins.slot_types import slot_type
@@ -23,39 +20,41 @@ from nasplug.values.options import is_plain, option_fields, option_values
 from nasplug.values.recipe import SLOTS
 
 Objects = dict[str, tuple[str, Any]]
-"""By slot, the name under which an object takes part, and the object."""
+"""By slot, the name of an object in the recipe, and the object."""
 
 
 def extract_objects(plugins: Plugins, sections: Mapping[str, Mapping[str, Any]]) -> tuple[OptionLayer, Objects]:
-    """The sections as a layer of names and options, and the objects that stood in it in the place of names.
+    """Replaces objects in the sections of a recipe by names.
 
-    Raises InputError for unknown sections, and for objects that cannot take part.
+    Returns the sections as a layer of names and options, and the objects by slot. Raises InputError for unknown
+    sections, and for objects that cannot be used.
     """
-    layer = {name: _options(name, section) for name, section in sections.items()}
+    layer = {name: _check_section(name, section) for name, section in sections.items()}
     objects: Objects = {}
     for slot in SLOTS:
         part = layer.get(slot, {}).get("part")
         if part is not None and not isinstance(part, str):
-            name = _take_in(plugins, slot, part, objects)
-            own = {option: getattr(part, option) for option in option_fields(type(part))}
-            plain = {option: value for option, value in own.items() if is_plain(value)}
+            name = _add_object(plugins, slot, part, objects)
+            options = {option: getattr(part, option) for option in option_fields(type(part))}
+            plain = {option: value for option, value in options.items() if is_plain(value)}
             layer[slot] = plain | layer[slot] | {"part": name}
     method = layer.get("run", {}).get("method")
     if method is not None and not isinstance(method, str):
-        layer["run"]["method"] = _take_in(plugins, "method", method, objects)
+        layer["run"]["method"] = _add_object(plugins, "method", method, objects)
     images = layer.get("data", {}).get("name")
     if images is not None and not isinstance(images, str):
-        given = _given(images)
-        known = {"digest": digest(given.images)} if isinstance(given.images, ImageData) else {}
-        layer["data"] = known | layer["data"] | {"name": _data_name(images)}
-        objects["dataset"] = (PROGRAM, given)
+        source = _wrap_images(images)
+        known = {"digest": digest(source.images)} if isinstance(source.images, ImageData) else {}
+        layer["data"] = known | layer["data"] | {"name": _name_images(images)}
+        objects["dataset"] = (PROGRAM, source)
     return layer, objects
 
 
 def match_objects(layer: OptionLayer, given: Mapping[str, Any]) -> Objects:
-    """The objects with which the run of a recorded `layer` goes on; `given` has them by slot, images as "dataset".
+    """The objects with which a run is resumed, checked against its recorded `layer`.
 
-    Raises InputError for objects that are not like those that the run was started with.
+    `given` has them by slot, images as "dataset". Raises InputError for objects of another class or with other options
+    than those that the run was started with.
     """
     objects: Objects = {}
     for slot, value in given.items():
@@ -67,7 +66,7 @@ def match_objects(layer: OptionLayer, given: Mapping[str, Any]) -> Objects:
                 f"out."
             )
         if slot == "dataset":  # the images themselves are compared when they are loaded
-            objects[slot] = (PROGRAM, _given(value))
+            objects[slot] = (PROGRAM, _wrap_images(value))
             continue
         _check_kind(slot, value)
         if program_name(value).rpartition(".")[2] != name.rpartition(".")[2]:
@@ -75,25 +74,25 @@ def match_objects(layer: OptionLayer, given: Mapping[str, Any]) -> Objects:
                 f"The {SLOT_WORDS[slot]} of this run is of the class {name.removeprefix(f'{PROGRAM}:')}, but got "
                 f"{value!r:.80}."
             )
-        _check_options(slot, {option: one for option, one in layer[slot].items() if option != "part"}, value)
+        _check_options(slot, {option: recorded for option, recorded in layer[slot].items() if option != "part"}, value)
         objects[slot] = (name, value)
     return objects
 
 
-def call_of(arguments: Mapping[str, object]) -> str:
-    """A call of `nasplug.search`, for the record; what cannot be written down is named by its class."""
-    return f"nasplug.search({', '.join(f'{name}={_written(value)}' for name, value in arguments.items())})"
+def format_call(arguments: Mapping[str, object]) -> str:
+    """The call of `nasplug.search` with these arguments, for `recipe.toml`. Objects are written as `Class(...)`."""
+    return f"nasplug.search({', '.join(f'{name}={_format_value(value)}' for name, value in arguments.items())})"
 
 
-def _written(value: object) -> str:
+def _format_value(value: object) -> str:
     if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{name!r}: {_written(one)}' for name, one in value.items())}}}"
+        return f"{{{', '.join(f'{name!r}: {_format_value(item)}' for name, item in value.items())}}}"
     if isinstance(value, tuple):
-        return f"({', '.join(map(_written, value))})"
+        return f"({', '.join(map(_format_value, value))})"
     return repr(value) if is_plain(value) else f"{type(value).__name__}(...)"
 
 
-def _options(section: str, options: object) -> dict[str, Any]:
+def _check_section(section: str, options: object) -> dict[str, Any]:
     if section not in SECTIONS:
         raise choose_from("section of a recipe", section, SECTIONS)
     if not isinstance(options, Mapping) or not all(isinstance(name, str) for name in options):
@@ -101,8 +100,8 @@ def _options(section: str, options: object) -> dict[str, Any]:
     return {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in options.items()}
 
 
-def _take_in(plugins: Plugins, slot: str, value: Any, objects: Objects) -> str:
-    """The name of an object; it joins `objects` unless it is as good as a name."""
+def _add_object(plugins: Plugins, slot: str, value: Any, objects: Objects) -> str:
+    """The name of an object in the recipe. Adds it to `objects`, unless a registered name stands for the same."""
     _check_kind(slot, value)
     if slot == "method":
         named = plugins.find_all(slot, value.name)
@@ -119,17 +118,17 @@ def _take_in(plugins: Plugins, slot: str, value: Any, objects: Objects) -> str:
 
 
 def _check_kind(slot: str, value: object) -> None:
-    wanted, what = slot_type(slot), SLOT_WORDS[slot]
+    expected, word = slot_type(slot), SLOT_WORDS[slot]
     if isinstance(value, type):
         raise InputError(f"'{slot}' takes an instance, but {value.__name__} is a class; hand over {value.__name__}().")
-    if not isinstance(value, wanted):
+    if not isinstance(value, expected):
         raise InputError(
-            f"'{slot}' takes the name of a {what} or an instance of {wanted.__module__.rpartition('.')[0]}."
-            f"{wanted.__name__}, but got {value!r:.80}."
+            f"'{slot}' takes the name of a {word} or an instance of {expected.__module__.rpartition('.')[0]}."
+            f"{expected.__name__}, but got {value!r:.80}."
         )
     if not attrs.has(type(value)):
         raise InputError(
-            f"The {what} {type(value).__name__} is not an attrs class; put @attrs.define before it, and declare its "
+            f"The {word} {type(value).__name__} is not an attrs class; put @attrs.define before it, and declare its "
             f"options as fields."
         )
 
@@ -144,12 +143,12 @@ def _check_options(slot: str, recorded: Mapping[str, Any], part: Any) -> None:
             )
 
 
-def _given(images: object) -> InMemorySource:
+def _wrap_images(images: object) -> InMemorySource:
     return InMemorySource(images=images if isinstance(images, DataSource) else to_image_data(images))
 
 
-def _data_name(images: object) -> str:
-    """A name that says what was handed over."""
+def _name_images(images: object) -> str:
+    """The name of images in the recipe: that of the data set, or of the class of the object."""
     if isinstance(images, ImageData):
         return f"{PROGRAM}:{images.name}"
     return program_name(images[0] if isinstance(images, tuple | list) else images)

@@ -12,7 +12,7 @@ import click
 import torch
 
 from nasplug.bench import compare_supernets, loop_cost
-from nasplug.cli.bench_figures import figures, write_figures
+from nasplug.cli.bench_figures import collect_figures, write_figures
 from nasplug.compose import OptionLayer, compose, parse_setting, resolve
 from nasplug.errors import InputError
 from nasplug.plugins import load_plugins
@@ -96,11 +96,11 @@ def bench(
     With --data also the loop of a search on these images: what engine, events, checkpoints and progress add to the
     bare steps, and the share of a step that goes into data.
     """
-    given = [parse_setting(each) for each in settings]
-    _check(given, data, data_root)
+    given = [parse_setting(setting) for setting in settings]
+    _check_settings(given, data, data_root)
     plugins = load_plugins()
-    known: Method = plugins.resolve(plugins.find("method", method))
-    named = {"method": method, "preset": preset or known.paper or "laptop", "device": device, "precision": precision}
+    chosen: Method = plugins.resolve(plugins.find("method", method))
+    named = {"method": method, "preset": preset or chosen.paper or "laptop", "device": device, "precision": precision}
     layers: list[OptionLayer] = [{"run": {**named, "threads": threads or torch.get_num_threads()}}]
     layers += [{"search": {"batch_size": batch}}]
     layers += [{"space": {"part": space}}] if space else []
@@ -122,7 +122,7 @@ def bench(
             shape, loop = context.shape, loop_cost(context, repeats)
     where = find_device(recipe.run.device)
     bf16, device_options = uses_bf16(recipe.run.precision, where), DeviceOptions.of(recipe.run, where)
-    found = compare_supernets(
+    comparisons = compare_supernets(
         compose(plugins, recipe),
         shape,
         batch=recipe.search.batch_size,
@@ -146,12 +146,12 @@ def bench(
         "repeats": repeats,
     }
     if as_json:
-        click.echo(json.dumps(setting | figures(found, loop, recipe.search.batch_size), indent=2))
+        click.echo(json.dumps(setting | collect_figures(comparisons, loop, recipe.search.batch_size), indent=2))
     else:
-        write_figures(setting, found, loop)
+        write_figures(setting, comparisons, loop)
 
 
-def _check(settings: Sequence[tuple[str, str, Any]], data: str | None, data_root: str | None) -> None:
+def _check_settings(settings: Sequence[tuple[str, str, Any]], data: str | None, data_root: str | None) -> None:
     """Raises InputError for what would be set twice, and for options of images where random ones are measured."""
     for section, name, value in settings:
         if flag := FLAGS.get((section, name)):

@@ -12,11 +12,11 @@ from nasplug.bench import Compared, LoopCost, Measurement, ratios
 from nasplug.cli.tables import write_rows
 
 
-def figures(found: Sequence[Compared], loop: LoopCost | None, batch: int) -> dict[str, Any]:
+def collect_figures(comparisons: Sequence[Compared], loop: LoopCost | None, batch: int) -> dict[str, Any]:
     """All figures: those of the whole supernet at the top, beside them those after deletions and of the loop."""
-    first, *later = (_figures(one, batch) for one in found)
-    for row, one in zip(later, found[1:], strict=True):
-        row["over_all_candidates"] = _gain(found[0], one)
+    first, *later = (_compare(comparison, batch) for comparison in comparisons)
+    for row, comparison in zip(later, comparisons[1:], strict=True):
+        row["over_all_candidates"] = _speedup(comparisons[0], comparison)
     known = {**first, "after_deletion": later}
     if loop is not None:
         known["loop"] = {
@@ -30,20 +30,20 @@ def figures(found: Sequence[Compared], loop: LoopCost | None, batch: int) -> dic
     return known
 
 
-def _figures(one: Compared, batch: int) -> dict[str, Any]:
-    lower, middle, upper = ratios(one.fast, one.reference)
+def _compare(comparison: Compared, batch: int) -> dict[str, Any]:
+    lower, middle, upper = ratios(comparison.fast, comparison.reference)
     return {
-        "case": one.case,
-        "candidates": one.candidates,
-        "fast": _of(one.fast, batch),
-        "reference": _of(one.reference, batch),
+        "case": comparison.case,
+        "candidates": comparison.candidates,
+        "fast": _describe(comparison.fast, batch),
+        "reference": _describe(comparison.reference, batch),
         "ratio": middle,
         "ratio_quartiles": [lower, upper],
-        "memory_ratio": one.fast.peak_memory_bytes / one.reference.peak_memory_bytes,
+        "memory_ratio": comparison.fast.peak_memory_bytes / comparison.reference.peak_memory_bytes,
     }
 
 
-def _of(measured: Measurement, batch: int) -> dict[str, Any]:
+def _describe(measured: Measurement, batch: int) -> dict[str, Any]:
     return {
         "images_per_second": measured.images_per_second(batch),
         "peak_memory_bytes": measured.peak_memory_bytes,
@@ -51,12 +51,12 @@ def _of(measured: Measurement, batch: int) -> dict[str, Any]:
     }
 
 
-def _gain(first: Compared, later: Compared) -> float:
+def _speedup(first: Compared, later: Compared) -> float:
     """How many times as fast a supernet is as it was with all its candidates."""
     return statistics.median(first.fast.seconds) / statistics.median(later.fast.seconds)
 
 
-def write_figures(setting: Mapping[str, Any], found: Sequence[Compared], loop: LoopCost | None) -> None:
+def write_figures(setting: Mapping[str, Any], comparisons: Sequence[Compared], loop: LoopCost | None) -> None:
     """Prints what was measured as a table."""
     batch = setting["batch"]
     space = ", ".join(f"{name}={value}" for name, value in setting["space"].items())
@@ -68,10 +68,11 @@ def write_figures(setting: Mapping[str, Any], found: Sequence[Compared], loop: L
     )
     write_rows(
         ["supernet", "candidates", "images/s", "plain", "times as fast", "memory", "plain", "of it"],
-        [_row(one, batch) for one in found],
+        [_format_row(comparison, batch) for comparison in comparisons],
     )
-    for one in found[1:]:
-        click.echo(f"\nWith {one.case} it is {_gain(found[0], one):.2f} times as fast as with all candidates.")
+    for comparison in comparisons[1:]:
+        speedup = _speedup(comparisons[0], comparison)
+        click.echo(f"\nWith {comparison.case} it is {speedup:.2f} times as fast as with all candidates.")
     if loop is not None:
         seconds = f"{loop.seconds_per_step:.4f} s, of which the bare step takes {loop.bare_seconds_per_step:.4f} s"
         click.echo(
@@ -80,14 +81,14 @@ def write_figures(setting: Mapping[str, Any], found: Sequence[Compared], loop: L
         )
 
 
-def _row(one: Compared, batch: int) -> list[str]:
-    lower, middle, upper = ratios(one.fast, one.reference)
-    fast, plain = one.fast.peak_memory_bytes, one.reference.peak_memory_bytes
+def _format_row(comparison: Compared, batch: int) -> list[str]:
+    lower, middle, upper = ratios(comparison.fast, comparison.reference)
+    fast, plain = comparison.fast.peak_memory_bytes, comparison.reference.peak_memory_bytes
     return [
-        one.case,
-        str(one.candidates),
-        f"{one.fast.images_per_second(batch):.1f}",
-        f"{one.reference.images_per_second(batch):.1f}",
+        comparison.case,
+        str(comparison.candidates),
+        f"{comparison.fast.images_per_second(batch):.1f}",
+        f"{comparison.reference.images_per_second(batch):.1f}",
         f"{middle:.2f} ({lower:.2f} to {upper:.2f})",
         f"{fast / 2**20:.0f} MiB",
         f"{plain / 2**20:.0f} MiB",

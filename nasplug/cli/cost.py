@@ -1,4 +1,4 @@
-"""`nasplug cost`: what a network costs."""
+"""`nasplug cost`: parameters and multiply-accumulates of a network."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def cost(
             raise InputError(f"'nasplug cost' takes options of the space only, but got '{section}.{option}'.")
         options[option] = value
     space: SearchSpace = build(plugins.resolve(plugins.find("space", name)), options, f"space {name}")
-    architecture = _genotype(space, genotype)
+    architecture = _read_genotype(space, genotype)
     price = space.cost(architecture, ImageShape(channels=channels, size=size, classes=classes))
     if as_json:
         click.echo(json.dumps({"params": price.params, "macs": price.macs}))
@@ -51,9 +51,9 @@ def cost(
         click.echo(f"{price.params:,} params, {price.macs:,} multiply-accumulates per image")
 
 
-def _genotype(space: SearchSpace, file_or_text: str) -> Genotype:
+def _read_genotype(space: SearchSpace, file_or_text: str) -> Genotype:
     """The genotype in the file of this name, or where there is none, the one that the text itself describes."""
-    content = _content(file_or_text)
+    content = _read_file(file_or_text)
     if content is not None:
         return space.parse(content)
     try:
@@ -67,7 +67,7 @@ def _genotype(space: SearchSpace, file_or_text: str) -> Genotype:
         ) from error
 
 
-def _content(name: str) -> str | None:
+def _read_file(name: str) -> str | None:
     """What the file of this name holds; None if there is none."""
     try:
         path = Path(name)

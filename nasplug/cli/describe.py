@@ -13,7 +13,7 @@ from nasplug.values.options import option_fields
 from nasplug.values.recipe import SLOTS
 
 
-def summary_of(registration: Registration) -> dict[str, Any]:
+def summarise(registration: Registration) -> dict[str, Any]:
     """What `nasplug list` says of it."""
     return {
         "slot": registration.slot,
@@ -24,20 +24,20 @@ def summary_of(registration: Registration) -> dict[str, Any]:
     }
 
 
-def description_of(plugins: Plugins, registration: Registration) -> dict[str, Any]:
+def describe(plugins: Plugins, registration: Registration) -> dict[str, Any]:
     """What `nasplug show` says of it: the summary, then a part's options or a method's recipe.
 
     Imports the object; InputError if that fails or if it is not what its slot asks for.
     """
     target = plugins.resolve(registration)
-    known = {**summary_of(registration), "target": registration.target}
+    known = {**summarise(registration), "target": registration.target}
     if registration.slot == "method":
-        return {**known, **_recipe(target)}
+        return {**known, **_describe_method(target)}
     section = "data" if registration.slot == "dataset" else registration.slot
-    return {**known, "options": [_option(section, field) for field in option_fields(target).values()]}
+    return {**known, "options": [_describe_option(section, field) for field in option_fields(target).values()]}
 
 
-def _option(section: str, field: attrs.Attribute[Any]) -> dict[str, Any]:
+def _describe_option(section: str, field: attrs.Attribute[Any]) -> dict[str, Any]:
     kind = field.type if isinstance(field.type, str) else getattr(field.type, "__name__", str(field.type))
     default: Any = field.default
     if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
@@ -48,23 +48,23 @@ def _option(section: str, field: attrs.Attribute[Any]) -> dict[str, Any]:
         "key": f"{section}.{field.name}",
         "type": kind,
         "required": default is attrs.NOTHING,
-        "default": None if default is attrs.NOTHING else plain(default),
+        "default": None if default is attrs.NOTHING else to_plain(default),
         "choices": None if choices is None else list(choices),
         "meaning": field.metadata.get("summary", ""),
     }
 
 
-def _recipe(method: Method) -> dict[str, Any]:
+def _describe_method(method: Method) -> dict[str, Any]:
     return {
         "parts": {slot: getattr(method, slot) for slot in SLOTS},
-        "options": plain(method.options),
-        "presets": plain(method.presets),
+        "options": to_plain(method.options),
+        "presets": to_plain(method.presets),
         "paper": method.paper,
     }
 
 
-def plain(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
     """Mappings and tuples as JSON knows them."""
     if isinstance(value, Mapping):
-        return {str(key): plain(inner) for key, inner in value.items()}
-    return [plain(inner) for inner in value] if isinstance(value, (tuple, list)) else value
+        return {str(key): to_plain(inner) for key, inner in value.items()}
+    return [to_plain(inner) for inner in value] if isinstance(value, (tuple, list)) else value

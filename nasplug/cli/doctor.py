@@ -8,7 +8,7 @@ from pathlib import Path
 import attrs
 import click
 
-from nasplug.cli.health import Finding, findings
+from nasplug.cli.health import Finding, examine_machine
 from nasplug.errors import InputError
 from nasplug.plugins import Settings, load_plugins
 
@@ -19,7 +19,7 @@ MARKS = {"ok": "ok", "note": "note", "problem": "PROBLEM"}
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")
 @click.pass_context
 def doctor(ctx: click.Context, as_json: bool) -> None:
-    """Look at Python, torch, device, precision, disk and plugins; say what would mend what is wrong.
+    """Look at Python, torch, device, precision, disk and plugins; say how to fix what is wrong.
 
     Ends with 1 if there is a problem. Notes are worth knowing, but nothing is wrong with them.
     """
@@ -29,16 +29,16 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
     try:
         plugins = load_plugins(settings, quiet=True)
     except InputError as error:
-        unusable = [Finding("plugin paths", "problem", str(error), "Mend NASPLUG_PLUGIN, or what --plugin names.")]
+        unusable = [Finding("plugin paths", "problem", str(error), "Correct NASPLUG_PLUGIN, or what --plugin names.")]
         plugins = load_plugins(attrs.evolve(settings, paths=()), quiet=True)
-    found = [*findings(plugins, Path()), *unusable]
+    findings = [*examine_machine(plugins, Path()), *unusable]
     if as_json:
-        click.echo(json.dumps([attrs.asdict(each) for each in found], indent=2))
+        click.echo(json.dumps([attrs.asdict(finding) for finding in findings], indent=2))
     else:
-        width = max(len(each.subject) for each in found)
-        for each in found:
-            click.echo(f"{MARKS[each.health]:<8}{each.subject:<{width + 2}}{each.found}")
-            if each.remedy:
-                click.echo(f"{'':<{width + 10}}{each.remedy}")
-    if any(each.health == "problem" for each in found):
+        width = max(len(finding.subject) for finding in findings)
+        for finding in findings:
+            click.echo(f"{MARKS[finding.health]:<8}{finding.subject:<{width + 2}}{finding.found}")
+            if finding.remedy:
+                click.echo(f"{'':<{width + 10}}{finding.remedy}")
+    if any(finding.health == "problem" for finding in findings):
         ctx.exit(1)

@@ -15,24 +15,25 @@ from nasplug.runs.estimate import PhaseEstimate, estimate_run
 from nasplug.values.recipe import SLOTS, Recipe
 
 
-def write_forecast(plugins: Plugins, recipe: Recipe) -> None:
-    """Prints the resolved recipe, who supplies what, the phases to come and what they would take."""
+def write_estimate(plugins: Plugins, recipe: Recipe) -> None:
+    """Prints the resolved recipe, the packages of its parts, the phases to come and their estimated cost."""
     click.echo(tomli_w.dumps(recipe.to_dict()))
-    write_rows(["slot", "part", "from"], _suppliers(plugins, recipe))
+    write_rows(["slot", "part", "from"], _list_suppliers(plugins, recipe))
     with TemporaryDirectory(prefix="nasplug-dry-run-") as scratch:
         context = start(Path(scratch) / "run", plugins, recipe, [])
         click.echo(f"\nMeasuring a few steps of each phase on {context.device} ({context.data.name}) ...\n")
         estimates = list(estimate_run(context))
     write_rows(
-        ["phase", "phases", "steps each", "seconds a step", "time", "peak memory"], [_row(one) for one in estimates]
+        ["phase", "phases", "steps each", "seconds a step", "time", "peak memory"],
+        [_format_row(estimate) for estimate in estimates],
     )
-    total = duration(sum(each.seconds for each in estimates))
-    memory = max(each.peak_memory_bytes for each in estimates)
+    total = format_duration(sum(estimate.seconds for estimate in estimates))
+    memory = max(estimate.peak_memory_bytes for estimate in estimates)
     click.echo(f"\nAbout {total} of training and {memory / 2**30:.1f} GiB, as far as these steps tell.")
 
 
-def duration(seconds: float) -> str:
-    """Seconds in words, to two places of the clock."""
+def format_duration(seconds: float) -> str:
+    """A duration as text, in its two largest units."""
     minutes, hours = seconds / 60, seconds / 3600
     if hours >= 48:
         return f"{hours / 24:.1f} days"
@@ -41,19 +42,19 @@ def duration(seconds: float) -> str:
     return f"{int(minutes)} min {int(seconds % 60)} s" if minutes >= 1 else f"{seconds:.0f} s"
 
 
-def _suppliers(plugins: Plugins, recipe: Recipe) -> list[list[str]]:
+def _list_suppliers(plugins: Plugins, recipe: Recipe) -> list[list[str]]:
     names = {"method": recipe.run.method, **{slot: recipe.parts[slot].name for slot in SLOTS}}
     names["dataset"] = recipe.source.name
     return [[slot, name, plugins.find(slot, name).source] for slot, name in names.items()]
 
 
-def _row(one: PhaseEstimate) -> list[str]:
-    beside = f"{one.phases}, {one.at_once} at once" if one.at_once > 1 else str(one.phases)
+def _format_row(estimate: PhaseEstimate) -> list[str]:
+    phases = f"{estimate.phases}, {estimate.at_once} at once" if estimate.at_once > 1 else str(estimate.phases)
     return [
-        one.name,
-        beside,
-        f"{one.steps:,}",
-        f"{one.seconds_per_step:.3f}",
-        duration(one.seconds),
-        f"{one.peak_memory_bytes / 2**30:.2f} GiB",
+        estimate.name,
+        phases,
+        f"{estimate.steps:,}",
+        f"{estimate.seconds_per_step:.3f}",
+        format_duration(estimate.seconds),
+        f"{estimate.peak_memory_bytes / 2**30:.2f} GiB",
     ]

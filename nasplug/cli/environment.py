@@ -20,23 +20,29 @@ from nasplug.plugins import Settings
 def plugin_options() -> list[click.Parameter]:
     """`--plugin` and `--without`, which act before the command does."""
     return [
-        _option(
+        _build_option(
             "--plugin",
             "plugin_paths",
             "PATH",
             "Load a Python file, or the folder of a package, as a plugin without installing it.",
         ),
-        _option("--without", "left_out", "NAME[,NAME]", "Leave out a plugin, by distribution or entry point."),
+        _build_option("--without", "left_out", "NAME[,NAME]", "Leave out a plugin, by distribution or entry point."),
     ]
 
 
-def _option(flag: str, name: str, metavar: str, summary: str) -> click.Option:
+def _build_option(flag: str, name: str, metavar: str, summary: str) -> click.Option:
     return click.Option(
-        [flag, name], multiple=True, is_eager=True, expose_value=False, callback=_add, metavar=metavar, help=summary
+        [flag, name],
+        multiple=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_add_to_settings,
+        metavar=metavar,
+        help=summary,
     )
 
 
-def _add(ctx: click.Context, parameter: click.Parameter, values: Sequence[str]) -> None:
+def _add_to_settings(ctx: click.Context, parameter: click.Parameter, values: Sequence[str]) -> None:
     if not values or ctx.resilient_parsing:
         return
     settings = Settings.from_environment()
@@ -48,11 +54,11 @@ def _add(ctx: click.Context, parameter: click.Parameter, values: Sequence[str]) 
     else:
         names = [name.strip() for value in values for name in value.split(",")]
         settings = attrs.evolve(settings, without=(*settings.without, *filter(None, names)))
-    ctx.with_resource(_environment(settings.to_environment()))
+    ctx.with_resource(_set_environment(settings.to_environment()))
 
 
 @contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+def _set_environment(variables: Mapping[str, str]) -> Iterator[None]:
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:

@@ -1,9 +1,9 @@
 """How the command line reports what went wrong.
 
-Whatever nasplug raises for its user becomes one line on stderr and the error's own exit code; Ctrl-C gives 130. So does
-a name that the system does not take or a place that it does not let anybody into. With
-NASPLUG_DEBUG=1 in the environment, errors pass through with their tracebacks. Errors that nasplug does not expect
-always do, for they are defects, unless they come from the code of a plugin: then its author has to know.
+An error of the tree in `nasplug.errors` becomes one line on stderr and the exit code of its class; Ctrl-C gives 130. A
+path that is too long or may not be accessed is reported like bad input. With NASPLUG_DEBUG=1 in the environment, errors
+are shown with their tracebacks. Unexpected errors always are, because they are defects, unless they come from the code
+of a plugin: then the message names the plugin.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ CTRL_C = 130
 
 
 @contextmanager
-def reported() -> Iterator[None]:
-    """Lets what is raised inside end the program as described above."""
+def report_errors() -> Iterator[None]:
+    """Ends the program as described above if the block raises."""
     try:
         yield
     except KeyboardInterrupt as error:
@@ -35,7 +35,7 @@ def reported() -> Iterator[None]:
     except NasplugError as error:
         if is_switched_on(DEBUG):
             raise
-        # A stop that was asked for is not an error: its message says how to go on.
+        # A stop that was asked for is not an error: its message says how to resume.
         click.echo(str(error) if isinstance(error, Interrupted) else f"Error: {error}", err=True)
         raise click.exceptions.Exit(error.exit_code) from error
     except OSError as error:
@@ -46,8 +46,8 @@ def reported() -> Iterator[None]:
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
     except Exception as error:
-        blame = None if is_switched_on(DEBUG) else attribute_error(error, load_plugins(quiet=True))
-        if blame is None:
+        sentence = None if is_switched_on(DEBUG) else attribute_error(error, load_plugins(quiet=True))
+        if sentence is None:
             raise
-        click.echo(f"Error: {blame} Its author has to fix that; {DEBUG}=1 shows the traceback.", err=True)
+        click.echo(f"Error: {sentence} Its author has to fix that; {DEBUG}=1 shows the traceback.", err=True)
         raise click.exceptions.Exit(NasplugError.exit_code) from error

@@ -1,4 +1,4 @@
-"""What a search needs of a machine: each thing looked at, whether it is well, and what would mend it."""
+"""What a run needs of a machine: each requirement, whether it is met, and a remedy if it is not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import attrs
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 
-from nasplug.cli.plugins import conflicts
+from nasplug.cli.plugins import describe_conflicts
 from nasplug.errors import InputError
 from nasplug.plugins import Plugin, Plugins
 
@@ -27,7 +27,7 @@ SMALLEST_DISK = 2 * 2**30
 
 @attrs.frozen
 class Finding:
-    """One thing that was looked at."""
+    """One thing that was checked."""
 
     subject: str
     health: Health
@@ -35,53 +35,53 @@ class Finding:
     remedy: str = ""
 
 
-def findings(plugins: Plugins, folder: Path) -> Iterator[Finding]:
-    """Everything worth knowing before a run in `folder`, from the ground up."""
-    yield from _python()
-    yield from _packages()
-    yield from _device()
-    yield _disk(folder)
-    yield from _plugins(plugins)
+def examine_machine(plugins: Plugins, folder: Path) -> Iterator[Finding]:
+    """Checks Python, packages, devices, disk and plugins before a run in `folder`."""
+    yield from _check_python()
+    yield from _check_packages()
+    yield from _check_device()
+    yield _check_disk(folder)
+    yield from _check_plugins(plugins)
 
 
-def _python() -> Iterator[Finding]:
+def _check_python() -> Iterator[Finding]:
     present = platform.python_version()
-    wanted = metadata.metadata("nasplug")["Requires-Python"] or ""
-    if SpecifierSet(wanted).contains(present, prereleases=True):
+    required = metadata.metadata("nasplug")["Requires-Python"] or ""
+    if SpecifierSet(required).contains(present, prereleases=True):
         yield Finding("Python", "ok", present)
     else:
         yield Finding(
-            "Python", "problem", f"{present}, outside {wanted}", f"Use Python {wanted}: uv venv --python 3.12"
+            "Python", "problem", f"{present}, outside {required}", f"Use Python {required}: uv venv --python 3.12"
         )
 
 
-def _packages() -> Iterator[Finding]:
+def _check_packages() -> Iterator[Finding]:
     """What nasplug requires, by what is installed; extras that are missing are worth a note."""
     requirements = [Requirement(line) for line in metadata.requires("nasplug") or ()]
-    for each in requirements:
-        if each.marker is None or each.marker.evaluate({"extra": ""}):
-            yield from _package(each, "problem", "nasplug")
+    for requirement in requirements:
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            yield from _check_package(requirement, "problem", "nasplug")
     extras = metadata.metadata("nasplug").get_all("Provides-Extra") or []
     for extra in extras:
-        of_extra = [each for each in requirements if each.marker and _only_in(each, extra)]
-        lacking = [each.name for each in of_extra if _version(each.name) is None]
+        of_extra = [requirement for requirement in requirements if _is_only_in(requirement, extra)]
+        lacking = [requirement.name for requirement in of_extra if _find_version(requirement.name) is None]
         if lacking:
             yield Finding(
                 f"extra {extra}", "note", f"not complete: lacks {', '.join(lacking)}", f"pip install 'nasplug[{extra}]'"
             )
         else:
-            for each in of_extra:
-                yield from _package(each, "problem", f"nasplug[{extra}]")
+            for requirement in of_extra:
+                yield from _check_package(requirement, "problem", f"nasplug[{extra}]")
 
 
-def _only_in(requirement: Requirement, extra: str) -> bool:
+def _is_only_in(requirement: Requirement, extra: str) -> bool:
     marker = requirement.marker
     return marker is not None and marker.evaluate({"extra": extra}) and not marker.evaluate({"extra": ""})
 
 
-def _package(requirement: Requirement, health: Health, of: str) -> Iterator[Finding]:
-    """What is wrong with one package; the two that everything stands on are named in any case."""
-    found = _version(requirement.name)
+def _check_package(requirement: Requirement, health: Health, of: str) -> Iterator[Finding]:
+    """What is wrong with one package; torch and torchvision are named in any case."""
+    found = _find_version(requirement.name)
     remedy = f"pip install '{requirement.name}{requirement.specifier}', which {of} needs"
     if found is None:
         yield Finding(requirement.name, health, "not installed", remedy)
@@ -99,18 +99,18 @@ def _package(requirement: Requirement, health: Health, of: str) -> Iterator[Find
             yield Finding(requirement.name, "ok", found)
 
 
-def _version(distribution: str) -> str | None:
+def _find_version(distribution: str) -> str | None:
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return None
 
 
-def _device() -> Iterator[Finding]:
+def _check_device() -> Iterator[Finding]:
     try:
         import torch
     except Exception:
-        # Said above.
+        # Reported with the packages.
         return
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     yield Finding("CPU", "ok", f"{cores} cores, {platform.processor() or platform.machine()}")
@@ -145,33 +145,36 @@ def _device() -> Iterator[Finding]:
         yield Finding("precision", "note", "this GPU has no bf16", "Use --precision float32, which is faster there.")
 
 
-def _unmet(distribution: str) -> Iterator[Finding]:
+def _check_requirements(distribution: str) -> Iterator[Finding]:
     """What an installed plugin requires and does not find; of nasplug itself that was said before."""
-    if distribution == "nasplug" or _version(distribution) is None:
+    if distribution == "nasplug" or _find_version(distribution) is None:
         return
     for line in metadata.requires(distribution) or ():
         try:
-            each = Requirement(line)
+            requirement = Requirement(line)
         except InvalidRequirement:
             yield Finding(distribution, "note", f"its requirement '{line}' cannot be read", "Tell its author.")
             continue
-        needed = each.marker is None or each.marker.evaluate({"extra": ""})
-        if needed and each.name not in ("torch", "torchvision"):
-            yield from _package(each, "problem", distribution)
+        needed = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+        if needed and requirement.name not in ("torch", "torchvision"):
+            yield from _check_package(requirement, "problem", distribution)
 
 
-def _unusable(plugins: Plugins, plugin: Plugin) -> Iterator[Finding]:
+def _check_registrations(plugins: Plugins, plugin: Plugin) -> Iterator[Finding]:
     """What a plugin registers and cannot deliver."""
-    for one in plugin.registers:
+    for registration in plugin.registers:
         try:
-            plugins.resolve(one)
+            plugins.resolve(registration)
         except InputError as error:
             yield Finding(
-                f"{one.slot} {one.name}", "problem", str(error), f"Upgrade {plugin.distribution}, or mend it."
+                f"{registration.slot} {registration.name}",
+                "problem",
+                str(error),
+                f"Upgrade {plugin.distribution}, or fix it.",
             )
 
 
-def _disk(folder: Path) -> Finding:
+def _check_disk(folder: Path) -> Finding:
     place = folder.resolve()
     free = shutil.disk_usage(place).free
     words = f"{free / 2**30:.1f} GiB free in '{place}'"
@@ -184,15 +187,15 @@ def _disk(folder: Path) -> Finding:
     return Finding("disk", "ok", words)
 
 
-def _plugins(plugins: Plugins) -> Iterator[Finding]:
-    for one in plugins.all:
-        subject = f"plugin {one.distribution}"
-        if one.status == "active":
-            yield Finding(subject, "ok", f"{one.version}, works with nasplug {one.supports or '(any)'}")
-            yield from _unmet(one.distribution)
-            yield from _unusable(plugins, one)
+def _check_plugins(plugins: Plugins) -> Iterator[Finding]:
+    for plugin in plugins.all:
+        subject = f"plugin {plugin.distribution}"
+        if plugin.status == "active":
+            yield Finding(subject, "ok", f"{plugin.version}, works with nasplug {plugin.supports or '(any)'}")
+            yield from _check_requirements(plugin.distribution)
+            yield from _check_registrations(plugins, plugin)
         else:
-            health: Health = "problem" if one.status == "broken" else "note"
-            yield Finding(subject, health, f"{one.version} is {one.status}. {one.reason}", one.remedy)
-    for conflict in conflicts(plugins):
+            health: Health = "problem" if plugin.status == "broken" else "note"
+            yield Finding(subject, health, f"{plugin.version} is {plugin.status}. {plugin.reason}", plugin.remedy)
+    for conflict in describe_conflicts(plugins):
         yield Finding("names", "note", conflict)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +10,8 @@ import attrs
 import click
 
 from nasplug.cli.environment import plugin_options
-from nasplug.cli.failure import reported
+from nasplug.cli.failure import report_errors
+from nasplug.errors import suggest
 
 
 @attrs.frozen
@@ -58,12 +58,10 @@ class LazyGroup(click.Group):
         """As click does, with the nearest name for an unknown one."""
         name = args[0]
         if name not in self.table and not name.startswith("-"):
-            near = difflib.get_close_matches(name, self.table, n=1)
-            hint = f" Did you mean '{near[0]}'?" if near else ""
-            ctx.fail(f"There is no command '{name}'.{hint} Commands: {', '.join(self.table)}.")
+            ctx.fail(f"There is no command '{name}'.{suggest(name, self.table)} Commands: {', '.join(self.table)}.")
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command; see `nasplug.cli.failure` for what becomes of errors."""
-        with reported():
+        with report_errors():
             return super().invoke(ctx)

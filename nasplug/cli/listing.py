@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from nasplug.cli.describe import description_of, summary_of
+from nasplug.cli.describe import describe, summarise
 from nasplug.cli.results import RESULT, read_result, write_result
 from nasplug.cli.tables import write_rows
 from nasplug.errors import choose_from
@@ -26,8 +26,9 @@ def list_names(slot: str | None, as_json: bool) -> None:
     With SLOT, only what fits there.
     """
     order = list(SLOT_WORDS)
-    found = [one for one in load_plugins().registrations if slot in (None, one.slot)]
-    rows = [summary_of(one) for one in sorted(found, key=lambda one: (order.index(one.slot), one.name))]
+    registrations = [registration for registration in load_plugins().registrations if slot in (None, registration.slot)]
+    registrations.sort(key=lambda registration: (order.index(registration.slot), registration.name))
+    rows = [summarise(registration) for registration in registrations]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     else:
@@ -48,27 +49,27 @@ def show(name: str, slot: str | None, as_json: bool) -> None:
         result = read_result(Path(name))
         click.echo(json.dumps(result, indent=2)) if as_json else write_result(result)
         return
-    descriptions = _descriptions(load_plugins(), name, slot)
+    descriptions = _describe_all(load_plugins(), name, slot)
     if as_json:
         click.echo(json.dumps(descriptions, indent=2))
         return
     for number, description in enumerate(descriptions):
         if number:
             click.echo()
-        _write(description)
+        _write_description(description)
 
 
-def _descriptions(plugins: Plugins, name: str, slot: str | None) -> list[dict[str, Any]]:
+def _describe_all(plugins: Plugins, name: str, slot: str | None) -> list[dict[str, Any]]:
     if slot is not None:
-        return [description_of(plugins, plugins.find(slot, name))]
-    slots = [each for each in SLOT_WORDS if plugins.find_all(each, name)]
+        return [describe(plugins, plugins.find(slot, name))]
+    slots = [slot for slot in SLOT_WORDS if plugins.find_all(slot, name)]
     if not slots:
-        known = {one.qualified if ":" in name else one.name for one in plugins.registrations}
+        known = {registration.qualified if ":" in name else registration.name for registration in plugins.registrations}
         raise choose_from("part, method, data set or run folder", name, known)
-    return [description_of(plugins, plugins.find(each, name)) for each in slots]
+    return [describe(plugins, plugins.find(slot, name)) for slot in slots]
 
 
-def _write(description: dict[str, Any]) -> None:
+def _write_description(description: dict[str, Any]) -> None:
     click.echo("{name}: {summary}".format(**description))
     click.echo("{word} of {distribution} {version}".format(word=SLOT_WORDS[description["slot"]], **description))
     if "parts" in description:
@@ -79,13 +80,13 @@ def _write(description: dict[str, Any]) -> None:
             ["option", "type", "default", "choices", "meaning"],
             [
                 [
-                    one["key"],
-                    one["type"],
-                    "required" if one["required"] else _value(one["default"]),
-                    _value(one["choices"]) if one["choices"] else "",
-                    one["meaning"],
+                    option["key"],
+                    option["type"],
+                    "required" if option["required"] else _format_value(option["default"]),
+                    _format_value(option["choices"]) if option["choices"] else "",
+                    option["meaning"],
                 ]
-                for one in description["options"]
+                for option in description["options"]
             ],
         )
     else:
@@ -101,13 +102,13 @@ def _write_recipe(description: dict[str, Any]) -> None:
         click.echo(f"\n{kind}{' (the constants of the paper)' if name == description['paper'] else ''}:")
         for section, options in sections.items():
             for option, value in options.items():
-                click.echo(f"  {section}.{option} = {_value(value)}")
+                click.echo(f"  {section}.{option} = {_format_value(value)}")
 
 
-def _value(value: Any) -> str:
+def _format_value(value: Any) -> str:
     """A value as it is written after `--set`."""
     if value is None:
         return "unset"
     if isinstance(value, bool):
         return str(value).lower()
-    return ", ".join(map(_value, value)) if isinstance(value, list) else str(value)
+    return ", ".join(map(_format_value, value)) if isinstance(value, list) else str(value)

@@ -37,24 +37,34 @@ def _write(loaded: Plugins, rows: Sequence[dict[str, Any]]) -> None:
     write_rows(
         ["plugin", "version", "entry point", "status", "nasplug", "registers"],
         [
-            [row["distribution"], row["version"], row["name"], row["status"], row["supports"] or "any", _words(row)]
+            [
+                row["distribution"],
+                row["version"],
+                row["name"],
+                row["status"],
+                row["supports"] or "any",
+                _format_registrations(row),
+            ]
             for row in rows
         ],
     )
     for row in rows:
         if row["reason"]:
             click.echo(f"\n{row['distribution']} {row['version']} is {row['status']}. {row['reason']} {row['remedy']}")
-    for conflict in conflicts(loaded):
+    for conflict in describe_conflicts(loaded):
         click.echo(f"\n{conflict}")
 
 
-def conflicts(loaded: Plugins) -> list[str]:
+def describe_conflicts(loaded: Plugins) -> list[str]:
     """A sentence for every name that several distributions claim."""
-    return [
-        f"The {several[0].slot} '{several[0].name}' is registered by {' and by '.join(one.source for one in several)}; "
-        f"choose one as {' or '.join(one.qualified for one in several)}."
-        for several in loaded.conflicts
-    ]
+    sentences = []
+    for claims in loaded.conflicts:
+        sources = " and by ".join(claim.source for claim in claims)
+        choices = " or ".join(claim.qualified for claim in claims)
+        sentences.append(
+            f"The {claims[0].slot} '{claims[0].name}' is registered by {sources}; choose one as {choices}."
+        )
+    return sentences
 
 
 def _row(loaded: Plugins, plugin: Plugin) -> dict[str, Any]:
@@ -65,22 +75,22 @@ def _row(loaded: Plugins, plugin: Plugin) -> dict[str, Any]:
         "status": plugin.status,
         "supports": plugin.supports,
         "hooks": list(plugin.hooks),
-        "registers": [{"slot": one.slot, "name": one.name} for one in plugin.registers],
+        "registers": [{"slot": registration.slot, "name": registration.name} for registration in plugin.registers],
         "path": None if plugin.path is None else str(plugin.path),
         "conflicts": [
-            {"slot": several[0].slot, "name": several[0].name, "choices": [one.qualified for one in several]}
-            for several in loaded.conflicts
-            if plugin.distribution in (one.distribution for one in several)
+            {"slot": claims[0].slot, "name": claims[0].name, "choices": [claim.qualified for claim in claims]}
+            for claims in loaded.conflicts
+            if plugin.distribution in (claim.distribution for claim in claims)
         ],
         "reason": plugin.reason,
         "remedy": plugin.remedy,
     }
 
 
-def _words(row: dict[str, Any]) -> str:
+def _format_registrations(row: dict[str, Any]) -> str:
     """What it registers in words, slot by slot; observers register nothing."""
     slots: dict[str, list[str]] = {}
-    for one in row["registers"]:
-        slots.setdefault(one["slot"], []).append(one["name"])
+    for registration in row["registers"]:
+        slots.setdefault(registration["slot"], []).append(registration["name"])
     words = [f"{slot} {', '.join(names)}" for slot, names in slots.items()]
     return "; ".join([*words, *(["observes events"] if "nasplug_event" in row["hooks"] else [])])

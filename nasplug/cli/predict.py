@@ -44,18 +44,22 @@ def predict(
     and cropped to the size of the training images. Files that cannot be read are named at the end; the exit code is
     2 then.
     """
-    classifier = _open(source, name, max_params, max_macs)
-    found: list[dict[str, Any]] = []
+    classifier = _open_classifier(source, name, max_params, max_macs)
+    predictions: list[dict[str, Any]] = []
     refused: list[InputError] = []
     for path, answer in classify(classifier, images):
         if isinstance(answer, InputError):
             refused.append(answer)
         else:
-            found.append({"file": str(path), "classes": _best(answer, classifier.classes, top)})
+            predictions.append({"file": str(path), "classes": _select_best(answer, classifier.classes, top)})
     if as_json:
-        click.echo(json.dumps(found, indent=2))
-    elif found:
-        rows = [[each["file"], one["class"], f"{one['probability']:.4f}"] for each in found for one in each["classes"]]
+        click.echo(json.dumps(predictions, indent=2))
+    elif predictions:
+        rows = [
+            [image["file"], guess["class"], f"{guess['probability']:.4f}"]
+            for image in predictions
+            for guess in image["classes"]
+        ]
         write_rows(["file", "class", "probability"], rows)
     for error in refused:
         click.echo(f"Error: {error}", err=True)
@@ -63,7 +67,7 @@ def predict(
         ctx.exit(InputError.exit_code)
 
 
-def _open(source: Path, name: str | None, max_params: int | None, max_macs: int | None) -> Classifier:
+def _open_classifier(source: Path, name: str | None, max_params: int | None, max_macs: int | None) -> Classifier:
     if not source.is_file():
         return Classifier.read(choose(load(source), name, max_params, max_macs).weights, load_plugins())
     if (name, max_params, max_macs) != (None, None, None):
@@ -71,9 +75,9 @@ def _open(source: Path, name: str | None, max_params: int | None, max_macs: int 
     return Classifier.read(source, load_plugins())
 
 
-def _best(probabilities: Tensor, classes: Sequence[str], top: int) -> list[dict[str, Any]]:
-    values, places = probabilities.topk(min(top, len(classes)))
+def _select_best(probabilities: Tensor, classes: Sequence[str], top: int) -> list[dict[str, Any]]:
+    values, indices = probabilities.topk(min(top, len(classes)))
     return [
-        {"class": classes[place], "probability": value}
-        for value, place in zip(values.tolist(), places.tolist(), strict=True)
+        {"class": classes[index], "probability": value}
+        for value, index in zip(values.tolist(), indices.tolist(), strict=True)
     ]

@@ -1,4 +1,4 @@
-"""Commands that go over a finished or stopped run again: `retrain` and `report`."""
+"""`nasplug retrain` and `nasplug report`: later phases of an earlier run again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from nasplug.cli.run import finish
+from nasplug.cli.run import complete_run
 from nasplug.compose import parse_setting, resolve_recorded
 from nasplug.errors import InputError, NasplugError
 from nasplug.plugins import load_plugins
@@ -45,7 +45,7 @@ def retrain(
     sections = {name: dict(section) for name, section in old.recipe_layer().items()}
     table = sections["run"].get("table")
     given = [("retrain", "epochs", epochs), ("select", "max_params", max_params), ("select", "max_macs", max_macs)]
-    changes = [each for each in given if each[2] is not None] + [parse_setting(text) for text in settings]
+    changes = [change for change in given if change[2] is not None] + [parse_setting(text) for text in settings]
     for section, name, value in changes:
         if section in SLOTS or section in ("data", "search"):
             raise InputError(
@@ -66,7 +66,7 @@ def retrain(
     except NasplugError:
         new.discard()
         raise
-    finish(context)
+    complete_run(context)
 
 
 @click.command()

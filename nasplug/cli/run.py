@@ -10,7 +10,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from nasplug.cli.dry_run import write_forecast
+from nasplug.cli.dry_run import write_estimate
 from nasplug.compose import OptionLayer, parse_setting, read_config
 from nasplug.plugins import Plugins, load_plugins
 from nasplug.runs.context import RunContext, reopen_context
@@ -81,24 +81,24 @@ def run(out: Path | None, config: Path | None, settings: Sequence[str], dry_run:
     """
     plugins = load_plugins()
     layers = [read_config(config)] if config else []
-    recipe = resolve_recipe(plugins, [*layers, _flags(flags), *_settings(settings)])
+    recipe = resolve_recipe(plugins, [*layers, _read_flags(flags), *_read_settings(settings)])
     if dry_run:
         keep_freed_memory()
-        write_forecast(plugins, recipe)
+        write_estimate(plugins, recipe)
         return
     context = start(out, plugins, recipe, ["nasplug", *sys.argv[1:]])
-    _say_preset(context, plugins)
-    finish(context)
+    _print_preset(context, plugins)
+    complete_run(context)
 
 
 @click.command()
 @click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
 def resume(folder: Path) -> None:
     """Go on with a run that was stopped, exactly where it stood."""
-    finish(reopen_context(RunFolder.existing(folder), load_plugins()))
+    complete_run(reopen_context(RunFolder.existing(folder), load_plugins()))
 
 
-def finish(context: RunContext) -> None:
+def complete_run(context: RunContext) -> None:
     """Carries a run to its end and prints its result."""
     keep_freed_memory()
     console = Console()
@@ -112,7 +112,7 @@ def finish(context: RunContext) -> None:
     console.print(f"Report: {context.folder.path / 'report.html'}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _flags(flags: dict[str, Any]) -> OptionLayer:
+def _read_flags(flags: dict[str, Any]) -> OptionLayer:
     layer: dict[str, dict[str, Any]] = {}
     for name, value in flags.items():
         if value is not None:
@@ -121,11 +121,11 @@ def _flags(flags: dict[str, Any]) -> OptionLayer:
     return layer
 
 
-def _settings(settings: Sequence[str]) -> list[OptionLayer]:
+def _read_settings(settings: Sequence[str]) -> list[OptionLayer]:
     return [{section: {name: value}} for section, name, value in map(parse_setting, settings)]
 
 
-def _say_preset(context: RunContext, plugins: Plugins) -> None:
+def _print_preset(context: RunContext, plugins: Plugins) -> None:
     options = context.recipe.run
     method = plugins.resolve(plugins.find("method", options.method))
     paper = f"; the paper's constants are in --preset {method.paper}" if method.paper else ""

@@ -18,8 +18,8 @@ def write_rows(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for place, name in enumerate(header):
-        table.add_column(name, no_wrap=place < len(header) - 1, overflow="fold")
+    for index, name in enumerate(header):
+        table.add_column(name, no_wrap=index < len(header) - 1, overflow="fold")
     for row in rows:
         table.add_row(*map(str, row))
     write_table(table)

@@ -1,4 +1,4 @@
-"""Parts that fit together; what does not is refused before any training."""
+"""Builds the parts of a recipe and refuses those that do not fit together, before any training."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class Composition:
 def compose(plugins: Plugins, recipe: Recipe) -> Composition:
     """Builds the parts of `recipe`; InputError names the parts that would fit where two do not."""
 
-    def make(slot: str, part: Part) -> Any:
+    def build_slot(slot: str, part: Part) -> Any:
         return build(plugins.resolve(plugins.find(slot, part.name)), part.options, f"{slot} {part.name}")
 
     composition = Composition(
         recipe=recipe,
-        source=make("dataset", recipe.source),
-        **{slot: make(slot, part) for slot, part in recipe.parts.items()},
+        source=build_slot("dataset", recipe.source),
+        **{slot: build_slot(slot, part) for slot, part in recipe.parts.items()},
     )
     _check_fit(plugins, composition)
     return composition
@@ -48,22 +48,22 @@ def _check_fit(plugins: Plugins, composition: Composition) -> None:
     if schedule.ranks_candidates and not optimizer.learns_alpha:
         raise InputError(
             f"The schedule '{names['schedule']}' ranks candidates by alpha, which the optimizer '{names['optimizer']}' "
-            f"does not learn. Optimizers that fit: {_fitting(plugins, 'optimizer', lambda cls: cls.learns_alpha)}; "
-            f"schedules that fit: {_fitting(plugins, 'schedule', lambda cls: not cls.ranks_candidates)}."
+            f"does not learn. Optimizers that fit: {_list_names(plugins, 'optimizer', lambda cls: cls.learns_alpha)}; "
+            f"schedules that fit: {_list_names(plugins, 'schedule', lambda cls: not cls.ranks_candidates)}."
         )
     if not optimizer.trains and teacher.distils:
         raise InputError(
             f"The teacher '{names['teacher']}' guides the training of a supernet, but the optimizer "
             f"'{names['optimizer']}' trains none. Optimizers that fit: "
-            f"{_fitting(plugins, 'optimizer', lambda cls: cls.trains)}; teachers that fit: "
-            f"{_fitting(plugins, 'teacher', lambda cls: not cls.distils)}."
+            f"{_list_names(plugins, 'optimizer', lambda cls: cls.trains)}; teachers that fit: "
+            f"{_list_names(plugins, 'teacher', lambda cls: not cls.distils)}."
         )
     if not (optimizer.decides or schedule.takes_snapshots):
         raise InputError(
             f"Neither the optimizer '{names['optimizer']}' nor the schedule '{names['schedule']}' settles on an "
             f"architecture, so a search with them finds nothing. Optimizers that do: "
-            f"{_fitting(plugins, 'optimizer', lambda cls: cls.decides)}; schedules that do: "
-            f"{_fitting(plugins, 'schedule', lambda cls: cls.takes_snapshots)}."
+            f"{_list_names(plugins, 'optimizer', lambda cls: cls.decides)}; schedules that do: "
+            f"{_list_names(plugins, 'schedule', lambda cls: cls.takes_snapshots)}."
         )
     if teacher.blockwise:
         _check_blocks(plugins, composition.space, names)
@@ -72,7 +72,7 @@ def _check_fit(plugins: Plugins, composition: Composition) -> None:
     if composition.recipe.retrain.auxiliary > 0 and not composition.space.auxiliary_heads:
         raise InputError(
             f"Networks of the space '{names['space']}' have no auxiliary head; set retrain.auxiliary=0. Spaces with "
-            f"one: {_fitting(plugins, 'space', lambda cls: cls.auxiliary_heads)}."
+            f"one: {_list_names(plugins, 'space', lambda cls: cls.auxiliary_heads)}."
         )
     _check_sizes(composition.space, composition.recipe.retrain)
 
@@ -86,7 +86,7 @@ def _check_blocks(plugins: Plugins, space: SearchSpace, names: dict[str, str]) -
         f"The teacher '{names['teacher']}' trains every block on its own, but the choice '{shared.name}' of the space "
         f"'{names['space']}' is shared by blocks {', '.join(map(str, shared.blocks))}. "
         + (f"Give each block choices of its own: {remedy}." if remedy else "This space always shares its choices.")
-        + f" Teachers that fit as it is: {_fitting(plugins, 'teacher', lambda cls: not cls.blockwise)}."
+        + f" Teachers that fit as it is: {_list_names(plugins, 'teacher', lambda cls: not cls.blockwise)}."
     )
 
 
@@ -100,6 +100,7 @@ def _check_sizes(space: SearchSpace, retrain: RetrainOptions) -> None:
         raise InputError(f"retrain.channels, retrain.cells or retrain.widths: {error}") from error
 
 
-def _fitting(plugins: Plugins, slot: str, fits: Callable[[Any], bool]) -> str:
-    names = {each.name for each in plugins.registrations if each.slot == slot and fits(plugins.resolve(each))}
+def _list_names(plugins: Plugins, slot: str, fits: Callable[[Any], bool]) -> str:
+    registrations = [registration for registration in plugins.registrations if registration.slot == slot]
+    names = {registration.name for registration in registrations if fits(plugins.resolve(registration))}
     return ", ".join(sorted(names)) or "none"

@@ -12,7 +12,7 @@ from typing import Any
 
 from nasplug.compose.layers import OptionLayer
 from nasplug.errors import InputError, choose_from
-from nasplug.plugins import Plugins, Registration
+from nasplug.plugins import Plugin, Plugins, Registration
 from nasplug.plugins.dataset_names import split_dataset_name
 from nasplug.plugins.program_objects import PROGRAM, build_part, check_present
 from nasplug.values import Method
@@ -32,14 +32,16 @@ from nasplug.values.recipe import (
 def resolve(plugins: Plugins, layers: Sequence[OptionLayer]) -> Recipe:
     """The complete recipe that `layers` (earlier ones weaker) ask for.
 
-    Raises InputError for names that nobody registers, unknown options and values that do not fit.
+    Raises InputError for names that no plugin registers, unknown options and values that do not fit.
     """
-    run = build(RunOptions, _merged(layers, "run"), "run")
+    run = build(RunOptions, _merge_section(layers, "run"), "run")
     way = "nasplug.search({}, ...) starts such a run"
     check_present(plugins, {"method": run.method}, way)
     registration = plugins.find("method", run.method)
     method: Method = plugins.resolve(registration)
-    return _recipe(plugins, run, [_of_method(method), _preset(method, run.preset), *layers], way, [registration])
+    return _build_recipe(
+        plugins, run, [_method_layer(method), _preset_layer(method, run.preset), *layers], way, [registration]
+    )
 
 
 def resolve_recorded(plugins: Plugins, layer: OptionLayer, run: Path) -> Recipe:
@@ -48,70 +50,86 @@ def resolve_recorded(plugins: Plugins, layer: OptionLayer, run: Path) -> Recipe:
     Raises InputError for what `resolve` would refuse, and for objects of a Python program that are not there.
     """
     way = f"nasplug.resume('{run}', {{}}) goes on with the run"
-    return _recipe(plugins, build(RunOptions, _merged([layer], "run"), "run"), [layer], way)
+    return _build_recipe(plugins, build(RunOptions, _merge_section([layer], "run"), "run"), [layer], way)
 
 
-def _recipe(
+def _build_recipe(
     plugins: Plugins, run: RunOptions, layers: Sequence[OptionLayer], way: str, used: Sequence[Registration] = ()
 ) -> Recipe:
-    asked = {slot: _part(layers, slot) for slot in SLOTS}
-    data_options = _merged(layers, "data")
+    asked = {slot: _merge_part(layers, slot) for slot in SLOTS}
+    data_options = _merge_section(layers, "data")
     known = option_fields(DataOptions)
     data = build(DataOptions, {name: value for name, value in data_options.items() if name in known}, "data")
     source_options = {name: value for name, value in data_options.items() if name not in known}
     check_present(plugins, {slot: name for slot, (name, _) in asked.items()} | {"dataset": data.name}, way)
-    completed = {slot: _complete(plugins, slot, name, options) for slot, (name, options) in asked.items()}
+    completed = {slot: _complete_part(plugins, slot, name, options) for slot, (name, options) in asked.items()}
     source_name, _ = split_dataset_name(plugins, data.name)
     _check_data_options(plugins, source_name, source_options)
-    source_part, source = _complete(plugins, "dataset", source_name, source_options)
+    source_part, source = _complete_part(plugins, "dataset", source_name, source_options)
     used = [*used, *(registration for _, registration in completed.values()), source]
     return Recipe(
         run=run,
         parts={slot: part for slot, (part, _) in completed.items()},
         data=data,
         source=source_part,
-        search=build(SearchOptions, _merged(layers, "search"), "search"),
-        retrain=build(RetrainOptions, _merged(layers, "retrain"), "retrain"),
-        select=build(SelectOptions, _merged(layers, "select"), "select"),
-        plugins={each.distribution: each.version for each in used if each.distribution != PROGRAM},
+        search=build(SearchOptions, _merge_section(layers, "search"), "search"),
+        retrain=build(RetrainOptions, _merge_section(layers, "retrain"), "retrain"),
+        select=build(SelectOptions, _merge_section(layers, "select"), "select"),
+        plugins={
+            registration.distribution: registration.version
+            for registration in used
+            if registration.distribution != PROGRAM
+        },
     )
 
 
-def check_versions(plugins: Plugins, locked: Mapping[str, str]) -> None:
-    """Raises InputError if a distribution that a run was started with is missing or has another version now."""
-    present = {each.distribution: each.version for each in plugins.registrations}
-    absent = {each.distribution: f"{each.version} and {each.status}" for each in plugins.all}
-    for distribution, version in locked.items():
-        if present.get(distribution) != version:
-            found = present.get(distribution) or absent.get(distribution)
-            found = found or ("not loaded" if distribution.endswith(".py") else "not installed")
-            way = f"install version {version}, or name its folder with --plugin,"
-            if distribution.endswith(".py"):  # a file, whose version is a digest of its content
-                way = f"name the file as it was then with --plugin {distribution}"
-            raise InputError(
-                f"This run was started with {distribution} {version}, but {distribution} is now {found}; "
-                f"{way} to go on, or start a new run from its recipe.toml with --config."
-            )
+def check_versions(plugins: Plugins, recorded: Mapping[str, str]) -> None:
+    """Raises InputError if a run cannot be resumed because of the versions of distributions that it was started with.
+
+    `recorded` has the versions by distribution. Each distribution must be there in the same version, or in a later one
+    that says that it continues runs of the recorded one (`Plugin.resumes`).
+    """
+    registered = {registration.distribution for registration in plugins.registrations}
+    for distribution, version in recorded.items():
+        candidates = [plugin for plugin in plugins.all if plugin.distribution == distribution]
+        if distribution not in registered or not any(plugin.can_resume(version) for plugin in candidates):
+            raise InputError(_version_refusal(distribution, version, candidates))
 
 
-def _of_method(method: Method) -> OptionLayer:
+def _version_refusal(distribution: str, version: str, candidates: Sequence[Plugin]) -> str:
+    is_file = distribution.endswith(".py")
+    present = "not loaded" if is_file else "not installed"
+    for plugin in candidates:
+        present = plugin.version if plugin.status == "active" else f"{plugin.version} and {plugin.status}"
+        if plugin.status == "active" and plugin.resumes:
+            present += f", which continues runs of its own version and of earlier ones in {plugin.resumes}"
+    remedy = f"install version {version}, or name its folder with --plugin,"
+    if is_file:  # its version is a digest of its content
+        remedy = f"name the file as it was then with --plugin {distribution}"
+    return (
+        f"This run was started with {distribution} {version}, but {distribution} is now {present}; "
+        f"{remedy} to go on, or start a new run from its recipe.toml with --config."
+    )
+
+
+def _method_layer(method: Method) -> OptionLayer:
     sections: dict[str, dict[str, Any]] = {name: dict(options) for name, options in method.options.items()}
     for slot in SLOTS:
         sections[slot] = {"part": getattr(method, slot)} | sections.get(slot, {})
     return sections
 
 
-def _preset(method: Method, name: str) -> OptionLayer:
+def _preset_layer(method: Method, name: str) -> OptionLayer:
     if name not in method.presets:
         raise choose_from(f"preset of {method.name}", name, method.presets)
     return method.presets[name]
 
 
-def _merged(layers: Sequence[OptionLayer], section: str) -> dict[str, Any]:
+def _merge_section(layers: Sequence[OptionLayer], section: str) -> dict[str, Any]:
     return {name: value for layer in layers for name, value in layer.get(section, {}).items()}
 
 
-def _part(layers: Sequence[OptionLayer], slot: str) -> tuple[str, dict[str, Any]]:
+def _merge_part(layers: Sequence[OptionLayer], slot: str) -> tuple[str, dict[str, Any]]:
     name, options = "", dict[str, Any]()
     for layer in layers:
         section = dict(layer.get(slot, {}))
@@ -124,7 +142,7 @@ def _part(layers: Sequence[OptionLayer], slot: str) -> tuple[str, dict[str, Any]
 
 
 def _check_data_options(plugins: Plugins, name: str, options: Mapping[str, Any]) -> None:
-    """The section `data` is shared with the data set: a misspelt option may be meant for either."""
+    """Raises InputError for an option of the section `data` that neither all data sets have nor this one."""
     cls = plugins.resolve(plugins.find("dataset", name))
     known = {*option_fields(DataOptions), *option_fields(cls)}
     for option in options:
@@ -132,5 +150,5 @@ def _check_data_options(plugins: Plugins, name: str, options: Mapping[str, Any])
             raise choose_from(f"option of data (with '{name}')", option, known)
 
 
-def _complete(plugins: Plugins, slot: str, name: str, options: Mapping[str, Any]) -> tuple[Part, Registration]:
+def _complete_part(plugins: Plugins, slot: str, name: str, options: Mapping[str, Any]) -> tuple[Part, Registration]:
     return Part(name, option_values(build_part(plugins, slot, name, options))), plugins.find(slot, name)

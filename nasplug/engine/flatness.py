@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from nasplug.engine.random_state import RandomState
 from nasplug.parts import Batch, SearchSpace, Supernet
 from nasplug.supernets import Norm, recalibrate
 
@@ -114,17 +115,17 @@ def untouched(net: Supernet) -> Iterator[None]:
     values = [tensor.detach().clone() for tensor in tensors]
     norms = [module for module in net.modules() if isinstance(module, Norm)]
     counts = [norm.batches for norm in norms]
-    mode, device = net.training, net.choices.alpha.device
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        try:
-            yield
-        finally:
-            net.train(mode)
-            for norm, count in zip(norms, counts, strict=True):
-                norm.batches = count
-            with torch.no_grad():
-                for tensor, value in zip(tensors, values, strict=True):
-                    tensor.copy_(value)
+    mode, random_state = net.training, RandomState.capture(net.choices.alpha.device)
+    try:
+        yield
+    finally:
+        random_state.restore()
+        net.train(mode)
+        for norm, count in zip(norms, counts, strict=True):
+            norm.batches = count
+        with torch.no_grad():
+            for tensor, value in zip(tensors, values, strict=True):
+                tensor.copy_(value)
 
 
 def _slope(net: Supernet, batches: Sequence[Batch], of: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:

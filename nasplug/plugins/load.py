@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import redirect_stdout
 
 import pluggy
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from nasplug import hookspecs
 from nasplug.errors import InputError, NasplugError, one_line
@@ -76,6 +77,7 @@ def _plugin(
     *,
     hooks: Iterable[str] = (),
     registers: Iterable[Registration] = (),
+    resumes: str = "",
 ) -> Plugin:
     return Plugin(
         name=origin.name,
@@ -88,6 +90,7 @@ def _plugin(
         hooks=tuple(hooks),
         registers=tuple(registers),
         path=origin.path,
+        resumes=resumes,
     )
 
 
@@ -97,7 +100,7 @@ def _manager() -> pluggy.PluginManager:
     return manager
 
 
-def _refuse_duplicate(origin: Origin, origins: Sequence[Origin]) -> None:
+def _refuse_duplicate(origin: Origin, find_plugins: Sequence[Origin]) -> None:
     """Refuses an entry point whose name another plugin has too; the core's own entry point is never refused."""
     others = [other for other in origins if other.name == origin.name and other != origin]
     paths = [claimant.path for claimant in (origin, *others)]
@@ -128,6 +131,7 @@ def _load(origin: Origin, plugins: Plugins) -> Plugin:
         isolated = _manager()
         isolated.register(module)
         hooks = list(_check_hooks(isolated, module, origin))
+        resumes = _resumed_versions(module, origin)
         register = Register(origin.distribution, origin.version)
         # Names that the same distribution has registered by another entry point are taken.
         before = [other for other in plugins.registrations if other.distribution == origin.distribution]
@@ -140,7 +144,21 @@ def _load(origin: Origin, plugins: Plugins) -> Plugin:
     except (Exception, SystemExit) as error:
         reason = str(error).rstrip(".") if isinstance(error, NasplugError) else one_line(error) + error_location(error)
         raise _BrokenPlugin(f"{reason[0].upper()}{reason[1:]}.", _remedy(origin, error)) from error
-    return _plugin(origin, "active", hooks=hooks, registers=register.registrations[len(before) :])
+    return _plugin(origin, "active", hooks=hooks, registers=register.registrations[len(before) :], resumes=resumes)
+
+
+def _resumed_versions(module: object, origin: Origin) -> str:
+    """The variable `RESUMES` of a module with hooks, empty without one; InputError if it is no range of versions."""
+    resumes = getattr(module, "RESUMES", "")
+    try:
+        if not isinstance(resumes, str):
+            raise InvalidSpecifier
+        SpecifierSet(resumes)
+    except InvalidSpecifier as error:
+        raise InputError(
+            f"RESUMES in '{origin.value}' must be a range of versions such as '>=0.1,<0.3', but it is {resumes!r:.40}"
+        ) from error
+    return resumes
 
 
 def _remedy(origin: Origin, error: BaseException) -> str:

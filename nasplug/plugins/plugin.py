@@ -80,6 +80,22 @@ class Plugin:
     """What it has registered, if it is active."""
     path: Path | None = None
     """The file or folder that the user named; None if the plugin is installed."""
+    resumes: str = ""
+    """The versions of the distribution whose runs this version continues, such as ">=0.1,<0.3": the variable `RESUMES`
+    of the module with the hooks. Empty if it continues only runs of its own version."""
+
+    def can_resume(self, version: str) -> bool:
+        """Whether this version continues runs that were started with `version` of the distribution.
+
+        It continues those of its own version, and those of an earlier one within `resumes`.
+        """
+        if version == self.version:
+            return True
+        try:
+            earlier = Version(version) < Version(self.version)
+        except InvalidVersion:  # the version of a file is a digest of its content
+            return False
+        return bool(self.resumes) and earlier and SpecifierSet(self.resumes).contains(version, prereleases=True)
 
     def __str__(self) -> str:
         sentence = (

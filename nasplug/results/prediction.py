@@ -1,4 +1,4 @@
-"""What a network says of image files."""
+"""Class probabilities of image files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def classify(classifier: Classifier, paths: Sequence[Path]) -> Iterator[tuple[Pa
     """
     for start in range(0, len(paths), BATCH):
         batch = paths[start : start + BATCH]
-        read = [_decoded(path, classifier) for path in batch]
+        read = [_decode(path, classifier) for path in batch]
         images = [image for image in read if isinstance(image, Tensor)]
         with torch.inference_mode():
             answers = iter(classifier(torch.stack(images)) if images else ())
@@ -31,7 +31,7 @@ def classify(classifier: Classifier, paths: Sequence[Path]) -> Iterator[tuple[Pa
             yield path, next(answers) if isinstance(image, Tensor) else image
 
 
-def _decoded(path: Path, classifier: Classifier) -> Tensor | InputError:
+def _decode(path: Path, classifier: Classifier) -> Tensor | InputError:
     if classifier.channels not in (1, 3):
         raise InputError(f"Image files have 1 or 3 channels, and this network takes {classifier.channels}.")
     if not path.is_file():

@@ -14,7 +14,7 @@ from nasplug.data import normalize
 from nasplug.errors import InputError
 from nasplug.parts import Network
 from nasplug.plugins import Plugins, load_plugins
-from nasplug.results.torch_state import Aside
+from nasplug.results.torch_state import IsolatedTorchState
 from nasplug.runs.summary import best
 from nasplug.store.networks import load_network
 from nasplug.store.result import NETWORK_ENTRIES, check_result
@@ -79,7 +79,7 @@ class TrainedNetwork:
         return logits.softmax(1)
 
     def _loaded(self) -> tuple[Network, dict[str, Any]]:
-        with Aside().turn():  # in float32 and fit to be trained further, whatever the program has set
+        with IsolatedTorchState().active():  # in float32 and fit to be trained further, whatever the program has set
             return load_network(self.weights, self.plugins)
 
 

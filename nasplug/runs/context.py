@@ -59,7 +59,7 @@ class RunContext:
 
     @property
     def shape(self) -> ImageShape:
-        """The form of images, as they are normalised, and of answers."""
+        """Shape and normalisation of the images, and the number of classes."""
         return ImageShape(
             channels=self.data.channels,
             size=self.data.size,
@@ -75,32 +75,34 @@ class RunContext:
 
     @property
     def device_options(self) -> DeviceOptions:
-        """How host and device work together."""
+        """How far the host may be ahead of the device, CUDA graphs, and where the images are kept."""
         return DeviceOptions.of(self.recipe.run, self.device)
 
     @property
     def resume_hint(self) -> str:
-        """What a user calls to go on with this run."""
+        """The command, or the call in Python, that resumes this run."""
         if isinstance(self.plugins, PluginsWithObjects):
             return resume_hint(self.plugins, self.folder.path)
-        used = [one for one in self.plugins.all if one.path and one.distribution in self.recipe.plugins]
-        return shlex.join(["nasplug", "resume", str(self.folder.path), *(f"--plugin={one.path}" for one in used)])
+        paths = [
+            plugin.path for plugin in self.plugins.all if plugin.path and plugin.distribution in self.recipe.plugins
+        ]
+        return shlex.join(["nasplug", "resume", str(self.folder.path), *(f"--plugin={path}" for path in paths)])
 
     def journal(self, path: Path, on_event: EventCallback) -> Journal:
-        """A journal of this run: observers are told of its events, then `on_event` is."""
+        """A journal of this run: each event goes to the observers among the plugins, then to `on_event`."""
 
-        def tell_all(event: Mapping[str, Any]) -> None:
+        def notify_all(event: Mapping[str, Any]) -> None:
             self.plugins.notify(self.folder.path, event)
             on_event(event)
 
-        return Journal(path, tell_all)
+        return Journal(path, notify_all)
 
     def seed(self, *words: object) -> int:
-        """A seed for one purpose of this run."""
+        """The seed of this run for the purpose that `words` name."""
         return derive_seed(self.recipe.run.seed, *words)
 
     def random(self, *words: object) -> Random:
-        """A generator for one purpose of this run."""
+        """A generator of this run for the purpose that `words` name."""
         return Random(self.seed(*words))
 
     def stream(self, phase: str, split: str, indices: npt.NDArray[np.int64], training: Training) -> Stream:
@@ -121,30 +123,31 @@ class RunContext:
         )
 
     def shares(self) -> dict[str, npt.NDArray[np.int64]]:
-        """The shares into which the optimizer of the search divides the train split."""
+        """Indices of the shares into which the optimizer of the search divides the train split, by name."""
         return divide(self.splits.train, self.composition.optimizer.splits(), self.seed("shares"))
 
-    def some(self, indices: npt.NDArray[np.int64], count: int, batch: int, *words: object) -> Iterator[Batch]:
-        """So many of the images at `indices` at most, in batches, not augmented; the same ones for the same `words`.
+    def sample_batches(self, indices: npt.NDArray[np.int64], count: int, batch: int, *words: object) -> Iterator[Batch]:
+        """A random sample of at most `count` of the train images at `indices`, in batches of `batch`, not augmented.
 
-        They are drawn at random: data sets may be sorted by class, so the first images may be of a few classes.
+        The same `words` give the same sample. It is random because data sets may be sorted by class: the first images
+        may be of a few classes only.
         """
-        drawn = np.random.default_rng(self.seed(*words)).permutation(indices)[:count]
-        return self._in_order(self.data.train, drawn, batch)
+        sampled = np.random.default_rng(self.seed(*words)).permutation(indices)[:count]
+        return self._batches_in_order(self.data.train, sampled, batch)
 
     def teacher(self) -> tuple[SearchSpace, Genotype] | None:
-        """The network that the teacher wants (its space, sized, and its genotype), if it wants one."""
+        """The network that the distillation teacher asks for, or None: a space of the wanted size and the genotype."""
         return self.composition.teacher.network(self.composition.space, self.random("teacher"))
 
     def error(self, net: Network, split: str) -> float | None:
-        """The error of a network on "validation" or "test"; None if that split is empty."""
+        """The error of `net`, from 0 to 1, on the split "validation" or "test"; None if that split is empty."""
         indices = getattr(self.splits, split)
         if len(indices) == 0:
             return None
         images = self._test_images() if split == "test" else self.data.train
-        return error_rate(net, self._in_order(images, indices, 256))
+        return error_rate(net, self._batches_in_order(images, indices, 256))
 
-    def _in_order(self, images: Images, indices: npt.NDArray[np.int64], batch: int) -> Iterator[Batch]:
+    def _batches_in_order(self, images: Images, indices: npt.NDArray[np.int64], batch: int) -> Iterator[Batch]:
         resident = self.device_options.device_data
         return sequential_batches(images, indices, batch, self.mean, self.std, self.device, resident=resident)
 
@@ -156,7 +159,7 @@ class RunContext:
         return self.data.test
 
     def preprocessing(self) -> dict[str, Any]:
-        """What a network must know to take raw images: plain data for result and weights files."""
+        """Classes, size and normalisation of the images, as plain data for result and weights files."""
         return {
             "classes": list(self.data.classes),
             "size": self.data.size,
@@ -182,7 +185,7 @@ def write_start(context: RunContext, command: list[str]) -> None:
 
 
 def reopen_context(folder: RunFolder, plugins: Plugins) -> RunContext:
-    """The study of a run that was started before; InputError if plugins, data or files have changed."""
+    """The context of a run that was started before; InputError if plugins, data or files have changed."""
     recipe = recorded_recipe(folder, plugins)
     folder.check_recipe()
     composition = compose(plugins, recipe)
@@ -191,7 +194,10 @@ def reopen_context(folder: RunFolder, plugins: Plugins) -> RunContext:
 
 
 def recorded_recipe(folder: RunFolder, plugins: Plugins) -> Recipe:
-    """The recipe of a run that was started before; InputError if plugins have changed, or objects are not there."""
+    """The recipe of a run that was started before.
+
+    Raises InputError if plugins have changed, or if objects of a Python program are missing.
+    """
     sections = folder.recipe()
     check_versions(plugins, sections["plugins"])
     return resolve_recorded(plugins, folder.recipe_layer(), folder.path)

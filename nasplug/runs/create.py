@@ -16,7 +16,7 @@ from nasplug.values.recipe import Recipe
 
 
 def start(out: Path | None, plugins: Plugins, recipe: Recipe, command: list[str]) -> RunContext:
-    """A new run in `out`, ready for its phases; InputError if anything about it cannot be had."""
+    """Creates a run in `out`, ready for its phases. Raises InputError if it cannot be carried out."""
     folder = RunFolder.create(out)
     try:
         context = new_context(folder, plugins, recipe)
@@ -40,18 +40,18 @@ def borrow_teacher(context: RunContext, source: Path) -> None:
     name = context.recipe.parts["teacher"].name
     if context.teacher() is None:
         raise InputError(f"--teacher-from names a network, but the teacher '{name}' uses none; try --teacher features.")
-    path = _network_of(source)
-    theirs, ours = load_network(path, context.plugins)[1]["data"], context.preprocessing()
+    path = _find_network(source)
+    trained_on, needed = load_network(path, context.plugins)[1]["data"], context.preprocessing()
     for key in ("classes", "channels", "size"):
-        if theirs[key] != ours[key]:
+        if trained_on[key] != needed[key]:
             raise InputError(
-                f"The teacher '{source}' was trained for {key} {theirs[key]}, but '{context.data.name}' has {ours[key]}; "
-                f"name a network trained on such images."
+                f"The teacher '{source}' was trained for {key} {trained_on[key]}, but '{context.data.name}' has "
+                f"{needed[key]}; name a network trained on such images."
             )
     write_atomically(context.folder.teacher, path.read_bytes())
 
 
-def _network_of(source: Path) -> Path:
+def _find_network(source: Path) -> Path:
     if source.is_file():
         return source
     if not source.exists():

@@ -1,4 +1,4 @@
-"""What a search settles on when its training is over, and the ratings from which it does."""
+"""The last part of a search: the optimizer rates paths of the trained supernet and decides on architectures."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from nasplug.store.run_folder import RunFolder, write_json
 from nasplug.values import Genotype, Rated, Step
 
 BATCH = 256
-"""Images in a batch of rating; the norms are measured on one of them."""
+"""Images in a batch of rating."""
 
 
 def decide(
     context: RunContext, net: Supernet | None, stages: Sequence[Stage], journal: Journal, should_stop: ShouldStop
 ) -> Iterator[Progress]:
-    """Records what the optimizer settles on, and every rating on the way there.
+    """Lets the optimizer decide, and records every rating and every architecture that it decides on.
 
-    Ratings on record are not made again, so a search that is stopped while it rates goes on where it was.
+    Recorded ratings are not computed again, so a search that was stopped while it rated continues where it was. Yields
+    progress for every rating, and raises Stopped when `should_stop` says so.
     """
     events = [event["event"] for event in read_events(context.folder.events) if event["phase"] == "search"]
-    journal.cut(journal.count - events.count("found"))  # they follow from the ratings, and come again
-    rated = list(recorded_ratings(context.folder))
-    search_state = attrs.evolve(
-        initial_search_state(context, net, stages), snapshots=list(_trail(context.folder)), rated=rated
-    )
+    journal.cut(journal.count - events.count("found"))  # the optimizer decides on the same ones again
+    rated = list(read_ratings(context.folder))
+    snapshots = list(_read_snapshots(context.folder))
+    search_state = attrs.evolve(initial_search_state(context, net, stages), snapshots=snapshots, rated=rated)
     count = len(rated)
     for event in context.composition.optimizer.decide(search_state):
         journal.append("search", event.record())
@@ -44,11 +44,11 @@ def decide(
 
 
 def initial_search_state(context: RunContext, net: Supernet | None, stages: Sequence[Stage]) -> SearchState:
-    """What is decided on, as far as it is known before anything is trained: no trail, no ratings."""
+    """The state on which the optimizer decides, as far as it is known before training: no snapshots, no ratings."""
     shares = context.shares()
 
     def images(split: str, count: int) -> Iterator[Batch]:
-        return context.some(shares[split], count, BATCH, "search", "decide", split)
+        return context.sample_batches(shares[split], count, BATCH, "search", "decide", split)
 
     limits, size = context.recipe.select, context.recipe.retrain
     return SearchState(
@@ -66,22 +66,22 @@ def initial_search_state(context: RunContext, net: Supernet | None, stages: Sequ
 
 
 def write_ratings(context: RunContext) -> list[dict[str, Any]]:
-    """Writes `ratings.json`, if anything was rated; returns for each block how many of its paths were."""
+    """Writes `ratings.json`, if anything was rated. Returns for each block its number of paths and of rated ones."""
     space = context.composition.space
     blocks: dict[int | None, list[dict[str, Any]]] = {}
-    for each in recorded_ratings(context.folder):
-        blocks.setdefault(each.block, []).append({"path": each.path.to_dict()["picks"], "rating": each.rating})
+    for rated in read_ratings(context.folder):
+        blocks.setdefault(rated.block, []).append({"path": rated.path.to_dict()["picks"], "rating": rated.rating})
     if not blocks:
         return []
-    counted = [
+    counts = [
         {"block": block, "paths": space.paths(block).count, "rated": len(ratings)} for block, ratings in blocks.items()
     ]
-    rows = [{**one, "ratings": ratings} for one, ratings in zip(counted, blocks.values(), strict=True)]
+    rows = [{**count, "ratings": ratings} for count, ratings in zip(counts, blocks.values(), strict=True)]
     write_json(context.folder.path / "ratings.json", {"schema": 1, "space": space.name, "blocks": rows})
-    return counted
+    return counts
 
 
-def recorded_ratings(folder: RunFolder) -> Iterator[Rated]:
+def read_ratings(folder: RunFolder) -> Iterator[Rated]:
     """The ratings that the search has recorded so far; InputError if one is damaged."""
     for event in read_events(folder.events):
         if event["event"] == "rated":
@@ -94,7 +94,7 @@ def recorded_ratings(folder: RunFolder) -> Iterator[Rated]:
                 raise InputError(f"A rating in '{folder.events}' is damaged ({error!r}); restore the file.") from error
 
 
-def _trail(folder: RunFolder) -> Iterator[Step]:
+def _read_snapshots(folder: RunFolder) -> Iterator[Step]:
     for event in read_events(folder.events):
         if event["phase"] == "search" and event.get("snapshot"):
             yield Step(

@@ -1,4 +1,4 @@
-"""What a run would do, and what it would take, from one measured step of each kind of phase."""
+"""The phases of a run to come and their cost, from a few measured steps of each kind of phase."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from nasplug.runs.search import make_search_trainer
 from nasplug.runs.training import peak_memory
 
 WARM_UP, MEASURED = 2, 3
-"""Looks of the host (on a CPU, steps) before the clock runs, and those timed; the shortest of these counts."""
+"""Groups of steps between two reads of the host (on a CPU, single steps): first untimed, then timed ones. The shortest
+time counts."""
 
 
 @attrs.frozen
@@ -28,7 +29,7 @@ class PhaseEstimate:
     phases: int
     """How many such phases there will be."""
     at_once: int
-    """How many of them run beside each other."""
+    """How many of them run in parallel."""
     steps: int
     """Steps of each of them."""
     seconds_per_step: float
@@ -42,19 +43,19 @@ class PhaseEstimate:
 
 
 def estimate_run(context: RunContext) -> Iterator[PhaseEstimate]:
-    """The phases of a run to come, each measured; nothing is kept of what is trained for it.
+    """Measures each phase of a run to come; what is trained for it is thrown away.
 
-    What is not known yet stands for itself at random: found networks have the cost of random ones. Times are those of
-    this machine as busy as it is now. The schedule may end a search early; evaluation and rating are not counted.
+    Found networks, which are not known yet, are taken to cost what random ones cost. Times are those of this machine
+    with its present load. The schedule may end a search early; evaluation and rating are not counted.
     """
     torch.set_num_threads(context.recipe.run.threads)
     teacher = None
     if (trainer := make_teacher_trainer(context)) is not None:
         teacher = trainer.net
         if not context.folder.teacher.exists():
-            yield _measured(context, trainer)
+            yield _measure(context, trainer)
     if context.composition.optimizer.trains:
-        yield _measured(context, _search(context, teacher))
+        yield _measure(context, _build_search_trainer(context, teacher))
     recipe = context.recipe
     jobs = recipe.run.jobs
     torch.set_num_threads(1 if jobs > 1 else recipe.run.threads)
@@ -63,17 +64,17 @@ def estimate_run(context: RunContext) -> Iterator[PhaseEstimate]:
     typical = sorted(genotypes, key=lambda genotype: space.cost(genotype, context.shape).macs)[4]
     trainer = make_network_trainer(context, "retrain", space, typical, recipe.retrain)
     networks = recipe.select.networks * (1 + recipe.select.random)
-    yield attrs.evolve(_measured(context, trainer), phases=networks, at_once=min(jobs, networks))
+    yield attrs.evolve(_measure(context, trainer), phases=networks, at_once=min(jobs, networks))
 
 
-def _search(context: RunContext, teacher: Network | None) -> Trainer:
+def _build_search_trainer(context: RunContext, teacher: Network | None) -> Trainer:
     torch.manual_seed(context.seed("search", "weights"))
     trainer = make_search_trainer(context, context.composition.space.supernet(context.shape), teacher)
     trainer.begin(torch.Generator().manual_seed(context.seed("search", "alpha")))
     return trainer
 
 
-def _measured(context: RunContext, trainer: Trainer) -> PhaseEstimate:
+def _measure(context: RunContext, trainer: Trainer) -> PhaseEstimate:
     moments, counts = [time.perf_counter()], []
     for steps in islice(context.device_options.runner().run(trainer), WARM_UP + MEASURED):
         moments.append(time.perf_counter())

@@ -24,14 +24,14 @@ HELD_OUT = 2048
 BATCH = 256
 """Images in a batch where nothing is differentiated."""
 SMALLEST = 16
-"""Images in a batch that is differentiated, at least: a quarter of a batch of training has room in memory for second
-derivatives, but fewer images leave batch norms too little to go by."""
+"""Least number of images in a batch that is differentiated. Otherwise it has a quarter of a training batch, which
+leaves memory for second derivatives; with fewer images, batch-norm statistics are too noisy."""
 
 
 def flatness(
     context: RunContext, net: Supernet, shares: Mapping[str, Indices]
 ) -> Callable[[StepInfo], Mapping[str, float]] | None:
-    """What takes the measurements of a search; None if there are none to take.
+    """The function that measures the flatness of a search; None if the run asks for none.
 
     A supernet that is trained block by block has no loss of its own: no classifier has learnt anything yet.
     """
@@ -46,7 +46,7 @@ class Flatness:
 
     Loss and curvature are those of labels alone, on images of the share that alpha learns from (of the train split, if
     it is undivided), so that methods can be compared. The gap is measured on validation images, if any. The images are
-    drawn once for the whole run and not augmented; the arithmetic is float32 whatever the precision of the run.
+    sampled once for the whole run and not augmented; the arithmetic is float32 whatever the precision of the run.
     Curvature and gap need an alpha that is learnt.
     """
 
@@ -61,8 +61,8 @@ class Flatness:
         if now.step + 1 != now.steps and not (now.ends_epoch and (now.epoch + 1) % options.run.measure_every == 0):
             return {}
         updates = composition.optimizer.updates(now)
-        weights = next((turn.split for turn in updates if turn.moves_weights), updates[0].split)
-        alpha = next((turn.split for turn in updates if turn.moves_alpha), weights)
+        weights = next((update.split for update in updates if update.moves_weights), updates[0].split)
+        alpha = next((update.split for update in updates if update.moves_alpha), weights)
         batch = max(SMALLEST, options.search.batch_size // 4)
         seen = tuple(self.images(alpha, self.shares[alpha], options.run.measure_images, batch))
         mask = composition.optimizer.sample(composition.space, choices, now)
@@ -82,5 +82,5 @@ class Flatness:
         )
 
     def images(self, split: str, indices: Indices, count: int, batch: int) -> Iterable[Batch]:
-        """So many images of a split at most, the same ones every time, in batches of this size."""
-        return self.context.some(indices, count, batch, "measure", split)
+        """At most `count` images of a split in batches of `batch`: the same ones every time."""
+        return self.context.sample_batches(indices, count, batch, "measure", split)

@@ -12,7 +12,7 @@ IDLE, LARGEST = (1 << 31) - 1, 32 << 20
 
 
 def keep_freed_memory() -> bool:
-    """Tells glibc to keep memory that is freed, and says whether it agreed.
+    """Makes glibc keep memory that is freed; returns whether it does.
 
     A step frees hundreds of megabytes and takes them again at once. As a rule glibc gives them back in between, and the
     system fills every page with zeros when it is touched again: 8 to 10 % of a step on a CPU. It holds for the whole

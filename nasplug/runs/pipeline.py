@@ -1,4 +1,4 @@
-"""A run, phase after phase. What is finished is not done again: that is all there is to resuming."""
+"""A run, phase after phase. Finished phases are skipped, and an unfinished one starts at its checkpoint."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ def run_pipeline(
 ) -> Generator[Progress, None, None]:
     """Carries out every phase of a run that is not finished yet, and leaves `result.json` and `report.html`.
 
-    `on_event` hears of every event that happens, once it is on disk. Whoever closes this iterator stops the run.
+    `on_event` is called with every event after it was written to disk. Closing this iterator stops the run.
     Raises Interrupted after a signal, RunFailure if a phase breaks; the run can be resumed after any of these. Raises
-    InputError if somebody else carries out this run just now.
+    InputError if another process carries out this run.
     """
     with lock_run(context.folder):
-        yield from _phases(context, signals, on_event)
+        yield from _run_phases(context, signals, on_event)
 
 
-def _phases(context: RunContext, signals: Signals, on_event: EventCallback) -> Iterator[Progress]:
+def _run_phases(context: RunContext, signals: Signals, on_event: EventCallback) -> Iterator[Progress]:
     folder = context.folder
     try:
         torch.set_num_threads(context.recipe.run.threads)
         write_result(context, "running", [])
         journal = context.journal(folder.events, on_event)
-        for name, work in (("teacher", prepare_teacher), ("search", search)):
+        for name, run_phase in (("teacher", prepare_teacher), ("search", search)):
             if folder.done(name) is None:
-                yield from work(context, journal, signals)
+                yield from run_phase(context, journal, signals)
         plans = plan_networks(context)
         write_result(context, "running", plans)
         yield from look_up(context, plans)
         yield from retrain_networks(context, plans, signals, on_event)
         merge_journals(folder.events, [(plan.phase, folder.phase(plan.phase) / "events.jsonl") for plan in plans])
-        yield from test(context, plans)
+        yield from test_networks(context, plans)
         write_result(context, "done", plans)
         write_run_report(folder, context.plugins)
     except Stopped:
@@ -79,14 +79,14 @@ def read_plans(folder: RunFolder) -> list[PlannedNetwork] | None:
     if record is None:
         return None
     try:
-        return [PlannedNetwork.from_dict(each) for each in record["plans"]]
+        return [PlannedNetwork.from_dict(plan) for plan in record["plans"]]
     except (AttributeError, KeyError, TypeError) as error:
         path = folder.phase("select")
-        raise InputError(f"The selection in '{path}' is damaged ({error!r}); remove it to select anew.") from error
+        raise InputError(f"The selection in '{path}' is damaged ({error!r}); remove it to select again.") from error
 
 
-def test(context: RunContext, plans: Sequence[PlannedNetwork]) -> Iterator[Progress]:
-    """Measures every trained network once on the test images; of the others the test error is on record."""
+def test_networks(context: RunContext, plans: Sequence[PlannedNetwork]) -> Iterator[Progress]:
+    """Measures the test error of every trained network once; those of a table have theirs on record."""
     if context.folder.done("test") is not None:
         return
     errors = {}
@@ -102,7 +102,7 @@ def test(context: RunContext, plans: Sequence[PlannedNetwork]) -> Iterator[Progr
 
 
 def write_run_report(folder: RunFolder, plugins: Plugins) -> Path:
-    """Writes the report of a run anew, whatever its status; returns its path."""
+    """Writes the report of a run again, whatever its status; returns its path."""
     from nasplug.report import write_report  # here, because it brings matplotlib, which retraining processes never need
 
     part = folder.recipe_layer()["space"]

@@ -1,4 +1,4 @@
-"""From the trail of a search to the networks that are trained: found ones, and random ones of equal size."""
+"""Selects the networks to train: found architectures, and for each random ones of equal size."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 from nasplug.errors import InputError
 from nasplug.parts import SearchSpace
+from nasplug.parts.random_walk import mutate_towards
 from nasplug.runs.context import RunContext
 from nasplug.store.networks import PlannedNetwork, resize_space
 from nasplug.values import Genotype
 
-WALK = 2000
+MUTATIONS = 2000
 """Mutations tried, at most, on the way to a random architecture of a given size."""
 
 
@@ -20,26 +21,28 @@ def select(context: RunContext, found: Sequence[Genotype]) -> list[PlannedNetwor
     recipe = context.recipe
     if not found:
         raise InputError(
-            f"'{context.folder.events}' holds no architecture that the search found; restore it from a copy of the run, "
-            f"or start a new run."
+            f"'{context.folder.events}' holds no architecture that the search found; restore it from a copy of the "
+            f"run, or start a new run."
         )
     base = context.composition.space.scaled(channels=recipe.retrain.channels, cells=recipe.retrain.cells)
     distinct = list(dict.fromkeys(found))
     spaces = [base]
     if len(distinct) == 1 and recipe.retrain.widths:
         spaces = [base.scaled(channels=width) for width in recipe.retrain.widths]
-    plans = [_plan(space, genotype, context) for space in spaces for genotype in distinct]
-    chosen = _spread(_within(plans, context), recipe.select.networks)
+    plans = [_plan_network(space, genotype, context) for space in spaces for genotype in distinct]
+    chosen = _spread_by_size(_select_within_limits(plans, context), recipe.select.networks)
     taken = {plan.genotype for plan in chosen}
-    matched = [_matched(context, plan, number, taken) for plan in chosen for number in range(recipe.select.random)]
+    matched = [
+        _match_at_random(context, plan, number, taken) for plan in chosen for number in range(recipe.select.random)
+    ]
     return [*chosen, *matched]
 
 
-def _plan(space: SearchSpace, genotype: Genotype, context: RunContext) -> PlannedNetwork:
+def _plan_network(space: SearchSpace, genotype: Genotype, context: RunContext) -> PlannedNetwork:
     return PlannedNetwork(role="found", genotype=genotype, size=space.size(), cost=space.cost(genotype, context.shape))
 
 
-def _within(plans: Sequence[PlannedNetwork], context: RunContext) -> list[PlannedNetwork]:
+def _select_within_limits(plans: Sequence[PlannedNetwork], context: RunContext) -> list[PlannedNetwork]:
     limits = context.recipe.select
     fitting = [
         plan
@@ -49,7 +52,7 @@ def _within(plans: Sequence[PlannedNetwork], context: RunContext) -> list[Planne
     if not fitting:
         least = min(plans, key=lambda plan: plan.cost.params)
         raise InputError(
-            f"No architecture of the trail has at most {limits.max_params or 'any number of'} params and "
+            f"No architecture that the search found has at most {limits.max_params or 'any number of'} params and "
             f"{limits.max_macs or 'any number of'} MACs; the smallest has {least.cost.params} params and "
             f"{least.cost.macs} MACs at {least.size}. Raise the limit, or lower retrain.channels: "
             f"nasplug retrain {context.folder.path} --set retrain.channels=N."
@@ -57,39 +60,43 @@ def _within(plans: Sequence[PlannedNetwork], context: RunContext) -> list[Planne
     return fitting
 
 
-def _spread(plans: Sequence[PlannedNetwork], count: int) -> list[PlannedNetwork]:
-    """`count` plans whose sizes are evenly spaced in log params, from sparsest to densest; ties go to the later."""
+def _spread_by_size(plans: Sequence[PlannedNetwork], count: int) -> list[PlannedNetwork]:
+    """`count` plans whose sizes are evenly spaced in log params, from the smallest to the largest.
+
+    Of equally near ones it takes the later in the order of the search.
+    """
     left = list(plans)
     low = math.log(min(plan.cost.params for plan in plans))
     high = math.log(max(plan.cost.params for plan in plans))
     chosen: list[PlannedNetwork] = []
     for number in range(min(count, len(plans))):
         target = low + (high - low) * (number / (count - 1) if count > 1 else 0.5)
-        chosen.append(left.pop(_nearest(left, target)))
+        chosen.append(left.pop(_find_nearest(left, target)))
     return chosen
 
 
-def _nearest(plans: Sequence[PlannedNetwork], target: float) -> int:
+def _find_nearest(plans: Sequence[PlannedNetwork], target: float) -> int:
     distances = [abs(math.log(plan.cost.params) - target) for plan in plans]
-    return max(place for place, distance in enumerate(distances) if distance == min(distances))
+    return max(index for index, distance in enumerate(distances) if distance == min(distances))
 
 
-def _matched(context: RunContext, plan: PlannedNetwork, number: int, taken: set[Genotype]) -> PlannedNetwork:
+def _match_at_random(context: RunContext, plan: PlannedNetwork, number: int, taken: set[Genotype]) -> PlannedNetwork:
     """A random architecture within the tolerance of `plan`'s params: a random one, mutated towards that size.
 
     If none is met on the way, the nearest is taken; the result records its params either way.
     """
     space = resize_space(context.composition.space, plan.size)
-    random = context.random("baseline", plan.id, number)
-    target, tolerance = plan.cost.params, context.recipe.select.tolerance
-    genotype = space.random(random)
-    cost = space.cost(genotype, context.shape)
-    for _ in range(WALK):
-        if abs(cost.params - target) <= tolerance * target and genotype not in taken:
-            break
-        nearer = space.mutate(genotype, random)
-        price = space.cost(nearer, context.shape)
-        if genotype in taken or abs(price.params - target) <= abs(cost.params - target):
-            genotype, cost = nearer, price
+    generator = context.random("baseline", plan.id, number)
+    target = plan.cost.params
+    genotype = mutate_towards(
+        space,
+        space.random(generator),
+        lambda genotype: abs(space.cost(genotype, context.shape).params - target),
+        generator,
+        mutations=MUTATIONS,
+        tolerance=context.recipe.select.tolerance * target,
+        excluded=taken,
+    )
     taken.add(genotype)
+    cost = space.cost(genotype, context.shape)
     return PlannedNetwork(role="random", genotype=genotype, size=plan.size, cost=cost, matched_to=plan.id)

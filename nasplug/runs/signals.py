@@ -11,7 +11,7 @@ from types import FrameType
 from nasplug.errors import Interrupted
 
 ShouldStop = Callable[[], bool]
-"""Asked after every step: must the phase stop here?"""
+"""Called after every step: whether the phase must stop here."""
 
 EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 75}
 
@@ -23,14 +23,14 @@ class Signals:
         self.received: signal.Signals | None = None
 
     def __call__(self) -> bool:
-        """Whether there was one."""
+        """Whether a signal was received."""
         return self.received is not None
 
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Catches SIGINT and SIGTERM inside the block, for a stop at the next step.
 
-        Signals reach the main thread alone, so in another one there is nothing to catch.
+        Only the main thread receives signals; in another one the block just runs.
         """
         if threading.current_thread() is not threading.main_thread():
             yield
@@ -45,7 +45,7 @@ class Signals:
                 signal.signal(number, handler)
 
     def interrupted(self, resume_hint: str) -> Interrupted:
-        """The error that ends a stopped run, with the way to go on."""
+        """The exception that ends a stopped run and says how to resume it."""
         received = self.received or signal.SIGINT
         return Interrupted(
             f"Stopped by {received.name}; nothing is lost. Go on with: {resume_hint}", EXIT_CODES[received]

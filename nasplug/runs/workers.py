@@ -1,7 +1,7 @@
-"""Independent phases beside each other: each in a process of its own, with one thread.
+"""Retraining of several networks in parallel: each in a process of its own, with one thread.
 
-On two cores, two trainings at once give nearly twice the throughput of one training with two threads. Events of one
-phase are told in their order; those of phases beside each other take turns, as the looks at their journals find them.
+On two cores, two trainings in parallel have nearly twice the throughput of one training with two threads. `on_event`
+gets the events of one phase in their order; events of parallel phases alternate as they are read from the journals.
 """
 
 from __future__ import annotations
@@ -36,22 +36,23 @@ from nasplug.store.run_folder import RunFolder
 from nasplug.values.recipe import Recipe
 
 POLL_SECONDS = 0.5
+"""Time between two reads of the journals of all workers."""
 
 
 def retrain_networks(
     context: RunContext, plans: Sequence[PlannedNetwork], should_stop: ShouldStop, on_event: EventCallback
 ) -> Iterator[Progress]:
-    """Trains every plan that is not finished, `jobs` of them at a time."""
+    """Trains every planned network that is not finished, `run.jobs` of them in parallel."""
     left = [plan for plan in plans if context.folder.done(plan.phase) is None]
     if context.recipe.run.jobs > 1:
-        yield from _beside_each_other(context, left, should_stop, on_event)
+        yield from _retrain_in_parallel(context, left, should_stop, on_event)
         return
     for plan in left:
         yield from retrain(context, plan, phase_journal(context, plan, on_event), should_stop)
 
 
 def check_jobs(plugins: Plugins, recipe: Recipe) -> None:
-    """Raises InputError if retrainings cannot run beside each other as asked."""
+    """Raises InputError if retrainings cannot run in parallel as the recipe asks."""
     if recipe.run.jobs > 1 and objects_for_workers(plugins) is None:
         raise InputError(
             f"run.jobs={recipe.run.jobs} retrains in other processes, which cannot have the objects that were "
@@ -61,7 +62,7 @@ def check_jobs(plugins: Plugins, recipe: Recipe) -> None:
 
 
 def phase_journal(context: RunContext, plan: PlannedNetwork, on_event: EventCallback) -> Journal:
-    """The journal of a phase that runs beside others; `merge_journals` joins them."""
+    """The journal of a phase that may run in parallel with others; `merge_journals` joins them."""
     return context.journal(_journal_path(context, plan), on_event)
 
 
@@ -69,7 +70,7 @@ def _journal_path(context: RunContext, plan: PlannedNetwork) -> Path:
     return context.folder.phase(plan.phase) / "events.jsonl"
 
 
-def _beside_each_other(
+def _retrain_in_parallel(
     context: RunContext, plans: Sequence[PlannedNetwork], should_stop: ShouldStop, on_event: EventCallback
 ) -> Iterator[Progress]:
     jobs = min(context.recipe.run.jobs, len(plans))
@@ -77,7 +78,7 @@ def _beside_each_other(
     halt = spawn.Event()
     tasks: Any = spawn.Queue()
     answers: Any = spawn.Queue()
-    # The largest first, so that no process is left alone with a long one at the end.
+    # The largest first, so that at the end no worker is busy with a long one while the others have nothing to do.
     for plan in sorted(plans, key=lambda plan: -plan.cost.macs):
         tasks.put(plan.to_dict())
     for _ in range(jobs):
@@ -90,28 +91,28 @@ def _beside_each_other(
         halt,
         os.getpid(),
     )
-    workers = [spawn.Process(target=_work, args=arguments, daemon=True) for _ in range(jobs)]
-    news = _News(context, plans, on_event)
-    with _on_their_own():
+    workers = [spawn.Process(target=_run_worker, args=arguments, daemon=True) for _ in range(jobs)]
+    reader = _JournalReader(context, plans, on_event)
+    with _hide_main_program():
         for worker in workers:
             worker.start()
     try:
-        yield from _watch(context, news, workers, answers, halt, should_stop)
+        yield from _watch_workers(context, reader, workers, answers, halt, should_stop)
     finally:
         halt.set()
         for worker in workers:
             worker.join()
-        for _ in news.look():  # what was still on the way
+        for _ in reader.read():  # events written since the last read
             pass
     if should_stop():
         raise Stopped
 
 
 @contextmanager
-def _on_their_own() -> Iterator[None]:
-    """Lets processes start that do not run the program of their parent anew, and leave Ctrl-C to the parent.
+def _hide_main_program() -> Iterator[None]:
+    """Processes that start inside the block do not import the main program of this one, and ignore Ctrl-C.
 
-    They need nothing of the program, and a script that calls `nasplug.search` would start the same search in each.
+    They need nothing of the main program; a script that calls `nasplug.search` would start the same search in each.
     """
     program = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
@@ -125,18 +126,23 @@ def _on_their_own() -> Iterator[None]:
             signal.signal(signal.SIGINT, handler)
 
 
-def _watch(
-    context: RunContext, news: _News, workers: Sequence[BaseProcess], answers: Any, halt: Any, should_stop: ShouldStop
+def _watch_workers(
+    context: RunContext,
+    reader: _JournalReader,
+    workers: Sequence[BaseProcess],
+    answers: Any,
+    halt: Any,
+    should_stop: ShouldStop,
 ) -> Iterator[Progress]:
-    """Reports progress until every worker has ended; raises the first failure of any."""
+    """Yields progress until every worker has ended; raises the first failure of a worker."""
     while any(worker.is_alive() for worker in workers):
         time.sleep(POLL_SECONDS)
         if should_stop():
             halt.set()
-        yield from news.look()
+        yield from reader.read()
         if not answers.empty():
             raise answers.get()
-    yield from news.look()
+    yield from reader.read()
     if not answers.empty():
         raise answers.get()
     for worker in workers:
@@ -147,38 +153,43 @@ def _watch(
             )
 
 
-class _News:
-    """What the journals of phases in other processes say from now on. What they will repeat is cut off first."""
+class _JournalReader:
+    """Reads the events that workers append to their journals.
+
+    Events after the last checkpoint of a phase happen again, so they are cut off first.
+    """
 
     def __init__(self, context: RunContext, plans: Sequence[PlannedNetwork], on_event: EventCallback) -> None:
         self._steps_per_epoch = context.stream("", "", context.splits.train, context.recipe.retrain).steps_per_epoch
         self._total = self._steps_per_epoch * context.recipe.retrain.epochs
-        self._tell = on_event
+        self._on_event = on_event
         for plan in plans:
             checkpoint = context.folder.checkpoint(plan.phase)
             count = read_tensors(checkpoint, "checkpoint")[1]["events"] if checkpoint.exists() else 0
             phase_journal(context, plan, on_event).cut(count)
         self._tails = {plan.phase: Tail(_journal_path(context, plan)) for plan in plans}
 
-    def look(self) -> Iterator[Progress]:
-        """Tells of every event since the last look, and yields a line of progress for each phase that went on."""
+    def read(self) -> Iterator[Progress]:
+        """Passes on every event since the last read, and yields the progress of each phase that had any."""
         for phase, tail in self._tails.items():
             events = tail.read()
             for event in events:
-                self._tell(event)
+                self._on_event(event)
             if events:
                 epoch, done = events[-1]["epoch"], events[-1]["step"]
                 yield Progress(phase, done, self._total, f"epoch {epoch + 1}")
 
 
-def _work(run: str, objects: Mapping[str, tuple[str, Any]], tasks: Any, answers: Any, halt: Any, parent: int) -> None:
-    """A worker: retrains plans until there is none left, or until it must stop. Ctrl-C is the parent's to handle."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where the parent is not its main thread, it was not ignored so far
+def _run_worker(
+    run: str, objects: Mapping[str, tuple[str, Any]], tasks: Any, answers: Any, halt: Any, parent: int
+) -> None:
+    """The main function of a worker: retrains networks until the queue is empty or it must stop."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles it; inherited unless a thread started this
     torch.set_num_threads(1)
     keep_freed_memory()
 
     def should_stop() -> bool:
-        # A worker whose parent was killed must not go on writing beside the run that takes over.
+        # A worker whose parent was killed must stop writing: a resumed run may be working on the same files.
         return bool(halt.is_set()) or os.getppid() != parent
 
     try:

@@ -13,19 +13,20 @@ import torch
 from torch import Tensor, nn
 
 from nasplug.engine import Trainer
+from nasplug.engine.random_state import RandomState
 from nasplug.errors import InputError
 from nasplug.parts import Supernet, read_state, write_state
-from nasplug.store.files import random_state, read_tensors, restore_random_state, write_tensors
+from nasplug.store.files import read_tensors, write_tensors
 
 
 def save_checkpoint(path: Path, trainer: Trainer, events: int, seconds: float) -> None:
     """Writes the state of `trainer` after `events` events and `seconds` of work, replacing the file as a whole."""
-    tensors = {f"net.{name}": each for name, each in trainer.net.state_dict().items()}
+    tensors = {f"net.{name}": tensor for name, tensor in trainer.net.state_dict().items()}
     for number, stage in enumerate(trainer.stages):
-        tensors |= {f"stage.{number}.{name}": each for name, each in stage.state_dict().items()}
-    tensors |= _mover_state("weights", trainer.torch_optimizers.weights, trainer.weights())
+        tensors |= {f"stage.{number}.{name}": tensor for name, tensor in stage.state_dict().items()}
+    tensors |= _torch_optimizer_state("weights", trainer.torch_optimizers.weights, trainer.weights())
     if trainer.torch_optimizers.alpha is not None:
-        tensors |= _mover_state("alpha", trainer.torch_optimizers.alpha, {"alpha": trainer.choices.alpha})
+        tensors |= _torch_optimizer_state("alpha", trainer.torch_optimizers.alpha, {"alpha": trainer.choices.alpha})
     facts = {
         "phase": trainer.name,
         "stage": trainer.stage,
@@ -35,28 +36,30 @@ def save_checkpoint(path: Path, trainer: Trainer, events: int, seconds: float) -
         "optimizer": read_state(trainer.optimizer),
         "schedule": read_state(trainer.schedule),
     }
-    write_tensors(path, tensors | random_state(), facts)
+    write_tensors(path, tensors | _random_state(), facts)
 
 
 def load_checkpoint(path: Path, trainer: Trainer) -> tuple[int, float]:
-    """Brings a freshly built phase to the saved state; returns the count of events and the seconds of work until then.
+    """Brings a freshly built trainer to the saved state; returns the number of events and the seconds of work then.
 
     Raises InputError if the file is damaged or belongs to another phase or network.
     """
     tensors, facts = read_tensors(path, "checkpoint")
     try:
         trainer.stage, trainer.step = facts["stage"], facts["step"]
-        _load_net(trainer, {name[4:]: each for name, each in tensors.items() if name.startswith("net.")})
+        _load_net(trainer, {name[4:]: tensor for name, tensor in tensors.items() if name.startswith("net.")})
         for number, stage in enumerate(trainer.stages):
-            head = f"stage.{number}."
-            stage.load_state_dict({name[len(head) :]: each for name, each in tensors.items() if name.startswith(head)})
+            prefix = f"stage.{number}."
+            stage.load_state_dict(
+                {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+            )
         trainer.build_torch_optimizers()
-        _restore_mover("weights", trainer.torch_optimizers.weights, trainer.weights(), tensors)
+        _restore_torch_optimizer("weights", trainer.torch_optimizers.weights, trainer.weights(), tensors)
         if trainer.torch_optimizers.alpha is not None:
-            _restore_mover("alpha", trainer.torch_optimizers.alpha, {"alpha": trainer.choices.alpha}, tensors)
+            _restore_torch_optimizer("alpha", trainer.torch_optimizers.alpha, {"alpha": trainer.choices.alpha}, tensors)
         write_state(trainer.optimizer, facts["optimizer"])
         write_state(trainer.schedule, facts["schedule"])
-        restore_random_state(tensors)
+        _restore_random_state(tensors)
         return int(facts["events"]), float(facts["seconds"])
     except (KeyError, RuntimeError, IndexError) as error:
         reason = str(error).partition("\n")[0]
@@ -74,7 +77,7 @@ def _load_net(trainer: Trainer, state: Mapping[str, Tensor]) -> None:
     trainer.net.load_state_dict(state)
 
 
-def _mover_state(
+def _torch_optimizer_state(
     prefix: str, torch_optimizer: torch.optim.Optimizer, named: Mapping[str, nn.Parameter]
 ) -> dict[str, Tensor]:
     return {
@@ -85,7 +88,7 @@ def _mover_state(
     }
 
 
-def _restore_mover(
+def _restore_torch_optimizer(
     prefix: str,
     torch_optimizer: torch.optim.Optimizer,
     named: Mapping[str, nn.Parameter],
@@ -100,3 +103,17 @@ def _restore_mover(
         # Counters stay where the optimizer keeps them, on the host; averages take the layout of their parameter.
         kept = value.clone() if value.dim() == 0 else torch.empty_like(parameter).copy_(value)
         torch_optimizer.state[parameter][key] = kept
+
+
+def _random_state() -> dict[str, Tensor]:
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    state = RandomState.capture(device)
+    return {"random.cpu": state.cpu} | ({"random.cuda": state.cuda[device]} if device in state.cuda else {})
+
+
+def _restore_random_state(tensors: Mapping[str, Tensor]) -> None:
+    """A checkpoint of a machine with CUDA can be loaded on one without."""
+    cuda = {}
+    if "random.cuda" in tensors and torch.cuda.is_available():
+        cuda[torch.device("cuda")] = tensors["random.cuda"]
+    RandomState(tensors["random.cpu"], cuda).restore()

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there."""
+"""Files that are written as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -18,9 +17,9 @@ from nasplug.errors import InputError, RunFailure
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Replaces `path` by `content`; whatever happens, it holds the old bytes or the new ones.
+    """Replaces the content of `path`; even if it is interrupted, the file has the old content or the new one.
 
-    Raises RunFailure if the disk does not take them.
+    Raises RunFailure if the content cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.draft")
@@ -59,18 +58,3 @@ def read_tensors(path: Path, what: str) -> tuple[dict[str, Tensor], dict[str, An
             f"The file '{path}' is no {what} written by nasplug: its metadata lacks the key 'nasplug'; restore it."
         )
     return tensors, facts
-
-
-def random_state() -> dict[str, Tensor]:
-    """The state of torch's global generators."""
-    states = {"random.cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        states["random.cuda"] = torch.cuda.get_rng_state()
-    return states
-
-
-def restore_random_state(tensors: Mapping[str, Tensor]) -> None:
-    """Puts back what `random_state` gave."""
-    torch.set_rng_state(tensors["random.cpu"])
-    if "random.cuda" in tensors and torch.cuda.is_available():
-        torch.cuda.set_rng_state(tensors["random.cuda"])

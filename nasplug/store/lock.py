@@ -1,4 +1,4 @@
-"""One program at a time carries out a run."""
+"""A lock on a run folder: one program at a time carries out a run."""
 
 from __future__ import annotations
 
@@ -6,67 +6,70 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TextIO
+from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from nasplug.errors import InputError, RunFailure
 from nasplug.store.run_folder import RunFolder
 
-if sys.platform != "win32":  # which has no such locks
-    import fcntl
+PID_OFFSET = 1 if sys.platform == "win32" else 0
+"""Where the holder's process id begins in the lock file: on Windows nobody else can read the locked first byte."""
 
 
 @contextmanager
 def lock_run(folder: RunFolder) -> Iterator[None]:
-    """Holds the run inside the block; InputError if another process, or another loop of this one, holds it.
+    """Holds the lock of the run inside the block.
 
-    The lock is the kernel's, on the file `lock`: it ends with the process, however that ends. The file stays, because
-    whoever removes a locked file lets others lock two different files of the same name.
+    The lock is the operating system's, on the file `lock` of the run folder: it ends with the process, however that
+    ends. For messages the file contains the process id of the holder. On a file system that has no locks, such as some
+    network file systems, the block runs without one.
+
+    Raises InputError if another process, or another loop of this one, holds the lock, and RunFailure if the lock file
+    cannot be written.
     """
     try:
-        stream = folder.lock.open("a+", encoding="utf-8")
+        folder.lock.open("ab").close()
     except OSError as error:
         raise RunFailure(f"'{folder.lock}' cannot be written: {error.strerror}.") from error
-    with stream:
-        _lock(folder, stream)
-        try:
-            _write(stream, str(os.getpid()))
-            yield
-        finally:
-            _write(stream, "")
-            _unlock(stream)
-
-
-def _lock(folder: RunFolder, stream: TextIO) -> None:
-    if sys.platform == "win32":
-        return
+    # Not local to a thread: the generator that holds the lock may be closed by another thread than the one that ran it.
+    lock = FileLock(folder.lock, thread_local=False, fallback_to_soft=False)
     try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        stream.seek(0)
-        holder = stream.read().strip()
-        if holder == str(os.getpid()):
-            raise InputError(
-                f"'{folder.path}' is under way in this program already; finish or leave that one."
-            ) from error
-        raise InputError(
-            f"'{folder.path}' is under way in process {holder or 'unknown'}; wait for it, or stop it with Ctrl-C or "
-            f"kill{f' {holder}' if holder else ''}."
-        ) from error
-    except OSError:  # some network file systems have no locks; runs there are not guarded
-        return
-
-
-def _unlock(stream: TextIO) -> None:
-    """Also for processes that were forked meanwhile, which hold the same lock."""
-    if sys.platform != "win32":
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        raise _refusal(folder) from error
+    except (OSError, NotImplementedError):  # the file system has no locks
+        pass
+    try:
+        _write_holder(folder.lock, str(os.getpid()))
+        yield
+    finally:
+        _write_holder(folder.lock, "")
         with suppress(OSError):
-            fcntl.flock(stream, fcntl.LOCK_UN)
+            lock.release()
 
 
-def _write(stream: TextIO, words: str) -> None:
-    """What the file says is for people: a full disk is reported by what must be written."""
-    with suppress(OSError):
-        stream.seek(0)
-        stream.truncate()
-        stream.write(words)
-        stream.flush()
+def _refusal(folder: RunFolder) -> InputError:
+    holder = _read_holder(folder.lock)
+    if holder == str(os.getpid()):
+        return InputError(f"'{folder.path}' is under way in this program already; finish or leave that one.")
+    return InputError(
+        f"'{folder.path}' is under way in process {holder or 'unknown'}; wait for it, or stop it with Ctrl-C or "
+        f"kill{f' {holder}' if holder else ''}."
+    )
+
+
+def _read_holder(path: Path) -> str:
+    """The process id of the holder, or an empty string where the file does not say."""
+    with suppress(OSError), path.open("rb", buffering=0) as stream:
+        stream.seek(PID_OFFSET)
+        return stream.read().decode(errors="replace").strip()
+    return ""
+
+
+def _write_holder(path: Path, pid: str) -> None:
+    """Replaces the process id in the lock file. It is for messages only, so a full disk is not reported here."""
+    with suppress(OSError), path.open("r+b", buffering=0) as stream:
+        stream.truncate(PID_OFFSET)
+        stream.seek(PID_OFFSET)
+        stream.write(pid.encode())

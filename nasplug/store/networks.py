@@ -69,7 +69,10 @@ class PlannedNetwork:
 
 
 def space_of(plugins: Plugins, name: str, options: Mapping[str, Any], run: Path) -> SearchSpace:
-    """A space as something in folder `run` names it; InputError if nobody has it."""
+    """The search space `name` with `options`, as a file of the run folder `run` records it.
+
+    Raises InputError if no plugin registers it.
+    """
     check_present(plugins, {"space": name}, f"nasplug.load('{run}', {{}}) opens its networks")
     space: SearchSpace = build_part(plugins, "space", name, options)
     return space
@@ -115,7 +118,7 @@ def load_network(path: Path, plugins: Plugins) -> tuple[Network, dict[str, Any]]
 
 
 def _shape(data: Mapping[str, Any]) -> ImageShape:
-    """The form of images on record; TypeError if it is none, as for other things that are not what they should be."""
+    """The recorded shape of images and classes; TypeError if it is invalid, as for other recorded values."""
     try:
         return ImageShape(channels=data["channels"], size=data["size"], classes=len(data["classes"]))
     except InputError as error:
@@ -124,7 +127,7 @@ def _shape(data: Mapping[str, Any]) -> ImageShape:
 
 def _run_of(weights: Path) -> Path:
     """The run folder that a weights file lies in, if it lies in one."""
-    return next((each for each in weights.parents if (each / "recipe.toml").is_file()), Path("RUN"))
+    return next((folder for folder in weights.parents if (folder / "recipe.toml").is_file()), Path("RUN"))
 
 
 def strip_auxiliary_head(net: Network, space: SearchSpace, genotype: Genotype, shape: ImageShape) -> Network:

@@ -20,7 +20,7 @@ from nasplug.store.files import write_atomically
 from nasplug.values.recipe import SLOTS
 
 DECISIVE = f"the options of {', '.join(SLOTS)} or search, the seed or the precision"
-"""What a digest of a recipe covers."""
+"""What the digest of a recipe covers, for messages."""
 
 
 @attrs.frozen
@@ -35,14 +35,15 @@ class RunFolder:
     def create(cls, path: Path | None) -> RunFolder:
         """A new folder: `path`, or the next numbered one under `runs/`. InputError if `path` is already in use."""
         if path is None:
-            path = next(each for number in range(1, 1_000_000) if not (each := Path(f"runs/{number:03d}")).exists())
+            numbered = (Path(f"runs/{number:03d}") for number in range(1, 1_000_000))
+            path = next(folder for folder in numbered if not folder.exists())
         elif path.exists() and (not path.is_dir() or any(path.iterdir())):
             resume = f"continue the run there with 'nasplug resume {path}', or " if _holds_run(path) else ""
             raise InputError(
                 f"'{path}' exists already and is not an empty folder; {resume}name another folder with --out."
             )
         try:
-            made = tuple(each for each in (path, *path.parents) if not each.exists())
+            made = tuple(folder for folder in (path, *path.parents) if not folder.exists())
             # A folder that was not there must be made here: another run that starts at this moment may want it too.
             path.mkdir(parents=True, exist_ok=path not in made)
         except FileExistsError as error:
@@ -62,9 +63,9 @@ class RunFolder:
         return cls(path)
 
     def discard(self) -> None:
-        """Takes back what `create` made and all that was written since: the folder was new or empty."""
-        for each in self.path.iterdir():
-            shutil.rmtree(each) if each.is_dir() else each.unlink()
+        """Removes the folders that `create` made and everything in them: the folder was new or empty."""
+        for entry in self.path.iterdir():
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         for folder in self.made:
             with suppress(OSError):  # another run may have begun beside this one meanwhile
                 folder.rmdir()
@@ -76,7 +77,7 @@ class RunFolder:
 
     @property
     def lock(self) -> Path:
-        """The file that whoever carries out the run has locked."""
+        """The file that the process which carries out the run has locked."""
         return self.path / "lock"
 
     @property
@@ -135,7 +136,7 @@ class RunFolder:
         return {name: section for name, section in self.recipe().items() if name not in RECORDED}
 
     def write_recipe(self, sections: Mapping[str, Any]) -> None:
-        """Writes `recipe.toml`, with a digest by which `check_recipe` knows it again."""
+        """Writes `recipe.toml`, with the digest that `check_recipe` compares."""
         environment = {**sections.get("environment", {}), "digest": _digest(sections)}
         content = tomli_w.dumps({**sections, "environment": environment})
         write_atomically(self.path / "recipe.toml", content.encode())
@@ -161,7 +162,7 @@ class RunFolder:
 
 
 def _digest(sections: Mapping[str, Any]) -> str:
-    """Of everything that decides a search. What comes after it may be changed while it is under way."""
+    """The digest of everything that decides a search. Options of later phases may be changed during a run."""
     decisive = {name: sections[name] for name in (*SLOTS, "search")}
     decisive["run"] = {name: sections["run"].get(name) for name in ("seed", "precision")}
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]

@@ -5,7 +5,6 @@ On a part, fields with `init=True` are options and fields with `init=False` are 
 
 from __future__ import annotations
 
-import difflib
 import operator
 import sys
 import types
@@ -15,7 +14,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from nasplug.errors import InputError
+from nasplug.errors import InputError, suggest
 
 P = TypeVar("P")
 
@@ -51,8 +50,7 @@ def option(
             raise InputError(f"Option '{attribute.name}' takes {length} values, but got {len(value)}: {list(value)}.")
         for entry in value if isinstance(value, tuple) else (value,):
             if choices is not None and entry not in choices:
-                near = difflib.get_close_matches(str(entry), [str(choice) for choice in choices], n=1)
-                hint = f" Did you mean '{near[0]}'?" if near else ""
+                hint = suggest(str(entry), map(str, choices))
                 raise InputError(
                     f"Option '{attribute.name}' cannot be {entry!r}; it is one of {', '.join(map(str, choices))}.{hint}"
                 )
@@ -81,8 +79,7 @@ def build(cls: type[P], options: Mapping[str, Any], where: str) -> P:
     values = {}
     for name, value in options.items():
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f" Did you mean '{near[0]}'?" if near else ""
+            hint = suggest(name, known)
             raise InputError(f"{where} has no option '{name}'.{hint} Known: {', '.join(known) or 'none'}.")
         values[name] = _convert(value, hints[name], f"Option '{name}' of {where}")
     try:

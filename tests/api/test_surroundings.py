@@ -13,7 +13,7 @@ from nasplug.errors import RunFailure
 from nasplug.runs import training
 from nasplug.runs.retrain import mean_last_loss
 from nasplug.runs.signals import Signals
-from nasplug.runs.workers import _on_their_own
+from nasplug.runs.workers import _hide_main_program
 from nasplug.store.events import Journal, ignore_event
 
 
@@ -26,7 +26,7 @@ def test_handlers_that_were_not_installed_from_python_stay(monkeypatch):
 
     monkeypatch.setattr(signal, "getsignal", lambda number: None if number == signal.SIGINT else signal.SIG_DFL)
     monkeypatch.setattr(signal, "signal", lambda number, handler: install(number, handler) or signal.SIG_DFL)
-    with Signals().watching(), _on_their_own():
+    with Signals().watching(), _hide_main_program():
         assert installed == [signal.SIGTERM]
     assert installed == [signal.SIGTERM] * 2
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nasplug.cli.dry_run import duration
+from nasplug.cli.dry_run import format_duration
 from nasplug.compose import read_config, resolve
 from nasplug.plugins import load_plugins
 from nasplug.runs.create import start
@@ -64,5 +64,5 @@ def test_phases_and_steps_are_those_of_the_run(words, few_images, tmp_path):
     ("seconds", "words"),
     [(7, "7 s"), (119, "1 min 59 s"), (3700, "1 h 1 min"), (86400 * 3, "3.0 days"), (86400, "24 h 0 min")],
 )
-def test_durations_are_told_to_two_places(seconds, words):
-    assert duration(seconds) == words
+def test_durations_have_two_units(seconds, words):
+    assert format_duration(seconds) == words

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import attrs
 import pytest
+from packaging.specifiers import SpecifierSet
 
 from nasplug.compose import check_versions, compose, parse_setting, read_config, resolve
 from nasplug.errors import InputError
@@ -161,6 +163,38 @@ def test_a_change_of_plugin_versions_is_refused(plugins):
         check_versions(plugins, {"nasplug": "99.0"})
     with pytest.raises(InputError, match="not installed"):
         check_versions(plugins, {"nasplug-elsewhere": "1.0"})
+
+
+@pytest.mark.parametrize(
+    ("recorded", "present", "resumes", "accepted"),
+    [
+        ("0.1.0", "0.2.0", ">=0.1,<0.3", True),
+        ("0.2.0rc1", "0.2.0", ">=0.1,<0.3", True),
+        ("0.2.0", "0.2.0", "", True),
+        ("0.1.0", "0.2.0", "", False),
+        ("0.0.9", "0.2.0", ">=0.1,<0.3", False),
+        ("0.2.1", "0.2.0", ">=0.1,<0.3", False),  # what a later version does is unknown
+        ("5f2e9a", "0.2.0", ">=0.1,<0.3", False),
+    ],
+)
+def test_a_run_of_an_earlier_version_is_accepted_where_the_distribution_says_so(
+    plugins, recorded, present, resumes, accepted
+):
+    every = [
+        attrs.evolve(plugin, version=present, resumes=resumes) if plugin.distribution == "nasplug" else plugin
+        for plugin in plugins.all
+    ]
+    installed = attrs.evolve(plugins, every=every)
+
+    if accepted:
+        check_versions(installed, {"nasplug": recorded})
+    else:
+        with pytest.raises(InputError, match=rf"nasplug {recorded}, but nasplug is now {present}.* version {recorded}"):
+            check_versions(installed, {"nasplug": recorded})
+
+
+def test_every_distribution_here_continues_runs_of_the_first_version(plugins):
+    assert all(SpecifierSet(plugin.resumes).contains("0.1.0") for plugin in plugins.all)
 
 
 def test_configuration_files_are_checked(tmp_path):

@@ -175,6 +175,17 @@ def test_the_range_of_a_plugin_is_its_requirement_on_nasplug(install):
     assert (plugins["toy-two"].supports, plugins["toy-two"].hooks) == ("", ("nasplug_event",))
 
 
+def test_a_plugin_says_which_versions_runs_it_continues(install):
+    install("toy-one", GOOD + 'RESUMES = ">=0.5,<2"')
+    install("toy-two", "@hookimpl\ndef nasplug_event(event):\n    pass")
+    install("toy-bad", "@hookimpl\ndef nasplug_event(event):\n    pass\nRESUMES = 'all'")
+
+    every = {plugin.distribution: plugin for plugin in load_plugins().all}
+
+    assert (every["toy-one"].resumes, every["toy-two"].resumes) == (">=0.5,<2", "")
+    assert "must be a range of versions such as '>=0.1,<0.3', but it is 'all'" in every["toy-bad"].reason
+
+
 @pytest.mark.parametrize("word", ["Toy_Good", "entry"])
 def test_a_plugin_can_be_left_out(install, monkeypatch, capsys, word):
     install("toy-good", GOOD, entry_point="entry")

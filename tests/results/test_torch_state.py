@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import torch
 
-from nasplug.results.torch_state import Aside
+from nasplug.results.torch_state import IsolatedTorchState
 
 
 def test_a_run_has_gradients_and_float32_and_the_program_what_it_had():
-    aside = Aside()
+    state = IsolatedTorchState()
     torch.set_default_dtype(torch.float64)
     try:
         for mode in (torch.no_grad, torch.inference_mode):
             with mode():
-                with aside.turn():
+                with state.active():
                     weight = torch.ones(2, requires_grad=True)
                     weight.square().sum().backward()
                     assert (weight.grad.tolist(), weight.dtype) == ([2, 2], torch.float32)
@@ -25,10 +25,10 @@ def test_a_run_has_gradients_and_float32_and_the_program_what_it_had():
         torch.set_default_dtype(torch.float32)
 
 
-def test_a_run_keeps_its_own_mode_from_turn_to_turn():
-    aside = Aside()
-    with aside.turn():
+def test_a_run_keeps_its_own_gradient_mode_between_steps():
+    state = IsolatedTorchState()
+    with state.active():
         torch.set_grad_enabled(False)  # as a step that stops in a block without gradients does
     assert torch.is_grad_enabled()
-    with aside.turn():
+    with state.active():
         assert not torch.is_grad_enabled()

@@ -56,8 +56,8 @@ def measured(optimizer=None, validation=10, every=2, images=8, blockwise=False):
         device_options=SimpleNamespace(device_data=True),
         seed=lambda *words: derive_seed(7, *words),
     )
-    context._in_order = partial(RunContext._in_order, context)
-    context.some = partial(RunContext.some, context)
+    context._batches_in_order = partial(RunContext._batches_in_order, context)
+    context.sample_batches = partial(RunContext.sample_batches, context)
     return flatness(context, space.supernet(ImageShape(1, 4, 3)), SHARES)
 
 

@@ -1,10 +1,11 @@
-"""Nobody carries out a run that somebody else carries out."""
+"""One process at a time carries out a run."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from threading import Thread
 
 import pytest
 
@@ -37,6 +38,19 @@ def test_a_run_is_held_once_and_free_afterwards(tmp_path):
     with pytest.raises(KeyError), lock_run(folder):
         raise KeyError
     assert take(folder) == str(os.getpid())
+
+
+def test_a_lock_is_released_by_whichever_thread_leaves_the_block(tmp_path):
+    def hold():
+        with lock_run(RunFolder(tmp_path)):
+            yield
+
+    held = hold()
+    next(held)
+    thread = Thread(target=held.close)
+    thread.start()
+    thread.join()
+    assert take(RunFolder(tmp_path)) == str(os.getpid())
 
 
 def test_a_process_that_holds_a_run_is_named_and_its_end_frees_the_run(tmp_path):

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nasplug.engine.random_state import RandomState
 from nasplug.engine.trainer import Trainer
 from nasplug.parts import read_state, write_state
 
@@ -48,8 +49,7 @@ class Rewind:
         for tensors, copies in self._tensors:
             torch._foreach_copy_(copies, tensors)
         self._parts = [(part, deepcopy(read_state(part))) for part in (self._trainer.optimizer, self._trainer.schedule)]
-        device = self._trainer.device
-        self._random = torch.get_rng_state(), torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+        self._random = RandomState.capture(self._trainer.device)
 
     @torch.no_grad()
     def restore(self) -> None:
@@ -61,10 +61,7 @@ class Rewind:
             optimizer.state.update(_shallow_copy(states))
         for part, state in self._parts:
             write_state(part, deepcopy(state))
-        on_cpu, on_cuda = self._random
-        torch.set_rng_state(on_cpu)
-        if on_cuda is not None:
-            torch.cuda.set_rng_state(on_cuda, self._trainer.device)
+        self._random.restore()
         self._trainer.choices.refresh()
 
 

@@ -59,27 +59,27 @@ class Parity:
 def check(predict: Predict, reference: Predict, sample: Sample) -> Parity:
     """Compares `predict` with `reference`, in two batches of different size where there are enough images."""
     with torch.inference_mode():
-        found = torch.cat([predict(batch) for batch in sample.images.split(-(-2 * len(sample.images) // 3))])
-    wanted = reference(sample.images)
+        answers = torch.cat([predict(batch) for batch in sample.images.split(-(-2 * len(sample.images) // 3))])
+    expected = reference(sample.images)
     return Parity(
         source=sample.source,
         images=len(sample.images),
-        difference=float((found - wanted).abs().max()),
-        agreeing=int((found.argmax(1) == wanted.argmax(1)).sum()),
+        difference=float((answers - expected).abs().max()),
+        agreeing=int((answers.argmax(1) == expected.argmax(1)).sum()),
     )
 
 
 def sample(run: RunFolder, classifier: Classifier) -> Sample:
     """Images of the run's test split, spread over all of it; random ones if its data are not at hand any more."""
     try:
-        return _real(run, classifier)
+        return _sample_from_run(run, classifier)
     except InputError as error:
         shape = (COUNT, classifier.channels, classifier.size, classifier.size)
         noise = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
         return Sample(noise, f"random images (those of the run cannot be used: {str(error).rstrip('.')})")
 
 
-def _real(run: RunFolder, classifier: Classifier) -> Sample:
+def _sample_from_run(run: RunFolder, classifier: Classifier) -> Sample:
     layer = run.recipe_layer()
     # A check fetches nothing, and reads a few files rather than decode all of a folder at once.
     modest = {"download": False} | ({"memory": 0} if "memory" in layer["data"] else {})

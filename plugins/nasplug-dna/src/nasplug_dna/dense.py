@@ -6,6 +6,7 @@ from random import Random
 from statistics import fmean
 
 from nasplug.parts import SearchSpace
+from nasplug.parts.random_walk import mutate_towards
 from nasplug.values import Genotype, ImageShape
 
 PATIENCE = 16
@@ -17,15 +18,10 @@ NOMINAL = ImageShape(channels=3, size=32, classes=10)
 def dense_genotype(space: SearchSpace, candidates: int, generator: Random) -> Genotype:
     """A random architecture, mutated towards `candidates` picks per place, and among those towards many parameters."""
 
-    def shortfall(genotype: Genotype) -> tuple[float, int]:
+    def shortfall(genotype: Genotype) -> tuple[float, ...]:
         # On average, because deeper architectures of some spaces have more places.
         away = fmean(abs(len(picked) - candidates) for _, picked in genotype.picks)
         return away, -space.cost(genotype, NOMINAL).params
 
-    genotype = space.random(generator)
-    least = shortfall(genotype)
-    for _ in range(PATIENCE * len(genotype.places)):
-        changed = space.mutate(genotype, generator)
-        if (found := shortfall(changed)) <= least:
-            genotype, least = changed, found
-    return genotype
+    start = space.random(generator)
+    return mutate_towards(space, start, shortfall, generator, mutations=PATIENCE * len(start.places))

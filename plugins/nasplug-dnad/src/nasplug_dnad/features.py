@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from nasplug.errors import InputError
 from nasplug.parts import Batch, DistillationTeacher, Network, SearchSpace, Stage, Supernet, option
+from nasplug.parts.random_walk import mutate_towards
 from nasplug.values import Genotype, ImageShape, StepInfo, Update
 
 PATIENCE = 64
@@ -106,15 +107,9 @@ class Features(DistillationTeacher):
     def network(self, space: SearchSpace, generator: random.Random) -> tuple[SearchSpace, Genotype]:
         """A wider space and a random genotype, mutated towards `candidates` picks in every place."""
         wide = space.scaled(channels=max(1, round(self.channel_factor * int(space.size()["channels"]))))
-        genotype = wide.random(generator)
-        excess = self._excess(genotype)
-        for _ in range(PATIENCE * len(genotype.places)):
-            if excess == 0:
-                break
-            changed = wide.mutate(genotype, generator)
-            if self._excess(changed) <= excess:
-                genotype, excess = changed, self._excess(changed)
-        return wide, genotype
+        start = wide.random(generator)
+        mutations = PATIENCE * len(start.places)
+        return wide, mutate_towards(wide, start, self._excess, generator, mutations=mutations, tolerance=0)
 
     def _excess(self, genotype: Genotype) -> int:
         return sum(abs(len(picked) - self.candidates) for _, picked in genotype.picks)

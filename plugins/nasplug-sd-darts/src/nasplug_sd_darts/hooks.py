@@ -5,6 +5,9 @@ from __future__ import annotations
 from nasplug.hookspecs import hookimpl
 from nasplug.plugins import Register
 
+RESUMES = ">=0.1,<0.3"
+"""The versions of this package whose runs this one continues, with the same results bit by bit."""
+
 
 @hookimpl
 def nasplug_register(register: Register) -> None:
