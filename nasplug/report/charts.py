@@ -9,25 +9,26 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
 
-from nasplug.report.record import Network, Record
+from nasplug.report.run_record import RunRecord
+from nasplug.report.step_figures import PhaseFigures, average_points, thin_points
 from nasplug.report.style import SERIES, light
 from nasplug.report.svg import inline, styled
-from nasplug.report.trace import Trace, averaged, thinned
+from nasplug.store.result import NetworkResult
 
 MOST = 200
 """Points of a curve, at most."""
 
 
-def rated(record: Record) -> tuple[str, list[tuple[Network, float]]]:
+def rated(record: RunRecord) -> tuple[str, list[tuple[NetworkResult, float]]]:
     """Which error the charts show, and the networks that have it: the test error as soon as one network has it."""
-    tested = [(each, each.test_error) for each in record.networks if each.test_error is not None]
+    tested = [(each, each.test_error) for each in record.result.networks if each.test_error is not None]
     if tested:
         return "test error", tested
-    return "validation error", [(each, each.val_error) for each in record.networks if each.val_error is not None]
+    return "validation error", [(each, each.val_error) for each in record.result.networks if each.val_error is not None]
 
 
 @styled
-def trade_off(record: Record, cost: str) -> str:
+def trade_off(record: RunRecord, cost: str) -> str:
     """Error against "params" or "macs" of every network that has an error."""
     measure, networks = rated(record)
     places = {each.id: (float(getattr(each, cost)), 100 * error) for each, error in networks}
@@ -37,16 +38,16 @@ def trade_off(record: Record, cost: str) -> str:
             axes.plot(
                 *_columns(places[each.matched_to], places[each.id]), color=light("muted"), linewidth=0.7, alpha=0.7
             )
-    front = sorted(places[name] for name in record.front if name in places)
+    front = sorted(places[name] for name in record.result.front if name in places)
     if front:
         axes.plot(*_columns(*front), color=light("ink"), linewidth=1.1, linestyle="--", label="front")
     for role, marker, colour in (("found", "o", "found"), ("random", "X", "random")):
         members = [places[each.id] for each, _ in networks if each.role == role]
         if members:
             axes.scatter(*_columns(*members), s=48, marker=marker, color=light(colour), label=role, zorder=3)
-    if record.best in places:
+    if record.result.best in places:
         axes.scatter(
-            *_columns(places[record.best]),
+            *_columns(places[record.result.best]),
             s=170,
             marker="o",
             facecolors="none",
@@ -62,7 +63,7 @@ def trade_off(record: Record, cost: str) -> str:
 
 
 @styled
-def shrinking(trace: Trace) -> str:
+def shrinking(trace: PhaseFigures) -> str:
     """How a supernet shrinks: operations kept, sparsity, and the pressure on them."""
     labels = {"alive": "operations\nkept", "S": "sparsity\nmeasure S", "gamma": "pressure\ngamma", "mu": "offset\nmu"}
     names = [name for name in labels if name in trace.columns]
@@ -71,7 +72,7 @@ def shrinking(trace: Trace) -> str:
     for panel, name, colour in zip(panels, names, SERIES, strict=False):
         for step, _ in trace.snapshots:
             panel.axvline(step, color=light("muted"), linewidth=0.6, linestyle=":")
-        steps, values = thinned(trace.points(name), MOST)
+        steps, values = thin_points(trace.points(name), MOST)
         if name == "gamma" and (values > 0).any():
             steps, values = steps[values > 0], values[values > 0]
             panel.set_yscale("log")
@@ -87,12 +88,12 @@ def shrinking(trace: Trace) -> str:
 
 
 @styled
-def losses(name: str, title: str, curves: Sequence[tuple[str, Trace, int, bool]]) -> str:
+def losses(name: str, title: str, curves: Sequence[tuple[str, PhaseFigures, int, bool]]) -> str:
     """The loss of some phases: (label, phase, number of the colour, dashed); an empty label keeps out of the legend."""
     figure, axes = _figure(5.4, 3.5)
     lowest, highest = float("inf"), 0.0
     for label, trace, colour, dashed in curves:
-        steps, values = averaged(trace.points("loss"), MOST)
+        steps, values = average_points(trace.points("loss"), MOST)
         if len(values):
             lowest, highest = min(lowest, float(values.min())), max(highest, float(values.max()))
         axes.plot(steps, values, label=label or None, **_line(colour, dashed))
@@ -105,11 +106,11 @@ def losses(name: str, title: str, curves: Sequence[tuple[str, Trace, int, bool]]
 
 
 @styled
-def errors(name: str, title: str, curves: Sequence[tuple[str, Trace, int, bool]], measure: str) -> str:
+def errors(name: str, title: str, curves: Sequence[tuple[str, PhaseFigures, int, bool]], measure: str) -> str:
     """A "train_error" or "val_error" that some phases report while they train."""
     figure, axes = _figure(5.4, 3.5)
     for label, trace, colour, dashed in curves:
-        steps, values = thinned(trace.points(measure), MOST)
+        steps, values = thin_points(trace.points(measure), MOST)
         axes.plot(steps, 100 * values, label=label or None, **_line(colour, dashed))
     axes.set_xlabel("step")
     axes.set_ylabel({"train_error": "training error (%)", "val_error": "validation error (%)"}[measure])

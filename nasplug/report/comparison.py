@@ -7,16 +7,17 @@ from collections.abc import Sequence
 
 import attrs
 
-from nasplug.report.record import Network, Record
-from nasplug.report.words import percent, points
+from nasplug.report.number_format import percent, points
+from nasplug.report.run_record import RunRecord
+from nasplug.store.result import NetworkResult
 
 
 @attrs.frozen
 class Pair:
     """A found network and a random one of equal size, both tested."""
 
-    found: Network
-    random: Network
+    found: NetworkResult
+    random: NetworkResult
     gain: float
     """Test error of the random network minus that of the found one: positive where the search paid off."""
 
@@ -47,13 +48,13 @@ class Comparison:
         return tuple(each for each in self.pairs if each.gain < 0)
 
 
-def compare(record: Record) -> Comparison | None:
+def compare(record: RunRecord) -> Comparison | None:
     """All tested pairs of a run; None if there is none yet."""
     pairs = [
         Pair(found, random, random.test_error - found.test_error)
-        for found in record.networks
+        for found in record.result.networks
         if found.found and found.test_error is not None
-        for random in record.matched(found)
+        for random in record.result.matched(found)
         if random.test_error is not None
     ]
     return Comparison(tuple(pairs)) if pairs else None

@@ -7,16 +7,16 @@ from html import escape
 
 from nasplug.report.charts import errors, losses, shrinking
 from nasplug.report.markup import chart, section
-from nasplug.report.record import Record
-from nasplug.report.trace import Trace
-from nasplug.report.words import count
+from nasplug.report.number_format import count
+from nasplug.report.run_record import RunRecord
+from nasplug.report.step_figures import PhaseFigures
 
-Curves = list[tuple[str, Trace, int, bool]]
+Curves = list[tuple[str, PhaseFigures, int, bool]]
 
 
-def shrinkage(record: Record) -> str:
+def shrinkage(record: RunRecord) -> str:
     """How the supernet shrank, if it did."""
-    trace = next((each for each in record.traces.values() if each.shrinks), None)
+    trace = next((each for each in record.phases.values() if each.shrinks), None)
     if trace is None:
         return ""
     reasons = Counter(reason for _, reason in trace.snapshots)
@@ -25,12 +25,12 @@ def shrinkage(record: Record) -> str:
     return section("Shrinking of the supernet", chart(shrinking(trace)) + f'<p class="small">{escape(said)}</p>')
 
 
-def curves(record: Record) -> str:
+def curves(record: RunRecord) -> str:
     """The loss of every phase, and errors where a phase reports them while it trains."""
-    if not record.traces:
+    if not record.phases:
         return ""
     retrained = _retrained(record)
-    others = {name: trace for name, trace in record.traces.items() if "/" not in name}
+    others = {name: trace for name, trace in record.phases.items() if "/" not in name}
     groups: list[tuple[str, Curves]] = [(name, [("", trace, 0, False)]) for name, trace in others.items()]
     groups += [("retraining", retrained)] if retrained else []
     charts = []
@@ -52,15 +52,15 @@ def curves(record: Record) -> str:
     )
 
 
-def _retrained(record: Record) -> Curves:
+def _retrained(record: RunRecord) -> Curves:
     """Networks in training: a random one has the colour of the found one that it is matched to."""
-    found = {each.id: number for number, each in enumerate(each for each in record.networks if each.found)}
+    found = {each.id: number for number, each in enumerate(each for each in record.result.networks if each.found)}
     group: Curves = []
-    for phase, trace in record.traces.items():
+    for phase, trace in record.phases.items():
         kind, _, name = phase.partition("/")
         if not name:
             continue
-        network = record.network(name)
+        network = record.result.network(name)
         partner = network.matched_to if network and network.matched_to else name
         dashed = kind == "baseline"
         group.append(

@@ -8,39 +8,39 @@ from html import escape
 from typing import Any
 
 from nasplug.report.markup import Cell, pairs, section, table
-from nasplug.report.record import Record
-from nasplug.report.words import count, duration, memory, setting
+from nasplug.report.number_format import count, duration, memory, setting
+from nasplug.report.run_record import RunRecord
 
 
-def data(record: Record) -> str:
+def data(record: RunRecord) -> str:
     """Which images, and how they were divided."""
-    facts: dict[str, Any] = {"data set": record.dataset}
-    for name, value in record.data.items():
+    facts: dict[str, Any] = {"data set": record.result.dataset}
+    for name, value in record.result.data.items():
         if name == "classes" and isinstance(value, list):
             facts[f"{len(value)} classes"] = value
         else:
             facts[{"size": "size (pixels)", "channels": "colour channels"}.get(name, name)] = value
-    facts |= {f"images in {name}": count(number) for name, number in record.splits.items()}
+    facts |= {f"images in {name}": count(number) for name, number in record.result.splits.items()}
     return section("Data", pairs(facts))
 
 
-def cost(record: Record) -> str:
+def cost(record: RunRecord) -> str:
     """Time, memory and device of every phase."""
-    if not record.cost:
+    if not record.result.cost:
         return ""
     rows: list[list[Cell]] = [
         [phase, each.device or "not recorded", memory(each.peak_memory), duration(each.seconds)]
-        for phase, each in record.cost.items()
+        for phase, each in record.result.cost.items()
     ]
-    total = sum(each.seconds or 0.0 for each in record.cost.values())
-    peaks = [each.peak_memory for each in record.cost.values() if each.peak_memory is not None]
+    total = sum(each.seconds or 0.0 for each in record.result.cost.values())
+    peaks = [each.peak_memory for each in record.result.cost.values() if each.peak_memory is not None]
     rows.append(["total", "", memory(max(peaks, default=None)), duration(total)])
     note = "Phases may have run at the same time; the total adds up their times and takes the highest peak."
     costs = table(["phase", "device", "peak memory", "time"], rows, numbers=2)
     return section("Cost", f'{costs}<p class="small">{note}</p>')
 
 
-def recipe(record: Record) -> str:
+def recipe(record: RunRecord) -> str:
     """Environment, the whole recipe, and the command that repeats the run."""
     sections = {
         name: {key: value for key, value in rows.items() if key != "command"}

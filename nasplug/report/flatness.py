@@ -8,11 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nasplug.report.markup import chart, section
-from nasplug.report.record import Record
+from nasplug.report.number_format import percent, points
+from nasplug.report.run_record import RunRecord
+from nasplug.report.step_figures import PhaseFigures
 from nasplug.report.style import light
 from nasplug.report.svg import inline, styled
-from nasplug.report.trace import Trace
-from nasplug.report.words import percent, points
 
 CURVES = {
     "sharpness": ("sharpness\nof the loss", "found"),
@@ -23,7 +23,7 @@ ERRORS = {"discrete_error": ("discrete", "random"), "supernet_error": ("supernet
 """The panel of the gap: two errors, and what lies between them."""
 
 
-def flatness(record: Record) -> str:
+def flatness(record: RunRecord) -> str:
     """The course of the measurements, if there is more than one."""
     trace = _measured(record)
     if trace is None or len(trace.points("sharpness")[0]) < 2:
@@ -38,7 +38,7 @@ def flatness(record: Record) -> str:
     )
 
 
-def last_values(record: Record) -> str:
+def last_values(record: RunRecord) -> str:
     """The last measurements in a sentence, if there are any."""
     trace = _measured(record)
     if trace is None:
@@ -48,7 +48,7 @@ def last_values(record: Record) -> str:
     if "alpha_eigenvalue" in last:
         told += f" and the dominant eigenvalue of the Hessian with respect to alpha {last['alpha_eigenvalue']:.3g}"
     if "gap_error" in last:
-        images = "validation" if record.splits.get("validation") else "training"
+        images = "validation" if record.result.splits.get("validation") else "training"
         told += (
             f"; it put {percent(last['supernet_error'])} of {images} images into a wrong class, and "
             f"{percent(last['discrete_error'])} once only the derived architecture was left of it: a discretisation "
@@ -58,7 +58,7 @@ def last_values(record: Record) -> str:
 
 
 @styled
-def drawn(trace: Trace) -> str:
+def drawn(trace: PhaseFigures) -> str:
     """Sharpness, eigenvalue and errors over the steps of the search, as far as they were measured."""
     names = [name for name in CURVES if name in trace.columns]
     gap = "gap_error" in trace.columns
@@ -75,7 +75,7 @@ def drawn(trace: Trace) -> str:
     return inline(figure, "flatness", f"{', '.join(told)} over the steps of the search")
 
 
-def _errors(panel: Axes, trace: Trace) -> None:
+def _errors(panel: Axes, trace: PhaseFigures) -> None:
     curves = {name: trace.points(name) for name in ERRORS}
     for name, (steps, values) in curves.items():
         label, colour = ERRORS[name]
@@ -86,5 +86,5 @@ def _errors(panel: Axes, trace: Trace) -> None:
     panel.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2, handlelength=1.6)
 
 
-def _measured(record: Record) -> Trace | None:
-    return next((trace for trace in record.traces.values() if "sharpness" in trace.columns), None)
+def _measured(record: RunRecord) -> PhaseFigures | None:
+    return next((trace for trace in record.phases.values() if "sharpness" in trace.columns), None)

@@ -14,7 +14,7 @@ from itertools import pairwise
 
 import attrs
 
-from nasplug.report.order import Links, order_layers, place
+from nasplug.report.layer_order import Links, order_layers, place
 from nasplug.values import Drawing, Edge
 
 GAP, WIDEST_GAP, STEEPNESS = 24.0, 64.0, 4.0

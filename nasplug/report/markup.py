@@ -10,8 +10,8 @@ from typing import Any
 import attrs
 
 from nasplug.errors import RunFailure
+from nasplug.report.number_format import setting
 from nasplug.report.style import style_sheet
-from nasplug.report.words import setting
 
 
 @attrs.frozen

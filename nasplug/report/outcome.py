@@ -10,9 +10,10 @@ from nasplug.report.charts import rated, trade_off
 from nasplug.report.comparison import compare, verdict
 from nasplug.report.flatness import last_values
 from nasplug.report.markup import Cell, Html, chart, item, link, section, table
-from nasplug.report.record import Network, Record
+from nasplug.report.number_format import count, percent
+from nasplug.report.run_record import RunRecord
 from nasplug.report.style import KINDS
-from nasplug.report.words import count, percent
+from nasplug.store.result import NetworkResult
 from nasplug.values import Drawing
 
 STATES = {
@@ -22,22 +23,22 @@ STATES = {
 }
 
 
-def heading(record: Record) -> str:
+def heading(record: RunRecord) -> str:
     """Title, the result in one sentence, and how far the run came."""
     lines = [
-        f"<h1>{escape(record.method)} on {escape(record.dataset)}</h1>",
+        f"<h1>{escape(record.result.method)} on {escape(record.result.dataset)}</h1>",
         f'<p class="lead">{escape(_result(record))}</p>',
     ]
-    if record.status != "done":
-        state = STATES.get(record.status, f"The state of this run is '{record.status}'.")
+    if record.result.status != "done":
+        state = STATES.get(record.result.status, f"The state of this run is '{record.result.status}'.")
         lines.append(f'<p class="state">{escape(state)}</p>')
-    return "".join(lines + [f"<p>{escape(note)}</p>" for note in record.notes])
+    return "".join(lines + [f"<p>{escape(note)}</p>" for note in record.result.notes])
 
 
-def _result(record: Record) -> str:
-    best = record.network(record.best)
+def _result(record: RunRecord) -> str:
+    best = record.result.network(record.result.best)
     if best is None:
-        trained = len(record.networks)
+        trained = len(record.result.networks)
         return f"No best network yet; {trained} networks are listed." if trained else "No network is finished yet."
     error = (
         "its test error is not measured yet" if best.test_error is None else f"{percent(best.test_error)} test error"
@@ -45,7 +46,7 @@ def _result(record: Record) -> str:
     sentence = f"The best network, {best.id}, has {count(best.params)} parameters and {error}"
     if best.test_error is None:
         return f"The best network so far, {best.id}, has {count(best.params)} parameters; {error}."
-    rivals = [each.test_error for each in record.matched(best) if each.test_error is not None]
+    rivals = [each.test_error for each in record.result.matched(best) if each.test_error is not None]
     if not rivals:
         return f"{sentence}; no random network of equal size was tested beside it."
     mean = sum(rivals) / len(rivals)
@@ -56,14 +57,14 @@ def _result(record: Record) -> str:
     return f"{sentence}; {rival} {percent(mean)}{plainly}."
 
 
-def summary(record: Record) -> str:
+def summary(record: RunRecord) -> str:
     """Every network in one table, and what the comparison with random networks says."""
-    if not record.networks:
+    if not record.result.networks:
         return section("Networks", "<p>No network has been trained yet.</p>")
-    extra = any(each.source != "trained" for each in record.networks)
+    extra = any(each.source != "trained" for each in record.result.networks)
     heads = ["network", "role", "matched to", "on the front", *(["errors from"] if extra else [])]
-    rows = [_row(record, each, extra) for each in record.networks]
-    marked = [each.id == record.best for each in record.networks]
+    rows = [_row(record, each, extra) for each in record.result.networks]
+    marked = [each.id == record.result.best for each in record.result.networks]
     numbers = ["parameters", "MACs", "validation error", "test error"]
     comparison = compare(record)
     said = verdict(comparison) if comparison else ["No found network can be compared with a random one yet."]
@@ -81,12 +82,12 @@ def summary(record: Record) -> str:
     )
 
 
-def _row(record: Record, network: Network, extra: bool) -> list[Cell]:
+def _row(record: RunRecord, network: NetworkResult, extra: bool) -> list[Cell]:
     return [
-        Html(f"{link(network.id)}{' ★ best' if network.id == record.best else ''}"),
+        Html(f"{link(network.id)}{' ★ best' if network.id == record.result.best else ''}"),
         Html(item("found" if network.found else "random", network.role)),
         Html(link(network.matched_to)) if network.matched_to else "",
-        "yes" if network.id in record.front else "",
+        "yes" if network.id in record.result.front else "",
         *([network.source] if extra else []),
         count(network.params),
         count(network.macs),
@@ -95,12 +96,12 @@ def _row(record: Record, network: Network, extra: bool) -> list[Cell]:
     ]
 
 
-def trade_offs(record: Record) -> str:
+def trade_offs(record: RunRecord) -> str:
     """Error against size, twice."""
     measure, networks = rated(record)
     if not networks:
         return ""
-    left = len(record.networks) - len(networks)
+    left = len(record.result.networks) - len(networks)
     missing = f" Not shown: {left} without {measure}." if left else ""
     charts = [chart(trade_off(record, cost)) for cost in ("params", "macs")]
     return section(
@@ -110,9 +111,9 @@ def trade_offs(record: Record) -> str:
     )
 
 
-def architectures(record: Record, drawings: Mapping[str, Sequence[Drawing]]) -> str:
+def architectures(record: RunRecord, drawings: Mapping[str, Sequence[Drawing]]) -> str:
     """Every architecture, cell by cell; those of random networks are folded."""
-    drawn = [each for each in record.networks if drawings.get(each.id)]
+    drawn = [each for each in record.result.networks if drawings.get(each.id)]
     if not drawn:
         return ""
     kinds = {
@@ -125,7 +126,7 @@ def architectures(record: Record, drawings: Mapping[str, Sequence[Drawing]]) -> 
     legend = "".join(item(KINDS[kind], kind) for kind in KINDS if kind in kinds)
     parts = [
         f'<details id="net-{escape(each.id)}"{" open" if each.found else ""}><summary><code>{escape(each.id)}</code> '
-        f"{escape(each.role)}{' ★ best' if each.id == record.best else ''}, {count(each.params)} parameters, "
+        f"{escape(each.role)}{' ★ best' if each.id == record.result.best else ''}, {count(each.params)} parameters, "
         f"{percent(each.test_error)}{'' if each.test_error is None else ' test error'}</summary>"
         f"{draw_cells(drawings[each.id])}</details>"
         for each in drawn

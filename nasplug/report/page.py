@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nasplug.report import course, facts, flatness, outcome
 from nasplug.report.markup import document, write
-from nasplug.report.record import Record, read_record
+from nasplug.report.run_record import RunRecord, read_run_record
 from nasplug.values import Drawing
 
 
@@ -18,13 +18,13 @@ def write_report(run: Path, drawings: Mapping[str, Sequence[Drawing]]) -> Path:
     finished get a report of what there is. The same folder gives the same file, byte for byte. Raises InputError if
     recipe or result is missing or damaged, RunFailure if the file cannot be written.
     """
-    text = page(read_record(run), drawings)
+    text = page(read_run_record(run), drawings)
     path = run / "report.html"
     write(path, text)
     return path
 
 
-def page(record: Record, drawings: Mapping[str, Sequence[Drawing]]) -> str:
+def page(record: RunRecord, drawings: Mapping[str, Sequence[Drawing]]) -> str:
     """The report as HTML that refers to nothing outside itself."""
     parts = (
         outcome.heading(record),
@@ -38,4 +38,4 @@ def page(record: Record, drawings: Mapping[str, Sequence[Drawing]]) -> str:
         facts.cost(record),
         facts.recipe(record),
     )
-    return document(f"{record.method} on {record.dataset}: nasplug report", parts)
+    return document(f"{record.result.method} on {record.result.dataset}: nasplug report", parts)

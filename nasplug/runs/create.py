@@ -6,6 +6,7 @@ from pathlib import Path
 
 from nasplug.store.files import write_atomically
 from nasplug.errors import InputError, NasplugError
+from nasplug.store.result import read_result
 from nasplug.store.run_folder import RunFolder
 from nasplug.runs.tabular import adopt_table
 from nasplug.store.networks import load_network
@@ -59,7 +60,7 @@ def _network_of(source: Path) -> Path:
     folder = RunFolder.existing(source)
     if folder.teacher.is_file():
         return folder.teacher
-    best = folder.result().get("best")
+    best = read_result(source).best
     if best is None:
         raise InputError(f"The run '{source}' has no trained network yet; finish it: nasplug resume {source}")
     if not folder.weights(best).is_file():

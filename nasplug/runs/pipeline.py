@@ -9,12 +9,13 @@ import torch
 
 from nasplug.errors import InputError
 from nasplug.store.lock import lock_run
+from nasplug.store.result import set_status
 from nasplug.store.run_folder import RunFolder
 from nasplug.store.events import EventCallback, merge_journals, ignore_event
 from nasplug.runs.tabular import look_up
 from nasplug.store.networks import PlannedNetwork, load_network, space_of
 from nasplug.runs.workers import retrain_networks
-from nasplug.runs.summary import set_status, write_result
+from nasplug.runs.summary import write_result
 from nasplug.runs.search import found_genotypes, search, prepare_teacher
 from nasplug.runs.selection import select
 from nasplug.runs.signals import Signals

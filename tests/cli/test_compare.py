@@ -225,7 +225,8 @@ def test_runs_without_test_errors_are_compared_by_cost():
         (("seed0", "seed1", "./seed0"), "'seed0' is named twice"),
         (("seed0", "--out", "result.json"), "does not end in '.html'"),
         (("damaged",), "recipe.toml' is damaged"),
-        (("lost",), "it names no best network of the run; 'nasplug resume lost' writes it anew"),
+        (("lost",), "there is no network 'gone'; 'nasplug resume lost' writes it again"),
+        (("nameless",), "it names no best network of the run; 'nasplug resume nameless' writes it again"),
     ],
 )
 def test_bad_input_is_refused_in_one_sentence(three, words, reason):
@@ -233,6 +234,11 @@ def test_bad_input_is_refused_in_one_sentence(three, words, reason):
     (damaged / "recipe.toml").write_text("[run]\nseed = 1\n")
     path = run("lost") / "result.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"best": "gone"}))
+    path = run("nameless") / "result.json"
+    content = json.loads(path.read_text()) | {"best": None}
+    for entry in content["networks"]:
+        entry["val_error"] = None
+    path.write_text(json.dumps(content))
     result = call(*words)
 
     assert result.exit_code == 2

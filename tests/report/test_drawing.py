@@ -6,8 +6,8 @@ from itertools import combinations
 import pytest
 
 from nasplug.report.cells import draw_cell, draw_cells, kind_of, text_width
+from nasplug.report.layer_order import crossings, order_layers, place
 from nasplug.report.layout import layout
-from nasplug.report.order import crossings, order_layers, place
 from nasplug.values import Drawing, Edge
 
 CHAIN = Drawing("cell", ("a", "b", "out"), (Edge("a", "b", "conv"), Edge("b", "out", "")))

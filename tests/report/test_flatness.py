@@ -8,7 +8,7 @@ import pytest
 from nasplug.report.flatness import flatness
 from nasplug.report.outcome import summary
 from nasplug.report.page import page
-from nasplug.report.record import read_record
+from nasplug.report.run_record import read_run_record
 
 FIGURES = {
     "sharpness": 0.0625,
@@ -31,7 +31,7 @@ def recorded(tmp_path, result, write_run):
         for step, more in zip(steps[-len(figures) :], figures, strict=False):
             step.update(more)
         (run / "events.jsonl").write_text("\n".join(map(json.dumps, lines)))
-        return read_record(run)
+        return read_run_record(run)
 
     return written
 

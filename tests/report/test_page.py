@@ -218,6 +218,7 @@ def test_numbers_that_are_none_count_as_unmeasured(tmp_path, result, write_run):
 
 def test_a_single_pair_has_no_standard_error(tmp_path, result, write_run):
     found, random = result["networks"] = result["networks"][2:4]
+    result["front"] = [found["id"]]
     gain = 100 * (random["test_error"] - found["test_error"])
     text = read(write_report(write_run(tmp_path, result, steps=0), {})).text
     assert f"{gain:.2f} percentage points (no standard error from a single pair, n = 1 matched pair) lower" in text

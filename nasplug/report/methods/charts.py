@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 
 from nasplug.report.charts import logarithmic
 from nasplug.report.methods.groups import Group
-from nasplug.report.record import Network
 from nasplug.report.style import light
 from nasplug.report.svg import inline, styled
+from nasplug.store.result import NetworkResult
 
 COLUMNS = 2
 """Panels side by side."""
@@ -53,7 +53,7 @@ def errors(name: str, groups: Sequence[Group]) -> str:
         _panel(panel, group)
     for panel in panels[len(groups) :]:
         panel.set_visible(False)
-    sizes = [float(each.params) for group in groups for run in group.runs for each in run.record.networks]
+    sizes = [float(each.params) for group in groups for run in group.runs for each in run.networks]
     logarithmic(panels[0], sizes)
     for panel in panels[max(0, len(groups) - columns) : len(groups)]:
         panel.set_xlabel("parameters")
@@ -70,7 +70,7 @@ def _panel(axes: Axes, group: Group) -> None:
     for pair in group.comparison.pairs if group.comparison else ():
         (one, error), (other, rival) = _place(pair.found), _place(pair.random)
         axes.plot([one, other], [error, rival], color=light("muted"), linewidth=0.7, alpha=0.7)
-    networks = [each for run in group.runs for each in run.record.networks if each.test_error is not None]
+    networks = [each for run in group.runs for each in run.networks if each.test_error is not None]
     for role, marker in (("found", "o"), ("random", "X")):
         places = [_place(each) for each in networks if each.role == role]
         if places:
@@ -82,5 +82,5 @@ def _panel(axes: Axes, group: Group) -> None:
         axes.scatter(xs, ys, s=120, facecolors="none", edgecolors=light("found"), label="best of a run", zorder=2)
 
 
-def _place(network: Network) -> tuple[float, float]:
+def _place(network: NetworkResult) -> tuple[float, float]:
     return float(network.params), 100 * (network.test_error or 0.0)

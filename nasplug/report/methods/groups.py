@@ -102,7 +102,8 @@ class Field:
     def notes(self) -> tuple[str, ...]:
         """What a reader must know before believing the figures."""
         left = [
-            f"{run.folder} is left out: its status is '{run.record.status}', and 'nasplug resume {run.folder}' goes on."
+            f"{run.folder} is left out: its status is '{run.record.result.status}', and 'nasplug resume {run.folder}' "
+            f"goes on."
             for run in self.unfinished
         ]
         again = [
@@ -125,10 +126,10 @@ def read_field(folders: Sequence[Path]) -> Field:
     if twice is not None:
         raise InputError(f"The run '{twice}' is named twice; a run counts once.")
     runs = [read_run(folder) for folder in folders]
-    finished = [run for run in runs if run.record.status == "done"]
+    finished = [run for run in runs if run.record.result.status == "done"]
     if not finished:
         raise InputError(f"None of these runs is finished; 'nasplug resume {folders[0]}' goes on with the first.")
-    return Field(_grouped(finished), tuple(run for run in runs if run.record.status != "done"))
+    return Field(_grouped(finished), tuple(run for run in runs if run.record.result.status != "done"))
 
 
 def _grouped(runs: Sequence[Run]) -> tuple[Group, ...]:

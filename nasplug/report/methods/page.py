@@ -51,7 +51,7 @@ def _data_set(number: int, name: str, groups: list[Group]) -> str:
             "What the search is worth: points are runs, diamonds their mean, lines its 95 % interval, cut at the border"
         )
         charts += chart(gains(f"gains{number}", groups), caption)
-    if any(each.test_error is not None for group in groups for run in group.runs for each in run.record.networks):
+    if any(each.test_error is not None for group in groups for run in group.runs for each in run.networks):
         caption = "Every network of every run; a thin line joins a found network and the random one of its size"
         charts += chart(errors(f"errors{number}", groups), caption)
     return section(name, said + figures + f'<div class="charts">{charts}</div>' if charts else said + figures)

@@ -10,8 +10,9 @@ import attrs
 
 from nasplug.errors import InputError
 from nasplug.report.comparison import Comparison, compare
-from nasplug.report.record import Network, Record, read_record
-from nasplug.report.words import setting
+from nasplug.report.number_format import setting
+from nasplug.report.run_record import RunRecord, read_run_record
+from nasplug.store.result import NetworkResult
 from nasplug.values.recipe import SLOTS
 
 DECIDING = (*SLOTS, "data", "search", "retrain", "select")
@@ -28,24 +29,29 @@ class Run:
     seed: int
     space: str
     preset: str
-    record: Record
+    record: RunRecord
     options: Mapping[str, str]
     """All that decides what is measured: options as "section.option", "images", and "networks" (trained, table)."""
 
     @property
     def method(self) -> str:
         """The method."""
-        return self.record.method
+        return self.record.result.method
 
     @property
     def dataset(self) -> str:
         """The data set."""
-        return self.record.dataset
+        return self.record.result.dataset
 
     @property
-    def best(self) -> Network | None:
+    def networks(self) -> tuple[NetworkResult, ...]:
+        """All its networks."""
+        return self.record.result.networks
+
+    @property
+    def best(self) -> NetworkResult | None:
         """The network that the run chose, never by test error; None while there is none."""
-        return self.record.network(self.record.best)
+        return self.record.result.network(self.record.result.best)
 
     @property
     def accuracy(self) -> float | None:
@@ -67,28 +73,28 @@ class Run:
     @property
     def seconds(self) -> float:
         """What all training took: teacher, search, retraining and random networks."""
-        return sum(each.seconds or 0.0 for each in self.record.cost.values())
+        return sum(each.seconds or 0.0 for each in self.record.result.cost.values())
 
     @property
     def search_seconds(self) -> float:
         """What the way to the architectures took: teacher and search."""
-        return sum(each.seconds or 0.0 for phase, each in self.record.cost.items() if "/" not in phase)
+        return sum(each.seconds or 0.0 for phase, each in self.record.result.cost.items() if "/" not in phase)
 
     @property
     def devices(self) -> tuple[str, ...]:
         """Where it computed."""
-        return tuple(sorted({each.device for each in self.record.cost.values() if each.device}))
+        return tuple(sorted({each.device for each in self.record.result.cost.values() if each.device}))
 
 
 def read_run(folder: Path) -> Run:
     """Reads a run folder. InputError if there is none or it is damaged; the run need not be finished."""
     if not (folder / "recipe.toml").is_file():
         raise InputError(f"'{folder}' is no run folder: it has no recipe.toml. Name the folders of finished runs.")
-    record = read_record(folder)
-    if record.status == "done" and record.network(record.best) is None:
+    record = read_run_record(folder)
+    if record.result.status == "done" and record.result.network(record.result.best) is None:
         raise InputError(
             f"'{folder}/result.json' is damaged: it names no best network of the run; 'nasplug resume {folder}' writes "
-            f"it anew."
+            f"it again."
         )
     try:
         seed = int(record.recipe["run"]["seed"])
@@ -98,8 +104,8 @@ def read_run(folder: Path) -> Run:
         raise InputError(
             f"'{folder}/recipe.toml' is damaged ({error!r}); restore it from a copy of the run."
         ) from error
-    images = " + ".join(f"{count} {split}" for split, count in record.splits.items())
-    sources = " + ".join(sorted({each.source for each in record.networks}))
+    images = " + ".join(f"{count} {split}" for split, count in record.result.splits.items())
+    sources = " + ".join(sorted({each.source for each in record.result.networks}))
     return Run(str(folder), seed, space, preset, record, options | {"images": images, "networks": sources})
 
 

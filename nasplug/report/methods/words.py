@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from nasplug.report.methods.groups import Group
 from nasplug.report.methods.runs import Run
 from nasplug.report.methods.spread import Spread
-from nasplug.report.words import count
+from nasplug.report.number_format import count
 
 NONE = "-"
 COMMON = ("random - found, points", "search, s", "all training, s")

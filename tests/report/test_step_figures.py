@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 
 from nasplug.report.charts import MOST
-from nasplug.report.trace import averaged, read_traces, thinned
+from nasplug.report.step_figures import average_points, read_step_figures, thin_points
 
 
 def test_phases_come_in_the_order_of_the_run_without_the_broken_line(tmp_path, result, write_run):
-    traces = read_traces(write_run(tmp_path, result, steps=120) / "events.jsonl")
+    traces = read_step_figures(write_run(tmp_path, result, steps=120) / "events.jsonl")
     assert list(traces)[:3] == ["teacher", "search", f"retrain/{result['networks'][0]['id']}"]
     assert all(trace.steps == 120 for trace in traces.values())
     assert traces["search"].epochs == 10
@@ -16,18 +16,18 @@ def test_phases_come_in_the_order_of_the_run_without_the_broken_line(tmp_path, r
 
 
 def test_no_events_are_no_phases(tmp_path):
-    assert read_traces(tmp_path / "events.jsonl") == {}
+    assert read_step_figures(tmp_path / "events.jsonl") == {}
 
 
 def test_values_that_are_no_numbers_are_left_out(tmp_path):
     path = tmp_path / "events.jsonl"
     path.write_text('{"event": "step", "phase": "search", "step": 1, "loss": NaN}\n[1]\n"half')
-    assert read_traces(path)["search"].columns == {}
+    assert read_step_figures(path)["search"].columns == {}
 
 
 def test_long_curves_are_averaged_over_equal_shares():
     steps = np.arange(100_001, dtype=np.float64)
-    shown = averaged((steps, 2 * steps), MOST)
+    shown = average_points((steps, 2 * steps), MOST)
     assert len(shown[0]) <= MOST
     np.testing.assert_allclose(shown[1], 2 * shown[0])
     assert shown[0][0] == steps[:501].mean()
@@ -35,7 +35,7 @@ def test_long_curves_are_averaged_over_equal_shares():
 
 def test_thinning_keeps_the_ends():
     steps = np.arange(5000, dtype=np.float64)
-    shown, values = thinned((steps, -steps), MOST)
+    shown, values = thin_points((steps, -steps), MOST)
     assert len(shown) == MOST
     assert (shown[0], shown[-1]) == (0, 4999)
     np.testing.assert_array_equal(values, -shown)

@@ -21,7 +21,7 @@ Points = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
 
 @attrs.define
-class Trace:
+class PhaseFigures:
     """One phase. Runs have up to millions of steps, so only numbers are kept, and only those that are drawn."""
 
     columns: dict[str, tuple[list[float], list[float]]] = attrs.field(factory=dict)
@@ -55,16 +55,16 @@ class Trace:
         return "alive" in self.columns or "S" in self.columns
 
 
-def read_traces(path: Path) -> dict[str, Trace]:
+def read_step_figures(path: Path) -> dict[str, PhaseFigures]:
     """The phases of an event file, in the order in which they began; none if there is no file yet."""
-    traces: dict[str, Trace] = {}
+    traces: dict[str, PhaseFigures] = {}
     for event in _events(path):
         if event.get("event") == "step" and isinstance(event.get("step"), int):
-            traces.setdefault(str(event.get("phase", "search")), Trace()).add(event)
+            traces.setdefault(str(event.get("phase", "search")), PhaseFigures()).add(event)
     return traces
 
 
-def averaged(points: Points, most: int) -> Points:
+def average_points(points: Points, most: int) -> Points:
     """At most `most` points, each the mean of its neighbourhood: for noisy values such as a loss."""
     steps, values = points
     if len(steps) <= most:
@@ -75,7 +75,7 @@ def averaged(points: Points, most: int) -> Points:
     return np.add.reduceat(steps, starts) / sizes, np.add.reduceat(values, starts) / sizes
 
 
-def thinned(points: Points, most: int) -> Points:
+def thin_points(points: Points, most: int) -> Points:
     """At most `most` of the points, first and last included: for the course of a state, where a mean never existed."""
     steps, values = points
     if len(steps) <= most:
