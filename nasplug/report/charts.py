@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as MplFigure
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
 
 from nasplug.report.run_record import RunRecord
@@ -14,6 +14,7 @@ from nasplug.report.step_figures import PhaseFigures, average_points, thin_point
 from nasplug.report.style import SERIES, light
 from nasplug.report.svg import inline, styled
 from nasplug.store.result import NetworkResult
+from nasplug.values import Figure
 
 MOST = 200
 """Points of a curve, at most."""
@@ -63,28 +64,33 @@ def trade_off(record: RunRecord, cost: str) -> str:
 
 
 @styled
-def shrinking(trace: PhaseFigures) -> str:
-    """How a supernet shrinks: operations kept, sparsity, and the pressure on them."""
-    labels = {"alive": "operations\nkept", "S": "sparsity\nmeasure S", "gamma": "pressure\ngamma", "mu": "offset\nmu"}
-    names = [name for name in labels if name in trace.columns]
-    figure = Figure(figsize=(7.2, 0.7 + 1.35 * len(names)))
-    panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
-    for panel, name, colour in zip(panels, names, SERIES, strict=False):
-        for step, _ in trace.snapshots:
+def draw_figures(figures: Sequence[Figure], phase: PhaseFigures) -> str:
+    """The figures of a schedule over the steps of the search, one panel for each; snapshots are marked."""
+    canvas = MplFigure(figsize=(7.2, 0.7 + 1.35 * len(figures)))
+    panels = canvas.subplots(len(figures), 1, sharex=True, squeeze=False)[:, 0]
+    for number, (panel, figure) in enumerate(zip(panels, figures, strict=True)):
+        for step, _ in phase.snapshots:
             panel.axvline(step, color=light("muted"), linewidth=0.6, linestyle=":")
-        steps, values = thin_points(trace.points(name), MOST)
-        if name == "gamma" and (values > 0).any():
+        steps, values = thin_points(phase.points(figure.name), MOST)
+        if figure.scale == "log" and (values > 0).any():
             steps, values = steps[values > 0], values[values > 0]
             panel.set_yscale("log")
-        panel.plot(steps, values, color=light(colour), drawstyle="steps-post")
-        panel.set_ylabel(labels[name])
-    known = dict(zip(*trace.columns[names[0]], strict=True))
-    marks = [(float(step), known[step]) for step, _ in trace.snapshots if step in known]
+        panel.plot(steps, values, color=light(SERIES[number % len(SERIES)]), drawstyle="steps-post")
+        panel.set_ylabel(_axis_label(figure))
+    first = dict(zip(*phase.columns[figures[0].name], strict=True))
+    marks = [(float(step), first[step]) for step, _ in phase.snapshots if step in first]
     if marks:
         panels[0].scatter(*_columns(*marks), s=26, color=light("random"), zorder=3, label="snapshot")
         _legend(panels[0], 1)
     panels[-1].set_xlabel("step of the search")
-    return inline(figure, "shrinking", f"{', '.join(names)} over the steps of the search")
+    names = ", ".join(figure.name for figure in figures)
+    return inline(canvas, "shrinking", f"{names} over the steps of the search")
+
+
+def _axis_label(figure: Figure) -> str:
+    """Two lines at most, because panels are low."""
+    label = figure.label.replace(" ", "\n", 1)
+    return f"{label} ({figure.unit})" if figure.unit else label
 
 
 @styled
@@ -118,8 +124,8 @@ def errors(name: str, title: str, curves: Sequence[tuple[str, PhaseFigures, int,
     return inline(figure, name, title)
 
 
-def _figure(width: float, height: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(width, height))
+def _figure(width: float, height: float) -> tuple[MplFigure, Axes]:
+    figure = MplFigure(figsize=(width, height))
     return figure, figure.add_subplot()
 
 

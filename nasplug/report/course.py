@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from html import escape
 
-from nasplug.report.charts import errors, losses, shrinking
+from nasplug.report.charts import draw_figures, errors, losses
 from nasplug.report.markup import chart, section
 from nasplug.report.number_format import count
 from nasplug.report.run_record import RunRecord
@@ -16,13 +16,16 @@ Curves = list[tuple[str, PhaseFigures, int, bool]]
 
 def shrinkage(record: RunRecord) -> str:
     """How the supernet shrank, if it did."""
-    trace = next((each for each in record.phases.values() if each.shrinks), None)
-    if trace is None:
+    drawn = record.schedule_figures()
+    if drawn is None:
         return ""
+    trace, figures = drawn
     reasons = Counter(reason for _, reason in trace.snapshots)
     told = ", ".join(f"{number} by {reason}" for reason, number in reasons.items())
     said = f"{len(trace.snapshots)} snapshots ({told}), marked in the chart." if told else "No snapshot was taken."
-    return section("Shrinking of the supernet", chart(shrinking(trace)) + f'<p class="small">{escape(said)}</p>')
+    return section(
+        "Shrinking of the supernet", chart(draw_figures(figures, trace)) + f'<p class="small">{escape(said)}</p>'
+    )
 
 
 def curves(record: RunRecord) -> str:

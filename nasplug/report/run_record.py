@@ -12,6 +12,7 @@ import attrs
 from nasplug.errors import InputError
 from nasplug.report.step_figures import PhaseFigures, read_step_figures
 from nasplug.store.result import RunResult, read_result
+from nasplug.values import Figure
 
 ENTRIES = ("method", "dataset", "status")
 """What a result must have to be reported; whatever else it lacks is left out of the report."""
@@ -27,6 +28,22 @@ class RunRecord:
     phases: Mapping[str, PhaseFigures]
     """The step events of each phase, in the order in which the phases began."""
 
+    def schedule_figures(self) -> tuple[PhaseFigures, tuple[Figure, ...]] | None:
+        """The phase that has figures of the schedule, and those that it has; None if there are none.
+
+        A run of a version that did not record what its schedule declares shows every number that it wrote.
+        """
+        if self.result.figures is None:
+            phases = [phase for name, phase in self.phases.items() if name == "search"]
+            candidates = [(phase, phase.undeclared_figures()) for phase in phases]
+        else:
+            declared = self.result.figures
+            candidates = [
+                (phase, tuple(figure for figure in declared if figure.name in phase.columns))
+                for phase in self.phases.values()
+            ]
+        return next(((phase, figures) for phase, figures in candidates if figures), None)
+
     @property
     def command(self) -> tuple[str, ...]:
         """The words that repeat the run; empty if the recipe does not tell them."""
@@ -39,7 +56,8 @@ def read_run_record(run: Path) -> RunRecord:
     """Reads a run folder. InputError, in one sentence, if result or recipe is missing or damaged."""
     recipe = _read_recipe(run / "recipe.toml")
     result = read_result(run, ENTRIES, NETWORK_ENTRIES)
-    return RunRecord(result, recipe, read_step_figures(run / "events.jsonl"))
+    measures = None if result.figures is None else [figure.name for figure in result.figures]
+    return RunRecord(result, recipe, read_step_figures(run / "events.jsonl", measures))
 
 
 def _read_recipe(path: Path) -> dict[str, Any]:

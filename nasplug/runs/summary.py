@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import attrs
+
 from nasplug.runs.context import RunContext
 from nasplug.store.networks import PlannedNetwork
 from nasplug.store.result import SCHEMA, NetworkResult, best_network, pareto_front
@@ -31,6 +33,7 @@ def write_result(context: RunContext, status: str, plans: Sequence[PlannedNetwor
         "data": context.preprocessing(),
         "splits": {name: len(getattr(context.splits, name)) for name in ("train", "validation", "test")},
         "cost": _costs(folder, plans),
+        "figures": [attrs.asdict(figure) for figure in context.composition.schedule.figures],
         "ratings": ratings,
         "notes": [*_sampling_notes(ratings), *_table_notes(networks)],
         "networks": networks,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from nasplug.errors import InputError
+from nasplug.values import Figure
 
 if TYPE_CHECKING:
     from nasplug.store.run_folder import RunFolder
@@ -108,6 +109,8 @@ class RunResult:
     """Number of images in each split."""
     cost: Mapping[str, PhaseCost]
     """By phase."""
+    figures: tuple[Figure, ...] | None
+    """What the schedule declares about its measures; None: written by a version that did not record it."""
     entries: Mapping[str, Any] = attrs.field(eq=False, repr=False)
     """The whole file."""
 
@@ -205,7 +208,7 @@ def _parse(content: Mapping[str, Any], entries: Collection[str], network_entries
     ids = {network.id for network in networks}
     if unknown := {*map(str, front), *([] if best is None else [best])} - ids:
         raise _DamagedError(f"is damaged: there is no network '{min(unknown)}'")
-    chosen = best_network(networks)
+    chosen, figures = best_network(networks), content.get("figures")
     return RunResult(
         status=str(content["status"]),
         method=str(content["method"]),
@@ -218,6 +221,7 @@ def _parse(content: Mapping[str, Any], entries: Collection[str], network_entries
         data=dict(content.get("data", {})),
         splits={str(name): int(count) for name, count in content.get("splits", {}).items()},
         cost={str(phase): PhaseCost.from_entry(row) for phase, row in content.get("cost", {}).items()},
+        figures=None if figures is None else tuple(Figure(**figure) for figure in figures),
         entries=content,
     )
 

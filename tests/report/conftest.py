@@ -92,6 +92,12 @@ def outcome(status: str = "done") -> dict[str, Any]:
         "networks": networks,
         "front": [each["id"] for each in networks if each["role"] == "found"],
         "splits": {"train": 1138, "validation": 300, "test": 359},
+        "figures": [
+            {"name": "alive", "label": "operations kept", "progress": "{:.0f} operations alive"},
+            {"name": "S", "label": "sparsity measure S"},
+            {"name": "gamma", "label": "pressure gamma", "scale": "log"},
+            {"name": "mu", "label": "offset mu", "unit": "", "scale": "linear", "progress": None},
+        ],
     }
 
 
