@@ -41,7 +41,9 @@ class PhaseFigures:
         self.epochs = max(self.epochs, int(event.get("epoch") or 0) + 1)
         for name in event if measures is None else measures:
             value = event.get(name)
-            if name not in POSITIONS and _is_number(value):
+            if name in POSITIONS or isinstance(value, bool):
+                continue
+            if isinstance(value, int | float) and math.isfinite(value):
                 steps, values = self.columns.setdefault(name, ([], []))
                 steps.append(step)
                 values.append(value)
@@ -89,10 +91,6 @@ def thin_points(points: Points, most: int) -> Points:
         return points
     chosen = np.linspace(0, len(steps) - 1, most).round().astype(np.int64)
     return steps[chosen], values[chosen]
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _read_events(path: Path) -> Iterator[dict[str, Any]]:

@@ -12,8 +12,8 @@ import tomli_w
 from click.testing import CliRunner, Result
 
 from nasplug.cli import main
-from nasplug.report.methods import read_field
-from nasplug.report.methods.verdict import verdict
+from nasplug.report.methods import read_comparison
+from nasplug.report.methods.tables import describe_gain
 
 SECTIONS = {
     "run": {"method": "dnad", "preset": "laptop", "seed": 0, "threads": 2},
@@ -45,8 +45,8 @@ def figures(*words: object) -> dict:
 
 
 def said_of(folder: str) -> str:
-    (group,) = read_field([Path(folder)]).groups
-    return verdict(group)
+    (group,) = read_comparison([Path(folder)]).groups
+    return describe_gain(group)
 
 
 def network(name: str, params: int, val: float, test: float | None, matched: str | None = None) -> dict:
@@ -198,7 +198,7 @@ def test_unfinished_runs_are_left_out_and_named(three):
 
     assert len(told["groups"][0]["runs"]) == 3
     assert told["unfinished"] == ["half"]
-    assert "half is left out: its status is 'stopped', and 'nasplug resume half' goes on." in told["notes"]
+    assert "half is left out: its status is 'stopped', and 'nasplug resume half' continues it." in told["notes"]
     assert call(half).exit_code == 2
 
 

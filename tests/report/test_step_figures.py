@@ -5,7 +5,7 @@ import re
 import numpy as np
 
 from nasplug.report.charts import MOST, draw_figures
-from nasplug.report.page import page
+from nasplug.report.page import render_report
 from nasplug.report.run_record import read_run_record
 from nasplug.report.step_figures import average_points, read_step_figures, thin_points
 from nasplug.values import Figure
@@ -31,7 +31,7 @@ def test_of_the_figures_of_a_schedule_those_that_are_declared_are_drawn(tmp_path
         ("gamma", "log"),
         ("mu", "linear"),
     ]
-    svg = draw_figures(figures, phase)
+    svg = draw_figures(phase, figures)
     assert len(re.findall(r'id="shrinking-axes_\d+"', svg)) == 4
     assert "alive, S, gamma, mu over the steps of the search" in svg
 
@@ -40,7 +40,7 @@ def test_a_schedule_that_declares_no_figures_has_none_drawn(tmp_path, result, wr
     record = read_run_record(write_run(tmp_path, result | {"figures": []}, steps=30))
     assert record.schedule_figures() is None
     assert "S" not in record.phases["search"].columns
-    assert "Shrinking" not in page(record, {})
+    assert "Shrinking" not in render_report(record, {})
 
 
 def test_runs_that_recorded_no_figures_show_every_number_of_the_schedule(tmp_path, result, write_run):
