@@ -1,4 +1,4 @@
-"""The two steps of a layered drawing that need arithmetic: few crossings, and straight lines."""
+"""The two steps of a layered drawing that compute: an order with few crossings, and heights with straight lines."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from collections.abc import Callable, Hashable, Sequence
 from itertools import pairwise
 from typing import TypeVar
 
+import numpy as np
+from scipy.optimize import isotonic_regression
+
 Item = TypeVar("Item", bound=Hashable)
 Layers = list[list[Item]]
 Links = dict[tuple[Item, Item], float]
-"""Connections from one layer to the next, and how much each wants to be straight."""
+"""Connections from one layer to the next, and how strongly each should be straight."""
 
 
 def order_layers(
@@ -17,39 +20,36 @@ def order_layers(
 ) -> Layers[Item]:
     """The same layers in an order with few crossings; items of one group that share a layer stay side by side.
 
-    Each item moves to the mean place of its neighbours in the layer before, then in the layer after, to and fro.
+    The barycentre heuristic (Sugiyama et al., 1981): each item moves to the mean place of its neighbours in the layer
+    before, then of those in the layer after, in turn.
     """
     best = layers = [list(layer) for layer in layers]
-    fewest = crossings(layers, links)
-    forward, backward = _neighbours(links)
+    fewest = count_crossings(layers, links)
+    successors, predecessors = _neighbours(links)
     for number in range(rounds):
         if not fewest:
             break
         layers = [list(layer) for layer in layers]
-        ways = list(range(1, len(layers))) if number % 2 == 0 else list(range(len(layers) - 2, -1, -1))
-        step, neighbours = (-1, backward) if number % 2 == 0 else (1, forward)
-        for index in ways:
+        if number % 2 == 0:
+            indices, step, neighbours = range(1, len(layers)), -1, predecessors
+        else:
+            indices, step, neighbours = range(len(layers) - 2, -1, -1), 1, successors
+        for index in indices:
             places = {item: place for place, item in enumerate(layers[index + step])}
-            own = {item: place for place, item in enumerate(layers[index])}
-            means = {item: _mean([places[each] for each in neighbours.get(item, ())], own[item]) for item in own}
-            groups: dict[Hashable, list[float]] = {}
-            for item in own:
-                groups.setdefault(group_of(item), []).append(means[item])
-            order = {group: (_mean(members, 0), place) for place, (group, members) in enumerate(groups.items())}
-            layers[index].sort(key=lambda item: (order[group_of(item)], means[item]))
-        met = crossings(layers, links)
-        if met < fewest:
-            best, fewest = layers, met
+            layers[index] = _order_layer(layers[index], places, neighbours, group_of)
+        crossings = count_crossings(layers, links)
+        if crossings < fewest:
+            best, fewest = layers, crossings
     return best
 
 
-def crossings(layers: Layers[Item], links: Links[Item]) -> int:
+def count_crossings(layers: Layers[Item], links: Links[Item]) -> int:
     """How many pairs of links cross."""
-    forward, _ = _neighbours(links)
+    successors, _ = _neighbours(links)
     total = 0
-    for one, other in pairwise(layers):
-        places = {item: place for place, item in enumerate(other)}
-        ends = [sorted(places[each] for each in forward.get(item, ())) for item in one]
+    for layer, following in pairwise(layers):
+        places = {item: place for place, item in enumerate(following)}
+        ends = [sorted(places[neighbour] for neighbour in successors.get(item, ())) for item in layer]
         total += sum(
             1
             for index, upper in enumerate(ends)
@@ -61,62 +61,70 @@ def crossings(layers: Layers[Item], links: Links[Item]) -> int:
     return total
 
 
-def place(
-    layers: Layers[Item], links: Links[Item], height_of: Callable[[Item], float], rounds: int
+def compute_heights(
+    layers: Layers[Item], links: Links[Item], size_of: Callable[[Item], float], rounds: int
 ) -> dict[Item, float]:
-    """A height for every item: in the given order, without overlap, and near those that it is linked with."""
+    """A height for every item: in the given order, `size_of` apart, and near those of the items it is linked with."""
     linked: dict[Item, list[tuple[Item, float]]] = {}
-    for (one, other), weight in links.items():
-        linked.setdefault(one, []).append((other, weight))
-        linked.setdefault(other, []).append((one, weight))
+    for (source, target), weight in links.items():
+        linked.setdefault(source, []).append((target, weight))
+        linked.setdefault(target, []).append((source, weight))
     heights: dict[Item, float] = {}
     for layer in layers:
         total = 0.0
         for item in layer:
-            heights[item] = total + height_of(item) / 2
-            total += height_of(item)
+            heights[item] = total + size_of(item) / 2
+            total += size_of(item)
         for item in layer:
             heights[item] -= total / 2
     for number in range(rounds):
         for layer in layers if number % 2 == 0 else reversed(layers):
-            wanted, weights = [], []
+            targets, weights = [], []
             for item in layer:
-                pulls = linked.get(item, [(item, 1.0)])
-                weights.append(sum(weight for _, weight in pulls))
-                wanted.append(sum(heights[other] * weight for other, weight in pulls) / weights[-1])
-            gaps = [(height_of(one) + height_of(other)) / 2 for one, other in pairwise(layer)]
-            heights |= zip(layer, _apart(wanted, weights, gaps), strict=True)
+                neighbours = linked.get(item, [(item, 1.0)])
+                weights.append(sum(weight for _, weight in neighbours))
+                targets.append(sum(heights[other] * weight for other, weight in neighbours) / weights[-1])
+            gaps = [(size_of(upper) + size_of(lower)) / 2 for upper, lower in pairwise(layer)]
+            heights |= zip(layer, _keep_apart(targets, weights, gaps), strict=True)
     return heights
 
 
-def _apart(wanted: Sequence[float], weights: Sequence[float], gaps: Sequence[float]) -> list[float]:
-    """The values nearest to `wanted` (least squares) that keep their order and at least `gaps` between neighbours.
+def _order_layer(
+    layer: Sequence[Item],
+    places: dict[Item, int],
+    neighbours: dict[Item, list[Item]],
+    group_of: Callable[[Item], Hashable],
+) -> list[Item]:
+    """A layer by the mean `places` of its items' neighbours; groups by the mean over their items."""
+    means = {
+        item: _mean([places[neighbour] for neighbour in neighbours.get(item, ())], place)
+        for place, item in enumerate(layer)
+    }
+    groups: dict[Hashable, list[float]] = {}
+    for item in layer:
+        groups.setdefault(group_of(item), []).append(means[item])
+    order = {group: (_mean(members, 0), place) for place, (group, members) in enumerate(groups.items())}
+    return sorted(layer, key=lambda item: (order[group_of(item)], means[item]))
 
-    Without the gaps this is isotonic regression, solved by merging neighbours that are out of order into blocks.
-    """
-    offsets = [0.0]
-    for gap in gaps:
-        offsets.append(offsets[-1] + gap)
-    blocks: list[tuple[float, float, int]] = []
-    for value, weight, offset in zip(wanted, weights, offsets, strict=False):
-        mean, mass, size = value - offset, weight, 1
-        while blocks and blocks[-1][0] > mean:
-            before, heavier, more = blocks.pop()
-            mean = (mean * mass + before * heavier) / (mass + heavier)
-            mass, size = mass + heavier, size + more
-        blocks.append((mean, mass, size))
-    levels = [mean for mean, _, size in blocks for _ in range(size)]
-    return [level + offset for level, offset in zip(levels, offsets, strict=False)]
+
+def _keep_apart(targets: Sequence[float], weights: Sequence[float], gaps: Sequence[float]) -> list[float]:
+    """The values nearest to `targets` (least squares) that keep their order and at least `gaps` between neighbours."""
+    if not targets:
+        return []
+    offsets = np.concatenate([[0.0], np.cumsum(gaps)])
+    levels = isotonic_regression(np.array(targets) - offsets, weights=np.array(weights)).x
+    return [float(height) for height in levels + offsets]
 
 
 def _neighbours(links: Links[Item]) -> tuple[dict[Item, list[Item]], dict[Item, list[Item]]]:
-    forward: dict[Item, list[Item]] = {}
-    backward: dict[Item, list[Item]] = {}
-    for one, other in links:
-        forward.setdefault(one, []).append(other)
-        backward.setdefault(other, []).append(one)
-    return forward, backward
+    """For each item the items that it leads to, and those that lead to it."""
+    successors: dict[Item, list[Item]] = {}
+    predecessors: dict[Item, list[Item]] = {}
+    for source, target in links:
+        successors.setdefault(source, []).append(target)
+        predecessors.setdefault(target, []).append(source)
+    return successors, predecessors
 
 
-def _mean(places: Sequence[float], otherwise: float) -> float:
-    return sum(places) / len(places) if places else otherwise
+def _mean(places: Sequence[float], default: float) -> float:
+    return sum(places) / len(places) if places else default

@@ -6,7 +6,7 @@ from itertools import combinations
 import pytest
 
 from nasplug.report.cells import draw_cell, draw_cells, operation_kind, text_width
-from nasplug.report.layer_order import crossings, order_layers, place
+from nasplug.report.layer_order import compute_heights, count_crossings, order_layers
 from nasplug.report.layout import layout
 from nasplug.values import Drawing, Edge
 
@@ -127,8 +127,8 @@ def test_kinds_of_operations(operation, kind):
 
 def test_crossings_are_counted_and_removed():
     layers, links = [["a", "b"], ["x", "y"]], {("a", "y"): 1.0, ("b", "x"): 1.0}
-    assert crossings(layers, links) == 1
-    assert crossings(order_layers(layers, links, lambda item: item, 4), links) == 0
+    assert count_crossings(layers, links) == 1
+    assert count_crossings(order_layers(layers, links, lambda item: item, 4), links) == 0
 
 
 def test_a_group_stays_together():
@@ -139,7 +139,7 @@ def test_a_group_stays_together():
 
 
 def test_places_keep_order_and_distance():
-    heights = place([["a"], ["x", "y", "z"]], {("a", each): 1.0 for each in "xyz"}, lambda _: 10.0, 6)
+    heights = compute_heights([["a"], ["x", "y", "z"]], {("a", each): 1.0 for each in "xyz"}, lambda _: 10.0, 6)
     assert heights["y"] - heights["x"] == pytest.approx(10)
     assert heights["z"] - heights["y"] == pytest.approx(10)
     assert heights["y"] == pytest.approx(heights["a"])
