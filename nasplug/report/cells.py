@@ -8,7 +8,7 @@ from itertools import groupby, pairwise
 import attrs
 from markupsafe import Markup
 
-from nasplug.report.layout import Box, Picture, Route, layout
+from nasplug.report.layout import Box, Picture, Route, lay_out
 from nasplug.report.style import KINDS
 from nasplug.values import Drawing
 
@@ -26,7 +26,7 @@ def draw_cells(drawings: Sequence[Drawing]) -> list[tuple[str, Markup]]:
 def draw_cell(drawing: Drawing) -> Markup:
     """One cell."""
     unlabelled = (attrs.evolve(edge, operation="") if edge.operation == JOIN else edge for edge in drawing.edges)
-    picture = layout(attrs.evolve(drawing, edges=tuple(unlabelled)), text_width)
+    picture = lay_out(attrs.evolve(drawing, edges=tuple(unlabelled)), text_width)
     parts = [
         *_draw_shared_lines(picture),
         *map(_draw_edge, picture.routes),

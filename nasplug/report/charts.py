@@ -13,7 +13,7 @@ from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
 
 from nasplug.report.step_figures import PhaseFigures, average_points, thin_points
 from nasplug.report.style import SERIES, light
-from nasplug.report.svg import inline_svg, styled
+from nasplug.report.svg import inline_svg, use_style
 from nasplug.store.result import NetworkResult, RunResult
 from nasplug.values import Figure
 
@@ -42,7 +42,7 @@ def select_errors(result: RunResult) -> tuple[str, list[tuple[NetworkResult, flo
     return "validation error", [(network, network.val_error) for network in networks if network.val_error is not None]
 
 
-@styled
+@use_style
 def draw_trade_off(result: RunResult, cost: str) -> Markup:
     """Error against "params" or "macs" of every network that has an error."""
     measure, networks = select_errors(result)
@@ -70,7 +70,7 @@ def draw_trade_off(result: RunResult, cost: str) -> Markup:
     return inline_svg(figure, cost, f"{measure} against {name} of {len(places)} networks")
 
 
-@styled
+@use_style
 def draw_figures(phase: PhaseFigures, figures: Sequence[Figure]) -> Markup:
     """The figures of a schedule over the steps of the search, one panel for each; snapshots are marked."""
     canvas = MplFigure(figsize=(7.2, 0.7 + 1.35 * len(figures)))
@@ -100,7 +100,7 @@ def _axis_label(figure: Figure) -> str:
     return f"{label} ({figure.unit})" if figure.unit else label
 
 
-@styled
+@use_style
 def draw_losses(name: str, title: str, curves: Sequence[Curve]) -> Markup:
     """The loss of some phases; `name` begins the ids of the SVG."""
     figure, axes = _new_figure(5.4, 3.5)
@@ -118,7 +118,7 @@ def draw_losses(name: str, title: str, curves: Sequence[Curve]) -> Markup:
     return inline_svg(figure, name, title)
 
 
-@styled
+@use_style
 def draw_errors(name: str, title: str, curves: Sequence[Curve], measure: str) -> Markup:
     """A "train_error" or "val_error" that some phases report while they train; `name` begins the ids of the SVG."""
     figure, axes = _new_figure(5.4, 3.5)

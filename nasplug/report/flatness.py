@@ -10,7 +10,7 @@ from nasplug.report.number_format import format_percent, format_points
 from nasplug.report.run_record import RunRecord
 from nasplug.report.step_figures import PhaseFigures
 from nasplug.report.style import light
-from nasplug.report.svg import inline_svg, styled
+from nasplug.report.svg import inline_svg, use_style
 
 CURVES = {
     "sharpness": ("sharpness\nof the loss", "found"),
@@ -46,7 +46,7 @@ def draw_flatness(record: RunRecord) -> Markup | None:
     return _draw(phase) if phase is not None and len(phase.points("sharpness")[0]) > 1 else None
 
 
-@styled
+@use_style
 def _draw(phase: PhaseFigures) -> Markup:
     names = [name for name in CURVES if name in phase.columns]
     gap = "gap_error" in phase.columns

@@ -60,7 +60,7 @@ class Route:
 
 @attrs.frozen
 class Picture:
-    """A cell with a place for everything."""
+    """A cell with the places of all its nodes and edges."""
 
     width: float
     height: float
@@ -68,22 +68,22 @@ class Picture:
     routes: tuple[Route, ...]
 
 
-def layout(drawing: Drawing, width_of: Callable[[str], float]) -> Picture:
-    """Places a cell; `width_of` is the room that a text takes."""
-    ranks = _ranks(drawing)
-    paths = [_path(number, edge, ranks) for number, edge in enumerate(drawing.edges)]
-    layers = _layers(drawing, ranks, paths)
+def lay_out(drawing: Drawing, width_of: Callable[[str], float]) -> Picture:
+    """Places a cell; `width_of` is the width of a text."""
+    ranks = _rank_nodes(drawing)
+    paths = [_list_vertices(number, edge, ranks) for number, edge in enumerate(drawing.edges)]
+    layers = _build_layers(drawing, ranks, paths)
     links: Links[Vertex] = {
         (start, end): (4.0 if start[0] == end[0] == "line" else 1.0) for path in paths for start, end in pairwise(path)
     }
     layers = order_layers(
         layers, links, lambda vertex: drawing.edges[vertex[2]].target if vertex[0] == "label" else vertex, ROUNDS
     )
-    boxes = _boxes(drawing, layers, links, width_of)
-    users: dict[Vertex, int] = {}
+    boxes = _place_boxes(drawing, layers, links, width_of)
+    uses: dict[Vertex, int] = {}
     for path in paths:
         for vertex in path:
-            users[vertex] = users.get(vertex, 0) + 1
+            uses[vertex] = uses.get(vertex, 0) + 1
     return Picture(
         width=max((box.right for box in boxes.values()), default=0.0) + 1,
         height=max((box.y + box.height / 2 for box in boxes.values()), default=0.0) + 1,
@@ -93,14 +93,14 @@ def layout(drawing: Drawing, width_of: Callable[[str], float]) -> Picture:
                 edge=edge,
                 stops=tuple(boxes[vertex] for vertex in path),
                 label=boxes.get(("label", "", number)),
-                shared=sum(vertex[0] == "line" and users[vertex] > 1 for vertex in path),
+                shared=sum(vertex[0] == "line" and uses[vertex] > 1 for vertex in path),
             )
             for number, (edge, path) in enumerate(zip(drawing.edges, paths, strict=True))
         ),
     )
 
 
-def _ranks(drawing: Drawing) -> dict[str, int]:
+def _rank_nodes(drawing: Drawing) -> dict[str, int]:
     """The longest path to each node; the output stands alone at the far right."""
     ranks = dict.fromkeys(drawing.nodes, 0)
     for node in drawing.nodes:
@@ -110,16 +110,16 @@ def _ranks(drawing: Drawing) -> dict[str, int]:
     return ranks
 
 
-def _path(number: int, edge: Edge, ranks: dict[str, int]) -> list[Vertex]:
+def _list_vertices(number: int, edge: Edge, ranks: dict[str, int]) -> list[Vertex]:
     """The vertices of an edge, one per layer. Nodes have the even layers, labels the odd ones."""
     start, end = 2 * ranks[edge.source], 2 * ranks[edge.target]
-    passed: list[Vertex] = [("line", edge.source, layer) for layer in range(start + 1, end)]
+    between: list[Vertex] = [("line", edge.source, layer) for layer in range(start + 1, end)]
     if edge.operation:
-        passed[-1] = ("label", "", number)
-    return [("node", edge.source, 0), *passed, ("node", edge.target, 0)]
+        between[-1] = ("label", "", number)
+    return [("node", edge.source, 0), *between, ("node", edge.target, 0)]
 
 
-def _layers(drawing: Drawing, ranks: dict[str, int], paths: Sequence[Sequence[Vertex]]) -> list[list[Vertex]]:
+def _build_layers(drawing: Drawing, ranks: dict[str, int], paths: Sequence[Sequence[Vertex]]) -> list[list[Vertex]]:
     layers: list[list[Vertex]] = [[] for _ in range(2 * max(ranks.values(), default=0) + 1)]
     for node in drawing.nodes:
         layers[2 * ranks[node]].append(("node", node, 0))
@@ -131,7 +131,7 @@ def _layers(drawing: Drawing, ranks: dict[str, int], paths: Sequence[Sequence[Ve
     return layers
 
 
-def _boxes(
+def _place_boxes(
     drawing: Drawing, layers: list[list[Vertex]], links: Links[Vertex], width_of: Callable[[str], float]
 ) -> dict[Vertex, Box]:
     def width(vertex: Vertex) -> float:

@@ -21,6 +21,7 @@ from nasplug.values import Drawing
 
 Drawings = Mapping[str, Sequence[Drawing]]
 """The cells of each network, by its id."""
+NOTHING_TO_COMPARE = "No found network can be compared with a random one yet."
 
 
 def write_report(run: Path, drawings: Drawings) -> Path:
@@ -39,7 +40,7 @@ def write_report(run: Path, drawings: Drawings) -> Path:
 def render_report(record: RunRecord, drawings: Drawings) -> str:
     """The report as HTML that refers to nothing outside itself."""
     result = record.result
-    drawn = [network for network in result.networks if drawings.get(network.id)]
+    with_drawings = [network for network in result.networks if drawings.get(network.id)]
     figures = record.schedule_figures()
     comparison = compare_pairs(result)
     rated = select_errors(result)[1]
@@ -57,16 +58,13 @@ def render_report(record: RunRecord, drawings: Drawings) -> str:
         snapshots=_describe_snapshots(figures[0]) if figures else "",
         flatness_chart=draw_flatness(record),
         training_charts=draw_training_curves(record),
-        architectures=[(network, draw_cells(drawings[network.id])) for network in drawn],
-        operation_kinds=operation_kinds([cell for network in drawn for cell in drawings[network.id]]),
+        architectures=[(network, draw_cells(drawings[network.id])) for network in with_drawings],
+        operation_kinds=operation_kinds([cell for network in with_drawings for cell in drawings[network.id]]),
         data=data_facts(result),
         costs=cost_rows(result.cost),
         recipe=recipe_sections(record),
         command=repeat_command(record),
     )
-
-
-NOTHING_TO_COMPARE = "No found network can be compared with a random one yet."
 
 
 def _describe_snapshots(phase: PhaseFigures) -> str:

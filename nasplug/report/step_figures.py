@@ -65,11 +65,11 @@ def read_step_figures(path: Path, measures: Collection[str] | None = None) -> di
 
     Beside the measures that any phase may have, `measures` are read; None: whatever is a number.
     """
-    wanted = None if measures is None else dict.fromkeys([*COMMON, *measures])
+    selected = None if measures is None else dict.fromkeys([*COMMON, *measures])
     phases: dict[str, PhaseFigures] = {}
     for event in _read_events(path):
         if event.get("event") == "step" and isinstance(event.get("step"), int):
-            phases.setdefault(str(event.get("phase", "search")), PhaseFigures()).add(event, wanted)
+            phases.setdefault(str(event.get("phase", "search")), PhaseFigures()).add(event, selected)
     return phases
 
 

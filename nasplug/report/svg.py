@@ -35,7 +35,7 @@ SETTINGS = {
 }
 """On top of matplotlib's own defaults; a user's configuration must not change a report."""
 
-styled = matplotlib.style.context(["default", SETTINGS])
+use_style = matplotlib.style.context(["default", SETTINGS])
 """Decorates functions that draw a figure and return it as SVG."""
 
 

@@ -29,7 +29,7 @@ class TrainedNetwork:
     record: Mapping[str, Any]
     """Its entry in `result.json`."""
     plugins: Plugins = attrs.field(factory=load_plugins, eq=False, repr=False)
-    """Who builds it."""
+    """The plugins that build it."""
 
     @property
     def id(self) -> str:
@@ -63,34 +63,34 @@ class TrainedNetwork:
 
     def network(self) -> nn.Module:
         """A plain module with trained weights, in eval mode on the CPU. It takes normalised images (N, C, H, W)."""
-        return self._loaded()[0]
+        return self._load()[0]
 
     def predict(self, images: Tensor) -> Tensor:
         """Class probabilities (N, classes), float32, of raw images: uint8, (N, C, H, W) or (N, H, W, C).
 
         Raises InputError for images of another kind or size than the network was trained on.
         """
-        net, facts = self._loaded()
+        net, facts = self._load()
         data = facts["data"]
         planes = _channels_first(images, data["channels"], data["size"])
         with torch.inference_mode():
             logits: Tensor = net(normalize(planes, torch.tensor(data["mean"]), torch.tensor(data["std"])))
         return logits.softmax(1)
 
-    def _loaded(self) -> tuple[Network, dict[str, Any]]:
-        with Aside().turn():  # in float32 and fit to be trained further, whatever the program has set
+    def _load(self) -> tuple[Network, dict[str, Any]]:
+        with Aside().turn():  # in float32 and trainable, whatever the program has set
             return load_network(self.weights, self.plugins)
 
 
 @attrs.frozen
 class Result:
-    """What a run has come to."""
+    """The result of a run."""
 
     run: RunFolder
     record: Mapping[str, Any]
     """`result.json`, whole."""
     plugins: Plugins = attrs.field(factory=load_plugins, eq=False, repr=False)
-    """Who builds its networks."""
+    """The plugins that build its networks."""
 
     @property
     def networks(self) -> tuple[TrainedNetwork, ...]:
@@ -126,9 +126,9 @@ class Result:
             if not sizes:
                 raise InputError(f"'{self.run.path}' has no trained network yet; go on: nasplug resume {self.run.path}")
             limits = [(max_params, "params"), (max_macs, "MACs")]
-            asked = " and ".join(f"at most {limit} {unit}" for limit, unit in limits if limit is not None)
+            bounds = " and ".join(f"at most {limit} {unit}" for limit, unit in limits if limit is not None)
             raise InputError(
-                f"No found network of '{self.run.path}' has {asked or 'an error to choose by'}; the smallest "
+                f"No found network of '{self.run.path}' has {bounds or 'an error to choose by'}; the smallest "
                 f"has {sizes[0][0]} params and {sizes[0][1]} MACs."
             )
         return self[best.id]

@@ -11,14 +11,14 @@ from matplotlib.figure import Figure
 from nasplug.report.charts import set_log_scale
 from nasplug.report.methods.groups import Group
 from nasplug.report.style import light
-from nasplug.report.svg import inline_svg, styled
+from nasplug.report.svg import inline_svg, use_style
 from nasplug.store.result import NetworkResult
 
 COLUMNS = 2
 """Panels side by side."""
 
 
-@styled
+@use_style
 def draw_gains(name: str, groups: Sequence[Group]) -> Markup:
     """For each group the gain over random networks: every run, their mean, and its confidence interval."""
     figure = Figure(figsize=(7.2, 1.0 + 0.5 * len(groups)))
@@ -29,7 +29,7 @@ def draw_gains(name: str, groups: Sequence[Group]) -> Markup:
         axes.scatter([100 * gain.mean], [place], s=70, marker="D", color=light("found"))
         runs = [100 * value for value in gain.values]
         axes.scatter(runs, [place] * len(runs), s=30, facecolors="none", edgecolors=light("ink"), zorder=3)
-    # Two runs have an interval so wide that nothing else could be seen: the runs decide what is shown.
+    # The interval of two runs is so wide that nothing else could be seen, so the limits follow the runs.
     low, high = axes.get_xlim()
     axes.set_xlim(low - (high - low) / 3, high + (high - low) / 3)
     for place, gain in measured:
@@ -42,7 +42,7 @@ def draw_gains(name: str, groups: Sequence[Group]) -> Markup:
     return inline_svg(figure, name, f"gain over random networks of {len(groups)} methods")
 
 
-@styled
+@use_style
 def draw_errors(name: str, groups: Sequence[Group]) -> Markup:
     """Test error against parameters of every network, a panel for each group, all on the same scales."""
     columns = min(COLUMNS, len(groups))

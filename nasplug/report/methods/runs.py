@@ -1,4 +1,4 @@
-"""One finished run, as a comparison sees it."""
+"""One run of a comparison."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from nasplug.report.run_record import RunRecord, read_run_record
 from nasplug.store.result import NetworkResult
 from nasplug.values.recipe import SLOTS
 
-DECIDING = (*SLOTS, "data", "search", "retrain", "select")
+COMPARED_SECTIONS = (*SLOTS, "data", "search", "retrain", "select")
 """Sections of a recipe that decide what a run measures; seed and machine are in `run`."""
-PLACES = ("data.name", "data.root", "data.download")
-"""Options that say where the images are, but not which."""
+LOCATIONS = ("data.name", "data.root", "data.download")
+"""Options that say where the images are, but not which images they are."""
 
 
 @attrs.frozen
@@ -110,5 +110,5 @@ def read_run(folder: Path) -> ComparedRun:
 
 
 def _options(recipe: Mapping[str, Any]) -> dict[str, str]:
-    flat = {f"{section}.{name}": value for section in DECIDING for name, value in recipe[section].items()}
-    return {name: format_setting(value) for name, value in flat.items() if name not in PLACES}
+    flat = {f"{section}.{name}": value for section in COMPARED_SECTIONS for name, value in recipe[section].items()}
+    return {name: format_setting(value) for name, value in flat.items() if name not in LOCATIONS}
