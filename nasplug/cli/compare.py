@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from nasplug.report.methods import Field, Group, Run, Spread, read_field, write_comparison
-from nasplug.report.methods.words import GROUP_NUMBERS, LEGEND, RUN_NUMBERS, group_table, run_table
+from nasplug.report.methods import ComparedRun, Group, MethodComparison, Spread, read_comparison, write_comparison
+from nasplug.report.methods.tables import GROUP_NUMBERS, LEGEND, RUN_NUMBERS, group_table, run_table
 
 PAGE = Path("compare.html")
 
@@ -25,26 +25,26 @@ def compare(runs: Sequence[Path], out: Path | None, as_json: bool) -> None:
     A row stands for the finished runs of one method, space, data set and preset with the same options; only their
     seeds differ. The tables are Markdown. The same is written as an HTML page with charts.
     """
-    field = read_field(runs)
+    comparison = read_comparison(runs)
     page = PAGE if out is None and not as_json else out
     if page is not None:
-        write_comparison(field, page)
+        write_comparison(comparison, page)
     if as_json:
-        click.echo(json.dumps(_plain(field), indent=2))
+        click.echo(json.dumps(_plain(comparison), indent=2))
         return
-    _write_table(*group_table(field.groups), len(GROUP_NUMBERS))
-    _write_table(*run_table(field.groups), len(RUN_NUMBERS))
-    for line in (*LEGEND, *field.notes):
+    _write_table(*group_table(comparison.groups), len(GROUP_NUMBERS))
+    _write_table(*run_table(comparison.groups), len(RUN_NUMBERS))
+    for line in (*LEGEND, *comparison.notes):
         click.echo(line)
     click.echo(f"\nPage: {page}")
 
 
-def _write_table(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: int) -> None:
+def _write_table(names: Sequence[str], rows: Sequence[Sequence[str]], numbers: int) -> None:
     """A Markdown table whose last `numbers` columns stand to the right."""
-    widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
-    first = len(heads) - numbers
+    widths = [max(len(row[column]) for row in (names, *rows)) for column in range(len(names))]
+    first = len(names) - numbers
     rule = ["-" * width if column < first else "-" * (width - 1) + ":" for column, width in enumerate(widths)]
-    for row in (heads, rule, *rows):
+    for row in (names, rule, *rows):
         cells = [
             cell.ljust(width) if column < first else cell.rjust(width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
@@ -53,11 +53,11 @@ def _write_table(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: i
     click.echo()
 
 
-def _plain(field: Field) -> dict[str, Any]:
+def _plain(comparison: MethodComparison) -> dict[str, Any]:
     return {
-        "groups": [_group(group) for group in field.groups],
-        "unfinished": [run.folder for run in field.unfinished],
-        "notes": list(field.notes),
+        "groups": [_group(group) for group in comparison.groups],
+        "unfinished": [run.folder for run in comparison.unfinished],
+        "notes": list(comparison.notes),
     }
 
 
@@ -82,7 +82,7 @@ def _group(group: Group) -> dict[str, Any]:
     }
 
 
-def _run(run: Run) -> dict[str, Any]:
+def _run(run: ComparedRun) -> dict[str, Any]:
     return {
         "run": run.folder,
         "seed": run.seed,

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
-from nasplug.results.choice import choose
 from nasplug.results.export import FORMATS, export
-from nasplug.results.result import load
+from nasplug.results.result import choose_network, load
 
 
 @click.command("export")
@@ -43,7 +42,7 @@ def write_file(
     Every format has preprocessing, class names, genotype, params and errors in its metadata. Graphs take batches of
     any size, and their preprocessing is a part of them.
     """  # noqa: D301 - click asks for the backslash
-    network = choose(load(run), name, max_params, max_macs)
+    network = choose_network(load(run), name, max_params, max_macs)
     written = export(network, form, out, force)
     size = written.path.stat().st_size
     click.echo(f"Network {network.id} ({network.params:,} params): {written.path} ({size:,} bytes)")

@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from nasplug.cli.describe import describe, summarise
-from nasplug.cli.results import RESULT, read_result, write_result
-from nasplug.cli.tables import write_rows
+from nasplug.cli.tables import write_rows, write_table
 from nasplug.errors import choose_from
 from nasplug.plugins import SLOT_WORDS, Plugins, load_plugins
+from nasplug.store.result import RESULT, RunResult, read_result
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")
 
@@ -47,7 +47,7 @@ def show(name: str, slot: str | None, as_json: bool) -> None:
     """
     if slot is None and (Path(name) / RESULT).is_file():
         result = read_result(Path(name))
-        click.echo(json.dumps(result, indent=2)) if as_json else write_result(result)
+        click.echo(json.dumps(result.entries, indent=2)) if as_json else _write_result(result)
         return
     descriptions = _describe_all(load_plugins(), name, slot)
     if as_json:
@@ -91,6 +91,12 @@ def _write_description(description: dict[str, Any]) -> None:
         )
     else:
         click.echo("It has no options.")
+
+
+def _write_result(result: RunResult) -> None:
+    from nasplug.ui.table import result_table  # here, because rich is slow to import
+
+    write_table(result_table(result))
 
 
 def _write_recipe(description: dict[str, Any]) -> None:

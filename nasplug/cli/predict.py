@@ -13,10 +13,9 @@ from torch import Tensor
 from nasplug.cli.tables import write_rows
 from nasplug.errors import InputError
 from nasplug.plugins import load_plugins
-from nasplug.results.choice import choose
 from nasplug.results.classifier import Classifier
 from nasplug.results.prediction import classify
-from nasplug.results.result import load
+from nasplug.results.result import choose_network, load
 
 
 @click.command()
@@ -69,7 +68,7 @@ def predict(
 
 def _open_classifier(source: Path, name: str | None, max_params: int | None, max_macs: int | None) -> Classifier:
     if not source.is_file():
-        return Classifier.read(choose(load(source), name, max_params, max_macs).weights, load_plugins())
+        return Classifier.read(choose_network(load(source), name, max_params, max_macs).weights, load_plugins())
     if (name, max_params, max_macs) != (None, None, None):
         raise InputError(f"'{source}' is one network; --id, --max-params and --max-macs choose among those of a run.")
     return Classifier.read(source, load_plugins())

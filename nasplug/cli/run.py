@@ -19,6 +19,7 @@ from nasplug.runs.defaults import resolve_recipe
 from nasplug.runs.memory import keep_freed_memory
 from nasplug.runs.pipeline import run_pipeline
 from nasplug.runs.signals import Signals
+from nasplug.store.result import read_result
 from nasplug.store.run_folder import RunFolder
 from nasplug.ui import result_table, show_progress
 from nasplug.values.recipe import SLOTS
@@ -108,7 +109,7 @@ def complete_run(context: RunContext) -> None:
     signals = Signals()
     with signals.watching():
         show_progress(run_pipeline(context, signals), console)
-    console.print(result_table(context.folder.result()))
+    console.print(result_table(read_result(context.folder.path)))
     console.print(f"Report: {context.folder.path / 'report.html'}", highlight=False, markup=False, soft_wrap=True)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Hashable
 from torch import Tensor
 
 from nasplug.parts.choice import Choices
-from nasplug.values import StepClock, StepInfo, Verdict
+from nasplug.values import Figure, StepClock, StepInfo, Verdict
 
 
 class PruningSchedule(ABC):
@@ -29,6 +29,9 @@ class PruningSchedule(ABC):
 
     See `ArchitectureOptimizer.static_graph`.
     """
+
+    figures: tuple[Figure, ...] = ()
+    """The measures of its verdicts that progress and reports show, in the order of their charts."""
 
     def begin(self, choices: Choices, clock: StepClock) -> None:
         """Called once at the start of a search, not on resume: fits constants to the length of the search.

@@ -100,7 +100,7 @@ def _manager() -> pluggy.PluginManager:
     return manager
 
 
-def _refuse_duplicate(origin: Origin, find_plugins: Sequence[Origin]) -> None:
+def _refuse_duplicate(origin: Origin, origins: Sequence[Origin]) -> None:
     """Refuses an entry point whose name another plugin has too; the core's own entry point is never refused."""
     others = [other for other in origins if other.name == origin.name and other != origin]
     paths = [claimant.path for claimant in (origin, *others)]

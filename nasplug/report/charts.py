@@ -5,120 +5,134 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import attrs
+from markupsafe import Markup
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as MplFigure
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
 
-from nasplug.report.record import Network, Record
+from nasplug.report.step_figures import PhaseFigures, average_points, thin_points
 from nasplug.report.style import SERIES, light
-from nasplug.report.svg import inline, styled
-from nasplug.report.trace import Trace, averaged, thinned
+from nasplug.report.svg import inline_svg, use_style
+from nasplug.store.result import NetworkResult, RunResult
+from nasplug.values import Figure
 
 MOST = 200
 """Points of a curve, at most."""
 
 
-def rated(record: Record) -> tuple[str, list[tuple[Network, float]]]:
+@attrs.frozen
+class Curve:
+    """One phase in a chart of several."""
+
+    label: str
+    """Empty: not in the legend."""
+    phase: PhaseFigures
+    colour: int = 0
+    """Its place in SERIES, over and over."""
+    dashed: bool = False
+
+
+def select_errors(result: RunResult) -> tuple[str, list[tuple[NetworkResult, float]]]:
     """Which error the charts show, and the networks that have it: the test error as soon as one network has it."""
-    tested = [(each, each.test_error) for each in record.networks if each.test_error is not None]
+    networks = result.networks
+    tested = [(network, network.test_error) for network in networks if network.test_error is not None]
     if tested:
         return "test error", tested
-    return "validation error", [(each, each.val_error) for each in record.networks if each.val_error is not None]
+    return "validation error", [(network, network.val_error) for network in networks if network.val_error is not None]
 
 
-@styled
-def trade_off(record: Record, cost: str) -> str:
+@use_style
+def draw_trade_off(result: RunResult, cost: str) -> Markup:
     """Error against "params" or "macs" of every network that has an error."""
-    measure, networks = rated(record)
-    places = {each.id: (float(getattr(each, cost)), 100 * error) for each, error in networks}
-    figure, axes = _figure(5.4, 3.7)
-    for each, _ in networks:
-        if each.matched_to in places:
-            axes.plot(
-                *_columns(places[each.matched_to], places[each.id]), color=light("muted"), linewidth=0.7, alpha=0.7
-            )
-    front = sorted(places[name] for name in record.front if name in places)
+    measure, networks = select_errors(result)
+    places = {network.id: (float(getattr(network, cost)), 100 * error) for network, error in networks}
+    figure, axes = _new_figure(5.4, 3.7)
+    for network, _ in networks:
+        if network.matched_to in places:
+            pair = _columns(places[network.matched_to], places[network.id])
+            axes.plot(*pair, color=light("muted"), linewidth=0.7, alpha=0.7)
+    front = sorted(places[name] for name in result.front if name in places)
     if front:
         axes.plot(*_columns(*front), color=light("ink"), linewidth=1.1, linestyle="--", label="front")
-    for role, marker, colour in (("found", "o", "found"), ("random", "X", "random")):
-        members = [places[each.id] for each, _ in networks if each.role == role]
+    for role, marker in (("found", "o"), ("random", "X")):
+        members = [places[network.id] for network, _ in networks if network.role == role]
         if members:
-            axes.scatter(*_columns(*members), s=48, marker=marker, color=light(colour), label=role, zorder=3)
-    if record.best in places:
-        axes.scatter(
-            *_columns(places[record.best]),
-            s=170,
-            marker="o",
-            facecolors="none",
-            edgecolors=light("found"),
-            label="best",
-        )
+            axes.scatter(*_columns(*members), s=48, marker=marker, color=light(role), label=role, zorder=3)
+    if result.best in places:
+        place = _columns(places[result.best])
+        axes.scatter(*place, s=170, marker="o", facecolors="none", edgecolors=light("found"), label="best")
     name = {"params": "parameters", "macs": "multiply-accumulates (MACs) per image"}[cost]
-    logarithmic(axes, [place[0] for place in places.values()])
+    set_log_scale(axes, [place[0] for place in places.values()])
     axes.set_xlabel(name)
     axes.set_ylabel(f"{measure} (%)")
-    _legend(axes, 4)
-    return inline(figure, cost, f"{measure} against {name} of {len(places)} networks")
+    _add_legend(axes, 4)
+    return inline_svg(figure, cost, f"{measure} against {name} of {len(places)} networks")
 
 
-@styled
-def shrinking(trace: Trace) -> str:
-    """How a supernet shrinks: operations kept, sparsity, and the pressure on them."""
-    labels = {"alive": "operations\nkept", "S": "sparsity\nmeasure S", "gamma": "pressure\ngamma", "mu": "offset\nmu"}
-    names = [name for name in labels if name in trace.columns]
-    figure = Figure(figsize=(7.2, 0.7 + 1.35 * len(names)))
-    panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
-    for panel, name, colour in zip(panels, names, SERIES, strict=False):
-        for step, _ in trace.snapshots:
+@use_style
+def draw_figures(phase: PhaseFigures, figures: Sequence[Figure]) -> Markup:
+    """The figures of a schedule over the steps of the search, one panel for each; snapshots are marked."""
+    canvas = MplFigure(figsize=(7.2, 0.7 + 1.35 * len(figures)))
+    panels = canvas.subplots(len(figures), 1, sharex=True, squeeze=False)[:, 0]
+    for number, (panel, figure) in enumerate(zip(panels, figures, strict=True)):
+        for step, _ in phase.snapshots:
             panel.axvline(step, color=light("muted"), linewidth=0.6, linestyle=":")
-        steps, values = thinned(trace.points(name), MOST)
-        if name == "gamma" and (values > 0).any():
+        steps, values = thin_points(phase.points(figure.name), MOST)
+        if figure.scale == "log" and (values > 0).any():
             steps, values = steps[values > 0], values[values > 0]
             panel.set_yscale("log")
-        panel.plot(steps, values, color=light(colour), drawstyle="steps-post")
-        panel.set_ylabel(labels[name])
-    known = dict(zip(*trace.columns[names[0]], strict=True))
-    marks = [(float(step), known[step]) for step, _ in trace.snapshots if step in known]
+        panel.plot(steps, values, color=light(SERIES[number % len(SERIES)]), drawstyle="steps-post")
+        panel.set_ylabel(_axis_label(figure))
+    first = dict(zip(*phase.columns[figures[0].name], strict=True))
+    marks = [(float(step), first[step]) for step, _ in phase.snapshots if step in first]
     if marks:
         panels[0].scatter(*_columns(*marks), s=26, color=light("random"), zorder=3, label="snapshot")
-        _legend(panels[0], 1)
+        _add_legend(panels[0], 1)
     panels[-1].set_xlabel("step of the search")
-    return inline(figure, "shrinking", f"{', '.join(names)} over the steps of the search")
+    names = ", ".join(figure.name for figure in figures)
+    return inline_svg(canvas, "shrinking", f"{names} over the steps of the search")
 
 
-@styled
-def losses(name: str, title: str, curves: Sequence[tuple[str, Trace, int, bool]]) -> str:
-    """The loss of some phases: (label, phase, number of the colour, dashed); an empty label keeps out of the legend."""
-    figure, axes = _figure(5.4, 3.5)
+def _axis_label(figure: Figure) -> str:
+    """Two lines at most, because panels are low."""
+    label = figure.label.replace(" ", "\n", 1)
+    return f"{label} ({figure.unit})" if figure.unit else label
+
+
+@use_style
+def draw_losses(name: str, title: str, curves: Sequence[Curve]) -> Markup:
+    """The loss of some phases; `name` begins the ids of the SVG."""
+    figure, axes = _new_figure(5.4, 3.5)
     lowest, highest = float("inf"), 0.0
-    for label, trace, colour, dashed in curves:
-        steps, values = averaged(trace.points("loss"), MOST)
+    for curve in curves:
+        steps, values = average_points(curve.phase.points("loss"), MOST)
         if len(values):
             lowest, highest = min(lowest, float(values.min())), max(highest, float(values.max()))
-        axes.plot(steps, values, label=label or None, **_line(colour, dashed))
+        axes.plot(steps, values, label=curve.label or None, **_line_style(curve))
     if 0 < lowest < highest / 20:
         axes.set_yscale("log")
     axes.set_xlabel("step")
     axes.set_ylabel("loss")
-    _legend(axes, 3)
-    return inline(figure, name, title)
+    _add_legend(axes, 3)
+    return inline_svg(figure, name, title)
 
 
-@styled
-def errors(name: str, title: str, curves: Sequence[tuple[str, Trace, int, bool]], measure: str) -> str:
-    """A "train_error" or "val_error" that some phases report while they train."""
-    figure, axes = _figure(5.4, 3.5)
-    for label, trace, colour, dashed in curves:
-        steps, values = thinned(trace.points(measure), MOST)
-        axes.plot(steps, 100 * values, label=label or None, **_line(colour, dashed))
+@use_style
+def draw_errors(name: str, title: str, curves: Sequence[Curve], measure: str) -> Markup:
+    """A "train_error" or "val_error" that some phases report while they train; `name` begins the ids of the SVG."""
+    figure, axes = _new_figure(5.4, 3.5)
+    for curve in curves:
+        steps, values = thin_points(curve.phase.points(measure), MOST)
+        axes.plot(steps, 100 * values, label=curve.label or None, **_line_style(curve))
     axes.set_xlabel("step")
     axes.set_ylabel({"train_error": "training error (%)", "val_error": "validation error (%)"}[measure])
-    _legend(axes, 3)
-    return inline(figure, name, title)
+    _add_legend(axes, 3)
+    return inline_svg(figure, name, title)
 
 
-def _figure(width: float, height: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(width, height))
+def _new_figure(width: float, height: float) -> tuple[MplFigure, Axes]:
+    figure = MplFigure(figsize=(width, height))
     return figure, figure.add_subplot()
 
 
@@ -126,21 +140,21 @@ def _columns(*places: tuple[float, float]) -> tuple[list[float], list[float]]:
     return [place[0] for place in places], [place[1] for place in places]
 
 
-def _line(colour: int, dashed: bool) -> dict[str, Any]:
+def _line_style(curve: Curve) -> dict[str, Any]:
     return {
-        "color": light(SERIES[colour % len(SERIES)]),
-        "linestyle": (0, (4, 2)) if dashed else "-",
-        "linewidth": 1.1 if dashed else 1.5,
+        "color": light(SERIES[curve.colour % len(SERIES)]),
+        "linestyle": (0, (4, 2)) if curve.dashed else "-",
+        "linewidth": 1.1 if curve.dashed else 1.5,
     }
 
 
-def _legend(axes: Axes, columns: int) -> None:
+def _add_legend(axes: Axes, columns: int) -> None:
     """Above the chart, where it covers nothing."""
     if axes.get_legend_handles_labels()[1]:
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.2, handlelength=1.6)
 
 
-def logarithmic(axes: Axes, values: Sequence[float]) -> None:
+def set_log_scale(axes: Axes, values: Sequence[float]) -> None:
     """A log axis with a few round ticks, whatever its span; a linear one if something costs nothing."""
     low, high = min(values), max(values)
     if low <= 0:

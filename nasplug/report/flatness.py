@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from html import escape
-
+from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nasplug.report.markup import chart, section
-from nasplug.report.record import Record
+from nasplug.report.number_format import format_percent, format_points
+from nasplug.report.run_record import RunRecord
+from nasplug.report.step_figures import PhaseFigures
 from nasplug.report.style import light
-from nasplug.report.svg import inline, styled
-from nasplug.report.trace import Trace
-from nasplug.report.words import percent, points
+from nasplug.report.svg import inline_svg, use_style
 
 CURVES = {
     "sharpness": ("sharpness\nof the loss", "found"),
@@ -23,60 +21,50 @@ ERRORS = {"discrete_error": ("discrete", "random"), "supernet_error": ("supernet
 """The panel of the gap: two errors, and what lies between them."""
 
 
-def flatness(record: Record) -> str:
-    """The course of the measurements, if there is more than one."""
-    trace = _measured(record)
-    if trace is None or len(trace.points("sharpness")[0]) < 2:
+def describe_flatness(record: RunRecord) -> str:
+    """The last measurements in a sentence; empty if there are none."""
+    phase = _measured_phase(record)
+    if phase is None:
         return ""
-    return section(
-        "Flatness of the supernet",
-        chart(drawn(trace))
-        + '<p class="small">Sharpness is what the loss of the labels gains by one step of length 0.05 uphill in the '
-        "weights. The eigenvalue is that of the largest magnitude of the Hessian of this loss with respect to alpha. "
-        "The discrete network is the supernet with nothing but its derived architecture left, not retrained; what "
-        "lies between the two errors is the discretisation gap.</p>",
-    )
-
-
-def last_values(record: Record) -> str:
-    """The last measurements in a sentence, if there are any."""
-    trace = _measured(record)
-    if trace is None:
-        return ""
-    last = {name: values[-1] for name, (_, values) in trace.columns.items()}
-    told = f"Where the supernet was last measured, its sharpness was {last['sharpness']:.3g}"
+    last = {name: values[-1] for name, (_, values) in phase.columns.items()}
+    sentence = f"Where the supernet was last measured, its sharpness was {last['sharpness']:.3g}"
     if "alpha_eigenvalue" in last:
-        told += f" and the dominant eigenvalue of the Hessian with respect to alpha {last['alpha_eigenvalue']:.3g}"
+        sentence += f" and the dominant eigenvalue of the Hessian with respect to alpha {last['alpha_eigenvalue']:.3g}"
     if "gap_error" in last:
-        images = "validation" if record.splits.get("validation") else "training"
-        told += (
-            f"; it put {percent(last['supernet_error'])} of {images} images into a wrong class, and "
-            f"{percent(last['discrete_error'])} once only the derived architecture was left of it: a discretisation "
-            f"gap of {points(last['gap_error'])}"
+        images = "validation" if record.result.splits.get("validation") else "training"
+        sentence += (
+            f"; it put {format_percent(last['supernet_error'])} of {images} images into a wrong class, and "
+            f"{format_percent(last['discrete_error'])} once only the derived architecture was left of it: a "
+            f"discretisation gap of {format_points(last['gap_error'])}"
         )
-    return f"<p>{escape(told)}.</p>"
+    return f"{sentence}."
 
 
-@styled
-def drawn(trace: Trace) -> str:
-    """Sharpness, eigenvalue and errors over the steps of the search, as far as they were measured."""
-    names = [name for name in CURVES if name in trace.columns]
-    gap = "gap_error" in trace.columns
+def draw_flatness(record: RunRecord) -> Markup | None:
+    """Sharpness, eigenvalue and errors over the steps of the search; None unless measured more than once."""
+    phase = _measured_phase(record)
+    return _draw(phase) if phase is not None and len(phase.points("sharpness")[0]) > 1 else None
+
+
+@use_style
+def _draw(phase: PhaseFigures) -> Markup:
+    names = [name for name in CURVES if name in phase.columns]
+    gap = "gap_error" in phase.columns
     figure = Figure(figsize=(7.2, 0.7 + 1.35 * (len(names) + gap)))
     panels = figure.subplots(len(names) + gap, 1, sharex=True, squeeze=False)[:, 0]
     for panel, name in zip(panels, names, strict=False):
         label, colour = CURVES[name]
-        panel.plot(*trace.points(name), color=light(colour), marker="o", markersize=3)
+        panel.plot(*phase.points(name), color=light(colour), marker="o", markersize=3)
         panel.set_ylabel(label)
     if gap:
-        _errors(panels[-1], trace)
+        _draw_gap(panels[-1], phase)
     panels[-1].set_xlabel("step of the search")
-    told = [*names, *(["errors of the supernet and of its derived architecture"] if gap else [])]
-    return inline(figure, "flatness", f"{', '.join(told)} over the steps of the search")
+    titles = [*names, *(["errors of the supernet and of its derived architecture"] if gap else [])]
+    return inline_svg(figure, "flatness", f"{', '.join(titles)} over the steps of the search")
 
 
-def _errors(panel: Axes, trace: Trace) -> None:
-    curves = {name: trace.points(name) for name in ERRORS}
+def _draw_gap(panel: Axes, phase: PhaseFigures) -> None:
+    curves = {name: phase.points(name) for name in ERRORS}
     for name, (steps, values) in curves.items():
         label, colour = ERRORS[name]
         panel.plot(steps, 100 * values, color=light(colour), marker="o", markersize=3, label=label)
@@ -86,5 +74,5 @@ def _errors(panel: Axes, trace: Trace) -> None:
     panel.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2, handlelength=1.6)
 
 
-def _measured(record: Record) -> Trace | None:
-    return next((trace for trace in record.traces.values() if "sharpness" in trace.columns), None)
+def _measured_phase(record: RunRecord) -> PhaseFigures | None:
+    return next((phase for phase in record.phases.values() if "sharpness" in phase.columns), None)

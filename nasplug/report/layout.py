@@ -1,10 +1,10 @@
 """A place for every node, edge and label of a cell, so that none covers another.
 
-The layered method (Sugiyama): nodes stand in columns by the longest path that leads to them. Between two columns of
-nodes is a column of labels, one for each operation, right before the node that it leads to. What leaves a node for
-several later ones runs as one line, from which each operation branches off just before its label; this keeps a dense
-cell readable, where one curve per edge would not. Lines that pass a column hold a place in its order like nodes and
-labels do, so nothing runs through a label. The order within columns reduces crossings, then heights straighten lines.
+A layered drawing (Sugiyama et al., 1981): nodes stand in columns by the longest path that leads to them. Between two
+columns of nodes is a column of labels, one for each operation, right before the node that it leads to. All edges from
+one node to later ones share one line, from which each branches off just before its label; this keeps a dense cell
+readable, where one curve per edge would not. Lines that pass a column take a place in its order as nodes and labels
+do, so nothing runs through a label. The order within columns reduces crossings, then heights straighten lines.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from itertools import pairwise
 
 import attrs
 
-from nasplug.report.order import Links, order_layers, place
+from nasplug.report.layer_order import Links, compute_heights, order_layers
 from nasplug.values import Drawing, Edge
 
 GAP, WIDEST_GAP, STEEPNESS = 24.0, 64.0, 4.0
@@ -23,8 +23,8 @@ HEIGHTS = {"node": 28.0, "label": 17.0, "line": 8.0}
 SPACING = 5.0
 ROUNDS = 12
 
-Mark = tuple[str, str, int]
-"""What holds a place in a column: ("node", name, 0), ("label", "", edge) or ("line", name of its source, layer)."""
+Vertex = tuple[str, str, int]
+"""What takes a place in a column: ("node", name, 0), ("label", "", edge) or ("line", name of its source, layer)."""
 
 
 @attrs.frozen
@@ -60,7 +60,7 @@ class Route:
 
 @attrs.frozen
 class Picture:
-    """A cell with a place for everything."""
+    """A cell with the places of all its nodes and edges."""
 
     width: float
     height: float
@@ -68,22 +68,22 @@ class Picture:
     routes: tuple[Route, ...]
 
 
-def layout(drawing: Drawing, width_of: Callable[[str], float]) -> Picture:
-    """Places a cell; `width_of` is the room that a text takes."""
-    ranks = _ranks(drawing)
-    paths = [_path(number, edge, ranks) for number, edge in enumerate(drawing.edges)]
-    layers = _layers(drawing, ranks, paths)
-    links: Links[Mark] = {
-        (one, other): (4.0 if one[0] == other[0] == "line" else 1.0) for path in paths for one, other in pairwise(path)
+def lay_out(drawing: Drawing, width_of: Callable[[str], float]) -> Picture:
+    """Places a cell; `width_of` is the width of a text."""
+    ranks = _rank_nodes(drawing)
+    paths = [_list_vertices(number, edge, ranks) for number, edge in enumerate(drawing.edges)]
+    layers = _build_layers(drawing, ranks, paths)
+    links: Links[Vertex] = {
+        (start, end): (4.0 if start[0] == end[0] == "line" else 1.0) for path in paths for start, end in pairwise(path)
     }
     layers = order_layers(
-        layers, links, lambda mark: drawing.edges[mark[2]].target if mark[0] == "label" else mark, ROUNDS
+        layers, links, lambda vertex: drawing.edges[vertex[2]].target if vertex[0] == "label" else vertex, ROUNDS
     )
-    boxes = _boxes(drawing, layers, links, width_of)
-    users: dict[Mark, int] = {}
+    boxes = _place_boxes(drawing, layers, links, width_of)
+    uses: dict[Vertex, int] = {}
     for path in paths:
-        for mark in path:
-            users[mark] = users.get(mark, 0) + 1
+        for vertex in path:
+            uses[vertex] = uses.get(vertex, 0) + 1
     return Picture(
         width=max((box.right for box in boxes.values()), default=0.0) + 1,
         height=max((box.y + box.height / 2 for box in boxes.values()), default=0.0) + 1,
@@ -91,16 +91,16 @@ def layout(drawing: Drawing, width_of: Callable[[str], float]) -> Picture:
         routes=tuple(
             Route(
                 edge=edge,
-                stops=tuple(boxes[mark] for mark in path),
+                stops=tuple(boxes[vertex] for vertex in path),
                 label=boxes.get(("label", "", number)),
-                shared=sum(1 for mark in path if mark[0] == "line" and users[mark] > 1),
+                shared=sum(vertex[0] == "line" and uses[vertex] > 1 for vertex in path),
             )
             for number, (edge, path) in enumerate(zip(drawing.edges, paths, strict=True))
         ),
     )
 
 
-def _ranks(drawing: Drawing) -> dict[str, int]:
+def _rank_nodes(drawing: Drawing) -> dict[str, int]:
     """The longest path to each node; the output stands alone at the far right."""
     ranks = dict.fromkeys(drawing.nodes, 0)
     for node in drawing.nodes:
@@ -110,48 +110,48 @@ def _ranks(drawing: Drawing) -> dict[str, int]:
     return ranks
 
 
-def _path(number: int, edge: Edge, ranks: dict[str, int]) -> list[Mark]:
-    """The marks of an edge, one per layer. Nodes have the even layers, labels the odd ones."""
+def _list_vertices(number: int, edge: Edge, ranks: dict[str, int]) -> list[Vertex]:
+    """The vertices of an edge, one per layer. Nodes have the even layers, labels the odd ones."""
     start, end = 2 * ranks[edge.source], 2 * ranks[edge.target]
-    passed: list[Mark] = [("line", edge.source, layer) for layer in range(start + 1, end)]
+    between: list[Vertex] = [("line", edge.source, layer) for layer in range(start + 1, end)]
     if edge.operation:
-        passed[-1] = ("label", "", number)
-    return [("node", edge.source, 0), *passed, ("node", edge.target, 0)]
+        between[-1] = ("label", "", number)
+    return [("node", edge.source, 0), *between, ("node", edge.target, 0)]
 
 
-def _layers(drawing: Drawing, ranks: dict[str, int], paths: Sequence[Sequence[Mark]]) -> list[list[Mark]]:
-    layers: list[list[Mark]] = [[] for _ in range(2 * max(ranks.values(), default=0) + 1)]
+def _build_layers(drawing: Drawing, ranks: dict[str, int], paths: Sequence[Sequence[Vertex]]) -> list[list[Vertex]]:
+    layers: list[list[Vertex]] = [[] for _ in range(2 * max(ranks.values(), default=0) + 1)]
     for node in drawing.nodes:
         layers[2 * ranks[node]].append(("node", node, 0))
     for path in paths:
         start = 2 * ranks[path[0][1]]
-        for layer, mark in enumerate(path[1:-1], start + 1):
-            if mark not in layers[layer]:
-                layers[layer].append(mark)
+        for layer, vertex in enumerate(path[1:-1], start + 1):
+            if vertex not in layers[layer]:
+                layers[layer].append(vertex)
     return layers
 
 
-def _boxes(
-    drawing: Drawing, layers: list[list[Mark]], links: Links[Mark], width_of: Callable[[str], float]
-) -> dict[Mark, Box]:
-    def width(mark: Mark) -> float:
-        kind, name, number = mark
+def _place_boxes(
+    drawing: Drawing, layers: list[list[Vertex]], links: Links[Vertex], width_of: Callable[[str], float]
+) -> dict[Vertex, Box]:
+    def width(vertex: Vertex) -> float:
+        kind, name, number = vertex
         if kind == "line":
             return 0.0
         return width_of(name) + 14 if kind == "node" else width_of(drawing.edges[number].operation) + 10
 
-    heights = place(layers, links, lambda mark: HEIGHTS[mark[0]] + SPACING, ROUNDS)
-    top = min((heights[mark] - HEIGHTS[mark[0]] / 2 for mark in heights), default=0.0) - 1
-    boxes: dict[Mark, Box] = {}
-    rises: dict[Mark, float] = {}
-    for one, other in links:
-        rises[one] = max(rises.get(one, 0.0), abs(heights[one] - heights[other]))
+    heights = compute_heights(layers, links, lambda vertex: HEIGHTS[vertex[0]] + SPACING, ROUNDS)
+    top = min((heights[vertex] - HEIGHTS[vertex[0]] / 2 for vertex in heights), default=0.0) - 1
+    boxes: dict[Vertex, Box] = {}
+    rises: dict[Vertex, float] = {}
+    for start, end in links:
+        rises[start] = max(rises.get(start, 0.0), abs(heights[start] - heights[end]))
     left = 1.0
     for layer in layers:
         # Everything in a column is as wide as its widest text, so that all curves bend between columns only.
         column = max(map(width, layer), default=0.0)
-        for mark in layer:
-            boxes[mark] = Box(left + column / 2, heights[mark] - top, column, HEIGHTS[mark[0]])
-        steepest = max((rises.get(mark, 0.0) for mark in layer), default=0.0)
+        for vertex in layer:
+            boxes[vertex] = Box(left + column / 2, heights[vertex] - top, column, HEIGHTS[vertex[0]])
+        steepest = max((rises.get(vertex, 0.0) for vertex in layer), default=0.0)
         left += column + min(max(GAP, steepest / STEEPNESS), WIDEST_GAP)
     return boxes

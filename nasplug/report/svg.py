@@ -7,6 +7,7 @@ import re
 from html import escape
 
 import matplotlib.style
+from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from nasplug.report.style import COLOURS, light
@@ -34,11 +35,11 @@ SETTINGS = {
 }
 """On top of matplotlib's own defaults; a user's configuration must not change a report."""
 
-styled = matplotlib.style.context(["default", SETTINGS])
-"""Decorates what builds a figure and turns it into text."""
+use_style = matplotlib.style.context(["default", SETTINGS])
+"""Decorates functions that draw a figure and return it as SVG."""
 
 
-def inline(figure: Figure, name: str, description: str) -> str:
+def inline_svg(figure: Figure, name: str, description: str) -> Markup:
     """The figure as one SVG element. `name` keeps its ids apart from those of other figures on the page."""
     buffer = io.StringIO()
     figure.savefig(
@@ -56,4 +57,4 @@ def inline(figure: Figure, name: str, description: str) -> str:
     text = text.replace("url(#", f"url(#{name}-").replace('href="#', f'href="#{name}-')
     for colour in COLOURS:
         text = text.replace(light(colour), f"var(--{colour})")
-    return text
+    return Markup(text)  # noqa: S704 - drawn by matplotlib, which escapes texts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,8 @@ from nasplug.errors import InputError
 from nasplug.parts import Network
 from nasplug.plugins import Plugins, load_plugins
 from nasplug.results.torch_state import IsolatedTorchState
-from nasplug.runs.summary import best
 from nasplug.store.networks import load_network
-from nasplug.store.result import NETWORK_ENTRIES, check_result
+from nasplug.store.result import NETWORK_ENTRIES, NetworkResult, best_network, read_result
 from nasplug.store.run_folder import RunFolder, read_json
 from nasplug.values import Genotype
 
@@ -30,7 +29,7 @@ class TrainedNetwork:
     record: Mapping[str, Any]
     """Its entry in `result.json`."""
     plugins: Plugins = attrs.field(factory=load_plugins, eq=False, repr=False)
-    """Who builds it."""
+    """The plugins that build it."""
 
     @property
     def id(self) -> str:
@@ -64,44 +63,44 @@ class TrainedNetwork:
 
     def network(self) -> nn.Module:
         """A plain module with trained weights, in eval mode on the CPU. It takes normalised images (N, C, H, W)."""
-        return self._loaded()[0]
+        return self._load()[0]
 
     def predict(self, images: Tensor) -> Tensor:
         """Class probabilities (N, classes), float32, of raw images: uint8, (N, C, H, W) or (N, H, W, C).
 
         Raises InputError for images of another kind or size than the network was trained on.
         """
-        net, facts = self._loaded()
+        net, facts = self._load()
         data = facts["data"]
         planes = _channels_first(images, data["channels"], data["size"])
         with torch.inference_mode():
             logits: Tensor = net(normalize(planes, torch.tensor(data["mean"]), torch.tensor(data["std"])))
         return logits.softmax(1)
 
-    def _loaded(self) -> tuple[Network, dict[str, Any]]:
-        with IsolatedTorchState().active():  # in float32 and fit to be trained further, whatever the program has set
+    def _load(self) -> tuple[Network, dict[str, Any]]:
+        with IsolatedTorchState().active():  # in float32 and trainable, whatever the program has set
             return load_network(self.weights, self.plugins)
 
 
 @attrs.frozen
 class Result:
-    """What a run has come to."""
+    """The result of a run."""
 
     run: RunFolder
     record: Mapping[str, Any]
     """`result.json`, whole."""
     plugins: Plugins = attrs.field(factory=load_plugins, eq=False, repr=False)
-    """Who builds its networks."""
+    """The plugins that build its networks."""
 
     @property
     def networks(self) -> tuple[TrainedNetwork, ...]:
         """Every trained network, found and random."""
-        return tuple(each for each in self.planned if each.record["weights"])
+        return tuple(network for network in self.planned if network.record["weights"])
 
     @property
     def planned(self) -> tuple[TrainedNetwork, ...]:
         """Every network of the run, trained or not."""
-        return tuple(TrainedNetwork(self.run, each, self.plugins) for each in self.record["networks"])
+        return tuple(TrainedNetwork(self.run, entry, self.plugins) for entry in self.record["networks"])
 
     @property
     def front(self) -> tuple[TrainedNetwork, ...]:
@@ -120,30 +119,56 @@ class Result:
 
         Raises InputError if no network meets them.
         """
-        name = best(self.record["networks"], max_params, max_macs)
-        if name is None:
-            sizes = sorted((each.params, int(each.record["macs"])) for each in self._finished())
+        entries = [NetworkResult.from_entry(entry) for entry in self.record["networks"]]
+        best = best_network(entries, max_params, max_macs)
+        if best is None:
+            sizes = sorted((network.params, int(network.record["macs"])) for network in self._finished())
             if not sizes:
                 raise InputError(f"'{self.run.path}' has no trained network yet; go on: nasplug resume {self.run.path}")
             limits = [(max_params, "params"), (max_macs, "MACs")]
-            asked = " and ".join(f"at most {limit} {unit}" for limit, unit in limits if limit is not None)
+            bounds = " and ".join(f"at most {limit} {unit}" for limit, unit in limits if limit is not None)
             raise InputError(
-                f"No found network of '{self.run.path}' has {asked or 'an error to choose by'}; the smallest "
+                f"No found network of '{self.run.path}' has {bounds or 'an error to choose by'}; the smallest "
                 f"has {sizes[0][0]} params and {sizes[0][1]} MACs."
             )
-        return self[name]
+        return self[best.id]
 
     def _finished(self) -> tuple[TrainedNetwork, ...]:
         """Every network that is trained or was looked up in a table, which has no weights."""
-        return tuple(each for each in self.planned if each.record["weights"] or each.record.get("source") == "table")
+        return tuple(
+            network for network in self.planned if network.record["weights"] or network.record.get("source") == "table"
+        )
 
 
 def load(run: str | Path, plugins: Plugins | None = None) -> Result:
     """The result of a run folder; InputError if there is none."""
     folder = RunFolder.existing(Path(run))
-    needed = (*NETWORK_ENTRIES, "genotype", "weights")
-    record = check_result(folder.result(), folder.path / "result.json", needed)
-    return Result(folder, record, plugins or load_plugins())
+    result = read_result(folder.path, network_entries=(*NETWORK_ENTRIES, "genotype", "weights"))
+    return Result(folder, result.entries, plugins or load_plugins())
+
+
+def choose_network(
+    result: Result, name: str | None, max_params: int | None = None, max_macs: int | None = None
+) -> TrainedNetwork:
+    """The network whose id begins with `name`; without a name the best one within the limits.
+
+    Raises InputError if no network or more than one matches, naming what there is. It need not have weights.
+    """
+    if name is None:
+        return result.best(max_params, max_macs)
+    if max_params is not None or max_macs is not None:
+        raise InputError(f"'{name}' names one network, and limits choose among all; give the one or the others.")
+    matches = [network for network in result.planned if name and network.id.startswith(name)]
+    if len(matches) > 1:
+        raise InputError(f"'{name}' begins the ids of {len(matches)} networks; write more of one: {_list(matches)}.")
+    if not matches:
+        has = _list(result.planned) or "none yet"
+        raise InputError(f"The run '{result.run.path}' has no network '{name}'; it has {has}.")
+    return matches[0]
+
+
+def _list(networks: Sequence[TrainedNetwork]) -> str:
+    return ", ".join(f"{network.id} ({network.record['role']}, {network.params:,} params)" for network in networks)
 
 
 def _channels_first(images: Tensor, channels: int, size: int) -> Tensor:

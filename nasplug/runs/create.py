@@ -11,6 +11,7 @@ from nasplug.runs.search import rehearse
 from nasplug.runs.tabular import adopt_table
 from nasplug.store.files import write_atomically
 from nasplug.store.networks import load_network
+from nasplug.store.result import read_result
 from nasplug.store.run_folder import RunFolder
 from nasplug.values.recipe import Recipe
 
@@ -59,7 +60,7 @@ def _find_network(source: Path) -> Path:
     folder = RunFolder.existing(source)
     if folder.teacher.is_file():
         return folder.teacher
-    best = folder.result().get("best")
+    best = read_result(source).best
     if best is None:
         raise InputError(f"The run '{source}' has no trained network yet; finish it: nasplug resume {source}")
     if not folder.weights(best).is_file():

@@ -13,13 +13,14 @@ from nasplug.runs.context import RunContext
 from nasplug.runs.search import found_genotypes, prepare_teacher, search
 from nasplug.runs.selection import select
 from nasplug.runs.signals import Signals
-from nasplug.runs.summary import set_status, write_result
+from nasplug.runs.summary import write_result
 from nasplug.runs.tabular import look_up
 from nasplug.runs.training import Progress, Stopped
 from nasplug.runs.workers import retrain_networks
 from nasplug.store.events import EventCallback, ignore_event, merge_journals
 from nasplug.store.lock import lock_run
 from nasplug.store.networks import PlannedNetwork, load_network, space_of
+from nasplug.store.result import set_status
 from nasplug.store.run_folder import RunFolder
 
 

@@ -1,52 +1,257 @@
-"""What `result.json` must hold for those who read it: checked once, so that they can rely on it."""
+"""`result.json`, what a run has come to: the one reader, and the rules for the front and the best network.
+
+It imports neither torch nor matplotlib, so that reports and `nasplug show` need no torch.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import json
+import math
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import attrs
 
 from nasplug.errors import InputError
+from nasplug.values import Figure
+
+if TYPE_CHECKING:
+    from nasplug.store.run_folder import RunFolder
 
 SCHEMA = 1
+RESULT = "result.json"
 ENTRIES = ("method", "dataset", "seed", "status", "networks", "front", "best")
+"""What the result of a run has from its first moment."""
 NETWORK_ENTRIES = ("id", "role", "matched_to", "params", "macs", "val_error", "test_error")
+"""What every network has; an error is null until it has been measured."""
 
 
-def check_result(result: object, path: Path, network_entries: Collection[str] = NETWORK_ENTRIES) -> dict[str, Any]:
-    """The result as it was read from `path`; InputError if it is not what this version reads."""
-    if not isinstance(result, dict):
+@attrs.frozen
+class NetworkResult:
+    """One network of a run; a figure is None until it has been measured."""
+
+    id: str
+    role: str
+    """Either "found", by the search, or "random": sampled, for comparison with the found one of its size."""
+    matched_to: str | None
+    """Id of the found network whose size a random one has."""
+    params: int
+    macs: int
+    val_error: float | None
+    test_error: float | None
+    train_loss: float | None
+    source: str
+    """Either "trained", or "table": looked up instead of trained."""
+    entry: Mapping[str, Any] = attrs.field(eq=False, repr=False)
+    """Its entry in `result.json`, whole."""
+
+    @classmethod
+    def from_entry(cls, entry: Mapping[str, Any]) -> NetworkResult:
+        """A network from its entry. InputError if params or macs is no whole number, or an error is no number."""
+        return cls(
+            id=str(entry["id"]),
+            role=str(entry["role"]),
+            matched_to=_text(entry.get("matched_to")),
+            params=_whole(entry, "params"),
+            macs=_whole(entry, "macs"),
+            val_error=_measured(entry, "val_error"),
+            test_error=_measured(entry, "test_error"),
+            train_loss=_measured(entry, "train_loss"),
+            source=str(entry.get("source", "trained")),
+            entry=entry,
+        )
+
+    @property
+    def found(self) -> bool:
+        """Whether the search found it, as opposed to the random ones that it is compared with."""
+        return self.role == "found"
+
+
+@attrs.frozen
+class PhaseCost:
+    """What one phase took; None where it was not recorded."""
+
+    seconds: float | None
+    peak_memory: int | None
+    """Bytes."""
+    device: str
+
+    @classmethod
+    def from_entry(cls, entry: Mapping[str, Any]) -> PhaseCost:
+        """A cost from its entry; InputError if a figure is no number."""
+        peak = _measured(entry, "peak_memory_bytes")
+        return cls(
+            seconds=_measured(entry, "seconds"),
+            peak_memory=None if peak is None else int(peak),
+            device=str(entry.get("device") or ""),
+        )
+
+
+@attrs.frozen
+class RunResult:
+    """A checked `result.json`."""
+
+    status: str
+    """One of "running", "stopped", "failed" and "done"."""
+    method: str
+    dataset: str
+    seed: int | None
+    networks: tuple[NetworkResult, ...]
+    front: tuple[str, ...]
+    """Ids of the networks on the Pareto front, as `pareto_front` has chosen them."""
+    best: str | None
+    """Id of the best network that the run names; where it names none, the choice of `best_network`."""
+    notes: tuple[str, ...]
+    data: Mapping[str, Any]
+    """Preprocessing and class names."""
+    splits: Mapping[str, int]
+    """Number of images in each split."""
+    cost: Mapping[str, PhaseCost]
+    """By phase."""
+    figures: tuple[Figure, ...] | None
+    """What the schedule declares about its measures; None: written by a version that did not record it."""
+    entries: Mapping[str, Any] = attrs.field(eq=False, repr=False)
+    """The whole file."""
+
+    def network(self, name: str | None) -> NetworkResult | None:
+        """The network with this id, if there is one."""
+        return next((network for network in self.networks if network.id == name), None)
+
+    def matched(self, found: NetworkResult) -> tuple[NetworkResult, ...]:
+        """The random networks of the size of `found`."""
+        return tuple(network for network in self.networks if network.matched_to == found.id)
+
+
+def read_result(
+    folder: Path, entries: Collection[str] = ENTRIES, network_entries: Collection[str] = NETWORK_ENTRIES
+) -> RunResult:
+    """Reads `result.json` of a run folder, which must have `entries`, and `network_entries` for each network.
+
+    Raises InputError, in one sentence that says what to do, if it is missing, damaged or of another schema.
+    """
+    path = folder / RESULT
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"'{path}' cannot be read ({reason}); {_remedy(folder)}.") from error
+    if not isinstance(content, dict):
         raise InputError(f"'{path}' is not the result of a run: it holds no JSON object.")
-    if result.get("schema") != SCHEMA:
-        raise InputError(
-            f"'{path}' has schema {result.get('schema')!r}; this version of nasplug reads schema {SCHEMA}."
-        )
-    _check_entries(result, ENTRIES, path)
-    networks, front = result["networks"], result["front"]
-    if not isinstance(networks, list) or not all(isinstance(each, dict) for each in networks):
-        raise InputError(f"'{path}' is damaged: 'networks' must be a list of objects; {_remedy(path)}.")
+    if "schema" in content and content["schema"] != SCHEMA:
+        raise InputError(f"'{path}' has schema {content['schema']!r}; this version of nasplug reads schema {SCHEMA}.")
+    try:
+        return _parse(content, entries, network_entries)
+    except _DamagedError as error:
+        raise InputError(f"'{path}' {error}; {_remedy(folder)}.") from error
+    except (AttributeError, TypeError, ValueError) as error:
+        raise InputError(f"'{path}' is damaged: an entry has the wrong form ({error}); {_remedy(folder)}.") from error
+
+
+def pareto_front(networks: Sequence[NetworkResult]) -> tuple[str, ...]:
+    """Ids of the found networks that no other found one beats in both error and params, from small to large.
+
+    The error is the one of `best_network`, never the test error.
+    """
+    ids: list[str] = []
+    lowest = math.inf
+    for network, error in sorted(_candidates(networks), key=lambda rated: (rated[0].params, rated[1])):
+        if error < lowest:
+            lowest = error
+            ids.append(network.id)
+    return tuple(ids)
+
+
+def best_network(
+    networks: Sequence[NetworkResult], max_params: float | None = None, max_macs: float | None = None
+) -> NetworkResult | None:
+    """The found network with the lowest validation error within the limits, ties to fewer params; None if none fits.
+
+    A run that holds out no validation images has only the last training loss to choose by.
+    """
+    fitting = [
+        (error, network.params, place, network)
+        for place, (network, error) in enumerate(_candidates(networks))
+        if (max_params is None or network.params <= max_params) and (max_macs is None or network.macs <= max_macs)
+    ]
+    return min(fitting)[-1] if fitting else None
+
+
+def set_status(folder: RunFolder, status: str) -> None:
+    """Changes the status of a run that has a result already."""
+    if (folder.path / RESULT).is_file():
+        folder.write_result(folder.result() | {"status": status})
+
+
+def _candidates(networks: Sequence[NetworkResult]) -> list[tuple[NetworkResult, float]]:
+    """The found networks that can be chosen, with the figure that they are chosen by."""
+    validated = any(network.val_error is not None for network in networks)
+    errors = [(network, network.val_error if validated else network.train_loss) for network in networks]
+    return [(network, error) for network, error in errors if network.found and error is not None]
+
+
+class _DamagedError(InputError):
+    """What is wrong with a result, as the end of a sentence about its file."""
+
+
+def _parse(content: Mapping[str, Any], entries: Collection[str], network_entries: Collection[str]) -> RunResult:
+    _require(content, ("schema", *entries))
+    rows, front = content.get("networks", []), content.get("front", [])
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise _DamagedError("is damaged: 'networks' must be a list of objects")
     if not isinstance(front, list):
-        raise InputError(f"'{path}' is damaged: 'front' must be a list of ids; {_remedy(path)}.")
-    for network in networks:
-        _check_entries(network, network_entries, path)
-        for name in ("params", "macs"):
-            if not isinstance(network[name], int):
-                raise InputError(
-                    f"'{path}' is damaged: '{name}' must be a whole number, but it is {network[name]!r:.40}; "
-                    f"{_remedy(path)}."
-                )
-    if unknown := {*front, result["best"]} - {None} - {each["id"] for each in networks}:
-        raise InputError(f"'{path}' is damaged: there is no network '{min(map(str, unknown))}'; {_remedy(path)}.")
-    return result
+        raise _DamagedError("is damaged: 'front' must be a list of ids")
+    for row in rows:
+        _require(row, network_entries)
+    networks = tuple(NetworkResult.from_entry(row) for row in rows)
+    best = _text(content.get("best"))
+    ids = {network.id for network in networks}
+    if unknown := {*map(str, front), *([] if best is None else [best])} - ids:
+        raise _DamagedError(f"is damaged: there is no network '{min(unknown)}'")
+    chosen, figures = best_network(networks), content.get("figures")
+    return RunResult(
+        status=str(content["status"]),
+        method=str(content["method"]),
+        dataset=str(content["dataset"]),
+        seed=int(content["seed"]) if content.get("seed") is not None else None,
+        networks=networks,
+        front=tuple(map(str, front)),
+        best=best if best is not None or chosen is None else chosen.id,
+        notes=tuple(map(str, content.get("notes", []))),
+        data=dict(content.get("data", {})),
+        splits={str(name): int(count) for name, count in content.get("splits", {}).items()},
+        cost={str(phase): PhaseCost.from_entry(row) for phase, row in content.get("cost", {}).items()},
+        figures=None if figures is None else tuple(Figure(**figure) for figure in figures),
+        entries=content,
+    )
 
 
-def _check_entries(found: dict[str, Any], needed: Collection[str], path: Path) -> None:
-    missing = [name for name in needed if name not in found]
+def _require(entry: Mapping[str, Any], needed: Collection[str]) -> None:
+    missing = [name for name in needed if name not in entry]
     if missing:
-        raise InputError(
-            f"'{path}' is not the result of a run: it lacks {', '.join(map(repr, missing))}; {_remedy(path)}."
-        )
+        raise _DamagedError(f"is not the result of a run: it lacks {', '.join(map(repr, missing))}")
 
 
-def _remedy(path: Path) -> str:
-    return f"'nasplug resume {path.parent}' writes it anew"
+def _whole(entry: Mapping[str, Any], name: str) -> int:
+    value = entry[name]
+    if not isinstance(value, int):
+        raise _DamagedError(f"is damaged: '{name}' must be a whole number, but it is {value!r:.40}")
+    return value
+
+
+def _measured(entry: Mapping[str, Any], name: str) -> float | None:
+    """A figure of an entry; one that is not finite counts as not measured."""
+    value = entry.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, int | float):
+        raise _DamagedError(f"is damaged: '{name}' must be a number or null, but it is {value!r:.40}")
+    return float(value) if math.isfinite(value) else None
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _remedy(folder: Path) -> str:
+    return f"'nasplug resume {folder}' writes it again"

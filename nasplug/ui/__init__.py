@@ -1,4 +1,4 @@
-"""What a run looks like in a terminal."""
+"""Progress and results of a run in a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Progress of a run: bars in a terminal, plain lines elsewhere. The work knows nothing of either."""
+"""Progress of a run: bars in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 PLAIN_SECONDS = 5.0
-"""Seconds between two plain lines of one phase."""
+"""Least time between two plain lines of one phase."""
 
 
-class PhaseProgress(Protocol):
-    """How far a phase is, as the phases report it."""
+class PhaseState(Protocol):
+    """How far a phase has come, as `nasplug.runs` reports it."""
 
     @property
     def phase(self) -> str:
@@ -26,20 +26,21 @@ class PhaseProgress(Protocol):
 
     @property
     def total(self) -> int:
-        """Steps of the whole phase; 0 where nobody knows."""
+        """Steps of the whole phase; 0 where unknown."""
 
     @property
     def text(self) -> str:
-        """What else there is to say."""
+        """More about it, such as the loss."""
 
 
-def show_progress(stages: Iterable[PhaseProgress], console: Console) -> None:
-    """Runs through `stages`, showing each on `console`."""
-    for _ in (_bars if console.is_terminal else _lines)(stages, console):
+def show_progress(states: Iterable[PhaseState], console: Console) -> None:
+    """Carries out the work that yields `states`, and shows each of them on `console`."""
+    show = _show_bars if console.is_terminal else _show_lines
+    for _ in show(states, console):
         pass
 
 
-def _bars(stages: Iterable[PhaseProgress], console: Console) -> Iterator[None]:
+def _show_bars(states: Iterable[PhaseState], console: Console) -> Iterator[None]:
     columns = (
         TextColumn("{task.fields[phase]:<22}"),
         BarColumn(bar_width=30),
@@ -49,26 +50,25 @@ def _bars(stages: Iterable[PhaseProgress], console: Console) -> Iterator[None]:
         TextColumn("{task.fields[text]}"),
     )
     tasks: dict[str, TaskID] = {}
-    with Progress(*columns, console=console, refresh_per_second=4) as progress:
-        for stage in stages:
-            if stage.phase not in tasks:
-                tasks[stage.phase] = progress.add_task(
-                    "", total=stage.total or None, phase=stage.phase, text="", count=""
-                )
-            progress.update(tasks[stage.phase], completed=stage.done, text=stage.text, count=_count(stage))
+    with Progress(*columns, console=console, refresh_per_second=4) as bars:
+        for state in states:
+            if state.phase not in tasks:
+                tasks[state.phase] = bars.add_task("", total=state.total or None, phase=state.phase, text="", count="")
+            bars.update(tasks[state.phase], completed=state.done, text=state.text, count=_format_count(state))
             yield
 
 
-def _lines(stages: Iterable[PhaseProgress], console: Console) -> Iterator[None]:
-    said: dict[str, float] = {}
-    for stage in stages:
+def _show_lines(states: Iterable[PhaseState], console: Console) -> Iterator[None]:
+    last_lines: dict[str, float] = {}
+    for state in states:
         now = time.monotonic()
-        if 0 < stage.total <= stage.done or now - said.get(stage.phase, -PLAIN_SECONDS) >= PLAIN_SECONDS:
-            said[stage.phase] = now
-            text = f": {stage.text}" if stage.text else ""
-            console.print(f"{stage.phase} {_count(stage)}{text}", markup=False, highlight=False, soft_wrap=True)
+        complete = 0 < state.total <= state.done
+        if complete or now - last_lines.get(state.phase, -PLAIN_SECONDS) >= PLAIN_SECONDS:
+            last_lines[state.phase] = now
+            text = f": {state.text}" if state.text else ""
+            console.print(f"{state.phase} {_format_count(state)}{text}", markup=False, highlight=False, soft_wrap=True)
         yield
 
 
-def _count(stage: PhaseProgress) -> str:
-    return f"{stage.done}/{stage.total}" if stage.total else str(stage.done)
+def _format_count(state: PhaseState) -> str:
+    return f"{state.done}/{state.total}" if state.total else str(state.done)

@@ -2,42 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
 from rich.table import Table
 
+from nasplug.store.result import NetworkResult, RunResult
 
-def result_table(result: Mapping[str, Any]) -> Table:
+
+def result_table(result: RunResult) -> Table:
     """Every network of a run: found ones by size, each above the random ones of its size; the best is marked."""
-    title = f"{result['method']} on {result['dataset']}, seed {result['seed']} ({result['status']})"
+    title = f"{result.method} on {result.dataset}, seed {result.seed} ({result.status})"
     table = Table(title=title, title_justify="left")
-    words, looked_up = ["", "network", "role"], any(each.get("source") == "table" for each in result["networks"])
-    words += ["errors from"] if looked_up else []
-    for name in (*words, "params", "MACs", "validation error", "test error"):
-        table.add_column(name, justify="left" if name in words else "right", no_wrap=True)
-    for network in in_pairs(result["networks"]):
-        mark = "best" if network["id"] == result["best"] else "front" if network["id"] in result["front"] else ""
+    has_table_errors = any(network.source == "table" for network in result.networks)
+    left_columns = ["", "network", "role", *(["errors from"] if has_table_errors else [])]
+    for name in (*left_columns, "params", "MACs", "validation error", "test error"):
+        table.add_column(name, justify="left" if name in left_columns else "right", no_wrap=True)
+    for network in sort_in_pairs(result.networks):
+        mark = "best" if network.id == result.best else "front" if network.id in result.front else ""
         table.add_row(
             mark,
-            network["id"],
-            network["role"],
-            *([network["source"]] if looked_up else []),
-            f"{network['params']:,}",
-            f"{network['macs']:,}",
-            percent(network["val_error"]),
-            percent(network["test_error"]),
-            style="dim" if network["role"] == "random" else "bold" if mark == "best" else "",
+            network.id,
+            network.role,
+            *([network.source] if has_table_errors else []),
+            f"{network.params:,}",
+            f"{network.macs:,}",
+            format_percent(network.val_error),
+            format_percent(network.test_error),
+            style="dim" if network.role == "random" else "bold" if mark == "best" else "",
         )
     return table
 
 
-def in_pairs(networks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def sort_in_pairs(networks: Sequence[NetworkResult]) -> list[NetworkResult]:
     """Found networks from small to large, each followed by the random ones matched to it."""
-    found = sorted((each for each in networks if each["role"] == "found"), key=lambda each: each["params"])
-    return [each for one in found for each in (one, *(r for r in networks if r["matched_to"] == one["id"]))]
+    rows: list[NetworkResult] = []
+    for found in sorted((network for network in networks if network.found), key=lambda network: network.params):
+        rows += [found, *(network for network in networks if network.matched_to == found.id)]
+    return rows
 
 
-def percent(error: float | None) -> str:
+def format_percent(error: float | None) -> str:
     """An error from 0 to 1 as per cent, or a dash."""
     return "-" if error is None else f"{100 * error:.2f} %"

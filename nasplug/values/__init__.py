@@ -6,6 +6,7 @@ from nasplug.values.clock import StepClock, StepInfo
 from nasplug.values.cost import Cost
 from nasplug.values.drawing import Drawing, Edge
 from nasplug.values.events import Event, Found, Rated, Step
+from nasplug.values.figure import Figure
 from nasplug.values.genotype import Genotype
 from nasplug.values.method import Method
 from nasplug.values.shape import ImageShape, MapShape
@@ -18,6 +19,7 @@ __all__ = [
     "Drawing",
     "Edge",
     "Event",
+    "Figure",
     "Found",
     "Genotype",
     "ImageShape",

@@ -12,8 +12,8 @@ import tomli_w
 from click.testing import CliRunner, Result
 
 from nasplug.cli import main
-from nasplug.report.methods import read_field
-from nasplug.report.methods.verdict import verdict
+from nasplug.report.methods import read_comparison
+from nasplug.report.methods.tables import describe_gain
 
 SECTIONS = {
     "run": {"method": "dnad", "preset": "laptop", "seed": 0, "threads": 2},
@@ -44,9 +44,9 @@ def figures(*words: object) -> dict:
     return json.loads(result.stdout)
 
 
-def said_of(folder: str) -> str:
-    (group,) = read_field([Path(folder)]).groups
-    return verdict(group)
+def sentence_of(folder: str) -> str:
+    (group,) = read_comparison([Path(folder)]).groups
+    return describe_gain(group)
 
 
 def network(name: str, params: int, val: float, test: float | None, matched: str | None = None) -> dict:
@@ -114,9 +114,9 @@ def standard_error(values: np.ndarray) -> float:
 def test_a_group_has_mean_spread_and_cost_over_its_seeds(three):
     (group,) = figures(*three)["groups"]
     gains = np.array([[b - a, d - c] for a, b, c, d in ERRORS])
-    accuracies = [1 - each[2] for each in ERRORS]
+    accuracies = [1 - errors[2] for errors in ERRORS]
 
-    assert [each["seed"] for each in group["runs"]] == [0, 1, 2]
+    assert [member["seed"] for member in group["runs"]] == [0, 1, 2]
     assert (group["pairs"], group["options"], group["devices"]) == (6, [], ["cpu"])
     assert group["params"] == {"mean": 2001, "deviation": 1}
     assert group["test_accuracy"]["mean"] == pytest.approx(np.mean(accuracies))
@@ -128,7 +128,7 @@ def test_a_group_has_mean_spread_and_cost_over_its_seeds(three):
     assert group["standard_error_over_pairs"] == pytest.approx(standard_error(gains))
     assert group["search_seconds"] == {"mean": 12, "deviation": 1}
     assert group["seconds"] == {"mean": 1112, "deviation": 1}
-    assert [each["best"] for each in group["runs"]] == ["cc"] * 3
+    assert [member["best"] for member in group["runs"]] == ["cc"] * 3
 
 
 def test_a_single_run_has_no_spread():
@@ -137,7 +137,7 @@ def test_a_single_run_has_no_spread():
     assert group["test_accuracy"] == {"mean": pytest.approx(0.7), "deviation": None}
     assert group["interval"] is None
     assert group["standard_error_over_pairs"] is not None
-    assert "a single run, which does not tell" in said_of("one")
+    assert "a single run, which does not tell" in sentence_of("one")
 
 
 def test_methods_presets_spaces_and_data_sets_keep_apart():
@@ -148,7 +148,7 @@ def test_methods_presets_spaces_and_data_sets_keep_apart():
     run("e", data__name="folder:photos")
     groups = figures(*"abcde")["groups"]
 
-    keys = {tuple(each[key] for key in ("method", "space", "dataset", "preset")) for each in groups}
+    keys = {tuple(group[key] for key in ("method", "space", "dataset", "preset")) for group in groups}
     assert len(groups) == len(keys) == 5
     assert ("dnad", "darts", "folder:photos", "laptop") in keys
 
@@ -163,7 +163,7 @@ def test_runs_with_other_options_make_rows_of_their_own():
     looked_up.write_text(json.dumps(result | {"splits": {"train": 70}}))
     groups = figures(*"abcd")["groups"]
 
-    assert [[each["run"] for each in group["runs"]] for group in groups] == [["a", "b"], ["c"], ["d"]]
+    assert [[member["run"] for member in group["runs"]] for group in groups] == [["a", "b"], ["c"], ["d"]]
     images = "images=80 train + 10 validation + 10 test"
     assert [group["options"] for group in groups] == [
         ["search.epochs=25", images, "networks=trained", "search.warmup=unset"],
@@ -194,11 +194,11 @@ def test_the_tables_are_markdown_with_a_row_for_each_group_and_run(three):
 
 def test_unfinished_runs_are_left_out_and_named(three):
     half = run("half", seed=9, errors=(None,) * 4, status="stopped")
-    told = figures(*three, half)
+    compared = figures(*three, half)
 
-    assert len(told["groups"][0]["runs"]) == 3
-    assert told["unfinished"] == ["half"]
-    assert "half is left out: its status is 'stopped', and 'nasplug resume half' goes on." in told["notes"]
+    assert len(compared["groups"][0]["runs"]) == 3
+    assert compared["unfinished"] == ["half"]
+    assert "half is left out: its status is 'stopped', and 'nasplug resume half' continues it." in compared["notes"]
     assert call(half).exit_code == 2
 
 
@@ -215,7 +215,7 @@ def test_runs_without_test_errors_are_compared_by_cost():
     (group,) = figures(run("a", errors=(None,) * 4))["groups"]
 
     assert (group["random_minus_found"], group["test_accuracy"], group["pairs"]) == (None, None, 0)
-    assert "no found network was tested beside a random one" in said_of("a")
+    assert "no found network was tested beside a random one" in sentence_of("a")
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,8 @@ def test_runs_without_test_errors_are_compared_by_cost():
         (("seed0", "seed1", "./seed0"), "'seed0' is named twice"),
         (("seed0", "--out", "result.json"), "does not end in '.html'"),
         (("damaged",), "recipe.toml' is damaged"),
-        (("lost",), "it names no best network of the run; 'nasplug resume lost' writes it anew"),
+        (("lost",), "there is no network 'gone'; 'nasplug resume lost' writes it again"),
+        (("nameless",), "it names no best network of the run; 'nasplug resume nameless' writes it again"),
     ],
 )
 def test_bad_input_is_refused_in_one_sentence(three, words, reason):
@@ -233,6 +234,11 @@ def test_bad_input_is_refused_in_one_sentence(three, words, reason):
     (damaged / "recipe.toml").write_text("[run]\nseed = 1\n")
     path = run("lost") / "result.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"best": "gone"}))
+    path = run("nameless") / "result.json"
+    content = json.loads(path.read_text()) | {"best": None}
+    for entry in content["networks"]:
+        entry["val_error"] = None
+    path.write_text(json.dumps(content))
     result = call(*words)
 
     assert result.exit_code == 2

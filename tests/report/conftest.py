@@ -30,7 +30,7 @@ def cell(title: str, generator: Random, most: int) -> Drawing:
     """A cell with 2 to `most` operations per node, several of them possibly from one input."""
     edges: list[Edge] = []
     for number in range(2, 6):
-        offers = [Edge(source, NODES[number], each) for source in NODES[:number] for each in OPERATIONS]
+        offers = [Edge(source, NODES[number], operation) for source in NODES[:number] for operation in OPERATIONS]
         chosen = generator.sample(offers, generator.randint(2, most))
         edges += sorted(chosen, key=lambda edge: (NODES.index(edge.source), edge.operation))
         edges.append(Edge(NODES[number], NODES[-1], "concat"))
@@ -41,13 +41,13 @@ def drawings(result: dict[str, Any]) -> dict[str, Sequence[Drawing]]:
     """Three cells for every network, from dense to sparse."""
     return {
         row["id"]: tuple(
-            cell(f"cell {each}", Random(f"{row['id']}{each}"), (9, 6, 3)[index // 2 % 3]) for each in range(3)
+            cell(f"cell {number}", Random(f"{row['id']}{number}"), (9, 6, 3)[index // 2 % 3]) for number in range(3)
         )
         for index, row in enumerate(result["networks"])
     }
 
 
-def outcome(status: str = "done") -> dict[str, Any]:
+def make_result(status: str = "done") -> dict[str, Any]:
     generator = Random(1)
     networks: list[dict[str, Any]] = []
     for index, params in enumerate((43_218, 31_477, 20_036, 13_502)):
@@ -70,7 +70,7 @@ def outcome(status: str = "done") -> dict[str, Any]:
                     "network": {"cells": 3, "channels": 8, "classes": 10, "size": 8, "stem": "cifar"},
                 }
             )
-    phases = ["teacher", "search", *(_phase(each) for each in networks), "test"]
+    phases = ["teacher", "search", *(_phase(network) for network in networks), "test"]
     return {
         "schema": 1,
         "status": status,
@@ -79,19 +79,25 @@ def outcome(status: str = "done") -> dict[str, Any]:
         "dataset": "digits",
         "seed": 0,
         "data": {
-            "classes": [str(each) for each in range(10)],
+            "classes": [str(digit) for digit in range(10)],
             "size": 8,
             "channels": 1,
             "mean": [0.305],
             "std": [0.376],
         },
         "cost": {
-            each: {"seconds": 12.5 + 90 * (each == "search"), "peak_memory_bytes": 412_000_000, "device": "cpu"}
-            for each in phases
+            phase: {"seconds": 12.5 + 90 * (phase == "search"), "peak_memory_bytes": 412_000_000, "device": "cpu"}
+            for phase in phases
         },
         "networks": networks,
-        "front": [each["id"] for each in networks if each["role"] == "found"],
+        "front": [network["id"] for network in networks if network["role"] == "found"],
         "splits": {"train": 1138, "validation": 300, "test": 359},
+        "figures": [
+            {"name": "alive", "label": "operations kept", "progress": "{:.0f} operations alive"},
+            {"name": "S", "label": "sparsity measure S"},
+            {"name": "gamma", "label": "pressure gamma", "scale": "log"},
+            {"name": "mu", "label": "offset mu", "unit": "", "scale": "linear", "progress": None},
+        ],
     }
 
 
@@ -128,7 +134,7 @@ def sections() -> dict[str, Any]:
 def events(networks: Sequence[dict[str, Any]], steps: int = 300) -> list[dict[str, Any]]:
     generator = Random(2)
     rows: list[dict[str, Any]] = []
-    for phase in ("teacher", "search", *(_phase(each) for each in networks)):
+    for phase in ("teacher", "search", *(_phase(network) for network in networks)):
         alive, gamma = 210, 1e-4
         for step in range(1, steps + 1):
             row: dict[str, Any] = {
@@ -158,14 +164,14 @@ def events(networks: Sequence[dict[str, Any]], steps: int = 300) -> list[dict[st
 
 
 def write(
-    folder: Path, told: dict[str, Any] | None = None, steps: int = 300, options: dict[str, Any] | None = None
+    folder: Path, result: dict[str, Any] | None = None, steps: int = 300, options: dict[str, Any] | None = None
 ) -> Path:
     """A run folder with a last line of events that was cut off half-way."""
-    told = outcome() if told is None else told
+    result = make_result() if result is None else result
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "recipe.toml").write_text(tomli_w.dumps(sections() if options is None else options), encoding="utf-8")
-    (folder / "result.json").write_text(json.dumps(told), encoding="utf-8")
-    lines = [json.dumps(each) for each in events(told["networks"], steps)]
+    (folder / "result.json").write_text(json.dumps(result), encoding="utf-8")
+    lines = [json.dumps(event) for event in events(result["networks"], steps)]
     (folder / "events.jsonl").write_text("\n".join([*lines, lines[-1][:30]]), encoding="utf-8")
     return folder
 
@@ -177,7 +183,7 @@ def _phase(network: dict[str, Any]) -> str:
 @pytest.fixture
 def result() -> dict[str, Any]:
     """The result.json of a finished run."""
-    return outcome()
+    return make_result()
 
 
 @pytest.fixture
@@ -197,6 +203,6 @@ def write_run() -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report of the finished run that `result` tells of."""
-    told = outcome()
-    return write_report(write(tmp_path_factory.mktemp("finished"), told), drawings(told))
+    """The report of the finished run of `result`."""
+    result = make_result()
+    return write_report(write(tmp_path_factory.mktemp("finished"), result), drawings(result))

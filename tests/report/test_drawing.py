@@ -5,9 +5,9 @@ from itertools import combinations
 
 import pytest
 
-from nasplug.report.cells import draw_cell, draw_cells, kind_of, text_width
-from nasplug.report.layout import layout
-from nasplug.report.order import crossings, order_layers, place
+from nasplug.report.cells import draw_cell, draw_cells, operation_kind, text_width
+from nasplug.report.layer_order import compute_heights, count_crossings, order_layers
+from nasplug.report.layout import lay_out
 from nasplug.values import Drawing, Edge
 
 CHAIN = Drawing("cell", ("a", "b", "out"), (Edge("a", "b", "conv"), Edge("b", "out", "")))
@@ -40,11 +40,11 @@ def cells(result, drawings):
 
 def test_nothing_covers_anything_else(cells):
     for cell in cells:
-        picture = layout(cell, text_width)
+        picture = lay_out(cell, text_width)
         boxes = [*picture.nodes.values(), *(route.label for route in picture.routes if route.label)]
-        for one, other in combinations(boxes, 2):
-            apart = abs(one.y - other.y) >= (one.height + other.height) / 2 - 1e-6
-            assert apart or one.right < other.left or other.right < one.left
+        for first, second in combinations(boxes, 2):
+            apart = abs(first.y - second.y) >= (first.height + second.height) / 2 - 1e-6
+            assert apart or first.right < second.left or second.right < first.left
         for box in boxes:
             assert box.left >= 0
             assert box.right <= picture.width
@@ -54,7 +54,7 @@ def test_nothing_covers_anything_else(cells):
 
 def test_lines_do_not_run_through_labels_or_nodes(cells):
     for cell in cells:
-        picture = layout(cell, text_width)
+        picture = lay_out(cell, text_width)
         boxes = [*picture.nodes.values(), *(route.label for route in picture.routes if route.label)]
         for route in picture.routes:
             for stop in route.stops:
@@ -64,7 +64,7 @@ def test_lines_do_not_run_through_labels_or_nodes(cells):
 
 def test_every_edge_goes_from_its_source_to_its_target(cells):
     for cell in cells:
-        picture = layout(cell, text_width)
+        picture = lay_out(cell, text_width)
         assert [route.edge for route in picture.routes] == list(cell.edges)
         for route in picture.routes:
             assert route.stops[0] == picture.nodes[route.edge.source]
@@ -76,14 +76,14 @@ def test_every_edge_goes_from_its_source_to_its_target(cells):
 def test_every_edge_is_drawn(cells):
     for cell in cells:
         expected = [
-            f"{each.source} → {each.target}" + (each.operation and f": {each.operation}") for each in cell.edges
+            f"{edge.source} → {edge.target}" + (edge.operation and f": {edge.operation}") for edge in cell.edges
         ]
-        assert titles(draw_cell(cell)) == [each.removesuffix(": concat") for each in expected]
+        assert titles(draw_cell(cell)) == [title.removesuffix(": concat") for title in expected]
 
 
 def test_operations_between_the_same_two_nodes_have_places_of_their_own():
     edges = tuple(Edge("a", "out", name) for name in ("conv", "pool", "skip", "skip"))
-    labels = [route.label for route in layout(Drawing("", ("a", "out"), edges), text_width).routes]
+    labels = [route.label for route in lay_out(Drawing("", ("a", "out"), edges), text_width).routes]
     assert len({label.y for label in labels}) == 4
 
 
@@ -91,7 +91,7 @@ def test_the_output_stands_at_the_far_right():
     drawing = Drawing(
         "", ("a", "b", "unused", "out"), (Edge("a", "b", "x"), Edge("b", "unused", "x"), Edge("a", "out", "x"))
     )
-    nodes = layout(drawing, text_width).nodes
+    nodes = lay_out(drawing, text_width).nodes
     assert max(nodes, key=lambda name: nodes[name].x) == "out"
 
 
@@ -103,12 +103,11 @@ def test_cells_without_edges_can_be_drawn(nodes):
 def test_identical_neighbours_are_drawn_once():
     cells = [Drawing(f"cell {number}", CHAIN.nodes, CHAIN.edges) for number in range(4)]
     other = Drawing("cell 4", ("a", "out"), (Edge("a", "out", "skip"),))
-    svg = draw_cells([*cells, other])
-    assert svg.count("<svg") == 2
-    assert "cell 0 to cell 3 (4 alike)" in svg
-    assert ">cell 4<" in svg
-    assert "cell 0 and cell 1 (alike)" in draw_cells(cells[:2])
-    assert draw_cells([cells[0], other, cells[1]]).count("<svg") == 3
+    drawn = draw_cells([*cells, other])
+    assert [caption for caption, _ in drawn] == ["cell 0 to cell 3 (4 alike)", "cell 4"]
+    assert all(svg.count("<svg") == 1 for _, svg in drawn)
+    assert draw_cells(cells[:2])[0][0] == "cell 0 and cell 1 (alike)"
+    assert len(draw_cells([cells[0], other, cells[1]])) == 3
 
 
 @pytest.mark.parametrize(
@@ -123,13 +122,13 @@ def test_identical_neighbours_are_drawn_once():
     ],
 )
 def test_kinds_of_operations(operation, kind):
-    assert kind_of(operation) == kind
+    assert operation_kind(operation) == kind
 
 
 def test_crossings_are_counted_and_removed():
     layers, links = [["a", "b"], ["x", "y"]], {("a", "y"): 1.0, ("b", "x"): 1.0}
-    assert crossings(layers, links) == 1
-    assert crossings(order_layers(layers, links, lambda item: item, 4), links) == 0
+    assert count_crossings(layers, links) == 1
+    assert count_crossings(order_layers(layers, links, lambda item: item, 4), links) == 0
 
 
 def test_a_group_stays_together():
@@ -140,7 +139,7 @@ def test_a_group_stays_together():
 
 
 def test_places_keep_order_and_distance():
-    heights = place([["a"], ["x", "y", "z"]], {("a", each): 1.0 for each in "xyz"}, lambda _: 10.0, 6)
+    heights = compute_heights([["a"], ["x", "y", "z"]], {("a", item): 1.0 for item in "xyz"}, lambda _: 10.0, 6)
     assert heights["y"] - heights["x"] == pytest.approx(10)
     assert heights["z"] - heights["y"] == pytest.approx(10)
     assert heights["y"] == pytest.approx(heights["a"])

@@ -73,13 +73,14 @@ def test_every_network_stands_in_the_table_with_its_figures(finished, result):
         assert row[1] == network["role"]
         assert row[2] == (network["matched_to"] or "")
         assert row[3] == ("yes" if network["id"] in result["front"] else "")
-        assert [int(each.replace(",", "")) for each in row[4:6]] == [network["params"], network["macs"]]
+        assert [int(cell.replace(",", "")) for cell in row[4:6]] == [network["params"], network["macs"]]
         for shown, error in zip(row[6:], (network["val_error"], network["test_error"]), strict=True):
             assert float(shown.removesuffix(" %")) == pytest.approx(100 * error, abs=0.0051)
 
 
 def test_the_best_network_is_chosen_by_validation_error_and_named_first(finished, result):
-    best = min((each for each in result["networks"] if each["role"] == "found"), key=lambda each: each["val_error"])
+    found = [network for network in result["networks"] if network["role"] == "found"]
+    best = min(found, key=lambda network: network["val_error"])
     assert f"The best network, {best['id']}, has {best['params']:,} parameters" in finished.text
     assert f"{best['id']} ★ best" in finished.text
 
@@ -90,13 +91,15 @@ def test_a_best_network_named_by_the_run_is_kept(tmp_path, result, write_run):
 
 
 def test_found_networks_are_compared_in_pairs(finished, result):
-    errors = {each["id"]: each["test_error"] for each in result["networks"]}
-    random = [each for each in result["networks"] if each["matched_to"]]
-    gains = 100 * np.array([each["test_error"] - errors[each["matched_to"]] for each in random])
+    errors = {network["id"]: network["test_error"] for network in result["networks"]}
+    random = [network for network in result["networks"] if network["matched_to"]]
+    gains = 100 * np.array([network["test_error"] - errors[network["matched_to"]] for network in random])
     mean, error = gains.mean(), gains.std(ddof=1) / np.sqrt(len(gains))
     assert mean > 0
-    told = f"{mean:.2f} percentage points ± {error:.2f} percentage points (standard error, n = 4 matched pairs) lower"
-    assert told in finished.text
+    sentence = (
+        f"{mean:.2f} percentage points ± {error:.2f} percentage points (standard error, n = 4 matched pairs) lower"
+    )
+    assert sentence in finished.text
     assert ("it may be chance" in finished.text) == (mean < 2 * error)
 
 
@@ -134,7 +137,7 @@ def test_recipe_cost_and_command_are_shown_in_full(finished, result, recipe):
             if not isinstance(value, bool | list):
                 assert (name, str(value)) in rows
     assert "nasplug search --method dnad --data digits --out 'my runs/1'" in finished.text
-    total = sum(each["seconds"] for each in result["cost"].values())
+    total = sum(phase["seconds"] for phase in result["cost"].values())
     assert any(row[0] == "total" and row[-1].startswith(f"{total:,.1f} s") for row in finished.rows if row)
 
 
@@ -146,7 +149,7 @@ def test_the_same_run_gives_the_same_bytes(tmp_path, report, result, drawings, w
 def test_names_are_escaped(tmp_path, result, recipe, write_run):
     nasty = "<script>alert('&\")</script>"
     cell = Drawing(nasty, (nasty, "out"), (Edge(nasty, "out", nasty),))
-    figures = {each["id"]: (cell,) for each in result["networks"]}
+    figures = {network["id"]: (cell,) for network in result["networks"]}
     result |= {"method": nasty, "dataset": nasty, "notes": [nasty]}
     result["data"]["classes"] = [nasty]
     recipe["space"][nasty] = nasty
@@ -218,6 +221,7 @@ def test_numbers_that_are_none_count_as_unmeasured(tmp_path, result, write_run):
 
 def test_a_single_pair_has_no_standard_error(tmp_path, result, write_run):
     found, random = result["networks"] = result["networks"][2:4]
+    result["front"] = [found["id"]]
     gain = 100 * (random["test_error"] - found["test_error"])
     text = read(write_report(write_run(tmp_path, result, steps=0), {})).text
     assert f"{gain:.2f} percentage points (no standard error from a single pair, n = 1 matched pair) lower" in text

@@ -19,11 +19,10 @@ from nasplug.compose import resolve
 from nasplug.data import load_splits
 from nasplug.errors import InputError, RunFailure
 from nasplug.plugins import load_plugins
-from nasplug.results.choice import choose
 from nasplug.results.classifier import Classifier
 from nasplug.results.export import FORMATS, export
 from nasplug.results.export.parity import Sample, check, sample
-from nasplug.results.result import load
+from nasplug.results.result import choose_network, load
 from nasplug.runs.context import new_context, write_start
 from nasplug.runs.summary import write_result
 from nasplug.store.networks import PlannedNetwork, save_network
@@ -278,15 +277,15 @@ def test_a_network_is_chosen_by_the_beginning_of_its_id_or_by_limits(run):
     best, other = result.networks
     small = min(result.networks, key=lambda each: each.params)
 
-    assert choose(result, None, None, None).id == best.id
-    assert choose(result, None, small.params, None).id == small.id
-    assert choose(result, other.id[:3], None, None).id == other.id
+    assert choose_network(result, None, None, None).id == best.id
+    assert choose_network(result, None, small.params, None).id == small.id
+    assert choose_network(result, other.id[:3], None, None).id == other.id
     with pytest.raises(InputError, match=rf"has no network 'zz'; it has {best.id} \(found, {best.params:,} params\), "):
-        choose(result, "zz", None, None)
+        choose_network(result, "zz", None, None)
     with pytest.raises(InputError, match="has no network ''"):
-        choose(result, "", None, None)
+        choose_network(result, "", None, None)
     with pytest.raises(InputError, match="limits choose among all"):
-        choose(result, best.id, 10, None)
+        choose_network(result, best.id, 10, None)
 
 
 def test_a_beginning_of_two_ids_is_refused(run):
@@ -295,7 +294,7 @@ def test_a_beginning_of_two_ids_is_refused(run):
     (run / "result.json").write_text(text.replace(second, first[:4] + second[4:]))
 
     with pytest.raises(InputError, match=f"'{first[:4]}' begins the ids of 2 networks"):
-        choose(load(run), first[:4], None, None)
+        choose_network(load(run), first[:4], None, None)
 
 
 def test_a_network_that_was_not_trained_is_not_exported(run):
@@ -305,4 +304,4 @@ def test_a_network_that_was_not_trained_is_not_exported(run):
     (run / "result.json").write_text(json.dumps(result))
 
     with pytest.raises(InputError, match=f"'{name}' of '.*' has no weights"):
-        export(choose(load(run), name, None, None), "safetensors")
+        export(choose_network(load(run), name, None, None), "safetensors")

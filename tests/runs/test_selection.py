@@ -10,7 +10,6 @@ import pytest
 from nasplug.builtin.darts.space import Darts
 from nasplug.errors import InputError
 from nasplug.runs.selection import select
-from nasplug.runs.summary import best, front
 from nasplug.values import ImageShape
 from nasplug.values.recipe import RetrainOptions, SelectOptions
 from nasplug.values.seeds import derive_seed
@@ -85,21 +84,3 @@ def test_limits_hold_and_the_refusal_names_the_smallest(space, trail):
 
     with pytest.raises(InputError, match=f"the smallest has {costs[0]} params"):
         select(_study(space, max_params=costs[0] - 1), trail)
-
-
-def _network(name, params, error, role="found"):
-    return {"id": name, "params": params, "macs": params, "val_error": error, "train_loss": error, "role": role}
-
-
-def test_the_best_is_chosen_by_validation_error_within_the_limits():
-    networks = [_network("a", 10, 0.3), _network("b", 20, 0.1), _network("c", 15, 0.1), _network("r", 5, 0.0, "random")]
-
-    assert best(networks) == "c"
-    assert best(networks, max_params=12) == "a"
-    assert best(networks, max_params=9) is None
-
-
-def test_the_front_holds_what_nothing_beats():
-    networks = [_network("a", 10, 0.3), _network("b", 20, 0.1), _network("c", 15, 0.1), _network("d", 12, 0.35)]
-
-    assert front(networks) == ["a", "c"]

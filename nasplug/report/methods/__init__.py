@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from nasplug.report.methods.groups import Field, Group, read_field
+from nasplug.report.methods.groups import Group, MethodComparison, read_comparison
 from nasplug.report.methods.page import write_comparison
-from nasplug.report.methods.runs import Run
+from nasplug.report.methods.runs import ComparedRun
 from nasplug.report.methods.spread import Spread
 
-__all__ = ["Field", "Group", "Run", "Spread", "read_field", "write_comparison"]
+__all__ = ["ComparedRun", "Group", "MethodComparison", "Spread", "read_comparison", "write_comparison"]

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nasplug.report.charts import logarithmic
+from nasplug.report.charts import set_log_scale
 from nasplug.report.methods.groups import Group
-from nasplug.report.record import Network
 from nasplug.report.style import light
-from nasplug.report.svg import inline, styled
+from nasplug.report.svg import inline_svg, use_style
+from nasplug.store.result import NetworkResult
 
 COLUMNS = 2
 """Panels side by side."""
 
 
-@styled
-def gains(name: str, groups: Sequence[Group]) -> str:
+@use_style
+def draw_gains(name: str, groups: Sequence[Group]) -> Markup:
     """For each group the gain over random networks: every run, their mean, and its confidence interval."""
     figure = Figure(figsize=(7.2, 1.0 + 0.5 * len(groups)))
     axes = figure.add_subplot()
@@ -26,9 +27,9 @@ def gains(name: str, groups: Sequence[Group]) -> str:
     measured = [(place, group.gain) for place, group in enumerate(groups) if group.gain is not None]
     for place, gain in measured:
         axes.scatter([100 * gain.mean], [place], s=70, marker="D", color=light("found"))
-        runs = [100 * each for each in gain.values]
+        runs = [100 * value for value in gain.values]
         axes.scatter(runs, [place] * len(runs), s=30, facecolors="none", edgecolors=light("ink"), zorder=3)
-    # Two runs have an interval so wide that nothing else could be seen: the runs decide what is shown.
+    # The interval of two runs is so wide that nothing else could be seen, so the limits follow the runs.
     low, high = axes.get_xlim()
     axes.set_xlim(low - (high - low) / 3, high + (high - low) / 3)
     for place, gain in measured:
@@ -38,11 +39,11 @@ def gains(name: str, groups: Sequence[Group]) -> str:
     axes.set_ylim(len(groups) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("test error of random networks minus found ones (points)")
-    return inline(figure, name, f"gain over random networks of {len(groups)} methods")
+    return inline_svg(figure, name, f"gain over random networks of {len(groups)} methods")
 
 
-@styled
-def errors(name: str, groups: Sequence[Group]) -> str:
+@use_style
+def draw_errors(name: str, groups: Sequence[Group]) -> Markup:
     """Test error against parameters of every network, a panel for each group, all on the same scales."""
     columns = min(COLUMNS, len(groups))
     lines = -(-len(groups) // columns)
@@ -50,29 +51,31 @@ def errors(name: str, groups: Sequence[Group]) -> str:
     grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
     panels: list[Axes] = list(grid.flat)
     for panel, group in zip(panels, groups, strict=False):
-        _panel(panel, group)
+        _draw_panel(panel, group)
     for panel in panels[len(groups) :]:
         panel.set_visible(False)
-    sizes = [float(each.params) for group in groups for run in group.runs for each in run.record.networks]
-    logarithmic(panels[0], sizes)
+    sizes = [float(network.params) for group in groups for run in group.runs for network in run.networks]
+    set_log_scale(panels[0], sizes)
     for panel in panels[max(0, len(groups) - columns) : len(groups)]:
         panel.set_xlabel("parameters")
         panel.tick_params(labelbottom=True)
     for line in grid:
         line[0].set_ylabel("test error (%)")
-    shown = {label: mark for panel in panels for mark, label in zip(*panel.get_legend_handles_labels(), strict=True)}
-    figure.legend(list(shown.values()), list(shown), loc="outside upper left", ncols=3)
-    return inline(figure, name, f"test error against parameters of found and random networks of {len(groups)} methods")
+    entries = {label: mark for panel in panels for mark, label in zip(*panel.get_legend_handles_labels(), strict=True)}
+    figure.legend(list(entries.values()), list(entries), loc="outside upper left", ncols=3)
+    return inline_svg(
+        figure, name, f"test error against parameters of found and random networks of {len(groups)} methods"
+    )
 
 
-def _panel(axes: Axes, group: Group) -> None:
+def _draw_panel(axes: Axes, group: Group) -> None:
     axes.set_title(group.title.replace(", ", "\n"), fontsize=10, loc="left")
     for pair in group.comparison.pairs if group.comparison else ():
-        (one, error), (other, rival) = _place(pair.found), _place(pair.random)
-        axes.plot([one, other], [error, rival], color=light("muted"), linewidth=0.7, alpha=0.7)
-    networks = [each for run in group.runs for each in run.record.networks if each.test_error is not None]
+        sizes, errors = zip(_place(pair.found), _place(pair.random), strict=True)
+        axes.plot(sizes, errors, color=light("muted"), linewidth=0.7, alpha=0.7)
+    networks = [network for run in group.runs for network in run.networks if network.test_error is not None]
     for role, marker in (("found", "o"), ("random", "X")):
-        places = [_place(each) for each in networks if each.role == role]
+        places = [_place(network) for network in networks if network.role == role]
         if places:
             xs, ys = zip(*places, strict=True)
             axes.scatter(xs, ys, s=34, marker=marker, color=light(role), label=role, zorder=3)
@@ -82,5 +85,5 @@ def _panel(axes: Axes, group: Group) -> None:
         axes.scatter(xs, ys, s=120, facecolors="none", edgecolors=light("found"), label="best of a run", zorder=2)
 
 
-def _place(network: Network) -> tuple[float, float]:
+def _place(network: NetworkResult) -> tuple[float, float]:
     return float(network.params), 100 * (network.test_error or 0.0)

@@ -9,9 +9,9 @@ from pathlib import Path
 import attrs
 
 from nasplug.errors import InputError
-from nasplug.report.comparison import Comparison
-from nasplug.report.methods.runs import Run, read_run
-from nasplug.report.methods.spread import Spread, spread
+from nasplug.report.methods.runs import ComparedRun, read_run
+from nasplug.report.methods.spread import Spread, measure_spread
+from nasplug.report.paired_comparison import PairedComparison
 
 UNSET = "unset"
 
@@ -20,7 +20,7 @@ UNSET = "unset"
 class Group:
     """Runs of one method on one data set with the same options."""
 
-    runs: tuple[Run, ...]
+    runs: tuple[ComparedRun, ...]
     """By seed."""
     variant: tuple[str, ...]
     """The options that tell it from other groups of this method, space, data set and preset, as "name=value"."""
@@ -50,23 +50,23 @@ class Group:
     @property
     def params(self) -> Spread | None:
         """Parameters of the best network, over seeds."""
-        return spread([run.best.params if run.best else None for run in self.runs])
+        return measure_spread([run.best.params if run.best else None for run in self.runs])
 
     @property
     def accuracy(self) -> Spread | None:
         """Test accuracy of the best network, over seeds."""
-        return spread([run.accuracy for run in self.runs])
+        return measure_spread([run.accuracy for run in self.runs])
 
     @property
     def gain(self) -> Spread | None:
         """Test error of random networks minus that of found ones: the mean of each run, over seeds."""
-        return spread([run.gain for run in self.runs])
+        return measure_spread([run.gain for run in self.runs])
 
     @property
-    def comparison(self) -> Comparison | None:
+    def comparison(self) -> PairedComparison | None:
         """The pairs of all runs together."""
         pairs = [pair for run in self.runs if run.comparison for pair in run.comparison.pairs]
-        return Comparison(tuple(pairs)) if pairs else None
+        return PairedComparison(tuple(pairs)) if pairs else None
 
     @property
     def seconds(self) -> Spread:
@@ -90,22 +90,23 @@ class Group:
 
 
 @attrs.frozen
-class Field:
-    """All that is compared."""
+class MethodComparison:
+    """Groups of runs side by side."""
 
     groups: tuple[Group, ...]
     """By data set, then in the order in which the runs were named."""
-    unfinished: tuple[Run, ...]
+    unfinished: tuple[ComparedRun, ...]
     """Runs that were left out."""
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader must know before believing the figures."""
-        left = [
-            f"{run.folder} is left out: its status is '{run.record.status}', and 'nasplug resume {run.folder}' goes on."
+        left_out = [
+            f"{run.folder} is left out: its status is '{run.record.result.status}', and 'nasplug resume {run.folder}' "
+            f"continues it."
             for run in self.unfinished
         ]
-        again = [
+        repeated = [
             f"{group.title} on {group.dataset} has several runs with the seed {seed}; they are not independent."
             for group in self.groups
             for seed in group.repeated
@@ -115,38 +116,38 @@ class Field:
             for group in self.groups
             if len(group.devices) > 1
         ]
-        return (*left, *again, *mixed)
+        return (*left_out, *repeated, *mixed)
 
 
-def read_field(folders: Sequence[Path]) -> Field:
+def read_comparison(folders: Sequence[Path]) -> MethodComparison:
     """Reads runs and groups them. InputError for a folder that is no run or is named twice, or if none is finished."""
     places = [folder.resolve() for folder in folders]
     twice = next((folder for folder, place in zip(folders, places, strict=True) if places.count(place) > 1), None)
     if twice is not None:
         raise InputError(f"The run '{twice}' is named twice; a run counts once.")
     runs = [read_run(folder) for folder in folders]
-    finished = [run for run in runs if run.record.status == "done"]
+    finished = [run for run in runs if run.record.result.status == "done"]
     if not finished:
-        raise InputError(f"None of these runs is finished; 'nasplug resume {folders[0]}' goes on with the first.")
-    return Field(_grouped(finished), tuple(run for run in runs if run.record.status != "done"))
+        raise InputError(f"None of these runs is finished; 'nasplug resume {folders[0]}' continues the first.")
+    return MethodComparison(_group_runs(finished), tuple(run for run in runs if run.record.result.status != "done"))
 
 
-def _grouped(runs: Sequence[Run]) -> tuple[Group, ...]:
-    families: dict[tuple[str, ...], list[Run]] = {}
+def _group_runs(runs: Sequence[ComparedRun]) -> tuple[Group, ...]:
+    families: dict[tuple[str, ...], list[ComparedRun]] = {}
     for run in runs:
         families.setdefault((run.dataset, run.method, run.space, run.preset), []).append(run)
     varied = [name for name in ("space", "preset") if len({getattr(run, name) for run in runs}) > 1]
-    groups = [group for family in families.values() for group in _variants(family, varied)]
+    groups = [group for family in families.values() for group in _split_variants(family, varied)]
     order = list(dict.fromkeys(group.dataset for group in groups))
     return tuple(sorted(groups, key=lambda group: order.index(group.dataset)))
 
 
-def _variants(family: Sequence[Run], varied: Sequence[str]) -> list[Group]:
+def _split_variants(family: Sequence[ComparedRun], varied: Sequence[str]) -> list[Group]:
     """Splits runs that have other options; only those in which they differ are named."""
     title = [family[0].method, *(getattr(family[0], name) for name in varied)]
     names = {name: None for run in family for name in run.options}
     differing = [name for name in names if len({run.options.get(name, UNSET) for run in family}) > 1]
-    members: dict[tuple[str, ...], list[Run]] = {}
+    members: dict[tuple[str, ...], list[ComparedRun]] = {}
     for run in family:
         variant = tuple(f"{name}={run.options.get(name, UNSET)}" for name in differing)
         members.setdefault(variant, []).append(run)

@@ -1,4 +1,4 @@
-"""One finished run, as a comparison sees it."""
+"""One run of a comparison."""
 
 from __future__ import annotations
 
@@ -9,43 +9,49 @@ from typing import Any
 import attrs
 
 from nasplug.errors import InputError
-from nasplug.report.comparison import Comparison, compare
-from nasplug.report.record import Network, Record, read_record
-from nasplug.report.words import setting
+from nasplug.report.number_format import format_setting
+from nasplug.report.paired_comparison import PairedComparison, compare_pairs
+from nasplug.report.run_record import RunRecord, read_run_record
+from nasplug.store.result import NetworkResult
 from nasplug.values.recipe import SLOTS
 
-DECIDING = (*SLOTS, "data", "search", "retrain", "select")
-"""Sections of a recipe that decide what a run measures; the seed and the machine stand in `run`."""
-PLACES = ("data.name", "data.root", "data.download")
-"""Options that say where the images are, but not which."""
+COMPARED_SECTIONS = (*SLOTS, "data", "search", "retrain", "select")
+"""Sections of a recipe that decide what a run measures; seed and machine are in `run`."""
+LOCATIONS = ("data.name", "data.root", "data.download")
+"""Options that say where the images are, but not which images they are."""
 
 
 @attrs.frozen
-class Run:
+class ComparedRun:
     """A run whose best network and random networks are comparable with those of other seeds."""
 
     folder: str
     seed: int
     space: str
     preset: str
-    record: Record
+    record: RunRecord
     options: Mapping[str, str]
     """All that decides what is measured: options as "section.option", "images", and "networks" (trained, table)."""
 
     @property
     def method(self) -> str:
         """The method."""
-        return self.record.method
+        return self.record.result.method
 
     @property
     def dataset(self) -> str:
         """The data set."""
-        return self.record.dataset
+        return self.record.result.dataset
 
     @property
-    def best(self) -> Network | None:
+    def networks(self) -> tuple[NetworkResult, ...]:
+        """All its networks."""
+        return self.record.result.networks
+
+    @property
+    def best(self) -> NetworkResult | None:
         """The network that the run chose, never by test error; None while there is none."""
-        return self.record.network(self.record.best)
+        return self.record.result.network(self.record.result.best)
 
     @property
     def accuracy(self) -> float | None:
@@ -54,9 +60,9 @@ class Run:
         return None if best is None or best.test_error is None else 1 - best.test_error
 
     @property
-    def comparison(self) -> Comparison | None:
+    def comparison(self) -> PairedComparison | None:
         """The pairs of found and random networks."""
-        return compare(self.record)
+        return compare_pairs(self.record.result)
 
     @property
     def gain(self) -> float | None:
@@ -67,28 +73,28 @@ class Run:
     @property
     def seconds(self) -> float:
         """What all training took: teacher, search, retraining and random networks."""
-        return sum(each.seconds or 0.0 for each in self.record.cost.values())
+        return sum(phase.seconds or 0.0 for phase in self.record.result.cost.values())
 
     @property
     def search_seconds(self) -> float:
-        """What the way to the architectures took: teacher and search."""
-        return sum(each.seconds or 0.0 for phase, each in self.record.cost.items() if "/" not in phase)
+        """What finding the architectures took: teacher and search."""
+        return sum(phase.seconds or 0.0 for name, phase in self.record.result.cost.items() if "/" not in name)
 
     @property
     def devices(self) -> tuple[str, ...]:
         """Where it computed."""
-        return tuple(sorted({each.device for each in self.record.cost.values() if each.device}))
+        return tuple(sorted({phase.device for phase in self.record.result.cost.values() if phase.device}))
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: Path) -> ComparedRun:
     """Reads a run folder. InputError if there is none or it is damaged; the run need not be finished."""
     if not (folder / "recipe.toml").is_file():
         raise InputError(f"'{folder}' is no run folder: it has no recipe.toml. Name the folders of finished runs.")
-    record = read_record(folder)
-    if record.status == "done" and record.network(record.best) is None:
+    record = read_run_record(folder)
+    if record.result.status == "done" and record.result.network(record.result.best) is None:
         raise InputError(
             f"'{folder}/result.json' is damaged: it names no best network of the run; 'nasplug resume {folder}' writes "
-            f"it anew."
+            f"it again."
         )
     try:
         seed = int(record.recipe["run"]["seed"])
@@ -98,11 +104,11 @@ def read_run(folder: Path) -> Run:
         raise InputError(
             f"'{folder}/recipe.toml' is damaged ({error!r}); restore it from a copy of the run."
         ) from error
-    images = " + ".join(f"{count} {split}" for split, count in record.splits.items())
-    sources = " + ".join(sorted({each.source for each in record.networks}))
-    return Run(str(folder), seed, space, preset, record, options | {"images": images, "networks": sources})
+    images = " + ".join(f"{count} {split}" for split, count in record.result.splits.items())
+    sources = " + ".join(sorted({network.source for network in record.result.networks}))
+    return ComparedRun(str(folder), seed, space, preset, record, options | {"images": images, "networks": sources})
 
 
 def _options(recipe: Mapping[str, Any]) -> dict[str, str]:
-    flat = {f"{section}.{name}": value for section in DECIDING for name, value in recipe[section].items()}
-    return {name: setting(value) for name, value in flat.items() if name not in PLACES}
+    flat = {f"{section}.{name}": value for section in COMPARED_SECTIONS for name, value in recipe[section].items()}
+    return {name: format_setting(value) for name, value in flat.items() if name not in LOCATIONS}

@@ -39,7 +39,7 @@ class Spread:
         return self.mean - half, self.mean + half
 
 
-def spread(values: Sequence[float | None]) -> Spread | None:
+def measure_spread(values: Sequence[float | None]) -> Spread | None:
     """The spread of the values that were measured; None if there is none."""
     measured = tuple(value for value in values if value is not None)
     return Spread(measured) if measured else None

@@ -7,16 +7,17 @@ import json
 from nasplug.plugins.dataset_names import split_dataset_name
 from nasplug.results.classifier import Classifier
 from nasplug.results.result import TrainedNetwork
+from nasplug.store.result import read_result
 
 
 def metadata_of(network: TrainedNetwork, classifier: Classifier) -> dict[str, str]:
     """Text by key; lists, numbers and objects are JSON. `nasplug` holds what nasplug needs to build the network."""
     data = classifier.facts["data"]
     shape = f"(N, {classifier.channels}, {classifier.size}, {classifier.size})"
-    result = network.run.result()
+    result = read_result(network.run.path)
     # What follows the name of a data set is a path, which means nothing to those who are given the file.
-    name, _ = split_dataset_name(network.plugins, result["dataset"])
-    run = {key: result[key] for key in ("method", "seed")} | {"dataset": name}
+    name, _ = split_dataset_name(network.plugins, result.dataset)
+    run = {"method": result.method, "seed": result.seed, "dataset": name}
     record = {key: network.record[key] for key in ("id", "role", "params", "macs", "val_error", "test_error")}
     facts = {**run, **record, "genotype": classifier.facts["genotype"], **data}
     return {

@@ -282,3 +282,12 @@ def test_other_weights_than_one_level_shrink_as_well() -> None:
 def test_a_supernet_that_starts_below_the_end_is_refused() -> None:
     with pytest.raises(InputError, match="s_min"):
         Shrink().begin(supernet(3, 3), StepClock(10, 10))
+
+
+def test_the_declared_figures_are_measured() -> None:
+    schedule, choices, clock = Shrink(s_min=10.0), supernet(1, 3), StepClock(4, 2)
+    schedule.begin(choices, clock)
+    measures = schedule.after_step(choices, clock.at(0)).measures
+    assert {figure.name for figure in Shrink.figures} <= measures.keys()
+    (progress,) = (figure.progress.format(float(measures[figure.name])) for figure in Shrink.figures if figure.progress)
+    assert progress == f"{choices.active_count} operations alive"

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nasplug.errors import InputError
 from nasplug.parts import Choices, PruningSchedule, option
-from nasplug.values import StepClock, StepInfo, Verdict
+from nasplug.values import Figure, StepClock, StepInfo, Verdict
 from nasplug_snps.sparsity import entropy, equal_candidates, logarithmic, uniform_value
 
 RELEASED_STEPS = 1e4
@@ -49,6 +49,12 @@ class Shrink(PruningSchedule):
     ranks_candidates = True
     takes_snapshots = True
     static_graph = True
+    figures = (
+        Figure("alive", "operations kept", progress="{:.0f} operations alive"),
+        Figure("S", "sparsity measure S"),
+        Figure("gamma", "pressure gamma", scale="log"),
+        Figure("mu", "offset mu"),
+    )
 
     gamma_0: float = option(1e-4, "pressure at the start", above=0)
     gamma_max: float = option(0.1, "pressure from which lagging steps count as a stall", above=0)

@@ -1,10 +1,10 @@
-"""The course of each phase, read from `events.jsonl` as columns of numbers."""
+"""The step events of each phase, read from `events.jsonl` as columns of numbers."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,31 +12,37 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-FLATNESS = ("sharpness", "alpha_eigenvalue", "supernet_error", "discrete_error", "gap_error")
-MEASURES = ("loss", "alive", "S", "gamma", "mu", "train_error", "val_error", *FLATNESS)
-"""The figures of a step that the report draws or tells."""
+from nasplug.values import Figure
+
+FLATNESS = ("sharpness", "alpha_eigenvalue", "supernet_error", "discrete_error", "gap_error", "gap_loss")
+COMMON = ("loss", "train_error", "val_error", "deleted", *FLATNESS)
+"""Measures of a step that do not come from the schedule."""
+POSITIONS = ("step", "epoch", "stage")
 
 Points = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 """Steps, and a value at each of them."""
 
 
 @attrs.define
-class Trace:
-    """One phase. Runs have up to millions of steps, so only numbers are kept, and only those that are drawn."""
+class PhaseFigures:
+    """The figures of one phase. Runs have up to millions of steps, so only numbers are kept."""
 
     columns: dict[str, tuple[list[float], list[float]]] = attrs.field(factory=dict)
+    """For each measure the steps at which it was recorded, and its values."""
     snapshots: list[tuple[int, str]] = attrs.field(factory=list)
     """Step and reason of each snapshot."""
     steps: int = 0
     epochs: int = 0
 
-    def add(self, event: dict[str, Any]) -> None:
-        """Takes in one event of the phase."""
+    def add(self, event: dict[str, Any], measures: Collection[str] | None) -> None:
+        """Adds a step event of the phase: of its numbers those in `measures`; None: all."""
         step = int(event["step"])
         self.steps = max(self.steps, step)
         self.epochs = max(self.epochs, int(event.get("epoch") or 0) + 1)
-        for name in MEASURES:
+        for name in event if measures is None else measures:
             value = event.get(name)
+            if name in POSITIONS or isinstance(value, bool):
+                continue
             if isinstance(value, int | float) and math.isfinite(value):
                 steps, values = self.columns.setdefault(name, ([], []))
                 steps.append(step)
@@ -49,22 +55,25 @@ class Trace:
         steps, values = self.columns.get(measure, ([], []))
         return np.array(steps, dtype=np.float64), np.array(values, dtype=np.float64)
 
-    @property
-    def shrinks(self) -> bool:
-        """Whether the phase tells of candidates being deleted."""
-        return "alive" in self.columns or "S" in self.columns
+    def undeclared_figures(self) -> tuple[Figure, ...]:
+        """A figure for each measure of a schedule that declares none."""
+        return tuple(Figure(name, name) for name in self.columns if name not in COMMON)
 
 
-def read_traces(path: Path) -> dict[str, Trace]:
-    """The phases of an event file, in the order in which they began; none if there is no file yet."""
-    traces: dict[str, Trace] = {}
-    for event in _events(path):
+def read_step_figures(path: Path, measures: Collection[str] | None = None) -> dict[str, PhaseFigures]:
+    """The phases of an event file, in the order in which they began; none if there is no file yet.
+
+    Beside the measures that any phase may have, `measures` are read; None: whatever is a number.
+    """
+    selected = None if measures is None else dict.fromkeys([*COMMON, *measures])
+    phases: dict[str, PhaseFigures] = {}
+    for event in _read_events(path):
         if event.get("event") == "step" and isinstance(event.get("step"), int):
-            traces.setdefault(str(event.get("phase", "search")), Trace()).add(event)
-    return traces
+            phases.setdefault(str(event.get("phase", "search")), PhaseFigures()).add(event, selected)
+    return phases
 
 
-def averaged(points: Points, most: int) -> Points:
+def average_points(points: Points, most: int) -> Points:
     """At most `most` points, each the mean of its neighbourhood: for noisy values such as a loss."""
     steps, values = points
     if len(steps) <= most:
@@ -75,8 +84,8 @@ def averaged(points: Points, most: int) -> Points:
     return np.add.reduceat(steps, starts) / sizes, np.add.reduceat(values, starts) / sizes
 
 
-def thinned(points: Points, most: int) -> Points:
-    """At most `most` of the points, first and last included: for the course of a state, where a mean never existed."""
+def thin_points(points: Points, most: int) -> Points:
+    """At most `most` of the points, first and last included: for states, of which a mean would be no state."""
     steps, values = points
     if len(steps) <= most:
         return points
@@ -84,7 +93,7 @@ def thinned(points: Points, most: int) -> Points:
     return steps[chosen], values[chosen]
 
 
-def _events(path: Path) -> Iterator[dict[str, Any]]:
+def _read_events(path: Path) -> Iterator[dict[str, Any]]:
     """Every whole event. A run that is under way, or was killed, may leave half a line."""
     if not path.is_file():
         return

@@ -1,0 +1,66 @@
+"""What a run was made of, as tables: data, cost, environment and recipe."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from nasplug.report.number_format import format_count, format_duration, format_memory, format_setting
+from nasplug.report.run_record import RunRecord
+from nasplug.store.result import PhaseCost, RunResult
+
+Sections = dict[str, dict[str, str]]
+
+
+def data_facts(result: RunResult) -> dict[str, Any]:
+    """Which images, and how they were divided."""
+    facts: dict[str, Any] = {"data set": result.dataset}
+    for name, value in result.data.items():
+        if name == "classes" and isinstance(value, list):
+            facts[f"{len(value)} classes"] = value
+        else:
+            facts[{"size": "size (pixels)", "channels": "colour channels"}.get(name, name)] = value
+    return facts | {f"images in {name}": format_count(number) for name, number in result.splits.items()}
+
+
+def cost_rows(cost: Mapping[str, PhaseCost]) -> list[tuple[str, str, str, str]]:
+    """Name, device, memory and time of every phase, and their total."""
+    rows = [
+        (name, phase.device or "not recorded", format_memory(phase.peak_memory), format_duration(phase.seconds))
+        for name, phase in cost.items()
+    ]
+    total = sum(phase.seconds or 0.0 for phase in cost.values())
+    peaks = [phase.peak_memory for phase in cost.values() if phase.peak_memory is not None]
+    return [*rows, ("total", "", format_memory(max(peaks, default=None)), format_duration(total))]
+
+
+def recipe_sections(record: RunRecord) -> dict[str, Sections]:
+    """Environment and recipe: for each the options of every section that has any, without the command."""
+    sections = {
+        name: {key: value for key, value in options.items() if key != "command"}
+        for name, options in record.recipe.items()
+        if isinstance(options, Mapping)
+    }
+    loose = {name: value for name, value in record.recipe.items() if not isinstance(value, Mapping)}
+    environment = {name: sections.pop(name, {}) for name in ("environment", "plugins")}
+    headings = {"Environment": environment, "Recipe": {"other": loose, **sections}}
+    return {
+        heading: {name: _flatten(options) for name, options in parts.items() if options}
+        for heading, parts in headings.items()
+    }
+
+
+def repeat_command(record: RunRecord) -> str:
+    """What repeats the run, empty if unknown: several words are a command line, a single one is a call in Python."""
+    words = record.command
+    return words[0] if len(words) == 1 else shlex.join(words)
+
+
+def _flatten(options: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested tables as dotted names."""
+    flat: dict[str, str] = {}
+    for name, value in options.items():
+        key = f"{prefix}{name}"
+        flat |= _flatten(value, f"{key}.") if isinstance(value, Mapping) else {key: format_setting(value)}
+    return flat

@@ -1,0 +1,35 @@
+"""Pages from the templates in `templates/`, in which every value is escaped unless it is markup already."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from nasplug.errors import RunFailure
+from nasplug.report.number_format import format_count, format_percent, format_setting
+from nasplug.report.style import COLOURS
+
+_environment = Environment(
+    loader=PackageLoader("nasplug.report"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+_environment.filters |= {"number": format_count, "percent": format_percent, "setting": format_setting}
+_environment.globals["colours"] = COLOURS
+
+
+def render(template: str, **values: object) -> str:
+    """A whole page, which refers to nothing outside itself. SVG is given as `markupsafe.Markup`."""
+    return _environment.get_template(template).render(values)
+
+
+def write_page(path: Path, text: str) -> None:
+    """Writes a page. Raises RunFailure if the file cannot be written."""
+    try:
+        path.write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise RunFailure(f"'{path}' cannot be written: {error.strerror}.") from error

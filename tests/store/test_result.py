@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from nasplug.errors import InputError
+from nasplug.store.result import NetworkResult, best_network, pareto_front, read_result
+
+
+def entry(name, params, val_error=None, role="found", train_loss=None):
+    errors = {"val_error": val_error, "test_error": None, "train_loss": train_loss}
+    return {"id": name, "role": role, "matched_to": None, "params": params, "macs": params, **errors}
+
+
+def network(*figures, **more):
+    return NetworkResult.from_entry(entry(*figures, **more))
+
+
+def best(networks, **limits):
+    chosen = best_network(networks, **limits)
+    return chosen and chosen.id
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writes a result with changes, and returns the run folder."""
+
+    def write_result(**changes):
+        content = {"schema": 1, "method": "dnad", "dataset": "digits", "seed": 0, "status": "done", "front": ["a"]}
+        content |= {"networks": [entry("a", 10, 0.3), entry("b", 20, 0.1)], "best": "a"}
+        (tmp_path / "result.json").write_text(json.dumps(content | changes))
+        return tmp_path
+
+    return write_result
+
+
+def test_the_best_is_chosen_by_validation_error_within_the_limits():
+    networks = [network("a", 10, 0.3), network("b", 20, 0.1), network("c", 15, 0.1), network("r", 5, 0.0, "random")]
+
+    assert best(networks) == "c"
+    assert best(networks, max_params=12) == "a"
+    assert best(networks, max_params=9) is None
+
+
+def test_the_front_holds_what_nothing_beats():
+    networks = [network("a", 10, 0.3), network("b", 20, 0.1), network("c", 15, 0.1), network("d", 12, 0.35)]
+
+    assert pareto_front(networks) == ("a", "c")
+
+
+def test_without_validation_the_training_loss_decides():
+    networks = [network("a", 10, train_loss=0.3), network("b", 20, train_loss=0.1), network("c", 5)]
+
+    assert best(networks) == "b"
+    assert pareto_front(networks) == ("a", "b")
+    assert best([*networks, network("d", 30, 0.5, train_loss=0.0)]) == "d"
+
+
+def test_the_named_best_is_kept_and_a_missing_one_is_chosen(write):
+    assert read_result(write()).best == "a"
+    assert read_result(write(best=None)).best == "b"
+    assert read_result(write(best=None, networks=[], front=[])).best is None
+
+
+def test_figures_that_are_not_finite_count_as_not_measured(write):
+    result = read_result(write(networks=[entry("a", 10, float("nan"))]))
+
+    assert result.networks[0].val_error is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"schema": 9}, "has schema 9; this version of nasplug reads schema 1"),
+        ({"networks": 3}, "'networks' must be a list of objects"),
+        ({"networks": [3]}, "'networks' must be a list of objects"),
+        ({"networks": [{"id": "a"}]}, "it lacks 'role', 'matched_to', 'params', 'macs', 'val_error', 'test_error'"),
+        ({"networks": [entry("a", "many")]}, "'params' must be a whole number, but it is 'many'"),
+        ({"networks": [entry("a", 10, "low")]}, "'val_error' must be a number or null, but it is 'low'"),
+        ({"front": 3}, "'front' must be a list of ids"),
+        ({"front": ["gone"]}, "there is no network 'gone'"),
+        ({"best": "gone"}, "there is no network 'gone'"),
+        ({"splits": 3}, "an entry has the wrong form"),
+        ({"cost": {"search": {"seconds": "long"}}}, "'seconds' must be a number or null, but it is 'long'"),
+    ],
+)
+def test_damaged_results_are_refused_with_the_remedy(write, changes, reason):
+    run = write(**changes)
+
+    with pytest.raises(InputError) as refusal:
+        read_result(run)
+
+    assert str(refusal.value).startswith(f"'{run / 'result.json'}' ")
+    assert reason in str(refusal.value)
+    assert "schema" in changes or str(refusal.value).endswith(f"; 'nasplug resume {run}' writes it again.")
+
+
+def test_reading_a_result_and_making_a_report_import_no_torch():
+    code = "import sys, nasplug.store.result, nasplug.report, nasplug.report.methods; print('torch' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
