@@ -7,6 +7,7 @@ from nasplug.values.cost import Cost
 from nasplug.values.drawing import Drawing, Edge
 from nasplug.values.events import Event, Found, Rated, Step
 from nasplug.values.genotype import Genotype
+from nasplug.values.known_result import KnownResult
 from nasplug.values.method import Method
 from nasplug.values.shape import ImageShape, MapShape
 from nasplug.values.training import Training
@@ -21,6 +22,7 @@ __all__ = [
     "Found",
     "Genotype",
     "ImageShape",
+    "KnownResult",
     "MapShape",
     "Method",
     "Rated",

@@ -8,10 +8,9 @@ from typing import cast
 from torch import Tensor, nn
 
 from nasplug.bench.plain.operations import PlainSupernet, Weighed, Zero, layers, relu_conv_norm
-from nasplug.builtin.nb201.names import KERNELS, PLACES, POOL, SKIP
-from nasplug.builtin.nb201.skeleton import Skeleton
-from nasplug.builtin.nb201.supernet import NasBench201Supernet
-from nasplug.builtin.nb201.supernet_cell import SupernetCell, candidate_name
+from nasplug.builtin.nb201.genotype import KERNELS, PLACES, POOL, SKIP
+from nasplug.builtin.nb201.network import Skeleton
+from nasplug.builtin.nb201.supernet import NasBench201Supernet, SupernetCell, candidate_name
 
 
 class PlainNasBench201(PlainSupernet):
@@ -20,11 +19,11 @@ class PlainNasBench201(PlainSupernet):
     def __init__(self, net: NasBench201Supernet) -> None:
         super().__init__()
         self.choices = net.choices
-        self.skeleton = Skeleton(net.plan, nn.BatchNorm2d)
+        self.skeleton = Skeleton(net.layout, nn.BatchNorm2d)
         operations = net.choices.choices[0].candidates
         self.stages = nn.ModuleList(
-            nn.ModuleList(PlainCell(stage.channels, operations) for _ in range(net.plan.cells))
-            for stage in net.plan.stages
+            nn.ModuleList(PlainCell(stage.channels, operations) for _ in range(net.layout.cells))
+            for stage in net.layout.stages
         )
 
     def forward(self, images: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from nasplug.builtin.darts.network import drop_path
+from nasplug.builtin.layers import drop_path
 from nasplug.builtin.mbconv.layers import Head, MBConv, Stem
 from nasplug.builtin.mbconv.plan import NetworkPlan
 from nasplug.builtin.mbconv.topology import Chain
