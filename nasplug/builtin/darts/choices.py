@@ -36,7 +36,7 @@ def make_choices(
     return tuple(choices)
 
 
-def encode(genotype: Genotype, choices: Choices, cells: Iterable[str], nodes: int) -> Tensor:
+def encode_genotype(genotype: Genotype, choices: Choices, cells: Iterable[str], nodes: int) -> Tensor:
     """The candidates that a genotype holds; cells that it does not name keep all of theirs."""
     held = {place: frozenset(texts) for place, texts in genotype.picks}
     mask = choices.valid_mask.clone()

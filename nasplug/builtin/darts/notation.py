@@ -17,7 +17,7 @@ from nasplug.values import Genotype
 FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
 
 
-def parse(text: str) -> Genotype:
+def parse_genotype(text: str) -> Genotype:
     """The genotype that a text describes; InputError says what is wrong with it."""
     if text.lstrip().startswith("{"):
         genotype = Genotype.from_json(text)

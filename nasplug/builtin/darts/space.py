@@ -9,8 +9,7 @@ from typing import Self
 import attrs
 from torch import Tensor
 
-from nasplug.builtin.darts import choices as table
-from nasplug.builtin.darts import notation
+from nasplug.builtin.darts.choices import decode_edges, decode_nodes, encode_genotype, make_choices
 from nasplug.builtin.darts.cost import block_cost, network_cost
 from nasplug.builtin.darts.genotype import (
     NONE,
@@ -34,6 +33,7 @@ from nasplug.builtin.darts.layout import (
     tap_cells,
 )
 from nasplug.builtin.darts.network import DartsNetwork
+from nasplug.builtin.darts.notation import parse_genotype
 from nasplug.builtin.darts.paths import make_paths, mutate_edge, mutate_subset, random_edges, random_subsets
 from nasplug.builtin.darts.supernet import DartsSupernet
 from nasplug.errors import InputError
@@ -82,7 +82,7 @@ class Darts(SearchSpace):
         for cell in range(self.cells):
             blocks[self._name_of(cell)].add(block_of(cell, self.cells))
         cells = {name: tuple(sorted(numbers)) for name, numbers in blocks.items()}
-        return table.make_choices(cells, self.nodes, expand_presets(self.operations), self.choices == "edge")
+        return make_choices(cells, self.nodes, expand_presets(self.operations), self.choices == "edge")
 
     def supernet(self, shape: ImageShape) -> DartsSupernet:
         """The network of all architectures, with all its candidates batched (see `DartsSupernet`)."""
@@ -97,12 +97,12 @@ class Darts(SearchSpace):
     def decode(self, choices: Choices, weights: Tensor) -> Genotype:
         """DARTS's two best edges per node, or with choices='node' every candidate kept."""
         if self.choices == "node":
-            return table.decode_nodes(choices, self._cell_names(), self.nodes)
-        return table.decode_edges(choices, weights, self._cell_names(), self.nodes)
+            return decode_nodes(choices, self._cell_names(), self.nodes)
+        return decode_edges(choices, weights, self._cell_names(), self.nodes)
 
     def encode(self, genotype: Genotype, choices: Choices) -> Tensor:
         """The candidates that a genotype holds, or a path through a block."""
-        return table.encode(genotype, choices, self._cell_names(), self.nodes)
+        return encode_genotype(genotype, choices, self._cell_names(), self.nodes)
 
     def taps(self) -> int:
         """One before each reduction, and one at the end."""
@@ -150,7 +150,7 @@ class Darts(SearchSpace):
 
     def parse(self, text: str) -> Genotype:
         """Reads JSON, or a published `Genotype(normal=..., normal_concat=..., reduce=..., reduce_concat=...)`."""
-        return notation.parse(text)
+        return parse_genotype(text)
 
     def random(self, generator: Random) -> Genotype:
         """Two edges per node as `decode` gives, or with choices='node' any candidates at a random density."""

@@ -71,13 +71,13 @@ def read_genotype(genotype: Genotype) -> tuple[str, ...]:
 
 
 def to_string(genotype: Genotype) -> str:
-    """The architecture string of the benchmark; `parse` reads it back. InputError if the genotype is malformed."""
+    """The architecture string of the benchmark, which `parse_genotype` reads; InputError for a malformed genotype."""
     operations = dict(zip(EDGES, read_genotype(genotype), strict=True))
     nodes = ("|".join(f"{operations[node, source]}~{source}" for source in range(node)) for node in range(1, LAST + 1))
     return "+".join(f"|{node}|" for node in nodes)
 
 
-def parse(text: str) -> Genotype:
+def parse_genotype(text: str) -> Genotype:
     """The genotype that JSON or an architecture string describes; InputError says what is wrong with it."""
     text = text.strip()
     if text.startswith("{"):

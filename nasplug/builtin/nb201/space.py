@@ -11,7 +11,6 @@ from typing import Self
 import attrs
 from torch import Tensor
 
-from nasplug.builtin.nb201 import genotype as notation
 from nasplug.builtin.nb201.genotype import (
     EDGES,
     LAST,
@@ -20,6 +19,7 @@ from nasplug.builtin.nb201.genotype import (
     PLACES,
     SPACE,
     check_operations,
+    parse_genotype,
     read_genotype,
     write_genotype,
 )
@@ -107,7 +107,7 @@ class NasBench201(SearchSpace):
 
     def parse(self, text: str) -> Genotype:
         """Reads JSON, or an architecture string of the benchmark."""
-        return notation.parse(text)
+        return parse_genotype(text)
 
     def random(self, generator: Random) -> Genotype:
         """An operation for every edge, uniformly at random."""

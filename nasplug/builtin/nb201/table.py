@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from nasplug.builtin.nb201.genotype import parse
+from nasplug.builtin.nb201.genotype import parse_genotype
 from nasplug.errors import InputError
 from nasplug.values import Genotype, ImageShape, KnownResult
 
@@ -73,7 +73,7 @@ def read_table(content: bytes, data_set: DataSet) -> Mapping[Genotype, KnownResu
         table = dict[Genotype, KnownResult]()
         for row in rows:
             try:
-                genotype = parse(row[ARCHITECTURE] or "")
+                genotype = parse_genotype(row[ARCHITECTURE] or "")
                 result = KnownResult(*(_read_error(row[name], name) for name in columns))
                 if table.setdefault(genotype, result) != result:
                     raise InputError(f"'{row[ARCHITECTURE]}' stands there a second time, with other accuracies")
