@@ -9,7 +9,7 @@ from nasplug.values.method import Options
 __all__ = ["DARTS", "RANDOM"]
 
 
-def _random(preset: Options) -> Preset:
+def _make_random_preset(preset: Options) -> Preset:
     """A preset without the search: as many networks as DARTS has widths, at least four, at one width."""
     retrain = {name: value for name, value in preset["retrain"].items() if name != "widths"}
     widths = preset["retrain"]["widths"]
@@ -30,6 +30,6 @@ RANDOM = Method(
     space=DARTS.space,
     optimizer="random",
     options={"space": DARTS.options["space"]},
-    presets={name: _random(preset) for name, preset in DARTS.presets.items()},
+    presets={name: _make_random_preset(preset) for name, preset in DARTS.presets.items()},
     paper=DARTS.paper,
 )

@@ -13,7 +13,7 @@ from torch import Tensor
 from nasplug.parts.choice import Choice, Choices
 from nasplug.parts.network import Network, Supernet
 from nasplug.parts.paths import Paths
-from nasplug.values import Cost, Drawing, Genotype, ImageShape
+from nasplug.values import Cost, Drawing, Genotype, ImageShape, KnownResult
 
 
 class SearchSpace(ABC):
@@ -32,6 +32,8 @@ class SearchSpace(ABC):
     unshared: Mapping[str, Any] = MappingProxyType({})
     """Options of this space under which every choice belongs to one block alone, for blockwise teachers; empty if that
     is the case under all options, or under none."""
+    table_size: Mapping[str, int | str] | None = None
+    """The size (see `size`) of the networks whose results `read_results` reads; None if it reads none."""
 
     @abstractmethod
     def choice_list(self) -> tuple[Choice, ...]:
@@ -123,3 +125,12 @@ class SearchSpace(ABC):
     @abstractmethod
     def size(self) -> dict[str, int | str]:
         """The size and stem of its networks as plain data, such as cells and channels; written to result files."""
+
+    def read_results(self, content: bytes, dataset: str, shape: ImageShape) -> Mapping[Genotype, KnownResult] | None:
+        """The results that a table of a benchmark (the file of `--table`) holds for this space, by architecture.
+
+        `content` is the whole file, `dataset` the name of the run's data set, `shape` the form of its images. Networks
+        of the size `table_size` get their results from it instead of being trained. Raises InputError if the table is
+        damaged, or holds nothing for this data set. None, as by default, if the space knows no such tables.
+        """
+        return None

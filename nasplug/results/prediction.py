@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from nasplug.builtin.data_sets.decoding import decode
+from nasplug.data.decoding import decode
 from nasplug.errors import InputError
 from nasplug.results.classifier import Classifier
 

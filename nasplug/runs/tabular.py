@@ -1,22 +1,20 @@
-"""Looking networks up in the table of a benchmark instead of training them (`--table`)."""
+"""Results of networks from the table of a benchmark, in place of training them (`--table`)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from nasplug.builtin.nb201 import NasBench201
-from nasplug.builtin.nb201.table import SIZE, Errors, find_data_set, read_table
 from nasplug.errors import InputError
 from nasplug.runs.context import RunContext
 from nasplug.runs.training import Progress, no_cost
 from nasplug.store.files import write_atomically
 from nasplug.store.networks import PlannedNetwork
-from nasplug.values import Genotype
+from nasplug.values import Genotype, KnownResult
 
 
 def adopt_table(context: RunContext) -> None:
-    """Copies the table that the recipe names, if any, into the run, so that the run stands on its own.
+    """Copies the table that the recipe names, if any, into the run, so that the run does not depend on other files.
 
     InputError if it is damaged or does not fit the run's space and data.
     """
@@ -28,35 +26,32 @@ def adopt_table(context: RunContext) -> None:
         content = Path(name).read_bytes()
     except OSError as error:
         raise InputError(f"The table '{name}' cannot be read: {error.strerror}.") from error
-    _read(context, content)
+    _read_results(context, content)
     write_atomically(context.folder.table, content)
 
 
 def look_up(context: RunContext, plans: Sequence[PlannedNetwork]) -> Iterator[Progress]:
     """Records the errors of every unfinished network that the run's table holds; the others are left to be trained."""
-    left = [plan for plan in plans if context.folder.done(plan.phase) is None and dict(plan.size) == SIZE]
+    size = context.composition.space.table_size
+    left = [plan for plan in plans if context.folder.done(plan.phase) is None and dict(plan.size) == size]
     if not (context.recipe.run.table and left):
         return
     try:
         content = context.folder.table.read_bytes()
     except OSError as error:
         raise InputError(f"'{context.folder.table}' cannot be read: {error.strerror}; restore it.") from error
-    table = _read(context, content)
+    results = _read_results(context, content)
     for plan in left:
-        if plan.genotype in table:
-            errors = table[plan.genotype]
-            found = {"source": "table", "val_error": errors.validation, "test_error": errors.test, "train_loss": None}
-            context.folder.finish(plan.phase, {**found, "cost": no_cost(context)})
+        if plan.genotype in results:
+            known = results[plan.genotype]
+            errors = {"val_error": known.val_error, "test_error": known.test_error, "train_loss": None}
+            context.folder.finish(plan.phase, {"source": "table", **errors, "cost": no_cost(context)})
             yield Progress(plan.phase, 1, 1, "looked up in the table")
 
 
 def _check_fit(context: RunContext) -> None:
-    space = context.composition.space
-    if not isinstance(space, NasBench201):
-        raise InputError(
-            f"--table holds architectures of the space '{NasBench201.name}', but the space is '{space.name}'; add "
-            f"--space {NasBench201.name}, or leave --table out."
-        )
+    if context.composition.space.table_size is None:
+        raise _no_tables(context)
     if len(context.splits.validation) == 0:
         raise InputError(
             "Networks of a table have validation errors, and networks that are trained without validation images "
@@ -64,12 +59,29 @@ def _check_fit(context: RunContext) -> None:
         )
 
 
-def _read(context: RunContext, content: bytes) -> Mapping[Genotype, Errors]:
-    data = find_data_set(_data_name(context), context.shape)
+def _read_results(context: RunContext, content: bytes) -> Mapping[Genotype, KnownResult]:
     try:
-        return read_table(content, data)
+        results = context.composition.space.read_results(content, _data_name(context), context.shape)
     except InputError as error:
         raise InputError(f"The table '{context.recipe.run.table}' cannot be used: {str(error).rstrip('.')}.") from error
+    if results is None:
+        raise _no_tables(context)
+    return results
+
+
+def _no_tables(context: RunContext) -> InputError:
+    """The refusal of a table for a space that knows none; it names the spaces that do."""
+    plugins = context.plugins
+    spaces = {
+        registration.name
+        for registration in plugins.registrations
+        if registration.slot == "space" and plugins.resolve(registration).table_size is not None
+    }
+    names = sorted(spaces) or ["none"]
+    return InputError(
+        f"--table holds architectures of the space {' or '.join(map(repr, names))}, but the space is "
+        f"'{context.composition.space.name}'; add --space {' or '.join(names)}, or leave --table out."
+    )
 
 
 def _data_name(context: RunContext) -> str:

@@ -8,6 +8,7 @@ from nasplug.values.drawing import Drawing, Edge
 from nasplug.values.events import Event, Found, Rated, Step
 from nasplug.values.figure import Figure
 from nasplug.values.genotype import Genotype
+from nasplug.values.known_result import KnownResult
 from nasplug.values.method import Method
 from nasplug.values.shape import ImageShape, MapShape
 from nasplug.values.training import Training
@@ -23,6 +24,7 @@ __all__ = [
     "Found",
     "Genotype",
     "ImageShape",
+    "KnownResult",
     "MapShape",
     "Method",
     "Rated",

@@ -27,9 +27,9 @@ from torch import Tensor
 
 from nasplug.bench.timing import time_step
 from nasplug.builtin.mbconv import MBConvSpace
-from nasplug.builtin.mbconv.layers import MBConv
-from nasplug.builtin.mbconv.mixing import MixedLayer
+from nasplug.builtin.mbconv.network import MBConv
 from nasplug.builtin.mbconv.supernet import MBConvSupernet
+from nasplug.builtin.mbconv.supernet_block import MixedLayer
 from nasplug.builtin.optimizers.single_path import SinglePath
 from nasplug.parts import Batch, Rater
 from nasplug.supernets import PathRating
@@ -119,16 +119,16 @@ def bare(net: MBConvSupernet, rating: PathRating, kind: Kind) -> Callable[[], No
     """Computes one candidate `CALLS` times on maps of all batches, as rating does it."""
     step, cell, operation = kind
     mixed = cast("MixedLayer", net.body[cast("int", rating.rater.block)].get_submodule(f"steps.{step}.{cell}"))
-    layer, plan = cast("MBConv", mixed.candidates[operation]), mixed.plan
+    layer, layout = cast("MBConv", mixed.candidates[operation]), mixed.layout
     norms = find_norms(layer)
     measured, rated = (
-        [maps(batch, len(batch.labels), plan.inside, plan.size) for batch in several]
+        [maps(batch, len(batch.labels), layout.in_channels, layout.size) for batch in several]
         for several in (rating.calibration, rating.images)
     )
 
     def once(x: Tensor) -> Tensor:
         branch: Tensor = layer(x)
-        return x + branch if plan.residual else branch
+        return x + branch if layout.residual else branch
 
     @torch.no_grad()
     def calls() -> None:

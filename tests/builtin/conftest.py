@@ -1,4 +1,4 @@
-"""What tests of fast supernets share: the comparison with the plain ones."""
+"""The comparison of fast supernets with the plain ones."""
 
 from __future__ import annotations
 
@@ -26,16 +26,18 @@ def compare(net, images, labels, *, least=10, rtol=1e-9, atol=1e-12):
     names, plain_weights, weights = zip(*layers_of(plain, net), strict=True)
     loss, expected = F.cross_entropy(net(images), labels), F.cross_entropy(plain(images), labels)
     torch.testing.assert_close(loss, expected, rtol=rtol, atol=atol)
-    found = torch.autograd.grad(loss, weights, allow_unused=True)
-    wanted = torch.autograd.grad(expected, plain_weights, allow_unused=True)
+    gradients = torch.autograd.grad(loss, weights, allow_unused=True)
+    plain_gradients = torch.autograd.grad(expected, plain_weights, allow_unused=True)
     used = 0
-    for name, one, other in zip(names, found, wanted, strict=True):
-        if one is None or other is None:
-            # What reads zeros, leads nowhere or is not alive has no gradient, or one of zeros.
-            assert all(gradient is None or not gradient.any() for gradient in (one, other)), name
+    for name, actual, reference in zip(names, gradients, plain_gradients, strict=True):
+        if actual is None or reference is None:
+            # Candidates that read zeros, do not reach the output or are not active have no gradient, or one of zeros.
+            assert all(gradient is None or not gradient.any() for gradient in (actual, reference)), name
             continue
-        used += bool(other.any())
-        torch.testing.assert_close(one, other, rtol=rtol, atol=atol, msg=lambda text, name=name: f"{name}: {text}")
+        used += bool(reference.any())
+        torch.testing.assert_close(
+            actual, reference, rtol=rtol, atol=atol, msg=lambda text, name=name: f"{name}: {text}"
+        )
     assert used > least
 
 

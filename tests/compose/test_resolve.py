@@ -184,7 +184,7 @@ def test_a_run_of_an_earlier_version_is_accepted_where_the_distribution_says_so(
         attrs.evolve(plugin, version=present, resumes=resumes) if plugin.distribution == "nasplug" else plugin
         for plugin in plugins.all
     ]
-    installed = attrs.evolve(plugins, every=every)
+    installed = attrs.evolve(plugins, all=every)
 
     if accepted:
         check_versions(installed, {"nasplug": recorded})

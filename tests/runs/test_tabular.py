@@ -14,6 +14,7 @@ from nasplug.builtin.darts import Darts
 from nasplug.builtin.nb201 import NasBench201, to_string
 from nasplug.cli import main
 from nasplug.errors import InputError
+from nasplug.plugins import load_plugins
 from nasplug.runs.tabular import adopt_table, look_up
 from nasplug.store.networks import PlannedNetwork
 from nasplug.store.run_folder import RunFolder
@@ -49,6 +50,7 @@ def context(
         recipe=SimpleNamespace(
             run=SimpleNamespace(table=str(table)), source=SimpleNamespace(name=name), location=location
         ),
+        plugins=load_plugins(),
         composition=SimpleNamespace(space=space),
         splits=SimpleNamespace(validation=range(validation)),
         shape=shape,
@@ -98,7 +100,7 @@ def test_a_user_s_own_copy_of_a_data_set_goes_by_its_name(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "remedy"),
     [
-        ({"space": Darts()}, "the space is 'darts'; add --space nb201"),
+        ({"space": Darts()}, "of the space 'nb201', but the space is 'darts'; add --space nb201, or leave --table out"),
         ({"validation": 0}, "set data.validation=0.1"),
         ({"data": "digits", "shape": ImageShape(1, 8, 10)}, "the data set is 'digits' with 10 classes of 8 pixels"),
         ({"data": "cifar100", "shape": ImageShape(3, 32, 100)}, "it lacks the column 'cifar100_valid_acc'"),

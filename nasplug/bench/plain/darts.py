@@ -18,12 +18,11 @@ from nasplug.bench.plain.operations import (
     relu_conv_norm,
     separable,
 )
-from nasplug.builtin.darts.candidates import Candidate, Factorised, Halving, Separable
-from nasplug.builtin.darts.names import DILATED, FACTORISED, NONE, SEPARABLE, SKIP
-from nasplug.builtin.darts.stem import CifarStem, build_stem
+from nasplug.builtin.darts.candidates import Candidate, Factorised, Reduction, Separable
+from nasplug.builtin.darts.genotype import DILATED, FACTORISED, NONE, SEPARABLE, SKIP
+from nasplug.builtin.darts.layers import CifarStem, make_stem
 from nasplug.builtin.darts.supernet import DartsSupernet
-from nasplug.builtin.darts.supernet_cell import SupernetCell
-from nasplug.builtin.darts.wiring import module_name
+from nasplug.builtin.darts.supernet_cell import SupernetCell, candidate_name
 
 
 class PlainDarts(PlainSupernet):
@@ -58,19 +57,19 @@ class PlainCell(nn.Module):
 
     def __init__(self, cell: SupernetCell) -> None:
         super().__init__()
-        plan, self.nodes = cell.plan, cell.nodes
-        self.out_size, self.channels = plan.out_size, plan.channels
-        halving = FactorizedReduce(plan.inputs[0], plan.channels)
-        self.older: nn.Module = halving if plan.halves_older else relu_conv_norm(plan.inputs[0], plan.channels)
-        self.newer = relu_conv_norm(plan.inputs[1], plan.channels)
+        layout, self.nodes = cell.layout, cell.nodes
+        self.out_size, self.channels = layout.out_size, layout.channels
+        halving = FactorizedReduce(layout.inputs[0], layout.channels)
+        self.older: nn.Module = halving if layout.halves_older else relu_conv_norm(layout.inputs[0], layout.channels)
+        self.newer = relu_conv_norm(layout.inputs[1], layout.channels)
         self.edges: dict[tuple[int, int], tuple[int, list[int], list[str]]] = {}
         """By node and state, the row of the choice, the columns of the operations and the names of their modules."""
         self.operations = nn.ModuleDict()
-        for node, pick, row, column in cell.columns:
-            _, columns, names = self.edges.setdefault((node, pick.input), (row, [], []))
-            columns.append(column)
-            names.append(module_name(node, pick))
-            self.operations[names[-1]] = _operation(pick.operation, plan.channels, plan.stride(pick.input))
+        for member in cell.members:
+            _, columns, names = self.edges.setdefault((member.target, member.source), (member.row, [], []))
+            columns.append(member.column)
+            names.append(candidate_name(member.operation, member.source, member.target))
+            self.operations[names[-1]] = _operation(member.operation, layout.channels, layout.stride(member.source))
 
     def forward(self, older: Tensor, newer: Tensor, candidates: WeightedCandidates) -> Tensor:
         """From the outputs of cells k-2 and k-1 to (N, nodes * channels, H, W)."""
@@ -96,7 +95,7 @@ class PlainCell(nn.Module):
 def _stem(net: DartsSupernet) -> nn.Module:
     convolutions = [layer for layer in net.stem.modules() if isinstance(layer, nn.Conv2d)]
     kind = "cifar" if isinstance(net.stem, CifarStem) else "imagenet"
-    return build_stem(kind, convolutions[0].in_channels, convolutions[-1].out_channels)
+    return make_stem(kind, convolutions[0].in_channels, convolutions[-1].out_channels)
 
 
 def _cells(net: DartsSupernet) -> Iterator[SupernetCell]:
@@ -130,4 +129,4 @@ def _convolutions(candidate: Candidate) -> list[nn.Module]:
         return [layer for pair in zip(candidate.depthwise, candidate.pointwise, strict=True) for layer in pair]
     if isinstance(candidate, Factorised):
         return [candidate.across, candidate.down]
-    return [cast("Halving", candidate).even, cast("Halving", candidate).odd]
+    return [cast("Reduction", candidate).even, cast("Reduction", candidate).odd]

@@ -1,4 +1,4 @@
-"""The supernet of NAS-Bench-201 as in its published code (AutoDL, search_cells.py): one edge after another."""
+"""The supernet of NAS-Bench-201 in the way of its published code (AutoDL, search_cells.py): edge after edge."""
 
 from __future__ import annotations
 
@@ -8,38 +8,37 @@ from typing import cast
 from torch import Tensor, nn
 
 from nasplug.bench.plain.operations import PlainSupernet, WeightedCandidates, Zero, find_layers, relu_conv_norm
-from nasplug.builtin.nb201.names import KERNELS, PLACES, POOL, SKIP
-from nasplug.builtin.nb201.skeleton import Skeleton
-from nasplug.builtin.nb201.supernet import NasBench201Supernet
-from nasplug.builtin.nb201.supernet_cell import SupernetCell, candidate_name
+from nasplug.builtin.nb201.genotype import KERNELS, PLACES, POOL, SKIP
+from nasplug.builtin.nb201.network import Skeleton
+from nasplug.builtin.nb201.supernet import NasBench201Supernet, SupernetCell, candidate_name
 
 
 class PlainNasBench201(PlainSupernet):
-    """Plain cells within the skeleton of stand-alone networks."""
+    """Plain cells within the skeleton that stand-alone networks have."""
 
     def __init__(self, net: NasBench201Supernet) -> None:
         super().__init__()
         self.choices = net.choices
-        self.skeleton = Skeleton(net.plan, nn.BatchNorm2d)
+        self.skeleton = Skeleton(net.layout, nn.BatchNorm2d)
         operations = net.choices.choices[0].candidates
         self.stages = nn.ModuleList(
-            nn.ModuleList(PlainCell(stage.channels, operations) for _ in range(net.plan.cells))
-            for stage in net.plan.stages
+            nn.ModuleList(PlainCell(stage.channels, operations) for _ in range(net.layout.cells))
+            for stage in net.layout.stages
         )
 
     def forward(self, images: Tensor) -> Tensor:
         """The logits of images (N, C, H, W)."""
-        candidates = WeightedCandidates(self.choices)
+        weighed = WeightedCandidates(self.choices)
 
         def stage(number: int, x: Tensor) -> Tensor:
             for cell in cast("nn.ModuleList", self.stages[number]):
-                x = cell(x, candidates)
+                x = cell(x, weighed)
             return x
 
         return self.skeleton.run(images, stage).logits
 
-    def pair_layers(self, net: NasBench201Supernet) -> Iterator[tuple[nn.Module, nn.Module]]:
-        """Pairs every layer with weights with the layer of `net` whose weights it copies."""
+    def pairs(self, net: NasBench201Supernet) -> Iterator[tuple[nn.Module, nn.Module]]:
+        """Every layer with weights beside that of `net` whose weights it has."""
         yield from zip(find_layers(self.skeleton), find_layers(net.skeleton), strict=True)
         for stage, other in zip(self.stages, net.stages, strict=True):
             for plain, cell in zip(cast("nn.ModuleList", stage), cast("nn.ModuleList", other), strict=True):
@@ -50,7 +49,7 @@ class PlainNasBench201(PlainSupernet):
 
 
 class PlainCell(nn.Module):
-    """One cell of four nodes, with a module for every operation on every edge."""
+    """Four nodes; on each edge a module for every operation."""
 
     def __init__(self, channels: int, operations: tuple[str, ...]) -> None:
         super().__init__()
@@ -59,14 +58,14 @@ class PlainCell(nn.Module):
             {candidate_name(name, where): _operation(name, channels) for where in PLACES for name in operations}
         )
 
-    def forward(self, x: Tensor, candidates: WeightedCandidates) -> Tensor:
-        """From (N, C, H, W) to the same shape."""
+    def forward(self, x: Tensor, weighed: WeightedCandidates) -> Tensor:
+        """(N, C, H, W) to the same shape."""
         states, row = [x], 0
         for _ in range(3):
             total: Tensor | None = None
             for state in states:
                 names = self.names[row]
-                term = candidates.sum(row, range(len(names)), [self.operations[name] for name in names], state)
+                term = weighed.sum(row, range(len(names)), [self.operations[name] for name in names], state)
                 total = term if total is None else total if term is None else total + term
                 row += 1
             states.append(x.new_zeros(x.shape) if total is None else total)

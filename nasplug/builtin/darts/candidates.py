@@ -1,12 +1,8 @@
-"""Candidate operations of a supernet: one module each, computed many at a time.
+"""Candidate operations of a supernet: one module for each, many of them computed at once.
 
 Candidates of one kind whose inputs are ready at the same time run as one grouped convolution, which on small maps
-costs hardly more than a single one of them. The parameters stay one module per candidate, so that deleting a
-candidate deletes its module.
-
-Every kind computes with `batched(modules, sources, stride, weight)`: `sources` are the states after their ReLU, each
-with the number of modules that read it (modules come in that order); `weight` scales the G * C channels of the
-result, the candidates' weights in place of the batch norm's affine parameters. It returns (N, G * C, H, W).
+costs hardly more than a single one of them. Every candidate keeps a module with its own parameters, so that deleting
+the candidate deletes the module.
 """
 
 from __future__ import annotations
@@ -19,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nasplug.builtin.darts.names import DILATED, FACTORISED, SEPARABLE, SKIP
+from nasplug.builtin.darts.genotype import DILATED, FACTORISED, SEPARABLE, SKIP
 from nasplug.supernets import Norm, batch_norm, pointwise
 from nasplug.supernets.separable import SeparableStage, Source, repeat_sources, separable
 from nasplug.supernets.space_to_batch import every_second
@@ -35,8 +31,13 @@ class Candidate(nn.Module, ABC):
 
     @classmethod
     @abstractmethod
-    def batched(cls, modules: Sequence[Any], sources: Sequence[Source], stride: int, weight: Tensor) -> Tensor:
-        """Computes several of one kind at once; see the module's docstring."""
+    def compute_group(cls, modules: Sequence[Any], sources: Sequence[Source], stride: int, weight: Tensor) -> Tensor:
+        """The results of G candidates of this class side by side, (N, G * C, H, W).
+
+        `sources` are the states after their ReLU, each with the number of modules that read it; `modules` are sorted in
+        that order. `weight`, (G * C,), scales the channels of the result: the candidates' weights in place of the
+        affine parameters of their last batch norms.
+        """
 
 
 class Separable(Candidate):
@@ -45,7 +46,7 @@ class Separable(Candidate):
     def __init__(self, channels: int, kernel: int, repeats: int, dilation: int) -> None:
         super().__init__()
         self.dilation = dilation
-        # The convolutions hold weights with torch's initial values; `batched` computes with them.
+        # These hold the weights, with torch's initial values; `compute_group` computes with them.
         self.depthwise = nn.ModuleList(
             nn.Conv2d(channels, channels, kernel, groups=channels, bias=False) for _ in range(repeats)
         )
@@ -58,12 +59,12 @@ class Separable(Candidate):
         return cast("tuple[nn.Conv2d, nn.Conv2d, Norm]", layers)
 
     @classmethod
-    def batched(cls, modules: Sequence[Self], sources: Sequence[Source], stride: int, weight: Tensor) -> Tensor:
-        """Computes several at once; see the module's docstring."""
+    def compute_group(cls, modules: Sequence[Self], sources: Sequence[Source], stride: int, weight: Tensor) -> Tensor:
+        """See `Candidate`."""
         stages = []
         for repeat in range(len(modules[0].norms)):
-            spatial, mixing, norms = zip(*(module.stage(repeat) for module in modules), strict=True)
-            stages.append(SeparableStage(_weights(spatial), _weights(mixing), norms))
+            depthwise_layers, pointwise_layers, norms = zip(*(module.stage(repeat) for module in modules), strict=True)
+            stages.append(SeparableStage(_weights(depthwise_layers), _weights(pointwise_layers), norms))
         return separable(sources, stages, stride, modules[0].dilation, weight)
 
 
@@ -77,66 +78,66 @@ class Factorised(Candidate):
         self.norm = Norm(channels)
 
     @classmethod
-    def batched(cls, modules: Sequence[Self], sources: Sequence[Source], stride: int, weight: Tensor) -> Tensor:
-        """Computes several at once; see the module's docstring."""
+    def compute_group(cls, modules: Sequence[Self], sources: Sequence[Source], stride: int, weight: Tensor) -> Tensor:
+        """See `Candidate`."""
         x, groups = repeat_sources(sources), len(modules)
-        x = F.conv2d(x, _weights([m.across for m in modules]), None, (1, stride), (0, 3), groups=groups)
-        x = F.conv2d(x, _weights([m.down for m in modules]), None, (stride, 1), (3, 0), groups=groups)
-        return batch_norm(x, [m.norm for m in modules], weight)
+        x = F.conv2d(x, _weights([module.across for module in modules]), None, (1, stride), (0, 3), groups=groups)
+        x = F.conv2d(x, _weights([module.down for module in modules]), None, (stride, 1), (3, 0), groups=groups)
+        return batch_norm(x, [module.norm for module in modules], weight)
 
 
-class Halving(Candidate):
+class Reduction(Candidate):
     """FactorizedReduce without affine parameters: a skip connection of stride 2."""
 
-    def __init__(self, inside: int, outside: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.even = nn.Conv2d(inside, outside // 2, 1, bias=False)
-        self.odd = nn.Conv2d(inside, outside - outside // 2, 1, bias=False)
-        self.norm = Norm(outside)
+        self.even = nn.Conv2d(in_channels, out_channels // 2, 1, bias=False)
+        self.odd = nn.Conv2d(in_channels, out_channels - out_channels // 2, 1, bias=False)
+        self.norm = Norm(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, inside, H, W) to (N, outside, ceil(H / 2), ceil(W / 2))."""
-        return self.batched([self], [(F.relu(x), 1)], 2, None)
+        """(N, in_channels, H, W) to (N, out_channels, ceil(H / 2), ceil(W / 2))."""
+        return self.compute_group([self], [(F.relu(x), 1)], 2, None)
 
     @classmethod
-    def batched(
+    def compute_group(
         cls,
         modules: Sequence[Self],
         sources: Sequence[Source],
-        stride: int,  # noqa: ARG003 - a Halving always has stride 2
+        stride: int,  # noqa: ARG003 - a Reduction always has stride 2
         weight: Tensor | None,
     ) -> Tensor:
-        """Computes several at once; all that read one state are one matrix product. Always of stride 2."""
-        halved, rest = [], list(modules)
+        """See `Candidate`; all that read one state are two matrix products. Always of stride 2."""
+        results, rest = [], list(modules)
         for state, count in sources:
-            reading, rest = rest[:count], rest[count:]
+            readers, rest = rest[:count], rest[count:]
             even, odd = every_second(state, (0, 1))
             halves = (
-                pointwise(even, _weights([m.even for m in reading])),
-                pointwise(odd, _weights([m.odd for m in reading])),
+                pointwise(even, _weights([module.even for module in readers])),
+                pointwise(odd, _weights([module.odd for module in readers])),
             )
             # Each product holds its half of every candidate; the halves of a candidate belong side by side.
             split = [half.permute(0, 2, 3, 1).unflatten(3, (count, -1)) for half in halves]
-            halved.append(torch.cat(split, 4).flatten(3).permute(0, 3, 1, 2))
-        x = halved[0] if len(halved) == 1 else torch.cat(halved, 1)
-        return batch_norm(x, [m.norm for m in modules], weight)
+            results.append(torch.cat(split, 4).flatten(3).permute(0, 3, 1, 2))
+        x = results[0] if len(results) == 1 else torch.cat(results, 1)
+        return batch_norm(x, [module.norm for module in modules], weight)
 
 
 class Projection(nn.Module):
-    """ReLU, 1x1 convolution, batch norm without affine parameters: what preprocesses an input of a cell."""
+    """ReLU, 1x1 convolution, batch norm without affine parameters: preprocesses an input of a cell."""
 
-    def __init__(self, inside: int, outside: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.convolution = nn.Conv2d(inside, outside, 1, bias=False)
-        self.norm = Norm(outside)
+        self.convolution = nn.Conv2d(in_channels, out_channels, 1, bias=False)
+        self.norm = Norm(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, inside, H, W) to (N, outside, H, W)."""
+        """(N, in_channels, H, W) to (N, out_channels, H, W)."""
         normed: Tensor = self.norm(pointwise(F.relu(x), self.convolution.weight))
         return normed
 
 
-def candidate(operation: str, channels: int, stride: int) -> Candidate | None:
+def make_candidate(operation: str, channels: int, stride: int) -> Candidate | None:
     """The module of a candidate, or None for operations without weights: identity, pools and `none`."""
     if operation in SEPARABLE:
         return Separable(channels, SEPARABLE[operation], repeats=2, dilation=1)
@@ -145,5 +146,5 @@ def candidate(operation: str, channels: int, stride: int) -> Candidate | None:
     if operation == FACTORISED:
         return Factorised(channels)
     if operation == SKIP and stride == 2:
-        return Halving(channels, channels)
+        return Reduction(channels, channels)
     return None

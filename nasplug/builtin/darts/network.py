@@ -6,40 +6,37 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nasplug.builtin.darts.auxiliary import auxiliary_head
-from nasplug.builtin.darts.build import Blueprint
-from nasplug.builtin.darts.operations import FactorizedReduce, ReluConvNorm, operation
-from nasplug.builtin.darts.plan import CellPlan, tapped
-from nasplug.builtin.darts.stem import build_stem
-from nasplug.builtin.darts.topology import CellGraph
+from nasplug.builtin.darts.genotype import CellGraph
+from nasplug.builtin.darts.layers import (
+    FactorizedReduce,
+    ReluConvNorm,
+    make_auxiliary_head,
+    make_operation,
+    make_stem,
+)
+from nasplug.builtin.darts.layout import Blueprint, CellLayout, tap_cells
+from nasplug.builtin.layers import drop_path
 from nasplug.parts import Network, Outputs
 from nasplug.values import ImageShape
-
-
-def drop_path(x: Tensor, probability: float) -> Tensor:
-    """Zeroes whole samples of (N, C, H, W) with this probability and scales the others to keep the mean (DARTS)."""
-    keep = 1.0 - probability
-    mask = x.new_empty(x.shape[0], 1, 1, 1).bernoulli_(keep)
-    return x * (mask / keep)
 
 
 class Cell(nn.Module):
     """One cell: every node is the plain sum of its candidates, the output the concatenation of nodes.
 
-    An input that no node reads is not preprocessed (DARTS builds those layers nevertheless; every cell that it or its
-    relatives published reads both inputs).
+    An input that no node reads is not preprocessed. DARTS builds those layers nevertheless; all published cells read
+    both inputs.
     """
 
-    def __init__(self, plan: CellPlan, graph: CellGraph) -> None:
+    def __init__(self, layout: CellLayout, graph: CellGraph) -> None:
         super().__init__()
         self.graph = graph
         self.preprocess = nn.ModuleDict()
         for source in sorted(graph.inputs):
-            layer = FactorizedReduce if source == 0 and plan.halves_older else ReluConvNorm
-            self.preprocess[str(source)] = layer(plan.inputs[source], plan.channels)
+            layer = FactorizedReduce if source == 0 and layout.halves_older else ReluConvNorm
+            self.preprocess[str(source)] = layer(layout.inputs[source], layout.channels)
         self.operations = nn.ModuleDict(
             {
-                f"{pick}>{number}": operation(pick.operation, plan.channels, plan.stride(pick.input))
+                f"{pick}>{number}": make_operation(pick.operation, layout.channels, layout.stride(pick.input))
                 for number, node in enumerate(graph.nodes, 2)
                 for pick in node
             }
@@ -70,22 +67,24 @@ class DartsNetwork(Network):
 
     def __init__(self, blueprint: Blueprint, shape: ImageShape, auxiliary: bool) -> None:
         super().__init__()
-        plan = blueprint.plan
-        self.depth = len(plan.cells)
-        self.auxiliary_after = plan.auxiliary_after
-        self.stem = build_stem(plan.stem, shape.channels, plan.stem_channels[0])
-        self.cells = nn.ModuleDict({str(cell.index): Cell(cell, graph) for cell, graph in blueprint.built})
-        self.classifier = nn.Linear(plan.out_channels, shape.classes)
+        layout = blueprint.layout
+        self.depth = len(layout.cells)
+        self.auxiliary_after = layout.auxiliary_after
+        self.stem = make_stem(layout.stem, shape.channels, layout.stem_channels[0])
+        self.cells = nn.ModuleDict({str(cell.index): Cell(cell, graph) for cell, graph in blueprint.built_cells})
+        self.classifier = nn.Linear(layout.out_channels, shape.classes)
         self.auxiliary: nn.Module | None = None
         if auxiliary:
-            cell, graph = plan.cells[self.auxiliary_after], blueprint.graphs[self.auxiliary_after]
+            cell, graph = layout.cells[self.auxiliary_after], blueprint.graphs[self.auxiliary_after]
             assert graph is not None  # noqa: S101 - reductions and the last cell are always built
-            self.auxiliary = auxiliary_head(plan.stem, len(graph.concat) * cell.channels, cell.out_size, shape.classes)
+            self.auxiliary = make_auxiliary_head(
+                layout.stem, len(graph.concat) * cell.channels, cell.out_size, shape.classes
+            )
 
     def outputs(self, images: Tensor) -> Outputs:
         """Logits, taps and, in training, auxiliary logits.
 
-        Where the cell of a tap was dropped, the tap is the state before it, which the reduction behind it reads.
+        If the cell of a tap is not built, the tap is the output of the cell before it, which the next reduction reads.
         """
         older, newer = self.stem(images)
         drop = self.drop_path if self.training else 0.0
@@ -94,7 +93,7 @@ class DartsNetwork(Network):
             built = str(index) in self.cells
             older, newer = newer, self.cells[str(index)](older, newer, drop) if built else None
             latest = latest if newer is None else newer
-            if index in tapped(self.depth):
+            if index in tap_cells(self.depth):
                 taps.append(latest)
             if index == self.auxiliary_after and self.auxiliary is not None and self.training:
                 extra = self.auxiliary(latest)

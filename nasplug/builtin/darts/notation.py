@@ -1,7 +1,7 @@
 """Reading genotypes: the JSON of nasplug, and the `Genotype(normal=..., ...)` under which the field publishes cells.
 
-Published text is Python; it is parsed into a syntax tree of which only literals and `range(...)` are read. Nothing is
-ever evaluated.
+Published text is Python; it is parsed into a syntax tree of which only literals and `range(...)` are read, and never
+evaluated.
 """
 
 from __future__ import annotations
@@ -10,24 +10,23 @@ import ast
 from collections.abc import Sequence
 from typing import Any
 
-from nasplug.builtin.darts.names import TYPES, Pick, checked_pick
-from nasplug.builtin.darts.topology import CellGraph, read, write
+from nasplug.builtin.darts.genotype import TYPES, CellGraph, Pick, check_pick, read_genotype, write_genotype
 from nasplug.errors import InputError, choose_from
 from nasplug.values import Genotype
 
 FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
 
 
-def parse(text: str) -> Genotype:
+def parse_genotype(text: str) -> Genotype:
     """The genotype that a text describes; InputError says what is wrong with it."""
     if text.lstrip().startswith("{"):
         genotype = Genotype.from_json(text)
-        read(genotype)
+        read_genotype(genotype)
         return genotype
-    return _published(text)
+    return _parse_published(text)
 
 
-def _published(text: str) -> Genotype:
+def _parse_published(text: str) -> Genotype:
     try:
         tree = ast.parse(text.strip()).body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -40,47 +39,51 @@ def _published(text: str) -> Genotype:
         raise InputError("A genotype is JSON or one Genotype(normal=..., reduce=...), but this text is neither.")
     if len(call.args) > len(FIELDS):
         raise InputError(f"A published genotype has the fields {', '.join(FIELDS)}, but this one has more.")
-    values = {name: _literal(value) for name, value in zip(FIELDS, call.args, strict=False)}
+    values = {name: _read_literal(value) for name, value in zip(FIELDS, call.args, strict=False)}
     for keyword in call.keywords:
         if keyword.arg not in FIELDS:
             raise choose_from("field of a genotype", str(keyword.arg), FIELDS)
-        values[keyword.arg] = _literal(keyword.value)
+        values[keyword.arg] = _read_literal(keyword.value)
     missing = [name for name in TYPES if name not in values]
     if missing:
         raise InputError(f"This published genotype lacks the field '{missing[0]}'.")
-    return write({name: _cell(name, values[name], values.get(f"{name}_concat")) for name in TYPES})
+    return write_genotype({name: _read_cell(name, values[name], values.get(f"{name}_concat")) for name in TYPES})
 
 
-def _literal(node: ast.expr) -> Any:
+def _read_literal(node: ast.expr) -> Any:
     if isinstance(node, ast.List | ast.Tuple):
-        return [_literal(element) for element in node.elts]
+        return [_read_literal(element) for element in node.elts]
     if isinstance(node, ast.Constant) and isinstance(node.value, int | str):
         return node.value
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range":
-        bounds = [_literal(argument) for argument in node.args]
+        bounds = [_read_literal(argument) for argument in node.args]
         # A cell has a handful of nodes: the bound keeps range(10**12) from filling the memory.
-        if not node.keywords and len(bounds) in (1, 2) and all(type(one) is int and 0 <= one < 100 for one in bounds):
+        if (
+            not node.keywords
+            and len(bounds) in (1, 2)
+            and all(type(bound) is int and 0 <= bound < 100 for bound in bounds)
+        ):
             return list(range(*bounds))
     raise InputError(f"A published genotype holds names, numbers, lists and range(a, b), but not {ast.unparse(node)}.")
 
 
-def _cell(name: str, edges: Any, concat: Any) -> CellGraph:
+def _read_cell(name: str, edges: Any, concat: Any) -> CellGraph:
     if not isinstance(edges, list) or not edges:
         raise InputError(f"Field '{name}' of a genotype lists (operation, input) pairs, but it is {edges!r:.60}.")
-    if concat is not None and not (isinstance(concat, list) and concat and all(type(one) is int for one in concat)):
+    if concat is not None and not (isinstance(concat, list) and concat and all(type(node) is int for node in concat)):
         raise InputError(f"Field '{name}_concat' of a genotype lists nodes, but it is {concat!r:.60}.")
-    nested = all(isinstance(one, list) and one and all(isinstance(edge, list) for edge in one) for one in edges)
-    nodes = edges if nested else _equal_shares(name, edges, concat)
+    nested = all(isinstance(node, list) and node and all(isinstance(edge, list) for edge in node) for node in edges)
+    nodes = edges if nested else _divide_equally(name, edges, concat)
     numbers = range(2, len(nodes) + 2)
     if concat is not None and not (len(set(concat)) == len(concat) and set(concat) <= set(numbers)):
         raise InputError(f"Field '{name}_concat' must list distinct nodes from 2 to {len(nodes) + 1}; it is {concat}.")
     return CellGraph(
-        nodes=tuple(_node(f"{name}/{number}", number, pairs) for number, pairs in enumerate(nodes, 2)),
+        nodes=tuple(_read_node(f"{name}/{number}", number, pairs) for number, pairs in enumerate(nodes, 2)),
         concat=tuple(sorted(concat)) if concat is not None else tuple(numbers),
     )
 
 
-def _equal_shares(name: str, edges: list[Any], concat: Sequence[int] | None) -> list[list[Any]]:
+def _divide_equally(name: str, edges: list[Any], concat: Sequence[int] | None) -> list[list[Any]]:
     # A flat list does not say where a node ends; the last node is concatenated in every published cell.
     nodes = max(concat) - 1 if concat is not None else len(edges) // 2
     if nodes < 1 or len(edges) % nodes:
@@ -89,12 +92,12 @@ def _equal_shares(name: str, edges: list[Any], concat: Sequence[int] | None) -> 
     return [edges[start : start + share] for start in range(0, len(edges), share)]
 
 
-def _node(place: str, number: int, pairs: list[Any]) -> tuple[Pick, ...]:
+def _read_node(place: str, number: int, pairs: list[Any]) -> tuple[Pick, ...]:
     picks = []
     for pair in pairs:
         if not (isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) and type(pair[1]) is int):
             raise InputError(f"At '{place}' an edge is written ('operation', input), but {pair!r:.60} is not.")
-        picks.append(checked_pick(pair[0], pair[1], number, place))
+        picks.append(check_pick(pair[0], pair[1], number, place))
     if len(set(picks)) < len(picks):
         raise InputError(f"At '{place}' the same operation reads the same input twice.")
     return tuple(picks)

@@ -9,17 +9,40 @@ from typing import Self
 import attrs
 from torch import Tensor
 
-from nasplug.builtin.darts import choosing, drawing, notation, sampling
-from nasplug.builtin.darts.build import Blueprint, blueprint
+from nasplug.builtin.darts.choices import decode_edges, decode_nodes, encode_genotype, make_choices
 from nasplug.builtin.darts.cost import block_cost, network_cost
-from nasplug.builtin.darts.names import NONE, PRESETS, TYPES, expand
+from nasplug.builtin.darts.genotype import (
+    NONE,
+    PRESETS,
+    SPACE,
+    TYPES,
+    expand_presets,
+    is_per_type,
+    read_cells,
+    read_genotype,
+)
+from nasplug.builtin.darts.layout import (
+    IMAGENET_FROM,
+    Blueprint,
+    NetworkLayout,
+    block_of,
+    make_blueprint,
+    make_layout,
+    reduction_cells,
+    resolve_stem,
+    tap_cells,
+)
 from nasplug.builtin.darts.network import DartsNetwork
-from nasplug.builtin.darts.plan import IMAGENET_FROM, NetworkPlan, block_of, plan, reductions, resolve_stem, tapped
+from nasplug.builtin.darts.notation import parse_genotype
+from nasplug.builtin.darts.paths import make_paths, mutate_edge, mutate_subset, random_edges, random_subsets
 from nasplug.builtin.darts.supernet import DartsSupernet
-from nasplug.builtin.darts.topology import SPACE, is_per_type, read, read_cells
 from nasplug.errors import InputError
 from nasplug.parts import Choice, Choices, Network, Paths, SearchSpace, option
-from nasplug.values import Cost, Drawing, Genotype, ImageShape
+from nasplug.values import Cost, Drawing, Edge, Genotype, ImageShape
+
+INPUTS = ("c_{k-2}", "c_{k-1}")
+OUTPUT = "c_{k}"
+"""Names of a cell's inputs and output in drawings, as in DARTS."""
 
 
 @attrs.define
@@ -45,26 +68,26 @@ class Darts(SearchSpace):
     )
 
     def __attrs_post_init__(self) -> None:
-        operations = expand(self.operations)
+        operations = expand_presets(self.operations)
         if self.choices == "node" and NONE in operations:
-            fitting = ", ".join(name for name, operations in PRESETS.items() if NONE not in operations)
+            presets = ", ".join(name for name, operations in PRESETS.items() if NONE not in operations)
             raise InputError(
                 f"With choices='node' a candidate is left out by deleting it, so operation 'none' has no place in "
-                f"'operations'; presets without it are {fitting}."
+                f"'operations'; presets without it are {presets}."
             )
 
     def choice_list(self) -> tuple[Choice, ...]:
         """A choice for each edge or node of each cell that is searched."""
-        blocks: dict[str, set[int]] = {name: set() for name in self._named()}
+        blocks: dict[str, set[int]] = {name: set() for name in self._cell_names()}
         for cell in range(self.cells):
             blocks[self._name_of(cell)].add(block_of(cell, self.cells))
-        named = {name: tuple(sorted(inside)) for name, inside in blocks.items()}
-        return choosing.choices_of(named, self.nodes, expand(self.operations), self.choices == "edge")
+        cells = {name: tuple(sorted(numbers)) for name, numbers in blocks.items()}
+        return make_choices(cells, self.nodes, expand_presets(self.operations), self.choices == "edge")
 
     def supernet(self, shape: ImageShape) -> DartsSupernet:
         """The network of all architectures, with all its candidates batched (see `DartsSupernet`)."""
         return DartsSupernet(
-            self._plan(shape),
+            self._layout(shape),
             Choices(self.choice_list()),
             nodes=self.nodes,
             shape=shape,
@@ -74,31 +97,31 @@ class Darts(SearchSpace):
     def decode(self, choices: Choices, weights: Tensor) -> Genotype:
         """DARTS's two best edges per node, or with choices='node' every candidate kept."""
         if self.choices == "node":
-            return choosing.decode_nodes(choices, self._named(), self.nodes)
-        return choosing.decode_edges(choices, weights, self._named(), self.nodes)
+            return decode_nodes(choices, self._cell_names(), self.nodes)
+        return decode_edges(choices, weights, self._cell_names(), self.nodes)
 
     def encode(self, genotype: Genotype, choices: Choices) -> Tensor:
         """The candidates that a genotype holds, or a path through a block."""
-        return choosing.encode(genotype, choices, self._named(), self.nodes)
+        return encode_genotype(genotype, choices, self._cell_names(), self.nodes)
 
     def taps(self) -> int:
         """One before each reduction, and one at the end."""
-        return len(tapped(self.cells))
+        return len(tap_cells(self.cells))
 
     def paths(self, block: int | None) -> Paths:
         """The paths through the cells of a block, or of the network."""
-        inside = {self._name_of(cell) for cell in range(self.cells) if block_of(cell, self.cells) == block}
-        names = [name for name in self._named() if block is None or name in inside]
-        return sampling.paths(names, self.nodes, self._usable(), by_edge=self.choices == "edge")
+        in_block = {self._name_of(cell) for cell in range(self.cells) if block_of(cell, self.cells) == block}
+        names = [name for name in self._cell_names() if block is None or name in in_block]
+        return make_paths(names, self.nodes, self._usable_operations(), by_edge=self.choices == "edge")
 
     def path_cost(self, block: int, path: Genotype, before: Genotype | None, shape: ImageShape) -> Cost:
         """The cost of a block's cells, every cell built and both inputs of each preprocessed."""
         graphs, numbers = read_cells(path), range(self.cells)
         cells = {str(cell): graphs[self._name_of(cell)] for cell in numbers if block_of(cell, self.cells) == block}
-        return block_cost(self._plan(shape), block, cells, shape)
+        return block_cost(self._layout(shape), block, cells, shape)
 
     def network(self, genotype: Genotype, shape: ImageShape, auxiliary: bool = False) -> Network:
-        """DARTS's evaluation network. The genotype may have any operations and nodes; InputError if it is no such."""
+        """DARTS's evaluation network. The genotype may have any operations and nodes; InputError if it is malformed."""
         return DartsNetwork(self._blueprint(genotype, shape), shape, auxiliary)
 
     def cost(self, genotype: Genotype, shape: ImageShape) -> Cost:
@@ -110,11 +133,11 @@ class Darts(SearchSpace):
 
         A node may hold any positive number of candidates, whatever the choices.
         """
-        cells, operations = read(genotype), set(expand(self.operations))
-        found = "per-type" if is_per_type(cells) else "per-cell"
-        if found != self.topology:
-            raise InputError(f"This genotype is {found}, but the space has topology='{self.topology}'.")
-        if found == "per-cell" and len(cells) != self.cells:
+        cells, operations = read_genotype(genotype), set(expand_presets(self.operations))
+        topology = "per-type" if is_per_type(cells) else "per-cell"
+        if topology != self.topology:
+            raise InputError(f"This genotype is {topology}, but the space has topology='{self.topology}'.")
+        if topology == "per-cell" and len(cells) != self.cells:
             raise InputError(f"This genotype has {len(cells)} cells, but the space has cells={self.cells}.")
         for name, cell in cells.items():
             if len(cell.nodes) != self.nodes:
@@ -127,43 +150,55 @@ class Darts(SearchSpace):
 
     def parse(self, text: str) -> Genotype:
         """Reads JSON, or a published `Genotype(normal=..., normal_concat=..., reduce=..., reduce_concat=...)`."""
-        return notation.parse(text)
+        return parse_genotype(text)
 
     def random(self, generator: Random) -> Genotype:
-        """Two edges per node as DARTS decodes, or with choices='node' any candidates at a random density."""
-        draw = sampling.random_edges if self.choices == "edge" else sampling.random_subsets
-        return draw(self._named(), self.nodes, self._usable(), generator)
+        """Two edges per node as `decode` gives, or with choices='node' any candidates at a random density."""
+        sample = random_edges if self.choices == "edge" else random_subsets
+        return sample(self._cell_names(), self.nodes, self._usable_operations(), generator)
 
     def mutate(self, genotype: Genotype, generator: Random) -> Genotype:
         """One operation or input changed, or with choices='node' one candidate added or removed."""
-        change = sampling.mutate_edge if self.choices == "edge" else sampling.mutate_subset
-        return change(genotype, self._usable(), generator)
+        mutate = mutate_edge if self.choices == "edge" else mutate_subset
+        return mutate(genotype, self._usable_operations(), generator)
 
     def drawings(self, genotype: Genotype) -> tuple[Drawing, ...]:
-        """One drawing for each cell that the genotype tells apart."""
-        return drawing.draw_cells(genotype)
+        """One drawing for each cell of the genotype; nodes keep their numbers, from 2."""
+        cells = read_genotype(genotype)
+        drawings = []
+        for name, cell in cells.items():
+            nodes = (*INPUTS, *(str(number) for number in range(2, len(cell.nodes) + 2)))
+            edges = [
+                Edge(nodes[pick.input], nodes[number], pick.operation)
+                for number, picks in enumerate(cell.nodes, 2)
+                for pick in sorted(picks, key=lambda pick: (pick.input, pick.operation))
+            ]
+            edges += [Edge(nodes[number], OUTPUT, "concat") for number in cell.concat]
+            title = name if is_per_type(cells) else f"cell {name}"
+            drawings.append(Drawing(title, (*nodes, OUTPUT), tuple(edges)))
+        return tuple(drawings)
 
     def scaled(self, channels: int | None = None, cells: int | None = None) -> Self:
-        """This space at another size. Per-cell genotypes belong to one number of cells: `check` tells."""
+        """This space at another size. `check` refuses per-cell genotypes of another number of cells."""
         return attrs.evolve(self, channels=channels or self.channels, cells=cells or self.cells)
 
     def size(self) -> dict[str, int | str]:
         """Cells, channels and stem."""
         return {"cells": self.cells, "channels": self.channels, "stem": self.stem}
 
-    def _named(self) -> tuple[str, ...]:
+    def _cell_names(self) -> tuple[str, ...]:
         return TYPES if self.topology == "per-type" else tuple(map(str, range(self.cells)))
 
     def _name_of(self, cell: int) -> str:
         """The name under which genotypes hold a cell: its number or its type."""
-        return str(cell) if self.topology == "per-cell" else TYPES[cell in reductions(self.cells)]
+        return str(cell) if self.topology == "per-cell" else TYPES[cell in reduction_cells(self.cells)]
 
-    def _usable(self) -> tuple[str, ...]:
-        return tuple(name for name in expand(self.operations) if name != NONE)
+    def _usable_operations(self) -> tuple[str, ...]:
+        return tuple(name for name in expand_presets(self.operations) if name != NONE)
 
     def _blueprint(self, genotype: Genotype, shape: ImageShape) -> Blueprint:
         stem = resolve_stem(self.stem, shape.size)
-        return blueprint(genotype, self.cells, self.channels, stem, shape.size)
+        return make_blueprint(genotype, self.cells, self.channels, stem, shape.size)
 
-    def _plan(self, shape: ImageShape) -> NetworkPlan:
-        return plan(resolve_stem(self.stem, shape.size), shape.size, self.channels, [self.nodes] * self.cells)
+    def _layout(self, shape: ImageShape) -> NetworkLayout:
+        return make_layout(resolve_stem(self.stem, shape.size), shape.size, self.channels, [self.nodes] * self.cells)

@@ -1,4 +1,4 @@
-"""The supernet: every architecture of the space, weighed by its choices."""
+"""The supernet: every architecture of the space, each candidate weighed by its choice."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from nasplug.builtin.darts.choosing import columns
-from nasplug.builtin.darts.plan import NetworkPlan, tapped
-from nasplug.builtin.darts.stem import build_stem
+from nasplug.builtin.darts.choices import cell_candidates
+from nasplug.builtin.darts.layers import make_stem
+from nasplug.builtin.darts.layout import NetworkLayout, tap_cells
 from nasplug.builtin.darts.supernet_cell import SupernetCell
-from nasplug.builtin.darts.wiring import Wiring, wire
 from nasplug.parts import Block, Choices, Layer, Outputs, Supernet
 from nasplug.parts.choice import Columns
 from nasplug.supernets import Norm, recalibrate
+from nasplug.supernets.candidate_groups import CellGroups
 from nasplug.supernets.execution_plan import ExecutionPlan, PlanCache, Positions
 from nasplug.values import ImageShape, MapShape
 
@@ -26,34 +26,34 @@ class DartsSupernet(Supernet):
 
     Batch norms of cells are not affine, pools are followed by one (DARTS, model_search.py). Exactly equal to computing
     one candidate after the other, but batched: see `nasplug.builtin.darts.candidates`. Batch norms use batch
-    statistics; `recalibrate` measures those with which the network is evaluated.
+    statistics until `recalibrate` has measured the statistics for evaluation.
     """
 
     static_graph = True
 
-    def __init__(self, plan: NetworkPlan, choices: Choices, nodes: int, shape: ImageShape, per_cell: bool) -> None:
+    def __init__(self, layout: NetworkLayout, choices: Choices, nodes: int, shape: ImageShape, per_cell: bool) -> None:
         super().__init__()
         self.choices = choices
-        self._plan, self._nodes = plan, nodes
-        self.stem = build_stem(plan.stem, shape.channels, plan.stem_channels[0], partial(Norm, affine=True))
+        self._layout, self._nodes = layout, nodes
+        self.stem = make_stem(layout.stem, shape.channels, layout.stem_channels[0], partial(Norm, affine=True))
         self.cells = nn.ModuleList(
-            SupernetCell(cell, nodes, tuple(columns(choices, str(cell.index) if per_cell else cell.kind, nodes)))
-            for cell in plan.cells
+            SupernetCell(cell, nodes, cell_candidates(choices, str(cell.index) if per_cell else cell.kind, nodes))
+            for cell in layout.cells
         )
-        self.classifier = nn.Linear(plan.out_channels, shape.classes)
-        self._plan_cache: PlanCache[tuple[Wiring, ...]] = PlanCache()
+        self.classifier = nn.Linear(layout.out_channels, shape.classes)
+        self._plan_cache: PlanCache[tuple[CellGroups, ...]] = PlanCache()
 
     def outputs(self, images: Tensor) -> Outputs:
         """Logits, and as taps the outputs of the cells before each reduction and of the last cell."""
-        order = self._execution_plan()
-        weights = order.split(self.choices)
+        plan = self._execution_plan()
+        weights = plan.split(self.choices)
         older, newer = self.stem(images.contiguous(memory_format=torch.channels_last))
         taps, first = [], 0
-        for number, (cell, wiring) in enumerate(zip(self.cells, order.wiring, strict=True)):
-            after = first + len(wiring.positions)
-            older, newer = newer, cell(older, newer, wiring, weights[first:after])
+        for number, (cell, groups) in enumerate(zip(self.cells, plan.wiring, strict=True)):
+            after = first + len(groups.positions)
+            older, newer = newer, cell(older, newer, groups, weights[first:after])
             first = after
-            if number in tapped(len(self.cells)):
+            if number in tap_cells(len(self.cells)):
                 taps.append(newer)
         return Outputs(logits=self.classifier(newer.mean((2, 3))), taps=tuple(taps))
 
@@ -70,19 +70,19 @@ class DartsSupernet(Supernet):
             inputs=(),
             output=None,
             enter=lambda maps: self.stem(maps[0].contiguous(memory_format=torch.channels_last)),
-            layers=tuple(self._layer(cell.index) for cell in self._plan.cells),
+            layers=tuple(self._layer(cell.index) for cell in self._layout.cells),
             leave=lambda states: self.classifier(states[1].mean((2, 3))),
             modules=(self,),
         )
 
     def blocks(self) -> tuple[Block, ...]:
-        """A block for each tap: the cells up to and including that of the tap. The first reads images."""
-        ends = tapped(len(self.cells))
+        """A block for each tap: the cells after the previous tap, up to that of the tap. The first reads images."""
+        ends = tap_cells(len(self.cells))
         starts = (0, *(end + 1 for end in ends[:-1]))
         return tuple(self._block(start, end) for start, end in zip(starts, ends, strict=True))
 
     def _block(self, start: int, end: int) -> Block:
-        cells = self._plan.cells
+        cells = self._layout.cells
         inputs = () if start == 0 else tuple(cells[start].input_shape(source) for source in (0, 1))
         modules = tuple(self.cells[index] for index in range(start, end + 1))
         return Block(
@@ -98,24 +98,24 @@ class DartsSupernet(Supernet):
         cell = cast("SupernetCell", self.cells[index])
 
         def compute(states: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-            order = self._execution_plan()
-            weights = order.split(self.choices)
-            first = sum(len(wiring.positions) for wiring in order.wiring[:index])
-            wiring = order.wiring[index]
-            return states[1], cell(*states, wiring, weights[first : first + len(wiring.positions)])
+            plan = self._execution_plan()
+            weights = plan.split(self.choices)
+            first = sum(len(groups.positions) for groups in plan.wiring[:index])
+            groups = plan.wiring[index]
+            return states[1], cell(*states, groups, weights[first : first + len(groups.positions)])
 
-        return Layer(rows=tuple(sorted({row for _, _, row, _ in cell.columns})), module=cell, compute=compute)
+        return Layer(rows=tuple(sorted({member.row for member in cell.members})), module=cell, compute=compute)
 
     def recalibrate(self, batches: Iterable[Tensor]) -> None:
-        """Measures the batch norms' statistics for evaluation on batches of images, with what now counts and weighs."""
+        """Measures the statistics of batch norms for evaluation, on batches of images with the present choices."""
         recalibrate(self, batches)
 
     def _cells(self) -> Iterator[SupernetCell]:
         return (cast("SupernetCell", cell) for cell in self.cells)
 
-    def _execution_plan(self) -> ExecutionPlan[tuple[Wiring, ...]]:
-        return self._plan_cache.get(self.choices, self._wired)
+    def _execution_plan(self) -> ExecutionPlan[tuple[CellGroups, ...]]:
+        return self._plan_cache.get(self.choices, self._group)
 
-    def _wired(self, computed: Columns) -> tuple[tuple[Wiring, ...], Positions]:
-        wirings = tuple(wire(cell.columns, computed, cell.nodes) for cell in self._cells())
-        return wirings, [batch for wiring in wirings for batch in wiring.positions]
+    def _group(self, computed: Columns) -> tuple[tuple[CellGroups, ...], Positions]:
+        by_cell = tuple(cell.find_groups(computed) for cell in self._cells())
+        return by_cell, [positions for groups in by_cell for positions in groups.positions]

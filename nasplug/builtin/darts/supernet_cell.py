@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import cast
@@ -11,14 +11,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nasplug.builtin.darts.candidates import Candidate, Halving, Projection, candidate
-from nasplug.builtin.darts.names import POOLS, SKIP
-from nasplug.builtin.darts.plan import CellPlan
-from nasplug.builtin.darts.wiring import CandidateGroup, Column, Wiring, module_name
+from nasplug.builtin.darts.candidates import Candidate, Projection, Reduction, make_candidate
+from nasplug.builtin.darts.genotype import NONE, POOLS, SKIP
+from nasplug.builtin.darts.layout import CellLayout
+from nasplug.parts.choice import Columns
 from nasplug.supernets import Norm
 from nasplug.supernets.accumulate import add, add_split, add_weighted
+from nasplug.supernets.candidate_groups import (
+    CandidateGroup,
+    CellCandidate,
+    CellGroups,
+    group_candidates,
+    repeat_for_channels,
+)
 
-TOGETHER = 2 << 20
+SIDE_BY_SIDE_BYTES = 2 << 20
 """Bytes of a map up to which candidates are computed side by side on a CPU.
 
 Small maps gain by fewer and larger operations, large ones lose by leaving the cache: side by side, the eight 5x5
@@ -27,116 +34,140 @@ candidates of two states of 16 channels and 32x32 pixels, batch 64, take 2.3 tim
 
 
 class States:
-    """The states of a cell during one pass, with what all edges that leave a state share: its ReLU and its pools."""
+    """The states of a cell during one forward pass, and the ReLU of each, which all edges that leave it share."""
 
-    def __init__(self, plan: CellPlan, pool_norms: nn.ModuleDict) -> None:
-        self.raw: list[Tensor | None] = []
-        self._plan = plan
+    def __init__(self, layout: CellLayout, pool_norms: nn.ModuleDict) -> None:
+        self.values: list[Tensor | None] = []
+        """States 0, 1, 2, ...; None for an input that no candidate reads."""
+        self._layout = layout
         self._pool_norms = pool_norms
-        self._rectified: dict[int, Tensor] = {}
+        self._relu: dict[int, Tensor] = {}
 
-    def rectified(self, number: int) -> Tensor:
+    def relu(self, number: int) -> Tensor:
         """The state after its ReLU."""
-        if number not in self._rectified:
-            self._rectified[number] = F.relu(self[number])
-        return self._rectified[number]
+        if number not in self._relu:
+            self._relu[number] = F.relu(self[number])
+        return self._relu[number]
 
-    def pooled(self, pool: str, number: int) -> Tensor:
+    def pool(self, pool: str, number: int) -> Tensor:
         """The state after a pool and its batch norm."""
-        stride = self._plan.stride(number)
+        stride = self._layout.stride(number)
         if pool == "max_pool_3x3":
             x = F.max_pool2d(self[number], 3, stride, padding=1)
         else:
             x = F.avg_pool2d(self[number], 3, stride, padding=1, count_include_pad=False)
-        normed: Tensor = self._pool_norms[f"{pool}@{number}"](x)
+        normed: Tensor = self._pool_norms[pool_name(pool, number)](x)
         return normed
 
     def __getitem__(self, number: int) -> Tensor:
-        state = self.raw[number]
-        assert state is not None, number  # noqa: S101 - a state that is read was computed, by the wiring
+        state = self.values[number]
+        assert state is not None, number  # noqa: S101 - groups are computed in waves, after the states that they read
         return state
 
 
 class SupernetCell(nn.Module):
-    """All candidates of one cell. `columns` says which they are and where in the table of choices they stand."""
+    """All candidates of one cell; `members` lists them, `none` included."""
 
-    def __init__(self, plan: CellPlan, nodes: int, columns: Sequence[Column]) -> None:
+    def __init__(self, layout: CellLayout, nodes: int, members: Iterable[CellCandidate]) -> None:
         super().__init__()
-        self.plan, self.nodes, self.columns = plan, nodes, tuple(columns)
-        older, newer = plan.inputs
-        self.older = (Halving if plan.halves_older else Projection)(older, plan.channels)
-        self.newer = Projection(newer, plan.channels)
+        self.layout, self.nodes, self.members = layout, nodes, tuple(members)
+        older, newer = layout.inputs
+        self.older = (Reduction if layout.halves_older else Projection)(older, layout.channels)
+        self.newer = Projection(newer, layout.channels)
         self.candidates = nn.ModuleDict()
         self.pool_norms = nn.ModuleDict()
-        for node, pick, _, _ in columns:
-            module = candidate(pick.operation, plan.channels, plan.stride(pick.input))
+        for member in self.members:
+            module = make_candidate(member.operation, layout.channels, layout.stride(member.source))
             if module is not None:
-                self.candidates[module_name(node, pick)] = module
-            elif pick.operation in POOLS and str(pick) not in self.pool_norms:
-                self.pool_norms[str(pick)] = Norm(plan.channels)
+                self.candidates[candidate_name(member.operation, member.source, member.target)] = module
+            elif member.operation in POOLS and pool_name(member.operation, member.source) not in self.pool_norms:
+                self.pool_norms[pool_name(member.operation, member.source)] = Norm(layout.channels)
 
-    def forward(self, older: Tensor, newer: Tensor, wiring: Wiring, weights: Sequence[Tensor]) -> Tensor:
-        """The outputs of cells k-2 and k-1 to (N, nodes * channels, H, W), with a weight vector for each batch."""
-        states = States(self.plan, self.pool_norms)
-        states.raw = [self.older(older) if wiring.reads(0) else None, self.newer(newer) if wiring.reads(1) else None]
+    def find_groups(self, computed: Columns) -> CellGroups:
+        """The groups of the cell when the columns `computed` of each row of the table of choices are computed.
+
+        The first wave reads both inputs of the cell; its end completes node 2, which the second wave reads, and so on.
+        `none` is left out: it adds nothing.
+        """
+        members = (
+            member for member in self.members if member.operation != NONE and member.column in computed[member.row]
+        )
+        return group_candidates(members, waves=self.nodes, wave_of=lambda state: max(0, state - 1))
+
+    def forward(self, older: Tensor, newer: Tensor, groups: CellGroups, weights: Sequence[Tensor]) -> Tensor:
+        """The outputs of cells k-2 and k-1 to (N, nodes * channels, H, W), with a weight vector for each group."""
+        states = States(self.layout, self.pool_norms)
+        states.values = [self.older(older) if groups.reads(0) else None, self.newer(newer) if groups.reads(1) else None]
         totals: dict[int, Tensor] = {}
-        for node, wave in enumerate(wiring.waves, 2):
+        for node, wave in enumerate(groups.waves, 2):
             sums: dict[tuple[int, ...], Tensor] = {}
-            for batch in wave:
-                if batch.names[0] in self.candidates:
-                    for nodes, term in self._compute(batch, states, weights[batch.weights]):
+            for group in wave:
+                if candidate_name(group.operation, *group.edges[0]) in self.candidates:
+                    for nodes, term in self._compute(group, states, weights[group.number]):
                         # Terms for the same nodes are added side by side, before they are split into nodes.
                         add(sums, nodes, term)
                 else:
-                    self._weigh(batch, states, weights[batch.weights], totals)
+                    self._weigh(group, states, weights[group.number], totals)
             add_split(totals, sums)
-            states.raw.append(totals[node] if node in totals else self._nothing(newer))
+            states.values.append(totals[node] if node in totals else self._zeros(newer))
         return torch.cat([states[node] for node in range(2, self.nodes + 2)], 1)
 
     def prune(self, kept: Sequence[Sequence[bool]]) -> None:
         """Removes the modules of candidates that the table of choices no longer keeps."""
-        for node, pick, row, column in self.columns:
-            name = module_name(node, pick)
-            if not kept[row][column] and name in self.candidates:
+        for member in self.members:
+            name = candidate_name(member.operation, member.source, member.target)
+            if not kept[member.row][member.column] and name in self.candidates:
                 del self.candidates[name]
 
     def _compute(
-        self, batch: CandidateGroup, states: States, weight: Tensor
+        self, group: CandidateGroup, states: States, weight: Tensor
     ) -> Iterator[tuple[tuple[int, ...], Tensor]]:
-        """For the states that a batch with parameters reads: nodes, and their terms side by side."""
-        modules = [cast("Candidate", self.candidates[name]) for name in batch.names]
-        pairs = [(state, node) for state, nodes in batch.readers for node in nodes]
-        together = _together(states.rectified(pairs[0][0]), len(pairs))
-        for first in range(0, len(pairs), together):
-            part = slice(first, first + together)
-            yield from self._convolve(modules[part], pairs[part], states, weight[part])
+        """For the states that a group with parameters reads: nodes, and their terms side by side."""
+        edges = group.edges
+        modules = [
+            cast("Candidate", self.candidates[candidate_name(group.operation, state, node)]) for state, node in edges
+        ]
+        at_once = _count_side_by_side(states.relu(edges[0][0]), len(edges))
+        for first in range(0, len(edges), at_once):
+            part = slice(first, first + at_once)
+            yield from self._convolve(modules[part], edges[part], states, weight[part])
 
     def _convolve(
-        self, modules: Sequence[Candidate], pairs: Sequence[tuple[int, int]], states: States, weight: Tensor
+        self, modules: Sequence[Candidate], edges: Sequence[tuple[int, int]], states: States, weight: Tensor
     ) -> Iterator[tuple[tuple[int, ...], Tensor]]:
-        """The terms of candidates that are computed side by side; each reads a state and adds to a node."""
-        readers = [(state, tuple(node for _, node in found)) for state, found in groupby(pairs, itemgetter(0))]
-        sources = [(states.rectified(state), len(nodes)) for state, nodes in readers]
-        scale = weight.unsqueeze(1).expand(-1, self.plan.channels).reshape(-1)
-        computed = type(modules[0]).batched(modules, sources, self.plan.stride(pairs[0][0]), scale)
-        sizes = [len(nodes) * self.plan.channels for _, nodes in readers]
+        """The terms of candidates that are computed side by side; each reads a state and is added to a node."""
+        readers = [(state, tuple(node for _, node in pairs)) for state, pairs in groupby(edges, itemgetter(0))]
+        sources = [(states.relu(state), len(nodes)) for state, nodes in readers]
+        scale = repeat_for_channels(weight, self.layout.channels)
+        computed = type(modules[0]).compute_group(modules, sources, self.layout.stride(edges[0][0]), scale)
+        sizes = [len(nodes) * self.layout.channels for _, nodes in readers]
         terms = computed.split(sizes, 1) if len(sizes) > 1 else (computed,)
         for (_, nodes), term in zip(readers, terms, strict=True):
             yield nodes, term
 
-    def _weigh(self, batch: CandidateGroup, states: States, weight: Tensor, totals: dict[int, Tensor]) -> None:
-        """Adds the terms of a batch without parameters (identities, pools) to the totals of its nodes."""
-        parts = weight.split([len(nodes) for _, nodes in batch.readers])
-        for (state, nodes), part in zip(batch.readers, parts, strict=True):
-            x = states[state] if batch.operation == SKIP else states.pooled(batch.operation, state)
+    def _weigh(self, group: CandidateGroup, states: States, weight: Tensor, totals: dict[int, Tensor]) -> None:
+        """Adds the terms of a group without parameters (identities, pools) to the totals of its nodes."""
+        parts = weight.split([len(nodes) for _, nodes in group.readers])
+        for (state, nodes), part in zip(group.readers, parts, strict=True):
+            x = states[state] if group.operation == SKIP else states.pool(group.operation, state)
             add_weighted(totals, nodes, x, part)
 
-    def _nothing(self, like: Tensor) -> Tensor:
-        """The state of a node to which no candidate adds."""
-        size = self.plan.out_size
-        return like.new_zeros(like.shape[0], self.plan.channels, size, size)
+    def _zeros(self, like: Tensor) -> Tensor:
+        """The state of a node to which no candidate is added."""
+        size = self.layout.out_size
+        return like.new_zeros(like.shape[0], self.layout.channels, size, size)
 
 
-def _together(x: Tensor, candidates: int) -> int:
-    """How many candidates that read maps such as `x` are computed side by side."""
-    return candidates if x.device.type != "cpu" else max(1, TOGETHER // (x.numel() * x.element_size()))
+def candidate_name(operation: str, state: int, node: int) -> str:
+    """The name of a candidate's module within its cell."""
+    return f"{operation}@{state}>{node}"
+
+
+def pool_name(pool: str, state: int) -> str:
+    """The name of the batch norm behind a pool of a state, which all edges that leave the state share."""
+    return f"{pool}@{state}"
+
+
+def _count_side_by_side(x: Tensor, candidates: int) -> int:
+    """How many of `candidates` that read maps such as `x` are computed side by side."""
+    return candidates if x.device.type != "cpu" else max(1, SIDE_BY_SIDE_BYTES // (x.numel() * x.element_size()))

@@ -35,7 +35,7 @@ class Arrays(DataSource):
         """Reads and checks the whole file."""
         if not location:
             raise InputError("Data set 'arrays' needs a file, but none was named; use --data arrays:FILE.safetensors.")
-        path = Path(os.path.expanduser(location))  # unlike Path's own, it leaves an unknown ~user as it is
+        path = Path(os.path.expanduser(location))  # unlike Path's own, it leaves an unknown ~user unchanged
         tensors, metadata = _read(path)
         train = _images(path, tensors, "")
         test = _images(path, tensors, "test_") if "test_images" in tensors or "test_labels" in tensors else None
@@ -60,7 +60,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
             metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is damaged or no safetensors file ({error}); write it anew.") from error
+        raise InputError(f"{path} is damaged or no safetensors file ({error}); write it again.") from error
     known = {"images", "labels", "test_images", "test_labels"}
     if unknown := sorted(set(tensors) - known):
         raise InputError(f"{path} holds an array '{unknown[0]}', which has no meaning here; known: {sorted(known)}.")
@@ -68,7 +68,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def _images(path: Path, tensors: dict[str, Tensor], prefix: str) -> MemoryImages:
-    """The images and labels whose names begin with `prefix`, checked one by one."""
+    """The images and labels whose names begin with `prefix`; InputError if they are not what they must be."""
     for name in (f"{prefix}images", f"{prefix}labels"):
         if name not in tensors:
             raise InputError(f"{path} holds no array '{name}'; it holds {sorted(tensors) or 'none'}.")

@@ -8,7 +8,7 @@ from pathlib import Path
 import attrs
 import numpy as np
 
-from nasplug.builtin.data_sets.decoding import FileImages
+from nasplug.data.decoding import FileImages
 from nasplug.errors import InputError
 from nasplug.parts import DataSource, ImageData
 from nasplug.values.options import option
@@ -21,8 +21,8 @@ VALIDATION_NAMES = ("val", "valid", "validation")
 class Folder(DataSource):
     """`--data folder:PATH`: PATH/CLASS/IMAGE, or PATH/train/CLASS/IMAGE with PATH/test/CLASS/IMAGE for the test.
 
-    Classes are named after their folders and sorted. Hidden folders and files that are no images are passed over, and
-    so is a validation folder beside train and test: validation images are drawn from train.
+    Classes are named after their folders and sorted. Hidden folders and files that are no images are ignored, and so is
+    a validation folder beside train and test: validation images are taken from train.
     """
 
     size: int = option(32, "side to which images are scaled and cropped, in pixels", at_least=1)
@@ -34,7 +34,7 @@ class Folder(DataSource):
         """Lists the images and, if all of them fit into `memory`, decodes them."""
         if not location:
             raise InputError("Data set 'folder' needs a path, but none was given; use --data folder:PATH.")
-        path = Path(os.path.expanduser(location))  # unlike Path's own, it leaves an unknown ~user as it is
+        path = Path(os.path.expanduser(location))  # unlike Path's own, it leaves an unknown ~user unchanged
         train_folder, test_folder = _layout(path)
         classes = _classes(train_folder)
         train = self._list(train_folder, classes)
@@ -63,8 +63,8 @@ class Folder(DataSource):
         paths: list[Path] = []
         labels: list[int] = []
         for label, name in enumerate(classes):
-            images = sorted(one for one in (folder / name).iterdir() if one.suffix.lower() in SUFFIXES)
-            images = [one for one in images if not one.name.startswith(".")]
+            images = sorted(path for path in (folder / name).iterdir() if path.suffix.lower() in SUFFIXES)
+            images = [path for path in images if not path.name.startswith(".")]
             if not images:
                 raise InputError(
                     f"Class folder {folder / name} holds no images ({', '.join(sorted(SUFFIXES))}); put some directly "
@@ -105,4 +105,6 @@ def _classes(folder: Path) -> tuple[str, ...]:
 def _subfolders(folder: Path) -> tuple[str, ...]:
     if not folder.is_dir():
         return ()
-    return tuple(sorted(one.name for one in folder.iterdir() if one.is_dir() and not one.name.startswith((".", "__"))))
+    return tuple(
+        sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__")))
+    )

@@ -86,5 +86,5 @@ def _refusal(name: str, root: Path, folder: Path, download: bool, error: Excepti
         )
     return (
         f"Data set '{name}' in {folder} is incomplete or damaged ({error}); remove that folder and add --download to "
-        f"fetch it anew, or name another --data-root."
+        f"fetch it again, or name another --data-root."
     )

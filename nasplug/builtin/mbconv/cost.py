@@ -6,62 +6,53 @@ for DNA-c. The counter behind the published 399 M and 466 M adds two operations 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
-from nasplug.builtin.mbconv.names import Operation
-from nasplug.builtin.mbconv.plan import LayerPlan, NetworkPlan, StemPlan
-from nasplug.builtin.mbconv.topology import Chain
+from nasplug.builtin.layers import convolution_cost, linear_cost, total_cost
+from nasplug.builtin.mbconv.genotype import Chain, Operation
+from nasplug.builtin.mbconv.layout import LayerLayout, NetworkLayout, StemLayout
 from nasplug.values import Cost
 
 
-def total(parts: Iterable[Cost]) -> Cost:
-    """The sum of several costs."""
-    parts = tuple(parts)
-    return Cost(params=sum(part.params for part in parts), macs=sum(part.macs for part in parts))
-
-
-def network_cost(plan: NetworkPlan, chains: Sequence[Chain]) -> Cost:
+def network_cost(layout: NetworkLayout, chains: Sequence[Chain]) -> Cost:
     """The whole network of these chains."""
-    last = plan.blocks[-1][-1]
-    blocks = [block_cost(layers, chain) for layers, chain in zip(plan.blocks, chains, strict=True)]
-    return total([stem_cost(plan.stem), *blocks, head_cost(last.outside, plan.head, last.out_size, plan.classes)])
+    last = layout.blocks[-1][-1]
+    blocks = [block_cost(layers, chain) for layers, chain in zip(layout.blocks, chains, strict=True)]
+    head = head_cost(last.out_channels, layout.head, last.out_size, layout.classes)
+    return total_cost([stem_cost(layout.stem), *blocks, head])
 
 
-def block_cost(layers: Sequence[LayerPlan], chain: Chain) -> Cost:
+def block_cost(layers: Sequence[LayerLayout], chain: Chain) -> Cost:
     """The layers of one block."""
-    return total(layer_cost(plan, operation) for plan, operation in zip(layers, chain.operations, strict=True))
+    return total_cost(layer_cost(layout, operation) for layout, operation in zip(layers, chain.operations, strict=True))
 
 
 @lru_cache(maxsize=4096)
-def layer_cost(plan: LayerPlan, operation: Operation) -> Cost:
+def layer_cost(layout: LayerLayout, operation: Operation) -> Cost:
     """One MBConv: expansion, depthwise convolution, squeeze-excitation, projection, three batch norms."""
-    expanded = operation.expansion * plan.inside
-    return total([_pointwise(plan.inside, expanded, plan.size), _separable(plan, expanded, operation.kernel)])
+    channels = operation.expansion * layout.in_channels
+    expansion = _pointwise_cost(layout.in_channels, channels, layout.size)
+    return total_cost([expansion, _separable_cost(layout, channels, operation.kernel)])
 
 
-def stem_cost(plan: StemPlan) -> Cost:
+def stem_cost(layout: StemLayout) -> Cost:
     """The stem."""
-    weights = 9 * plan.planes * plan.channels
-    convolution = Cost(params=weights + 2 * plan.channels, macs=weights * plan.size**2)
-    return total([convolution, _separable(plan.separable, plan.channels, kernel=3)])
+    weights = 9 * layout.in_channels * layout.channels
+    convolution = convolution_cost(weights, layout.size**2, layout.channels)
+    return total_cost([convolution, _separable_cost(layout.separable, layout.channels, kernel=3)])
 
 
-def head_cost(inside: int, channels: int, size: int, classes: int) -> Cost:
-    """The head and the classifier."""
-    return total([_pointwise(inside, channels, size), _linear(channels, classes)])
+def head_cost(in_channels: int, channels: int, size: int, classes: int) -> Cost:
+    """The head, for maps of `size` pixels and `in_channels` channels, and the classifier."""
+    return total_cost([_pointwise_cost(in_channels, channels, size), linear_cost(channels, classes)])
 
 
-def _separable(plan: LayerPlan, channels: int, kernel: int) -> Cost:
-    weights = channels * kernel**2
-    depthwise = Cost(params=weights + 2 * channels, macs=weights * plan.out_size**2)
-    excitation = [_linear(channels, plan.squeezed), _linear(plan.squeezed, channels)]
-    return total([depthwise, *excitation, _pointwise(channels, plan.outside, plan.out_size)])
+def _separable_cost(layout: LayerLayout, channels: int, kernel: int) -> Cost:
+    depthwise = convolution_cost(channels * kernel**2, layout.out_size**2, channels)
+    excitation = [linear_cost(channels, layout.squeezed), linear_cost(layout.squeezed, channels)]
+    return total_cost([depthwise, *excitation, _pointwise_cost(channels, layout.out_channels, layout.out_size)])
 
 
-def _pointwise(inside: int, outside: int, size: int) -> Cost:
-    return Cost(params=inside * outside + 2 * outside, macs=inside * outside * size**2)
-
-
-def _linear(inside: int, outside: int) -> Cost:
-    return Cost(params=(inside + 1) * outside, macs=inside * outside)
+def _pointwise_cost(in_channels: int, out_channels: int, size: int) -> Cost:
+    return convolution_cost(in_channels * out_channels, size**2, out_channels)

@@ -1,4 +1,4 @@
-"""The stand-alone network of a genotype (EfficientNet, with the layers of a DNA genotype)."""
+"""The layers of networks and supernets (EfficientNet: swish, squeeze-excitation), and the stand-alone network."""
 
 from __future__ import annotations
 
@@ -7,13 +7,92 @@ from collections.abc import Sequence
 from typing import cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nasplug.builtin.darts.network import drop_path
-from nasplug.builtin.mbconv.layers import Head, MBConv, Stem
-from nasplug.builtin.mbconv.plan import NetworkPlan
-from nasplug.builtin.mbconv.topology import Chain
+from nasplug.builtin.layers import drop_path
+from nasplug.builtin.mbconv.genotype import Chain, Operation
+from nasplug.builtin.mbconv.layout import LayerLayout, NetworkLayout, StemLayout
 from nasplug.parts import Network, Outputs
+from nasplug.supernets import depthwise, pointwise
+from nasplug.supernets.normalise import NormFactory
+
+
+class Separable(nn.Module):
+    """Depthwise convolution, squeeze-excitation, linear 1x1 convolution; no residual."""
+
+    def __init__(self, layout: LayerLayout, channels: int, kernel: int, norm: NormFactory) -> None:
+        super().__init__()
+        self.layout, self.channels = layout, channels
+        self.depthwise = nn.Conv2d(
+            channels, channels, kernel, layout.stride, padding=kernel // 2, groups=channels, bias=False
+        )
+        self.depthwise_norm = norm(channels)
+        self.squeeze = nn.Linear(channels, layout.squeezed)
+        self.excite = nn.Linear(layout.squeezed, channels)
+        self.project = nn.Conv2d(channels, layout.out_channels, 1, bias=False)
+        self.project_norm = norm(layout.out_channels)
+
+    def gate(self, pooled: Tensor) -> Tensor:
+        """From the mean of every channel, (N, channels), to the factor by which it is scaled."""
+        factor: Tensor = self.excite(F.silu(self.squeeze(pooled))).sigmoid()
+        return factor
+
+    def branch_before_norm(self, x: Tensor) -> Tensor:
+        """The result of `forward` before its last norm."""
+        x = F.silu(self.depthwise_norm(depthwise(x, self.depthwise.weight, self.layout.stride)))
+        x = x * self.gate(x.mean((2, 3)))[:, :, None, None]
+        return pointwise(x, self.project.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, channels, H, W) to (N, out_channels, H', W')."""
+        normed: Tensor = self.project_norm(self.branch_before_norm(x))
+        return normed
+
+
+class MBConv(Separable):
+    """The residual branch of an inverted residual: a 1x1 convolution that expands, then as `Separable`."""
+
+    def __init__(self, layout: LayerLayout, operation: Operation, norm: NormFactory) -> None:
+        super().__init__(layout, operation.expansion * layout.in_channels, operation.kernel, norm)
+        self.operation = operation
+        self.expand = nn.Conv2d(layout.in_channels, self.channels, 1, bias=False)
+        self.expand_norm = norm(self.channels)
+
+    def branch_before_norm(self, x: Tensor) -> Tensor:
+        """The result of `forward` for maps (N, in_channels, H, W), before its last norm."""
+        return super().branch_before_norm(F.silu(self.expand_norm(pointwise(x, self.expand.weight))))
+
+
+class Stem(nn.Module):
+    """3x3 convolution, batch norm, swish, and a depthwise separable layer of half the channels."""
+
+    def __init__(self, layout: StemLayout, norm: NormFactory) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(layout.in_channels, layout.channels, 3, layout.stride, padding=1, bias=False)
+        self.norm = norm(layout.channels)
+        self.separable = Separable(layout.separable, layout.channels, 3, norm)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (N, in_channels, H, W) to (N, out_channels, H', W')."""
+        features: Tensor = self.separable(F.silu(self.norm(self.convolution(images))))
+        return features
+
+
+class Head(nn.Module):
+    """1x1 convolution, batch norm, swish, global average pooling, dropout and a linear classifier."""
+
+    def __init__(self, in_channels: int, channels: int, classes: int, norm: NormFactory) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(in_channels, channels, 1, bias=False)
+        self.norm = norm(channels)
+        self.classifier = nn.Linear(channels, classes)
+
+    def forward(self, x: Tensor, dropout: float) -> Tensor:
+        """(N, in_channels, H, W) to the logits (N, classes)."""
+        pooled = F.silu(self.norm(pointwise(x, self.convolution.weight))).mean((2, 3))
+        logits: Tensor = self.classifier(F.dropout(pooled, dropout, self.training))
+        return logits
 
 
 class MBConvNetwork(Network):
@@ -21,34 +100,34 @@ class MBConvNetwork(Network):
 
     static_graph = True
 
-    def __init__(self, plan: NetworkPlan, chains: Sequence[Chain]) -> None:
+    def __init__(self, layout: NetworkLayout, chains: Sequence[Chain]) -> None:
         super().__init__()
-        self.stem = Stem(plan.stem, nn.BatchNorm2d)
+        self.stem = Stem(layout.stem, nn.BatchNorm2d)
         self.blocks = nn.ModuleList(
             nn.ModuleList(
                 MBConv(layer, operation, nn.BatchNorm2d)
                 for layer, operation in zip(layers, chain.operations, strict=True)
             )
-            for layers, chain in zip(plan.blocks, chains, strict=True)
+            for layers, chain in zip(layout.blocks, chains, strict=True)
         )
-        self.head = Head(plan.blocks[-1][-1].outside, plan.head, plan.classes, nn.BatchNorm2d)
-        self.depth = 1 + sum(map(len, plan.blocks))
-        initialise(self)
+        self.head = Head(layout.blocks[-1][-1].out_channels, layout.head, layout.classes, nn.BatchNorm2d)
+        self.depth = 1 + sum(map(len, layout.blocks))
+        initialise_weights(self)
 
     def outputs(self, images: Tensor) -> Outputs:
         """Logits, and as taps the outputs of the blocks."""
         x = self.stem(images)
-        taps, passed = [], 1  # the stem's separable layer counts to the depth, though it has no residual
+        taps, number = [], 1  # the stem's separable layer is number 0, though it has no residual
         for block in self.blocks:
             for layer in cast("nn.ModuleList", block):
-                x = self._layer(cast("MBConv", layer), x, passed / self.depth)
-                passed += 1
+                x = self._run_layer(cast("MBConv", layer), x, number / self.depth)
+                number += 1
             taps.append(x)
         return Outputs(logits=self.head(x, self.dropout), taps=tuple(taps))
 
-    def _layer(self, layer: MBConv, x: Tensor, depth: float) -> Tensor:
+    def _run_layer(self, layer: MBConv, x: Tensor, depth: float) -> Tensor:
         branch: Tensor = layer(x)
-        if not layer.plan.residual:
+        if not layer.layout.residual:
             return branch
         if self.training and self.drop_path > 0:
             branch = drop_path(branch, self.drop_path * depth)
@@ -56,7 +135,7 @@ class MBConvNetwork(Network):
 
 
 @torch.no_grad()
-def initialise(net: nn.Module) -> None:
+def initialise_weights(net: nn.Module) -> None:
     """EfficientNet's initial weights: convolutions normal by their fan-out, linear layers uniform, biases zero.
 
     The layers of squeeze-excitation count as linear; EfficientNet has them as 1x1 convolutions.

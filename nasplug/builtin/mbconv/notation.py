@@ -12,9 +12,16 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from nasplug.builtin.mbconv.names import Operation, cell_place, read_cell, read_operation
-from nasplug.builtin.mbconv.plan import STEM_WIDTH
-from nasplug.builtin.mbconv.topology import Chain, read, write
+from nasplug.builtin.mbconv.genotype import (
+    Chain,
+    Operation,
+    cell_place,
+    read_cell,
+    read_genotype,
+    read_operation,
+    write_genotype,
+)
+from nasplug.builtin.mbconv.layout import STEM_WIDTH
 from nasplug.errors import InputError
 from nasplug.values import Genotype
 
@@ -22,7 +29,7 @@ STEM = {"r": "1", "k": "3", "s": "1", "c": str(STEM_WIDTH), "se": "0.25"}
 _FIELD = re.compile(r"(se|[rksec])([0-9.]{1,8})")
 
 
-def parse(text: str) -> Genotype:
+def parse_genotype(text: str) -> Genotype:
     """The genotype that a text describes; InputError says what is wrong with it."""
     if not text.lstrip().startswith(("[", "{")):
         raise InputError(
@@ -30,7 +37,7 @@ def parse(text: str) -> Genotype:
         )
     if not text.lstrip().startswith("["):
         genotype = Genotype.from_json(text)
-        read(genotype)
+        read_genotype(genotype)
         return genotype
     try:
         groups = json.loads(text)
@@ -42,7 +49,7 @@ def parse(text: str) -> Genotype:
             f'["{_stem_string()}"], then a list of strings for each block.'
         )
     _check_stem(groups[0])
-    return write({block: _chain(block, group) for block, group in enumerate(groups[1:])})
+    return write_genotype({block: _read_chain(block, group) for block, group in enumerate(groups[1:])})
 
 
 def _stem_string() -> str:
@@ -50,19 +57,19 @@ def _stem_string() -> str:
 
 
 def _check_stem(group: list[Any]) -> None:
-    fields = _fields(group[0], "ds") if len(group) == 1 else {}
+    fields = _read_fields(group[0], "ds") if len(group) == 1 else {}
     if {"e": "1", **fields} != {"e": "1", **STEM}:
         raise InputError(
             f"In this space a network begins with '{_stem_string()}' alone, but here it is {json.dumps(group):.120}."
         )
 
 
-def _chain(block: int, group: list[Any]) -> Chain:
-    """The layers of one list of strings."""
+def _read_chain(block: int, group: list[Any]) -> Chain:
+    """The block that one list of strings describes."""
     operations: list[Operation] = []
     strides, widths = [], []
     for text in group:
-        fields = _fields(text, "ir")
+        fields = _read_fields(text, "ir")
         missing = [name for name in ("r", "k", "s", "e", "c", "se") if name not in fields]
         if missing:
             raise InputError(f"The block string '{text:.60}' lacks '{missing[0]}'.")
@@ -82,8 +89,8 @@ def _chain(block: int, group: list[Any]) -> Chain:
     return Chain(read_cell(f"{len(operations)}x{widths[0]}s{strides[0]}", cell_place(block)), tuple(operations))
 
 
-def _fields(text: Any, kind: str) -> Mapping[str, str]:
-    """The fields of a string by name; InputError if it is of another kind or has any that this space has not."""
+def _read_fields(text: Any, kind: str) -> Mapping[str, str]:
+    """The fields of a string by name; InputError if it is of another kind or has a field unknown to this space."""
     first, *rest = text.split("_") if isinstance(text, str) else [""]
     fields = {}
     for word in rest:

@@ -3,34 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from random import Random
 from typing import Self
 
 import attrs
 from torch import Tensor
 
-from nasplug.builtin.mbconv import choosing, drawing, notation, sampling
-from nasplug.builtin.mbconv.cost import block_cost, head_cost, network_cost, stem_cost, total
-from nasplug.builtin.mbconv.names import Operation
-from nasplug.builtin.mbconv.network import MBConvNetwork
-from nasplug.builtin.mbconv.offer import PRESETS, Cells, operations_of, read_blocks
-from nasplug.builtin.mbconv.plan import (
+from nasplug.builtin.layers import total_cost
+from nasplug.builtin.mbconv.choices import (
+    PRESETS,
+    Cells,
+    decode_genotype,
+    encode_genotype,
+    make_choices,
+    make_operations,
+    read_blocks,
+)
+from nasplug.builtin.mbconv.cost import block_cost, head_cost, network_cost, stem_cost
+from nasplug.builtin.mbconv.genotype import SPACE, Chain, Operation, read_chains, read_genotype
+from nasplug.builtin.mbconv.layout import (
     IMAGENET_FROM,
     PUBLISHED_STEM,
-    NetworkPlan,
-    StemPlan,
+    NetworkLayout,
+    StemLayout,
     Widths,
-    cell_plan,
-    network_plan,
+    make_cell_layout,
+    make_network_layout,
+    make_stem_layout,
+    make_supernet_layout,
     size_after,
-    stem_plan,
-    supernet_plan,
 )
+from nasplug.builtin.mbconv.network import MBConvNetwork
+from nasplug.builtin.mbconv.notation import parse_genotype
+from nasplug.builtin.mbconv.paths import make_paths, mutate_genotype
 from nasplug.builtin.mbconv.supernet import MBConvSupernet
-from nasplug.builtin.mbconv.topology import SPACE, Chain, read, read_part
 from nasplug.errors import InputError
 from nasplug.parts import Choice, Choices, Network, Paths, SearchSpace, option
-from nasplug.values import Cost, Drawing, Genotype, ImageShape
+from nasplug.values import Cost, Drawing, Edge, Genotype, ImageShape
 
 
 @attrs.define
@@ -67,25 +77,25 @@ class MBConvSpace(SearchSpace):
 
     def __attrs_post_init__(self) -> None:
         read_blocks(self.blocks)
-        operations_of(self.kernels, self.expansions)
+        make_operations(self.kernels, self.expansions)
 
     def choice_list(self) -> tuple[Choice, ...]:
         """A choice of cell for each block that offers several, and one of operation for each layer of each cell."""
-        return choosing.choices_of(self._cells(), self._operations())
+        return make_choices(self._cells(), self._operations())
 
     def supernet(self, shape: ImageShape) -> MBConvSupernet:
         """The network of all architectures."""
         doubled = self.match == "doubled"
-        plan = supernet_plan(self._stem(shape), self._cells(), self._widths(), shape.classes, doubled)
-        return MBConvSupernet(plan, self._operations(), Choices(self.choice_list()))
+        layout = make_supernet_layout(self._stem(shape), self._cells(), self._widths(), shape.classes, doubled)
+        return MBConvSupernet(layout, self._operations(), Choices(self.choice_list()))
 
     def decode(self, choices: Choices, weights: Tensor) -> Genotype:
-        """Of every block the strongest cell, and of each of its layers the strongest operation."""
-        return choosing.decode(choices, weights, self._cells(), self._operations())
+        """Of every block the active cell of the largest weight, and of each of its layers the active operation."""
+        return decode_genotype(choices, weights, self._cells(), self._operations())
 
     def encode(self, genotype: Genotype, choices: Choices) -> Tensor:
         """The candidates that a genotype holds, or a path through a block; none at layers of cells not chosen."""
-        return choosing.encode(genotype, choices)
+        return encode_genotype(genotype, choices)
 
     def taps(self) -> int:
         """One at the end of each block."""
@@ -94,48 +104,48 @@ class MBConvSpace(SearchSpace):
     def paths(self, block: int | None) -> Paths:
         """The paths through a block, or through the network, depth-first."""
         cells = self._cells()
-        return sampling.paths(range(len(cells)) if block is None else (block,), cells, self._operations())
+        return make_paths(range(len(cells)) if block is None else (block,), cells, self._operations())
 
     def path_cost(self, block: int, path: Genotype, before: Genotype | None, shape: ImageShape) -> Cost:
         """The cost of a block's layers, exactly; the first block has the stem, the last the head and classifier."""
-        offer, widths, chain = self._cells(), self._widths(), read_part(path)[block]
+        cells, widths, chain = self._cells(), self._widths(), read_chains(path)[block]
         stem = self._stem(shape)
-        inside = stem.outside if before is None else widths(self.interface(block - 1, before))
-        layers = cell_plan(chain.cell, widths, inside, size_after(stem.size, offer[:block]))
+        in_channels = stem.out_channels if before is None else widths(self.interface(block - 1, before))
+        layers = make_cell_layout(chain.cell, widths, in_channels, size_after(stem.size, cells[:block]))
         parts = [block_cost(layers, chain)]
         if block == 0:
             parts.append(stem_cost(stem))
-        if block == len(offer) - 1:
+        if block == len(cells) - 1:
             last = layers[-1]
-            parts.append(head_cost(last.outside, widths.of_head(chain.cell.width), last.out_size, shape.classes))
-        return total(parts)
+            parts.append(head_cost(last.out_channels, widths.of_head(chain.cell.width), last.out_size, shape.classes))
+        return total_cost(parts)
 
     def interface(self, block: int, path: Genotype) -> int:
         """The width of the block's cell."""
-        return read_part(path)[block].cell.width
+        return read_chains(path)[block].cell.width
 
     def network(self, genotype: Genotype, shape: ImageShape, auxiliary: bool = False) -> Network:
         """The network of a genotype, which may have any blocks, cells and operations; there is no auxiliary head."""
-        chains = read(genotype)
-        return MBConvNetwork(self._plan(chains, shape), chains)
+        chains = read_genotype(genotype)
+        return MBConvNetwork(self._layout(chains, shape), chains)
 
     def cost(self, genotype: Genotype, shape: ImageShape) -> Cost:
         """What `network` costs, counted without building it."""
-        chains = read(genotype)
-        return network_cost(self._plan(chains, shape), chains)
+        chains = read_genotype(genotype)
+        return network_cost(self._layout(chains, shape), chains)
 
     def check(self, genotype: Genotype) -> None:
         """Raises InputError unless every block has one of its cells and every layer one of the operations."""
-        chains, offer, operations = read(genotype), self._cells(), self._operations()
-        if len(chains) != len(offer):
-            raise InputError(f"This genotype has {len(chains)} blocks, but option 'blocks' of the space {len(offer)}.")
-        for block, (chain, offered) in enumerate(zip(chains, offer, strict=True)):
-            if chain.cell not in offered:
+        chains, cells, operations = read_genotype(genotype), self._cells(), self._operations()
+        if len(chains) != len(cells):
+            raise InputError(f"This genotype has {len(chains)} blocks, but option 'blocks' of the space {len(cells)}.")
+        for block, (chain, alternatives) in enumerate(zip(chains, cells, strict=True)):
+            if chain.cell not in alternatives:
                 raise InputError(
                     f"Block {block} of this genotype has the cell '{chain.cell}'; option 'blocks' of the space offers "
-                    f"{', '.join(map(str, offered))} there."
+                    f"{', '.join(map(str, alternatives))} there."
                 )
-            foreign = sorted({str(one) for one in chain.operations if one not in operations})
+            foreign = sorted({str(operation) for operation in chain.operations if operation not in operations})
             if foreign:
                 raise InputError(
                     f"Block {block} of this genotype uses {', '.join(foreign)}, which options 'kernels' and "
@@ -144,19 +154,29 @@ class MBConvSpace(SearchSpace):
 
     def parse(self, text: str) -> Genotype:
         """Reads JSON, or block strings as a JSON list of lists (see `nasplug.builtin.mbconv.notation`)."""
-        return notation.parse(text)
+        return parse_genotype(text)
 
     def random(self, generator: Random) -> Genotype:
         """For each block a cell uniformly at random, then the operations of its layers."""
         return self.paths(None).sample(generator)
 
     def mutate(self, genotype: Genotype, generator: Random) -> Genotype:
-        """Another operation in one layer, or another cell with layers drawn anew in one block."""
-        return sampling.mutate(genotype, self._cells(), self._operations(), generator)
+        """Another operation in one layer, or another cell with random layers in one block."""
+        return mutate_genotype(genotype, self._cells(), self._operations(), generator)
 
     def drawings(self, genotype: Genotype) -> tuple[Drawing, ...]:
-        """One drawing for each block."""
-        return drawing.draw_cells(genotype)
+        """One drawing for each block: the chain of its layers; their width and stride are in the title."""
+        drawings = []
+        for block, chain in enumerate(read_genotype(genotype)):
+            layers = len(chain.operations)
+            nodes = ("in", *map(str, range(1, layers)), "out")
+            edges = [
+                Edge(source, target, str(operation))
+                for (source, target), operation in zip(pairwise(nodes), chain.operations, strict=True)
+            ]
+            title = f"block {block}, width {chain.cell.width}, stride {chain.cell.stride}"
+            drawings.append(Drawing(title, nodes, tuple(edges)))
+        return tuple(drawings)
 
     def scaled(self, channels: int | None = None, cells: int | None = None) -> Self:
         """This space with networks of other widths; its depth belongs to the genotype."""
@@ -175,13 +195,13 @@ class MBConvSpace(SearchSpace):
         return read_blocks(self.blocks)
 
     def _operations(self) -> tuple[Operation, ...]:
-        return operations_of(self.kernels, self.expansions)
+        return make_operations(self.kernels, self.expansions)
 
     def _widths(self) -> Widths:
         return Widths(self.channels, self.head)
 
-    def _stem(self, shape: ImageShape) -> StemPlan:
-        return stem_plan(self.stem, self._widths(), shape)
+    def _stem(self, shape: ImageShape) -> StemLayout:
+        return make_stem_layout(self.stem, self._widths(), shape)
 
-    def _plan(self, chains: Sequence[Chain], shape: ImageShape) -> NetworkPlan:
-        return network_plan(self._stem(shape), [chain.cell for chain in chains], self._widths(), shape.classes)
+    def _layout(self, chains: Sequence[Chain], shape: ImageShape) -> NetworkLayout:
+        return make_network_layout(self._stem(shape), [chain.cell for chain in chains], self._widths(), shape.classes)

@@ -1,4 +1,4 @@
-"""The supernet: every architecture of the space, weighed by its choices."""
+"""The supernet: every architecture of the space, each candidate weighed by its choice."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from nasplug.builtin.mbconv.layers import Head, Stem
-from nasplug.builtin.mbconv.names import Operation
-from nasplug.builtin.mbconv.plan import SupernetPlan
-from nasplug.builtin.mbconv.supernet_block import Features, SupernetBlock, Weights
+from nasplug.builtin.mbconv.genotype import Operation
+from nasplug.builtin.mbconv.layout import SupernetLayout
+from nasplug.builtin.mbconv.network import Head, Stem
+from nasplug.builtin.mbconv.supernet_block import ComputedWeights, Features, SupernetBlock
 from nasplug.parts import Block, Choices, Layer, Outputs, Supernet
 from nasplug.supernets import Norm, recalibrate
 
@@ -21,28 +21,28 @@ from nasplug.supernets import Norm, recalibrate
 class MBConvSupernet(Supernet):
     """Every layer is the weighted sum of its candidates, every block the weighted sum of its cells.
 
-    Only what counts is computed: with a single path alive, that path. Batch norms are affine (DNA) and use batch
-    statistics; `recalibrate` measures those with which the network is evaluated.
+    Only active candidates are computed: of a single path, that path. Batch norms are affine (DNA) and use batch
+    statistics until `recalibrate` has measured the statistics for evaluation.
     """
 
     static_graph = True
 
-    def __init__(self, plan: SupernetPlan, operations: Sequence[Operation], choices: Choices) -> None:
+    def __init__(self, layout: SupernetLayout, operations: Sequence[Operation], choices: Choices) -> None:
         super().__init__()
         self.choices = choices
-        self._plan = plan
+        self._layout = layout
         norm = partial(Norm, affine=True)
-        self.stem = Stem(plan.stem, norm)
+        self.stem = Stem(layout.stem, norm)
         self.body = nn.ModuleList(
-            SupernetBlock(block, cells, operations, choices) for block, cells in enumerate(plan.blocks)
+            SupernetBlock(block, cells, operations, choices) for block, cells in enumerate(layout.blocks)
         )
-        self.head = Head(plan.outputs[-1].channels, plan.head, plan.classes, norm)
+        self.head = Head(layout.outputs[-1].channels, layout.head, layout.classes, norm)
 
     def outputs(self, images: Tensor) -> Outputs:
         """Logits, and as taps the outputs of the blocks."""
-        weights = Weights.now(self.choices)
+        weights = ComputedWeights.of(self.choices)
         x, taps = self._enter([images]), []
-        for block in self._each():
+        for block in self._blocks():
             x = block(x, weights)
             taps.append(x)
         return Outputs(logits=self.head(x, self.dropout), taps=tuple(taps))
@@ -50,21 +50,21 @@ class MBConvSupernet(Supernet):
     def prune(self) -> None:
         """Removes the modules of deleted cells and operations. The function computed stays the same."""
         self.choices.refresh()
-        kept = [[column for column, stays in enumerate(row) if stays] for row in self.choices.kept.tolist()]
-        for block in self._each():
+        kept = [[column for column, is_kept in enumerate(row) if is_kept] for row in self.choices.kept.tolist()]
+        for block in self._blocks():
             block.prune(kept)
 
     def blocks(self) -> tuple[Block, ...]:
         """The blocks of the space; the stem is part of the first, the head of none."""
-        return tuple(self._view(number, block) for number, block in enumerate(self._each()))
+        return tuple(self._view(number, block) for number, block in enumerate(self._blocks()))
 
     def whole(self) -> Block:
-        """The whole network: the layers of all blocks in a row, with the stem before and the head behind them."""
+        """The whole network: the stem, the layers of all blocks in sequence, and the head."""
         views = self.blocks()
         layers = list(views[0].layers)
         for before, view in pairwise(views):
             first = view.layers[0]
-            layers += [Layer(first.rows, first.module, _chained(before, first)), *view.layers[1:]]
+            layers += [Layer(first.rows, first.module, _continue_from(before, first)), *view.layers[1:]]
         return Block(
             inputs=(),
             output=None,
@@ -75,38 +75,38 @@ class MBConvSupernet(Supernet):
         )
 
     def recalibrate(self, batches: Iterable[Tensor]) -> None:
-        """Measures the batch norms' statistics for evaluation on batches of images, with what now counts and weighs."""
+        """Measures the statistics of batch norms for evaluation, on batches of images with the present choices."""
         recalibrate(self, batches)
 
     def _view(self, number: int, block: SupernetBlock) -> Block:
         def layer(step: int, module: nn.Module) -> Layer:
             def compute(state: Any) -> Features:
-                weights = Weights.now(self.choices)
-                return block.later(step, state, weights) if step else block.first(state, weights)
+                weights = ComputedWeights.of(self.choices)
+                return block.run_step(step, state, weights) if step else block.run_first(state, weights)
 
             return Layer(block.rows_of(step), module, compute)
 
         return Block(
-            inputs=self._plan.outputs[number - 1 : number] if number else (),
-            output=self._plan.outputs[number],
-            enter=self._enter if number == 0 else _single,
+            inputs=self._layout.outputs[number - 1 : number] if number else (),
+            output=self._layout.outputs[number],
+            enter=self._enter if number == 0 else _first_map,
             layers=tuple(layer(step, module) for step, module in enumerate(block.steps)),
-            leave=lambda features: block.mix(features, Weights.now(self.choices)),
+            leave=lambda features: block.add_cells(features, ComputedWeights.of(self.choices)),
             modules=(block,) if number else (self.stem, block),
         )
 
     def _enter(self, maps: Sequence[Tensor]) -> Tensor:
-        features: Tensor = self.stem(_single(maps).contiguous(memory_format=torch.channels_last))
+        features: Tensor = self.stem(_first_map(maps).contiguous(memory_format=torch.channels_last))
         return features
 
-    def _each(self) -> Iterator[SupernetBlock]:
+    def _blocks(self) -> Iterator[SupernetBlock]:
         return (cast("SupernetBlock", block) for block in self.body)
 
 
-def _single(maps: Sequence[Tensor]) -> Tensor:
+def _first_map(maps: Sequence[Tensor]) -> Tensor:
     return maps[0]
 
 
-def _chained(before: Block, layer: Layer) -> Callable[[Features], Features]:
-    """The first layer of a block, from the state in which the block before it ends."""
+def _continue_from(before: Block, layer: Layer) -> Callable[[Features], Features]:
+    """The computation of the first layer of a block, from the last state of the block before it."""
     return lambda features: layer.compute(before.leave(features))

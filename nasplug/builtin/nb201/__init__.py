@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nasplug.builtin.nb201.notation import to_string
+from nasplug.builtin.nb201.genotype import to_string
 from nasplug.builtin.nb201.space import NasBench201
 
 __all__ = ["NasBench201", "to_string"]

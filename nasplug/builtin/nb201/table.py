@@ -14,13 +14,14 @@ from collections.abc import Mapping
 
 import attrs
 
-from nasplug.builtin.nb201.notation import parse
+from nasplug.builtin.nb201.genotype import parse_genotype
 from nasplug.errors import InputError
-from nasplug.values import Genotype, ImageShape
+from nasplug.values import Genotype, ImageShape, KnownResult
 
 SIZE = {"channels": 16, "cells": 5}
-"""The size of the networks of the table."""
-STRING = "arch_str"
+"""The size of the networks of the table, as `NasBench201.size` gives it."""
+ARCHITECTURE = "arch_str"
+"""The column of the architecture string."""
 
 
 @attrs.frozen
@@ -33,10 +34,10 @@ class DataSet:
     size: int
     classes: int
 
-    def fits(self, name: str, shape: ImageShape) -> bool:
-        """Whether images of this name and form are its own; hyphens do not matter."""
+    def matches(self, name: str, shape: ImageShape) -> bool:
+        """Whether a data set of this name and form of images is this one; case and hyphens do not matter."""
         form = (shape.channels, shape.size, shape.classes) == (3, self.size, self.classes)
-        return form and _plain(name) == _plain(self.name)
+        return form and _letters(name) == _letters(self.name)
 
 
 DATA_SETS = (
@@ -46,43 +47,36 @@ DATA_SETS = (
 )
 
 
-@attrs.frozen
-class Errors:
-    """The errors of one architecture, from 0 to 1."""
-
-    validation: float
-    test: float
-
-
 def find_data_set(name: str, shape: ImageShape) -> DataSet:
     """The data set of the benchmark with this name and form of images.
 
     Raises InputError if there is none: errors on other images say nothing of these.
     """
-    for each in DATA_SETS:
-        if each.fits(name, shape):
-            return each
-    known = (f"{one.name} ({one.classes} classes, {one.size} pixels)" for one in DATA_SETS)
+    for data_set in DATA_SETS:
+        if data_set.matches(name, shape):
+            return data_set
+    known = (f"{data_set.name} ({data_set.classes} classes, {data_set.size} pixels)" for data_set in DATA_SETS)
     raise InputError(
-        f"The table holds errors on {', '.join(known)}, but the data set is '{name}' with {shape.classes} classes of "
+        f"it holds errors on {', '.join(known)}, but the data set is '{name}' with {shape.classes} classes of "
         f"{shape.size} pixels; leave --table out to train the networks."
     )
 
 
-def read_table(content: bytes, data: DataSet) -> Mapping[Genotype, Errors]:
+def read_table(content: bytes, data_set: DataSet) -> Mapping[Genotype, KnownResult]:
     """The errors of every architecture on one data set; InputError says what is wrong with the table."""
-    columns = (f"{data.prefix}_valid_acc", f"{data.prefix}_test_acc")
+    columns = (f"{data_set.prefix}_valid_acc", f"{data_set.prefix}_test_acc")
     try:
         rows = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
-        missing = [name for name in (STRING, *columns) if name not in (rows.fieldnames or ())]
+        missing = [name for name in (ARCHITECTURE, *columns) if name not in (rows.fieldnames or ())]
         if missing:
             raise InputError(f"it lacks the column {', '.join(map(repr, missing))}")
-        table = dict[Genotype, Errors]()
+        table = dict[Genotype, KnownResult]()
         for row in rows:
             try:
-                genotype, errors = parse(row[STRING] or ""), Errors(*(_error(row[name], name) for name in columns))
-                if table.setdefault(genotype, errors) != errors:
-                    raise InputError(f"'{row[STRING]}' stands there a second time, with other accuracies")
+                genotype = parse_genotype(row[ARCHITECTURE] or "")
+                result = KnownResult(*(_read_error(row[name], name) for name in columns))
+                if table.setdefault(genotype, result) != result:
+                    raise InputError(f"'{row[ARCHITECTURE]}' stands there a second time, with other accuracies")
             except InputError as error:
                 raise InputError(f"line {rows.line_num}: {error}") from error
     except (UnicodeDecodeError, csv.Error) as error:
@@ -92,7 +86,8 @@ def read_table(content: bytes, data: DataSet) -> Mapping[Genotype, Errors]:
     return table
 
 
-def _error(text: str | None, column: str) -> float:
+def _read_error(text: str | None, column: str) -> float:
+    """The error, from 0 to 1, that an accuracy in per cent stands for."""
     try:
         accuracy = float(text or "")
     except ValueError:
@@ -102,5 +97,5 @@ def _error(text: str | None, column: str) -> float:
     return round(1 - accuracy / 100, 8)
 
 
-def _plain(name: str) -> str:
+def _letters(name: str) -> str:
     return "".join(letter for letter in name.lower() if letter.isalnum())

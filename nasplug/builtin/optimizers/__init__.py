@@ -1,1 +1,1 @@
-"""Who moves weights and architecture parameters: bilevel, one-level, single-path, random search, weights alone."""
+"""Architecture optimizers: bilevel, one-level, single-path and random search."""

@@ -2,7 +2,7 @@
 
     min_alpha L_alpha(w*(alpha), alpha)   with   w*(alpha) = argmin_w L_weights(w, alpha)
 
-Both losses are the task's; the train split is divided between them. Each step moves alpha, then the weights.
+Both losses are the task's; the train split is divided between them. Each step updates alpha, then the weights.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ RADIUS = 0.01
 
 @attrs.define
 class Bilevel(ArchitectureOptimizer):
-    """Alternating descent: alpha on one share of the training images, the weights on the other.
+    """Alternating updates: alpha on one share of the training images, the weights on the other.
 
-    First order takes w for w*(alpha). Second order takes the weights after one step of SGD,
+    First order replaces w*(alpha) by w. Second order replaces it by the weights after one step of SGD,
 
         w' = w - xi (mu v + dL_weights/dw + wd w),      xi: learning rate, mu: momentum, v: momentum buffer,
 
@@ -45,10 +45,10 @@ class Bilevel(ArchitectureOptimizer):
     alpha_betas: tuple[float, ...] = option((0.5, 0.999), "averaging constants of adam for alpha")
     alpha_weight_decay: float = option(1e-3, "weight decay of alpha", at_least=0)
     alpha_init: float = option(1e-3, "standard deviation of alpha at the start", at_least=0)
-    alpha_share: float = option(0.5, "share of the training images that alpha sees", above=0, below=1)
+    alpha_share: float = option(0.5, "share of the training images on which alpha is updated", above=0, below=1)
 
     def check(self, space: SearchSpace, training: Training) -> None:
-        """Second order follows the step of SGD and of nothing else."""
+        """Raises InputError for second order with another optimizer of the weights than SGD, whose step it follows."""
         if self.order == "second" and training.optimizer != "sgd":
             raise _not_sgd(training.optimizer)
 
@@ -57,10 +57,10 @@ class Bilevel(ArchitectureOptimizer):
         return {WEIGHTS: 1 - self.alpha_share, ALPHA: self.alpha_share}
 
     def initialise(self, choices: Choices, generator: torch.Generator) -> None:
-        """Draws alpha from a narrow normal distribution: nearly uniform weights."""
-        drawn = torch.randn(choices.alpha.shape, generator=generator) * self.alpha_init
+        """Samples alpha from a narrow normal distribution, so that the weights are nearly uniform."""
+        alpha = torch.randn(choices.alpha.shape, generator=generator) * self.alpha_init
         with torch.no_grad():
-            choices.alpha.copy_(drawn)
+            choices.alpha.copy_(alpha)
 
     def updates(self, now: StepInfo) -> Sequence[Update]:
         """Alpha first, then the weights, in every step."""
@@ -82,30 +82,30 @@ class Bilevel(ArchitectureOptimizer):
         if not isinstance(sgd, torch.optim.SGD):
             raise _not_sgd(type(sgd).__name__)
         alphas, weights = parameters_of(torch_optimizers.alpha), parameters_of(sgd)
-        with restored([*weights, *torch_optimizers.buffers]):
+        with restore_afterwards([*weights, *torch_optimizers.buffers]):
             origin = [weight.detach().clone() for weight in weights]
             virtual_step(sgd, _gradients(objective(WEIGHTS), weights))
             loss = objective()
-            found = _gradients(loss, [*alphas, *weights])
-            outer, towards = found[: len(alphas)], found[len(alphas) :]
-            epsilon = RADIUS / torch.cat([part.flatten() for part in towards]).norm().clamp_min(1e-12)
-            above = _gradients(_displaced(objective, weights, origin, towards, epsilon), alphas)
-            below = _gradients(_displaced(objective, weights, origin, towards, -epsilon), alphas)
+            gradients = _gradients(loss, [*alphas, *weights])
+            outer, direction = gradients[: len(alphas)], gradients[len(alphas) :]
+            epsilon = RADIUS / torch.cat([part.flatten() for part in direction]).norm().clamp_min(1e-12)
+            above = _gradients(_displaced_loss(objective, weights, origin, direction, epsilon), alphas)
+            below = _gradients(_displaced_loss(objective, weights, origin, direction, -epsilon), alphas)
         rate = sgd.param_groups[0]["lr"]
         for alpha, direct, plus, minus in zip(alphas, outer, above, below, strict=True):
             alpha.grad = direct - rate * (plus - minus) / (2 * epsilon)
         return loss.detach()
 
 
-def _not_sgd(found: str) -> InputError:
+def _not_sgd(optimizer: str) -> InputError:
     return InputError(
-        f"Second-order bilevel search follows a step of SGD, but the weights are trained with {found}; "
+        f"Second-order bilevel search follows a step of SGD, but the weights are trained with {optimizer}; "
         f'set search.optimizer = "sgd", or optimizer.order = "first".'
     )
 
 
 @contextmanager
-def restored(tensors: Sequence[Tensor]) -> Iterator[None]:
+def restore_afterwards(tensors: Sequence[Tensor]) -> Iterator[None]:
     """Puts the values of tensors back, bit for bit, at the end of the block, also after an error."""
     before = [tensor.detach().clone() for tensor in tensors]
     try:
@@ -119,25 +119,29 @@ def restored(tensors: Sequence[Tensor]) -> Iterator[None]:
 @torch.no_grad()
 def virtual_step(sgd: torch.optim.SGD, gradients: Iterable[Tensor]) -> None:
     """Takes the step that SGD would take, in place, without touching its state."""
-    given = iter(gradients)
+    remaining = iter(gradients)
     for group in sgd.param_groups:
         for weight in group["params"]:
-            step = next(given).add(weight, alpha=group["weight_decay"])
+            step = next(remaining).add(weight, alpha=group["weight_decay"])
             velocity = sgd.state[weight].get("momentum_buffer") if weight in sgd.state else None
             moved = step if velocity is None else step.add(velocity, alpha=group["momentum"])
             weight.sub_(step.add(moved, alpha=group["momentum"]) if group["nesterov"] else moved, alpha=group["lr"])
 
 
-def _displaced(
-    objective: Objective, weights: Sequence[Tensor], origin: Sequence[Tensor], towards: Sequence[Tensor], by: Tensor
+def _displaced_loss(
+    objective: Objective, weights: Sequence[Tensor], origin: Sequence[Tensor], direction: Sequence[Tensor], by: Tensor
 ) -> Tensor:
+    """The loss of the weights at w+-: `origin` plus `by` times `direction`."""
     with torch.no_grad():
-        for weight, start, direction in zip(weights, origin, towards, strict=True):
-            weight.copy_(start + by * direction)
+        for weight, start, part in zip(weights, origin, direction, strict=True):
+            weight.copy_(start + by * part)
     return objective(WEIGHTS)
 
 
 def _gradients(loss: Tensor, of: Sequence[Tensor]) -> list[Tensor]:
     """Gradients of a loss; zeros for tensors that it does not depend on."""
-    found = torch.autograd.grad(loss, of, allow_unused=True)
-    return [torch.zeros_like(one) if gradient is None else gradient for one, gradient in zip(of, found, strict=True)]
+    gradients = torch.autograd.grad(loss, of, allow_unused=True)
+    return [
+        torch.zeros_like(tensor) if gradient is None else gradient
+        for tensor, gradient in zip(of, gradients, strict=True)
+    ]

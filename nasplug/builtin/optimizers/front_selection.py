@@ -1,4 +1,4 @@
-"""From rated paths through blocks to the architectures that a search settles on."""
+"""From rated paths through blocks to the Pareto front of architectures."""
 
 from __future__ import annotations
 
@@ -16,55 +16,56 @@ from nasplug.values import Cost, Found, Genotype, ImageShape, Rated
 
 @attrs.frozen(eq=False)
 class PathChoice:
-    """The paths through one block among which is chosen, and what each of them costs."""
+    """The alternative paths through one block, with their costs and ratings."""
 
     block: int | None
     """None: the whole network."""
     paths: tuple[Genotype, ...]
     candidates: Candidates
-    """With ratings of 0 until there are others."""
+    """The numbers of the paths, in their order; ratings are 0 until `with_ratings` sets them."""
 
-    def rated(self, ratings: Mapping[tuple[int | None, Genotype], float]) -> PathChoice:
-        """The paths that have a finite rating, with it; RunFailure if there are none."""
-        found = np.array([ratings.get((self.block, path), math.nan) for path in self.paths])
-        fine = np.flatnonzero(np.isfinite(found))
-        if len(fine) == 0:
+    def with_ratings(self, ratings: Mapping[tuple[int | None, Genotype], float]) -> PathChoice:
+        """The paths that have a finite rating, with their ratings; RunFailure if there are none."""
+        values = np.array([ratings.get((self.block, path), math.nan) for path in self.paths])
+        finite = np.flatnonzero(np.isfinite(values))
+        if len(finite) == 0:
             where = "the network" if self.block is None else f"block {self.block}"
             raise RunFailure(
                 f"No path through {where} has a rating that is a number, so the supernet has not learnt; a lower "
                 f"learning rate may help: start again with a smaller search.lr."
             )
         candidates = Candidates(
-            ratings=found[fine],
-            interfaces=self.candidates.interfaces[fine],
-            params=self.candidates.params[:, fine],
-            macs=self.candidates.macs[:, fine],
+            ratings=values[finite],
+            interfaces=self.candidates.interfaces[finite],
+            params=self.candidates.params[:, finite],
+            macs=self.candidates.macs[:, finite],
         )
-        return PathChoice(self.block, tuple(self.paths[place] for place in fine), candidates)
+        return PathChoice(self.block, tuple(self.paths[index] for index in finite), candidates)
 
 
 def price_paths(search_state: SearchState, paths: Mapping[int | None, Sequence[Genotype]]) -> list[PathChoice]:
-    """The choices of all blocks, in their order; InputError if even their cheapest paths break the limits."""
+    """Computes the cost of every path, for each block in order; InputError if the cheapest paths break the limits."""
     choices: list[PathChoice] = []
-    before: Sequence[Genotype | None] = (None,)  # for each interface of the block before, a path that shows it
-    for block, several in sorted(paths.items(), key=lambda item: item[0] or 0):
-        shown: dict[Hashable, Genotype] = {}
-        interfaces = [None if block is None else search_state.retrain_space.interface(block, path) for path in several]
-        for interface, path in zip(interfaces, several, strict=True):
-            shown.setdefault(interface, path)
-        numbers = {interface: number for number, interface in enumerate(shown)}
+    before: Sequence[Genotype | None] = (None,)  # for each interface of the block before, a path that has it
+    for block, alternatives in sorted(paths.items(), key=lambda item: item[0] or 0):
+        space = search_state.retrain_space
+        by_interface: dict[Hashable, Genotype] = {}
+        interfaces = [None if block is None else space.interface(block, path) for path in alternatives]
+        for interface, path in zip(interfaces, alternatives, strict=True):
+            by_interface.setdefault(interface, path)
+        numbers = {interface: number for number, interface in enumerate(by_interface)}
         costs = [
-            [_cost(search_state.retrain_space, block, path, one, search_state.shape) for path in several]
-            for one in before
+            [_path_cost(space, block, path, path_before, search_state.shape) for path in alternatives]
+            for path_before in before
         ]
         candidates = Candidates(
-            ratings=np.zeros(len(several)),
+            ratings=np.zeros(len(alternatives)),
             interfaces=np.array([numbers[interface] for interface in interfaces], dtype=np.int64),
             params=np.array([[cost.params for cost in row] for row in costs], dtype=np.int64),
             macs=np.array([[cost.macs for cost in row] for row in costs], dtype=np.int64),
         )
-        choices.append(PathChoice(block, tuple(several), candidates))
-        before = tuple(shown.values())
+        choices.append(PathChoice(block, tuple(alternatives), candidates))
+        before = tuple(by_interface.values())
     _refuse_impossible(search_state, [choice.candidates for choice in choices])
     return choices
 
@@ -72,43 +73,45 @@ def price_paths(search_state: SearchState, paths: Mapping[int | None, Sequence[G
 def select_front(
     search_state: SearchState, choices: Sequence[PathChoice], rated: Sequence[Rated], keep: int
 ) -> Iterator[Found]:
-    """The Pareto trail of summed rating against params, within the limits, from the fewest params to the most.
+    """The Pareto front of summed rating against params, within the limits, from the fewest params to the most.
 
-    Of more than `keep` architectures so many are kept, evenly in log params; 0 keeps all.
+    At most `keep` architectures, evenly in log params; 0 keeps all.
     """
-    ratings = {(each.block, each.path): each.rating for each in rated}
-    known = [choice.rated(ratings) for choice in choices]
-    trail = pareto_front([choice.candidates for choice in known], search_state.max_params, search_state.max_macs)
-    if not trail:
+    ratings = {(rating.block, rating.path): rating.rating for rating in rated}
+    known = [choice.with_ratings(ratings) for choice in choices]
+    front = pareto_front([choice.candidates for choice in known], search_state.max_params, search_state.max_macs)
+    if not front:
         _refuse_impossible(search_state, [choice.candidates for choice in known])
     step = search_state.snapshots[-1].step if search_state.snapshots else 0
-    for each in thinned(trail, keep):
-        genotype = Genotype.join(choice.paths[place] for choice, place in zip(known, each.chosen, strict=True))
-        yield Found(genotype=genotype, step=step, reason="rated", measures={"rating": each.rating})
+    for combination in thin_front(front, keep):
+        genotype = Genotype.join(choice.paths[index] for choice, index in zip(known, combination.chosen, strict=True))
+        yield Found(genotype=genotype, step=step, reason="rated", measures={"rating": combination.rating})
 
 
-def thinned(trail: Sequence[Combination], keep: int) -> list[Combination]:
-    """So many of a trail in its order, evenly in log params, the one with the most params always among them."""
-    if keep == 0 or len(trail) <= keep:
-        return list(trail)
-    sizes = [math.log(max(each.cost.params, 1)) for each in trail]
-    left = list(range(len(trail)))
+def thin_front(front: Sequence[Combination], keep: int) -> list[Combination]:
+    """At most `keep` of a front in its order, evenly in log params, always with the last, which has the most params."""
+    if keep == 0 or len(front) <= keep:
+        return list(front)
+    sizes = [math.log(max(combination.cost.params, 1)) for combination in front]
+    dropped = list(range(len(front)))
     for target in np.linspace(sizes[-1], sizes[0], keep):
-        left.remove(min(left, key=lambda place: abs(sizes[place] - target)))
-    return [each for place, each in enumerate(trail) if place not in left]
+        dropped.remove(min(dropped, key=lambda index: abs(sizes[index] - target)))
+    return [combination for index, combination in enumerate(front) if index not in dropped]
 
 
-def _cost(space: SearchSpace, block: int | None, path: Genotype, before: Genotype | None, shape: ImageShape) -> Cost:
+def _path_cost(
+    space: SearchSpace, block: int | None, path: Genotype, before: Genotype | None, shape: ImageShape
+) -> Cost:
     return space.cost(path, shape) if block is None else space.path_cost(block, path, before, shape)
 
 
 def _refuse_impossible(search_state: SearchState, blocks: Sequence[Candidates]) -> None:
-    """Refuses limits that no way to fill the blocks keeps."""
+    """Raises InputError if no combination of paths keeps the limits."""
     free = [attrs.evolve(block, ratings=np.zeros_like(block.ratings)) for block in blocks]
     if pareto_front(free, search_state.max_params, search_state.max_macs):
         return
     least = pareto_front(free)[0].cost
-    # The same choice with the costs changed over finds the fewest MACs.
+    # The same programme with params and MACs exchanged finds the fewest MACs.
     fewest = pareto_front([attrs.evolve(block, params=block.macs, macs=block.params) for block in free])[0].cost.params
     limits = [("params", search_state.max_params), ("MACs", search_state.max_macs)]
     asked = " and ".join(f"at most {limit} {name}" for name, limit in limits if limit is not None)

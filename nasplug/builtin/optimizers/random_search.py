@@ -19,13 +19,13 @@ class RandomSearch(ArchitectureOptimizer):
     learns_alpha = False
     trains = False
 
-    samples: int = option(4, "architectures to draw", at_least=1)
+    samples: int = option(4, "architectures to sample", at_least=1)
 
     def updates(self, now: StepInfo) -> Sequence[Update]:
-        """Nobody moves."""
+        """Updates nothing: there is no supernet to train."""
         return ()
 
     def decide(self, search_state: SearchState) -> Iterator[Found | Rated]:
-        """Distinct draws from the space, a function of the seed; fewer than asked for where the space is that small."""
+        """Up to `samples` distinct samples of the space, a function of the seed; fewer if the space is smaller."""
         for genotype in sample_distinct(search_state.space.random, self.samples, Random(search_state.seed)):
             yield Found(genotype=genotype, step=0, reason="random")

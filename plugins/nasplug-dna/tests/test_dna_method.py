@@ -8,8 +8,8 @@ from nasplug_dna.library import build_network, cut, end_of_blocks
 from nasplug_dna.method import DNA
 
 from nasplug.builtin.mbconv import MBConvSpace
-from nasplug.builtin.mbconv.offer import read_blocks
-from nasplug.builtin.mbconv.plan import Widths, stem_plan, supernet_plan
+from nasplug.builtin.mbconv.choices import read_blocks
+from nasplug.builtin.mbconv.layout import Widths, make_stem_layout, make_supernet_layout
 from nasplug.builtin.optimizers.single_path import SinglePath
 from nasplug.values import ImageShape, MapShape, StepClock
 from nasplug.values.options import build
@@ -52,11 +52,12 @@ def test_blocks_learn_at_the_papers_rates() -> None:
 def test_the_doubled_last_layer_meets_efficientnet_b7_without_adaptors() -> None:
     shape, widths = ImageShape(3, 224, 1000), Widths(32, None)
     cells = read_blocks(tuple(PAPER["space"]["blocks"]))
-    plan = supernet_plan(stem_plan("imagenet", widths, shape), cells, widths, shape.classes, doubled=True)
+    stem = make_stem_layout("imagenet", widths, shape)
+    layout = make_supernet_layout(stem, cells, widths, shape.classes, doubled=True)
     name = PAPER["teacher"]["model"]
     network = cut(build_network(name, empty=True), name, end_of_blocks(name, len(cells))).eval()
     maps = network(torch.zeros(1, 3, 224, 224, device="meta")).values()
-    assert tuple(MapShape(each.shape[1], each.shape[2]) for each in maps) == plan.outputs
+    assert tuple(MapShape(each.shape[1], each.shape[2]) for each in maps) == layout.outputs
 
 
 def test_every_path_of_the_papers_blocks_is_rated() -> None:

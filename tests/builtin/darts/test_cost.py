@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from nasplug.builtin.darts import Darts
-from nasplug.builtin.darts.names import OPERATIONS
+from nasplug.builtin.darts.genotype import OPERATIONS
 from nasplug.values import ImageShape
 
 PUBLISHED = json.loads((Path(__file__).parent / "published_cells.json").read_text())["cells"]
@@ -76,7 +76,9 @@ def test_counted_cost_is_that_of_the_built_network(options, shape):
         genotype = space.random(generator)
         network = space.network(genotype, shape, auxiliary=True)
         cost = space.cost(genotype, shape)
-        shipped = [p.numel() for name, p in network.named_parameters() if not name.startswith("auxiliary")]
+        shipped = [
+            parameter.numel() for name, parameter in network.named_parameters() if not name.startswith("auxiliary")
+        ]
         assert cost.params == sum(shipped)
         assert cost.macs == macs_run(network, shape)
 

@@ -7,9 +7,8 @@ import torch
 from torch import nn
 
 from nasplug.builtin.darts import Darts
-from nasplug.builtin.darts.build import needed
-from nasplug.builtin.darts.plan import reductions, tapped
-from nasplug.builtin.darts.topology import read
+from nasplug.builtin.darts.genotype import read_genotype
+from nasplug.builtin.darts.layout import required_cells
 from nasplug.values import Genotype, ImageShape
 
 NADD = {"operations": ("nadd3",), "topology": "per-cell", "choices": "node"}
@@ -18,18 +17,6 @@ NADD = {"operations": ("nadd3",), "topology": "per-cell", "choices": "node"}
 def per_cell(*cells):
     """A per-cell genotype of one node per cell."""
     return Genotype("darts", {f"{number}/2": picks for number, picks in enumerate(cells)})
-
-
-def test_reductions_are_at_the_thirds_and_never_the_first_cell():
-    assert [sorted(reductions(cells)) for cells in (1, 2, 3, 8, 14, 20)] == [
-        [],
-        [1],
-        [1, 2],
-        [2, 5],
-        [4, 9],
-        [6, 13],
-    ]
-    assert [tapped(cells) for cells in (1, 2, 3, 8)] == [(0,), (0, 1), (0, 1, 2), (1, 4, 7)]
 
 
 @pytest.mark.parametrize("size", [8, 9, 32, 64])
@@ -87,14 +74,14 @@ def test_drop_path_spares_identities_and_works_in_training_only():
 def test_dropout_zeroes_inputs_of_the_classifier_in_training_only():
     space = Darts(cells=1, channels=4)
     network = space.network(space.random(Random(0)), ImageShape(1, 8, 3))
-    read = []
-    network.classifier.register_forward_hook(lambda module, inputs, output: read.append(inputs[0]))
+    inputs_of_classifier = []
+    network.classifier.register_forward_hook(lambda module, inputs, output: inputs_of_classifier.append(inputs[0]))
     images = torch.randn(256, 1, 8, 8)
     network(images)
     network.dropout = 0.25
     torch.manual_seed(0)
     network(images)
-    steady, dropped = read
+    steady, dropped = inputs_of_classifier
     empty = (dropped == 0) & (steady != 0)
     assert float(empty.float().mean()) == pytest.approx(0.25, abs=0.03)
     torch.testing.assert_close(dropped[~empty], steady[~empty] / 0.75)
@@ -104,12 +91,12 @@ def test_dropout_zeroes_inputs_of_the_classifier_in_training_only():
     torch.testing.assert_close(network(images), evaluated)
 
 
-def test_cells_that_nobody_reads_are_dropped_but_never_reductions():
+def test_cells_that_no_cell_reads_are_not_built_but_reductions_always_are():
     newer, older = ("skip_connect@1",), ("skip_connect@0",)
     cells = [newer, newer, newer, older, newer, newer, newer, older]
     genotype = per_cell(*cells)
-    # Nobody reads cells 2 and 6, and only cell 2 is a reduction.
-    assert needed(list(read(genotype).values())) == {0, 1, 2, 3, 4, 5, 7}
+    # No cell reads cells 2 and 6, and only cell 2 is a reduction.
+    assert required_cells(list(read_genotype(genotype).values())) == {0, 1, 2, 3, 4, 5, 7}
     space = Darts(**NADD, cells=8, channels=4, nodes=1)
     network = space.network(genotype, ImageShape(1, 16, 3))
     assert list(network.cells) == ["0", "1", "2", "3", "4", "5", "7"]
@@ -117,7 +104,7 @@ def test_cells_that_nobody_reads_are_dropped_but_never_reductions():
     assert [tap.shape[1:] for tap in outputs.taps] == [(4, 16, 16), (8, 8, 8), (16, 4, 4)]
 
 
-def test_the_tap_of_a_dropped_cell_is_the_state_before_it():
+def test_the_tap_of_a_cell_that_is_not_built_is_the_output_before_it():
     newer, older = ("skip_connect@1",), ("skip_connect@0",)
     space = Darts(**NADD, cells=6, channels=4, nodes=1)
     # Reductions are cells 2 and 4. Cell 1 is read by neither cell 2 nor cell 3.

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import json
 import re
-from pathlib import Path
-from random import Random
 
 import pytest
 import torch
@@ -11,16 +8,6 @@ import torch
 from nasplug.builtin.darts import Darts
 from nasplug.errors import InputError
 from nasplug.values import ImageShape
-
-PUBLISHED = json.loads((Path(__file__).parent / "published_cells.json").read_text())["cells"]
-NADD = {"operations": ("nadd3",), "topology": "per-cell", "choices": "node"}
-
-
-def published_text(cell):
-    fields = ", ".join(
-        f"{name}={[tuple(edge) for edge in cell[name]]}, {name}_concat=range(2, 6)" for name in ("normal", "reduce")
-    )
-    return f"Genotype({fields})"
 
 
 def test_nodes_left_out_of_the_concat_narrow_the_output():
@@ -78,16 +65,3 @@ def test_published_notations_agree():
         " (2, 3), [[('skip_connect', 0), ('skip_connect', 1)]], [2])"
     )
     assert Darts().parse(flat) == Darts().parse(nested)
-
-
-def test_drawings_show_every_edge_of_every_distinct_cell():
-    normal, reduce = Darts().drawings(Darts().parse(published_text(PUBLISHED[0])))
-    assert (normal.title, reduce.title) == ("normal", "reduce")
-    assert normal.nodes == ("c_{k-2}", "c_{k-1}", "2", "3", "4", "5", "c_{k}")
-    assert [(edge.source, edge.target, edge.operation) for edge in normal.edges[:2]] == [
-        ("c_{k-2}", "2", "sep_conv_3x3"),
-        ("c_{k-1}", "2", "sep_conv_3x3"),
-    ]
-    assert len(normal.edges) == 8 + 4
-    space = Darts(**NADD, cells=3)
-    assert [drawing.title for drawing in space.drawings(space.random(Random(0)))] == ["cell 0", "cell 1", "cell 2"]

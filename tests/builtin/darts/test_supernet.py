@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from nasplug.builtin.darts import Darts
-from nasplug.builtin.darts.names import OPERATIONS
+from nasplug.builtin.darts.genotype import OPERATIONS
 from nasplug.values import ImageShape
 
 SPACES = {
@@ -18,12 +18,12 @@ SPACES = {
 }
 
 
-def build(options, size=8, planes=1, dtype=torch.float64):
+def build(options, size=8, channels=1, dtype=torch.float64):
     torch.manual_seed(0)
-    net = Darts(channels=4, **options).supernet(ImageShape(planes, size, 5)).to(dtype)
+    net = Darts(channels=4, **options).supernet(ImageShape(channels, size, 5)).to(dtype)
     with torch.no_grad():
         net.choices.alpha.normal_()
-    return net, torch.randn(4, planes, size, size, dtype=dtype), torch.tensor([0, 1, 2, 3])
+    return net, torch.randn(4, channels, size, size, dtype=dtype), torch.tensor([0, 1, 2, 3])
 
 
 @pytest.mark.parametrize("size", [8, 9])
@@ -31,8 +31,8 @@ def build(options, size=8, planes=1, dtype=torch.float64):
 def test_loss_and_all_gradients_are_those_of_the_plain_supernet_before_and_after_deletions(options, size, assert_same):
     net, images, labels = build(options, size)
     assert_same(net, images, labels)
-    doomed = torch.rand(net.choices.kept.shape, generator=torch.Generator().manual_seed(1)) < 0.5
-    assert net.choices.delete(doomed) > 5
+    deleted = torch.rand(net.choices.kept.shape, generator=torch.Generator().manual_seed(1)) < 0.5
+    assert net.choices.delete(deleted) > 5
     before = net(images)
     modules = len(list(net.modules()))
     assert_same(net, images, labels)
@@ -48,7 +48,7 @@ def test_float32_is_close_to_the_plain_supernet(assert_same):
 
 
 def test_the_imagenet_stem_feeds_maps_of_two_sizes():
-    net, images, _ = build({"operations": ("nadd3",), "cells": 3}, size=64, planes=3)
+    net, images, _ = build({"operations": ("nadd3",), "cells": 3}, size=64, channels=3)
     older, newer = net.stem(images)
     assert older.shape == (4, 4, 16, 16)
     assert newer.shape == (4, 4, 8, 8)
@@ -69,9 +69,9 @@ def test_a_temporary_mask_counts_only_its_candidates_and_prune_ignores_it(assert
 
 def test_a_cell_whose_edges_keep_nothing_but_none_gives_zeros():
     net, images, _ = build({"operations": ("none", "sep_conv_3x3"), "cells": 2, "nodes": 2})
-    doomed = torch.zeros_like(net.choices.kept)
-    doomed[[row for name, row in net.choices.rows.items() if name.startswith("reduce/3")], 1] = True
-    assert net.choices.delete(doomed) == 3
+    deleted = torch.zeros_like(net.choices.kept)
+    deleted[[row for name, row in net.choices.rows.items() if name.startswith("reduce/3")], 1] = True
+    assert net.choices.delete(deleted) == 3
     torch.testing.assert_close(net.outputs(images).taps[-1][:, 8:], torch.zeros(4, 8, 4, 4, dtype=torch.float64))
 
 
@@ -110,10 +110,10 @@ def test_evaluation_uses_batch_statistics_until_recalibrated_then_the_measured_o
 def test_a_copy_is_independent_and_computes_the_same():
     net, images, _ = build(SPACES["node per-cell"])
     before = net(images)
-    twin = copy.deepcopy(net)
-    assert torch.equal(twin(images), before)
-    twin.choices.delete(torch.rand(twin.choices.kept.shape) < 0.9)
-    twin.prune()
+    copied = copy.deepcopy(net)
+    assert torch.equal(copied(images), before)
+    copied.choices.delete(torch.rand(copied.choices.kept.shape) < 0.9)
+    copied.prune()
     assert torch.equal(net(images), before)
 
 

@@ -10,65 +10,66 @@ from nasplug.builtin.mbconv.supernet import MBConvSupernet
 from nasplug.values import ImageShape
 
 
-def normed(x: Tensor, norm: nn.Module) -> Tensor:
+def normalise(x: Tensor, norm: nn.Module) -> Tensor:
     return F.batch_norm(x, None, None, norm.weight, norm.bias, training=True, eps=1e-5)
 
 
 def plain_separable(x: Tensor, module: nn.Module, stride: int) -> Tensor:
     weight = module.depthwise.weight
     x = F.silu(
-        normed(F.conv2d(x, weight, None, stride, weight.shape[2] // 2, groups=len(weight)), module.depthwise_norm)
+        normalise(F.conv2d(x, weight, None, stride, weight.shape[2] // 2, groups=len(weight)), module.depthwise_norm)
     )
     mean = x.mean((2, 3), keepdim=True)
     inner = F.silu(F.conv2d(mean, module.squeeze.weight[:, :, None, None], module.squeeze.bias))
     gate = torch.sigmoid(F.conv2d(inner, module.excite.weight[:, :, None, None], module.excite.bias))
-    return normed(F.conv2d(x * gate, module.project.weight), module.project_norm)
+    return normalise(F.conv2d(x * gate, module.project.weight), module.project_norm)
 
 
 def plain_mbconv(x: Tensor, module: nn.Module, stride: int) -> Tensor:
     """An inverted residual of EfficientNet, written out, with the statistics of the batch."""
-    expanded = F.silu(normed(F.conv2d(x, module.expand.weight), module.expand_norm))
+    expanded = F.silu(normalise(F.conv2d(x, module.expand.weight), module.expand_norm))
     branch = plain_separable(expanded, module, stride)
     return x + branch if stride == 1 and branch.shape[1] == x.shape[1] else branch
 
 
 def plain_stem(net: nn.Module, images: Tensor, stride: int) -> Tensor:
     x = F.conv2d(images, net.stem.convolution.weight, None, stride, 1)
-    return plain_separable(F.silu(normed(x, net.stem.norm)), net.stem.separable, 1)
+    return plain_separable(F.silu(normalise(x, net.stem.norm)), net.stem.separable, 1)
 
 
 def plain_head(net: nn.Module, x: Tensor) -> Tensor:
-    x = F.silu(normed(F.conv2d(x, net.head.convolution.weight), net.head.norm))
+    x = F.silu(normalise(F.conv2d(x, net.head.convolution.weight), net.head.norm))
     return F.linear(x.mean((2, 3)), net.head.classifier.weight, net.head.classifier.bias)
 
 
 def plain_outputs(net: MBConvSupernet, images: Tensor, strides: tuple[int, ...]) -> tuple[Tensor, list[Tensor]]:
-    """Logits and taps with one operation after the other, every cell and every operation weighed by its choice."""
+    """Logits and taps computed one operation after the other, each cell and operation weighed by its choice."""
     choices, weights = net.choices, net.choices.weights()
 
-    def counted(name: str) -> list[tuple[str, Tensor]]:
+    def active(name: str) -> list[tuple[str, Tensor]]:
         row = choices.rows[name]
         columns = choices.active_mask[row].nonzero()[:, 0].tolist()
         return [(choices.choices[row].candidates[column], weights[row, column]) for column in columns]
 
     x, taps = plain_stem(net, images, 1), []
     for number, stride in enumerate(strides):
-        one = torch.ones((), dtype=x.dtype)
-        cells = counted(f"{number}/cell") if f"{number}/cell" in choices.rows else None
-        if cells is None:
-            cells = [(next(name for name in choices.rows if name.startswith(f"{number}/")).split("/")[1], one)]
-        mixed = torch.zeros(())
-        for cell, share in cells:
+        if f"{number}/cell" in choices.rows:
+            cells = active(f"{number}/cell")
+        else:
+            only = next(name for name in choices.rows if name.startswith(f"{number}/"))
+            cells = [(only.split("/")[1], torch.ones((), dtype=x.dtype))]
+        total = torch.zeros(())
+        for cell, cell_weight in cells:
             y = x
             for step in range(int(cell.partition("x")[0])):
                 modules = net.body[number].steps[step][cell].candidates
                 terms = [
                     weight * plain_mbconv(y, modules[name], stride if step == 0 else 1)
-                    for name, weight in counted(f"{number}/{cell}/{step + 1}")
+                    for name, weight in active(f"{number}/{cell}/{step + 1}")
                 ]
                 y = sum(terms)
-            mixed = mixed + share * y
-        x = mixed
+            total = total + cell_weight * y
+        x = total
         taps.append(x)
     return plain_head(net, x), taps
 
@@ -92,7 +93,7 @@ def shape() -> ImageShape:
 def build(space, shape):
     """The supernet in float64 with random alpha and norms, and images for it."""
 
-    def made(space=space):
+    def build_supernet(space=space):
         torch.manual_seed(0)
         net = space.supernet(shape).double()
         with torch.no_grad():
@@ -102,7 +103,7 @@ def build(space, shape):
                     parameter.add_(0.3 * torch.randn_like(parameter))
         return net, torch.randn(4, 1, 8, 8, dtype=torch.float64)
 
-    return made
+    return build_supernet
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
 from nasplug.builtin.mbconv import MBConvSpace
-from nasplug.builtin.mbconv.plan import Widths
 from nasplug.values import Cost, Genotype, ImageShape
 
 PUBLISHED = json.loads((Path(__file__).parent / "published.json").read_text())
@@ -25,10 +24,10 @@ class Counter(TorchFunctionMode):
         super().__init__()
         self.macs = 0
 
-    def __torch_function__(self, function, types, arguments=(), named=None):
-        output = function(*arguments, **(named or {}))
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        output = function(*args, **(kwargs or {}))
         if function in (F.conv2d, F.linear):
-            self.macs += output.numel() * arguments[1][0].numel()
+            self.macs += output.numel() * args[1][0].numel()
         return output
 
 
@@ -36,8 +35,8 @@ def normed_elements(network):
     """The elements that all batch norms of a network give for an image of 224 pixels."""
     elements = (32 + 32 + 16) * 112**2 + 1280 * 7**2
     for layer in chain.from_iterable(network.blocks):
-        plan = layer.plan
-        elements += layer.channels * (plan.size**2 + plan.out_size**2) + plan.outside * plan.out_size**2
+        layout = layer.layout
+        elements += layer.channels * (layout.size**2 + layout.out_size**2) + layout.out_channels * layout.out_size**2
     return elements
 
 
@@ -102,34 +101,14 @@ def test_costs_of_paths_add_up_exactly_and_depend_on_the_block_before_by_its_int
     blocks = range(space.taps())
     for _ in range(200):
         parts = [space.paths(block).sample(generator) for block in blocks]
-        stand_ins = [space.paths(block).sample(generator) for block in blocks]
+        others = [space.paths(block).sample(generator) for block in blocks]
         befores = [
             other if space.interface(block, other) == space.interface(block, part) else part
-            for block, part, other in zip(blocks, parts, stand_ins, strict=True)
+            for block, part, other in zip(blocks, parts, others, strict=True)
         ]
         costs = [
             space.path_cost(block, part, befores[block - 1] if block else None, shape)
             for block, part in zip(blocks, parts, strict=True)
         ]
         whole = space.cost(Genotype.join(parts), shape)
-        assert whole == Cost(params=sum(each.params for each in costs), macs=sum(each.macs for each in costs))
-
-
-def test_widths_are_those_listed_at_32_channels_and_in_proportion_otherwise():
-    listed = (16, 24, 40, 112, 320)
-    assert [Widths(32, None)(width) for width in (7, *listed)] == [7, *listed]
-    assert [Widths(16, None)(width) for width in listed] == [8, 12, 20, 56, 160]
-    assert [Widths(4, None)(width) for width in listed] == [2, 3, 5, 14, 40]
-    assert [Widths(64, None)(width) for width in listed] == [32, 48, 80, 224, 640]
-    assert [Widths(2, None)(width) for width in (1, 16)] == [1, 1]
-    for channels in range(2, 80):
-        widths = Widths(channels, None)
-        scaled = [widths(width) for width in range(1, 330)]
-        assert scaled == sorted(scaled)
-        assert all(abs(one - width * channels / 32) <= 4 for width, one in enumerate(scaled, 1))
-
-
-def test_the_head_is_four_times_the_last_width_up_to_1280_or_as_asked():
-    assert [Widths(channels, None).of_head(320) for channels in (16, 32, 64)] == [640, 1280, 1280]
-    assert Widths(16, None).of_head(40) == 80
-    assert Widths(16, 99).of_head(40) == 99
+        assert whole == Cost(params=sum(cost.params for cost in costs), macs=sum(cost.macs for cost in costs))

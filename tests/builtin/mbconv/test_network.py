@@ -35,7 +35,7 @@ def test_a_network_is_the_chain_of_its_layers(network, plain_network):
 
 
 @pytest.mark.parametrize(("stem", "size", "stride"), [("auto", 63, 1), ("auto", 64, 2), ("small", 64, 1)])
-def test_the_stem_halves_images_of_64_pixels_unless_told_otherwise(stem, size, stride):
+def test_the_stem_halves_images_of_64_pixels_by_default(stem, size, stride):
     network = MBConvSpace(stem=stem, head=4).network(GENOTYPE, ImageShape(3, size, 2))
     assert network.stem(torch.zeros(1, 3, size, size)).shape == (1, 16, size // stride, size // stride)
 
@@ -45,11 +45,11 @@ def test_residual_branches_are_dropped_more_often_the_deeper_they_are(network, m
     monkeypatch.setattr(network_module, "drop_path", lambda x, rate: rates.append(rate) or 0 * x)
     images = torch.randn(4, 1, 8, 8, dtype=torch.float64)
     network.drop_path = 0.6
-    kept = network.outputs(images).taps
+    taps = network.outputs(images).taps
     # Layers 1, 2, 4 and 5 of 6 (the stem's separable layer is number 0) keep map and channels.
     assert rates == pytest.approx([0.1, 0.2, 0.4, 0.5])
-    torch.testing.assert_close(kept[0], network.stem(images))
-    torch.testing.assert_close(kept[1], network.blocks[1][0](kept[0]))
+    torch.testing.assert_close(taps[0], network.stem(images))
+    torch.testing.assert_close(taps[1], network.blocks[1][0](taps[0]))
     rates.clear()
     network.eval()(images)
     network.train().drop_path = 0.0

@@ -27,7 +27,7 @@ def test_strings_become_cells_and_operations():
     )
 
 
-def test_what_is_no_notation_of_the_space_is_told_which_there_are():
+def test_text_in_no_notation_of_the_space_is_refused_with_the_notations():
     with pytest.raises(InputError, match=r"JSON, or block strings as a JSON list of lists.*: '\|none~0\|'"):
         MBConvSpace().parse("|none~0|")
 

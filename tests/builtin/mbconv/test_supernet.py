@@ -7,43 +7,43 @@ import torch
 import torch.nn.functional as F
 
 from nasplug.builtin.mbconv import MBConvSpace
-from nasplug.builtin.mbconv.layers import MBConv
-from nasplug.builtin.mbconv.names import Cell
-from nasplug.builtin.mbconv.offer import read_blocks
-from nasplug.builtin.mbconv.plan import Widths, stem_plan, supernet_plan
+from nasplug.builtin.mbconv.network import MBConv
 from nasplug.supernets import Norm
-from nasplug.values import Genotype, ImageShape
+from nasplug.values import Genotype
 
 EXACT = {"rtol": 1e-9, "atol": 1e-11}
 
 
 def gradients(net, logits):
-    """Of a loss that sees every logit, by name; zeros count as none, since what does not count has either."""
+    """The gradients of a loss that depends on every logit, by name, without those that are None or zero."""
     named = dict(net.named_parameters())
     loss = (logits * torch.linspace(1, 2, logits.numel(), dtype=logits.dtype).view(logits.shape)).sum()
     found = torch.autograd.grad(loss, list(named.values()), allow_unused=True)
-    return {name: one for name, one in zip(named, found, strict=True) if one is not None and one.any()}
+    return {
+        name: gradient for name, gradient in zip(named, found, strict=True) if gradient is not None and gradient.any()
+    }
 
 
 def assert_same(net, images, plain):
-    found, (logits, taps) = net.outputs(images), plain(net, images)
-    torch.testing.assert_close(found.logits, logits, **EXACT)
-    for one, wanted in zip(found.taps, taps, strict=True):
-        torch.testing.assert_close(one, wanted, **EXACT)
-    wanted = gradients(net, logits)
-    computed = gradients(net, found.logits)
+    """Logits, taps and gradients are those of the plain supernet; returns the gradients by name."""
+    outputs, (logits, taps) = net.outputs(images), plain(net, images)
+    torch.testing.assert_close(outputs.logits, logits, **EXACT)
+    for tap, expected_tap in zip(outputs.taps, taps, strict=True):
+        torch.testing.assert_close(tap, expected_tap, **EXACT)
+    expected = gradients(net, logits)
+    computed = gradients(net, outputs.logits)
     # A bias in front of a batch norm of the whole batch has a gradient of zero, up to rounding.
     parameters = dict(net.named_parameters())
-    for name in wanted.keys() | computed.keys():
+    for name in expected.keys() | computed.keys():
         zero = torch.zeros_like(parameters[name])
-        torch.testing.assert_close(computed.get(name, zero), wanted.get(name, zero), rtol=1e-7, atol=1e-10)
-    return wanted
+        torch.testing.assert_close(computed.get(name, zero), expected.get(name, zero), rtol=1e-7, atol=1e-10)
+    return expected
 
 
 def test_the_mixture_its_taps_and_all_gradients_are_the_explicit_sums(build, plain):
     net, images = build()
-    wanted = assert_same(net, images, plain)
-    assert wanted["choices.alpha"].any(1).all()
+    expected = assert_same(net, images, plain)
+    assert expected["choices.alpha"].any(1).all()
 
 
 def test_weights_need_not_add_up_to_one(build, plain):
@@ -54,9 +54,9 @@ def test_weights_need_not_add_up_to_one(build, plain):
 
 def test_deleted_candidates_and_cells_are_gone_and_pruning_changes_nothing(build, plain):
     net, images = build()
-    doomed = torch.rand(net.choices.kept.shape, generator=torch.Generator().manual_seed(3)) < 0.5
-    doomed[net.choices.rows["1/cell"]] = torch.tensor([True, False, False, False])
-    net.choices.delete(doomed)
+    deleted = torch.rand(net.choices.kept.shape, generator=torch.Generator().manual_seed(3)) < 0.5
+    deleted[net.choices.rows["1/cell"]] = torch.tensor([True, False, False, False])
+    net.choices.delete(deleted)
     assert_same(net, images, plain)
     before, size = net(images), sum(parameter.numel() for parameter in net.parameters())
     net.prune()
@@ -74,12 +74,12 @@ def test_deleted_candidates_and_cells_are_gone_and_pruning_changes_nothing(build
 
 def operations_left(net):
     """Block, cell, layer and operation of every candidate that has a module."""
-    found = set()
+    names = set()
     for name, module in net.body.named_modules():
         if isinstance(module, MBConv):
             block, _, step, cell, _, operation = name.split(".")
-            found.add(f"{block}/{cell}/{int(step) + 1}/{operation}")
-    return found
+            names.add(f"{block}/{cell}/{int(step) + 1}/{operation}")
+    return names
 
 
 def test_one_path_is_the_chain_of_its_layers_and_the_stand_alone_network(build, shape, plain_network):
@@ -181,22 +181,7 @@ def test_a_path_reaches_the_layers_of_its_length(build, space):
 def test_all_cells_of_a_block_end_in_the_width_of_the_first_doubled_or_plain(space, shape, match, widths):
     space = MBConvSpace(blocks=space.blocks, expansions=(2,), kernels=(3,), match=match)
     outputs = [block.output for block in space.supernet(shape).blocks()]
-    assert [(each.channels, each.size) for each in outputs] == list(zip(widths, (8, 4, 2), strict=True))
-
-
-def test_the_supernet_of_dna_reads_and_gives_the_widths_of_efficientnet_b7():
-    widths = Widths(channels=32, head=None)
-    stem = stem_plan("auto", widths, ImageShape(3, 224, 1000))
-    for preset in ("dna", "dna-single"):
-        plan = supernet_plan(stem, read_blocks((preset,)), widths, 1000, doubled=True)
-        outputs = [(each.channels, each.size) for each in plan.outputs]
-        assert outputs == [(48, 56), (80, 28), (160, 14), (224, 14), (384, 7), (640, 7)]
-        assert plan.head == 1280
-    first, *hidden, last = plan.blocks[1][Cell(4, 40, 2)]
-    assert (first.inside, first.squeezed, first.outside, first.stride, first.size) == (48, 12, 40, 2, 56)
-    assert [(layer.inside, layer.outside, layer.residual) for layer in hidden] == [(40, 40, True)] * 2
-    assert (last.inside, last.outside, last.residual) == (40, 80, False)
-    assert sum(map(len, read_blocks(("dna",)))) == 16
+    assert [(output.channels, output.size) for output in outputs] == list(zip(widths, (8, 4, 2), strict=True))
 
 
 def test_evaluation_uses_measured_statistics_of_what_counts(build, space):

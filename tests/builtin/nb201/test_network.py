@@ -127,11 +127,11 @@ def test_drop_path_drops_operations_of_whole_samples_but_no_identity_and_only_in
     stem = network.skeleton.stem(images)
     pooled = torch.nn.functional.avg_pool2d(stem, 3, 1, 1, count_include_pad=False)
     tap = network.outputs(images).taps[0]
-    kept = [bool(torch.allclose(one, a + 2 * b)) for one, a, b in zip(tap, stem, pooled, strict=True)]
-    dropped = [bool(torch.equal(one, a)) for one, a in zip(tap, stem, strict=True)]
+    kept = [bool(torch.allclose(sample, a + 2 * b)) for sample, a, b in zip(tap, stem, pooled, strict=True)]
+    dropped = [bool(torch.equal(sample, a)) for sample, a in zip(tap, stem, strict=True)]
     assert any(kept)
     assert any(dropped)
-    assert all(one != other for one, other in zip(kept, dropped, strict=True))
+    assert all(is_kept != is_dropped for is_kept, is_dropped in zip(kept, dropped, strict=True))
     network.eval()
     torch.testing.assert_close(network(images), network(images))
     assert torch.equal(network(images[:1]), network(images[:1]))

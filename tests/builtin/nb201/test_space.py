@@ -5,67 +5,13 @@ from random import Random
 import pytest
 import torch
 
-from nasplug.builtin.nb201 import NasBench201, to_string
-from nasplug.builtin.nb201.names import OPERATIONS, PLACES
+from nasplug.builtin.nb201 import NasBench201
+from nasplug.builtin.nb201.genotype import OPERATIONS, PLACES
 from nasplug.errors import InputError
 from nasplug.parts import Choices
 from nasplug.values import Genotype
 
 TEXT = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|none~1|nor_conv_1x1~2|"
-
-
-def test_an_architecture_string_names_the_operation_of_every_edge():
-    genotype = NasBench201().parse(f" {TEXT}\n")
-    assert dict(genotype.picks) == {
-        "1<-0": ("nor_conv_3x3",),
-        "2<-0": ("none",),
-        "2<-1": ("skip_connect",),
-        "3<-0": ("avg_pool_3x3",),
-        "3<-1": ("none",),
-        "3<-2": ("nor_conv_1x1",),
-    }
-    assert to_string(genotype) == TEXT
-
-
-def test_genotypes_survive_both_notations():
-    space = NasBench201()
-    for seed in range(50):
-        genotype = space.random(Random(seed))
-        assert space.parse(to_string(genotype)) == genotype
-        assert space.parse(genotype.to_json()) == genotype
-        space.check(genotype)
-
-
-def test_terms_and_places_may_come_in_any_order():
-    space = NasBench201()
-    genotype = space.parse(TEXT)
-    assert space.parse(TEXT.replace("none~0|skip_connect~1", "skip_connect~1|none~0")) == genotype
-    backwards = Genotype("nb201", dict(reversed(genotype.picks)))
-    assert space.parse(backwards.to_json()).digest == genotype.digest
-
-
-@pytest.mark.parametrize(
-    ("text", "remedy"),
-    [
-        ("", "JSON or written"),
-        ("|none~0|", "JSON or written"),
-        (TEXT[:-1], "JSON or written"),
-        (TEXT.replace("nor_conv_3x3", "nor_konv_3x3"), "Did you mean 'nor_conv_3x3'"),
-        (TEXT.replace("skip_connect~1", "skip_connect~2"), "source from 0 to 1"),
-        (TEXT.replace("skip_connect~1", "skip_connect~0"), "source from 0 to 1"),
-        (TEXT.replace("skip_connect~1", "skip_connect"), "source from 0 to 1"),
-        (TEXT.replace("|skip_connect~1", ""), "has 2 terms"),
-        ("{", "not JSON"),
-        (Genotype("darts", {"normal/2": ["skip_connect@0"]}).to_json(), "belongs to the space 'darts'"),
-        (Genotype("nb201", {}).to_json(), "this one has none"),
-        (Genotype("nb201", dict.fromkeys(PLACES, ())).to_json(), "one operation, but there are 0"),
-        (Genotype("nb201", dict.fromkeys(PLACES, ("none", "skip_connect"))).to_json(), "there are 2"),
-        (Genotype("nb201", dict.fromkeys(PLACES, ("sep_conv_3x3",))).to_json(), "Known: avg_pool_3x3"),
-    ],
-)
-def test_what_is_no_architecture_is_refused_in_a_sentence(text, remedy):
-    with pytest.raises(InputError, match=remedy.replace("(", r"\(")):
-        NasBench201().parse(text)
 
 
 @pytest.mark.parametrize(
@@ -103,10 +49,12 @@ def test_decode_takes_the_heaviest_operation_that_counts_and_ties_to_the_first()
     weights[3] = -torch.arange(5.0)
     weights[4, 1] = weights[4, 2] = 0.5
     expected = ("nor_conv_3x3", "none", "avg_pool_3x3", "none", "skip_connect", "none")
-    assert space.decode(choices, weights) == Genotype("nb201", dict(zip(PLACES, [(e,) for e in expected], strict=True)))
-    doomed = torch.zeros(6, 5, dtype=torch.bool)
-    doomed[0, 3] = doomed[3, 0] = doomed[5, 0] = True
-    choices.delete(doomed)
+    assert space.decode(choices, weights) == Genotype(
+        "nb201", dict(zip(PLACES, [(name,) for name in expected], strict=True))
+    )
+    deleted = torch.zeros(6, 5, dtype=torch.bool)
+    deleted[0, 3] = deleted[3, 0] = deleted[5, 0] = True
+    choices.delete(deleted)
     decoded = space.decode(choices, weights)
     assert (decoded["1<-0"], decoded["3<-0"], decoded["3<-2"]) == (("none",), ("skip_connect",), ("skip_connect",))
     assert decoded["2<-1"] == ("avg_pool_3x3",)
@@ -120,8 +68,8 @@ def test_whatever_is_kept_a_genotype_holds_one_operation_of_it_on_every_edge():
         choices.delete(torch.rand(6, 5, generator=generator) < 0.7)
         genotype = space.decode(choices, torch.randn(6, 5, generator=generator))
         space.check(genotype)
-        for where, (name,) in genotype.picks:
-            assert name in choices.active_names(where)
+        for place, (name,) in genotype.picks:
+            assert name in choices.active_names(place)
 
 
 def test_encode_undoes_decode():
@@ -143,7 +91,7 @@ def test_random_architectures_are_uniform_over_operations_and_mutants_differ_in_
     for _ in range(500):
         genotype = space.random(generator)
         mutant = space.mutate(genotype, generator)
-        assert sum(one != other for one, other in zip(genotype.picks, mutant.picks, strict=True)) == 1
+        assert sum(old != new for old, new in zip(genotype.picks, mutant.picks, strict=True)) == 1
         for _, (name,) in genotype.picks:
             counts[name] += 1
     assert all(abs(count - 600) < 90 for count in counts.values())  # four standard deviations

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from nasplug.builtin.nb201 import NasBench201
-from nasplug.builtin.nb201.names import OPERATIONS
+from nasplug.builtin.nb201.genotype import OPERATIONS
 from nasplug.supernets import Norm, batch_norm, recalibrate
 from nasplug.values import ImageShape
 
@@ -30,8 +30,8 @@ def build(size=8, dtype=torch.float64, cells=2, operations=OPERATIONS):
 def masked(net, allowed):
     """A mask that keeps the named candidates of the named edges, and everything on the others."""
     mask = net.choices.valid_mask.clone()
-    for where, names in allowed.items():
-        row = net.choices.rows[where]
+    for place, names in allowed.items():
+        row = net.choices.rows[place]
         mask[row] = torch.tensor([name in names for name in net.choices.choices[row].candidates])
     return mask
 
@@ -41,8 +41,8 @@ def masked(net, allowed):
 def test_loss_and_all_gradients_are_those_of_the_plain_supernet_before_and_after_deletions(size, seed, assert_same):
     net, images, labels = build(size)
     assert_same(net, images, labels, least=60)
-    doomed = torch.rand(net.choices.kept.shape, generator=torch.Generator().manual_seed(seed)) < 0.6
-    assert net.choices.delete(doomed) > 8
+    deleted = torch.rand(net.choices.kept.shape, generator=torch.Generator().manual_seed(seed)) < 0.6
+    assert net.choices.delete(deleted) > 8
     before, modules = net(images), len(list(net.modules()))
     assert_same(net, images, labels)
     net.prune()
@@ -54,10 +54,10 @@ def test_loss_and_all_gradients_are_those_of_the_plain_supernet_before_and_after
 DEAD = {
     "nothing reaches node 1": {"1<-0": ("none",)},
     "nothing reaches node 2": {"2<-0": ("none",), "2<-1": ("none",)},
-    "node 1 leads nowhere": {"2<-1": ("none",), "3<-1": ("none",)},
-    "node 2 leads nowhere": {"3<-2": ("none",)},
+    "node 1 does not reach the output": {"2<-1": ("none",), "3<-1": ("none",)},
+    "node 2 does not reach the output": {"3<-2": ("none",)},
     "one path only": {"1<-0": ("none",), "3<-0": ("none",), "2<-0": ("nor_conv_3x3",), "3<-2": ("avg_pool_3x3",)},
-    "edges of one operation": {where: (name,) for where, name in zip(ROWS, (*OPERATIONS, "nor_conv_1x1"), strict=True)},
+    "edges of one operation": {place: (name,) for place, name in zip(ROWS, (*OPERATIONS, "nor_conv_1x1"), strict=True)},
 }
 
 
@@ -103,7 +103,7 @@ def test_what_cannot_matter_is_not_computed_and_what_leaves_one_node_is_computed
         counted.append(len(norms))
         return batch_norm(x, norms, weight)
 
-    monkeypatch.setattr("nasplug.builtin.nb201.supernet_cell.batch_norm", normalise)
+    monkeypatch.setattr("nasplug.builtin.nb201.supernet.batch_norm", normalise)
     with net.choices.only(masked(net, allowed)):
         net(images)
     assert counted == 3 * computed
@@ -149,10 +149,10 @@ def test_evaluation_uses_the_statistics_measured_last():
 def test_a_copy_is_independent_and_computes_the_same():
     net, images, _ = build()
     before = net(images)
-    twin = copy.deepcopy(net)
-    assert torch.equal(twin(images), before)
-    twin.choices.delete(torch.rand(twin.choices.kept.shape) < 0.9)
-    twin.prune()
+    copied = copy.deepcopy(net)
+    assert torch.equal(copied(images), before)
+    copied.choices.delete(torch.rand(copied.choices.kept.shape) < 0.9)
+    copied.prune()
     assert torch.equal(net(images), before)
 
 

@@ -4,10 +4,11 @@ import re
 
 import pytest
 
+from nasplug.builtin.darts import Darts
 from nasplug.builtin.nb201 import NasBench201
-from nasplug.builtin.nb201.table import DATA_SETS, Errors, find_data_set, read_table
+from nasplug.builtin.nb201.table import DATA_SETS, find_data_set, read_table
 from nasplug.errors import InputError
-from nasplug.values import ImageShape
+from nasplug.values import ImageShape, KnownResult
 
 CIFAR10, CIFAR100, IMAGENET16 = DATA_SETS
 TEXT = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|none~1|nor_conv_1x1~2|"
@@ -21,9 +22,9 @@ def table(*rows, head=HEAD):
 def test_a_table_gives_the_errors_of_the_run_s_own_data_set():
     content = table(f"7,{TEXT},90.769333,93.66,69.5,70.25")
     genotype = NasBench201().parse(TEXT)
-    assert dict(read_table(content, CIFAR10)) == {genotype: Errors(0.09230667, 0.0634)}
+    assert dict(read_table(content, CIFAR10)) == {genotype: KnownResult(0.09230667, 0.0634)}
     assert len(read_table(content + f"8,{TEXT},90.769333,93.66,1,1\n".encode(), CIFAR10)) == 1
-    assert dict(read_table(b"\xef\xbb\xbf" + content, CIFAR100)) == {genotype: Errors(0.305, 0.2975)}
+    assert dict(read_table(b"\xef\xbb\xbf" + content, CIFAR100)) == {genotype: KnownResult(0.305, 0.2975)}
 
 
 @pytest.mark.parametrize(
@@ -49,15 +50,15 @@ def test_a_damaged_table_is_refused_in_a_sentence(content, remedy):
 
 
 @pytest.mark.parametrize(
-    ("name", "shape", "found"),
+    ("name", "shape", "data_set"),
     [
         ("cifar10", ImageShape(3, 32, 10), CIFAR10),
         ("CIFAR-100", ImageShape(3, 32, 100), CIFAR100),
         ("ImageNet16-120", ImageShape(3, 16, 120), IMAGENET16),
     ],
 )
-def test_data_sets_are_known_by_name_and_form(name, shape, found):
-    assert find_data_set(name, shape) is found
+def test_data_sets_are_known_by_name_and_form(name, shape, data_set):
+    assert find_data_set(name, shape) is data_set
 
 
 @pytest.mark.parametrize(
@@ -73,3 +74,16 @@ def test_other_images_are_refused(name, shape):
     message = f"the data set is '{name}' with {shape.classes} classes of {shape.size} pixels"
     with pytest.raises(InputError, match=re.escape(message)):
         find_data_set(name, shape)
+
+
+def test_the_space_reads_the_table_for_networks_of_its_default_size():
+    content = table(f"7,{TEXT},90.769333,93.66,69.5,70.25")
+    space = NasBench201()
+    assert dict(space.table_size) == space.size()
+    results = space.read_results(content, "cifar10", ImageShape(3, 32, 10))
+    assert dict(results) == {space.parse(TEXT): KnownResult(val_error=0.09230667, test_error=0.0634)}
+
+
+def test_other_spaces_read_no_tables():
+    assert Darts.table_size is None
+    assert Darts().read_results(table(), "cifar10", ImageShape(3, 32, 10)) is None

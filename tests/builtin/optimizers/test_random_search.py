@@ -25,9 +25,9 @@ def search_state(space: SearchSpace, seed: int) -> SearchState:
     )
 
 
-def found(sides: int, samples: int, seed: int) -> list[Genotype]:
+def sampled_genotypes(sides: int, samples: int, seed: int) -> list[Genotype]:
     space = cast("SearchSpace", Dice(sides))
-    return [each.genotype for each in map(_found, RandomSearch(samples=samples).decide(search_state(space, seed)))]
+    return [event.genotype for event in map(_found, RandomSearch(samples=samples).decide(search_state(space, seed)))]
 
 
 def _found(event: object) -> Found:
@@ -35,15 +35,15 @@ def _found(event: object) -> Found:
     return event
 
 
-def test_draws_are_distinct_and_seeded() -> None:
-    draws = found(10, 6, seed=1)
-    assert len(set(draws)) == len(draws) == 6
-    assert draws == found(10, 6, seed=1)
-    assert draws != found(10, 6, seed=2)
+def test_samples_are_distinct_and_seeded() -> None:
+    genotypes = sampled_genotypes(10, 6, seed=1)
+    assert len(set(genotypes)) == len(genotypes) == 6
+    assert genotypes == sampled_genotypes(10, 6, seed=1)
+    assert genotypes != sampled_genotypes(10, 6, seed=2)
 
 
 def test_a_small_space_gives_what_it_holds() -> None:
-    assert len(found(3, 8, seed=0)) == 3
+    assert len(sampled_genotypes(3, 8, seed=0)) == 3
 
 
 def test_it_trains_nothing() -> None:

@@ -21,7 +21,7 @@ from nasplug.values import Found, Genotype, ImageShape, Rated, Step, StepClock, 
 CLOCK = StepClock(steps_per_epoch=6, epochs=4)
 
 
-def begun(choices: Choices, seed: int = 0, **options: object) -> SinglePath:
+def make_optimizer(choices: Choices, seed: int = 0, **options: object) -> SinglePath:
     optimizer = SinglePath(**options)
     optimizer.initialise(choices, torch.Generator().manual_seed(seed))
     return optimizer
@@ -44,33 +44,33 @@ def test_the_weights_learn_on_their_share_and_alpha_does_not():
     assert (optimizer.learns_alpha, optimizer.trains, optimizer.decides) == (False, True, True)
 
 
-def test_uniform_sampling_draws_architectures_of_the_space(space, choices):
-    optimizer = begun(choices)
+def test_uniform_sampling_gives_architectures_of_the_space(space, choices):
+    optimizer = make_optimizer(choices)
     every = set(space.paths(None).enumerate())
     masks = [optimizer.sample(space, choices, CLOCK.at(step)) for step in range(24)]
-    drawn = [space.decode(choices, mask.float()) for mask in masks]
-    assert set(drawn) <= every
-    assert len(set(drawn)) > 15
-    for mask, genotype in zip(masks, drawn, strict=True):
+    sampled = [space.decode(choices, mask.float()) for mask in masks]
+    assert set(sampled) <= every
+    assert len(set(sampled)) > 15
+    for mask, genotype in zip(masks, sampled, strict=True):
         assert torch.equal(mask, space.encode(genotype, choices))
 
 
 @pytest.mark.parametrize("sampling", ["uniform", "fair"])
-def test_a_draw_is_a_function_of_seed_stage_and_step(space, choices, sampling):
-    first, second, other = (begun(choices, seed, sampling=sampling) for seed in (1, 1, 2))
+def test_a_sample_is_a_function_of_seed_stage_and_step(space, choices, sampling):
+    first, second, other = (make_optimizer(choices, seed, sampling=sampling) for seed in (1, 1, 2))
     write_state(second, json.loads(json.dumps(read_state(first))))
 
-    def draws(optimizer: SinglePath, steps: range, stage: int = 0) -> list[list[list[bool]]]:
+    def samples(optimizer: SinglePath, steps: range, stage: int = 0) -> list[list[list[bool]]]:
         clock = attrs.evolve(CLOCK, stage=stage)
         return [optimizer.sample(space, choices, clock.at(step)).tolist() for step in steps]
 
-    assert draws(first, range(12))[7:] == draws(second, range(7, 12))
-    assert draws(first, range(12)) != draws(other, range(12))
-    assert draws(first, range(12)) != draws(first, range(12), stage=1)
+    assert samples(first, range(12))[7:] == samples(second, range(7, 12))
+    assert samples(first, range(12)) != samples(other, range(12))
+    assert samples(first, range(12)) != samples(first, range(12), stage=1)
 
 
 def test_fair_sampling_uses_each_candidate_once_in_each_round(space, choices):
-    optimizer = begun(choices, sampling="fair")
+    optimizer = make_optimizer(choices, sampling="fair")
     masks = torch.stack([optimizer.sample(space, choices, CLOCK.at(step)) for step in range(24)])
     assert torch.equal(masks.sum(2), torch.ones(24, len(choices), dtype=torch.long))
     long = masks[:, choices.rows["1/depth"], 1]
@@ -81,8 +81,8 @@ def test_fair_sampling_uses_each_candidate_once_in_each_round(space, choices):
         trained = masks[long] if choice.parent is not None else masks
         rounds = trained[:, row, :count].reshape(-1, count, count)
         assert torch.equal(rounds.sum(1), torch.ones_like(rounds.sum(1)))
-        orders |= {(choice.name, *each.int().argmax(1).tolist()) for each in rounds}
-    # Six choices and 4 to 12 rounds: rounds differ, and choices go their own ways.
+        orders |= {(choice.name, *one_round.int().argmax(1).tolist()) for one_round in rounds}
+    # Six choices and 4 to 12 rounds: rounds differ, and their orders differ between choices.
     assert len(orders) > 12
 
 
@@ -94,33 +94,33 @@ def test_fair_sampling_is_refused_where_a_genotype_holds_more_than_one_candidate
 
 
 @pytest.mark.parametrize("sampling", ["uniform", "fair"])
-def test_what_is_deleted_is_not_drawn(space, choices, sampling):
-    optimizer = begun(choices, sampling=sampling)
-    doomed = torch.zeros_like(choices.kept)
-    doomed[choices.rows["0/0"], 1] = doomed[choices.rows["1/1"], :2] = True
-    choices.delete(doomed)
-    drawn = Counter()
+def test_what_is_deleted_is_not_sampled(space, choices, sampling):
+    optimizer = make_optimizer(choices, sampling=sampling)
+    deleted = torch.zeros_like(choices.kept)
+    deleted[choices.rows["0/0"], 1] = deleted[choices.rows["1/1"], :2] = True
+    choices.delete(deleted)
+    sampled = Counter()
     for step in range(24):
         mask = optimizer.sample(space, choices, CLOCK.at(step))
-        assert not (mask & doomed).any()
+        assert not (mask & deleted).any()
         for name in ("0/0", "0/1", "1/1"):
             (column,) = mask[choices.rows[name]].nonzero()[:, 0].tolist()
-            drawn[name, column] += 1
-    assert drawn["1/1", 2] == 24
-    assert min(drawn["0/0", 0], drawn["0/0", 2]) >= 6
-    assert min(drawn["0/1", column] for column in range(3)) >= 3
+            sampled[name, column] += 1
+    assert sampled["1/1", 2] == 24
+    assert min(sampled["0/0", 0], sampled["0/0", 2]) >= 6
+    assert min(sampled["0/1", column] for column in range(3)) >= 3
 
 
-def test_a_cell_that_is_drawn_in_place_of_a_deleted_one_has_its_layers(layered, space, choices):
-    optimizer = begun(choices)
-    doomed = torch.zeros_like(choices.kept)
-    doomed[choices.rows["1/depth"], 0] = True
-    choices.delete(doomed)
+def test_a_cell_that_is_sampled_in_place_of_a_deleted_one_has_its_layers(layered, space, choices):
+    optimizer = make_optimizer(choices)
+    deleted = torch.zeros_like(choices.kept)
+    deleted[choices.rows["1/depth"], 0] = True
+    choices.delete(deleted)
     masks = [optimizer.sample(space, choices, CLOCK.at(step)) for step in range(24)]
     assert {int(mask[choices.rows["1/2"]].sum()) for mask in masks} == {1}
 
 
-def test_a_candidate_that_counts_weighs_one_as_in_a_network_of_its_own():
+def test_the_weight_of_an_active_candidate_is_one_as_in_a_stand_alone_network():
     choices = Choices(Darts(choices="node", operations=("skip_connect",)).choice_list())
     choices.relaxation = SinglePath().relax
     with torch.no_grad():
@@ -139,11 +139,11 @@ class Noise:
         return Batch(torch.randn(4, 1, 4, 4, generator=generator), torch.tensor([0, 1, 2, 3]))
 
 
-def test_a_step_trains_only_the_path_that_it_drew(layered, space):
+def test_a_step_trains_only_the_path_that_it_samples(layered, space):
     torch.manual_seed(0)
     net = space.supernet(layered.SHAPE)
     optimizer = SinglePath()
-    # Weight decay and momentum would move whatever they reach.
+    # Weight decay and momentum would change all weights that they are applied to.
     training = Training(epochs=2, lr=0.1, weight_decay=0.1, momentum=0.9)
     streams = {name: Noise() for name in optimizer.splits()}
     cpu = torch.device("cpu")
@@ -176,8 +176,8 @@ def search_state(layered, space, whole: bool = False, **changes: object) -> Sear
     images.asked = []
     views = enumerate(net.blocks())
     raters = [LabelRater(net.whole())] if whole else [layered.TargetRater(view, block) for block, view in views]
-    given = {"net": net, "snapshots": (), "images": images, "seed": 5, "raters": raters}
-    return SearchState(space, layered.SHAPE, **(given | changes))
+    fields = {"net": net, "snapshots": (), "images": images, "seed": 5, "raters": raters}
+    return SearchState(space, layered.SHAPE, **(fields | changes))
 
 
 def split_events(events) -> tuple[list[Rated], list[Found]]:
@@ -190,17 +190,17 @@ def split_events(events) -> tuple[list[Rated], list[Found]]:
 
 @pytest.fixture(scope="module")
 def decided(layered) -> tuple[SearchState, list[Rated], list[Found]]:
-    """All paths of both blocks rated, and all architectures that no other beats."""
+    """All paths of both blocks rated, and the Pareto front of architectures."""
     state = search_state(layered, layered.Layered())
     return state, *split_events(SinglePath(trail=0).decide(state))
 
 
 @pytest.fixture(scope="module")
 def graded(layered, decided) -> tuple[SearchState, list[Rated], list[Found]]:
-    """The same with ratings that reward params, so that the trail is long."""
+    """The same with ratings that reward params, so that the front is long."""
     state, rated, _ = decided
-    prices = [layered.Layered().path_cost(each.block, each.path, None, layered.SHAPE).params for each in rated]
-    better = [attrs.evolve(each, rating=each.rating - price / 50) for each, price in zip(rated, prices, strict=True)]
+    prices = [layered.Layered().path_cost(path.block, path.path, None, layered.SHAPE).params for path in rated]
+    better = [attrs.evolve(path, rating=path.rating - price / 50) for path, price in zip(rated, prices, strict=True)]
     state = attrs.evolve(state, rated=better)
     _, found = split_events(SinglePath(trail=0).decide(state))
     assert len(found) > 8
@@ -208,8 +208,8 @@ def graded(layered, decided) -> tuple[SearchState, list[Rated], list[Found]]:
 
 
 def brute_force(space, rated: list[Rated], shape, max_params=10**9, max_macs=10**9) -> list[tuple[float, int]]:
-    """Rating and params of the front, by looking at every combination."""
-    ratings = {(each.block, each.path): each.rating for each in rated}
+    """Rating and params of the front, by trying every combination."""
+    ratings = {(path.block, path.path): path.rating for path in rated}
     every = []
     for first, second in product(space.paths(0).enumerate(), space.paths(1).enumerate()):
         cost = space.cost(Genotype.join([first, second]), shape)
@@ -222,27 +222,27 @@ def brute_force(space, rated: list[Rated], shape, max_params=10**9, max_macs=10*
     return front
 
 
-def measured(space, found: list[Found], shape) -> list[tuple[int, float]]:
-    return [(space.cost(each.genotype, shape).params, each.measures["rating"]) for each in found]
+def params_and_ratings(space, found: list[Found], shape) -> list[tuple[int, float]]:
+    return [(space.cost(event.genotype, shape).params, event.measures["rating"]) for event in found]
 
 
-def test_all_paths_are_rated_and_the_whole_trail_is_found(layered, space, decided):
+def test_all_paths_are_rated_and_the_whole_front_is_found(layered, space, decided):
     _, rated, found = decided
-    assert Counter(each.block for each in rated) == {0: 9, 1: 36}
-    assert measured(space, found, layered.SHAPE) == brute_force(space, rated, layered.SHAPE)
-    assert {each.reason for each in found} == {"rated"}
-    assert {each.genotype for each in found} <= set(space.paths(None).enumerate())
+    assert Counter(path.block for path in rated) == {0: 9, 1: 36}
+    assert params_and_ratings(space, found, layered.SHAPE) == brute_force(space, rated, layered.SHAPE)
+    assert {event.reason for event in found} == {"rated"}
+    assert {event.genotype for event in found} <= set(space.paths(None).enumerate())
 
 
 @pytest.mark.parametrize("limits", [{"max_params": 70}, {"max_macs": 30}, {"max_params": 90, "max_macs": 35}])
-def test_limits_hold_and_cost_nothing_of_what_they_allow(layered, space, graded, limits):
+def test_limits_hold_and_exclude_nothing_that_they_allow(layered, space, graded, limits):
     state, rated, whole = graded
     _, found = split_events(SinglePath(trail=0).decide(attrs.evolve(state, **limits)))
-    assert measured(space, found, layered.SHAPE) == brute_force(space, rated, layered.SHAPE, **limits)
+    assert params_and_ratings(space, found, layered.SHAPE) == brute_force(space, rated, layered.SHAPE, **limits)
     assert 0 < len(found) < len(whole)
 
 
-def test_limits_that_nothing_keeps_are_refused_before_anything_is_rated(layered, space):
+def test_limits_that_nothing_meets_are_refused_before_anything_is_rated(layered, space):
     def images(split: str, count: int):
         raise AssertionError("no image is needed")
 
@@ -252,13 +252,13 @@ def test_limits_that_nothing_keeps_are_refused_before_anything_is_rated(layered,
 
 
 @pytest.mark.parametrize("done", [1, 9, 20, 44])
-def test_a_decision_that_was_interrupted_goes_on_and_ends_the_same(layered, space, decided, done):
+def test_a_decision_that_was_interrupted_continues_and_ends_the_same(layered, space, decided, done):
     _, rated, found = decided
     again = split_events(SinglePath(trail=0).decide(search_state(layered, space, rated=rated[:done])))
     assert again == (rated[done:], found)
 
 
-def test_with_all_ratings_at_hand_nothing_is_computed(layered, space, decided):
+def test_with_all_ratings_present_nothing_is_computed(layered, space, decided):
     _, rated, found = decided
 
     def images(split: str, count: int):
@@ -273,36 +273,37 @@ def test_a_network_without_blocks_is_rated_by_its_labels_on_a_sample_of_its_path
     state = search_state(layered, space, whole=True, snapshots=[Step(step=7, epoch=1, loss=0.0)])
     rated, found = split_events(optimizer.decide(state))
     assert state.images.asked == [("train.weights", 5), ("train.rating", 6)]
-    assert len({each.path for each in rated}) == 12
-    assert {each.block for each in rated} == {None}
-    assert {each.step for each in found} == {7}
-    pairs = [(space.cost(each.path, layered.SHAPE).params, each.rating) for each in rated]
-    front = [one for one in pairs if not any(a <= one[0] and b <= one[1] and (a, b) != one for a, b in pairs)]
-    assert measured(space, found, layered.SHAPE) == sorted(front)
+    assert len({path.path for path in rated}) == 12
+    assert {path.block for path in rated} == {None}
+    assert {event.step for event in found} == {7}
+    pairs = [(space.cost(path.path, layered.SHAPE).params, path.rating) for path in rated]
+    front = [pair for pair in pairs if not any(a <= pair[0] and b <= pair[1] and (a, b) != pair for a, b in pairs)]
+    assert params_and_ratings(space, found, layered.SHAPE) == sorted(front)
     other = split_events(optimizer.decide(attrs.evolve(state, seed=6)))[0]
-    assert {each.path for each in other} != {each.path for each in rated}
+    assert {path.path for path in other} != {path.path for path in rated}
 
 
 @pytest.mark.parametrize("keep", [1, 2, 4])
-def test_of_a_long_trail_some_are_kept_evenly_in_log_params(layered, space, graded, keep):
+def test_of_a_long_front_some_are_kept_evenly_in_log_params(layered, space, graded, keep):
     state, _, whole = graded
     _, found = split_events(SinglePath(trail=keep).decide(state))
     assert len(found) == keep < len(whole)
-    assert [each for each in whole if each in found] == found
-    sizes = [math.log(params) for params, _ in measured(space, whole, layered.SHAPE)]
-    kept = [math.log(params) for params, _ in measured(space, found, layered.SHAPE)]
+    assert [event for event in whole if event in found] == found
+    sizes = [math.log(params) for params, _ in params_and_ratings(space, whole, layered.SHAPE)]
+    kept = [math.log(params) for params, _ in params_and_ratings(space, found, layered.SHAPE)]
     for number, size in enumerate(reversed(kept)):
         target = sizes[-1] - (sizes[-1] - sizes[0]) * number / max(1, keep - 1)
-        assert abs(size - target) == min(abs(each - target) for each in sizes)
+        assert abs(size - target) == min(abs(other - target) for other in sizes)
 
 
 def test_paths_without_a_number_for_a_rating_are_not_chosen(layered, space, decided):
     state, rated, _ = decided
-    spoilt = [attrs.evolve(each, rating=float("nan")) if each.path["0/0"] != ("mid",) else each for each in rated[:9]]
+    nan = float("nan")
+    spoilt = [attrs.evolve(path, rating=nan) if path.path["0/0"] != ("mid",) else path for path in rated[:9]]
     state = attrs.evolve(state, rated=[*spoilt, *rated[9:]])
     _, found = split_events(SinglePath().decide(state))
-    assert {each.genotype["0/0"] for each in found} == {("mid",)}
-    lost = [attrs.evolve(each, rating=float("inf")) for each in rated[:9]]
+    assert {event.genotype["0/0"] for event in found} == {("mid",)}
+    lost = [attrs.evolve(path, rating=float("inf")) for path in rated[:9]]
     with pytest.raises(RunFailure, match="No path through block 0 has a rating that is a number"):
         list(SinglePath().decide(attrs.evolve(state, rated=[*lost, *rated[9:]])))
 

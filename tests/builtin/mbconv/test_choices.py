@@ -21,7 +21,9 @@ def test_a_block_of_one_cell_leaves_only_its_operations_open(space):
     assert choices["0/2x6s1/2"].candidates == ("k3e2", "k5e2", "k3e3", "k5e3")
     assert choices["0/2x6s1/2"].parent == ("0/cell", "2x6s1")
     assert choices["2/2x4s2/1"].parent is None
-    assert all((each.at_least, each.at_most, each.blocks) == (1, 1, (int(name[0]),)) for name, each in choices.items())
+    assert all(
+        (choice.at_least, choice.at_most, choice.blocks) == (1, 1, (int(name[0]),)) for name, choice in choices.items()
+    )
 
 
 @pytest.mark.parametrize("blocks", [None, ("dna",), ("dna-single",), ("small",)])
@@ -56,7 +58,7 @@ def test_a_path_leaves_other_blocks_as_they_are(space):
 def test_decode_takes_the_strongest_kept_cell_and_operation_and_the_first_of_equals(space):
     choices = Choices(space.choice_list())
     weights = torch.zeros_like(choices.alpha)
-    assert [picked for _, picked in space.decode(choices, weights).picks] == [
+    assert [names for _, names in space.decode(choices, weights).picks] == [
         *(("1x4s1",), ("k3e2",)),
         *(("1x6s2",), ("k3e2",)),
         *(("2x4s2",), ("k3e2",), ("k3e2",)),
@@ -64,11 +66,11 @@ def test_decode_takes_the_strongest_kept_cell_and_operation_and_the_first_of_equ
     weights[choices.rows["1/cell"], 1] = 0.3
     weights[choices.rows["1/3x4s2/2"], 3] = 0.1
     weights[choices.rows["2/2x4s2/2"]] = torch.tensor([0.4, 0.1, 0.3, 0.2])
-    doomed = torch.zeros_like(choices.kept)
-    doomed[choices.rows["2/2x4s2/2"], 0] = True
-    choices.delete(doomed)
-    found = space.decode(choices, weights)
-    assert found["1/cell"] == ("3x4s2",)
-    assert [found[f"1/{layer}"] for layer in (1, 2, 3)] == [("k3e2",), ("k5e3",), ("k3e2",)]
-    assert found["2/2"] == ("k3e3",)
-    space.check(found)
+    deleted = torch.zeros_like(choices.kept)
+    deleted[choices.rows["2/2x4s2/2"], 0] = True
+    choices.delete(deleted)
+    genotype = space.decode(choices, weights)
+    assert genotype["1/cell"] == ("3x4s2",)
+    assert [genotype[f"1/{layer}"] for layer in (1, 2, 3)] == [("k3e2",), ("k5e3",), ("k3e2",)]
+    assert genotype["2/2"] == ("k3e3",)
+    space.check(genotype)

@@ -1,4 +1,4 @@
-"""Random architectures and random neighbours of an architecture."""
+"""The paths through cells, random architectures, and mutations of an architecture."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from random import Random
 
 import attrs
 
-from nasplug.builtin.darts.names import Pick
-from nasplug.builtin.darts.topology import CellGraph, read, write
+from nasplug.builtin.darts.genotype import CellGraph, Pick, read_genotype, write_genotype
 from nasplug.parts import Paths
 from nasplug.values import Genotype
 
@@ -24,11 +23,11 @@ def random_edges(cells: Iterable[str], nodes: int, operations: Sequence[str], ge
             for node in range(2, nodes + 2)
         ]
         graphs[cell] = CellGraph(tuple(picks), tuple(range(2, nodes + 2)))
-    return write(graphs)
+    return write_genotype(graphs)
 
 
 def random_subsets(cells: Iterable[str], nodes: int, operations: Sequence[str], generator: Random) -> Genotype:
-    """For every node a non-empty set of candidates, each of them taken with a probability drawn for the genotype.
+    """For every node a non-empty set of candidates, each of them taken with a probability sampled for the genotype.
 
     One probability for the whole genotype spreads the sizes of networks evenly; with a fixed one nearly all of them
     would have the same size.
@@ -42,15 +41,15 @@ def random_subsets(cells: Iterable[str], nodes: int, operations: Sequence[str], 
             taken = tuple(pick for pick in candidates if generator.random() < density)
             picks.append(taken or (generator.choice(candidates),))
         graphs[cell] = CellGraph(tuple(picks), tuple(range(2, nodes + 2)))
-    return write(graphs)
+    return write_genotype(graphs)
 
 
-def paths(cells: Sequence[str], nodes: int, operations: Sequence[str], by_edge: bool) -> Paths:
-    """All ways to fill these cells, as `random_edges` or `random_subsets` draws them."""
+def make_paths(cells: Sequence[str], nodes: int, operations: Sequence[str], by_edge: bool) -> Paths:
+    """All ways to fill these cells: those that `random_edges` samples if `by_edge`, else those of `random_subsets`."""
     numbers = range(2, nodes + 2)
     candidates = {node: [Pick(name, source) for source in range(node) for name in operations] for node in numbers}
 
-    def fillings(node: int) -> Iterator[tuple[Pick, ...]]:
+    def node_options(node: int) -> Iterator[tuple[Pick, ...]]:
         if by_edge:
             pairs = combinations(candidates[node], 2)
             return (pair for pair in pairs if pair[0].input != pair[1].input)
@@ -58,18 +57,19 @@ def paths(cells: Sequence[str], nodes: int, operations: Sequence[str], by_edge: 
         return chain.from_iterable(combinations(candidates[node], size) for size in sizes)
 
     def every() -> Iterator[Genotype]:
-        for filled in product(*(list(fillings(node)) for _ in cells for node in numbers)):
-            nodes_of = [filled[start : start + nodes] for start in range(0, len(filled), nodes)]
-            yield write({name: CellGraph(picks, tuple(numbers)) for name, picks in zip(cells, nodes_of, strict=True)})
+        for node_picks in product(*(list(node_options(node)) for _ in cells for node in numbers)):
+            by_cell = [node_picks[start : start + nodes] for start in range(0, len(node_picks), nodes)]
+            graphs = (CellGraph(picks, tuple(numbers)) for picks in by_cell)
+            yield write_genotype(dict(zip(cells, graphs, strict=True)))
 
-    def fill(node: int) -> int:
+    def count_options(node: int) -> int:
         return comb(node, 2) * len(operations) ** 2 if by_edge else 2 ** len(candidates[node]) - 1
 
-    draw = random_edges if by_edge else random_subsets
+    sample = random_edges if by_edge else random_subsets
     return Paths(
-        count=prod(fill(node) for node in numbers) ** len(cells),
+        count=prod(count_options(node) for node in numbers) ** len(cells),
         enumerate=every,
-        sample=lambda generator: draw(cells, nodes, operations, generator),
+        sample=lambda generator: sample(cells, nodes, operations, generator),
     )
 
 
@@ -78,25 +78,26 @@ def mutate_edge(genotype: Genotype, operations: Sequence[str], generator: Random
 
     No two picks of a node read the same input afterwards that did not before.
     """
-    cells = read(genotype)
+    cells = read_genotype(genotype)
     changes = []
     for name, cell in cells.items():
         for index, picks in enumerate(cell.nodes):
             taken = {pick.input for pick in picks}
             free = [source for source in range(index + 2) if source not in taken]
             for pick in picks:
-                others = [Pick(other, pick.input) for other in operations] + [Pick(pick.operation, one) for one in free]
+                others = [Pick(operation, pick.input) for operation in operations]
+                others += [Pick(pick.operation, source) for source in free]
                 changes += [(name, index, pick, other) for other in others if other not in picks]
     if not changes:
         return genotype
     name, index, old, new = generator.choice(changes)
     picks = tuple(new if pick == old else pick for pick in cells[name].nodes[index])
-    return write(cells | {name: _replaced(cells[name], index, picks)})
+    return write_genotype(cells | {name: _replace_node(cells[name], index, picks)})
 
 
 def mutate_subset(genotype: Genotype, operations: Sequence[str], generator: Random) -> Genotype:
     """One candidate added to or taken from a node, never the last one; the genotype itself if nothing can change."""
-    cells = read(genotype)
+    cells = read_genotype(genotype)
     flips = []
     for name, cell in cells.items():
         for index, picks in enumerate(cell.nodes):
@@ -106,8 +107,8 @@ def mutate_subset(genotype: Genotype, operations: Sequence[str], generator: Rand
         return genotype
     name, index, flipped = generator.choice(flips)
     picks = tuple(sorted({*cells[name].nodes[index]} ^ {flipped}))
-    return write(cells | {name: _replaced(cells[name], index, picks)})
+    return write_genotype(cells | {name: _replace_node(cells[name], index, picks)})
 
 
-def _replaced(cell: CellGraph, index: int, picks: tuple[Pick, ...]) -> CellGraph:
+def _replace_node(cell: CellGraph, index: int, picks: tuple[Pick, ...]) -> CellGraph:
     return attrs.evolve(cell, nodes=(*cell.nodes[:index], picks, *cell.nodes[index + 1 :]))

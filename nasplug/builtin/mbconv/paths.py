@@ -1,4 +1,4 @@
-"""Random architectures, random neighbours of an architecture, and the paths through blocks."""
+"""The paths through blocks, random architectures, and mutations of an architecture."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from random import Random
 
 import attrs
 
-from nasplug.builtin.mbconv.names import Cell, Operation
-from nasplug.builtin.mbconv.offer import Cells
-from nasplug.builtin.mbconv.topology import Chain, read, write
+from nasplug.builtin.mbconv.choices import Cells
+from nasplug.builtin.mbconv.genotype import Cell, Chain, Operation, read_genotype, write_genotype
 from nasplug.parts import Paths
 from nasplug.values import Genotype
 
 
-def random_chain(offered: Sequence[Cell], operations: Sequence[Operation], generator: Random) -> Chain:
-    """A cell uniformly at random, then its operations; deep cells, which have more paths, come no more often."""
-    cell = generator.choice(offered)
+def random_chain(cells: Sequence[Cell], operations: Sequence[Operation], generator: Random) -> Chain:
+    """A cell uniformly at random, then its operations: deep cells are no more frequent, though they have more paths."""
+    cell = generator.choice(cells)
     return Chain(cell, tuple(generator.choice(operations) for _ in range(cell.layers)))
 
 
@@ -26,19 +25,19 @@ def random_genotype(
     blocks: Sequence[int], cells: Cells, operations: Sequence[Operation], generator: Random
 ) -> Genotype:
     """A random chain for each of these blocks."""
-    return write({block: random_chain(cells[block], operations, generator) for block in blocks})
+    return write_genotype({block: random_chain(cells[block], operations, generator) for block in blocks})
 
 
-def paths(blocks: Sequence[int], cells: Cells, operations: Sequence[Operation]) -> Paths:
+def make_paths(blocks: Sequence[int], cells: Cells, operations: Sequence[Operation]) -> Paths:
     """All ways to fill these blocks, depth-first: cell by cell, and the last layer changes fastest."""
 
     def chains(block: int) -> Iterator[Chain]:
         for cell in cells[block]:
-            yield from (Chain(cell, picked) for picked in product(operations, repeat=cell.layers))
+            yield from (Chain(cell, layers) for layers in product(operations, repeat=cell.layers))
 
     def every() -> Iterator[Genotype]:
-        for filled in product(*(list(chains(block)) for block in blocks)):
-            yield write(dict(zip(blocks, filled, strict=True)))
+        for chosen in product(*(list(chains(block)) for block in blocks)):
+            yield write_genotype(dict(zip(blocks, chosen, strict=True)))
 
     return Paths(
         count=prod(sum(len(operations) ** cell.layers for cell in cells[block]) for block in blocks),
@@ -47,17 +46,17 @@ def paths(blocks: Sequence[int], cells: Cells, operations: Sequence[Operation]) 
     )
 
 
-def mutate(genotype: Genotype, cells: Cells, operations: Sequence[Operation], generator: Random) -> Genotype:
-    """Another operation in one layer, or another cell in one block with its layers drawn anew, all places alike.
+def mutate_genotype(genotype: Genotype, cells: Cells, operations: Sequence[Operation], generator: Random) -> Genotype:
+    """Another operation in one layer, or another cell with random layers in one block; each place is equally likely.
 
     The genotype itself if no place has an alternative.
     """
-    chains = dict(enumerate(read(genotype)))
+    chains = dict(enumerate(read_genotype(genotype)))
     places: list[tuple[int, int | None]] = []
     for block, chain in chains.items():
         if set(cells[block]) - {chain.cell}:
             places.append((block, None))
-        places += [(block, layer) for layer, one in enumerate(chain.operations) if set(operations) - {one}]
+        places += [(block, layer) for layer, operation in enumerate(chain.operations) if set(operations) - {operation}]
     if not places:
         return genotype
     block, layer = generator.choice(places)
@@ -65,6 +64,6 @@ def mutate(genotype: Genotype, cells: Cells, operations: Sequence[Operation], ge
     if layer is None:
         changed = random_chain([cell for cell in cells[block] if cell != chain.cell], operations, generator)
     else:
-        other = generator.choice([one for one in operations if one != chain.operations[layer]])
+        other = generator.choice([operation for operation in operations if operation != chain.operations[layer]])
         changed = attrs.evolve(chain, operations=(*chain.operations[:layer], other, *chain.operations[layer + 1 :]))
-    return write(chains | {block: changed})
+    return write_genotype(chains | {block: changed})

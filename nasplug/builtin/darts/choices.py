@@ -1,4 +1,4 @@
-"""The choices of the space, and the genotype that weighed choices stand for."""
+"""The choices of the space, and genotypes from choices and back."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 import torch
 from torch import Tensor
 
-from nasplug.builtin.darts.names import NONE, Pick, read_pick
-from nasplug.builtin.darts.topology import CellGraph, write
+from nasplug.builtin.darts.genotype import NONE, CellGraph, Pick, read_pick, write_genotype
 from nasplug.parts import Choice, Choices
+from nasplug.supernets.candidate_groups import CellCandidate
 from nasplug.values import Genotype
 
 
@@ -18,60 +18,62 @@ def edge_name(cell: str, node: int, source: int) -> str:
     return f"{cell}/{node}<-{source}"
 
 
-def choices_of(
+def make_choices(
     cells: Mapping[str, tuple[int, ...]], nodes: int, operations: tuple[str, ...], by_edge: bool
 ) -> tuple[Choice, ...]:
     """One choice for each edge (candidates: operations), or for each node (candidates: operation@input).
 
-    `cells` names the cells and the blocks in which each of them stands.
+    `cells` gives the blocks that each cell belongs to, by the name of the cell.
     """
-    found = []
+    choices: list[Choice] = []
     for cell, blocks in cells.items():
         for node in range(2, nodes + 2):
             if by_edge:
-                found += [Choice(edge_name(cell, node, source), operations, blocks=blocks) for source in range(node)]
+                choices += [Choice(edge_name(cell, node, source), operations, blocks=blocks) for source in range(node)]
             else:
                 candidates = tuple(str(Pick(name, source)) for source in range(node) for name in operations)
-                found.append(Choice(f"{cell}/{node}", candidates, blocks=blocks))
-    return tuple(found)
+                choices.append(Choice(f"{cell}/{node}", candidates, blocks=blocks))
+    return tuple(choices)
 
 
-def encode(genotype: Genotype, choices: Choices, cells: Iterable[str], nodes: int) -> Tensor:
+def encode_genotype(genotype: Genotype, choices: Choices, cells: Iterable[str], nodes: int) -> Tensor:
     """The candidates that a genotype holds; cells that it does not name keep all of theirs."""
-    held = {place: frozenset(picked) for place, picked in genotype.picks}
+    held = {place: frozenset(texts) for place, texts in genotype.picks}
     mask = choices.valid_mask.clone()
     for cell in cells:
-        for node, pick, row, column in columns(choices, cell, nodes):
-            if f"{cell}/{node}" in held:
-                mask[row, column] = str(pick) in held[f"{cell}/{node}"]
+        for candidate in cell_candidates(choices, cell, nodes):
+            place = f"{cell}/{candidate.target}"
+            if place in held:
+                mask[candidate.row, candidate.column] = str(_pick_of(candidate)) in held[place]
     return mask
 
 
-def columns(choices: Choices, cell: str, nodes: int) -> Iterator[tuple[int, Pick, int, int]]:
-    """Every candidate of a cell, `none` included: its node, what it is, and its row and column in the table."""
+def cell_candidates(choices: Choices, cell: str, nodes: int) -> Iterator[CellCandidate]:
+    """Every candidate of a cell, `none` included, node by node."""
     for node in range(2, nodes + 2):
         if f"{cell}/{node}" in choices.rows:
             row = choices.rows[f"{cell}/{node}"]
             for column, text in enumerate(choices.choices[row].candidates):
-                yield node, read_pick(text, node, f"{cell}/{node}"), row, column
+                pick = read_pick(text, node, f"{cell}/{node}")
+                yield CellCandidate(pick.operation, pick.input, node, row, column)
             continue
         for source in range(node):
             row = choices.rows[edge_name(cell, node, source)]
             for column, operation in enumerate(choices.choices[row].candidates):
-                yield node, Pick(operation, source), row, column
+                yield CellCandidate(operation, source, node, row, column)
 
 
 def decode_nodes(choices: Choices, cells: Iterable[str], nodes: int) -> Genotype:
-    """All candidates that every node keeps (SNPS: no top-2 rule, no argmax)."""
-    kept = choices.active_mask.tolist()
+    """For each node all its active candidates (SNPS: no top-2 rule, no argmax)."""
+    active = choices.active_mask.tolist()
     graphs = {}
     for cell in cells:
         picks: list[list[Pick]] = [[] for _ in range(nodes)]
-        for node, pick, row, column in columns(choices, cell, nodes):
-            if kept[row][column]:
-                picks[node - 2].append(pick)
-        graphs[cell] = _complete(picks)
-    return write(graphs)
+        for candidate in cell_candidates(choices, cell, nodes):
+            if active[candidate.row][candidate.column]:
+                picks[candidate.target - 2].append(_pick_of(candidate))
+        graphs[cell] = _make_graph(picks)
+    return write_genotype(graphs)
 
 
 def decode_edges(choices: Choices, weights: Tensor, cells: Iterable[str], nodes: int) -> Genotype:
@@ -85,16 +87,22 @@ def decode_edges(choices: Choices, weights: Tensor, cells: Iterable[str], nodes:
     graphs = {}
     for cell in cells:
         best: list[dict[int, tuple[float, Pick]]] = [{} for _ in range(nodes)]
-        for node, pick, row, column in columns(choices, cell, nodes):
-            strongest = best[node - 2].get(pick.input)
-            if pick.operation != NONE and (strongest is None or table[row][column] > strongest[0]):
-                best[node - 2][pick.input] = (table[row][column], pick)
+        for candidate in cell_candidates(choices, cell, nodes):
+            edges, weight = best[candidate.target - 2], table[candidate.row][candidate.column]
+            strongest = edges.get(candidate.source)
+            if candidate.operation != NONE and (strongest is None or weight > strongest[0]):
+                edges[candidate.source] = (weight, _pick_of(candidate))
         # `sorted` is stable: equal edges stay in the order of their inputs.
         top = [sorted(edges.values(), key=lambda edge: -edge[0])[:2] for edges in best]
-        graphs[cell] = _complete([[pick for _, pick in edges] for edges in top])
-    return write(graphs)
+        graphs[cell] = _make_graph([[pick for _, pick in edges] for edges in top])
+    return write_genotype(graphs)
 
 
-def _complete(picks: Iterable[Iterable[Pick]]) -> CellGraph:
+def _pick_of(candidate: CellCandidate) -> Pick:
+    return Pick(candidate.operation, candidate.source)
+
+
+def _make_graph(picks: Iterable[Iterable[Pick]]) -> CellGraph:
+    """The cell of these nodes, all of them concatenated."""
     nodes = tuple(tuple(node) for node in picks)
     return CellGraph(nodes=nodes, concat=tuple(range(2, len(nodes) + 2)))

@@ -1,4 +1,4 @@
-"""Image files of any size and mode as square uint8 images of one size."""
+"""Image files of any size and mode as square uint8 images of one size: those of `folder`, and those to classify."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ THREADS = 4
 
 @attrs.frozen(eq=False)
 class FileImages(Images):
-    """Images that stay in their files and are decoded whenever they are read."""
+    """Images that stay in their files and are decoded each time they are read."""
 
     paths: tuple[Path, ...]
     labels: npt.NDArray[np.int64]
@@ -38,16 +38,17 @@ class FileImages(Images):
     def read(self, indices: Sequence[int]) -> Tensor:
         """Decodes the images at `indices`. Raises InputError that names a file which is no image."""
         pixels = torch.empty((len(indices), self.channels, self.size, self.size), dtype=torch.uint8)
-        for place, index in enumerate(indices):
-            pixels[place] = decode(self.paths[index], self.size, self.channels)
+        for position, index in enumerate(indices):
+            pixels[position] = decode(self.paths[index], self.size, self.channels)
         return pixels
 
     def in_memory(self) -> MemoryImages:
         """All images, decoded once."""
         pixels = torch.empty((len(self), self.channels, self.size, self.size), dtype=torch.uint8)
         with ThreadPoolExecutor(THREADS, thread_name_prefix="nasplug-decode") as pool:
-            for place, image in enumerate(pool.map(lambda path: decode(path, self.size, self.channels), self.paths)):
-                pixels[place] = image
+            decoded = pool.map(lambda path: decode(path, self.size, self.channels), self.paths)
+            for position, image in enumerate(decoded):
+                pixels[position] = image
         return MemoryImages(pixels, self.labels)
 
 
@@ -69,7 +70,10 @@ def decode(path: Path, size: int, channels: int) -> Tensor:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Pillow's own conversion clips 16-bit images instead of scaling them, and warns about palettes with alpha."""
+    """Brings 16 bits to 8, and palettes to RGBA.
+
+    Pillow's own conversion clips 16-bit images instead of scaling them, and warns about palettes with alpha.
+    """
     if image.mode.startswith("I"):
         return Image.fromarray((np.array(image).astype(np.int64).clip(0, 65535) // 257).astype(np.uint8))
     if image.mode == "F":

@@ -1,0 +1,174 @@
+"""The layers of stand-alone networks: operations, stems and auxiliary heads (DARTS, cnn/operations.py and model.py).
+
+Supernets have the same stems, with norms of their own.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nasplug.builtin.darts.genotype import DILATED, FACTORISED, POOLS, SEPARABLE, SKIP
+from nasplug.supernets import depthwise, pointwise
+from nasplug.supernets.normalise import NormFactory
+
+AUXILIARY_POOLING = {"cifar": (8, 3), "imagenet": (7, 2)}
+"""For each stem the size of the map that DARTS's auxiliary head reads, and the stride of its 5x5 pooling there."""
+
+
+class ReluConvNorm(nn.Sequential):
+    """ReLU, 1x1 convolution, batch norm: brings an input of a cell to the channels of its nodes."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(nn.ReLU(), Pointwise(in_channels, out_channels), nn.BatchNorm2d(out_channels))
+
+
+class FactorizedReduce(nn.Module):
+    """Halves the map by two 1x1 convolutions of stride 2, the second on the input shifted by one pixel.
+
+    Maps of odd size are padded with zeros at their end, so that both halves agree; even ones are read as in DARTS.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.even = nn.Conv2d(in_channels, out_channels // 2, 1, stride=2, bias=False)
+        self.odd = nn.Conv2d(in_channels, out_channels - out_channels // 2, 1, stride=2, bias=False)
+        self.norm = nn.BatchNorm2d(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, out_channels, ceil(H / 2), ceil(W / 2))."""
+        x = F.relu(x)
+        normed: Tensor = self.norm(torch.cat((self.even(x), self.odd(shift_by_one(x))), 1))
+        return normed
+
+
+def shift_by_one(x: Tensor) -> Tensor:
+    """The map without its first row and column, padded so that stride 2 gives as many pixels as before the shift."""
+    height, width = x.shape[2:]
+    padded = F.pad(x, (0, width % 2, 0, height % 2)) if height % 2 or width % 2 else x
+    return padded[:, :, 1:, 1:]
+
+
+class Depthwise(nn.Conv2d):
+    """A depthwise convolution padded to keep the size of the map (halved by stride 2), with the fast kernels."""
+
+    def __init__(self, channels: int, kernel: int, stride: int, dilation: int) -> None:
+        padding = dilation * (kernel // 2)
+        super().__init__(channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W), as `nn.Conv2d`."""
+        return depthwise(x, self.weight, self.stride[0], self.dilation[0])
+
+
+class Pointwise(nn.Conv2d):
+    """A 1x1 convolution without bias, with the fast kernel."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) to (N, out_channels, H, W), as `nn.Conv2d`."""
+        return pointwise(x, self.weight)
+
+
+def make_separable(channels: int, kernel: int, stride: int, dilation: int = 1) -> nn.Sequential:
+    """ReLU, depthwise convolution, 1x1 convolution, batch norm."""
+    return nn.Sequential(
+        nn.ReLU(),
+        Depthwise(channels, kernel, stride, dilation),
+        Pointwise(channels, channels),
+        nn.BatchNorm2d(channels),
+    )
+
+
+def make_operation(name: str, channels: int, stride: int) -> nn.Module:
+    """An operation of a stand-alone network: affine batch norms, pools without any."""
+    if name == SKIP:
+        return nn.Identity() if stride == 1 else FactorizedReduce(channels, channels)
+    if name in POOLS:
+        if name == "max_pool_3x3":
+            return nn.MaxPool2d(3, stride, padding=1)
+        return nn.AvgPool2d(3, stride, padding=1, count_include_pad=False)
+    if name in DILATED:
+        return make_separable(channels, DILATED[name], stride, dilation=2)
+    if name == FACTORISED:
+        return nn.Sequential(
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, (1, 7), stride=(1, stride), padding=(0, 3), bias=False),
+            nn.Conv2d(channels, channels, (7, 1), stride=(stride, 1), padding=(3, 0), bias=False),
+            nn.BatchNorm2d(channels),
+        )
+    kernel = SEPARABLE[name]
+    return nn.Sequential(make_separable(channels, kernel, stride), make_separable(channels, kernel, 1))
+
+
+class CifarStem(nn.Sequential):
+    """3x3 convolution and batch norm; both inputs of the first cell are its output."""
+
+    def __init__(self, in_channels: int, channels: int, norm: NormFactory) -> None:
+        super().__init__(nn.Conv2d(in_channels, channels, 3, padding=1, bias=False), norm(channels))
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Images (N, in_channels, H, W) to the two inputs of the first cell, which are the same map."""
+        features = images
+        for layer in self:
+            features = layer(features)
+        return features, features
+
+
+class ImagenetStem(nn.Module):
+    """Two convolutions of stride 2, and a third: the first cell reads maps at a quarter and at an eighth."""
+
+    def __init__(self, in_channels: int, channels: int, norm: NormFactory) -> None:
+        super().__init__()
+        half = max(1, channels // 2)
+        self.quarter = nn.Sequential(
+            nn.Conv2d(in_channels, half, 3, stride=2, padding=1, bias=False),
+            norm(half),
+            nn.ReLU(),
+            nn.Conv2d(half, channels, 3, stride=2, padding=1, bias=False),
+            norm(channels),
+        )
+        self.eighth = nn.Sequential(
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, stride=2, padding=1, bias=False),
+            norm(channels),
+        )
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Images (N, in_channels, H, W) to the inputs of the first cell, of a quarter and an eighth of their size."""
+        quarter = self.quarter(images)
+        return quarter, self.eighth(quarter)
+
+
+def make_stem(stem: str, in_channels: int, channels: int, norm: NormFactory = nn.BatchNorm2d) -> nn.Module:
+    """The stem of this name with `channels` output channels and affine batch norms."""
+    return (CifarStem if stem == "cifar" else ImagenetStem)(in_channels, channels, norm)
+
+
+def make_auxiliary_head(stem: str, channels: int, size: int, classes: int) -> nn.Module:
+    """An auxiliary head: a second classifier in the middle of the network, for training only.
+
+    From features (N, channels, size, size) to logits (N, classes). DARTS's heads fit one size of map each, which they
+    pool to 2x2. Maps of any other size are pooled to 2x2 adaptively. The ImageNet head has no second batch norm, as in
+    DARTS.
+    """
+    published_size, stride = AUXILIARY_POOLING[stem]
+    pool: nn.Module = nn.AdaptiveAvgPool2d(2)
+    if size == published_size:
+        pool = nn.AvgPool2d(5, stride=stride, count_include_pad=False)
+    second = [nn.BatchNorm2d(768)] if stem == "cifar" else []
+    return nn.Sequential(
+        nn.ReLU(),
+        pool,
+        nn.Conv2d(channels, 128, 1, bias=False),
+        nn.BatchNorm2d(128),
+        nn.ReLU(),
+        nn.Conv2d(128, 768, 2, bias=False),
+        *second,
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(768, classes),
+    )
