@@ -50,7 +50,7 @@ def head_cost(in_channels: int, channels: int, size: int, classes: int) -> Cost:
 
 def _separable_cost(layout: LayerLayout, channels: int, kernel: int) -> Cost:
     depthwise = convolution_cost(channels * kernel**2, layout.out_size**2, channels)
-    excitation = [linear_cost(channels, layout.squeezed), linear_cost(layout.squeezed, channels)]
+    excitation = [linear_cost(channels, layout.squeeze_channels), linear_cost(layout.squeeze_channels, channels)]
     return total_cost([depthwise, *excitation, _pointwise_cost(channels, layout.out_channels, layout.out_size)])
 
 

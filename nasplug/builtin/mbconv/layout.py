@@ -38,7 +38,7 @@ class LayerLayout:
         return half_size(self.size) if self.stride == 2 else self.size
 
     @property
-    def squeezed(self) -> int:
+    def squeeze_channels(self) -> int:
         """Channels in the middle of its squeeze-excitation: a quarter of those that the layer reads (EfficientNet)."""
         return max(1, self.in_channels // 4)
 

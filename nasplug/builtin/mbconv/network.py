@@ -28,8 +28,8 @@ class Separable(nn.Module):
             channels, channels, kernel, layout.stride, padding=kernel // 2, groups=channels, bias=False
         )
         self.depthwise_norm = norm(channels)
-        self.squeeze = nn.Linear(channels, layout.squeezed)
-        self.excite = nn.Linear(layout.squeezed, channels)
+        self.squeeze = nn.Linear(channels, layout.squeeze_channels)
+        self.excite = nn.Linear(layout.squeeze_channels, channels)
         self.project = nn.Conv2d(channels, layout.out_channels, 1, bias=False)
         self.project_norm = norm(layout.out_channels)
 

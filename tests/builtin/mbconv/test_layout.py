@@ -35,7 +35,13 @@ def test_the_supernet_of_dna_reads_and_gives_the_widths_of_efficientnet_b7():
         assert outputs == [(48, 56), (80, 28), (160, 14), (224, 14), (384, 7), (640, 7)]
         assert layout.head == 1280
     first, *hidden, last = layout.blocks[1][Cell(4, 40, 2)]
-    assert (first.in_channels, first.squeezed, first.out_channels, first.stride, first.size) == (48, 12, 40, 2, 56)
+    assert (first.in_channels, first.squeeze_channels, first.out_channels, first.stride, first.size) == (
+        48,
+        12,
+        40,
+        2,
+        56,
+    )
     assert [(layer.in_channels, layer.out_channels, layer.residual) for layer in hidden] == [(40, 40, True)] * 2
     assert (last.in_channels, last.out_channels, last.residual) == (40, 80, False)
     assert sum(map(len, read_blocks(("dna",)))) == 16
