@@ -32,8 +32,25 @@ class FactorizedReduce(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, outside, ceil(H / 2), ceil(W / 2))."""
         x = F.relu(x)
-        normed: Tensor = self.norm(torch.cat((self.even(x), self.odd(shifted(x))), 1))
+        normed: Tensor = self.norm(torch.cat((self.even(drop_unread_edge(x)), self.odd(shifted(x))), 1))
         return normed
+
+
+def drop_unread_edge(x: Tensor) -> Tensor:
+    """The map without the last row and column where oneDNN would otherwise write outside its memory, else `x` itself.
+
+    A 1x1 convolution of stride 2 reads neither of them on a map of even size, so its result keeps every bit. oneDNN's
+    gradient of such a kernel (`jit_1x1`, layout channels_last) addresses its workspace as if pixels had one block of
+    channels, 8 with AVX2 and 16 with AVX-512, but takes memory for the channels there are: with fewer channels than a
+    block it corrupts the heap (https://github.com/uxlfoundation/oneDNN/issues/6035; seen in torch 2.11 and 2.15). It
+    copies to this workspace only if the size of the map is exactly twice that of the result, which the cropped map's
+    is not. Wider maps are left alone: on them the other way would sum the kernel's gradient in another order.
+    """
+    block = 16 if torch.backends.cpu.get_cpu_capability() == "AVX512" else 8
+    height, width = x.shape[2:]
+    if x.device.type != "cpu" or x.shape[1] >= block or height % 2 or width % 2 or not torch.is_grad_enabled():
+        return x
+    return x[:, :, :-1, :-1]
 
 
 def shifted(x: Tensor) -> Tensor:
