@@ -139,3 +139,21 @@ def _torch_gradient(
         gradient, x, weight, None, steps, list(padding), [1, 1], False, [0, 0], x.shape[1], mask
     )
     return cast("Tensor", gradients[0 if by_x else 1])
+
+
+def drop_unread_edge(x: Tensor, weight: Tensor) -> Tensor:
+    """The map without its last row and column where oneDNN would otherwise write outside its memory, else `x` itself.
+
+    For 1x1 convolutions of stride 2 with a kernel `weight`, which read neither on a map of even size, so that the
+    result keeps every bit. oneDNN's gradient of such a kernel (`jit_1x1`, layout channels_last) addresses its workspace
+    as if pixels had one block of channels, 8 with AVX2 and 16 with AVX-512, but takes memory for the channels there
+    are: with fewer channels than a block it corrupts the heap (oneDNN issue 6035; seen in torch 2.11 and 2.15). It
+    copies to this workspace only if the size of the map is exactly twice that of the result, which the cropped map's is
+    not. Wider maps are left alone: the other way sums the gradient of the kernel in another order.
+    """
+    block = 16 if torch.backends.cpu.get_cpu_capability() == "AVX512" else 8
+    height, width = x.shape[2:]
+    learns = torch.is_grad_enabled() and weight.requires_grad
+    if x.device.type != "cpu" or x.shape[1] >= block or height % 2 or width % 2 or not learns:
+        return x
+    return x[:, :, :-1, :-1]

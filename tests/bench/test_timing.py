@@ -10,7 +10,7 @@ from nasplug.bench.timing import measure_peak_memory
 from nasplug.builtin.darts import Darts
 from nasplug.builtin.mbconv import MBConvSpace
 from nasplug.compose import compose, resolve
-from nasplug.engine import GraphCache
+from nasplug.engine.ahead.cuda_graphs import GraphCache
 from nasplug.errors import InputError
 from nasplug.plugins import load_plugins
 from nasplug.testing.tape import TapeRecorder

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nasplug.parts import Choices
+from nasplug.supernets.convolution import drop_unread_edge
 
 
 class Zero(nn.Module):
@@ -39,7 +40,8 @@ class FactorizedReduce(nn.Module):
         x = F.relu(x)
         if x.shape[2] % 2:
             x = F.pad(x, (0, 1, 0, 1))
-        normalised: Tensor = self.norm(torch.cat([self.even(x), self.odd(x[:, :, 1:, 1:])], 1))
+        even = drop_unread_edge(x, self.even.weight)
+        normalised: Tensor = self.norm(torch.cat([self.even(even), self.odd(x[:, :, 1:, 1:])], 1))
         return normalised
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from nasplug.builtin.darts.genotype import DILATED, FACTORISED, POOLS, SEPARABLE, SKIP
 from nasplug.supernets import depthwise, pointwise
+from nasplug.supernets.convolution import drop_unread_edge
 from nasplug.supernets.normalise import NormFactory
 
 AUXILIARY_POOLING = {"cifar": (8, 3), "imagenet": (7, 2)}
@@ -39,7 +40,8 @@ class FactorizedReduce(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, out_channels, ceil(H / 2), ceil(W / 2))."""
         x = F.relu(x)
-        normed: Tensor = self.norm(torch.cat((self.even(x), self.odd(shift_by_one(x))), 1))
+        even = drop_unread_edge(x, self.even.weight)
+        normed: Tensor = self.norm(torch.cat((self.even(even), self.odd(shift_by_one(x))), 1))
         return normed
 
 
