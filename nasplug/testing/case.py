@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import attrs
 
 from nasplug.plugins import Plugin, Plugins, Registration, Settings
-from nasplug.testing.check import NotApplicable
+from nasplug.testing.outcome import NotApplicable
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from nasplug.testing.check import Failed
+from nasplug.testing.outcome import Failed
 
 
 class _OnlyCpu(TorchFunctionMode):

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
-from typing import Literal
 
 import attrs
 import numpy as np
@@ -16,33 +15,12 @@ import torch
 
 from nasplug.errors import InputError, NasplugError, RunFailure, choose_from
 from nasplug.testing.case import Case
-from nasplug.testing.check import Check, Failed, NotApplicable
+from nasplug.testing.check import Check
 from nasplug.testing.checks import CHECKS
+from nasplug.testing.outcome import Failed, NotApplicable, Outcome, Status
 from nasplug.testing.subject import Subject
 
 HERE = Path(__file__).parent
-Status = Literal["passed", "failed", "waived", "not applicable"]
-
-
-@attrs.frozen
-class Outcome:
-    """What came of one check of one thing."""
-
-    check: str
-    title: str
-    """The thing: its slot and name."""
-    asked: str
-    status: Status
-    found: str = ""
-    """What was found instead, why the check has nothing to look at, or why it is waived."""
-    remedy: str = ""
-
-    def __str__(self) -> str:
-        if self.status == "failed":
-            return (
-                f"{self.title}: {self.check}\n  asked: {self.asked}.\n  found: {self.found}.\n  mend:  {self.remedy}."
-            )
-        return f"{self.title}: {self.check}{f' ({self.found})' if self.found else ''}"
 
 
 @attrs.define(eq=False)

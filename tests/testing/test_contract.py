@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import pytest
 
 from nasplug.testing import PluginContract
-from nasplug.testing.check import NotApplicable
 from nasplug.testing.checks import CHECKS
+from nasplug.testing.outcome import NotApplicable
 from nasplug.testing.subject import open_subject
 
 PART = """
@@ -88,7 +88,7 @@ def test_a_failure_says_what_was_asked_what_was_found_and_what_mends_it(flawed):
         collected(contract(plugin=flawed))["schedule idle: describes its options"]()
     assert "asked: Every option has a type and a sentence that says what it means." in str(failure.value)
     assert "found: nothing says what option 'pace' means." in str(failure.value)
-    assert "mend:  declare it with nasplug.parts.option" in str(failure.value)
+    assert "fix:   declare it with nasplug.parts.option" in str(failure.value)
 
 
 def test_a_waived_check_is_skipped_with_the_reason(flawed):

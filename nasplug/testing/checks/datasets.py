@@ -13,7 +13,8 @@ from nasplug.data import BatchStream, make_splits
 from nasplug.errors import InputError
 from nasplug.parts import ImageData, Images
 from nasplug.testing.case import Case
-from nasplug.testing.check import Failed, NotApplicable, check, require
+from nasplug.testing.check import check
+from nasplug.testing.outcome import Failed, NotApplicable, require
 from nasplug.values import Training
 from nasplug.values.options import build
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import attrs
 
 from nasplug.testing.case import Case
-from nasplug.testing.check import NotApplicable, check, require
+from nasplug.testing.check import check
 from nasplug.testing.companion_parts import Parts, plan
+from nasplug.testing.outcome import NotApplicable, require
 from nasplug.testing.tiny_search import TinySearch, begin
 from nasplug.testing.toy import BEST, Toy, stripes
 from nasplug.values import Found, Genotype

@@ -5,7 +5,8 @@ from __future__ import annotations
 from nasplug.compose import compose, resolve
 from nasplug.errors import InputError, Missing
 from nasplug.testing.case import Case
-from nasplug.testing.check import Failed, check, require
+from nasplug.testing.check import check
+from nasplug.testing.outcome import Failed, require
 from nasplug.testing.tiny_search import whole
 from nasplug.values import Found, Method
 

@@ -10,7 +10,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from nasplug.testing.case import Case
-from nasplug.testing.check import OBSERVER, NotApplicable, check, require
+from nasplug.testing.check import OBSERVER, check
+from nasplug.testing.outcome import NotApplicable, require
 from nasplug.values import Found, Genotype, Rated, Step
 
 GENOTYPE = Genotype("toy", {"0": ("convolution",), "1": ("skip",)})

@@ -7,8 +7,9 @@ import torch
 from nasplug.errors import InputError
 from nasplug.parts import ArchitectureOptimizer, read_state
 from nasplug.testing.case import Case
-from nasplug.testing.check import Failed, NotApplicable, check, require
+from nasplug.testing.check import check
 from nasplug.testing.companion_parts import plan
+from nasplug.testing.outcome import Failed, NotApplicable, require
 from nasplug.testing.tiny_search import begin, whole
 from nasplug.values import Found, Rated, StepClock
 

@@ -15,7 +15,8 @@ from nasplug.errors import InputError
 from nasplug.parts import ArchitectureOptimizer, DataSource, DistillationTeacher, PruningSchedule, SearchSpace
 from nasplug.plugins import SLOT_WORDS
 from nasplug.testing.case import Case
-from nasplug.testing.check import Failed, NotApplicable, check, require
+from nasplug.testing.check import check
+from nasplug.testing.outcome import Failed, NotApplicable, require
 from nasplug.values import Method
 from nasplug.values.options import build, option_values, options_of
 

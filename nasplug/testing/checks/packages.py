@@ -11,7 +11,8 @@ from packaging.requirements import Requirement
 
 from nasplug.hookspecs import GROUP
 from nasplug.testing.case import Case
-from nasplug.testing.check import PLUGIN, Failed, NotApplicable, check, require
+from nasplug.testing.check import PLUGIN, check
+from nasplug.testing.outcome import Failed, NotApplicable, require
 
 WATCH = """
 import sys, traceback

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from nasplug.parts import Choices, PruningSchedule, read_state
 from nasplug.testing.case import Case
-from nasplug.testing.check import NotApplicable, check, require
+from nasplug.testing.check import check
 from nasplug.testing.companion_parts import plan
+from nasplug.testing.outcome import NotApplicable, require
 from nasplug.testing.tiny_search import whole
 from nasplug.values import StepClock, StepInfo
 

@@ -13,10 +13,11 @@ import torch
 
 from nasplug.parts import Choices, Network, read_state
 from nasplug.testing.case import Case
-from nasplug.testing.check import Failed, NotApplicable, check, require
+from nasplug.testing.check import check
 from nasplug.testing.checks.spaces.samples import SHAPE
 from nasplug.testing.companion_parts import plan
 from nasplug.testing.devices import no_other_device
+from nasplug.testing.outcome import Failed, NotApplicable, require
 from nasplug.testing.tiny_search import TinySearch, begin, halfway, prepare, whole
 from nasplug.values import StepClock
 

@@ -12,8 +12,9 @@ from torch import Tensor
 from nasplug.errors import InputError
 from nasplug.parts import Batch, Network, Stage
 from nasplug.testing.case import Case
-from nasplug.testing.check import Failed, NotApplicable, check, require
+from nasplug.testing.check import check
 from nasplug.testing.companion_parts import plan
+from nasplug.testing.outcome import Failed, NotApplicable, require
 from nasplug.testing.tiny_search import TinySearch, begin, prepare, whole
 from nasplug.values import StepInfo, Update
 

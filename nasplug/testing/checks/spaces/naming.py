@@ -7,9 +7,10 @@ from random import Random
 from nasplug.errors import InputError
 from nasplug.parts import Choices
 from nasplug.testing.case import Case
-from nasplug.testing.check import Failed, NotApplicable, check, require
+from nasplug.testing.check import check
 from nasplug.testing.checks.spaces.samples import SHAPE, genotypes, refused
 from nasplug.testing.companion_parts import space_of
+from nasplug.testing.outcome import Failed, NotApplicable, require
 from nasplug.testing.tiny_search import global_generators
 from nasplug.values import Genotype
 

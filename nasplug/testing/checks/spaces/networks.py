@@ -10,9 +10,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from nasplug.errors import InputError
 from nasplug.parts import Network, SearchSpace
 from nasplug.testing.case import Case
-from nasplug.testing.check import NotApplicable, check, require
+from nasplug.testing.check import check
 from nasplug.testing.checks.spaces.samples import SHAPE, genotypes, images
 from nasplug.testing.companion_parts import space_of
+from nasplug.testing.outcome import NotApplicable, require
 from nasplug.values import Genotype, ImageShape
 from nasplug.values.options import build, option_values, options_of
 

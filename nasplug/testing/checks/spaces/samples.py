@@ -11,8 +11,8 @@ from torch import Tensor
 from nasplug.errors import InputError
 from nasplug.parts import Choices, Supernet
 from nasplug.testing.case import Case
-from nasplug.testing.check import Failed
 from nasplug.testing.companion_parts import space_of
+from nasplug.testing.outcome import Failed
 from nasplug.testing.tiny_search import MEAN, STD
 from nasplug.values import Genotype, ImageShape
 

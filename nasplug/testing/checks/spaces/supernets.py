@@ -9,9 +9,10 @@ from torch import Tensor
 
 from nasplug.parts import Supernet
 from nasplug.testing.case import Case
-from nasplug.testing.check import NotApplicable, check, require
+from nasplug.testing.check import check
 from nasplug.testing.checks.spaces.samples import SHAPE, genotypes, images, supernet
 from nasplug.testing.companion_parts import space_of
+from nasplug.testing.outcome import NotApplicable, require
 
 
 @check("space")
