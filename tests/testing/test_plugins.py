@@ -8,9 +8,9 @@ from textwrap import dedent
 
 import pytest
 
+from nasplug.testing.check_runner import CheckRunner
+from nasplug.testing.checked_package import open_package
 from nasplug.testing.checks import CHECKS
-from nasplug.testing.examination import Examination
-from nasplug.testing.subject import open_subject
 
 HOOKS = """
 from nasplug.hookspecs import hookimpl
@@ -67,10 +67,10 @@ def package(tmp_path):
 
 
 def failures(path):
-    examination = Examination(open_subject(path))
-    pairs = [(check, case) for check, case in examination.pairs() if case.slot in ("plugin", "observer")]
-    outcomes = [examination.outcome(*pair) for pair in pairs]
-    return {one.check: one.found for one in outcomes if one.status == "failed"}
+    runner = CheckRunner(open_package(path))
+    pairs = [(check, case) for check, case in runner.pairs() if case.slot in ("plugin", "observer")]
+    outcomes = [runner.outcome(*pair) for pair in pairs]
+    return {outcome.check: outcome.found for outcome in outcomes if outcome.status == "failed"}
 
 
 @pytest.mark.parametrize("name", PACKAGES)
@@ -105,6 +105,6 @@ def test_every_check_has_something_that_fails_it():
     named = {
         case.name
         for path in (Path(__file__).parent / "broken").glob("broken_*.py")
-        for case in open_subject(path).cases
+        for case in open_package(path).cases
     }
     assert set(CHECKS) <= named | set(PACKAGES) | set(OBSERVERS)
