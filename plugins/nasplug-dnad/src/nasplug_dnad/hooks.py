@@ -1,4 +1,4 @@
-"""What this plugin registers; imports nothing of it."""
+"""What this plugin registers. Imports none of its other modules, so that listing plugins stays fast."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from nasplug.plugins import Register
 
 @hookimpl
 def nasplug_register(register: Register) -> None:
-    """The teacher of features, and the method that is SNPS with it."""
+    """Registers the teacher `features`, and the method that is SNPS with it."""
     register.teacher(
         "features",
         "nasplug_dnad.features:Features",

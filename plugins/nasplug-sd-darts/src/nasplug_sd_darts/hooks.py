@@ -1,4 +1,4 @@
-"""What this plugin registers; imports nothing of it."""
+"""What this plugin registers. Imports none of its other modules, so that listing plugins stays fast."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from nasplug.plugins import Register
 
 @hookimpl
 def nasplug_register(register: Register) -> None:
-    """The teacher of past supernets, and the method that is DARTS with it."""
+    """Registers the teacher `voting`, and the method that is DARTS with it."""
     register.teacher(
         "voting",
         "nasplug_sd_darts.voting:Voting",
