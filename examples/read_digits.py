@@ -1,8 +1,8 @@
-"""Searches for small networks that read handwritten digits, and lets the best one read some.
+"""Searches for small networks that classify handwritten digits, and classifies ten images with the best one.
 
 uv run python examples/read_digits.py runs/digits
 
-A run that is there already is taken up where it stands: a finished one is only asked.
+If the run folder exists, the run is resumed; if it is finished, its result is used.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import nasplug
 
 
 def main(run: str) -> None:
-    """Prints what the network sees in the first ten images of scikit-learn's digits."""
+    """Prints the predicted and the true classes of the first ten images of scikit-learn's digits."""
     started = (Path(run) / "recipe.toml").exists()
     search = nasplug.resume(run) if started else nasplug.search(method="dnad", data="digits", preset="tiny", out=run)
     best = search.result(progress=True).best(max_params=50_000)

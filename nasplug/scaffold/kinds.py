@@ -1,4 +1,4 @@
-"""The kinds of plugin to start from, and what sets their packages apart."""
+"""The kinds of plugin package that can be generated, and the files of each kind."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ ATTRS, NUMPY, TORCH = "attrs>=24.2", "numpy>=1.26", "torch>=2.11"
 
 @attrs.frozen
 class Kind:
-    """One kind. Templates are named by their path below `templates`, without the ending."""
+    """One kind of package. Templates are named by their path below `templates`, without the suffix .tmpl."""
 
     name: str
     summary: str
-    """What the plugin is, in one sentence that fits `nasplug list` and the package's description."""
+    """What the plugin is, in one sentence for `nasplug list` and the package's description."""
     modules: Mapping[str, str]
     """The template of each module besides `__init__.py`, by the module's name."""
     tests: Mapping[str, str]
     """The template of each test file, by its name."""
     about: str
-    """The words on it in the README, a template."""
+    """The template of its description in the README."""
     target: str
-    """The module and the object that `hooks.py` registers, as "module:Object"; empty if it is no part."""
+    """The module and object that `hooks.py` registers, as "module:Object"; empty if the kind is no single part."""
     run: str
-    """What `nasplug run` takes to try it; a template text."""
+    """The arguments of `nasplug run` that try it; may contain @@short."""
     requires: tuple[str, ...] = (ATTRS, TORCH)
-    """What the package imports, besides nasplug."""
+    """The requirements of the package besides nasplug."""
     slots: tuple[str, ...] = ()
-    """The slots in which it registers its short name."""
+    """The slots in which the plugin registers its short name."""
 
 
 def _part(slot: str, module: str, target: str, run: str, summary: str, *, more: tuple[str, ...] = ()) -> Kind:
-    """The kind of plugin that registers one class, from the folder of templates that is named like its slot."""
+    """A kind of plugin that registers one class; its templates are in the folder named like the slot."""
     return Kind(
         name=slot,
         summary=summary,
-        modules={"hooks": "package/hooks.py", **{each: f"{slot}/{each}.py" for each in (module, *more)}},
+        modules={"hooks": "package/hooks.py", **{name: f"{slot}/{name}.py" for name in (module, *more)}},
         tests={f"test_{module}": f"{slot}/test_{module}.py"},
         about=f"{slot}/about.md",
         target=f"{module}:{target}",
@@ -49,7 +49,7 @@ def _part(slot: str, module: str, target: str, run: str, summary: str, *, more: 
 
 _METHOD = Kind(
     name="method",
-    summary="One-level differentiable search under a softmax that grows sharper.",
+    summary="One-level differentiable search with an annealed softmax.",
     modules={"hooks": "method/hooks.py", "method": "method/method.py", "annealed": "optimizer/annealed.py"},
     tests={"test_method": "method/test_method.py", "test_annealed": "optimizer/test_annealed.py"},
     about="method/about.md",
@@ -86,21 +86,21 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 "annealed",
                 "Annealed",
                 "--method darts --optimizer @@short --preset tiny",
-                "Weights and alpha learn together, under a softmax that grows sharper.",
+                "One-level optimizer: updates weights and alpha together, with an annealed softmax.",
             ),
             _part(
                 "schedule",
                 "weakest",
                 "Weakest",
                 "--space darts --method darts --schedule @@short --preset tiny",
-                "Drops the weakest candidates of every choice, epoch by epoch.",
+                "Deletes the weakest candidates of every choice at the end of each epoch.",
             ),
             _part(
                 "teacher",
                 "average",
                 "MovingAverage",
                 "--method darts --teacher @@short --preset tiny",
-                "The supernet learns from the moving average of its own weights.",
+                "The supernet learns from a moving average of its own weights.",
             ),
             attrs.evolve(
                 _part(
@@ -108,7 +108,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                     "shapes",
                     "Shapes",
                     "--method darts --data @@short --preset tiny",
-                    "Grey images of simple shapes, drawn from a seed.",
+                    "Grey images of simple shapes, generated from a seed.",
                 ),
                 requires=(ATTRS, NUMPY, TORCH),
             ),

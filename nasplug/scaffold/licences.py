@@ -8,4 +8,4 @@ from types import MappingProxyType
 LICENCES: Mapping[str, str] = MappingProxyType(
     {"apache-2.0": "Apache-2.0", "mit": "MIT", "bsd-3-clause": "BSD-3-Clause"}
 )
-"""The names by which they are asked for, and their SPDX identifiers."""
+"""Names on the command line, and SPDX identifiers."""

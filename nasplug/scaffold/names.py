@@ -1,4 +1,4 @@
-"""What a plugin package is called, from the folder that a user asks for."""
+"""The names of a plugin package, derived from its folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import attrs
 from nasplug.errors import InputError
 
 PREFIX = "nasplug-"
-"""What the distributions of plugins begin with, so that they can be found."""
+"""The prefix of the distributions of plugins, by which a package index can be searched."""
 LONGEST = 40
 _SHORT = re.compile(r"[a-z][a-z0-9]*([._-][a-z0-9]+)*")
 
@@ -21,31 +21,30 @@ class Names:
     """The names of one plugin package."""
 
     short: str
-    """The name of its part or method: what users write after --schedule, say."""
+    """The name of its part or method: what users write after --schedule, for example."""
 
     @classmethod
     def of_folder(cls, folder: Path) -> Self:
-        """From the last component of a path, without a leading "nasplug-". InputError if it cannot be a name.
+        """The names derived from the last component of a path, without a leading "nasplug-".
 
-        `folder` is one that `new_folder` gave.
+        `folder` is a result of `new_folder`. Raises InputError, with a similar name that works, if it cannot be a name.
         """
-        asked = folder.resolve().name
-        short = asked.removeprefix(PREFIX)
+        short = folder.resolve().name.removeprefix(PREFIX)
         if not _SHORT.fullmatch(short) or len(short) > LONGEST:
             words = re.findall(r"[a-z0-9]+", short.lower())
-            near = re.sub(r"^[0-9-]+", "", "-".join(words))[:LONGEST].rstrip("-")
+            similar = re.sub(r"^[0-9-]+", "", "-".join(words))[:LONGEST].rstrip("-")
             raise InputError(
                 f"A plugin cannot be named '{short}': a name begins with a letter and has at most {LONGEST} lower-case "
-                f"letters and digits, with single '.', '_' or '-' between them. Try {near or 'mine'}."
+                f"letters and digits, with single '.', '_' or '-' between them. Try {similar or 'mine'}."
             )
         return cls(short)
 
     @property
     def distribution(self) -> str:
-        """What is installed."""
+        """The name of the distribution, for pip."""
         return f"{PREFIX}{self.short}"
 
     @property
     def package(self) -> str:
-        """What is imported."""
+        """The name of the Python package."""
         return re.sub(r"[._-]", "_", self.distribution)

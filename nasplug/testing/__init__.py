@@ -1,6 +1,6 @@
-"""Whether a plugin keeps the contract of its parts: `PluginContract` for pytest, `nasplug check` for the command line.
+"""Tests of the contract that a plugin keeps: `PluginContract` for pytest, `nasplug check` for the command line.
 
-Each check stands for a mistake that search code has really been found with. A plugin's whole test of its contract:
+Each check finds a mistake that real search code has had. The whole contract test of a plugin:
 
     from nasplug.testing import PluginContract
 

@@ -1,4 +1,4 @@
-"""One thing that checks look at, and what they share about it."""
+"""What checks look at, one case at a time, and what they share about it."""
 
 from __future__ import annotations
 
@@ -8,31 +8,32 @@ from typing import Any, TypeVar
 import attrs
 
 from nasplug.plugins import Plugin, Plugins, Registration, Settings
-from nasplug.testing.check import NotApplicable
+from nasplug.testing.outcome import NotApplicable
 
 T = TypeVar("T")
 
 
 @attrs.frozen(eq=False)
 class Case:
-    """A registered part, method or data set, or the plugin itself."""
+    """A registered part, method or data set, a plugin as such, or its observer."""
 
     slot: str
+    """Its slot, or `check.PLUGIN` or `check.OBSERVER`."""
     name: str
     plugins: Plugins
     """All plugins that are loaded."""
     plugin: Plugin
-    """The one that it belongs to."""
+    """The plugin that registers it."""
     registration: Registration | None = None
     options: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
-    """Small options that its author gives for parts, by slot and name."""
+    """Small options that the plugin's author gives for parts, by slot and name."""
     settings: Settings = attrs.field(factory=Settings)
-    """Under which the plugins were loaded."""
-    _made: dict[Any, Any] = attrs.field(factory=dict, init=False)
+    """The settings under which the plugins were loaded."""
+    _cache: dict[Any, Any] = attrs.field(factory=dict, init=False)
 
     @property
     def title(self) -> str:
-        """What messages call it."""
+        """Slot and name, as messages show them."""
         return f"{self.slot} {self.name}"
 
     @property
@@ -43,17 +44,17 @@ class Case:
         return self.plugins.resolve(self.registration)
 
     def once(self, make: Callable[[Case], T]) -> T:
-        """What `make` gives for this thing, made once for all checks.
+        """The value of `make` for this case, computed once for all checks.
 
-        Where that failed, it fails for the first check that asked; for others there is nothing to look at.
+        If `make` raises, the first check that calls it sees the exception; for later ones NotApplicable is raised.
         """
-        if make not in self._made:
-            self._made[make] = NotApplicable("what this check looks at cannot be made, as another check says")
+        if make not in self._cache:
+            self._cache[make] = NotApplicable("what this check looks at cannot be made, as another check says")
             try:
-                self._made[make] = make(self)
+                self._cache[make] = make(self)
             except NotApplicable as absent:
-                self._made[make] = absent
-        if isinstance(self._made[make], NotApplicable):
-            raise self._made[make]
-        made: T = self._made[make]
-        return made
+                self._cache[make] = absent
+        if isinstance(self._cache[make], NotApplicable):
+            raise self._cache[make]
+        value: T = self._cache[make]
+        return value

@@ -1,70 +1,54 @@
-"""What a check is, and how it says that something fails it."""
+"""What a check is: a named function that looks at one case of a plugin."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import attrs
 
-if TYPE_CHECKING:
-    from nasplug.testing.case import Case
+from nasplug.testing.case import Case
 
 PLUGIN, OBSERVER = "plugin", "observer"
 """What is checked besides the things that a plugin registers: the package as such, and its way to watch a run."""
-
-
-class Failed(Exception):
-    """What was found instead of what a check asks for, and what would mend it: two clauses without a full stop."""
-
-    def __init__(self, found: str, remedy: str) -> None:
-        super().__init__(found, remedy)
-        self.found, self.remedy = found, remedy
-
-
-class NotApplicable(Exception):
-    """Why a check has nothing to look at here: a clause without a full stop."""
 
 
 @attrs.frozen
 class Check:
     """One demand of the contract.
 
-    The docstring of its function says what is asked, then which mistake it stands for.
+    The first sentence of its function's docstring says what is asked; the rest says which mistake the check is there
+    to find. `nasplug check` and the documentation print both.
     """
 
     function: Callable[[Case], None]
     slots: tuple[str, ...]
     """What it looks at: slots of `nasplug.plugins.SLOT_WORDS`, or PLUGIN or OBSERVER."""
     first: bool = False
-    """Whether all later checks of the same thing are pointless where this one fails."""
+    """Whether all later checks of the same case are pointless where this one fails."""
 
     @property
     def name(self) -> str:
-        """Its name, in words joined by hyphens."""
+        """The function's name, in words joined by hyphens."""
         return self.function.__name__.replace("_", "-")
 
     @property
     def summary(self) -> str:
         """What is asked, one sentence."""
-        return self._words().partition("\n")[0].rstrip(".")
+        return self._docstring().partition("\n")[0].rstrip(".")
 
     @property
     def story(self) -> str:
-        """The mistake that it stands for."""
-        return " ".join(self._words().partition("\n")[2].split())
+        """The mistake that the check is there to find."""
+        return " ".join(self._docstring().partition("\n")[2].split())
 
-    def _words(self) -> str:
+    def _docstring(self) -> str:
         return inspect.getdoc(self.function) or ""
 
 
 def check(*slots: str, first: bool = False) -> Callable[[Callable[[Case], None]], Check]:
-    """Makes a function that raises Failed or NotApplicable, or returns, a check of things in these slots."""
+    """Decorator: makes a check of cases in these slots from a function that returns, or raises Failed or NotApplicable.
+
+    `first` says that later checks of a case are not applicable where this one fails.
+    """
     return lambda function: Check(function, slots, first)
-
-
-def require(holds: bool, found: str, remedy: str) -> None:
-    """Raises Failed unless it holds."""
-    if not holds:
-        raise Failed(found, remedy)

@@ -26,23 +26,23 @@ def check(plugin: str, waivers: Sequence[str], as_json: bool) -> None:
     DIST_OR_PATH is an installed distribution, the folder of a package or a single Python file. Prints a line for each
     check of each thing that it registers; the exit code is 1 if one fails.
     """
-    from nasplug.testing.examination import Examination
-    from nasplug.testing.subject import open_subject
+    from nasplug.testing.check_runner import CheckRunner
+    from nasplug.testing.checked_package import open_package
 
-    examination = Examination(open_subject(plugin), dict(map(_waiver, waivers)))
+    runner = CheckRunner(open_package(plugin), dict(map(_waiver, waivers)))
     outcomes = []
-    for outcome in examination.outcomes():
+    for outcome in runner.outcomes():
         outcomes.append(outcome)
         if not as_json:
             click.echo(f"{WORDS[outcome.status]:6} {outcome}")
-    counts = {status: sum(one.status == status for one in outcomes) for status in WORDS}
-    subject = examination.subject
+    counts = {status: sum(outcome.status == status for outcome in outcomes) for status in WORDS}
+    package = runner.package
     if as_json:
-        facts: dict[str, Any] = {"distribution": subject.distribution, "version": subject.version}
-        click.echo(json.dumps({**facts, "counts": counts, "checks": [attrs.asdict(one) for one in outcomes]}, indent=2))
+        facts: dict[str, Any] = {"distribution": package.distribution, "version": package.version}
+        click.echo(json.dumps({**facts, "counts": counts, "checks": list(map(attrs.asdict, outcomes))}, indent=2))
     else:
         click.echo(
-            f"{subject.distribution} {subject.version}: " + ", ".join(f"{n} {s}" for s, n in counts.items() if n)
+            f"{package.distribution} {package.version}: " + ", ".join(f"{n} {s}" for s, n in counts.items() if n)
         )
     if counts["failed"]:
         raise SystemExit(1)

@@ -1,4 +1,7 @@
-"""The parts with which a thing is tried: those that a method of its package names, else plain ones of the core."""
+"""The parts that the case under check is combined with in a tiny search.
+
+They are those that a method of the same package names, else simple parts of the core.
+"""
 
 from __future__ import annotations
 
@@ -21,16 +24,16 @@ PLAIN: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "schedule": ("keep", {}),
     "teacher": ("labels", {}),
 }
-"""Partners for a part that no method of its own package names."""
+"""Companions of a part that no method of its own package names."""
 PRESETS = ("tiny", "laptop")
-"""Presets that are meant to be quick, the quickest first."""
+"""Presets that are meant to be fast, the fastest first."""
 CHANNELS, CELLS = (4, 2, 8, None), (1, 2, 3, None)
-"""Sizes of networks that are tried, until a space has one of them."""
+"""Channels and cells that `smallest` tries in turn, until the space accepts them; None leaves the space's own."""
 
 
 @attrs.frozen(eq=False)
 class Parts:
-    """What a search is made of."""
+    """The parts of one search, and how it trains."""
 
     space: SearchSpace
     optimizer: ArchitectureOptimizer
@@ -40,8 +43,8 @@ class Parts:
 
 
 @attrs.frozen(eq=False)
-class Plan:
-    """How the parts of a trial are made, so that each search can have its own."""
+class SearchSetup:
+    """Everything that is needed to build the parts of a tiny search, so that each search has its own instances."""
 
     classes: Mapping[str, type[Any]]
     options: Mapping[str, Mapping[str, Any]]
@@ -50,45 +53,51 @@ class Plan:
 
     def parts(self) -> Parts:
         """New parts, in their initial state."""
-        made = {slot: build(cls, self.options[slot], slot) for slot, cls in self.classes.items()}
-        return Parts(space=self.space, training=self.training, **made)
+        parts = {slot: build(cls, self.options[slot], slot) for slot, cls in self.classes.items()}
+        return Parts(space=self.space, training=self.training, **parts)
 
 
-def plan(case: Case) -> Plan:
-    """With what, and how, the thing under check is tried: a few steps on a few images."""
+def plan(case: Case) -> SearchSetup:
+    """Plans the tiny search of a case: which parts it is combined with, their options and how it trains.
+
+    It trains for a few steps on a few images.
+    """
     method = None if case.slot == "space" else _method(case)
     sections = _sections(method)
-    named: dict[str, str] = {}
+    names: dict[str, str] = {}
     options: dict[str, Mapping[str, Any]] = {}
-    for slot, (name, plain) in PLAIN.items():
-        section = {"part": name, **plain} if method is None else sections[slot]
+    for slot, (name, defaults) in PLAIN.items():
+        section = {"part": name, **defaults} if method is None else sections[slot]
         if slot == case.slot and section["part"] != case.name:
             section = {"part": case.name}
-        named[slot] = section["part"]
-        given = case.options.get(f"{slot} {named[slot]}", {})
-        options[slot] = {name: value for name, value in {**section, **given}.items() if name != "part"}
-    classes = {slot: _class(case, slot, name) for slot, name in named.items()}
+        names[slot] = section["part"]
+        small = case.options.get(f"{slot} {names[slot]}", {})
+        options[slot] = {name: value for name, value in {**section, **small}.items() if name != "part"}
+    classes = {slot: _class(case, slot, name) for slot, name in names.items()}
     if case.slot == "space":
         classes["schedule"], options["schedule"] = Weakest, {}
     search = {name: value for name, value in sections.get("search", {}).items() if name in ("optimizer", "lr", "betas")}
     training = build(SearchOptions, {"lr": 0.1, **search, "epochs": 2, "batch_size": 8, "augment": "none"}, "search")
-    return Plan(classes, options, case.once(space_of), training)
+    return SearchSetup(classes, options, case.once(space_of), training)
 
 
 def space_of(case: Case) -> SearchSpace:
-    """The space of a trial: for spaces and methods their own, as small as it can be; for others the toy space."""
+    """The space of a tiny search: for spaces and methods their own, at a small size; for all others the toy space."""
     if case.slot not in ("space", "method"):
         return Toy()
     method = _method(case)
     section = _sections(method).get("space", {})
     name = section.pop("part", case.name)
-    given = case.options.get(f"space {name}", {})
-    space: SearchSpace = build(_class(case, "space", name), {**section, **given}, f"space {name}")
-    return space if given else smallest(space)
+    small = case.options.get(f"space {name}", {})
+    space: SearchSpace = build(_class(case, "space", name), {**section, **small}, f"space {name}")
+    return space if small else smallest(space)
 
 
 def smallest(space: SearchSpace) -> SearchSpace:
-    """The space with the first of some small sizes that it has, with several choices that all matter."""
+    """The space at the first size of CELLS x CHANNELS that it accepts, with several choices that all belong to blocks.
+
+    The space as it is if it accepts none of these sizes.
+    """
     for cells in CELLS:
         for channels in CHANNELS:
             try:
@@ -103,14 +112,15 @@ def smallest(space: SearchSpace) -> SearchSpace:
 
 
 def preset_of(method: Method) -> str | None:
-    """The quickest preset, if there is any."""
+    """The name of the fastest preset; None if the method has none."""
     return next((name for name in (*PRESETS, *method.presets) if name in method.presets), None)
 
 
 def _method(case: Case) -> Method | None:
     """The method under check, or the first of its package that names the part under check."""
     return next(
-        (each for each in _methods(case) if case.slot == "method" or getattr(each, case.slot, None) == case.name), None
+        (method for method in _methods(case) if case.slot == "method" or getattr(method, case.slot, None) == case.name),
+        None,
     )
 
 
@@ -122,14 +132,14 @@ def _methods(case: Case) -> Iterator[Method]:
         if registration.slot == "method":
             try:
                 target = case.plugins.resolve(registration)
-            except InputError:  # a check of its own says so
+            except InputError:  # another check reports this
                 continue
             if isinstance(target, Method):
                 yield target
 
 
 def _sections(method: Method | None) -> dict[str, dict[str, Any]]:
-    """The options of a method by section, those of its quickest preset included."""
+    """The options of a method by section, those of its fastest preset included."""
     if method is None:
         return {}
     sections: dict[str, dict[str, Any]] = {slot: {"part": getattr(method, slot)} for slot in SLOTS}

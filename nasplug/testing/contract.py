@@ -1,4 +1,4 @@
-"""The contract as tests: every check of every thing that a plugin registers is a test of its own."""
+"""The contract as pytest tests: one test for each check of each thing that a plugin registers."""
 
 from __future__ import annotations
 
@@ -10,62 +10,60 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from nasplug.errors import InputError
 
 if TYPE_CHECKING:
-    from nasplug.testing.examination import Examination
+    from nasplug.testing.check_runner import CheckRunner
 
 
 class PluginContract:
-    """Inherit from it in a test file, and name your plugin; pytest does the rest.
+    """Base class of a plugin's contract test: a subclass in a test file names the plugin, pytest collects the checks.
 
     A check that has nothing to look at is skipped, and so is one that fails and is waived, both with the reason.
     """
 
     plugin: ClassVar[str | Path]
-    """The distribution as it is installed, or else a path: of the folder of the package, or of a single file."""
+    """The name of an installed distribution, or the path of a package's folder or of a single file."""
     waivers: ClassVar[Mapping[str, str]] = {}
-    """Checks that do not fit this plugin, by name, each with the reason. One that is not needed is an error."""
+    """Checks that do not fit this plugin: name to reason. A waiver that is not needed is an error."""
     options: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    """Options under which an expensive part is small, for example {"space mine": {"channels": 4}}.
+    """Options that make an expensive part small enough to test, for example {"space mine": {"channels": 4}}.
 
-    Those of a data set may hold a `location`, what would follow the colon of --data NAME:LOCATION.
+    Those of a data set may hold a `location`: what would follow the colon of --data NAME:LOCATION.
     """
-    _examination: ClassVar[Examination | None] = None
+    _runner: ClassVar[CheckRunner | None] = None
 
     def pytest_generate_tests(self, metafunc: Any) -> None:
-        """One test for each check of each thing, and one for each waiver."""
+        """Parametrizes `test_contract`: one test for each check of each case, and one for each waiver."""
         import pytest  # no dependency of nasplug itself
 
         try:
-            examination = self._examined()
+            runner = self._shared_runner()
         except InputError as error:
             pytest.fail(str(error), pytrace=False)
-        if "kept" in metafunc.fixturenames:
-            tests = {
-                f"{case.title}: {check.name.replace('-', ' ')}": (check, case) for check, case in examination.pairs()
-            }
-            outcomes = {name: partial(examination.outcome, *pair) for name, pair in tests.items()}
-            outcomes |= {f"waiver: {name}": partial(examination.needed, name) for name in self.waivers}
-            metafunc.parametrize("kept", outcomes.values(), ids=outcomes)
+        if "run_one_check" in metafunc.fixturenames:
+            tests = {f"{case.title}: {check.name.replace('-', ' ')}": (check, case) for check, case in runner.pairs()}
+            outcomes = {name: partial(runner.outcome, *pair) for name, pair in tests.items()}
+            outcomes |= {f"waiver: {name}": partial(runner.check_waiver, name) for name in self.waivers}
+            metafunc.parametrize("run_one_check", outcomes.values(), ids=outcomes)
 
-    def test_contract(self, kept: Any) -> None:
-        """The thing does what the check asks."""
+    def test_contract(self, run_one_check: Any) -> None:
+        """Fails where the check fails; skips where it is waived or not applicable."""
         import pytest
 
-        outcome = kept()
+        outcome = run_one_check()
         if outcome.status == "failed":
             pytest.fail(str(outcome), pytrace=False)
         if outcome.status != "passed":
             pytest.skip(f"{outcome.status}: {outcome.found}")
 
     @classmethod
-    def _examined(cls) -> Examination:
-        """The examination that all tests of a class share."""
-        # Here, because it imports torch.
-        from nasplug.testing.examination import Examination
-        from nasplug.testing.subject import open_subject
+    def _shared_runner(cls) -> CheckRunner:
+        """The runner that all tests of a class share."""
+        # Imported here, because these modules import torch.
+        from nasplug.testing.check_runner import CheckRunner
+        from nasplug.testing.checked_package import open_package
 
         if not hasattr(cls, "plugin"):
             raise InputError(f"{cls.__name__} names no plugin; add the line: plugin = 'nasplug-mine'")
-        shared: Examination | None = vars(cls).get("_examination")
+        shared: CheckRunner | None = vars(cls).get("_runner")
         if shared is None:
-            shared = cls._examination = Examination(open_subject(cls.plugin, cls.options), cls.waivers)
+            shared = cls._runner = CheckRunner(open_package(cls.plugin, cls.options), cls.waivers)
         return shared

@@ -1,4 +1,4 @@
-"""Notices when code moves something to a device by itself."""
+"""Detects code that moves tensors or modules to a GPU of its own accord."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from nasplug.testing.check import Failed
+from nasplug.testing.outcome import Failed
 
 
 class _OnlyCpu(TorchFunctionMode):
-    """Fails for every torch function that is to give something on a GPU."""
+    """Raises Failed for every torch function that is called with a GPU as its target."""
 
     def __torch_function__(
         self,
@@ -23,9 +23,9 @@ class _OnlyCpu(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        named = dict(kwargs or {})
+        keywords = dict(kwargs or {})
         name = getattr(func, "__name__", "")
-        if name == "cuda" or any(map(_is_gpu, (*args[1:], *named.values()))):
+        if name == "cuda" or any(map(_is_gpu, (*args[1:], *keywords.values()))):
             frame = sys._getframe(1)
             while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "torch":
                 frame = frame.f_back
@@ -33,23 +33,23 @@ class _OnlyCpu(TorchFunctionMode):
                 f"'{name}' moves something to a GPU, in {frame.f_code.co_filename}, line {frame.f_lineno}",
                 "make tensors on the device of what is handed in (tensor.device), and move nothing",
             )
-        return func(*args, **named)
+        return func(*args, **keywords)
 
 
 @contextmanager
 def no_other_device() -> Iterator[None]:
-    """Inside the block there seems to be a GPU, to all code but torch's own, and moving to it is a failure."""
-    present = torch.cuda.is_available
+    """Inside the block `torch.cuda.is_available()` is true for all code but torch's own; using a GPU raises Failed."""
+    really_available = torch.cuda.is_available
 
-    def pretended() -> bool:
-        return present() if sys._getframe(1).f_globals.get("__name__", "").startswith("torch.") else True
+    def is_available() -> bool:
+        return really_available() if sys._getframe(1).f_globals.get("__name__", "").startswith("torch.") else True
 
-    torch.cuda.is_available = pretended
+    torch.cuda.is_available = is_available
     try:
         with _OnlyCpu():
             yield
     finally:
-        torch.cuda.is_available = present
+        torch.cuda.is_available = really_available
 
 
 def _is_gpu(argument: Any) -> bool:

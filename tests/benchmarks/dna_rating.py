@@ -22,7 +22,7 @@ from typing import Any, cast
 
 import attrs
 import torch
-from nasplug_dna.distance import relative_l1, widened
+from nasplug_dna.distance import relative_l1, to_at_least_float32
 from torch import Tensor
 
 from nasplug.bench.timing import time_step
@@ -79,7 +79,7 @@ class InMemorySource(Rater):
 
     def rate(self, output: Tensor, batch: Batch) -> Tensor:
         """DNA's relative distance."""
-        return relative_l1(widened(output), self._of(batch)[1])
+        return relative_l1(to_at_least_float32(output), self._of(batch)[1])
 
     def _of(self, batch: Batch) -> tuple[Tensor, Tensor]:
         if batch not in self._maps:

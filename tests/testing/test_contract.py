@@ -6,15 +6,16 @@ import importlib
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from nasplug.testing import PluginContract
-from nasplug.testing.check import NotApplicable
+from nasplug.testing.checked_package import open_package
 from nasplug.testing.checks import CHECKS
-from nasplug.testing.subject import open_subject
+from nasplug.testing.outcome import NotApplicable
 
 PART = """
 import attrs
@@ -51,13 +52,13 @@ def flawed(tmp_path) -> Path:
 
 def collected(contract: type[PluginContract]):
     """The tests of a contract by their ids, as functions."""
-    made = {}
+    checks = {}
 
     def parametrize(name, values, ids):
-        made.update(zip(ids, values, strict=True))
+        checks.update(zip(ids, values, strict=True))
 
-    contract().pytest_generate_tests(SimpleNamespace(fixturenames=["kept"], parametrize=parametrize))
-    return {name: lambda kept=kept: contract().test_contract(kept) for name, kept in made.items()}
+    contract().pytest_generate_tests(SimpleNamespace(fixturenames=["run_one_check"], parametrize=parametrize))
+    return {name: partial(contract().test_contract, run_one_check) for name, run_one_check in checks.items()}
 
 
 def contract(**fields) -> type[PluginContract]:
@@ -83,12 +84,12 @@ def test_a_file_beside_the_test_that_names_it_can_be_checked(sound, monkeypatch)
     tests["schedule idle: is what its slot asks for"]()
 
 
-def test_a_failure_says_what_was_asked_what_was_found_and_what_mends_it(flawed):
+def test_a_failure_says_what_was_asked_what_was_found_and_what_fixes_it(flawed):
     with pytest.raises(pytest.fail.Exception) as failure:
         collected(contract(plugin=flawed))["schedule idle: describes its options"]()
     assert "asked: Every option has a type and a sentence that says what it means." in str(failure.value)
     assert "found: nothing says what option 'pace' means." in str(failure.value)
-    assert "mend:  declare it with nasplug.parts.option" in str(failure.value)
+    assert "fix:   declare it with nasplug.parts.option" in str(failure.value)
 
 
 def test_a_waived_check_is_skipped_with_the_reason(flawed):
@@ -119,13 +120,14 @@ def test_what_makes_no_sense_is_refused(fields, words, sound):
 
 
 def test_the_options_of_the_author_are_those_that_are_tried(sound):
-    (case,) = (one for one in open_subject(sound, {"schedule idle": {"pace": -1.0}}).cases if one.slot == "schedule")
+    cases = open_package(sound, {"schedule idle": {"pace": -1.0}}).cases
+    (case,) = (case for case in cases if case.slot == "schedule")
     with pytest.raises(ValueError, match="must be at least 0"):
         CHECKS["builds-from-its-defaults"].function(case)
 
 
 def test_what_fails_once_leaves_other_checks_nothing_to_look_at(sound):
-    case = open_subject(sound).cases[1]
+    case = open_package(sound).cases[1]
     calls = []
 
     def broken(_):
@@ -157,7 +159,8 @@ def test_the_command_prints_a_line_for_each_check_and_fails_where_one_does(here,
     assert "  found: nothing says what option 'pace' means." in done.stdout
     done = here("check", flawed, "--waive", "describes-its-options=the name says it", "--json")
     assert done.exit_code == 0
-    checks = {one["check"]: one for one in json.loads(done.stdout)["checks"] if one["title"] != "waiver"}
+    outcomes = json.loads(done.stdout)["checks"]
+    checks = {outcome["check"]: outcome for outcome in outcomes if outcome["title"] != "waiver"}
     assert checks["describes-its-options"]["status"] == "waived"
     assert checks["describes-its-options"]["found"] == "the name says it"
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from nasplug.testing.check_runner import CheckRunner
+from nasplug.testing.checked_package import open_package
 from nasplug.testing.checks import CHECKS
-from nasplug.testing.examination import Examination
-from nasplug.testing.subject import open_subject
 from nasplug.testing.toy import BEST, Toy, stripes
 from nasplug.values import ImageShape
 
@@ -58,12 +58,12 @@ def nasplug_register(register):
 def test_the_toy_parts_keep_the_contract_themselves(tmp_path):
     path = tmp_path / "plugin_toys.py"
     path.write_text(SPACE)
-    failed = [str(one) for one in Examination(open_subject(path)).outcomes() if one.status == "failed"]
+    failed = [str(outcome) for outcome in CheckRunner(open_package(path)).outcomes() if outcome.status == "failed"]
     assert failed == []
 
 
 def test_second_order_is_as_pure_as_first():
     options = {"optimizer bilevel": {"order": "second"}}
-    case = next(one for one in open_subject("nasplug", options).cases if one.title == "optimizer bilevel")
+    case = next(case for case in open_package("nasplug", options).cases if case.title == "optimizer bilevel")
     for name in ("each-turn-moves-only-whom-it-names", "leaves-no-gradients-behind", "puts-buffers-back"):
         CHECKS[name].function(case)

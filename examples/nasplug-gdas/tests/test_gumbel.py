@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from nasplug_gdas.gumbel import Draw, gumbel_noise
+from nasplug_gdas.gumbel import Sample, gumbel_noise
 
 from nasplug.parts import Choice, Choices
 
@@ -32,72 +32,72 @@ def test_noise_is_standard_gumbel_and_a_function_of_its_seed() -> None:
     assert not torch.equal(noise, gumbel_noise((40_000,), seed=4))
 
 
-def test_candidates_are_drawn_as_often_as_softmax_says() -> None:
+def test_candidates_are_sampled_with_the_probabilities_of_softmax() -> None:
     choices = table([[0.0, 1.0, -1.0, 0.5], [2.0, 0.0, 0.0, 9.0]], [4, 3])
-    draws = 4000
-    counts = sum(Draw.of(choices, seed, 1.0).mask.double() for seed in range(draws))
+    count = 4000
+    counts = sum(Sample.of(choices, seed, 1.0).mask.double() for seed in range(count))
     for row, width in enumerate((4, 3)):
         expected = soft(choices.alpha[row, :width].tolist(), 1.0)
-        chi_square = sum((float(counts[row, k]) - draws * p) ** 2 / (draws * p) for k, p in enumerate(expected))
+        chi_square = sum((float(counts[row, k]) - count * p) ** 2 / (count * p) for k, p in enumerate(expected))
         assert chi_square < 16.3  # the 0.999 quantile for three degrees of freedom
-        assert float(counts[row].sum()) == draws
+        assert float(counts[row].sum()) == count
         assert float(counts[row, width:].sum()) == 0
 
 
-def test_temperature_does_not_change_what_is_drawn() -> None:
+def test_temperature_does_not_change_the_sample() -> None:
     choices = table([[0.3, 0.1, 0.0, -0.2]], [4])
     for seed in range(20):
-        assert torch.equal(Draw.of(choices, seed, 10.0).mask, Draw.of(choices, seed, 0.1).mask)
+        assert torch.equal(Sample.of(choices, seed, 10.0).mask, Sample.of(choices, seed, 0.1).mask)
 
 
-def test_deleted_candidates_are_neither_drawn_nor_counted() -> None:
+def test_deleted_candidates_are_not_sampled_and_weigh_nothing() -> None:
     choices = table([[5.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 0.0]], [4, 4])
     choices.delete(torch.tensor([[True, False, False, False], [True, True, True, False]]))
     for seed in range(50):
-        draw = Draw.of(choices, seed, 2.0)
-        assert not bool((draw.mask & ~choices.kept).any())
-        scores = (choices.alpha + draw.noise)[0, 1:].tolist()
-        assert draw.relaxed(choices.alpha)[0].tolist() == pytest.approx([0.0, *soft(scores, 2.0)])
-        assert draw.straight_through(choices.alpha)[1].tolist() == [0.0, 0.0, 0.0, 1.0]
+        sample = Sample.of(choices, seed, 2.0)
+        assert not bool((sample.mask & ~choices.kept).any())
+        scores = (choices.alpha + sample.noise)[0, 1:].tolist()
+        assert sample.relaxed(choices.alpha)[0].tolist() == pytest.approx([0.0, *soft(scores, 2.0)])
+        assert sample.straight_through(choices.alpha)[1].tolist() == [0.0, 0.0, 0.0, 1.0]
 
 
 @pytest.mark.parametrize("temperature", [10.0, 1.0, 0.1])
 def test_weights_are_one_hot_with_the_gradient_of_the_relaxation(temperature: float) -> None:
     """Against the derivative of the Gumbel-softmax, written out: dp_k/dalpha_j = p_k (delta_kj - p_j) / temperature."""
     choices = table([[0.4, -0.3, 0.2, 0.0], [0.1, 0.0, 0.6, 0.0]], [4, 3])
-    draw = Draw.of(choices, 11, temperature)
-    weights = draw.straight_through(choices.alpha)
-    assert torch.equal(weights, draw.mask.double())  # exactly: the network is computed as if there were no relaxation
+    sample = Sample.of(choices, 11, temperature)
+    weights = sample.straight_through(choices.alpha)
+    assert torch.equal(weights, sample.mask.double())  # exactly: the network is computed as if there were no relaxation
 
     slopes = [[0.7, -1.3, 2.0, 0.4], [-0.2, 1.1, 0.9, 0.0]]
-    (found,) = torch.autograd.grad((weights * torch.tensor(slopes, dtype=torch.float64)).sum(), choices.alpha)
+    (gradient,) = torch.autograd.grad((weights * torch.tensor(slopes, dtype=torch.float64)).sum(), choices.alpha)
     for row, width in enumerate((4, 3)):
-        p = soft((choices.alpha + draw.noise)[row, :width].tolist(), temperature)
-        k = int(draw.mask[row].int().argmax())
+        p = soft((choices.alpha + sample.noise)[row, :width].tolist(), temperature)
+        k = int(sample.mask[row].int().argmax())
         expected = [slopes[row][k] * p[k] * (float(j == k) - p[j]) / temperature for j in range(width)]
-        assert found[row, :width].tolist() == pytest.approx(expected, rel=1e-9, abs=1e-14)
-    assert float(found[1, 3]) == 0.0
+        assert gradient[row, :width].tolist() == pytest.approx(expected, rel=1e-9, abs=1e-14)
+    assert float(gradient[1, 3]) == 0.0
 
 
 def test_the_gradient_is_that_of_finite_differences_of_the_relaxation() -> None:
     choices = table([[0.4, -0.3, 0.2, 0.0]], [4])
-    draw = Draw.of(choices, 5, 0.7)
-    drawn = int(draw.mask[0].int().argmax())
-    (found,) = torch.autograd.grad(draw.straight_through(choices.alpha)[0, drawn], choices.alpha)
+    sample = Sample.of(choices, 5, 0.7)
+    picked = int(sample.mask[0].int().argmax())
+    (gradient,) = torch.autograd.grad(sample.straight_through(choices.alpha)[0, picked], choices.alpha)
     for column in range(4):
         step = torch.zeros(1, 4, dtype=torch.float64)
         step[0, column] = 1e-6
         alpha = choices.alpha.detach()
-        slope = (draw.relaxed(alpha + step) - draw.relaxed(alpha - step))[0, drawn] / 2e-6
-        assert float(found[0, column]) == pytest.approx(float(slope), abs=1e-8)
+        slope = (sample.relaxed(alpha + step) - sample.relaxed(alpha - step))[0, picked] / 2e-6
+        assert float(gradient[0, column]) == pytest.approx(float(slope), abs=1e-8)
 
 
-def test_a_draw_is_in_force_only_while_it_alone_counts() -> None:
+def test_a_sample_is_active_only_while_the_mask_is_its_own() -> None:
     choices = table([[0.0, 0.0, 0.0, 0.0]], [4])
-    draw = Draw.of(choices, 1, 1.0)
-    assert not draw.in_force
-    with choices.only(draw.mask):
-        assert draw.in_force
-        with choices.only(~draw.mask):
-            assert not draw.in_force
-    assert not draw.in_force
+    sample = Sample.of(choices, 1, 1.0)
+    assert not sample.is_active
+    with choices.only(sample.mask):
+        assert sample.is_active
+        with choices.only(~sample.mask):
+            assert not sample.is_active
+    assert not sample.is_active

@@ -62,7 +62,7 @@ class Run:
         self.choices.relaxation = optimizer.relax
         images = torch.randn(8, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
         self.images = {ALPHA: images[:4], WEIGHTS: images[4:]}
-        weights = [each for each in self.net.parameters() if each is not self.choices.alpha]
+        weights = [weight for weight in self.net.parameters() if weight is not self.choices.alpha]
         self.torch_optimizers = TorchOptimizers(
             weights=torch.optim.SGD(weights, lr=0.05, momentum=0.9),
             alpha=optimizer.make_alpha_optimizer(self.choices.alpha),
@@ -80,16 +80,16 @@ class Run:
 
     def step(self, now: StepInfo) -> float:
         with self.sampled(now):
-            for turn in self.optimizer.updates(now):
-                loss = make_update(self.optimizer, turn, Objective(turn.split, self.loss), self.torch_optimizers)
+            for update in self.optimizer.updates(now):
+                loss = make_update(self.optimizer, update, Objective(update.split, self.loss), self.torch_optimizers)
         return float(loss)
 
 
 NOWHERE = space("nb201")
-"""The draw does not depend on the space."""
+"""Samples do not depend on the space."""
 
 
-def begun(**options: float) -> Gdas:
+def seeded_gdas(**options: float) -> Gdas:
     optimizer = Gdas(alpha_lr=0.1, **options)
     optimizer.seed = 42
     return optimizer
@@ -105,72 +105,72 @@ def test_the_temperature_falls_linearly_from_the_first_to_the_last_epoch() -> No
     assert Gdas().temperature(StepClock(4, 1).at(3)) == 10.0
 
 
-def test_each_turn_moves_its_own_and_learns_from_its_own_images() -> None:
-    run = Run(begun())
-    weights = [each for each in run.net.parameters() if each is not run.choices.alpha]
+def test_each_update_changes_its_own_parameters_and_uses_its_own_images() -> None:
+    run = Run(seeded_gdas())
+    weights = [weight for weight in run.net.parameters() if weight is not run.choices.alpha]
     first, second = run.optimizer.updates(CLOCK.at(0))
     assert {first.split, second.split} == set(run.optimizer.splits())
-    for turn, moving, resting in ((first, [run.choices.alpha], weights), (second, weights, [run.choices.alpha])):
-        asked: list[str] = []
-        before = [each.detach().clone() for each in (*moving, *resting)]
+    for update, trained, frozen in ((first, [run.choices.alpha], weights), (second, weights, [run.choices.alpha])):
+        splits: list[str] = []
+        before = [parameter.detach().clone() for parameter in (*trained, *frozen)]
 
-        def evaluate(split: str, asked: list[str] = asked) -> Tensor:
-            asked.append(split)
+        def evaluate(split: str, splits: list[str] = splits) -> Tensor:
+            splits.append(split)
             return run.loss(split)
 
         with run.sampled(CLOCK.at(0)):
-            make_update(run.optimizer, turn, Objective(turn.split, evaluate), run.torch_optimizers)
-        after = [each.detach() for each in (*moving, *resting)]
+            make_update(run.optimizer, update, Objective(update.split, evaluate), run.torch_optimizers)
+        after = [parameter.detach() for parameter in (*trained, *frozen)]
         same = [torch.equal(a, b) for a, b in zip(before, after, strict=True)]
-        assert not all(same[: len(moving)])
-        assert all(same[len(moving) :])
-        assert asked == [turn.split]
+        assert not all(same[: len(trained)])
+        assert all(same[len(trained) :])
+        assert splits == [update.split]
 
 
-def test_only_what_was_drawn_learns() -> None:
-    run = Run(begun())
+def test_only_the_sampled_candidates_get_gradients() -> None:
+    run = Run(seeded_gdas())
     with run.sampled(CLOCK.at(0)):
-        alive = run.choices.active_columns
+        sampled = run.choices.active_columns
         run.loss(WEIGHTS).backward()
-    assert [len(columns) for columns in alive] == [1, 1]
+    assert [len(columns) for columns in sampled] == [1, 1]
     for row, maps in enumerate(run.net.maps):
         for column, module in enumerate(maps):
-            assert (module.weight.grad is not None) == (column in alive[row])
+            assert (module.weight.grad is not None) == (column in sampled[row])
 
 
-def test_the_gradient_of_alpha_is_that_of_the_relaxed_weight_of_what_was_drawn() -> None:
-    """An independent writing: a plain network whose drawn branches are scaled by factors of 1, and the chain rule."""
-    run = Run(begun())
+def test_the_gradient_of_alpha_is_that_of_the_relaxed_weight_of_the_sample() -> None:
+    """Against a plain network whose sampled branches are scaled by factors of 1, and the chain rule."""
+    run = Run(seeded_gdas())
     now = CLOCK.at(7)
     with run.sampled(now):
         ((first,), (second,)) = run.choices.active_columns
-        (found,) = torch.autograd.grad(run.loss(ALPHA), run.choices.alpha)
-        draw = run.optimizer.draw
-        assert draw is not None
+        (gradient,) = torch.autograd.grad(run.loss(ALPHA), run.choices.alpha)
+        sample = run.optimizer.current
+        assert sample is not None
 
     factors = torch.ones(2, dtype=torch.float64, requires_grad=True)
     hidden = factors[0] * torch.tanh(run.net.maps[0][first](run.images[ALPHA]))
     out = factors[1] * torch.tanh(run.net.maps[1][second](hidden))
     slopes = torch.autograd.grad((out - 1).square().mean(), factors)[0]
     temperature = 10.0 - 9.9 / 4
-    for row, (drawn, width) in enumerate(((first, 3), (second, 2))):
-        scores = (run.choices.alpha.detach()[row, :width] + draw.noise[row, :width]) / temperature
+    for row, (picked, width) in enumerate(((first, 3), (second, 2))):
+        scores = (run.choices.alpha.detach()[row, :width] + sample.noise[row, :width]) / temperature
         p = scores.exp() / scores.exp().sum()
-        jacobian = torch.stack([p[drawn] * (float(drawn == j) - p[j]) / temperature for j in range(width)])
-        assert torch.allclose(found[row, :width], slopes[row] * jacobian, rtol=1e-10, atol=1e-15)
+        jacobian = torch.stack([p[picked] * (float(picked == j) - p[j]) / temperature for j in range(width)])
+        assert torch.allclose(gradient[row, :width], slopes[row] * jacobian, rtol=1e-10, atol=1e-15)
 
 
 @pytest.mark.parametrize("name", ["darts", "nb201", "mbconv"])
-def test_a_supernet_computes_exactly_the_architecture_that_was_drawn(name: str) -> None:
+def test_a_supernet_computes_exactly_the_sampled_architecture(name: str) -> None:
     options = {"darts": {"cells": 2, "channels": 4}, "nb201": {"cells": 1, "channels": 4}, "mbconv": {}}[name]
     torch.manual_seed(0)
-    made = space(name, **options)
-    net: Supernet = made.supernet(ImageShape(channels=1, size=8, classes=3))
-    optimizer = begun()
+    searched = space(name, **options)
+    net: Supernet = searched.supernet(ImageShape(channels=1, size=8, classes=3))
+    optimizer = seeded_gdas()
     optimizer.initialise(net.choices, torch.Generator().manual_seed(3))
     net.choices.relaxation = optimizer.relax
     images = torch.randn(4, 1, 8, 8)
-    mask = optimizer.sample(made, net.choices, CLOCK.at(2))
+    mask = optimizer.sample(searched, net.choices, CLOCK.at(2))
     with net.choices.only(mask):
         logits = net(images)
         F.cross_entropy(logits, torch.tensor([0, 1, 2, 0])).backward()
@@ -181,19 +181,19 @@ def test_a_supernet_computes_exactly_the_architecture_that_was_drawn(name: str) 
     assert bool(net.choices.alpha.grad.any())
 
 
-def test_outside_of_a_draw_candidates_weigh_by_softmax() -> None:
-    run = Run(begun())
+def test_without_a_sample_candidates_are_weighted_by_softmax() -> None:
+    run = Run(seeded_gdas())
     run.step(CLOCK.at(0))
     expected = torch.stack([run.choices.alpha[0].softmax(0), F.pad(run.choices.alpha[1, :2].softmax(0), (0, 1))])
     assert torch.allclose(run.choices.weights(), expected)
-    one = torch.tensor([[True, False, False], [False, True, False]])
-    with run.choices.only(one):
-        assert torch.equal(run.choices.weights(), one.double())
+    mask = torch.tensor([[True, False, False], [False, True, False]])
+    with run.choices.only(mask):
+        assert torch.equal(run.choices.weights(), mask.double())
         assert not torch.autograd.grad(run.choices.weights().sum(), run.choices.alpha)[0].any()
 
 
-def test_draws_follow_the_seed_and_the_step() -> None:
-    run, other = Run(begun()), Run(begun())
+def test_samples_depend_on_the_seed_and_the_step() -> None:
+    run, other = Run(seeded_gdas()), Run(seeded_gdas())
     other.optimizer.seed = 43
     masks = [run.optimizer.sample(NOWHERE, run.choices, CLOCK.at(step)) for step in range(20)]
     again = [run.optimizer.sample(NOWHERE, run.choices, CLOCK.at(step)) for step in reversed(range(20))]
@@ -204,15 +204,15 @@ def test_draws_follow_the_seed_and_the_step() -> None:
 
 
 def test_a_search_resumes_bit_for_bit() -> None:
-    whole = Run(begun())
+    whole = Run(seeded_gdas())
     expected = [whole.step(now) for now in CLOCK.since(0)]
 
-    first = Run(begun())
+    first = Run(seeded_gdas())
     losses = [first.step(CLOCK.at(step)) for step in range(9)]
     optimizer = Gdas(alpha_lr=0.1)
     write_state(optimizer, json.loads(json.dumps(read_state(first.optimizer))))
     second = Run(optimizer)
-    torch.rand(5)  # nothing may hang on torch's global generator
+    torch.rand(5)  # nothing may depend on torch's global generator
     second.net.load_state_dict(first.net.state_dict())
     second.choices.refresh()
     second.torch_optimizers.weights.load_state_dict(first.torch_optimizers.weights.state_dict())
@@ -225,20 +225,20 @@ def test_a_search_resumes_bit_for_bit() -> None:
         assert torch.equal(value, second.net.state_dict()[name]), name
 
 
-def test_a_search_goes_on_among_what_a_schedule_keeps() -> None:
-    run = Run(begun())
+def test_a_search_continues_with_the_candidates_that_a_schedule_keeps() -> None:
+    run = Run(seeded_gdas())
     run.step(CLOCK.at(0))
     run.choices.delete(torch.tensor([[True, False, False], [False, True, False]]))
-    drawn = set()
+    sampled = set()
     for now in CLOCK.since(1):
         with run.sampled(now):
-            drawn.add(run.choices.active_columns)
+            sampled.add(run.choices.active_columns)
             (slope,) = torch.autograd.grad(run.loss(ALPHA), run.choices.alpha)
         assert bool(slope[0, 1:].all()) or now.epoch == 4  # by then the relaxation itself is one-hot
         assert not bool(slope[0, 0])  # deleted
         assert not bool(slope[1].any())  # nothing is left to choose
         run.step(now)
-    assert drawn == {((1,), (0,)), ((2,), (0,))}
+    assert sampled == {((1,), (0,)), ((2,), (0,))}
 
 
 def test_a_space_that_needs_two_of_a_choice_is_refused() -> None:

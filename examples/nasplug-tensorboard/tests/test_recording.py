@@ -21,9 +21,9 @@ SECOND = Genotype("toy", {"a": ["skip_connect"], "b": ["none"]})
 
 @pytest.fixture
 def recorder() -> Iterator[Recorder]:
-    made = Recorder()
-    yield made
-    made.close()
+    recorder = Recorder()
+    yield recorder
+    recorder.close()
 
 
 def step(number: int, loss: float, phase: str = "search", **measures: float) -> dict[str, Any]:
@@ -40,13 +40,13 @@ def read(folder: Path) -> EventAccumulator:
 
 
 def scalars(folder: Path, tag: str = "loss") -> list[tuple[int, float]]:
-    return [(one.step, round(one.value, 4)) for one in read(folder).Scalars(tag)]
+    return [(scalar.step, round(scalar.value, 4)) for scalar in read(folder).Scalars(tag)]
 
 
 def texts(folder: Path) -> list[tuple[int, str]]:
     # The accumulator for scalars reads texts, too, but does not forget any when a run is resumed.
     shown = Tensors(str(folder), size_guidance={"tensors": 0}).Reload().Tensors("architecture/text_summary")
-    return [(one.step, one.tensor_proto.string_val[0].decode()) for one in shown]
+    return [(text.step, text.tensor_proto.string_val[0].decode()) for text in shown]
 
 
 def test_every_figure_of_a_step_is_a_curve_of_its_phase(tmp_path: Path, recorder: Recorder) -> None:
@@ -113,8 +113,8 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def killed_after(run: Path, events: list[dict[str, Any]]) -> int:
     """Tells a process of these events, then kills it; its return code."""
-    told = "".join(json.dumps(event) + "\n" for event in events)
-    return subprocess.run([sys.executable, "-c", WORKER, str(run)], input=told, text=True, check=False).returncode
+    lines = "".join(json.dumps(event) + "\n" for event in events)
+    return subprocess.run([sys.executable, "-c", WORKER, str(run)], input=lines, text=True, check=False).returncode
 
 
 def test_a_run_that_was_killed_and_resumed_has_no_step_twice(tmp_path: Path, recorder: Recorder) -> None:

@@ -1,4 +1,4 @@
-"""All checks of the contract, in the order in which they are made."""
+"""All checks of the contract, in the order in which they run."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ MODULES = (
 
 
 def _checks() -> Iterator[Check]:
-    found = [each for module in MODULES for each in vars(module).values() if isinstance(each, Check)]
-    return iter(sorted(found, key=lambda check: not check.first))
+    checks = [value for module in MODULES for value in vars(module).values() if isinstance(value, Check)]
+    return iter(sorted(checks, key=lambda check: not check.first))
 
 
-CHECKS: Mapping[str, Check] = {each.name: each for each in _checks()}
-"""Every check by name; those on which others depend come first."""
+CHECKS: Mapping[str, Check] = {check.name: check for check in _checks()}
+"""Every check by name; those marked `first` come before all others."""

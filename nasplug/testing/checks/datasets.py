@@ -1,4 +1,4 @@
-"""Data sets: images of the form that they declare, classes that exist, tests that are not trained on."""
+"""Checks of data sets: images have the declared shape, classes exist, test images are not trained on."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from nasplug.data import BatchStream, make_splits
 from nasplug.errors import InputError
 from nasplug.parts import ImageData, Images
 from nasplug.testing.case import Case
-from nasplug.testing.check import Failed, NotApplicable, check, require
+from nasplug.testing.check import check
+from nasplug.testing.outcome import Failed, NotApplicable, require
 from nasplug.values import Training
 from nasplug.values.options import build
 
 LOCATION = "location"
-"""Among the options that an author gives for a data set: what would follow the colon of --data NAME:LOCATION."""
-LOOKED_AT = 256
-"""Images that are looked at, evenly over the data set."""
+"""Key among the options that an author gives for a data set: what would follow the colon of --data NAME:LOCATION."""
+SAMPLED = 256
+"""Number of images that are read, spread evenly over the data set."""
 
 
 def loaded(case: Case) -> ImageData:
-    """The data, from where the author says; NotApplicable if they are not on this machine."""
+    """The data from the location that the author names; NotApplicable if they are not on this machine."""
     options = dict(case.options.get(case.title, {}))
     location = options.pop(LOCATION, "")
     try:
@@ -36,33 +37,34 @@ def loaded(case: Case) -> ImageData:
 
 @check("dataset")
 def images_have_the_form_they_declare(case: Case) -> None:
-    """Images are uint8 of the declared size and channels, in any order that they are asked for.
+    """Images are uint8 of the declared size and channels, and are read in the order of the indices.
 
-    Networks are built for the declared form, and augmentation for whole numbers from 0 to 255.
+    Networks are built for the declared shape, and augmentation expects whole numbers from 0 to 255.
     """
     data = case.once(loaded)
     for images in _sets(data):
         indices = _some(images)
         pixels = images.read(indices)
-        wanted = (len(indices), data.channels, data.size, data.size)
+        expected = (len(indices), data.channels, data.size, data.size)
         require(
-            pixels.dtype == torch.uint8 and tuple(pixels.shape) == wanted,
-            f"{len(indices)} images are {pixels.dtype} {tuple(pixels.shape)} instead of torch.uint8 {wanted}",
+            pixels.dtype == torch.uint8 and tuple(pixels.shape) == expected,
+            f"{len(indices)} images are {pixels.dtype} {tuple(pixels.shape)} instead of torch.uint8 {expected}",
             "read uint8 (N, C, H, W), and declare size and channels as they are",
         )
         backwards = images.read(indices[::-1])
         require(
             torch.equal(pixels, backwards.flip(0)),
-            "images come in another order than they are asked for",
+            "images come in another order than their indices",
             "read the images at the indices, in their order",
         )
 
 
 @check("dataset")
 def labels_name_its_classes(case: Case) -> None:
-    """Labels are whole numbers from 0 to the number of classes, one for each image, and every class has images.
+    """Labels are whole numbers from 0 and below the number of classes, and every class has training images.
 
-    A label out of range ends a run on a GPU with an error that names no image; an absent class hides a wrong folder.
+    A label out of range ends a run on a GPU with an error that names no image; a class without images is usually a
+    misnamed folder.
     """
     data = case.once(loaded)
     names = data.classes
@@ -94,35 +96,36 @@ def labels_name_its_classes(case: Case) -> None:
 def reads_the_same_twice(case: Case) -> None:
     """Loaded twice, a data set gives the same images and labels in the same order.
 
-    Splits are stored as indices; in another order of files they are other images after a stop.
+    Splits are stored as indices: with another order of the files they select other images when a run is resumed.
     """
     first, again = case.once(loaded), loaded(case)
-    remedy = "sort what is found on disk, and draw nothing at random"
-    for one, other in zip(_sets(first), _sets(again), strict=True):
-        require(np.array_equal(one.labels, other.labels), "labels come in another order the second time", remedy)
-        indices = _some(one)
-        require(torch.equal(one.read(indices), other.read(indices)), "other images are read the second time", remedy)
+    remedy = "sort the files on disk, and sample nothing at random"
+    for before, after in zip(_sets(first), _sets(again), strict=True):
+        require(np.array_equal(before.labels, after.labels), "labels come in another order the second time", remedy)
+        indices = _some(before)
+        require(torch.equal(before.read(indices), after.read(indices)), "other images are read the second time", remedy)
 
 
 @check("dataset")
 def test_images_are_not_trained_on(case: Case) -> None:
-    """No test image is a training image too.
+    """No test image is also a training image.
 
-    An error on images that were trained on says nothing.
+    An error rate on images that were trained on says nothing about new images.
     """
     data = case.once(loaded)
     if data.test is None:
         raise NotApplicable("it has no test images of its own")
     train, test = (_digests(images) for images in (data.train, data.test))
     shared = len(set(test) & set(train))
-    require(shared == 0, f"{shared} of {len(test)} test images are training images", "remove them from one of both")
+    require(shared == 0, f"{shared} of {len(test)} test images are training images", "remove them from one set")
 
 
 @check("dataset")
 def batches_differ_between_steps(case: Case) -> None:
-    """Batches of one split differ from step to step, and can be divided into splits.
+    """The data can be divided into splits, and batches of one split differ from step to step.
 
-    A data set that gives the same images whatever it is asked for trains on one batch (tinyml-tensorlab#15).
+    With a data set that returns the same images for all indices, a search trains on a single batch
+    (tinyml-tensorlab#15).
     """
     data = case.once(loaded)
     splits = make_splits(data, seed=0, validation=0.0)
@@ -144,15 +147,15 @@ def batches_differ_between_steps(case: Case) -> None:
     require(
         first.images.shape != second.images.shape or not torch.equal(first.images, second.images),
         "the first two batches hold the same images",
-        "read the images at the indices that are asked for",
+        "read the images at the indices that are passed",
     )
 
 
 @check("dataset")
 def refuses_a_place_that_is_not_there(case: Case) -> None:
-    """A location that does not exist, or that the data set does not take, is refused in a sentence.
+    """A location that does not exist, or that the data set does not accept, is refused with an InputError.
 
-    A mistyped path that is ignored trains on something else.
+    If a mistyped path is ignored, the run trains on other data than the user meant.
     """
     options = {name: value for name, value in case.options.get(case.title, {}).items() if name != LOCATION}
     with TemporaryDirectory() as folder:
@@ -171,15 +174,15 @@ def _sets(data: ImageData) -> list[Images]:
 
 
 def _some(images: Images) -> list[int]:
-    return [int(index) for index in np.linspace(0, len(images) - 1, min(len(images), LOOKED_AT)).round()]
+    return [int(index) for index in np.linspace(0, len(images) - 1, min(len(images), SAMPLED)).round()]
 
 
 def _digests(images: Images) -> list[bytes]:
-    """A digest of each image. All are read, some at a time: one that is in both sets may be anywhere."""
-    every = range(len(images))
-    batches = (images.read(list(every[start : start + 512])) for start in range(0, len(images), 512))
+    """A digest of each image; all images are read, 512 at a time."""
+    indices = range(len(images))
+    batches = (images.read(list(indices[start : start + 512])) for start in range(0, len(images), 512))
     return [
-        hashlib.sha1(one.numpy().tobytes(), usedforsecurity=False).digest()
+        hashlib.sha1(image.numpy().tobytes(), usedforsecurity=False).digest()
         for pixels in batches
-        for one in pixels.cpu()
+        for image in pixels.cpu()
     ]

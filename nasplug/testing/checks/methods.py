@@ -1,36 +1,37 @@
-"""Methods: recipes whose names, options and presets exist and fit together."""
+"""Checks of methods: the parts, options and presets that a recipe names exist and fit together."""
 
 from __future__ import annotations
 
 from nasplug.compose import compose, resolve
 from nasplug.errors import InputError, Missing
 from nasplug.testing.case import Case
-from nasplug.testing.check import Failed, check, require
+from nasplug.testing.check import check
+from nasplug.testing.outcome import Failed, require
 from nasplug.testing.tiny_search import whole
 from nasplug.values import Found, Method
 
 
 @check("method")
 def has_presets(case: Case) -> None:
-    """There is a preset `laptop`, which is the default, and the one that is named as the paper's.
+    """There is a preset `laptop`, the default, and a preset of the name that `paper` gives, if it gives one.
 
-    `nasplug run --method NAME` without more takes the preset laptop.
+    `nasplug run --method NAME` without a preset takes `laptop`.
     """
     method: Method = case.target
     names = ", ".join(method.presets) or "none"
-    require("laptop" in method.presets, f"the presets are {names}", "add a preset 'laptop' that is quick on a CPU")
+    require("laptop" in method.presets, f"the presets are {names}", "add a preset 'laptop' that is fast on a CPU")
     require(
         not method.paper or method.paper in method.presets,
         f"the paper's preset is '{method.paper}', but the presets are {names}",
-        "name one of them as paper, or none",
+        "set paper to one of them, or leave it empty",
     )
 
 
 @check("method")
 def fits_together_in_every_preset(case: Case) -> None:
-    """With every preset all parts and options exist, have values that they may have, and go together.
+    """In every preset all parts and options exist, values are valid, and the parts can be combined.
 
-    A recipe breaks silently when a part that it names changes an option.
+    A recipe breaks unnoticed when a part that it names renames an option.
     """
     method: Method = case.target
     for preset in method.presets:
@@ -41,7 +42,7 @@ def fits_together_in_every_preset(case: Case) -> None:
             continue  # the user has to name a file first
         except InputError as error:
             raise Failed(
-                f"with the preset '{preset}' it is refused: {str(error).rstrip('.')}", "mend the preset or the recipe"
+                f"with the preset '{preset}' it is refused: {str(error).rstrip('.')}", "fix the preset or the recipe"
             ) from error
 
 
@@ -49,16 +50,16 @@ def fits_together_in_every_preset(case: Case) -> None:
 def finds_architectures_of_its_space(case: Case) -> None:
     """A search of a few steps finds architectures that its space can build.
 
-    The trail is all that a search leaves.
+    The architectures found are all that a search leaves to the rest of the run.
     """
-    trial = case.once(whole)
-    found = [each.genotype for each in trial.decided if isinstance(each, Found)]
-    found += [step.snapshot for step in trial.steps if step.snapshot is not None]
+    search = case.once(whole)
+    found = [event.genotype for event in search.decided if isinstance(event, Found)]
+    found += [step.snapshot for step in search.steps if step.snapshot is not None]
     require(
         bool(found),
-        f"after {len(trial.steps)} steps it has found none",
-        "take an optimizer that decides, or a schedule with snapshots",
+        f"after {len(search.steps)} steps it has found none",
+        "choose an optimizer that decides, or a schedule that takes snapshots",
     )
     for genotype in found[-3:]:
-        trial.parts.space.check(genotype)
-        trial.parts.space.network(genotype, trial.shape)
+        search.parts.space.check(genotype)
+        search.parts.space.network(genotype, search.shape)

@@ -1,4 +1,4 @@
-"""Observers: what a plugin's `nasplug_event` does with the events of a run."""
+"""Checks of observers: what a plugin's `nasplug_event` does with the events of a run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from nasplug.testing.case import Case
-from nasplug.testing.check import OBSERVER, NotApplicable, check, require
+from nasplug.testing.check import OBSERVER, check
+from nasplug.testing.outcome import NotApplicable, require
 from nasplug.values import Found, Genotype, Rated, Step
 
 GENOTYPE = Genotype("toy", {"0": ("convolution",), "1": ("skip",)})
@@ -26,64 +27,64 @@ SEARCH = (
     Found(genotype=GENOTYPE, step=3, reason="decoded", measures={"rating": 0.5}),
 )
 EVENTS: tuple[dict[str, Any], ...] = (
-    *({"phase": "teacher", **each.record()} for each in STEPS[:1]),
-    *({"phase": "search", **each.record()} for each in SEARCH),
-    *({"phase": f"{trainer}/0123456789ab", **STEPS[0].record()} for trainer in ("retrain", "baseline")),
+    *({"phase": "teacher", **event.record()} for event in STEPS[:1]),
+    *({"phase": "search", **event.record()} for event in SEARCH),
+    *({"phase": f"{phase}/0123456789ab", **STEPS[0].record()} for phase in ("retrain", "baseline")),
 )
 """An event of every kind, as a run reports it."""
 
 
 @check(OBSERVER)
 def sees_every_event(case: Case) -> None:
-    """The observer takes an event of every kind and phase without an error.
+    """The observer handles an event of every kind and phase without an error.
 
-    One that raises is switched off for the rest of the run, so its user loses what came later.
+    An observer that raises is switched off for the rest of the run, so later events are lost to its user.
     """
     with TemporaryDirectory() as folder:
         for event in EVENTS:
-            _show(case, Path(folder), copy.deepcopy(event))
+            _notify(case, Path(folder), copy.deepcopy(event))
 
 
 @check(OBSERVER)
 def sees_events_again_after_a_stop(case: Case) -> None:
-    """The observer takes events of the same run that it has seen before.
+    """The observer handles events of the same run that it has seen before.
 
-    A resumed run cuts its events back to the last checkpoint, and reports what follows again.
+    A resumed run truncates its events to the last checkpoint, and reports the following ones again.
     """
     with TemporaryDirectory() as folder:
         for event in (*EVENTS, *EVENTS[2:]):
-            _show(case, Path(folder), copy.deepcopy(event))
+            _notify(case, Path(folder), copy.deepcopy(event))
 
 
 @check(OBSERVER)
 def changes_neither_events_nor_the_run(case: Case) -> None:
-    """The observer changes neither the event nor any file of the run but its own.
+    """The observer changes neither the event nor any file of the run other than its own.
 
-    Hooks watch; a run whose recipe or events were edited cannot be resumed.
+    A run whose recipe or events were changed cannot be resumed.
     """
     with TemporaryDirectory() as folder:
         run = Path(folder)
         (run / "recipe.toml").write_text("[run]\nseed = 0\n", encoding="utf-8")
-        (run / "events.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in EVENTS), encoding="utf-8")
+        (run / "events.jsonl").write_text("".join(f"{json.dumps(event)}\n" for event in EVENTS), encoding="utf-8")
         (run / "phases" / "search").mkdir(parents=True)
         (run / "phases" / "search" / "checkpoint.safetensors").write_bytes(b"state")
         before = dict(_contents(run))
         for event in EVENTS:
-            shown = copy.deepcopy(event)
-            _show(case, run, shown)
-            changed = [name for name in {**event, **shown} if repr(event.get(name)) != repr(shown.get(name))]
-            require(not changed, f"'{', '.join(changed)}' of an event is changed", "copy what is to be changed")
+            passed = copy.deepcopy(event)
+            _notify(case, run, passed)
+            changed = [name for name in {**event, **passed} if repr(event.get(name)) != repr(passed.get(name))]
+            require(not changed, f"'{', '.join(changed)}' of an event is changed", "change a copy of the event")
         after = dict(_contents(run))
         changed = [name for name, content in before.items() if after.get(name) != content]
-        require(not changed, f"{', '.join(changed)} of the run is changed", "write to files of its own")
+        require(not changed, f"{', '.join(changed)} of the run is changed", "write only to files of its own")
 
 
-def _show(case: Case, run: Path, event: dict[str, Any]) -> None:
-    """Hands an event to this plugin's observer alone, with the arguments that it asks for."""
-    for one in case.plugins.manager.hook.nasplug_event.get_hookimpls():
-        if one.plugin_name.startswith(f"{case.plugin.name} of {case.plugin.distribution} "):
-            given = {"run": run, "event": event}
-            one.function(*(given[name] for name in one.argnames))
+def _notify(case: Case, run: Path, event: dict[str, Any]) -> None:
+    """Calls only this plugin's observer, with the arguments that its signature names."""
+    for implementation in case.plugins.manager.hook.nasplug_event.get_hookimpls():
+        if implementation.plugin_name.startswith(f"{case.plugin.name} of {case.plugin.distribution} "):
+            arguments = {"run": run, "event": event}
+            implementation.function(*(arguments[name] for name in implementation.argnames))
             return
     raise NotApplicable("its observer is not there")
 

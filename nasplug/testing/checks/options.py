@@ -1,4 +1,4 @@
-"""What every part and method owes to those who choose it by name and set its options."""
+"""Checks of every part and method: the registered object, and its options."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from nasplug.errors import InputError
 from nasplug.parts import ArchitectureOptimizer, DataSource, DistillationTeacher, PruningSchedule, SearchSpace
 from nasplug.plugins import SLOT_WORDS
 from nasplug.testing.case import Case
-from nasplug.testing.check import Failed, NotApplicable, check, require
+from nasplug.testing.check import check
+from nasplug.testing.outcome import Failed, NotApplicable, require
 from nasplug.values import Method
 from nasplug.values.options import build, option_fields, option_values
 
@@ -32,9 +33,9 @@ NONSENSE = "no-such-word"
 
 @check(*SLOT_WORDS, first=True)
 def is_what_its_slot_asks_for(case: Case) -> None:
-    """What is registered can be imported, and is an attrs class of the right kind with all its methods, or a Method.
+    """The registered object can be imported, and is an attrs class of the slot's base class, or a Method.
 
-    A misspelt import path or method only shows when somebody asks for the part.
+    Otherwise a misspelt import path, or a method that is missing, shows only when a user chooses the part.
     """
     try:
         target = case.target
@@ -46,20 +47,20 @@ def is_what_its_slot_asks_for(case: Case) -> None:
         require(isinstance(target, Method), f"it is {target!r:.60}", "register a nasplug.values.Method")
         require(target.name == case.name, f"the method calls itself '{target.name}'", f"give it name={case.name!r}")
         return
-    wanted = CONTRACTS[case.slot]
-    words = f"{wanted.__module__.rpartition('.')[0]}.{wanted.__name__}"
-    kind = isinstance(target, type) and issubclass(target, wanted)
-    require(kind, f"it is {target!r:.80}, no subclass of {words}", f"register a subclass of {words}")
+    base = CONTRACTS[case.slot]
+    name = f"{base.__module__.rpartition('.')[0]}.{base.__name__}"
+    is_subclass = isinstance(target, type) and issubclass(target, base)
+    require(is_subclass, f"it is {target!r:.80}, no subclass of {name}", f"register a subclass of {name}")
     require("__attrs_attrs__" in vars(target), f"{target.__name__} is no attrs class", "decorate it with @attrs.define")
     missing = sorted(getattr(target, "__abstractmethods__", ()))
-    require(not missing, f"{target.__name__} lacks {', '.join(missing)}", "write these methods")
+    require(not missing, f"{target.__name__} lacks {', '.join(missing)}", "implement these methods")
 
 
 @check(*PARTS, first=True)
 def builds_from_its_defaults(case: Case) -> None:
-    """Every option has a default, and the part can be built from all of them.
+    """Every option has a default, and the part can be built from its defaults.
 
-    An option that must be given cannot be left to a recipe, to `nasplug list` or to anybody who only tries the part.
+    A recipe need not set every option, and a user who tries a part for the first time sets none.
     """
     for name, field in option_fields(case.target).items():
         require(field.default is not attrs.NOTHING, f"option '{name}' has no default", "give it one")
@@ -70,7 +71,7 @@ def builds_from_its_defaults(case: Case) -> None:
 def describes_its_options(case: Case) -> None:
     """Every option has a type and a sentence that says what it means.
 
-    `nasplug show` and the documentation have nothing else to say about it; without a type no value can be checked.
+    `nasplug show` and the documentation print nothing else about it, and without a type no value can be checked.
     """
     hints = typing.get_type_hints(case.target)
     for name, field in option_fields(case.target).items():
@@ -84,12 +85,12 @@ def describes_its_options(case: Case) -> None:
 
 @check(*PARTS)
 def refuses_bad_options_in_a_sentence(case: Case) -> None:
-    """A value of the wrong kind or outside its bounds is refused with an InputError, never with a traceback.
+    """A value of the wrong type or outside its bounds is refused with an InputError, never with another exception.
 
-    What a user mistypes after --set reaches the part's own code, which divides by it or looks it up.
+    A value that a user mistypes after --set reaches the part's own code, which may divide by it or look it up.
     """
     for name, field in option_fields(case.target).items():
-        for value, must_be_refused in _trying(case.target, name, field):
+        for value, must_be_refused in _values_to_try(case.target, name, field):
             what = f"with {name}={value!r} it"
             try:
                 build(case.target, {name: value}, case.title)
@@ -98,17 +99,17 @@ def refuses_bad_options_in_a_sentence(case: Case) -> None:
             except Exception as error:
                 raise Failed(
                     f"{what} raises {type(error).__name__}: {error}",
-                    "check the option (choices, at_least ... of nasplug.parts.option), or raise "
+                    "declare its bounds or choices (nasplug.parts.option), or raise "
                     "nasplug.errors.InputError in __attrs_post_init__",
                 ) from error
-            require(not must_be_refused, f"{what} is built", "check the option's bounds and choices")
+            require(not must_be_refused, f"{what} is built", "declare the bounds or choices of the option")
 
 
 @check(*PARTS)
 def options_survive_a_recipe(case: Case) -> None:
-    """Options that were read back from a recipe.toml build an equal part.
+    """Options that are written to a recipe.toml and read again build an equal part.
 
-    A run is resumed, and a network is loaded, from the options that were written down.
+    A run is resumed, and a network is loaded, from the options in this file.
     """
     if not option_fields(case.target):
         raise NotApplicable("it has no options")
@@ -123,29 +124,30 @@ def options_survive_a_recipe(case: Case) -> None:
     require(
         not differing and again.keys() == values.keys(),
         f"the option '{(differing or ['?'])[0]}' comes back with another value",
-        "leave options as they are given: what is made of them belongs to other fields, with init=False",
+        "do not change options: what is computed from them belongs in other fields, with init=False",
     )
 
 
-def _trying(cls: type[Any], name: str, field: attrs.Attribute[Any]) -> Iterator[tuple[Any, bool]]:
-    """Values for an option, each with whether it must be refused."""
+def _values_to_try(cls: type[Any], name: str, field: attrs.Attribute[Any]) -> Iterator[tuple[Any, bool]]:
+    """Values to try for an option, and for each whether it must be refused."""
     hint = typing.get_type_hints(cls).get(name, str)
-    several = typing.get_origin(hint) is tuple
-    kind = next((one for one in (*typing.get_args(hint), hint) if one in (bool, int, float, str)), None)
-    if kind is None:
+    is_tuple = typing.get_origin(hint) is tuple
+    types = (*typing.get_args(hint), hint)
+    scalar = next((candidate for candidate in types if candidate in (bool, int, float, str)), None)
+    if scalar is None:
         return
     values: list[tuple[Any, bool]] = [({}, True)]
     if field.metadata.get("choices"):
-        values.append((NONSENSE if kind is str else -12345, True))
-    elif kind is str:
+        values.append((NONSENSE if scalar is str else -12345, True))
+    elif scalar is str:
         values += [(NONSENSE, False), ("", False)]
-    elif kind in (int, float):
-        values += [(kind(0), False), (kind(-1), False), (NONSENSE, True)]
-        values += [(kind(bound), True) for bound in _outside(str(field.metadata.get("range", "")))]
-    yield from (([value], refused) if several and value != {} else (value, refused) for value, refused in values)
+    elif scalar in (int, float):
+        values += [(scalar(0), False), (scalar(-1), False), (NONSENSE, True)]
+        values += [(scalar(bound), True) for bound in _outside(str(field.metadata.get("range", "")))]
+    yield from (([value], refused) if is_tuple and value != {} else (value, refused) for value, refused in values)
 
 
 def _outside(bounds: str) -> Iterator[float]:
-    """The nearest values that bounds such as "at least 0 and below 1" exclude."""
+    """The nearest values that bounds such as "at least 0 and below 1" exclude: here -1 and 1."""
     for words, bound in re.findall(r"(at least|at most|above|below) (-?[\d.e+-]+)", bounds):
         yield float(bound) + {"at least": -1, "at most": 1}.get(words, 0)

@@ -1,4 +1,4 @@
-"""The package as such: whether it is found, loaded and listed without harm to anybody."""
+"""Checks of the package as such: it loads, is listed quickly, and states which nasplug it works with."""
 
 from __future__ import annotations
 
@@ -11,34 +11,35 @@ from packaging.requirements import Requirement
 
 from nasplug.hookspecs import GROUP
 from nasplug.testing.case import Case
-from nasplug.testing.check import PLUGIN, Failed, NotApplicable, check, require
+from nasplug.testing.check import PLUGIN, check
+from nasplug.testing.outcome import Failed, NotApplicable, require
 
 WATCH = """
 import sys, traceback
 class Watch:
     def find_spec(self, name, path=None, target=None):
         if name == "torch":
-            frames = [one for one in traceback.extract_stack()[:-1] if "importlib" not in one.filename]
+            frames = [frame for frame in traceback.extract_stack()[:-1] if "importlib" not in frame.filename]
             print(f"{frames[-1].filename}, line {frames[-1].lineno}", file=sys.__stdout__)
             raise SystemExit
 sys.meta_path.insert(0, Watch())
 from nasplug.plugins import load_plugins
 load_plugins(quiet=True)
 """
-"""Loads plugins, and says which line imports torch, if one does."""
+"""A program that loads plugins, and prints which line imports torch, if one does."""
 
 
 @check(PLUGIN, first=True)
 def loads(case: Case) -> None:
-    """The plugin loads, and all of its hooks are ones that nasplug calls.
+    """The plugin loads, and nasplug calls all of its hooks.
 
-    A broken plugin is skipped, so that runs go on without it; its author should learn that before its users do.
+    A broken plugin is skipped, so that other commands still work; its author should notice before its users do.
     """
     if case.plugin.status == "active":
         return
     raise Failed(
         f"the plugin is {case.plugin.status}: {case.plugin.reason.rstrip('.')}",
-        case.plugin.remedy.rstrip(".") or "mend what the reason names",
+        case.plugin.remedy.rstrip(".") or "fix what the reason names",
     )
 
 
@@ -46,11 +47,11 @@ def loads(case: Case) -> None:
 def is_listed_without_torch(case: Case) -> None:
     """Loading the plugin and asking what it registers does not import torch.
 
-    One plugin that imports it in its hook module makes every command of everybody wait for seconds (llm#732).
+    A plugin that imports torch in its hook module delays every command of every user by seconds (llm#732).
     """
     if any(path.is_file() and path.name == case.plugin.distribution for path in case.settings.paths):
         raise NotApplicable("a single file holds its parts as well as its hooks")
-    others = {each.distribution for each in case.plugins.all} - {case.plugin.distribution}
+    others = {plugin.distribution for plugin in case.plugins.all} - {case.plugin.distribution}
     settings = attrs.evolve(case.settings, without=tuple(sorted(others)))
     done = subprocess.run(  # noqa: S603 - this very interpreter
         [sys.executable, "-c", WATCH],
@@ -61,23 +62,25 @@ def is_listed_without_torch(case: Case) -> None:
     )
     place = done.stdout.strip()
     require(
-        not place, f"torch is imported by {place}", "import it in the modules of the parts, not in that of the hooks"
+        not place,
+        f"torch is imported by {place}",
+        "import it in the modules of the parts, not of the hooks",
     )
 
 
 @check(PLUGIN)
 def states_the_nasplug_it_works_with(case: Case) -> None:
-    """The package requires nasplug, with a lowest version and one from which on it promises nothing.
+    """The package requires nasplug with a lower and an upper bound on its version.
 
-    Without an upper bound a later nasplug breaks the plugin at the user's, instead of being refused by the installer.
+    Without an upper bound, a later nasplug breaks the plugin when it runs instead of being refused by the installer.
     """
     if case.plugin.distribution == GROUP or case.plugin.distribution.endswith(".py"):
         raise NotApplicable("only the package of a plugin has requirements on nasplug")
-    bounds = {each.operator for each in Requirement(f"{GROUP}{case.plugin.supports}").specifier}
+    bounds = {specifier.operator for specifier in Requirement(f"{GROUP}{case.plugin.supports}").specifier}
     require(
         bool(bounds & {"==", "~=", "==="} or (bounds & {">=", ">"} and bounds & {"<", "<="})),
         f"its requirement is '{GROUP}{case.plugin.supports}'",
-        f"give both bounds among the dependencies in pyproject.toml, such as '{GROUP}>=0.1,<0.2'",
+        f"give both bounds among the dependencies in pyproject.toml, such as '{GROUP}>=0.2,<0.3'",
     )
 
 
@@ -85,16 +88,16 @@ def states_the_nasplug_it_works_with(case: Case) -> None:
 def registers_names_of_its_own(case: Case) -> None:
     """No other installed plugin registers one of its names in the same slot.
 
-    Where two do, users have to write distribution:name from then on (flake8#701).
+    If two do, users have to write distribution:name (flake8#701).
     """
     if not case.plugin.registers:
         raise NotApplicable("it registers nothing")
-    for one in case.plugin.registers:
+    for own in case.plugin.registers:
         others = [
-            other for other in case.plugins.find_all(one.slot, one.name) if other.distribution != one.distribution
+            other for other in case.plugins.find_all(own.slot, own.name) if other.distribution != own.distribution
         ]
         require(
             not others,
-            f"the {one.slot} '{one.name}' is registered by {' and by '.join(other.source for other in others)} too",
+            f"the {own.slot} '{own.name}' is registered by {' and by '.join(other.source for other in others)} too",
             "choose another name",
         )

@@ -9,8 +9,9 @@ from nasplug.engine.ahead.graph_keys import step_key
 from nasplug.engine.ahead.runner import AheadRunner
 from nasplug.engine.plain.keep import Keep
 from nasplug.testing.case import Case
-from nasplug.testing.check import Failed, NotApplicable, check, require
+from nasplug.testing.check import check
 from nasplug.testing.companion_parts import plan
+from nasplug.testing.outcome import Failed, NotApplicable, require
 from nasplug.testing.tape import Asked, TapeRecorder
 from nasplug.testing.tiny_search import TinySearch, begin
 

@@ -1,4 +1,4 @@
-"""Teachers: networks that do not learn, and losses that are functions of what they are given."""
+"""Checks of teachers: their networks do not learn, and their losses are functions of their arguments."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from torch import Tensor
 from nasplug.errors import InputError
 from nasplug.parts import Batch, Network, Stage
 from nasplug.testing.case import Case
-from nasplug.testing.check import Failed, NotApplicable, check, require
+from nasplug.testing.check import check
 from nasplug.testing.companion_parts import plan
+from nasplug.testing.outcome import Failed, NotApplicable, require
 from nasplug.testing.tiny_search import TinySearch, begin, prepare, whole
 from nasplug.values import StepInfo, Update
 
@@ -22,21 +23,19 @@ from nasplug.values import StepInfo, Update
 def asks_for_a_network_of_its_space(case: Case) -> None:
     """The network that the teacher asks for can be built, and is a function of the generator.
 
-    A run trains it before the search; what cannot be built, or differs after a stop, is found out only then.
+    A run trains it before the search: only then would a network show that cannot be built or that differs on resume.
     """
     teacher, space = case.once(plan).parts().teacher, case.once(plan).space
-    asked = [teacher.network(space, Random(0)) for _ in range(2)]
-    if asked[0] is None or asked[1] is None:
+    first, second = (teacher.network(space, Random(0)) for _ in range(2))
+    if first is None or second is None:
         raise NotApplicable("it asks for no network")
-    require(
-        asked[0][1] == asked[1][1], "one generator gives two different networks", "use the generator that is handed in"
-    )
-    wide, genotype = asked[0]
+    require(first[1] == second[1], "one generator gives two different networks", "use the generator that is handed in")
+    wide, genotype = first
     try:
         wide.check(genotype)
     except InputError as error:
         raise Failed(
-            f"its genotype is refused: {error}", "draw or mutate it with the space that is returned"
+            f"its genotype is refused: {error}", "sample or mutate it with the space that is returned"
         ) from error
 
 
@@ -44,39 +43,42 @@ def asks_for_a_network_of_its_space(case: Case) -> None:
 def teacher_does_not_learn(case: Case) -> None:
     """The teacher's network has the same weights and buffers after a search, and no gradients.
 
-    A teacher that learns from its student drifts towards it, and the loss falls for nothing.
+    A teacher that learns from its student drifts towards it, and the loss falls without the student learning anything.
     """
-    trial = _begun(case)
-    teacher = _teacher(trial)
-    before = {name: each.clone() for name, each in teacher.state_dict().items()}
-    trial.train()
+    search = _begun(case)
+    teacher = _teacher(search)
+    before = {name: tensor.clone() for name, tensor in teacher.state_dict().items()}
+    search.train()
     after = teacher.state_dict()
     remedy = (
         "freeze it (requires_grad_(False).eval()), compute it under no_grad, and keep it out of the stage's modules"
     )
     changed = [name for name, value in before.items() if name not in after or not torch.equal(value, after[name])]
     require(not changed, f"after a search its {', '.join(changed[:3])} have changed", remedy)
-    with_gradient = [name for name, each in teacher.named_parameters() if each.grad is not None]
+    with_gradient = [name for name, parameter in teacher.named_parameters() if parameter.grad is not None]
     require(not with_gradient, f"its {', '.join(with_gradient[:3])} get gradients", remedy)
 
 
 @check("teacher")
 def teacher_stays_in_eval_mode(case: Case) -> None:
-    """The teacher's network is in eval mode whenever it is asked.
+    """The teacher's network is in eval mode whenever it is called.
 
-    `train()` of a module that holds the teacher wakes its dropout and its running statistics (mmrazor#79).
+    `train()` of a module that contains the teacher turns its dropout on and updates its running statistics
+    (mmrazor#79).
     """
-    trial = _begun(case)
-    teacher, modes = _teacher(trial), set[bool]()
-    hooks = [each.register_forward_hook(lambda module, *_: modes.add(module.training)) for each in teacher.modules()]
-    for stage in _stages(trial):
+    search = _begun(case)
+    teacher, modes = _teacher(search), set[bool]()
+    hooks = [
+        module.register_forward_hook(lambda called, *_: modes.add(called.training)) for module in teacher.modules()
+    ]
+    for stage in _stages(search):
         stage.train()
-    trial.train(2)
+    search.train(2)
     for hook in hooks:
         hook.remove()
     require(
         not any(modes) and not teacher.training,
-        "it is asked, or left, in train mode",
+        "it is called, or left, in train mode",
         "call eval() once, and hold it in a tuple so that it is no submodule of the stage",
     )
 
@@ -85,13 +87,14 @@ def teacher_stays_in_eval_mode(case: Case) -> None:
 def teacher_is_not_part_of_the_state(case: Case) -> None:
     """The teacher's network is neither among the stage's parameters nor in its state.
 
-    Checkpoints would grow by a network that never changes, and the optimizer of the weights would move it.
+    Checkpoints would grow by a network that never changes, and the optimizer of the weights would update it.
     """
-    trial = _begun(case)
-    teacher = _teacher(trial)
-    own = {id(each) for each in (*teacher.parameters(), *teacher.buffers())}
-    for stage in _stages(trial):
-        held = [name for name, each in (*stage.named_parameters(), *stage.named_buffers()) if id(each) in own]
+    search = _begun(case)
+    teacher = _teacher(search)
+    own = {id(tensor) for tensor in (*teacher.parameters(), *teacher.buffers())}
+    for stage in _stages(search):
+        named = (*stage.named_parameters(), *stage.named_buffers())
+        held = [name for name, tensor in named if id(tensor) in own]
         require(not held, f"the stage holds its {', '.join(held[:3])}", "hold it in a tuple, or by a closure")
 
 
@@ -99,92 +102,91 @@ def teacher_is_not_part_of_the_state(case: Case) -> None:
 def loss_is_a_number_that_reaches_the_weights(case: Case) -> None:
     """The loss is a finite scalar, and its gradient reaches weights of the supernet.
 
-    A loss between detached features is minimised by nobody.
+    A loss between detached features trains nothing.
     """
-    trial = case.once(whole)
-    for stage, batch, update, now in _moments(trial):
-        loss = stage(trial.net, batch, update, now)
+    search = case.once(whole)
+    for stage, batch, update, now in _last_updates(search):
+        loss = stage(search.net, batch, update, now)
         require(
             isinstance(loss, Tensor) and loss.ndim == 0 and bool(loss.isfinite()),
             f"the loss is {loss!r:.80}",
             "return a finite scalar tensor",
         )
-        weights = [each for name, each in trial.net.named_parameters() if name != "choices.alpha"]
-        found = torch.autograd.grad(loss, weights, allow_unused=True) if loss.requires_grad else []
+        weights = [parameter for name, parameter in search.net.named_parameters() if name != "choices.alpha"]
+        gradients = torch.autograd.grad(loss, weights, allow_unused=True) if loss.requires_grad else []
         require(
-            any(each is not None and bool(each.any()) for each in found),
+            any(gradient is not None and bool(gradient.any()) for gradient in gradients),
             "no weight of the supernet gets a gradient from it",
-            "compute the loss from what the network gives for these images, not detached",
+            "compute the loss from what the network returns for these images, without detaching it",
         )
 
 
 @check("teacher")
 def loss_is_repeatable(case: Case) -> None:
-    """The loss of the same network, batch and moment is the same twice, and computing it changes nothing.
+    """For the same network, batch and step the loss is the same twice, and computing it changes no state.
 
-    Second-order optimizers and measurements of flatness evaluate it again and again.
+    Second-order optimizers and measurements of flatness evaluate it several times in one step.
     """
-    trial = case.once(whole)
-    for stage, batch, update, now in _moments(trial):
-        before = copy.deepcopy(stage.state_dict()), copy.deepcopy(trial.net.state_dict())
-        losses = [float(stage(trial.net, batch, update, now).detach()) for _ in range(2)]
-        remedy = "let forward be a function of its arguments and of the state; change state in after_step alone"
+    search = case.once(whole)
+    for stage, batch, update, now in _last_updates(search):
+        before = copy.deepcopy(stage.state_dict()), copy.deepcopy(search.net.state_dict())
+        losses = [float(stage(search.net, batch, update, now).detach()) for _ in range(2)]
+        remedy = "make forward a function of its arguments and of the state; change state only in after_step"
         require(losses[0] == losses[1], f"it is {losses[0]:g}, then {losses[1]:g}", remedy)
-        for what, ours, theirs in zip(
-            ("stage", "network"), before, (stage.state_dict(), trial.net.state_dict()), strict=True
-        ):
-            changed = [name for name, value in ours.items() if not torch.equal(value, theirs[name])]
-            require(not changed, f"computing it changes {', '.join(changed[:3])} of the {what}", remedy)
+        after = stage.state_dict(), search.net.state_dict()
+        for owner, old, new in zip(("stage", "network"), before, after, strict=True):
+            changed = [name for name, value in old.items() if not torch.equal(value, new[name])]
+            require(not changed, f"computing it changes {', '.join(changed[:3])} of the {owner}", remedy)
 
 
 @check("teacher")
 def stages_survive_saving(case: Case) -> None:
     """A stage that was saved and loaded into a new one gives the same loss.
 
-    What a self-teacher has learnt, or an adaptor, is lost on resume unless it is a parameter or a buffer.
+    What an adaptor or a moving average has learnt is lost on resume unless it is a parameter or a buffer.
     """
-    trial = case.once(whole)
+    search = case.once(whole)
     again = prepare(case.once(plan).parts(), seed=0, weights=1)
-    if again.teacher is not None and trial.teacher is not None:
-        again.teacher.load_state_dict(trial.teacher.state_dict(), strict=False)
-    for stage, fresh in zip(_stages(trial), _stages(again), strict=True):
+    if again.teacher is not None and search.teacher is not None:
+        again.teacher.load_state_dict(search.teacher.state_dict(), strict=False)
+    for stage, fresh in zip(_stages(search), _stages(again), strict=True):
         fresh.load_state_dict(stage.state_dict())
-    for (stage, batch, update, now), (fresh, *_) in zip(_moments(trial), _moments(again), strict=True):
-        losses = [float(each(trial.net, batch, update, now).detach()) for each in (stage, fresh)]
+    for (stage, batch, update, now), (fresh, *_) in zip(_last_updates(search), _last_updates(again), strict=True):
+        losses = [float(module(search.net, batch, update, now).detach()) for module in (stage, fresh)]
         require(
             losses[0] == losses[1],
             f"the loss was {losses[0]:g}, and is {losses[1]:g} after saving and loading",
-            "keep all that the loss depends on in parameters and buffers",
+            "keep everything that the loss depends on in parameters and buffers",
         )
 
 
 @check("teacher")
 def trains_blocks_apart_only_if_it_declares_so(case: Case) -> None:
-    """Stages that train some blocks only belong to a teacher that says `blockwise`.
+    """A teacher whose stages train some of the blocks only declares `blockwise = True`.
 
-    Undeclared, it is combined with spaces whose blocks share their choices, and each stage undoes the one before.
+    Undeclared, it may be combined with spaces whose blocks share choices, where each stage undoes the one before it.
     """
-    trial = case.once(whole)
-    for stage in _stages(trial):
-        apart = stage.blocks is not None and len(stage.blocks) < len(trial.net.blocks())
+    search = case.once(whole)
+    for stage in _stages(search):
+        partial = stage.blocks is not None and len(stage.blocks) < len(search.net.blocks())
         require(
-            trial.parts.teacher.blockwise or not apart,
-            f"a stage trains blocks {stage.blocks} alone, but blockwise is False",
+            search.parts.teacher.blockwise or not partial,
+            f"a stage trains only the blocks {stage.blocks}, but blockwise is False",
             "set blockwise = True",
         )
 
 
 @check("teacher")
 def rates_what_it_trains(case: Case) -> None:
-    """Its raters give a finite number for paths, without gradients and without changing the network.
+    """Its raters return a finite number for a path, and do not change the network.
 
-    Optimizers that decide by rating ask the teacher how good a path is.
+    Optimizers that decide by rating compare paths by these numbers.
     """
-    trial = case.once(whole)
-    batch = next(trial.search_state().images(next(iter(trial.parts.optimizer.splits())), 8))
-    before = copy.deepcopy(trial.net.state_dict())
-    for stage in _stages(trial):
-        for rater in stage.raters(trial.net):
+    search = case.once(whole)
+    batch = next(search.search_state().images(next(iter(search.parts.optimizer.splits())), 8))
+    before = copy.deepcopy(search.net.state_dict())
+    for stage in _stages(search):
+        for rater in stage.raters(search.net):
             with torch.no_grad():
                 rating = rater.rate(rater.view(rater.inputs(batch)), batch)
             require(
@@ -192,7 +194,7 @@ def rates_what_it_trains(case: Case) -> None:
                 f"the rating of {'the network' if rater.block is None else f'block {rater.block}'} is {rating!r:.60}",
                 "return a finite scalar: the lower, the better",
             )
-    after = trial.net.state_dict()
+    after = search.net.state_dict()
     changed = [name for name, value in before.items() if not torch.equal(value, after[name])]
     require(
         not changed,
@@ -202,29 +204,29 @@ def rates_what_it_trains(case: Case) -> None:
 
 
 def _begun(case: Case) -> TinySearch:
-    """A search of its own, if searches work at all."""
+    """A new search that has made no step; it fails as `searches-to-its-end` does if searches do not work at all."""
     case.once(whole)
     return begin(case.once(plan).parts(), seed=0)
 
 
-def _stages(trial: TinySearch) -> list[Stage]:
-    if trial.trainer is None:
+def _stages(search: TinySearch) -> list[Stage]:
+    if search.trainer is None:
         raise NotApplicable("nothing is trained")
-    return list(trial.trainer.stages)
+    return list(search.trainer.stages)
 
 
-def _teacher(trial: TinySearch) -> Network:
-    if trial.teacher is None:
+def _teacher(search: TinySearch) -> Network:
+    if search.teacher is None:
         raise NotApplicable("it asks for no network")
-    return trial.teacher
+    return search.teacher
 
 
-def _moments(trial: TinySearch) -> Iterator[tuple[Stage, Batch, Update, StepInfo]]:
-    """A copy of each stage with the batch and the turns of the last step."""
-    if trial.trainer is None:
+def _last_updates(search: TinySearch) -> Iterator[tuple[Stage, Batch, Update, StepInfo]]:
+    """For each stage and each update of its last step: a copy of the stage, the batch, the update and the step."""
+    if search.trainer is None:
         raise NotApplicable("nothing is trained")
-    clock = trial.trainer.clock
-    for number, stage in enumerate(trial.trainer.stages):
+    clock = search.trainer.clock
+    for number, stage in enumerate(search.trainer.stages):
         now = StepInfo(clock.steps - 1, clock.steps, clock.steps_per_epoch, number)
-        for update in trial.parts.optimizer.updates(now):
-            yield copy.deepcopy(stage), trial.trainer.streams[update.split].batch(now.step), update, now
+        for update in search.parts.optimizer.updates(now):
+            yield copy.deepcopy(stage), search.trainer.streams[update.split].batch(now.step), update, now

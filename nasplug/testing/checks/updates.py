@@ -12,8 +12,9 @@ from torch import Tensor
 from nasplug.parts import ArchitectureOptimizer, Objective, Outputs, TorchOptimizers
 from nasplug.parts.optimizer import parameters_of
 from nasplug.testing.case import Case
-from nasplug.testing.check import NotApplicable, check, require
+from nasplug.testing.check import check
 from nasplug.testing.companion_parts import plan
+from nasplug.testing.outcome import NotApplicable, require
 from nasplug.testing.tiny_search import TinySearch, begin, whole
 from nasplug.values import Update
 

@@ -60,14 +60,14 @@ def test_options_that_fit_pass(space: Darts, tmp_path: Path) -> None:
 
 
 def test_the_teacher_trained_first_is_wide_and_large(space: Darts) -> None:
-    asked = Blockwise(channel_factor=1.5).network(space, Random(0))
-    assert asked is not None
-    wide, genotype = asked
+    request = Blockwise(channel_factor=1.5).network(space, Random(0))
+    assert request is not None
+    wide, genotype = request
     assert wide.size()["channels"] == 6
     wide.check(genotype)
     params = [wide.cost(wide.random(Random(seed)), SHAPE).params for seed in range(20)]
     assert wide.cost(genotype, SHAPE).params >= max(params)
-    assert Blockwise(channel_factor=1.5).network(space, Random(0)) == asked
+    assert Blockwise(channel_factor=1.5).network(space, Random(0)) == request
     assert Blockwise(model="resnet18", weights="random").network(space, Random(0)) is None
 
 

@@ -39,11 +39,11 @@ def test_without_convolution_only_the_size_changes() -> None:
 
 @pytest.mark.parametrize(("adaptors", "expected"), [("auto", [True, False, True]), ("always", [True, True, True])])
 def test_convolutions_stand_where_channels_differ(adaptors: str, expected: list[bool]) -> None:
-    found = build_bridge(
+    bridge = build_bridge(
         1, block((MapShape(4, 8), MapShape(6, 8)), MapShape(8, 4)), MapShape(6, 8), MapShape(9, 4), adaptors
     )
-    assert [isinstance(each.mix, nn.Conv2d) for each in [*found.inputs, found.output]] == expected
-    assert [tuple(maps.shape) for maps in found.enter(torch.zeros(2, 6, 8, 8))] == [(2, 4, 8, 8), (2, 6, 8, 8)]
+    assert [isinstance(adaptor.mix, nn.Conv2d) for adaptor in [*bridge.inputs, bridge.output]] == expected
+    assert [tuple(maps.shape) for maps in bridge.enter(torch.zeros(2, 6, 8, 8))] == [(2, 4, 8, 8), (2, 6, 8, 8)]
 
 
 def test_outputs_meet_at_the_smaller_size() -> None:

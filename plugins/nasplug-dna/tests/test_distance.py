@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from nasplug_dna.distance import LOSSES, RATINGS, l1_over_mean, mse, mse_over_variance, relative_l1, widened
+from nasplug_dna.distance import LOSSES, RATINGS, l1_over_mean, mse, mse_over_variance, relative_l1, to_at_least_float32
 
 OURS = torch.tensor([[[[1.0, 2.0], [0.0, 4.0]]]], dtype=torch.float64)
 THEIRS = torch.tensor([[[[0.0, 2.0], [-2.0, 4.0]]]], dtype=torch.float64)
@@ -33,5 +33,5 @@ def test_a_constant_target_gives_finite_distances() -> None:
 
 
 def test_widening_never_narrows() -> None:
-    assert widened(torch.zeros(1, dtype=torch.bfloat16)).dtype == torch.float32
-    assert widened(torch.zeros(1, dtype=torch.float64)).dtype == torch.float64
+    assert to_at_least_float32(torch.zeros(1, dtype=torch.bfloat16)).dtype == torch.float32
+    assert to_at_least_float32(torch.zeros(1, dtype=torch.float64)).dtype == torch.float64

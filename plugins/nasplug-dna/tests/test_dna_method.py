@@ -4,8 +4,8 @@ import attrs
 import pytest
 import torch
 from nasplug_dna.blockwise import Blockwise, count_blocks
-from nasplug_dna.library import build_network, cut, end_of_blocks
 from nasplug_dna.method import DNA
+from nasplug_dna.torchvision_networks import build_network, cut, find_block_ends
 
 from nasplug.builtin.mbconv import MBConvSpace
 from nasplug.builtin.mbconv.choices import read_blocks
@@ -28,15 +28,15 @@ def test_every_option_of_every_preset_fits(preset: str) -> None:
         "retrain": RetrainOptions,
         "select": SelectOptions,
     }
-    found = {
+    parts = {
         name: build(kind, {**DNA.options.get(name, {}), **DNA.presets[preset].get(name, {})}, name)
         for name, kind in kinds.items()
     }
-    teacher = found["teacher"]
+    teacher = parts["teacher"]
     if teacher.model:
         teacher = attrs.evolve(teacher, weights="random")  # a file has to be named
-    teacher.check(found["space"])
-    found["optimizer"].check(found["space"], found["search"])
+    teacher.check(parts["space"])
+    parts["optimizer"].check(parts["space"], parts["search"])
 
 
 def test_blocks_learn_at_the_papers_rates() -> None:
@@ -55,9 +55,9 @@ def test_the_doubled_last_layer_meets_efficientnet_b7_without_adaptors() -> None
     stem = make_stem_layout("imagenet", widths, shape)
     layout = make_supernet_layout(stem, cells, widths, shape.classes, doubled=True)
     name = PAPER["teacher"]["model"]
-    network = cut(build_network(name, empty=True), name, end_of_blocks(name, len(cells))).eval()
+    network = cut(build_network(name, empty=True), name, find_block_ends(name, len(cells))).eval()
     maps = network(torch.zeros(1, 3, 224, 224, device="meta")).values()
-    assert tuple(MapShape(each.shape[1], each.shape[2]) for each in maps) == layout.outputs
+    assert tuple(MapShape(feature.shape[1], feature.shape[2]) for feature in maps) == layout.outputs
 
 
 def test_every_path_of_the_papers_blocks_is_rated() -> None:

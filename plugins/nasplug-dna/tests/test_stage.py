@@ -10,8 +10,8 @@ import attrs
 import pytest
 import torch
 from nasplug_dna.blockwise import Blockwise
-from nasplug_dna.guide import Features, Guide
-from nasplug_dna.stage import BlockRater, BlockStage, one_of_each
+from nasplug_dna.frozen_teacher import Features, FrozenTeacher
+from nasplug_dna.stage import BlockRater, BlockStage, sample_one_of_each
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -21,7 +21,7 @@ from nasplug.engine.plain.keep import Keep
 from nasplug.parts import Batch, Network, Supernet
 from nasplug.values import ImageShape, MapShape, StepClock, Training, Update
 
-NOW, TURN, SHAPE = StepClock(1, 1).at(0), Update("train", moves_weights=True, moves_alpha=False), ImageShape(1, 8, 5)
+NOW, UPDATE, SHAPE = StepClock(1, 1).at(0), Update("train", moves_weights=True, moves_alpha=False), ImageShape(1, 8, 5)
 
 
 def stages_for(net: Supernet, teacher: Network, **options: Any) -> list[BlockStage]:
@@ -46,7 +46,7 @@ def test_the_loss_of_a_block_by_hand(net: Supernet, teacher: Network, batches: l
         maps = [images] if number == 0 else bridge.enter(targets[number - 1])
         output = mix(bridge.output.mix, net.blocks()[number](maps))
         by_hand = ((output - targets[number]) ** 2).sum() / targets[number].numel()
-        torch.testing.assert_close(stage(net, batches[0], TURN, NOW), by_hand)
+        torch.testing.assert_close(stage(net, batches[0], UPDATE, NOW), by_hand)
 
 
 def mix(convolution: nn.Module, x: Tensor) -> Tensor:
@@ -59,9 +59,9 @@ def test_a_block_that_reads_two_maps_gets_the_teachers_feature_as_both(
     stage = stages_for(net, teacher)[2]
     source = taps(teacher, batches[0].images)[1]
     maps = stage.bridges[0].enter(source)
-    wanted = net.blocks()[2].inputs
-    assert wanted == (MapShape(8, 8), MapShape(16, 4))  # a reduction lies between the two
-    assert [MapShape(each.shape[1], each.shape[2]) for each in maps] == list(wanted)
+    expected = net.blocks()[2].inputs
+    assert expected == (MapShape(8, 8), MapShape(16, 4))  # a reduction lies between the two
+    assert [MapShape(source.shape[1], source.shape[2]) for source in maps] == list(expected)
     older, newer = stage.bridges[0].inputs
     torch.testing.assert_close(maps[0], F.interpolate(mix(older.mix, source), scale_factor=2.0))
     torch.testing.assert_close(maps[1], mix(newer.mix, source))
@@ -73,15 +73,14 @@ def test_adaptors_learn_at_the_rate_of_their_block(net: Supernet, teacher: Netwo
     streams = {name: cast("Any", SimpleNamespace(steps_per_epoch=1, batch=lambda step: None)) for name in names}
     for stage in stages_for(net, teacher, order=order, rates=(0.5, 1.0, 2.0)):
         training = Training(epochs=1, lr=0.1, optimizer="adam", decay_norms=False)
-        phase = Trainer("search", net, SinglePath(), Keep(), [stage], training, streams, torch.device("cpu"))
-        phase.set_rates(NOW)
-        rates = {
-            id(each): group["lr"] for group in phase.torch_optimizers.weights.param_groups for each in group["params"]
-        }
+        trainer = Trainer("search", net, SinglePath(), Keep(), [stage], training, streams, torch.device("cpu"))
+        trainer.set_rates(NOW)
+        groups = trainer.torch_optimizers.weights.param_groups
+        rates = {id(parameter): group["lr"] for group in groups for parameter in group["params"]}
         for number, bridge in zip(stage.blocks, stage.bridges, strict=True):
-            moved = [*bridge.parameters(), *net.blocks()[number].parameters()]
+            trained = [*bridge.parameters(), *net.blocks()[number].parameters()]
             assert len(list(bridge.parameters())) == (1, 2, 3)[number]
-            assert {rates[id(each)] for each in moved} == {0.1 * (0.5, 1.0, 2.0)[number]}
+            assert {rates[id(parameter)] for parameter in trained} == {0.1 * (0.5, 1.0, 2.0)[number]}
 
 
 @pytest.mark.parametrize("block_input", ["teacher", "student"])
@@ -90,9 +89,9 @@ def test_gradients_reach_only_the_block_and_its_adaptors(
 ) -> None:
     stages = stages_for(net, teacher, block_input=block_input)
     for number, stage in enumerate(stages):
-        stage(net, batches[0], TURN, NOW).backward()
-        reached = {id(each) for each in net.parameters() if each.grad is not None and each.grad.abs().sum() > 0}
-        inside = {id(each) for each in net.blocks()[number].parameters()}
+        stage(net, batches[0], UPDATE, NOW).backward()
+        reached = {id(p) for p in net.parameters() if p.grad is not None and p.grad.abs().sum() > 0}
+        inside = {id(parameter) for parameter in net.blocks()[number].parameters()}
         alpha = {id(net.choices.alpha)}
         assert alpha <= reached <= inside | alpha
         rows = net.choices.alpha.grad.abs().sum(1) > 0
@@ -100,7 +99,7 @@ def test_gradients_reach_only_the_block_and_its_adaptors(
         for other in stages:
             for parameter in other.parameters():
                 assert (parameter.grad is not None) == (other is stage)
-        assert all(each.grad is None for each in teacher.parameters())
+        assert all(parameter.grad is None for parameter in teacher.parameters())
         for module in (net, stage):
             module.zero_grad(set_to_none=True)
 
@@ -112,27 +111,28 @@ def test_one_by_one_and_together_train_the_same_blocks(net: Supernet, teacher: N
         stages = stages_for(student, teacher, order=order)
         assert len(stages) == (1 if order == "together" else 3)
         for stage in stages:
-            moved = [each for number in stage.blocks for each in student.blocks()[number].parameters()]
-            torch_optimizer = torch.optim.SGD([*moved, *stage.parameters()], lr=0.1, momentum=0.9)
+            weights = [weight for number in stage.blocks for weight in student.blocks()[number].parameters()]
+            torch_optimizer = torch.optim.SGD([*weights, *stage.parameters()], lr=0.1, momentum=0.9)
             for batch in batches:
                 torch_optimizer.zero_grad()
-                stage(student, batch, TURN, NOW).backward()
+                stage(student, batch, UPDATE, NOW).backward()
                 torch_optimizer.step()
         adaptors = [parameter for stage in stages for parameter in stage.parameters()]
         trained.append((student, adaptors))
-    (one, one_adaptors), (other, other_adaptors) = trained
-    for (name, here), there, before in zip(one.named_parameters(), other.parameters(), net.parameters(), strict=True):
-        torch.testing.assert_close(here, there, rtol=1e-12, atol=1e-12, msg=name)
-        assert torch.equal(here, before) == (name.startswith("classifier") or name == "choices.alpha"), name
-    torch.testing.assert_close(one_adaptors, other_adaptors, rtol=1e-12, atol=1e-12)
+    (apart, apart_adaptors), (together, together_adaptors) = trained
+    triples = zip(apart.named_parameters(), together.parameters(), net.parameters(), strict=True)
+    for (name, weight), other, before in triples:
+        torch.testing.assert_close(weight, other, rtol=1e-12, atol=1e-12, msg=name)
+        assert torch.equal(weight, before) == (name.startswith("classifier") or name == "choices.alpha"), name
+    torch.testing.assert_close(apart_adaptors, together_adaptors, rtol=1e-12, atol=1e-12)
 
 
 def test_together_the_weighted_losses_add_up(net: Supernet, teacher: Network, batches: list[Batch]) -> None:
     weights = (0.5, 2.0, 3.0)
-    apart = [stage(net, batches[0], TURN, NOW) for stage in stages_for(net, teacher)]
+    apart = [stage(net, batches[0], UPDATE, NOW) for stage in stages_for(net, teacher)]
     (stage,) = stages_for(net, teacher, order="together", block_weights=weights, rates=(0.4, 1.0, 0.4))
     summed = sum(weight * loss for weight, loss in zip(weights, apart, strict=True))
-    torch.testing.assert_close(stage(net, batches[0], TURN, NOW), summed)
+    torch.testing.assert_close(stage(net, batches[0], UPDATE, NOW), summed)
     assert stage.rates == {0: 0.4, 1: 1.0, 2: 0.4}
     assert [stage.rates for stage in stages_for(net, teacher, rates=(0.4, 1.0, 0.4))] == [{0: 0.4}, {1: 1.0}, {2: 0.4}]
 
@@ -148,7 +148,7 @@ def test_a_block_may_read_the_students_own_features(
         output = net.blocks()[number](bridges[number].enter(source))
         losses.append(F.mse_loss(bridges[number].output(output), target))
         source = output
-    total = sum(stage(net, batches[0], TURN, NOW) for stage in stages)
+    total = sum(stage(net, batches[0], UPDATE, NOW) for stage in stages)
     torch.testing.assert_close(total, sum(losses))
 
 
@@ -159,7 +159,7 @@ def test_a_rater_rates_what_training_trains(net: Supernet, teacher: Network, bat
     assert [rater.block for rater in raters] == [rater.block for rater in together.raters(net)] == [0, 1, 2]
     for stage, rater in zip(stages, raters, strict=True):
         rating = rater.rate(rater.view(rater.inputs(batches[0])), batches[0])
-        torch.testing.assert_close(rating, stage(net, batches[0], TURN, NOW).detach())
+        torch.testing.assert_close(rating, stage(net, batches[0], UPDATE, NOW).detach())
 
 
 def test_the_rating_by_hand(net: Supernet, teacher: Network, batches: list[Batch]) -> None:
@@ -174,13 +174,13 @@ def test_the_rating_by_hand(net: Supernet, teacher: Network, batches: list[Batch
 
 def test_a_batch_goes_through_the_teacher_once(net: Supernet, teacher: Network, batches: list[Batch]) -> None:
     stage = stages_for(net, teacher)[1]
-    lesson, passes = stage._lesson[0], []
+    setup, passes = stage._setup[0], []
 
     def counted(images: Tensor, last: int) -> Sequence[Tensor]:
         passes.append(last)
-        return lesson.guide(images, last)
+        return setup.frozen_teacher(images, last)
 
-    rater = BlockRater(net, 1, attrs.evolve(lesson, guide=Guide(cast("Features", counted))))
+    rater = BlockRater(net, 1, attrs.evolve(setup, frozen_teacher=FrozenTeacher(cast("Features", counted))))
     outputs = [rater.view(rater.inputs(batch)) for batch in batches]
     ratings = [float(rater.rate(out, batch)) for out, batch in zip(outputs * 2, batches * 2, strict=True)]
     assert passes == [1, 1, 1]
@@ -207,12 +207,12 @@ def test_rating_on_the_students_features_goes_through_one_path_of_the_blocks_bef
     rater = stages[1].raters(net)[0]
     kept = net.choices.kept.clone()
     with net.choices.only(torch.zeros_like(kept)):  # in rating, no candidate of another block is on the path
-        found = rater.inputs(batches[0])
-    mask = one_of_each(net.choices, Random(1))
+        inputs = rater.inputs(batches[0])
+    mask = sample_one_of_each(net.choices, Random(1))
     assert mask.sum(1).tolist() == [1] * len(kept)
     with torch.no_grad(), net.choices.only(mask):
         before = net.blocks()[0]([batches[0].images])
-    torch.testing.assert_close(found, stages[1].bridges[0].enter(before))
+    torch.testing.assert_close(inputs, stages[1].bridges[0].enter(before))
     again = stages_for(net, teacher, block_input="student")[1].raters(net)[0]
-    torch.testing.assert_close(again.inputs(batches[0]), found)
-    assert not torch.equal(rater.inputs(batches[0])[0], found[0]), "another path for the next batch"
+    torch.testing.assert_close(again.inputs(batches[0]), inputs)
+    assert not torch.equal(rater.inputs(batches[0])[0], inputs[0]), "another path for the next batch"

@@ -12,7 +12,7 @@ from nasplug.errors import InputError
 from nasplug.parts import Batch, Choice, Choices, Network, Outputs, SearchSpace, Supernet
 from nasplug.values import Genotype, ImageShape, StepClock, Update
 
-NOW, TURN, SHAPE = StepClock(1, 1).at(0), Update("train", moves_weights=True, moves_alpha=True), ImageShape(3, 8, 5)
+NOW, UPDATE, SHAPE = StepClock(1, 1).at(0), Update("train", moves_weights=True, moves_alpha=True), ImageShape(3, 8, 5)
 
 
 class Small(Supernet):
@@ -81,9 +81,10 @@ def test_the_distance_and_its_gradients_are_those_of_the_formula() -> None:
     ours = stage.distance(taps, targets)
     theirs = by_hand(taps, targets, cast("list[tuple[Tensor, Tensor]]", adaptors))
     torch.testing.assert_close(ours, theirs)
-    moving = [*taps, *(kernel for kernel, _ in adaptors)]
-    for one, other in zip(torch.autograd.grad(ours, moving), torch.autograd.grad(theirs, moving), strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-6)
+    trained = [*taps, *(kernel for kernel, _ in adaptors)]
+    gradients = zip(torch.autograd.grad(ours, trained), torch.autograd.grad(theirs, trained), strict=True)
+    for our_gradient, their_gradient in gradients:
+        torch.testing.assert_close(our_gradient, their_gradient, rtol=1e-3, atol=1e-6)
 
 
 def test_the_loss_is_cross_entropy_plus_the_weighted_distance() -> None:
@@ -92,8 +93,8 @@ def test_the_loss_is_cross_entropy_plus_the_weighted_distance() -> None:
     stage = stage_for(net, teacher, weight=0.7)
     out, targets = net.outputs(images.images), teacher.outputs(images.images).taps
     plain = nn.functional.cross_entropy(out.logits, images.labels)
-    torch.testing.assert_close(stage(net, images, TURN, NOW), plain + 0.7 * stage.distance(out.taps, targets))
-    assert torch.equal(stage_for(net, teacher, weight=0.0)(net, images, TURN, NOW), plain)
+    torch.testing.assert_close(stage(net, images, UPDATE, NOW), plain + 0.7 * stage.distance(out.taps, targets))
+    assert torch.equal(stage_for(net, teacher, weight=0.0)(net, images, UPDATE, NOW), plain)
 
 
 def test_network_alpha_and_adaptors_learn_but_the_teacher_does_not() -> None:
@@ -102,10 +103,10 @@ def test_network_alpha_and_adaptors_learn_but_the_teacher_does_not() -> None:
     stage = stage_for(net, teacher)
     before = {name: value.clone() for name, value in teacher.state_dict().items()}
     stage.train()
-    stage(net, batch(), TURN, NOW).backward()
+    stage(net, batch(), UPDATE, NOW).backward()
     learning = [*net.parameters(), *(conv.weight for conv in cast("list[nn.Conv2d]", list(stage.adaptors)))]
-    assert all(each.grad is not None and each.grad.abs().sum() > 0 for each in learning)
-    assert all(each.grad is None for each in teacher.parameters())
+    assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in learning)
+    assert all(parameter.grad is None for parameter in teacher.parameters())
     assert not teacher.training
     assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
 
@@ -137,7 +138,7 @@ def test_the_distance_stays_float32_under_mixed_precision() -> None:
     net, teacher, images = Small(4), Small(6), batch()
     stage = stage_for(net, teacher)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        mixed = stage(net, images, TURN, NOW)
+        mixed = stage(net, images, UPDATE, NOW)
         taps = [torch.randn(5, 4, 8, 8)] * 3
         inside = stage.distance(taps, [torch.ones(5, 6, 8, 8)] * 3)
     assert mixed.dtype == inside.dtype == torch.float32

@@ -64,11 +64,14 @@ def search(teacher: DistillationTeacher | None = None, order: str = "first") -> 
 
 
 @pytest.mark.parametrize(("order", "stops"), [("first", (3, 7, 8)), ("second", (7,))])
-def test_going_on_equals_never_having_stopped(order: str, stops: tuple[int, ...], tmp_path: Path) -> None:
-    """Before and after a state is taken, and after a deletion that some of the states have not seen."""
+def test_a_resumed_search_equals_one_that_never_stopped(order: str, stops: tuple[int, ...], tmp_path: Path) -> None:
+    """Stopped before and after a state is stored, and after a deletion that some of the stored states predate."""
 
-    def state(phase: Trainer) -> dict[str, Tensor]:
-        return {**phase.net.state_dict(), **{f"stage.{n}": each for n, each in phase.stages[0].state_dict().items()}}
+    def state(trainer: Trainer) -> dict[str, Tensor]:
+        return {
+            **trainer.net.state_dict(),
+            **{f"stage.{name}": value for name, value in trainer.stages[0].state_dict().items()},
+        }
 
     whole = search(order=order)
     whole.begin(torch.Generator().manual_seed(1))
@@ -93,16 +96,16 @@ def test_going_on_equals_never_having_stopped(order: str, stops: tuple[int, ...]
 def test_the_votes_change_what_is_learnt() -> None:
     losses = []
     for start in (0, 4):
-        phase = search(Voting(teachers=2, start=start, ramp=0, pace="paper"))
-        phase.begin(torch.Generator().manual_seed(1))
-        losses.append([event.loss for event in islice(train(phase), 4)])
+        trainer = search(Voting(teachers=2, start=start, ramp=0, pace="paper"))
+        trainer.begin(torch.Generator().manual_seed(1))
+        losses.append([event.loss for event in islice(train(trainer), 4)])
     voting, waiting = losses
     assert voting[:2] == waiting[:2]
-    assert all(one > other for one, other in zip(voting[2:], waiting[2:], strict=True))
+    assert all(with_votes > without for with_votes, without in zip(voting[2:], waiting[2:], strict=True))
 
 
-class Asking(DistillationTeacher, Stage):
-    """Notes for which turn it is asked for a loss."""
+class RecordingTeacher(DistillationTeacher, Stage):
+    """Records the updates for which its loss is computed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -117,11 +120,11 @@ class Asking(DistillationTeacher, Stage):
 
 
 def test_second_order_looks_ahead_to_what_the_weights_will_learn() -> None:
-    """So that a teacher of the weights also teaches them in the steps that are only tried out."""
-    asking = Asking()
-    phase = search(asking, order="second")
-    phase.begin(torch.Generator().manual_seed(1))
-    next(iter(train(phase)))
+    """A teacher of the weights is also used in the virtual steps of the weights."""
+    teacher = RecordingTeacher()
+    trainer = search(teacher, order="second")
+    trainer.begin(torch.Generator().manual_seed(1))
+    next(iter(train(trainer)))
     outer = Update("train.alpha", moves_weights=False, moves_alpha=True)
     inner = Update("train.weights", moves_weights=True, moves_alpha=False)
-    assert asking.updates == [inner, outer, inner, inner, inner]
+    assert teacher.updates == [inner, outer, inner, inner, inner]

@@ -11,8 +11,8 @@ T = 3.0
 
 
 def probabilities(logits: list[float]) -> list[float]:
-    powers = [math.exp(each / T) for each in logits]
-    return [each / sum(powers) for each in powers]
+    powers = [math.exp(logit / T) for logit in logits]
+    return [power / sum(powers) for power in powers]
 
 
 def mean(columns: list[list[float]], weights: list[float]) -> list[float]:
@@ -23,15 +23,15 @@ def mean(columns: list[list[float]], weights: list[float]) -> list[float]:
 
 
 def by_hand(logits: list[list[float]], kind: str) -> list[float]:
-    """What three teachers say of one image, in plain Python."""
-    each = [probabilities(one) for one in logits]
+    """The vote of three teachers on one image, in plain Python."""
+    predictions = [probabilities(teacher) for teacher in logits]
     if kind == "soft":
-        return mean(each, [1.0] * len(each))
+        return mean(predictions, [1.0] * len(predictions))
     if kind == "logit-mean":
-        return probabilities(mean(logits, [1.0] * len(each)))
+        return probabilities(mean(logits, [1.0] * len(predictions)))
     if kind == "confidence":
-        return mean(each, [max(one) for one in each])
-    chosen = [one.index(max(one)) for one in each]
+        return mean(predictions, [max(prediction) for prediction in predictions])
+    chosen = [prediction.index(max(prediction)) for prediction in predictions]
     soft = by_hand(logits, "soft")
     winner = max(range(len(soft)), key=lambda number: (chosen.count(number), soft[number]))
     return [float(number == winner) for number in range(len(soft))]
@@ -47,7 +47,7 @@ def test_votes_are_those_of_the_formula(kind: str) -> None:
 def test_the_ways_of_voting_differ() -> None:
     logits = torch.tensor([[[4.0, 0.0, 0.0]], [[0.0, 1.0, 0.9]], [[0.0, 1.0, 0.9]]])
     kinds = {kind: vote(logits, kind, 1.0)[0] for kind in ("soft", "logit-mean", "hard", "confidence")}
-    assert [int(each.argmax()) for each in kinds.values()] == [0, 0, 1, 0]
+    assert [int(prediction.argmax()) for prediction in kinds.values()] == [0, 0, 1, 0]
     assert kinds["confidence"][0] > kinds["soft"][0] > 1 / 3
 
 
@@ -73,9 +73,9 @@ def test_the_divergence_is_summed_over_classes_and_averaged_over_the_batch(kind:
         for p, q in zip(first, second, strict=True):
             if p > 0:
                 total = total + p * (p.log() - q.log()) / 5
-    found = divergence(student, predicted, T, direction)
-    torch.testing.assert_close(found, total)
-    gradients: list[Tensor] = [torch.autograd.grad(each, student, retain_graph=True)[0] for each in (found, total)]
+    computed = divergence(student, predicted, T, direction)
+    torch.testing.assert_close(computed, total)
+    gradients: list[Tensor] = [torch.autograd.grad(loss, student, retain_graph=True)[0] for loss in (computed, total)]
     torch.testing.assert_close(*gradients)
 
 

@@ -60,8 +60,8 @@ def changed(net: Small, seed: int) -> Small:
     """The network with everything that learns at other values."""
     torch.manual_seed(seed)
     with torch.no_grad():
-        for each in net.parameters():
-            each.add_(torch.randn_like(each))
+        for parameter in net.parameters():
+            parameter.add_(torch.randn_like(parameter))
     return net
 
 
@@ -93,10 +93,10 @@ def test_the_loss_is_that_of_the_formula_with_the_states_of_the_last_epochs() ->
         teacher = fresh()
         teacher.load_state_dict(state)
         softened.append((teacher.train()(images.images) / 4).softmax(1))
-    wanted = torch.stack(softened).mean(0).detach()
+    target = torch.stack(softened).mean(0).detach()
     logits = net(images.images)
     student = (logits / 4).log_softmax(1)
-    distance = (wanted * (wanted.log() - student)).sum(1).mean()
+    distance = (target * (target.log() - student)).sum(1).mean()
     torch.testing.assert_close(loss, F.cross_entropy(logits, images.labels) + 0.7 * 16 * distance)
 
 
@@ -162,14 +162,14 @@ def test_votes_wait_for_the_start_and_then_grow() -> None:
 
 def test_start_and_ramp_follow_the_length_of_the_search() -> None:
     usual, short = StepClock(steps_per_epoch=40, epochs=50), StepClock(steps_per_epoch=40, epochs=5)
-    given, fitted = Voting(pace="paper"), Voting()
-    assert [given.share(usual.at(step)) for step in range(2000)] == [
+    paper, fitted = Voting(pace="paper"), Voting()
+    assert [paper.share(usual.at(step)) for step in range(2000)] == [
         fitted.share(usual.at(step)) for step in range(2000)
     ]
     assert fitted.share(short.at(19)) == 0
     assert fitted.share(short.at(20)) == pytest.approx(0.3 / 20)
     assert fitted.share(short.at(39)) == pytest.approx(0.3)
-    assert given.share(short.at(199)) == 0
+    assert paper.share(short.at(199)) == 0
 
 
 def test_without_a_state_there_are_only_labels() -> None:
@@ -206,8 +206,8 @@ def test_only_the_network_gets_a_gradient_and_nothing_of_the_past_moves() -> Non
     taught(net, stage, CLOCK.at(4))
     before = {name: value.clone() for name, value in stage.state_dict().items()}
     stage(net, batch(), WEIGHTS, CLOCK.at(4)).backward()
-    assert all(each.grad is not None and bool(each.grad.any()) for each in (net.head.weight, net.choices.alpha))
-    assert not any(each.requires_grad or each.grad is not None for each in stage.parameters())
+    assert all(p.grad is not None and bool(p.grad.any()) for p in (net.head.weight, net.choices.alpha))
+    assert not any(parameter.requires_grad or parameter.grad is not None for parameter in stage.parameters())
     assert all(torch.equal(value, before[name]) for name, value in stage.state_dict().items())
 
 
@@ -279,8 +279,8 @@ def test_a_saved_bank_is_loaded_whatever_was_deleted() -> None:
     assert torch.equal(other(again, batch(), WEIGHTS, CLOCK.at(4)), expected)
     changed(net, 6)
     changed(again, 6)
-    for each, owner in ((stage, net), (other, again)):
-        each.after_step(owner, CLOCK.at(5))
+    for past, owner in ((stage, net), (other, again)):
+        past.after_step(owner, CLOCK.at(5))
     assert torch.equal(other(again, batch(), WEIGHTS, CLOCK.at(6)), stage(net, batch(), WEIGHTS, CLOCK.at(6)))
 
 

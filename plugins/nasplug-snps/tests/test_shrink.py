@@ -81,7 +81,7 @@ def search(
             "reason": reason(verdict),
             "stop": bool(verdict.stop),
         }
-        events.append({**row, **{name: float(each) for name, each in verdict.measures.items()}})
+        events.append({**row, **{name: float(value) for name, value in verdict.measures.items()}})
         if verdict.stop:
             break
     return events
@@ -105,8 +105,8 @@ def test_the_sparsest_node_adds_log_51() -> None:
 
 def test_entropy_of_a_dense_supernet_is_the_sum_of_logarithms() -> None:
     with torch.no_grad():
-        found = float(Shrink(sparsity="entropy").measure(supernet(8, 3).weights()))
-    assert found == pytest.approx(8 * sum(math.log(3 * node) for node in range(2, 6)), rel=1e-5)
+        measured = float(Shrink(sparsity="entropy").measure(supernet(8, 3).weights()))
+    assert measured == pytest.approx(8 * sum(math.log(3 * node) for node in range(2, 6)), rel=1e-5)
 
 
 def test_the_penalty_has_the_gradient_of_its_formula() -> None:
@@ -127,7 +127,7 @@ def test_the_penalty_has_the_gradient_of_its_formula() -> None:
         p = choices.alpha.detach()[row, :width]
         share, total = p / p.sum(), p.sum()
         value = float(loss.detach())
-        density = specification.sparsity([each[: len(c.candidates)] for each, c in zip(raw, choices, strict=True)])
+        density = specification.sparsity([alpha[: len(c.candidates)] for alpha, c in zip(raw, choices, strict=True)])
         per_share = (1 + 0.02 * density) * taste[row, :width] + 0.02 * (value + 0.1) * 50 / (1 + 50 * share)
         expected = (per_share - (share * per_share).sum()) / total
         torch.testing.assert_close(got[0][row, :width], expected)
@@ -157,7 +157,7 @@ def test_it_follows_the_specification_step_by_step(seed: int) -> None:
         assert verdict.deleted == deleted
         assert (reason(verdict) == "stall") == stall
         expected = (reference.gamma, reference.mu, reference.ema)
-        assert [float(each) for each in (schedule.gamma, schedule.mu, schedule.ema)] == pytest.approx(
+        assert [float(value) for value in (schedule.gamma, schedule.mu, schedule.ema)] == pytest.approx(
             expected, rel=1e-12
         )
         assert float(verdict.measures["S"]) == pytest.approx(specification.sparsity(nodes), rel=1e-9)

@@ -26,7 +26,7 @@ from documentation.installing import ROOT, install
 from documentation.shell import Command, commands_of
 from nasplug.cli import main
 from nasplug.compose import compose
-from nasplug.testing.examination import Examination
+from nasplug.testing.check_runner import CheckRunner
 
 SAME = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 GRAPHS = ("onnx", "pt2")
@@ -166,7 +166,7 @@ def stop_before_training(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(nasplug.cli.run, "start", start)
     patch.setattr(nasplug.cli.run, "write_forecast", compose)
     patch.setattr(nasplug.cli.retrain, "finish", lambda context: None)
-    patch.setattr(Examination, "outcomes", lambda examination: iter(()))
+    patch.setattr(CheckRunner, "outcomes", lambda runner: iter(()))
 
 
 def _parse(words: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""What this plugin registers; imports nothing of it."""
+"""What this plugin registers. Imports none of its other modules, so that listing plugins stays fast."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from nasplug.plugins import Register
 
 @hookimpl
 def nasplug_register(register: Register) -> None:
-    """The sampling optimizer, and the method that is DARTS with it."""
+    """Registers the sampling optimizer, and the method that is DARTS with it."""
     register.optimizer(
         "gdas",
         "nasplug_gdas.optimizer:Gdas",
-        summary="Draws one candidate per choice (Gumbel-softmax), trains it alone, and differentiates the draw.",
+        summary="Samples and trains one candidate per choice, with gradients of alpha by Gumbel-softmax.",
     )
     register.method(
         "gdas",
         "nasplug_gdas.method:GDAS",
-        summary="Search by sampling: each step trains one architecture, drawn in a way that can be differentiated.",
+        summary="Search by sampling: each step trains one architecture, sampled in a differentiable way.",
     )

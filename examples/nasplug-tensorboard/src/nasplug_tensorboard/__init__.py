@@ -1,1 +1,1 @@
-"""Shows the runs of nasplug in TensorBoard, as a plugin that watches."""
+"""Shows the runs of nasplug in TensorBoard: an observer plugin."""

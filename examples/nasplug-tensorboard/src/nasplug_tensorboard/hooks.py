@@ -1,4 +1,4 @@
-"""What this plugin watches; imports nothing heavy before there is an event."""
+"""The hook of this plugin. It imports TensorBoard only when there is an event, so that listing plugins stays fast."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the checks of a space look at."""
+"""Genotypes, images and supernets that the checks of a space share."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from nasplug.errors import InputError
-from nasplug.parts import Choices, Supernet
+from nasplug.parts import Supernet
 from nasplug.testing.case import Case
-from nasplug.testing.check import Failed
 from nasplug.testing.companion_parts import space_of
+from nasplug.testing.outcome import Failed
 from nasplug.testing.tiny_search import MEAN, STD
 from nasplug.values import Genotype, ImageShape
 
@@ -21,33 +21,28 @@ COUNT = 3
 
 
 def genotypes(case: Case) -> list[Genotype]:
-    """Some random architectures, and a mutation of each."""
+    """COUNT random architectures, then a mutation of each."""
     space = case.once(space_of)
-    drawn = [space.random(Random(seed)) for seed in range(COUNT)]
-    return [*drawn, *(space.mutate(genotype, Random(seed)) for seed, genotype in enumerate(drawn))]
+    sampled = [space.random(Random(seed)) for seed in range(COUNT)]
+    return [*sampled, *(space.mutate(genotype, Random(seed)) for seed, genotype in enumerate(sampled))]
 
 
 def images(shape: ImageShape = SHAPE, count: int = 4) -> Tensor:
-    """Random images, always the same."""
+    """Normally distributed images (count, C, H, W), the same at every call."""
     generator = torch.Generator().manual_seed(0)
     return torch.randn(count, shape.channels, shape.size, shape.size, generator=generator)
 
 
 def supernet(case: Case, shape: ImageShape = SHAPE) -> Supernet:
-    """A new supernet with alpha not quite equal."""
+    """A new supernet, with normally distributed alpha."""
     torch.manual_seed(0)
     net = case.once(space_of).supernet(shape)
     net.choices.alpha.data.copy_(torch.randn(net.choices.alpha.shape))
     return net.to(memory_format=torch.channels_last)
 
 
-def restricted(case: Case, genotype: Genotype, choices: Choices) -> Tensor:
-    """The mask of a genotype."""
-    return case.once(space_of).encode(genotype, choices)
-
-
-def refused(call: Callable[[], object], what: str) -> None:
-    """Fails unless the call is refused with an InputError."""
+def require_refusal(call: Callable[[], object], what: str) -> None:
+    """Raises Failed unless the call raises an InputError."""
     remedy = "raise nasplug.errors.InputError, saying what was found and what would work"
     try:
         call()

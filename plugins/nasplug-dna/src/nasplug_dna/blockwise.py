@@ -1,4 +1,4 @@
-"""The part `blockwise` of the slot `--teacher` (Li et al., DNA, CVPR 2020)."""
+"""The teacher `blockwise`: each block learns from the same block of a trained network (Li et al., DNA, CVPR 2020)."""
 
 from __future__ import annotations
 
@@ -13,33 +13,34 @@ from nasplug.errors import InputError, Missing
 from nasplug.parts import DistillationTeacher, Network, SearchSpace, Stage, Supernet, option
 from nasplug.values import Genotype, ImageShape
 from nasplug_dna.bridge import ADAPTORS, build_bridge
-from nasplug_dna.dense import dense_genotype
+from nasplug_dna.dense import find_dense_genotype
 from nasplug_dna.distance import LOSSES, RATINGS
-from nasplug_dna.guide import MODES, Guide, features_of, freeze
-from nasplug_dna.library import UNTRAINED, build_network, check_file, cut, end_of_blocks, load_library
-from nasplug_dna.stage import BlockStage, Lesson
+from nasplug_dna.frozen_teacher import MODES, FrozenTeacher, freeze, tap_features
+from nasplug_dna.stage import BlockStage, BlockwiseSetup
+from nasplug_dna.torchvision_networks import UNTRAINED, build_network, check_file, cut, find_block_ends, load_network
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @attrs.define
 class Blockwise(DistillationTeacher):
-    """Every block of the supernet learns to give what the same block of a trained network gives.
+    """Every block of the supernet learns to reproduce the output of the same block of a trained network.
 
-    It reads what the teacher's block before it gives, so that blocks do not depend on each other. The teacher is
-    trained first (a large network of the space), borrowed (--teacher-from), or one of torchvision (option `model`).
+    A block reads the output of the teacher's previous block, so that the blocks do not depend on each other. The
+    teacher's network is a large network of the space, trained first or taken from another run (--teacher-from), or a
+    network of torchvision (option `model`).
     """
 
     blockwise = True
 
     order: str = option(
         "one-by-one",
-        "whether blocks are trained one after the other, each for all epochs, or together from one pass of the teacher",
+        "train blocks one after the other, each for all epochs, or together from one pass of the teacher",
         choices=("one-by-one", "together"),
     )
     block_input: str = option(
         "teacher",
-        "whose features a block reads: the teacher's, or those of the student's own block before it",
+        "whose features a block reads: the teacher's, or those of the student's own previous block",
         choices=("teacher", "student"),
     )
     loss: str = option("mse", "distance from the teacher's features in training", choices=tuple(LOSSES))
@@ -50,22 +51,24 @@ class Blockwise(DistillationTeacher):
         "auto", "1x1 convolutions around a block; auto: where channels differ from the teacher's", choices=ADAPTORS
     )
     teacher_mode: str = option(
-        "batch", "statistics that the teacher normalises with: the batch's or its own", choices=MODES
+        "batch", "statistics that the teacher normalises with: those of the batch, or its own (eval)", choices=MODES
     )
     resolution: int = option(0, "pixels to which images are resized for the teacher; 0: none", at_least=0)
     model: str = option("", "a network of torchvision as teacher, such as efficientnet_b7; empty: one of the space")
-    weights: str = option("", f"file of the model's weights (.pth, .pt, .safetensors); {UNTRAINED}: it is not trained")
-    taps: tuple[str, ...] = option((), "nodes of the model after which its blocks end; empty: known for most families")
+    weights: str = option("", f"file of the model's weights (.pth, .pt, .safetensors); {UNTRAINED}: initial weights")
+    taps: tuple[str, ...] = option((), "nodes of the model after which its blocks end; empty: those of its family")
     model_mean: tuple[float, ...] = option(IMAGENET_MEAN, "mean of the images that the model expects", length=3)
     model_std: tuple[float, ...] = option(IMAGENET_STD, "their standard deviation", length=3, above=0)
     channel_factor: float = option(
-        2.0, "channels of a teacher of the space, in those of the supernet (inferred)", above=0
+        2.0, "channels of a teacher of the space, as a multiple of the supernet's (inferred)", above=0
     )
-    candidates: int = option(3, "candidates per place of such a teacher, where the space allows (inferred)", at_least=1)
-    epochs: int = option(0, "epochs of its training; 0: as many as retraining", at_least=0)
+    candidates: int = option(
+        3, "candidates per place of a teacher of the space, where the space allows (inferred)", at_least=1
+    )
+    epochs: int = option(0, "epochs for which a teacher of the space is trained; 0: as many as retraining", at_least=0)
 
     def check(self, space: SearchSpace) -> None:
-        """Every block needs a feature of the teacher, and where any are named a rate and a weight."""
+        """Raises InputError unless there are as many teacher features, rates and weights as blocks."""
         blocks = count_blocks(space)
         for name in ("rates", "block_weights"):
             if (values := getattr(self, name)) and len(values) != blocks:
@@ -89,17 +92,17 @@ class Blockwise(DistillationTeacher):
             )
 
     def network(self, space: SearchSpace, generator: random.Random) -> tuple[SearchSpace, Genotype] | None:
-        """A wider space and a large genotype of it; None if the teacher is a network of torchvision."""
+        """The space scaled to more channels and a large genotype of it; None for a network of torchvision."""
         if self.model:
             return None
         wide = space.scaled(channels=max(1, round(self.channel_factor * int(space.size()["channels"]))))
-        return wide, dense_genotype(wide, self.candidates, generator)
+        return wide, find_dense_genotype(wide, self.candidates, generator)
 
     def stages(self, net: Supernet, shape: ImageShape, teacher: Network | None) -> Sequence[Stage]:
-        """One stage for each block, or one for all of them; on the device of the supernet."""
+        """One stage for each block, or one for all blocks, with adaptors on the device of the supernet."""
         device, blocks = net.choices.alpha.device, net.blocks()
-        guide = self._guide(teacher, shape, len(blocks), device)
-        shapes = guide.shapes(shape, len(blocks), device)
+        frozen_teacher = self._freeze_teacher(teacher, shape, len(blocks), device)
+        shapes = frozen_teacher.shapes(shape, len(blocks), device)
         if len(shapes) != len(blocks):
             raise InputError(
                 f"The supernet has {len(blocks)} blocks, but the teacher's network gives features at {len(shapes)} "
@@ -108,8 +111,8 @@ class Blockwise(DistillationTeacher):
         sources = (None, *shapes[:-1])
         if self.block_input == "student":
             sources = (None, *(block.output for block in blocks[:-1]))
-        lesson = Lesson(
-            guide=guide,
+        setup = BlockwiseSetup(
+            frozen_teacher=frozen_teacher,
             bridges=[
                 build_bridge(number, block, source, target, self.adaptors).to(device)
                 for number, (block, source, target) in enumerate(zip(blocks, sources, shapes, strict=True))
@@ -122,7 +125,7 @@ class Blockwise(DistillationTeacher):
         numbers = range(len(blocks))
         groups = [tuple(numbers)] if self.order == "together" else [(number,) for number in numbers]
         rates = dict(enumerate(self.rates))
-        return [BlockStage(group, lesson, rates) for group in groups]
+        return [BlockStage(group, setup, rates) for group in groups]
 
     def _check_model(self, blocks: int) -> None:
         if self.taps and len(self.taps) != blocks:
@@ -140,20 +143,22 @@ class Blockwise(DistillationTeacher):
             check_file(Path(self.weights))
 
     def _taps(self, blocks: int) -> tuple[str, ...]:
-        return self.taps or end_of_blocks(self.model, blocks)
+        return self.taps or find_block_ends(self.model, blocks)
 
-    def _guide(self, teacher: Network | None, shape: ImageShape, blocks: int, device: torch.device) -> Guide:
+    def _freeze_teacher(
+        self, teacher: Network | None, shape: ImageShape, blocks: int, device: torch.device
+    ) -> FrozenTeacher:
         if self.model:
             taps = self._taps(blocks)
-            library = load_library(self.model, taps, self.weights, shape, self.model_mean, self.model_std)
-            freeze(library.to(device).to(memory_format=torch.channels_last), self.teacher_mode)
-            return Guide(library, self.resolution)
+            network = load_network(self.model, taps, self.weights, shape, self.model_mean, self.model_std)
+            freeze(network.to(device).to(memory_format=torch.channels_last), self.teacher_mode)
+            return FrozenTeacher(network, self.resolution)
         if teacher is None:
             raise InputError("The teacher 'blockwise' imitates a trained network, but there is none.")
         freeze(teacher, self.teacher_mode)
-        return Guide(features_of(teacher), self.resolution)
+        return FrozenTeacher(tap_features(teacher), self.resolution)
 
 
 def count_blocks(space: SearchSpace) -> int:
-    """The blocks of a space's supernet, as its choices name them."""
+    """The number of blocks of a space's supernet, by the block numbers of its choices."""
     return 1 + max((number for choice in space.choice_list() for number in choice.blocks), default=0)

@@ -1,4 +1,4 @@
-"""Between a block of the supernet and the teacher: maps brought to the channels and the size that the other has."""
+"""What joins a block of the supernet to the teacher: adaptors that match channels and size of feature maps."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from torch.nn import functional as F
 from nasplug.errors import InputError
 from nasplug.parts import Block
 from nasplug.values import MapShape
-from nasplug_dna.distance import Distance, widened
+from nasplug_dna.distance import Distance, to_at_least_float32
 
 ADAPTORS = ("auto", "always", "never")
 
 
 class Adaptor(nn.Module):
-    """From maps of one shape to those of another.
+    """Converts maps of one shape to another.
 
-    Larger maps are averaged down, smaller ones repeat the nearest value. Channels are mixed by a 1x1 convolution
-    without bias (UniNAS), where there is one. It is applied to the smaller map, which for these ways to change the
-    size is the same.
+    Larger maps are averaged down, smaller ones are enlarged by repeating the nearest value. Channels are converted by
+    a 1x1 convolution without bias (UniNAS), if `convolution` is true. It is applied at the smaller of the two sizes,
+    which gives the same result as at the larger one.
     """
 
     def __init__(self, source: MapShape, target: MapShape, convolution: bool) -> None:
@@ -30,16 +30,16 @@ class Adaptor(nn.Module):
         self.mix = nn.Conv2d(source.channels, target.channels, 1, bias=False) if convolution else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) in the shape `source` to (N, C', H', W') in the shape `target`."""
-        mixed: Tensor = self.mix(averaged(x, self.target.size))
+        """Maps (N, C, H, W) of the shape `source` to (N, C', H', W') of the shape `target`."""
+        mixed: Tensor = self.mix(average_down(x, self.target.size))
         return mixed if mixed.shape[-1] == self.target.size else F.interpolate(mixed, self.target.size)
 
 
 class Bridge(nn.Module):
-    """What joins one block to the teacher: adaptors of all that the block reads, and of its output.
+    """The adaptors of one block: one for each map that the block reads, and one for its output.
 
-    The first block reads images, which need none. Where the block's output and the teacher's differ in size, they are
-    compared at the smaller one.
+    The first block reads images, which need no adaptor. Where the block's output and the teacher's differ in size, they
+    are compared at the smaller size.
     """
 
     def __init__(self, inputs: Sequence[Adaptor], output: Adaptor) -> None:
@@ -48,20 +48,23 @@ class Bridge(nn.Module):
         self.output = output
 
     def enter(self, source: Tensor) -> tuple[Tensor, ...]:
-        """All maps that the block reads, from one: the images, or what the block before it should give."""
+        """All maps that the block reads, from one source: the images, or the output of the previous block."""
         return tuple(adaptor(source) for adaptor in self.inputs) or (source,)
 
     def compare(self, output: Tensor, target: Tensor, distance: Distance) -> Tensor:
-        """How far the block's output is from the teacher's, at least in float32, a scalar."""
+        """The distance of the block's output from the teacher's `target`, computed in at least float32; a scalar."""
         with torch.autocast(output.device.type, enabled=False):
-            return distance(self.output(widened(output)), averaged(widened(target), self.output.target.size))
+            return distance(
+                self.output(to_at_least_float32(output)),
+                average_down(to_at_least_float32(target), self.output.target.size),
+            )
 
 
 def build_bridge(number: int, block: Block, source: MapShape | None, target: MapShape, adaptors: str) -> Bridge:
-    """The bridge of a block that reads maps of shape `source` (None: images) and learns to give those of `target`.
+    """The bridge of a block that reads maps of shape `source` (None: images) and learns to give maps of shape `target`.
 
-    `adaptors` is one of ADAPTORS. Raises InputError where there are to be none, but channels differ, and for a block
-    that gives no maps.
+    `adaptors` is one of ADAPTORS. Raises InputError for adaptors="never" where channels differ, and for a block whose
+    output is no map.
     """
     if block.output is None:
         raise InputError(
@@ -79,11 +82,11 @@ def build_bridge(number: int, block: Block, source: MapShape | None, target: Map
             )
         return Adaptor(inside, outside, convolution=differs or adaptors == "always")
 
-    met = MapShape(target.channels, min(block.output.size, target.size))
-    inputs = () if source is None else tuple(adaptor(source, each, "input") for each in block.inputs)
-    return Bridge(inputs, adaptor(block.output, met, "output"))
+    compared = MapShape(target.channels, min(block.output.size, target.size))
+    inputs = () if source is None else tuple(adaptor(source, maps, "input") for maps in block.inputs)
+    return Bridge(inputs, adaptor(block.output, compared, "output"))
 
 
-def averaged(x: Tensor, size: int) -> Tensor:
-    """Maps averaged down to `size` x `size`; as they are if they are no larger."""
+def average_down(x: Tensor, size: int) -> Tensor:
+    """Maps (N, C, H, W) averaged down to (N, C, size, size); unchanged if they are no larger."""
     return F.adaptive_avg_pool2d(x, size) if x.shape[-1] > size else x

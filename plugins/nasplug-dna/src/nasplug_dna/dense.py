@@ -1,4 +1,4 @@
-"""The network that becomes the teacher where none is given: a large one of the space itself."""
+"""The architecture of a teacher that is trained first: a large one of the search space itself."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from nasplug.parts.random_walk import mutate_towards
 from nasplug.values import Genotype, ImageShape
 
 PATIENCE = 16
-"""Mutations tried per place of the genotype."""
+"""Mutations to try for each place of the genotype."""
 NOMINAL = ImageShape(channels=3, size=32, classes=10)
-"""Any images will do to compare the parameters of two architectures."""
+"""Any image shape serves to compare the parameters of two architectures."""
 
 
-def dense_genotype(space: SearchSpace, candidates: int, generator: Random) -> Genotype:
-    """A random architecture, mutated towards `candidates` picks per place, and among those towards many parameters."""
+def find_dense_genotype(space: SearchSpace, candidates: int, generator: Random) -> Genotype:
+    """A random genotype, mutated towards `candidates` picks per place and, as a second criterion, many parameters."""
 
     def shortfall(genotype: Genotype) -> tuple[float, ...]:
         # On average, because deeper architectures of some spaces have more places.
-        away = fmean(abs(len(picked) - candidates) for _, picked in genotype.picks)
-        return away, -space.cost(genotype, NOMINAL).params
+        difference = fmean(abs(len(picked) - candidates) for _, picked in genotype.picks)
+        return difference, -space.cost(genotype, NOMINAL).params
 
     start = space.random(generator)
     return mutate_towards(space, start, shortfall, generator, mutations=PATIENCE * len(start.places))

@@ -11,7 +11,7 @@ RESUMES = ">=0.1,<0.3"
 
 @hookimpl
 def nasplug_register(register: Register) -> None:
-    """The teacher that guides block by block, and the method that rates all paths of every block with it."""
+    """Registers the block-wise teacher, and the method that uses it."""
     register.teacher(
         "blockwise",
         "nasplug_dna.blockwise:Blockwise",
@@ -20,5 +20,5 @@ def nasplug_register(register: Register) -> None:
     register.method(
         "dna",
         "nasplug_dna.method:DNA",
-        summary="Blocks trained apart under a teacher; all their paths are rated and combined under a budget.",
+        summary="Trains each block against a teacher network, rates all paths, and combines the best under a budget.",
     )

@@ -16,7 +16,7 @@ TINY: Preset = {
     "retrain": {"epochs": 2, "batch_size": 64, "optimizer": "adam", "lr": 1e-2},
     "select": {"networks": 2},
 }
-"""The whole journey in about half a minute on a CPU: for tests and a first look, not for good networks."""
+"""A whole run in about half a minute on a CPU: for tests and a first look, not for good networks."""
 
 LAPTOP: Preset = {
     "space": {"blocks": ["small"], "channels": 16},
@@ -25,7 +25,7 @@ LAPTOP: Preset = {
     "retrain": {"epochs": 15, "batch_size": 64, "optimizer": "sgd", "lr": 0.1},
     "select": {"networks": 4},
 }
-"""Small images on a CPU. A block sees some thousand steps instead of 50,000, so it learns at a higher rate."""
+"""Small images on a CPU. A block is trained for some thousand steps instead of 50,000, at a higher learning rate."""
 
 CIFAR10: Preset = {
     "space": {"blocks": ["s1 2x24 3x24 2x32", "s2 2x40 3x40 4x40", "s2 2x80 3x80 4x80"]},
@@ -64,9 +64,9 @@ PAPER_IMAGENET: Preset = {
 }
 """The released code, on images of 224 pixels in folders; `teacher.weights` has to name a file.
 
-Blocks are those of the paper's table, as recalled: the released supernet has one cell for each ("dna-single"). Rated
-are all paths, on a share of the training images that would be 50 of each class of ImageNet; how many of these are used
-is inferred.
+The blocks are those of the paper's table, from memory; the released supernet has one cell for each block
+("dna-single"). All paths are rated, on a share of the training images that amounts to 50 per class of ImageNet; how
+many of them are used is inferred.
 """
 
 DNA = Method(

@@ -1,4 +1,4 @@
-"""Training blocks against the teacher's, and rating their paths in the same way (Li et al., DNA, CVPR 2020)."""
+"""Stages that train blocks against the teacher's, and raters of their paths (Li et al., DNA, CVPR 2020)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from nasplug.parts import Batch, Block, Choices, Network, Rater, Stage, Supernet
 from nasplug.values import StepInfo, Update
 from nasplug_dna.bridge import Bridge
 from nasplug_dna.distance import Distance
-from nasplug_dna.guide import Guide
+from nasplug_dna.frozen_teacher import FrozenTeacher
 
 
 @attrs.frozen(eq=False)
-class Lesson:
-    """What all stages of one search share."""
+class BlockwiseSetup:
+    """What all stages and raters of one search share."""
 
-    guide: Guide
+    frozen_teacher: FrozenTeacher
     bridges: Sequence[Bridge]
     """One for each block."""
     loss: Distance
@@ -29,107 +29,112 @@ class Lesson:
     weights: Sequence[float]
     """The weight of each block's loss."""
     progressive: bool = False
-    """Whether a block reads what the student's own block before it gives, instead of the teacher's."""
+    """Whether a block reads the output of the student's own previous block instead of the teacher's."""
 
     def read(
-        self, blocks: Sequence[Block], number: int, images: Tensor, features: Sequence[Tensor], given: dict[int, Tensor]
+        self,
+        blocks: Sequence[Block],
+        number: int,
+        images: Tensor,
+        features: Sequence[Tensor],
+        outputs: dict[int, Tensor],
     ) -> tuple[Tensor, ...]:
-        """The maps that a block reads, of which the first reads images.
+        """The maps that block `number` reads; block 0 reads images.
 
-        `features` are the teacher's; `given` holds what blocks of the student gave for these images, and takes up what
-        is computed here. Nothing is learnt through the student's output: each block learns from its own loss alone.
+        `features` are the teacher's. `outputs` maps numbers of the student's blocks to their outputs for these images;
+        outputs that are computed here are added to it. They are detached: each block learns from its own loss alone.
         """
         source = images
         if number > 0 and self.progressive:
-            if number - 1 not in given:
+            if number - 1 not in outputs:
                 with torch.no_grad():
-                    maps = self.read(blocks, number - 1, images, features, given)
-                    given[number - 1] = blocks[number - 1](maps)
-            source = given[number - 1].detach()
+                    maps = self.read(blocks, number - 1, images, features, outputs)
+                    outputs[number - 1] = blocks[number - 1](maps)
+            source = outputs[number - 1].detach()
         elif number > 0:
             source = features[number - 1]
         return self.bridges[number].enter(source)
 
 
 class BlockStage(Stage):
-    """The weighted sum, over its blocks, of the distance between what the block gives and what the teacher's gives.
+    """The weighted sum, over its blocks, of the distances between the block's output and the teacher's.
 
-    Adaptors of these blocks learn with their weights. The teacher is no part of the state.
+    The adaptors of these blocks learn together with their weights. The teacher is not part of the state.
     """
 
     static_graph = True
 
-    def __init__(self, blocks: Sequence[int], lesson: Lesson, rates: Mapping[int, float]) -> None:
+    def __init__(self, blocks: Sequence[int], setup: BlockwiseSetup, rates: Mapping[int, float]) -> None:
         super().__init__()
         self.blocks: tuple[int, ...] = tuple(blocks)
         self.rates = {number: rates[number] for number in self.blocks if number in rates}
-        self.bridges = nn.ModuleList(lesson.bridges[number] for number in self.blocks)
-        self._lesson = (lesson,)  # in a tuple, so that bridges of other stages are not taken for this one's
+        self.bridges = nn.ModuleList(setup.bridges[number] for number in self.blocks)
+        self._setup = (setup,)  # in a tuple, so that other stages' bridges are no submodules of this one
 
     def forward(self, net: Network, batch: Batch, update: Update, now: StepInfo) -> Tensor:
-        """The scalar loss of `net` on `batch`, whoever moves."""
-        lesson, blocks = self._lesson[0], views(net)
-        features = lesson.guide(batch.images, max(self.blocks))
-        given: dict[int, Tensor] = {}
+        """The scalar loss of `net` on `batch`, the same for every update."""
+        setup, blocks = self._setup[0], blocks_of(net)
+        features = setup.frozen_teacher(batch.images, max(self.blocks))
+        outputs: dict[int, Tensor] = {}
         losses = []
         for number in self.blocks:
-            output = blocks[number](lesson.read(blocks, number, batch.images, features, given))
-            given[number] = output
-            distance = lesson.bridges[number].compare(output, features[number], lesson.loss)
-            losses.append(lesson.weights[number] * distance)
+            output = blocks[number](setup.read(blocks, number, batch.images, features, outputs))
+            outputs[number] = output
+            distance = setup.bridges[number].compare(output, features[number], setup.loss)
+            losses.append(setup.weights[number] * distance)
         return torch.stack(losses).sum()
 
     def learning_with(self, block: int) -> Iterable[nn.Parameter]:
-        """What joins the block to the teacher."""
+        """The parameters of the block's adaptors."""
         return self.bridges[self.blocks.index(block)].parameters()
 
     def raters(self, net: Supernet) -> Sequence[Rater]:
-        """One for each of its blocks."""
-        return [BlockRater(net, number, self._lesson[0]) for number in self.blocks]
+        """A rater for each of its blocks."""
+        return [BlockRater(net, number, self._setup[0]) for number in self.blocks]
 
 
 class BlockRater(Rater):
-    """Rates what a block makes of the maps that it learnt from, by the distance named for rating.
+    """Rates a block by the distance of its output from the teacher's, on the same inputs as in training.
 
-    If these are the student's own, one random candidate of each choice counts in the blocks before, as while single
-    paths are trained: others for each batch, but the same for all paths that are rated.
+    If blocks read the student's own features, the previous blocks compute one random candidate of each choice, as in
+    single-path training: another one for each batch, but the same for all paths that are rated on a batch.
     """
 
-    def __init__(self, net: Supernet, number: int, lesson: Lesson) -> None:
+    def __init__(self, net: Supernet, number: int, setup: BlockwiseSetup) -> None:
         self.block: int = number
         self.view = net.blocks()[number]
-        self._net, self._lesson = net, lesson
-        self._draws = Random(number)
-        # A batch is rated for thousands of paths, but goes through the teacher once.
+        self._net, self._setup = net, setup
+        self._generator = Random(number)
+        # Thousands of paths are rated on a batch, for which the teacher is computed once.
         self._targets: WeakKeyDictionary[Batch, Tensor] = WeakKeyDictionary()
 
     @torch.no_grad()
     def inputs(self, batch: Batch) -> tuple[Tensor, ...]:
-        """What the block reads."""
-        features = self._lesson.guide(batch.images, self.block)
+        """The maps that the block reads."""
+        features = self._setup.frozen_teacher(batch.images, self.block)
         self._targets[batch] = features[self.block]
-        with self._net.choices.only(one_of_each(self._net.choices, self._draws)):
-            return self._lesson.read(self._net.blocks(), self.block, batch.images, features, {})
+        with self._net.choices.only(sample_one_of_each(self._net.choices, self._generator)):
+            return self._setup.read(self._net.blocks(), self.block, batch.images, features, {})
 
     @torch.no_grad()
     def rate(self, output: Tensor, batch: Batch) -> Tensor:
         """The distance of the block's output from the teacher's."""
         if batch not in self._targets:
-            self._targets[batch] = self._lesson.guide(batch.images, self.block)[self.block]
-        return self._lesson.bridges[self.block].compare(output, self._targets[batch], self._lesson.rating)
+            self._targets[batch] = self._setup.frozen_teacher(batch.images, self.block)[self.block]
+        return self._setup.bridges[self.block].compare(output, self._targets[batch], self._setup.rating)
 
 
-def one_of_each(choices: Choices, generator: Random) -> Tensor:
-    """A mask of one random candidate of each choice, among those that are kept."""
+def sample_one_of_each(choices: Choices, generator: Random) -> Tensor:
+    """A mask (choices, candidates) with one random candidate of each choice, among those that are kept."""
     mask = torch.zeros(choices.kept.shape, dtype=torch.bool)
     for row, kept in enumerate(choices.kept.tolist()):
-        if left := [column for column, stays in enumerate(kept) if stays]:
-            mask[row, generator.choice(left)] = True
+        if columns := [column for column, is_kept in enumerate(kept) if is_kept]:
+            mask[row, generator.choice(columns)] = True
     return mask
 
 
-def views(net: Network) -> Sequence[Block]:
-    """The blocks of a supernet."""
+def blocks_of(net: Network) -> Sequence[Block]:
+    """The blocks of a supernet; TypeError for another network."""
     if not isinstance(net, Supernet):
         raise TypeError("only a supernet has blocks")
     return net.blocks()

@@ -16,9 +16,7 @@ from nasplug.parts.random_walk import mutate_towards
 from nasplug.values import Genotype, ImageShape, StepInfo, Update
 
 PATIENCE = 64
-"""Mutations tried per place of the teacher's genotype."""
-
-
+"""Mutations to try for each place of the teacher's genotype."""
 RELEASED = (0.2, 0.3, 0.5)
 """Shares of the three taps of a DARTS network in the released code."""
 
@@ -33,10 +31,10 @@ class FeatureStage(Stage):
 
         KD = sum_l ratio_l MSE(BN0(Conv1x1_l(s_l)), BN0(t_l)),
 
-    where s_l and t_l are the taps of network and teacher, and BN0 is `standardise`. The 1x1 convolutions bring the
-    network's channels to the teacher's and learn with its weights. Where the taps differ in size, the larger one is
-    averaged down to the smaller. All of it is float32. The teacher is no submodule: it is neither saved nor moved
-    with this stage, stays in eval mode and gets no gradient.
+    where s_l and t_l are the taps of network and teacher, and BN0 is `standardise`. The 1x1 convolutions convert the
+    network's channels to the teacher's, and learn together with its weights. Where the taps differ in size, the larger
+    one is averaged down to the smaller. Everything is computed in float32. The teacher is no submodule: it is neither
+    saved nor moved with this stage, stays in eval mode and gets no gradient.
     """
 
     static_graph = True
@@ -50,7 +48,7 @@ class FeatureStage(Stage):
         self._teacher = (teacher,)
 
     def forward(self, net: Network, batch: Batch, update: Update, now: StepInfo) -> Tensor:
-        """The scalar loss of `net` on `batch`, whoever moves."""
+        """The scalar loss of `net` on `batch`, the same for every update."""
         out = net.outputs(batch.images)
         loss = F.cross_entropy(out.logits.float(), batch.labels)
         with torch.no_grad():
@@ -58,46 +56,46 @@ class FeatureStage(Stage):
         return loss + self.weight * self.distance(out.taps, targets)
 
     def distance(self, taps: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
-        """KD of taps and the teacher's taps, (N, C, H, W) each; a scalar."""
-        parts = []
+        """KD of the network's taps and the teacher's taps, (N, C, H, W) each; a scalar."""
+        distances = []
         with torch.autocast(taps[0].device.type, enabled=False):
             for adaptor, ratio, tap, target in zip(self.adaptors, self.ratios, taps, targets, strict=True):
-                ours, theirs = _same_size(adaptor(tap.float()), target.float())
-                parts.append(ratio * F.mse_loss(standardise(ours), standardise(theirs)))
-        return torch.stack(parts).sum()
+                ours, theirs = _match_sizes(adaptor(tap.float()), target.float())
+                distances.append(ratio * F.mse_loss(standardise(ours), standardise(theirs)))
+        return torch.stack(distances).sum()
 
 
-def _same_size(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
-    size = (min(one.shape[2], other.shape[2]), min(one.shape[3], other.shape[3]))
-    return tuple(x if x.shape[2:] == size else F.adaptive_avg_pool2d(x, size) for x in (one, other))  # type: ignore[return-value]
+def _match_sizes(ours: Tensor, theirs: Tensor) -> tuple[Tensor, Tensor]:
+    size = (min(ours.shape[2], theirs.shape[2]), min(ours.shape[3], theirs.shape[3]))
+    return tuple(x if x.shape[2:] == size else F.adaptive_avg_pool2d(x, size) for x in (ours, theirs))  # type: ignore[return-value]
 
 
 @attrs.define
 class Features(DistillationTeacher):
     """A teacher whose features the supernet imitates at the taps of its space.
 
-    The teacher is a wide and dense random network of the same space, trained before the search. (Released is a dense
-    architecture that an earlier search left, 36 channels wide where the supernet has 16; taking a random one, so that
-    a single run is whole, is a choice of this project.)
+    The teacher is a wide and dense random network of the same space, trained before the search. (The released one is a
+    dense architecture from an earlier search, with 36 channels where the supernet has 16. A random architecture, which
+    needs no earlier search, is a choice of this project.)
     """
 
     ratios: tuple[float, ...] = option(
         (),
-        "share of each tap in the distance, in order; empty: 0.2, 0.3, 0.5, or growing where not three",
+        "share of each tap in the distance, in order; empty: 0.2, 0.3, 0.5 for three taps, else growing linearly",
     )
     weight: float = option(1.0, "weight of the distance beside the cross entropy", at_least=0)
-    channel_factor: float = option(2.0, "channels of the teacher, in those of the supernet", above=0)
+    channel_factor: float = option(2.0, "channels of the teacher, as a multiple of the supernet's", above=0)
     candidates: int = option(3, "candidates per place of the teacher, where the space allows", at_least=1)
     epochs: int = option(0, "epochs of the teacher's training; 0: as many as retraining", at_least=0)
 
     def shares(self, taps: int) -> tuple[float, ...]:
-        """The share of each tap: the option `ratios`, else the released ones, else in proportion to its number."""
+        """The share of each tap n: the option `ratios`, else the released shares, else in proportion to n."""
         if self.ratios:
             return self.ratios
         return RELEASED if taps == len(RELEASED) else tuple(2 * n / (taps * (taps + 1)) for n in range(1, taps + 1))
 
     def check(self, space: SearchSpace) -> None:
-        """Every tap of the space needs a share."""
+        """Raises InputError unless every tap of the space has a share."""
         if len(self.shares(space.taps())) != space.taps():
             raise InputError(
                 f"Option 'ratios' of teacher features names {len(self.ratios)} taps, but the networks of the space "
@@ -105,13 +103,13 @@ class Features(DistillationTeacher):
             )
 
     def network(self, space: SearchSpace, generator: random.Random) -> tuple[SearchSpace, Genotype]:
-        """A wider space and a random genotype, mutated towards `candidates` picks in every place."""
+        """The space scaled to more channels, and a random genotype mutated towards `candidates` picks per place."""
         wide = space.scaled(channels=max(1, round(self.channel_factor * int(space.size()["channels"]))))
         start = wide.random(generator)
         mutations = PATIENCE * len(start.places)
-        return wide, mutate_towards(wide, start, self._excess, generator, mutations=mutations, tolerance=0)
+        return wide, mutate_towards(wide, start, self._deviation, generator, mutations=mutations, tolerance=0)
 
-    def _excess(self, genotype: Genotype) -> int:
+    def _deviation(self, genotype: Genotype) -> int:
         return sum(abs(len(picked) - self.candidates) for _, picked in genotype.picks)
 
     def stages(self, net: Supernet, shape: ImageShape, teacher: Network | None) -> Sequence[Stage]:
@@ -130,9 +128,9 @@ class Features(DistillationTeacher):
 
 
 def _tap_channels(net: Network, shape: ImageShape) -> list[int]:
-    """The channels of each tap, from blank images in eval mode, which leaves batch-norm statistics alone.
+    """The channels of each tap, from blank images in eval mode, which does not change batch-norm statistics.
 
-    Two images, because a supernet normalises with those of the batch in any mode, and a map of one pixel has none.
+    Two images, because supernets use the statistics of the batch in any mode, for which one value is not enough.
     """
     device = next(net.parameters()).device
     training = net.training

@@ -1,4 +1,4 @@
-"""What this plugin registers; imports nothing of it."""
+"""What this plugin registers. Imports none of its other modules, so that listing plugins stays fast."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ RESUMES = ">=0.1,<0.3"
 
 @hookimpl
 def nasplug_register(register: Register) -> None:
-    """The teacher of features, and the method that is SNPS with it."""
+    """Registers the teacher `features`, and the method that is SNPS with it."""
     register.teacher(
         "features",
         "nasplug_dnad.features:Features",

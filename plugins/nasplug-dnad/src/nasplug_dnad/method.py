@@ -15,10 +15,10 @@ TEACHER: dict[str, dict[str, Any]] = {
     "paper-cifar10": {"channel_factor": 2.25, "epochs": 200},
     "paper-imagenet": {"channel_factor": 2.4, "ratios": [1.0, 1.0, 1.0]},
 }
-"""What each preset adds. The released teacher for CIFAR-10 has 36 channels, where the supernet has 16.
+"""Options of the teacher, by preset. The released teacher for CIFAR-10 has 36 channels, the supernet 16.
 
-For ImageNet it is a trained EfficientNet-B0; here a network of the space, as wide as those that are retrained, takes
-its place. It is trained first, for as long as they are, unless one is given with --teacher-from.
+The released teacher for ImageNet is a trained EfficientNet-B0. Here it is a network of the space, as wide as the
+networks that are retrained and trained for as long, unless --teacher-from names another one.
 """
 
 DNAD: Method = attrs.evolve(

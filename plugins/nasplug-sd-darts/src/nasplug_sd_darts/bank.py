@@ -1,4 +1,4 @@
-"""The past states of a supernet, kept ready to be asked."""
+"""A bank of past states of a supernet that can be evaluated."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from nasplug.parts import Supernet
 
 
 class Bank(nn.Module):
-    """Places for some past supernets: weights, alpha and the candidates that were kept.
+    """A fixed number of places for past supernets: weights, alpha and the candidates that were kept.
 
-    All places are there from the start, as frozen copies of the network, and are renewed one after the other, so that
-    the oldest state goes first. So the state dict always has the same places, however many of them were filled. They
-    compute with the statistics of their batch and keep none of their own.
+    All places exist from the start, as frozen copies of the network, so the state dict always has the same entries.
+    They are overwritten in turn, the oldest state first. Batch norms of the copies use the statistics of the batch, and
+    have no running statistics.
     """
 
     def __init__(self, net: Supernet, places: int, average: float) -> None:
@@ -31,7 +31,7 @@ class Bank(nn.Module):
 
     @torch.no_grad()
     def renew(self, net: Supernet, number: int) -> None:
-        """Takes in the state of `net`, as state `number`, counted from 0 through the whole search."""
+        """Stores the state of `net` as state `number`, counted from 0 over the whole search."""
         places = len(self.states)
         state = cast("Supernet", self.states[number % places])
         if state.choices.active_columns != net.choices.active_columns:
@@ -46,20 +46,20 @@ class Bank(nn.Module):
 
     @torch.no_grad()
     def logits(self, net: Supernet, images: Tensor, count: int, own_alpha: bool) -> Tensor:
-        """What the first `count` states make of images: (count, N, classes), float32.
+        """The logits of the first `count` places for images: (count, N, classes), float32.
 
-        Candidates are weighed as `net` weighs them, with each state's alpha or else (not `own_alpha`) with that of
-        `net`; within `Choices.only` no others count than there.
+        Candidates are weighted as `net` weights them, by the alpha of the past state if `own_alpha`, else by that of
+        `net`. Within `Choices.only` of `net`, the past states are restricted in the same way.
         """
         alpha = {} if own_alpha else {"choices.alpha": net.choices.alpha.detach()}
         mask = net.choices.mask
-        voices = []
+        logits = []
         for place in range(count):
             state = cast("Supernet", self.states[place])
             state.choices.relaxation = net.choices.relaxation
             with nullcontext() if mask is None else state.choices.only(mask):
-                voices.append(functional_call(state, alpha, (images,)).float())
-        return torch.stack(voices)
+                logits.append(functional_call(state, alpha, (images,)).float())
+        return torch.stack(logits)
 
 
 def _frozen_copy(net: Supernet) -> Supernet:
@@ -78,7 +78,7 @@ def _drop_deleted(state: Supernet) -> None:
 
 
 def _delete_as_saved(bank: nn.Module, saved: Mapping[str, Tensor], prefix: str, *_: Any) -> None:
-    """Before a state dict is loaded: deletes the candidates that its states had lost, so that the tensors fit."""
+    """Hook before a state dict is loaded: deletes the candidates that are deleted in it, so that the tensors fit."""
     for place, state in enumerate(cast("Bank", bank).states):
         choices = cast("Supernet", state).choices
         choices.kept.copy_(saved[f"{prefix}states.{place}.choices.kept"])

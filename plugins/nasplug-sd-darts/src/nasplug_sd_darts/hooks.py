@@ -1,4 +1,4 @@
-"""What this plugin registers; imports nothing of it."""
+"""What this plugin registers. Imports none of its other modules, so that listing plugins stays fast."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ RESUMES = ">=0.1,<0.3"
 
 @hookimpl
 def nasplug_register(register: Register) -> None:
-    """The teacher of past supernets, and the method that is DARTS with it."""
+    """Registers the teacher `voting`, and the method that is DARTS with it."""
     register.teacher(
         "voting",
         "nasplug_sd_darts.voting:Voting",

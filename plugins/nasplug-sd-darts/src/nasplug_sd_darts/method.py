@@ -14,9 +14,9 @@ TEACHER: dict[str, dict[str, Any]] = {
     "paper-imagenet": {"interval": 390, "interval_unit": "step"},
     "paper-nb201": {"pace": "paper"},
 }
-"""What each preset adds. The teacher's constants are inferred, for the paper's could not be read.
+"""Options of the teacher, by preset. They are inferred, because the paper's constants could not be read.
 
-Two epochs of ImageNet are as many steps as 50 of CIFAR-10, of 390 steps each.
+390 steps are an epoch of CIFAR-10; 50 of these are as many steps as two epochs of ImageNet.
 """
 
 SD_DARTS: Method = attrs.evolve(

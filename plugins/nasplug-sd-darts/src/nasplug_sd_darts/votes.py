@@ -1,7 +1,6 @@
-"""From the logits of several teachers to one prediction, and how far a student is from it.
+"""Combines the logits of several teachers to one prediction, and measures a student's distance from it.
 
-That output probabilities of the teachers are aggregated by voting is the paper's; the four ways of doing so are
-inferred.
+The paper aggregates the output probabilities of the teachers by voting; the four ways of doing so here are inferred.
 """
 
 from __future__ import annotations
@@ -16,13 +15,13 @@ TINIEST = torch.finfo(torch.float32).tiny
 
 
 def vote(logits: Tensor, kind: str, temperature: float) -> Tensor:
-    """What teachers with these logits, (teachers, N, classes), predict together: probabilities (N, classes).
+    """The joint prediction of teachers with logits (teachers, N, classes): probabilities (N, classes).
 
     With p_s = softmax(z_s / T) of teacher s:
 
     - "soft": the mean of all p_s;
     - "logit-mean": softmax of the mean of all z_s / T;
-    - "hard": all on the class that is the largest for most teachers, ties decided by the mean of all p_s;
+    - "hard": probability 1 for the class that most teachers predict, ties decided by the mean of all p_s;
     - "confidence": the mean of all p_s, each weighted by its largest probability.
     """
     softened = logits / temperature
@@ -37,12 +36,12 @@ def vote(logits: Tensor, kind: str, temperature: float) -> Tensor:
         return mean
     classes = logits.shape[-1]
     ballots = F.one_hot(logits.argmax(-1), classes).sum(0)
-    # The mean is at most 1: half of it decides between equal counts, and nothing else.
+    # The mean is at most 1, so half of it decides between equal counts but never changes their order.
     return F.one_hot((ballots + mean / 2).argmax(-1), classes).to(logits.dtype)
 
 
 def divergence(logits: Tensor, predicted: Tensor, temperature: float, direction: str) -> Tensor:
-    """KL of the student's softmax(z / T), z of (N, classes), and the teachers' `predicted` probabilities, a scalar.
+    """KL divergence of the student's softmax(logits / T) and the teachers' `predicted`, (N, classes) each; a scalar.
 
     Summed over classes, averaged over the batch. "teacher-student" is KL(teachers || student), the usual one;
     "student-teacher" is KL(student || teachers).

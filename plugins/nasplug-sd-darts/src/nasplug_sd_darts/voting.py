@@ -1,7 +1,7 @@
-"""Self-distillation with voting teachers (SD-DARTS, Zhu et al., arXiv 2302.05629): the past teaches the present.
+"""Self-distillation: past states of the supernet vote as teachers (SD-DARTS, Zhu et al., arXiv 2302.05629).
 
-The paper's constants could not be read. Those of its nearest relatives, SAF and MESA (Du et al., Sharpness-Aware
-Training for Free, NeurIPS 2022), stand in for them; every one is an option.
+The paper's constants could not be read. Defaults are those of the most similar methods, SAF and MESA (Du et al.,
+Sharpness-Aware Training for Free, NeurIPS 2022); every constant is an option.
 """
 
 from __future__ import annotations
@@ -20,46 +20,46 @@ from nasplug_sd_darts.bank import Bank
 from nasplug_sd_darts.votes import DIRECTIONS, VOTES, divergence, vote
 
 USUAL_EPOCHS = 50
-"""Length of a DARTS search, for which start and ramp are given."""
+"""Epochs of a DARTS search, the length for which the defaults of start and ramp are meant."""
 
 
 @attrs.define
 class Voting(DistillationTeacher):
-    """The supernet of some steps ago, several times over, whose votes the supernet learns beside the labels.
+    """Besides the labels, the supernet learns the votes of several of its own past states.
 
         L = CE(z, y) + weight T^2 KL(q || softmax(z / T)),      q = vote(z_1 ... z_K),
 
-    where z are the logits of the supernet and z_s those of its past state s on the same images. Nothing moves the
-    past states: they get no gradient, and compute with batch statistics.
+    where z are the logits of the supernet and z_s those of its past state s on the same images. Past states are not
+    trained: they get no gradient. Their batch norms use the statistics of the batch.
     """
 
-    teachers: int = option(3, "past states that vote, at most (inferred)", at_least=1)
-    vote: str = option("soft", "how their predictions become one (soft is inferred)", choices=VOTES)
-    interval: int = option(1, "epochs or steps from one state taken to the next (inferred)", at_least=1)
+    teachers: int = option(3, "largest number of past states that vote (inferred)", at_least=1)
+    vote: str = option("soft", "how their predictions are combined (soft is inferred)", choices=VOTES)
+    interval: int = option(1, "epochs or steps between stored states (inferred)", at_least=1)
     interval_unit: str = option("epoch", "what interval counts (inferred)", choices=("epoch", "step"))
     average: float = option(
         0.0,
-        "share of the oldest state that its successor in the bank keeps; 0: none (with teachers=1, "
-        "interval_unit=step and 0.9995 there is one moving average to learn from, as in MESA)",
+        "share of the oldest state that remains when a new one replaces it; 0: none (0.9995 with teachers=1 and "
+        "interval_unit=step gives a single moving average as teacher, as in MESA)",
         at_least=0,
         below=1,
     )
     temperature: float = option(5.0, "T, by which logits are divided (inferred; SAF's)", above=0)
-    weight: float = option(0.3, "weight of the votes beside the labels (inferred; SAF's)", at_least=0)
-    start: float = option(5.0, "epochs before the votes count (inferred; SAF's)", at_least=0)
+    weight: float = option(0.3, "weight of the divergence from the votes (inferred; SAF's)", at_least=0)
+    start: float = option(5.0, "epochs before the votes are used (inferred; SAF's)", at_least=0)
     ramp: float = option(5.0, "epochs in which their weight then grows from 0 (inferred)", at_least=0)
     pace: str = option(
         "fit",
-        f"start and ramp as given, or fitted: times epochs / {USUAL_EPOCHS}",
+        f"paper: start and ramp as set; fit: multiplied by epochs / {USUAL_EPOCHS}",
         choices=("paper", "fit"),
     )
     learns: str = option(
         "weights",
-        "who learns from votes: turns that move weights, alpha, or both; one that moves both always does (inferred)",
+        "which updates learn from votes: those of weights, of alpha, or all; a joint update always does (inferred)",
         choices=("weights", "alpha", "both"),
     )
-    direction: str = option("teacher-student", "KL of which from which (inferred)", choices=DIRECTIONS)
-    snapshot_alpha: bool = option(True, "whether states have the alpha of their time, or the present one (inferred)")
+    direction: str = option("teacher-student", "direction of the KL divergence (inferred)", choices=DIRECTIONS)
+    snapshot_alpha: bool = option(True, "whether past states use their own alpha, or the current one (inferred)")
 
     def __attrs_post_init__(self) -> None:
         if self.vote == "hard" and self.direction == "student-teacher":
@@ -73,23 +73,23 @@ class Voting(DistillationTeacher):
         return (VotingStage(net, self),)
 
     def taken(self, now: StepInfo) -> int:
-        """How many states have been taken before this step: a function of the clock, so that none is ever lost."""
+        """The number of states stored before this step. It is a function of the step, so it needs no saved counter."""
         return now.step // (self.interval * (now.steps_per_epoch if self.interval_unit == "epoch" else 1))
 
     def share(self, now: StepInfo) -> float:
-        """The weight of the votes in this step: 0 until the start, then growing step by step."""
+        """The weight of the votes in this step: 0 until `start`, then growing linearly over `ramp`."""
         stretch = now.epochs / USUAL_EPOCHS if self.pace == "fit" else 1.0
         begun = now.step + 1 - self.start * stretch * now.steps_per_epoch
         growing = self.ramp * stretch * now.steps_per_epoch
         return self.weight * max(0.0, min(1.0, begun / max(growing, 1.0)))
 
     def counts(self, update: Update) -> bool:
-        """Whether who moves in this turn learns from the votes."""
+        """Whether this update learns from the votes."""
         return (update.moves_weights and self.learns != "alpha") or (update.moves_alpha and self.learns != "weights")
 
 
 class VotingStage(Stage):
-    """Cross entropy and the distance from what past states of the network vote for, in float32."""
+    """Cross entropy plus the weighted divergence from the votes of past states of the network, in float32."""
 
     def __init__(self, net: Supernet, voting: Voting) -> None:
         super().__init__()
@@ -101,17 +101,17 @@ class VotingStage(Stage):
         options = self.voting
         logits = net(batch.images).float()
         loss = F.cross_entropy(logits, batch.labels)
-        voices = min(options.taken(now), options.teachers)
+        voters = min(options.taken(now), options.teachers)
         weight = options.share(now) if options.counts(update) else 0.0
-        if voices == 0 or weight == 0:
+        if voters == 0 or weight == 0:
             return loss
-        heard = self.bank.logits(cast("Supernet", net), batch.images, voices, options.snapshot_alpha)
-        predicted = vote(heard, options.vote, options.temperature)
+        logits_of_past = self.bank.logits(cast("Supernet", net), batch.images, voters, options.snapshot_alpha)
+        predicted = vote(logits_of_past, options.vote, options.temperature)
         distance = divergence(logits, predicted, options.temperature, options.direction)
         return loss + weight * options.temperature**2 * distance
 
     def after_step(self, net: Network, now: StepInfo) -> None:
-        """Takes the state that this step has led to, at the end of an interval."""
+        """Stores the state after this step at the end of an interval."""
         before, after = self.voting.taken(now), self.voting.taken(attrs.evolve(now, step=now.step + 1))
         if after > before:
             self.bank.renew(cast("Supernet", net), before)

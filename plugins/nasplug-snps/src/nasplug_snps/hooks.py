@@ -1,4 +1,4 @@
-"""What this plugin registers; imports nothing of it."""
+"""What this plugin registers. Imports none of its other modules, so that listing plugins stays fast."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ RESUMES = ">=0.1,<0.3"
 
 @hookimpl
 def nasplug_register(register: Register) -> None:
-    """The shrinking schedule, and the method that is built on it."""
+    """Registers the shrinking schedule, and the method that is built on it."""
     register.schedule(
         "shrink",
         "nasplug_snps.shrink:Shrink",
-        summary="Presses alpha towards sparsity and deletes weak candidates, from dense to sparse.",
+        summary="Regularises alpha towards sparsity and deletes weak candidates, from dense to sparse.",
     )
     register.method(
         "snps",

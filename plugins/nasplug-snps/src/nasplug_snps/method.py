@@ -15,7 +15,7 @@ TINY: dict[str, dict[str, Any]] = {
     "retrain": {"epochs": 2, "batch_size": 64, "optimizer": "adam", "lr": 1e-2},
     "select": {"networks": 2},
 }
-"""The whole journey in about half a minute on a CPU: for tests and a first look, not for good networks."""
+"""A whole run in about half a minute on a CPU: for tests and a first look, not for good networks."""
 
 LAPTOP: dict[str, dict[str, Any]] = {
     "space": {"cells": 3, "channels": 8},
@@ -25,7 +25,7 @@ LAPTOP: dict[str, dict[str, Any]] = {
     "retrain": {"epochs": 15, "batch_size": 64, "optimizer": "sgd", "lr": 0.1},
     "select": {"networks": 4},
 }
-"""Small images on a CPU. Some 400 steps instead of 10^4, so alpha takes steps ten times as long."""
+"""Small images on a CPU. Some 400 steps instead of 10^4, so the learning rate of alpha is ten times as large."""
 
 PAPER_CIFAR10: dict[str, dict[str, Any]] = {
     "space": {"cells": 8, "channels": 16},
@@ -33,8 +33,8 @@ PAPER_CIFAR10: dict[str, dict[str, Any]] = {
     "search": {"epochs": 120, "batch_size": 128, "lr": 5e-4, "augment": "autoaugment"},
     "retrain": {**DARTS_CIFAR, "channels": 36, "drop_path": 0.3, "drop_path_per_operation": 0.15 / 112},
 }
-"""The released CIFAR-10 scripts. A network of DARTS's density is retrained with a drop_path of 0.3, denser ones with
-more: 0.15 for every 112 operations beyond."""
+"""The released CIFAR-10 scripts. A network as dense as those of DARTS is retrained with a drop_path of 0.3; denser ones
+with 0.15 more for every 112 further operations."""
 
 PAPER_IMAGENET: dict[str, dict[str, Any]] = {
     "space": {"cells": 14, "channels": 20, "stem": "imagenet"},

@@ -1,4 +1,4 @@
-"""How dense a supernet is: concave functions of the weights of each choice, largest where they are equal."""
+"""Sparsity measures S: concave functions of the weights of each choice, largest where the weights are equal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SCALE = 50.0
 
 
 def logarithmic(weights: Tensor, scale: float = SCALE) -> Tensor:
-    """S = sum log(1 + scale * alpha_k) over all candidates (Rao et al., SNPS, released code); a candidate at 0 adds 0.
+    """S = sum log(1 + scale * alpha_k) over all candidates (Rao et al., SNPS, released code).
 
     `weights` (choices, candidates) are the normalised alpha; the result is a scalar.
     """
@@ -30,18 +30,19 @@ def entropy(weights: Tensor) -> Tensor:
 
 
 def uniform_value(measure: str, scale: float, candidates: float) -> float:
-    """What one choice of this many equal candidates adds to S."""
+    """The contribution to S of one choice with `candidates` equal weights (need not be a whole number)."""
     return math.log(candidates) if measure == "entropy" else candidates * math.log1p(scale / candidates)
 
 
-def equal_candidates(value: Callable[[float], float], widths: Sequence[int], wanted: float) -> float:
-    """The number n for which choices of min(n, width) equal candidates have sparsity `wanted` in all.
+def equal_candidates(value: Callable[[float], float], widths: Sequence[int], target: float) -> float:
+    """The number n for which choices of min(n, width) equal candidates have a total sparsity of `target`.
 
-    `value` is what one choice of n equal candidates adds, and grows with n. At least 1; not a whole number in general.
+    `value` returns the contribution of one choice of n equal candidates, which grows with n. The result is found by
+    bisection; it is at least 1 and in general no whole number.
     """
     few, many = 1.0, float(max(widths))
     for _ in range(50):
         middle = (few + many) / 2
-        too_many = sum(value(min(middle, width)) for width in widths) > wanted
+        too_many = sum(value(min(middle, width)) for width in widths) > target
         few, many = (few, middle) if too_many else (middle, many)
     return few

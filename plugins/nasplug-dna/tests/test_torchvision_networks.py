@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from nasplug_dna.guide import freeze
-from nasplug_dna.library import build_network, cut, end_of_blocks, load_library, read_weights
+from nasplug_dna.frozen_teacher import freeze
+from nasplug_dna.torchvision_networks import build_network, cut, find_block_ends, load_network, read_weights
 from safetensors.torch import save_file
 from torch import nn
 from torchvision import models
@@ -34,20 +34,20 @@ def weights(resnet: models.ResNet, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def test_taps_of_a_library_network(resnet: models.ResNet, weights: Path) -> None:
-    network = load_library("resnet18", TAPS, str(weights), GREY, MEAN, STD)
+    network = load_network("resnet18", TAPS, str(weights), GREY, MEAN, STD)
     freeze(network, "eval")
     pixels = torch.rand(2, 1, 32, 32)
     with torch.no_grad():
-        found = network((pixels - 0.3) / 0.2, 2)
+        features = network((pixels - 0.3) / 0.2, 2)
         colour = (pixels.expand(2, 3, 32, 32) - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
         x = resnet.maxpool(resnet.relu(resnet.bn1(resnet.conv1(colour))))
         for number, layer in enumerate((resnet.layer1, resnet.layer2, resnet.layer3, resnet.layer4)):
             x = layer(x)
             if number != 2:
-                torch.testing.assert_close(found[min(number, 2)], x, rtol=1e-4, atol=1e-4)
+                torch.testing.assert_close(features[min(number, 2)], x, rtol=1e-4, atol=1e-4)
         short = network((pixels - 0.3) / 0.2, 0)
     assert len(short) == 1
-    torch.testing.assert_close(short[0], found[0])
+    torch.testing.assert_close(short[0], features[0])
     assert len(list(network.cuts[0].modules())) < len(list(network.cuts[2].modules()))
     assert not any(parameter.requires_grad for parameter in network.parameters())
 
@@ -60,9 +60,9 @@ def test_weights_come_from_safetensors_or_from_within_a_checkpoint(
     torch.save({"state_dict": state, "epoch": 3}, tmp_path / "w.pt")
     plain = read_weights(weights)
     for name in ("w.safetensors", "w.pt"):
-        found = read_weights(tmp_path / name)
-        assert all(torch.equal(value, plain[key]) for key, value in found.items())
-        load_library("resnet18", TAPS, str(tmp_path / name), GREY, MEAN, STD)
+        weights = read_weights(tmp_path / name)
+        assert all(torch.equal(value, plain[key]) for key, value in weights.items())
+        load_network("resnet18", TAPS, str(tmp_path / name), GREY, MEAN, STD)
 
 
 def test_weights_that_do_not_fit_are_refused(resnet: models.ResNet, weights: Path, tmp_path: Path) -> None:
@@ -89,9 +89,9 @@ def test_weights_that_do_not_fit_are_refused(resnet: models.ResNet, weights: Pat
         ("missing.pth", "There is no file"),
     ]:
         with pytest.raises(InputError, match=reason):
-            load_library("resnet18", TAPS, str(tmp_path / name), GREY, MEAN, STD)
+            load_network("resnet18", TAPS, str(tmp_path / name), GREY, MEAN, STD)
     with pytest.raises(InputError, match="3 colours"):
-        load_library("resnet18", TAPS, str(weights), ImageShape(4, 32, 10), MEAN, STD)
+        load_network("resnet18", TAPS, str(weights), ImageShape(4, 32, 10), MEAN, STD)
 
 
 def test_code_in_a_file_of_weights_is_never_run(tmp_path: Path) -> None:
@@ -108,32 +108,33 @@ def test_code_in_a_file_of_weights_is_never_run(tmp_path: Path) -> None:
 
 
 def test_weights_in_half_precision_count_in_the_network_s_own(resnet: models.ResNet, tmp_path: Path) -> None:
-    halves = {name: each.half() if each.is_floating_point() else each for name, each in resnet.state_dict().items()}
+    state = resnet.state_dict()
+    halves = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
     torch.save(halves, tmp_path / "half.pth")
-    network = load_library("resnet18", TAPS, str(tmp_path / "half.pth"), GREY, MEAN, STD)
+    network = load_network("resnet18", TAPS, str(tmp_path / "half.pth"), GREY, MEAN, STD)
     assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
 
 
 def test_an_untrained_network_follows_the_seed() -> None:
     torch.manual_seed(1)
-    one = load_library("mobilenet_v3_small", ("features.3",), "random", GREY, MEAN, STD)
+    one = load_network("mobilenet_v3_small", ("features.3",), "random", GREY, MEAN, STD)
     torch.manual_seed(1)
-    two = load_library("mobilenet_v3_small", ("features.3",), "random", GREY, MEAN, STD)
+    two = load_network("mobilenet_v3_small", ("features.3",), "random", GREY, MEAN, STD)
     for here, there in zip(one.parameters(), two.parameters(), strict=True):
         assert torch.equal(here, there)
 
 
 def test_blocks_are_spread_over_the_stages() -> None:
-    assert end_of_blocks("efficientnet_b7", 6) == tuple(f"features.{number}" for number in (2, 3, 4, 5, 6, 7))
-    assert end_of_blocks("efficientnet_b7", 3) == ("features.3", "features.5", "features.7")
-    assert end_of_blocks("resnet18", 3) == TAPS
-    assert end_of_blocks("vgg11_bn", 5) != end_of_blocks("vgg11", 5)
+    assert find_block_ends("efficientnet_b7", 6) == tuple(f"features.{number}" for number in (2, 3, 4, 5, 6, 7))
+    assert find_block_ends("efficientnet_b7", 3) == ("features.3", "features.5", "features.7")
+    assert find_block_ends("resnet18", 3) == TAPS
+    assert find_block_ends("vgg11_bn", 5) != find_block_ends("vgg11", 5)
     with pytest.raises(InputError, match=r"6 blocks, but 'resnet18' has 4 stages"):
-        end_of_blocks("resnet18", 6)
+        find_block_ends("resnet18", 6)
     with pytest.raises(InputError, match=r"'densenet121'.*teacher.taps"):
-        end_of_blocks("densenet121", 3)
+        find_block_ends("densenet121", 3)
     with pytest.raises(InputError, match="Did you mean 'resnet18'"):
-        end_of_blocks("resnet-18", 3)
+        find_block_ends("resnet-18", 3)
 
 
 @pytest.mark.parametrize(
@@ -152,10 +153,10 @@ def test_blocks_are_spread_over_the_stages() -> None:
 )
 def test_the_stages_of_a_family_end_at_its_last_map(name: str, stages: int) -> None:
     """Computed without memory, where the network can be."""
-    taps = end_of_blocks(name, stages)
+    taps = find_block_ends(name, stages)
     network = cut(build_network(name, empty=True), name, taps).eval()
     device = next(network.parameters()).device
-    sizes = [each.shape[-1] for each in network(torch.zeros(1, 3, 64, 64, device=device)).values()]
+    sizes = [features.shape[-1] for features in network(torch.zeros(1, 3, 64, 64, device=device)).values()]
     assert len(sizes) == stages
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[-1] == 2
@@ -171,8 +172,8 @@ def test_parameters_that_stand_between_layers_get_their_weights_too(
     for parameter in whole.parameters():
         nn.init.normal_(parameter)
     save_file(whole.state_dict(), tmp_path / "w.safetensors")
-    taps = end_of_blocks("convnext_tiny", 4)
-    network = load_library("convnext_tiny", taps, str(tmp_path / "w.safetensors"), ImageShape(3, 64, 10), MEAN, STD)
+    taps = find_block_ends("convnext_tiny", 4)
+    network = load_network("convnext_tiny", taps, str(tmp_path / "w.safetensors"), ImageShape(3, 64, 10), MEAN, STD)
     freeze(network, "eval")
     images = torch.randn(2, 3, 64, 64)
     x = images * network.scale + network.shift

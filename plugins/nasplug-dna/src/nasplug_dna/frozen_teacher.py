@@ -1,4 +1,4 @@
-"""The frozen network that guides the blocks."""
+"""The frozen network whose features the blocks learn to reproduce."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from nasplug.values import ImageShape, MapShape
 MODES = ("batch", "eval")
 
 Features = Callable[[Tensor, int], Sequence[Tensor]]
-"""From images and the number of a block to the network's features after that block, and after all before it."""
+"""From images and the number of a block: the network's features after blocks 0 to this one, at least."""
 
 
 @attrs.frozen(eq=False)
-class Guide:
-    """Features of a network that does not learn; no part of any stage's state."""
+class FrozenTeacher:
+    """Features of a network that does not learn. It is not part of any stage's state."""
 
     features: Features
     resolution: int = 0
-    """Pixels to which images are resized for it; 0: none."""
+    """Pixels to which images are resized for the network; 0: they are not resized."""
 
     @torch.no_grad()
     def __call__(self, images: Tensor, last: int) -> Sequence[Tensor]:
-        """The features (N, C, H, W) after blocks 0 to `last` at least, of images as the run normalises them."""
+        """The features (N, C, H, W) after blocks 0 to `last` at least; `images` are normalised as in the run."""
         if self.resolution and self.resolution != images.shape[-1]:
             images = F.interpolate(images, self.resolution, mode="bilinear", antialias=True)
         return self.features(images, last)
@@ -38,26 +38,26 @@ class Guide:
         """The shape of every feature, from two blank images; InputError if the network cannot read such images."""
         blank = torch.zeros(2, shape.channels, shape.size, shape.size, device=device)
         try:
-            found = self(blank, blocks - 1)
+            features = self(blank, blocks - 1)
         except (RuntimeError, ValueError, AssertionError) as error:
             raise InputError(
                 f"The teacher's network cannot read images of {self.resolution or shape.size} pixels "
                 f"({str(error).partition(chr(10))[0]}); resize them for it, for example teacher.resolution=224."
             ) from error
-        for number, each in enumerate(found):
-            if each.dim() != 4:
+        for number, feature in enumerate(features):
+            if feature.dim() != 4:
                 raise InputError(
-                    f"Tap {number} of the teacher's network gives values of shape {tuple(each.shape)}, but a tap must "
-                    f"give maps (images, channels, height, width); name other nodes as teacher.taps."
+                    f"Tap {number} of the teacher's network gives values of shape {tuple(feature.shape)}, but a tap "
+                    f"must give maps (images, channels, height, width); name other nodes as teacher.taps."
                 )
-        return tuple(MapShape(each.shape[1], each.shape[2]) for each in found)
+        return tuple(MapShape(feature.shape[1], feature.shape[2]) for feature in features)
 
 
 def freeze(network: nn.Module, mode: str) -> None:
-    """Keeps a network from learning, and from dropping anything.
+    """Freezes the parameters of a network, and puts it in eval mode.
 
-    In the mode "batch" its batch norms use the statistics of each batch, as in DNA, and forget those that they
-    learnt; in "eval" they use these.
+    With the mode "batch" its batch norms use the statistics of each batch, as in DNA, and lose their running
+    statistics; with "eval" they use their running statistics.
     """
     network.requires_grad_(False).eval()
     if mode == "batch":
@@ -66,6 +66,6 @@ def freeze(network: nn.Module, mode: str) -> None:
                 module.running_mean = module.running_var = None
 
 
-def features_of(network: Network) -> Features:
-    """Those of a network of a search space: its taps."""
+def tap_features(network: Network) -> Features:
+    """The features of a network of a search space: its taps."""
     return lambda images, _: network.outputs(images).taps

@@ -1,4 +1,4 @@
-"""Networks of torchvision as teachers: where their blocks end, their weights from a file, the images that they read."""
+"""Networks of torchvision as teachers: where their blocks end, how their weights are read, which images they expect."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from nasplug.errors import InputError, choose_from
 from nasplug.values import ImageShape
 
 UNTRAINED = "random"
-"""Stands for initial weights where a file is named."""
+"""The value of the option `weights` that keeps the initial weights."""
 NESTED = ("state_dict", "model")
-"""Under which of these a checkpoint keeps the weights, if it keeps more."""
+"""Keys under which checkpoints that hold more than weights keep them."""
 
 
 def _features(*numbers: int) -> tuple[str, ...]:
@@ -48,17 +48,17 @@ STAGES: Mapping[str, tuple[str, ...]] = {
     "vgg19_bn": _features(6, 13, 26, 39, 52),
     "wide_resnet": tuple(f"layer{number}" for number in (1, 2, 3, 4)),
 }
-"""Where the stages of a family end, by the beginning of its names; the longest that fits counts.
+"""The nodes after which the stages of a family of networks end, by the prefix of its names; the longest match counts.
 
-Stem and first stage of EfficientNet and MobileNet, which keeps the size that the stem gives, belong to no stage of
-their own (DNA has its blocks so).
+The stem of EfficientNet and MobileNet and their first stage, which does not change the size of the maps, are part of
+the next stage, as in DNA.
 """
 
 
-def end_of_blocks(name: str, blocks: int) -> tuple[str, ...]:
-    """The node after which each of so many blocks ends: spread evenly over the stages, the last at the end.
+def find_block_ends(name: str, blocks: int) -> tuple[str, ...]:
+    """The nodes after which `blocks` blocks end, spread evenly over the network's stages; the last is the last stage's.
 
-    Raises InputError if the network is not there, if its family is none of STAGES, or if it has fewer stages.
+    Raises InputError if torchvision has no such network, if STAGES has no such family, or if it has fewer stages.
     """
     if name not in (known := models.list_models(module=models)):
         raise choose_from("network of torchvision", name, known)
@@ -77,8 +77,8 @@ def end_of_blocks(name: str, blocks: int) -> tuple[str, ...]:
     return tuple(stages[(number + 1) * len(stages) // blocks - 1] for number in range(blocks))
 
 
-class LibraryNetwork(nn.Module):
-    """A network of torchvision, cut after each of its taps, so that no more is computed than is asked for."""
+class TorchvisionNetwork(nn.Module):
+    """A network of torchvision, cut after each of its taps, so that only the features asked for are computed."""
 
     scale: Tensor
     shift: Tensor
@@ -90,18 +90,18 @@ class LibraryNetwork(nn.Module):
         self.register_buffer("shift", shift)
 
     def forward(self, images: Tensor, last: int) -> Sequence[Tensor]:
-        """The features after taps 0 to `last`, of images as the run normalises them."""
+        """The features (N, C, H, W) after taps 0 to `last`; `images` are normalised as in the run."""
         named: Mapping[str, Tensor] = self.cuts[last](images * self.scale + self.shift)
         return tuple(named.values())
 
 
-def load_library(
+def load_network(
     name: str, taps: Sequence[str], weights: str, shape: ImageShape, mean: Sequence[float], std: Sequence[float]
-) -> LibraryNetwork:
-    """The network with the weights of a file, for images of this shape; on the CPU.
+) -> TorchvisionNetwork:
+    """The network `name` with weights read from the file `weights`, for images of `shape`; on the CPU.
 
-    It expects images of `mean` and `std` per colour, on the scale from 0 to 1. Raises InputError for images that have
-    neither one nor three channels, and if weights or taps do not fit the network.
+    `mean` and `std` are those of the images that it expects, per colour, on the scale from 0 to 1. Raises InputError
+    for images that have neither one nor three channels, and if weights or taps do not fit the network.
     """
     if shape.channels not in (1, 3):
         raise InputError(
@@ -111,33 +111,33 @@ def load_library(
     network = build_network(name, empty=weights != UNTRAINED)
     if weights != UNTRAINED:
         load_weights(network, name, cut(network, name, taps).state_dict(), Path(weights))
-    # Cut once the weights are there: a cut shares the layers of the network, but has copies of what holds them.
+    # Cut after the weights are loaded: a cut shares the layers of the network, but copies the modules that hold them.
     cuts = [cut(network, name, taps[:number]) for number in range(1, len(taps) + 1)]
-    were = (shape.mean or (0.0,), shape.std or (1.0,))
-    (was_mean, was_std), (means, deviations) = (
-        [torch.tensor(each)[:, None, None] for each in pair] for pair in (were, (mean, std))
+    of_run = (shape.mean or (0.0,), shape.std or (1.0,))
+    (run_mean, run_std), (own_mean, own_std) = (
+        [torch.tensor(values)[:, None, None] for values in pair] for pair in (of_run, (mean, std))
     )
-    # Factors for three colours repeat a single channel as well.
-    return LibraryNetwork(cuts, was_std / deviations, (was_mean - means) / deviations)
+    # Broadcasting over three colours also repeats a single channel.
+    return TorchvisionNetwork(cuts, run_std / own_std, (run_mean - own_mean) / own_std)
 
 
 def build_network(name: str, empty: bool) -> nn.Module:
-    """The network as torchvision makes it; `empty` without memory for weights, if it can. InputError if unknown."""
+    """A new network of torchvision, with `empty` on the meta device if possible. InputError for an unknown name."""
     if name not in (known := models.list_models(module=models)):
         raise choose_from("network of torchvision", name, known)
     if empty:
         try:
             with torch.device("meta"):
                 return cast("nn.Module", models.get_model(name, weights=None))
-        except NotImplementedError:  # RegNet works its widths out with tensors, so it has to have memory
+        except NotImplementedError:  # RegNet computes its widths with tensors, which need memory
             pass
     return cast("nn.Module", models.get_model(name, weights=None))
 
 
 def cut(network: nn.Module, name: str, taps: Sequence[str]) -> nn.Module:
-    """What computes the features at the taps, by name; shares the weights.
+    """A module that returns the features at the taps, by name; it shares the weights of the network.
 
-    Raises InputError for taps that are not there, and for those in another order than they are computed in.
+    Raises InputError for taps that the network does not have, and for taps that are not in the order of computation.
     """
     try:
         extractor = create_feature_extractor(network, list(taps))
@@ -156,11 +156,11 @@ def cut(network: nn.Module, name: str, taps: Sequence[str]) -> nn.Module:
 
 
 def load_weights(network: nn.Module, name: str, needed: Collection[str], path: Path) -> None:
-    """Puts the weights of a file into a network that may be empty; none but those `needed` are asked for."""
+    """Loads weights from a file into a network that may be on the meta device; only those `needed` must be there."""
     state = read_weights(path)
-    wanted = network.state_dict()
+    own = network.state_dict()
     try:
-        kept = OrderedDict((key, _like(state[key], wanted[key])) for key in needed if key in state and key in wanted)
+        kept = OrderedDict((key, _as_type_of(own[key], state[key])) for key in needed if key in state and key in own)
         missing = [key for key in network.load_state_dict(kept, strict=False, assign=True)[0] if key in needed]
         if missing:
             raise RuntimeError(f"missing: {', '.join(missing)}")
@@ -171,24 +171,24 @@ def load_weights(network: nn.Module, name: str, needed: Collection[str], path: P
         ) from error
 
 
-def _like(given: Any, wanted: Tensor) -> Any:
-    """Weights in the precision of the network's own, such as those that were saved in half precision."""
-    if not isinstance(given, Tensor):
-        return given
-    if given.layout is not wanted.layout or given.is_floating_point() is not wanted.is_floating_point():
-        raise TypeError(f"it holds {given.dtype} ({given.layout}) where {wanted.dtype} belongs")
-    return given.to(wanted.dtype)
+def _as_type_of(own: Tensor, saved: Any) -> Any:
+    """A saved weight in the precision of the network's own; TypeError if it is of another kind of number."""
+    if not isinstance(saved, Tensor):
+        return saved
+    if saved.layout is not own.layout or saved.is_floating_point() is not own.is_floating_point():
+        raise TypeError(f"it holds {saved.dtype} ({saved.layout}) where {own.dtype} belongs")
+    return saved.to(own.dtype)
 
 
 def read_weights(path: Path) -> Mapping[str, Any]:
-    """The weights of a .safetensors file, or of a file of torch, of which nothing but tensors is read."""
+    """The state dict in a .safetensors file, or in a file of torch, of which nothing but tensors is read."""
     check_file(path)
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        with warnings.catch_warnings(action="ignore"):  # torch wonders at files of others; here they are refused
+        with warnings.catch_warnings(action="ignore"):  # torch warns about unknown formats, which are refused here
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # what reading a pickle of another kind comes to, nobody can list
+    except Exception as error:  # reading a damaged or foreign pickle can raise anything
         raise InputError(
             f"The weights '{path}' cannot be read: the file is damaged, or holds more than tensors (code in it is "
             f"never run); name a file of weights alone, such as torch.save(network.state_dict(), FILE) writes."

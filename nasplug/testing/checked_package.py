@@ -1,4 +1,4 @@
-"""The package that is checked: its plugins, and each thing that they register."""
+"""The package that is checked: its plugins, and a case for each thing that they register."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ Options = Mapping[str, Mapping[str, Any]]
 
 
 @attrs.frozen(eq=False)
-class Subject:
-    """One distribution, file or folder under check, among all plugins that are installed beside it."""
+class CheckedPackage:
+    """One distribution, file or folder under check, loaded together with all installed plugins."""
 
     distribution: str
     version: str
@@ -28,28 +28,31 @@ class Subject:
     cases: tuple[Case, ...]
 
 
-def open_subject(asked: str | Path, options: Options | None = None) -> Subject:
-    """What `asked` names: an installed distribution, else the folder of a package or a Python file.
+def open_package(name_or_path: str | Path, options: Options | None = None) -> CheckedPackage:
+    """Loads the package named: an installed distribution, else the folder of a package or a Python file.
 
     `options` are small options for expensive parts, by slot and name: {"space mine": {"channels": 4}}. Raises
-    InputError, naming what there is, if nothing fits.
+    InputError, naming what is installed, if there is no such distribution, file or folder.
     """
     settings = attrs.evolve(Settings.from_environment(), strict=False)
     plugins = load_plugins(settings, quiet=True)
-    own = _named(plugins, str(asked))
+    own = _plugins_of(plugins, str(name_or_path))
     if not own:
-        path = Path(asked)
+        path = Path(name_or_path)
         if not path.exists():
-            known = {each.distribution for each in plugins.all}
-            raise choose_from("installed plugin, file or folder", str(asked), known)
+            known = {plugin.distribution for plugin in plugins.all}
+            raise choose_from("installed plugin, file or folder", str(name_or_path), known)
         settings = attrs.evolve(settings, paths=(*settings.paths, path))
         plugins = load_plugins(settings, quiet=True)
-        own = _named(plugins, next(one.distribution for one in find_plugins((path,)) if one.path == path.resolve()))
-    return Subject(own[0].distribution, own[0].version, plugins, tuple(_cases(plugins, own, options or {}, settings)))
+        distribution = next(origin.distribution for origin in find_plugins((path,)) if origin.path == path.resolve())
+        own = _plugins_of(plugins, distribution)
+    cases = tuple(_cases(plugins, own, options or {}, settings))
+    return CheckedPackage(own[0].distribution, own[0].version, plugins, cases)
 
 
-def _named(plugins: Plugins, name: str) -> list[Plugin]:
-    return [each for each in plugins.all if canonicalize_name(each.distribution) == canonicalize_name(name)]
+def _plugins_of(plugins: Plugins, distribution: str) -> list[Plugin]:
+    name = canonicalize_name(distribution)
+    return [plugin for plugin in plugins.all if canonicalize_name(plugin.distribution) == name]
 
 
 def _cases(plugins: Plugins, own: list[Plugin], options: Options, settings: Settings) -> Iterator[Case]:
