@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     Labelled = Dataset[Any] | tuple[Tensor | np.ndarray, Any]
     Data = str | Labelled | tuple[Labelled, Labelled] | ImageData | DataSource
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["__version__", "load", "resume", "search", "supernet"]
 
 

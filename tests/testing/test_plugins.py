@@ -24,10 +24,10 @@ from nasplug.hookspecs import hookimpl
 def nasplug_event(run, event):
 """
 PACKAGES = {
-    "loads": ("import no_such_module", ">=0.1,<0.2", "No module named 'no_such_module'"),
-    "is-listed-without-torch": (f"import torch\n{HOOKS}", ">=0.1,<0.2", "hooks.py, line 1"),
-    "states-the-nasplug-it-works-with": (HOOKS, ">=0.1", "its requirement is 'nasplug>=0.1'"),
-    "registers-names-of-its-own": (HOOKS.replace("{name}", "darts"), ">=0.1,<0.2", "registered by nasplug "),
+    "loads": ("import no_such_module", ">=0.2,<0.3", "No module named 'no_such_module'"),
+    "is-listed-without-torch": (f"import torch\n{HOOKS}", ">=0.2,<0.3", "hooks.py, line 1"),
+    "states-the-nasplug-it-works-with": (HOOKS, ">=0.2", "its requirement is 'nasplug>=0.2'"),
+    "registers-names-of-its-own": (HOOKS.replace("{name}", "darts"), ">=0.2,<0.3", "registered by nasplug "),
 }
 OBSERVERS = {
     "sees-every-event": ("    event['loss']", "KeyError: 'loss'"),
@@ -82,7 +82,7 @@ def test_what_is_wrong_with_a_package_fails_its_check_alone(name, package):
 
 
 def test_a_sound_package_fails_nothing(package):
-    assert failures(package(len(PACKAGES), HOOKS, ">=0.1,<0.2")) == {}
+    assert failures(package(len(PACKAGES), HOOKS, ">=0.2,<0.3")) == {}
 
 
 @pytest.mark.parametrize("name", OBSERVERS)

@@ -77,7 +77,7 @@ def states_the_nasplug_it_works_with(case: Case) -> None:
     require(
         bool(bounds & {"==", "~=", "==="} or (bounds & {">=", ">"} and bounds & {"<", "<="})),
         f"its requirement is '{GROUP}{case.plugin.supports}'",
-        f"give both bounds among the dependencies in pyproject.toml, such as '{GROUP}>=0.1,<0.2'",
+        f"give both bounds among the dependencies in pyproject.toml, such as '{GROUP}>=0.2,<0.3'",
     )
 
 
