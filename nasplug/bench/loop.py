@@ -13,12 +13,14 @@ import torch
 
 from nasplug.bench.timing import synchronize, timed
 from nasplug.compose import compose
-from nasplug.engine import CudaGraphRecorder, GraphCache, Recorder, Stream, Trainer, make_step
+from nasplug.engine import Runner, Stream, Trainer
+from nasplug.engine.ahead.cuda_graphs import CudaGraphRecorder, GraphCache, Recorder
+from nasplug.engine.ahead.runner import AheadRunner
 from nasplug.errors import InputError
 from nasplug.parts import Batch
 from nasplug.runs.context import RunContext
-from nasplug.runs.retrain import teacher_phase
-from nasplug.runs.search import search_phase
+from nasplug.runs.retrain import make_teacher_trainer
+from nasplug.runs.search import make_search_trainer
 from nasplug.runs.training import Progress, run_training
 from nasplug.store.events import Journal, ignore_event
 from nasplug.store.run_folder import RunFolder
@@ -92,9 +94,8 @@ def loop_cost(context: RunContext, repeats: int) -> LoopCost:
     Each way trains a supernet of its own from the same start. Measuring data takes a look at the device before and
     after each batch, so it is done apart.
     """
-    recorder = (
-        CudaGraphRecorder(context.device) if context.device_options.cuda_graphs else None
-    )  # they take turns: one memory is enough
+    # One memory for the graphs of all: they take turns.
+    recorder = CudaGraphRecorder(context.device) if context.device_options.cuda_graphs else None
     whole, watched, ready, bare = (_Twin.of(context, name, recorder) for name in ("whole", "watched", "ready", "bare"))
     for twin in (ready, bare):
         twin.trainer.streams = {name: _Ready.of(stream) for name, stream in twin.trainer.streams.items()}
@@ -102,7 +103,7 @@ def loop_cost(context: RunContext, repeats: int) -> LoopCost:
     watched.trainer.streams = streams
     ways = {"whole": whole.search(), "watched": watched.search(), "ready": ready.search(), "bare": bare.steps()}
     poll = min(context.device_options.poll, bare.trainer.clock.steps_per_epoch)
-    chunk = poll * -(-CHUNK // poll)  # a search comes to its steps in groups of so many
+    chunk = poll * -(-CHUNK // poll)  # a search gives its steps in groups of `poll`
     for going in ways.values():
         _take(going, chunk)
     for stream in streams.values():
@@ -122,6 +123,7 @@ class _Twin:
 
     context: RunContext
     trainer: Trainer
+    runner: Runner
 
     @classmethod
     def of(cls, context: RunContext, name: str, recorder: Recorder | None) -> _Twin:
@@ -129,27 +131,28 @@ class _Twin:
         folder.path.mkdir()
         own = attrs.evolve(context, folder=folder, composition=compose(context.plugins, context.recipe))
         torch.manual_seed(context.seed("search", "weights"))
-        teacher = teacher_phase(own)
+        teacher = make_teacher_trainer(own)
         net = own.composition.space.supernet(own.shape)
-        trainer = search_phase(own, net, None if teacher is None else teacher.net)
-        trainer.graph_cache = None if recorder is None else GraphCache(recorder)
+        trainer = make_search_trainer(own, net, None if teacher is None else teacher.net)
         trainer.measure = None  # measurements of flatness come at the ends of some epochs: they are no part of a step
-        return cls(own, trainer)
+        runner = context.device_options.runner()
+        if isinstance(runner, AheadRunner):
+            runner.graph_cache = None if recorder is None else GraphCache(recorder)
+        return cls(own, trainer, runner)
 
     def search(self) -> Iterator[Progress]:
         """The search as a run carries it out."""
-        return run_training(
-            self.context, self.trainer, Journal(self.context.folder.events, ignore_event), lambda: False
-        )
+        journal = Journal(self.context.folder.events, ignore_event)
+        return run_training(self.context, self.trainer, journal, lambda: False, self.runner)
 
     def steps(self) -> Iterator[None]:
-        """The steps of the first stage, written out: nothing but what moves weights and alpha."""
+        """The steps of the first stage and nothing else: their figures are never read."""
         trainer = self.trainer
         trainer.begin(torch.Generator().manual_seed(self.context.seed("search", "alpha")))
-        stage = next(iter(trainer.stages_left()))
+        poll, replays = self.context.device_options.poll, self.context.device_options.cuda_graphs
         for now in trainer.clock.since(0):
-            make_step(trainer, stage, now)
-            if trainer.graph_cache is None and (now.step + 1) % trainer.poll == 0:
+            self.runner.make_step(trainer, now)
+            if not replays and (now.step + 1) % poll == 0:
                 trainer.prune()
             yield
 

@@ -12,10 +12,10 @@ from torch.nn import functional as F
 from nasplug.bench.plain import plain_supernet
 from nasplug.bench.timing import Measured, measure
 from nasplug.compose import Composition
-from nasplug.engine import GraphCache
+from nasplug.engine.ahead.cuda_graphs import GraphCache
+from nasplug.engine.assembly import place_network
 from nasplug.errors import InputError
 from nasplug.parts import Batch, Choices, Supernet
-from nasplug.store.networks import place_network
 from nasplug.values import ImageShape, StepClock, Update
 
 TURN = Update("random images", moves_weights=True, moves_alpha=True)
@@ -107,7 +107,7 @@ def _step(
         if graph_cache is None:
             compute(images)
         else:
-            with graph_cache.recorder.lane():
+            with graph_cache.recorder.stream():
                 graph_cache.gradients(TURN, (), images, compute, parameters)
         net.zero_grad(set_to_none=True)
 

@@ -26,11 +26,11 @@ def sharpness(net: Supernet, batches: Sequence[Batch], radius: float = 0.05) -> 
     The first-order estimate of the largest loss within `radius`, as in SAM (Foret et al., ICLR 2021). Batch norms use
     the statistics of their batch.
     """
-    weights = [each for each in net.parameters() if each is not net.choices.alpha]
+    weights = [weight for weight in net.parameters() if weight is not net.choices.alpha]
     with untouched(net):
         net.train()
         loss, gradients = _slope(net, batches, weights)
-        length = torch.cat([each.flatten() for each in gradients]).norm().clamp_min(1e-12)
+        length = torch.cat([gradient.flatten() for gradient in gradients]).norm().clamp_min(1e-12)
         with torch.no_grad():
             for weight, gradient in zip(weights, gradients, strict=True):
                 weight.add_(gradient * (radius / length))
@@ -130,7 +130,7 @@ def untouched(net: Supernet) -> Iterator[None]:
 def _slope(net: Supernet, batches: Sequence[Batch], of: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
     """The loss and its gradients; zeros for what it does not depend on."""
     images = _count(batches)
-    total, gradients = torch.zeros((), device=of[0].device), [torch.zeros_like(each) for each in of]
+    total, gradients = torch.zeros((), device=of[0].device), [torch.zeros_like(tensor) for tensor in of]
     for batch in batches:
         loss = F.cross_entropy(net(batch.images), batch.labels, reduction="sum") / images
         for gradient, part in zip(gradients, torch.autograd.grad(loss, of, materialize_grads=True), strict=True):

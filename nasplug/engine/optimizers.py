@@ -1,20 +1,50 @@
-"""The torch optimizer of the weights."""
+"""The torch optimizers of the weights and their learning rates."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
 from nasplug.engine.rmsprop import RMSprop
-from nasplug.values import Training
+from nasplug.values import StepInfo, Training
+
+FACTOR = "factor"
+"""Key of a parameter group: the factor of its learning rate."""
+
+
+def set_learning_rates(weight_optimizer: torch.optim.Optimizer, training: Training, now: StepInfo) -> None:
+    """Sets the learning rate of this step: the training's, times the factor of each parameter group."""
+    for group in weight_optimizer.param_groups:
+        group["lr"] = training.rate(now) * group.get(FACTOR, 1.0)
+
+
+def make_grouped_optimizer(
+    training: Training, parameters: Sequence[nn.Parameter], factors: Sequence[tuple[Collection[int], float]]
+) -> torch.optim.Optimizer:
+    """The torch optimizer of the weights, with parameter groups of their own for other learning rates.
+
+    `factors` holds pairs of the ids of some parameters and the factor of their learning rate; it is 1 for the others.
+    """
+    shares: dict[float, list[nn.Parameter]] = {}
+    for parameter in parameters:
+        factor = next((factor for ids, factor in factors if id(parameter) in ids), 1.0)
+        shares.setdefault(factor, []).append(parameter)
+    optimizers = [(make_weight_optimizer(training, share), factor) for factor, share in shares.items()]
+    whole, _ = optimizers[0]
+    for optimizer, factor in optimizers:
+        for group in optimizer.param_groups:
+            group[FACTOR] = factor
+            if optimizer is not whole:
+                whole.add_param_group(group)
+    return whole
 
 
 def make_weight_optimizer(training: Training, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
-    """The optimizer that the training options name. Fused kernels are left off: they round in another order."""
-    groups, decay = _groups(training, parameters), training.weight_decay
+    """The torch optimizer that the training options name. Not the fused kernels: they round in another order."""
+    groups, decay = _decay_groups(training, parameters), training.weight_decay
     if training.optimizer == "rmsprop":
         eps = training.eps or 1e-3
         return RMSprop(
@@ -31,10 +61,10 @@ def make_weight_optimizer(training: Training, parameters: Sequence[nn.Parameter]
     return adam(groups, lr=training.lr, betas=(beta1, beta2), eps=eps, weight_decay=decay, foreach=True)
 
 
-def _groups(training: Training, parameters: Sequence[nn.Parameter]) -> list[dict[str, Any]]:
-    """All parameters in one group, or those of one dimension (biases, scales of norms) apart, without decay."""
+def _decay_groups(training: Training, parameters: Sequence[nn.Parameter]) -> list[dict[str, Any]]:
+    """All parameters in one group, or those of one dimension (biases, scales of norms) in another, without decay."""
     if training.decay_norms:
         return [{"params": list(parameters)}]
-    wide = [each for each in parameters if each.ndim > 1]
-    flat = [each for each in parameters if each.ndim <= 1]
+    wide = [parameter for parameter in parameters if parameter.ndim > 1]
+    flat = [parameter for parameter in parameters if parameter.ndim <= 1]
     return [group for group in ({"params": wide}, {"params": flat, "weight_decay": 0.0}) if group["params"]]

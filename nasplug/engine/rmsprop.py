@@ -34,21 +34,26 @@ class RMSprop(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """One step for all parameters that have a gradient; `closure`, if given, computes the loss anew before it."""
+        """One step for all parameters that have a gradient; `closure`, if given, computes the loss before it."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            moving = [each for each in group["params"] if each.grad is not None]
+            moving = [parameter for parameter in group["params"] if parameter.grad is not None]
             if not moving:
                 continue
-            for each in moving:
-                if each not in self.state:
-                    self.state[each] = {"square_avg": torch.ones_like(each), "momentum_buffer": torch.zeros_like(each)}
-            squares = [self.state[each]["square_avg"] for each in moving]
-            buffers = [self.state[each]["momentum_buffer"] for each in moving]
-            gradients = torch._foreach_add([each.grad for each in moving], moving, alpha=group["weight_decay"])
+            for parameter in moving:
+                if parameter not in self.state:
+                    self.state[parameter] = {
+                        "square_avg": torch.ones_like(parameter),
+                        "momentum_buffer": torch.zeros_like(parameter),
+                    }
+            squares = [self.state[parameter]["square_avg"] for parameter in moving]
+            buffers = [self.state[parameter]["momentum_buffer"] for parameter in moving]
+            gradients = torch._foreach_add(
+                [parameter.grad for parameter in moving], moving, alpha=group["weight_decay"]
+            )
             torch._foreach_lerp_(squares, torch._foreach_mul(gradients, gradients), 1 - group["rho"])
             roots = torch._foreach_sqrt(torch._foreach_add(squares, group["eps"]))
             torch._foreach_mul_(buffers, group["momentum"])

@@ -1,4 +1,4 @@
-"""What a step has come to: known to the device at once, and to the host when it asks for several steps together."""
+"""From the figures of a step on the device to its event: one transfer for any number of steps."""
 
 from __future__ import annotations
 
@@ -9,82 +9,115 @@ import attrs
 import torch
 from torch import Tensor
 
-from nasplug.parts import Choices
-from nasplug.values import StepInfo, Verdict
+from nasplug.parts import Choices, SearchSpace
+from nasplug.values import Genotype, Step, StepInfo, Verdict
 
 
 @attrs.frozen(eq=False)
 class DeviceStep:
-    """One step, as far as the host knows it without asking the device."""
+    """One step that was made, with figures that may be tensors on the device."""
 
     now: StepInfo
     loss: Tensor
     verdict: Verdict
     weights: Tensor | None
-    """The table of weights after the step, if it may be a snapshot."""
+    """The table of candidate weights after the step, if there may be a snapshot."""
     kept: Tensor | None
-    """The candidates left after the step, if it may be a snapshot."""
+    """The candidates left after the step, if there may be a snapshot."""
 
     @classmethod
     def of(cls, now: StepInfo, loss: Tensor, verdict: Verdict, choices: Choices) -> DeviceStep:
-        """Takes down a step that has just been made; a copy of what the next step may write to."""
+        """The step just made, with copies of all tensors that the next step may write to."""
         verdict = Verdict(
-            deleted=_copied(verdict.deleted),
-            snapshot={reason: _copied(holds) for reason, holds in verdict.snapshot.items()},
-            stop=_copied(verdict.stop),
-            measures={name: _copied(value) for name, value in verdict.measures.items()},
+            deleted=_copy(verdict.deleted),
+            snapshot={reason: _copy(holds) for reason, holds in verdict.snapshot.items()},
+            stop=_copy(verdict.stop),
+            measures={name: _copy(value) for name, value in verdict.measures.items()},
         )
-        possible = any(holds is not False for holds in verdict.snapshot.values())
-        if not possible or not len(choices):
+        may_be_snapshot = any(holds is not False for holds in verdict.snapshot.values())
+        if not may_be_snapshot or not len(choices):
             return cls(now, loss, verdict, None, None)
         return cls(now, loss, verdict, choices.weights().detach().clone(), choices.kept.clone())
 
 
 @attrs.frozen(eq=False)
 class HostStep:
-    """The same as plain numbers."""
+    """The same step with its figures as numbers of Python."""
 
-    record: DeviceStep
+    device_step: DeviceStep
     loss: float
     deleted: int
+    """Candidates deleted in this step."""
     stop: bool
+    """Whether the stage ends with this step."""
     reason: str | None
     """Why there is a snapshot, if there is one."""
     measures: Mapping[str, float]
 
+    @property
+    def now(self) -> StepInfo:
+        """Which step it is."""
+        return self.device_step.now
 
-def read_steps(records: Sequence[DeviceStep]) -> list[HostStep]:
-    """The outcomes of steps, in one transfer from the device."""
+    def event(
+        self, snapshot: Genotype | None, measured: Mapping[str, float], *, counts_deleted: bool, stage: int | None
+    ) -> Step:
+        """The event of this step; `measured` are figures beside the schedule's own."""
+        now, measures = self.now, {**self.measures, **measured}
+        if counts_deleted:
+            measures["deleted"] = self.deleted
+        return Step(
+            step=now.stage * now.steps + now.step + 1,
+            epoch=now.stage * now.epochs + now.epoch,
+            loss=self.loss,
+            measures=measures,
+            snapshot=snapshot,
+            reason=self.reason if snapshot is not None else None,
+            stop=self.stop,
+            stage=stage,
+        )
+
+
+def read_steps(steps: Sequence[DeviceStep]) -> list[HostStep]:
+    """Reads the figures of steps in one transfer from the device; the host waits for it."""
     values: list[float | Tensor] = []
-    for record in records:
-        verdict = record.verdict
-        values += [record.loss, verdict.deleted, verdict.stop, *verdict.snapshot.values(), *verdict.measures.values()]
+    for step in steps:
+        verdict = step.verdict
+        values += [step.loss, verdict.deleted, verdict.stop, *verdict.snapshot.values(), *verdict.measures.values()]
     numbers = iter(_read(values))
-    outcomes = []
-    for record in records:
-        verdict = record.verdict
+    read = []
+    for step in steps:
+        verdict = step.verdict
         loss, deleted, stop = next(numbers), next(numbers), next(numbers)
-        holding = [reason for reason in verdict.snapshot if next(numbers)]
+        reasons = [reason for reason in verdict.snapshot if next(numbers)]
         measures = {name: next(numbers) for name in verdict.measures}
-        reason = holding[0] if holding else None
-        outcomes.append(HostStep(record, float(loss), int(deleted), bool(stop), reason, measures))
-    return outcomes
+        reason = reasons[0] if reasons else None
+        read.append(HostStep(step, float(loss), int(deleted), bool(stop), reason, measures))
+    return read
 
 
-def _copied(value: Any) -> Any:
+def decode_snapshot(step: HostStep, choices: Choices, space: SearchSpace | None) -> Genotype | None:
+    """The architecture as it stood after a step, if the schedule asked for a snapshot of it."""
+    weights, kept = step.device_step.weights, step.device_step.kept
+    if step.reason is None or space is None or weights is None or kept is None:
+        return None
+    return space.decode(choices.with_kept(kept), weights)
+
+
+def _copy(value: Any) -> Any:
     return value.detach().clone() if isinstance(value, Tensor) else value
 
 
 def _read(values: Sequence[float | Tensor]) -> list[float]:
-    """The values as numbers; a tensor of whole numbers or truths gives the like."""
-    found: list[float] = [0 if isinstance(each, Tensor) else each for each in values]
+    """The values as numbers; a tensor of integers or booleans gives integers."""
+    numbers: list[float] = [0 if isinstance(value, Tensor) else value for value in values]
     places: dict[torch.device, list[int]] = {}
-    for place, each in enumerate(values):
-        if isinstance(each, Tensor):
-            places.setdefault(each.device, []).append(place)
-    for there in places.values():
-        tensors = [each for place in there if isinstance(each := values[place], Tensor)]
-        read = torch.stack([each.detach().reshape(()).double() for each in tensors]).tolist()
-        for place, each, number in zip(there, tensors, read, strict=True):
-            found[place] = number if each.is_floating_point() else int(number)
-    return found
+    for place, value in enumerate(values):
+        if isinstance(value, Tensor):
+            places.setdefault(value.device, []).append(place)
+    for on_device in places.values():
+        tensors = [value for place in on_device if isinstance(value := values[place], Tensor)]
+        read = torch.stack([tensor.detach().reshape(()).double() for tensor in tensors]).tolist()
+        for place, tensor, number in zip(on_device, tensors, read, strict=True):
+            numbers[place] = number if tensor.is_floating_point() else int(number)
+    return numbers

@@ -45,8 +45,9 @@ class Choices(nn.Module):
     run. Only a schedule (through `delete`) and a checkpoint (through `load_state_dict`, then `refresh`) change what
     is kept; measurements use `only`.
 
-    What is kept is known to the device first. A deletion takes effect at once, as a weight of 0; the host looks at it
-    when it is asked for `active_columns` or, unless it is `deferring`, `computed_columns`.
+    Two notions matter to others. `active_mask` says which candidates count: it lives on the device, and a deletion
+    takes effect in it at once, as a weight of 0. `computed_columns` says which candidates a supernet computes: it
+    lives on the host, which reads the device to know it after a deletion.
     """
 
     alpha: nn.Parameter
@@ -58,20 +59,21 @@ class Choices(nn.Module):
         self.choices = tuple(choices)
         self.rows = {choice.name: row for row, choice in enumerate(self.choices)}
         width = max((len(choice.candidates) for choice in self.choices), default=0)
-        self.valid_mask = exists = torch.zeros(len(self.choices), width, dtype=torch.bool)
-        """Where the table has candidates, and not padding, bool (choices, candidates) on the CPU."""
+        self.valid_mask = valid = torch.zeros(len(self.choices), width, dtype=torch.bool)
+        """Where the table has candidates and not padding, bool (choices, candidates) on the CPU."""
         for row, choice in enumerate(self.choices):
-            exists[row, : len(choice.candidates)] = True
-        self.alpha = nn.Parameter(torch.zeros(exists.shape))
+            valid[row, : len(choice.candidates)] = True
+        self.alpha = nn.Parameter(torch.zeros(valid.shape))
         least = torch.tensor([choice.at_least for choice in self.choices], dtype=torch.long)
         self.register_buffer("least", least.unsqueeze(1), persistent=False)
-        self.register_buffer("kept", exists.clone())
+        self.register_buffer("kept", valid.clone())
         self.relaxation: Relaxation = softmax
-        self._host_kept: Tensor | None = None
-        """What is kept, where the host knows."""
-        self._deferring = False
+        self.columns_held = False
+        """Whether `computed_columns` stays as it is after deletions; set by runners that work ahead of the host."""
+        self._kept_on_host: Tensor | None = None
+        """`kept` on the CPU; None after a deletion, until the host reads it."""
         self._mask: Tensor | None = None
-        self._host_mask: Tensor | None = None
+        self._mask_on_host: Tensor | None = None
         self.refresh()
 
     def __iter__(self) -> Iterator[Choice]:
@@ -86,32 +88,32 @@ class Choices(nn.Module):
 
     @property
     def active_mask(self) -> Tensor:
-        """The candidates that count now: those kept, within `only` those of its mask as well."""
+        """The candidates that count now, bool (choices, candidates): those kept, within `only` also in its mask."""
         return self.kept if self._mask is None else self.kept & self._mask
 
     @property
     def mask(self) -> Tensor | None:
         """The mask of the innermost `only` in force, on the CPU; None outside of any."""
-        return self._host_mask
+        return self._mask_on_host
 
     @property
     def active_columns(self) -> Columns:
-        """The columns that count now, per choice. After a deletion the host waits for the device to know them."""
-        if self._host_kept is None:
-            self._host_kept = self.kept.to("cpu", copy=True)
+        """`active_mask` as columns per choice. After a deletion the host waits for the device to know them."""
+        if self._kept_on_host is None:
+            self._kept_on_host = self.kept.to("cpu", copy=True)
             self._count()
-        return self._alive
+        return self._active_columns
 
     @property
     def computed_columns(self) -> Columns:
-        """The columns that supernets compute, per choice: those that count.
+        """The columns that supernets compute, per choice: the active ones.
 
-        Within `deferring` those that counted at the last `refresh`, known without asking the device. What was deleted
-        since is among them and weighs 0.
+        While `columns_held`, those that were active at the last `refresh`, known without asking the device. Candidates
+        deleted since then are among them and weigh 0.
         """
-        if self._host_kept is None and not self._deferring:
+        if self._kept_on_host is None and not self.columns_held:
             self.refresh()
-        return self._computed
+        return self._computed_columns
 
     @property
     def active_count(self) -> int:
@@ -119,7 +121,7 @@ class Choices(nn.Module):
         return sum(len(columns) for columns in self.active_columns)
 
     def active_names(self, name: str) -> tuple[str, ...]:
-        """The candidates of a choice that count now, by name."""
+        """The candidates of the choice `name` that count now, by name."""
         row = self.rows[name]
         return tuple(self.choices[row].candidates[column] for column in self.active_columns[row])
 
@@ -140,14 +142,22 @@ class Choices(nn.Module):
         rank = order.argsort(1)
         deleted = doomed & (rank >= missing)
         self.kept.logical_and_(~deleted)
-        self._host_kept = None
+        self._kept_on_host = None
         count: Tensor = deleted.sum()
         return count
 
     def refresh(self) -> None:
-        """Reads the kept candidates again, after `kept` was loaded or before what is deleted is removed."""
-        self._host_kept = self._computed_kept = self.kept.to("cpu", copy=True)
+        """Reads `kept` on the host again: after it was loaded, and before deleted candidates are removed."""
+        self._kept_on_host = self._computed = self.kept.to("cpu", copy=True)
         self._count()
+
+    def with_kept(self, kept: Tensor) -> Choices:
+        """The same choices with other candidates kept, bool (choices, candidates); alpha is shared, not copied."""
+        other = Choices(self.choices).to(self.alpha.device)
+        other.alpha, other.relaxation = self.alpha, self.relaxation
+        other.kept.copy_(kept)
+        other.refresh()
+        return other
 
     @contextmanager
     def only(self, mask: Tensor) -> Iterator[None]:
@@ -155,43 +165,23 @@ class Choices(nn.Module):
 
         A mask on the CPU is counted without waiting for the device.
         """
-        before = self._mask, self._host_mask
-        self._mask, self._host_mask = send(mask, self.kept.device), mask.cpu()
+        before = self._mask, self._mask_on_host
+        self._mask, self._mask_on_host = send(mask, self.kept.device), mask.cpu()
         self._count()
         try:
             yield
         finally:
-            self._mask, self._host_mask = before
-            self._count()
-
-    @contextmanager
-    def deferring(self) -> Iterator[None]:
-        """Inside the block `computed_columns` stays what it is, so that the host need not look at every deletion."""
-        before, self._deferring = self._deferring, True
-        try:
-            yield
-        finally:
-            self._deferring = before
-
-    @contextmanager
-    def earlier(self, kept: Tensor) -> Iterator[None]:
-        """Inside the block those candidates are kept that were at an earlier step, as a copy of `kept` tells."""
-        before = self.kept, self._host_kept, self._computed_kept
-        self.kept, self._host_kept = kept, None
-        try:
-            yield
-        finally:
-            self.kept, self._host_kept, self._computed_kept = before
+            self._mask, self._mask_on_host = before
             self._count()
 
     def _count(self) -> None:
-        self._computed = self._columns(self._computed_kept)
-        if self._host_kept is not None:
-            self._alive = self._columns(self._host_kept)
+        self._computed_columns = self._columns(self._computed)
+        if self._kept_on_host is not None:
+            self._active_columns = self._columns(self._kept_on_host)
 
     def _columns(self, kept: Tensor) -> Columns:
-        counting = kept if self._host_mask is None else kept & self._host_mask
-        return tuple(tuple(column for column, alive in enumerate(row) if alive) for row in counting.tolist())
+        counting = kept if self._mask_on_host is None else kept & self._mask_on_host
+        return tuple(tuple(column for column, counts in enumerate(row) if counts) for row in counting.tolist())
 
 
 def softmax(alpha: Tensor, active: Tensor) -> Tensor:

@@ -19,46 +19,67 @@ from nasplug.values import Found, ImageShape, Rated, Step, StepInfo, Training, U
 
 @attrs.define
 class TorchOptimizers:
-    """The torch optimizers of one stage and the parameters that each of them moves."""
+    """The torch optimizers of one stage."""
 
     weights: torch.optim.Optimizer
+    """Of the weights, the stage's own parameters included."""
     alpha: torch.optim.Optimizer | None
+    """Of alpha; None where alpha is not learnt by gradient."""
     clip_weights: float
+    """The largest norm of the weights' gradient; 0: no limit."""
     clip_alpha: float
+    """The largest norm of alpha's gradient; 0: no limit."""
     buffers: Sequence[Tensor] = ()
     """The network's buffers (batch-norm statistics): what an optimizer that tries weights out has to put back."""
 
     def of(self, update: Update) -> list[tuple[torch.optim.Optimizer, float]]:
-        """The optimizers that move in this turn, each with the largest norm of its gradient (0: no limit)."""
-        moving: list[tuple[torch.optim.Optimizer, float]] = []
+        """The torch optimizers that step in an update, each with the largest norm of its gradient (0: no limit)."""
+        stepping: list[tuple[torch.optim.Optimizer, float]] = []
         if update.moves_weights:
-            moving.append((self.weights, self.clip_weights))
+            stepping.append((self.weights, self.clip_weights))
         if update.moves_alpha and self.alpha is not None:
-            moving.append((self.alpha, self.clip_alpha))
-        return moving
+            stepping.append((self.alpha, self.clip_alpha))
+        return stepping
+
+    def parameters(self, update: Update) -> list[nn.Parameter]:
+        """The parameters that an update changes."""
+        return [parameter for optimizer, _ in self.of(update) for parameter in parameters_of(optimizer)]
+
+    def clip_gradients(self, update: Update) -> None:
+        """Scales the gradients of each torch optimizer that steps in an update to its largest norm."""
+        for optimizer, limit in self.of(update):
+            if limit > 0:
+                nn.utils.clip_grad_norm_(parameters_of(optimizer), limit)
+
+    def step(self, update: Update) -> None:
+        """Steps the torch optimizers of an update, and clears the gradients of what they have changed."""
+        for optimizer, _ in self.of(update):
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
 
 
-def parameters_of(torch_optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
-    """All parameters that an optimizer moves, in the order of its groups."""
-    return [parameter for group in torch_optimizer.param_groups for parameter in group["params"]]
+def parameters_of(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
+    """All parameters of a torch optimizer, in the order of its groups."""
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
 @attrs.frozen
 class Objective:
-    """What a turn minimises. Calling it gives the loss on the turn's own batch, or on that of another split."""
+    """What an update minimises. A call gives the loss on the update's own batch, or on that of another split."""
 
     split: str
     evaluate: Callable[[str], Tensor]
+    """From a split to the loss on its batch in this step, a scalar with its graph."""
 
     def __call__(self, split: str | None = None) -> Tensor:
-        """The loss, a scalar with its graph."""
+        """The loss on the batch of `split` (None: the update's own), a scalar with its graph."""
         return self.evaluate(split or self.split)
 
     def backward(self, parameters: Sequence[nn.Parameter]) -> Tensor:
-        """Leaves the gradients on the turn's own batch in `grad` of the parameters, which have none before.
+        """Leaves the gradients on the update's own batch in `grad` of the parameters, which must have none before.
 
-        Returns the loss, a detached scalar. On a GPU this is where a step is recorded and replayed; then the gradients
-        are those of the recording, which the next call in the same turn overwrites.
+        Returns the loss, a detached scalar. On a GPU the computation may be a CUDA graph that is replayed; then the
+        gradients are those of the graph, which the next call in the same update overwrites.
         """
         loss = self()
         # Unlike autograd.grad, this gives each parameter a gradient of its own memory, which clipping may scale.
@@ -148,17 +169,13 @@ class ArchitectureOptimizer(ABC):
         """The largest norm of alpha's gradient; 0: no limit."""
         return 0.0
 
-    def optimizer_step(self, update: Update, objective: Objective, torch_optimizers: TorchOptimizers) -> Tensor:
-        """One optimizer step for those who move in this turn; returns the loss before it, a detached scalar."""
-        moving = torch_optimizers.of(update)
-        groups = [parameters_of(torch_optimizer) for torch_optimizer, _ in moving]
-        loss = objective.backward([parameter for group in groups for parameter in group])
-        for (torch_optimizer, limit), group in zip(moving, groups, strict=True):
-            if limit > 0:
-                nn.utils.clip_grad_norm_(group, limit)
-            torch_optimizer.step()
-            torch_optimizer.zero_grad(set_to_none=True)
-        return loss
+    def compute_gradients(self, update: Update, objective: Objective, torch_optimizers: TorchOptimizers) -> Tensor:
+        """Leaves the gradients of an update in `grad` of the parameters that it changes; returns its loss, detached.
+
+        The trainer then clips them and steps the torch optimizers. Override this where the gradient is not that of
+        the loss on the update's own batch (second-order DARTS).
+        """
+        return objective.backward(torch_optimizers.parameters(update))
 
     def decide(self, search_state: SearchState) -> Iterator[Found | Rated]:
         """What the search found at its end, besides the trail: by default the decoded supernet, unless just left."""

@@ -1,34 +1,43 @@
-"""How host and device work together while something is trained."""
+"""How host and device work together while something is trained: what of a recipe holds on the device of a run."""
 
 from __future__ import annotations
 
 import attrs
 import torch
 
-from nasplug.engine import CudaGraphRecorder, GraphCache
+from nasplug.engine import EagerRunner, Runner
+from nasplug.engine.ahead.cuda_graphs import CudaGraphRecorder, GraphCache
+from nasplug.engine.ahead.runner import AheadRunner
 from nasplug.values.recipe import RunOptions
 
 POLL = 16
-"""Steps between two looks of the host at a CUDA device, unless asked for otherwise."""
+"""Steps after which the host reads figures from a CUDA device, unless asked for otherwise."""
 
 
 @attrs.frozen
 class DeviceOptions:
-    """What of a recipe holds on the device of a run."""
+    """The options of a run that concern its device."""
 
     device: torch.device
     poll: int
+    """Steps that are made before the host reads their figures."""
     cuda_graphs: bool
     device_data: bool
+    """Whether images in memory are copied to the device whole."""
 
     @classmethod
     def of(cls, options: RunOptions, device: torch.device) -> DeviceOptions:
-        """CUDA graphs are for CUDA; a CPU is never ahead of the host unless asked for."""
+        """CUDA graphs are for CUDA only; on a CPU every step is read, unless asked for otherwise."""
         cuda = device.type == "cuda"
         return cls(device, options.poll or (POLL if cuda else 1), options.cuda_graphs and cuda, options.device_data)
 
+    def runner(self) -> Runner:
+        """Who makes the steps of one training."""
+        graph_cache = self.graph_cache()
+        return EagerRunner() if self.poll == 1 and graph_cache is None else AheadRunner(self.poll, graph_cache)
+
     def graph_cache(self) -> GraphCache | None:
-        """Room for the recordings of a phase, where steps are recorded."""
+        """An empty cache of CUDA graphs, where steps are recorded."""
         return GraphCache(CudaGraphRecorder(self.device)) if self.cuda_graphs else None
 
     def __str__(self) -> str:

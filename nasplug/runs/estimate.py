@@ -9,10 +9,10 @@ from itertools import islice, pairwise
 import attrs
 import torch
 
-from nasplug.engine import Trainer, run_groups
+from nasplug.engine import Trainer
 from nasplug.parts import Network
-from nasplug.runs.retrain import network_phase, teacher_phase
-from nasplug.runs.search import search_phase
+from nasplug.runs.retrain import make_network_trainer, make_teacher_trainer
+from nasplug.runs.search import make_search_trainer
 from nasplug.runs.context import RunContext
 from nasplug.runs.training import peak_memory
 
@@ -49,7 +49,7 @@ def estimate_run(context: RunContext) -> Iterator[PhaseEstimate]:
     """
     torch.set_num_threads(context.recipe.run.threads)
     teacher = None
-    if (trainer := teacher_phase(context)) is not None:
+    if (trainer := make_teacher_trainer(context)) is not None:
         teacher = trainer.net
         if not context.folder.teacher.exists():
             yield _measured(context, trainer)
@@ -61,21 +61,21 @@ def estimate_run(context: RunContext) -> Iterator[PhaseEstimate]:
     space = context.composition.space.scaled(channels=recipe.retrain.channels, cells=recipe.retrain.cells)
     genotypes = [space.random(context.random("foresee", number)) for number in range(9)]
     typical = sorted(genotypes, key=lambda genotype: space.cost(genotype, context.shape).macs)[4]
-    trainer = network_phase(context, "retrain", space, typical, recipe.retrain)
+    trainer = make_network_trainer(context, "retrain", space, typical, recipe.retrain)
     networks = recipe.select.networks * (1 + recipe.select.random)
     yield attrs.evolve(_measured(context, trainer), phases=networks, at_once=min(jobs, networks))
 
 
 def _search(context: RunContext, teacher: Network | None) -> Trainer:
     torch.manual_seed(context.seed("search", "weights"))
-    trainer = search_phase(context, context.composition.space.supernet(context.shape), teacher)
+    trainer = make_search_trainer(context, context.composition.space.supernet(context.shape), teacher)
     trainer.begin(torch.Generator().manual_seed(context.seed("search", "alpha")))
     return trainer
 
 
 def _measured(context: RunContext, trainer: Trainer) -> PhaseEstimate:
     moments, counts = [time.perf_counter()], []
-    for steps in islice(run_groups(trainer), WARM_UP + MEASURED):
+    for steps in islice(context.device_options.runner().run(trainer), WARM_UP + MEASURED):
         moments.append(time.perf_counter())
         counts.append(len(steps))
     times = [(after - before) / count for (before, after), count in zip(pairwise(moments), counts, strict=True)]

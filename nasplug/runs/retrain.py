@@ -13,10 +13,11 @@ from nasplug.engine.plain.fixed import Fixed
 from nasplug.engine.plain.keep import Keep
 from nasplug.engine.plain.labels import LabelStage
 from nasplug.engine import Trainer
+from nasplug.engine.assembly import place_network
 from nasplug.errors import RunFailure
 from nasplug.parts import SearchSpace
 from nasplug.store.events import Journal, read_events
-from nasplug.store.networks import PlannedNetwork, strip_auxiliary_head, place_network, save_network, resize_space
+from nasplug.store.networks import PlannedNetwork, strip_auxiliary_head, save_network, resize_space
 from nasplug.runs.signals import ShouldStop
 from nasplug.runs.context import RunContext
 from nasplug.runs.training import Progress, run_training, cost_record
@@ -42,10 +43,10 @@ def teacher_training(context: RunContext) -> Retraining:
     return attrs.evolve(context.recipe.retrain, epochs=context.composition.teacher.epochs or context.recipe.retrain.epochs)
 
 
-def teacher_phase(context: RunContext) -> Trainer | None:
+def make_teacher_trainer(context: RunContext) -> Trainer | None:
     """The training of the network that the teacher asks for, if it asks for one."""
     asked = context.teacher()
-    return None if asked is None else network_phase(context, "teacher", *asked, teacher_training(context))
+    return None if asked is None else make_network_trainer(context, "teacher", *asked, teacher_training(context))
 
 
 def train_network(
@@ -62,7 +63,7 @@ def train_network(
 
     Where the weights are averaged (option `ema`), the average is what is validated and written.
     """
-    phase = network_phase(context, name, space, plan.genotype, training)
+    phase = make_network_trainer(context, name, space, plan.genotype, training)
     stage = phase.stages[0]
     net = stage.average if isinstance(stage, AveragingStage) else phase.net
     yield from run_training(context, phase, journal, should_stop)
@@ -74,7 +75,7 @@ def train_network(
     context.folder.checkpoint(name).unlink()
 
 
-def network_phase(context: RunContext, name: str, space: SearchSpace, genotype: Genotype, training: Retraining) -> Trainer:
+def make_network_trainer(context: RunContext, name: str, space: SearchSpace, genotype: Genotype, training: Retraining) -> Trainer:
     """The training of a stand-alone network, with the initial weights of its phase."""
     training = training.for_network(genotype)
     torch.manual_seed(context.seed(name, "weights"))
@@ -92,8 +93,6 @@ def network_phase(context: RunContext, name: str, space: SearchSpace, genotype: 
         streams={"train": context.stream(name, "train", context.splits.train, training)},
         device=context.device,
         bf16=context.bf16,
-        poll=context.device_options.poll,
-        graph_cache=context.device_options.graph_cache(),
     )
 
 

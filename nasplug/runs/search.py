@@ -1,4 +1,4 @@
-"""The search phase: from a supernet to the trail of architectures."""
+"""The phases `teacher` and `search` of a run: from a supernet to the architectures that the search leaves."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from collections.abc import Iterator
 import torch
 
 from nasplug.engine import Trainer
+from nasplug.engine.assembly import assemble_search, place_network
 from nasplug.parts import Network, Supernet
 from nasplug.runs.decision import decide, initial_search_state, write_ratings
 from nasplug.store.events import Journal, read_events
 from nasplug.runs.flatness import flatness
-from nasplug.store.networks import PlannedNetwork, load_network, place_network
-from nasplug.runs.retrain import teacher_phase, train_teacher
+from nasplug.store.networks import PlannedNetwork, load_network
+from nasplug.runs.retrain import make_teacher_trainer, train_teacher
 from nasplug.runs.signals import ShouldStop
 from nasplug.runs.context import RunContext
-from nasplug.runs.training import Progress, run_training, cost_record, more_work, no_cost
+from nasplug.runs.training import Progress, run_training, cost_record, count_further_work, no_cost
 from nasplug.values import Genotype
 
 
@@ -34,10 +35,10 @@ def search(context: RunContext, journal: Journal, should_stop: ShouldStop) -> It
     if context.composition.optimizer.trains:
         torch.manual_seed(context.seed("search", "weights"))
         net = context.composition.space.supernet(context.shape)
-        phase = search_phase(context, net, _teacher(context))
-        yield from run_training(context, phase, journal, should_stop)
-        with more_work(context, phase, journal):
-            yield from decide(context, net, phase.stages, journal, should_stop)
+        trainer = make_search_trainer(context, net, _load_teacher(context))
+        yield from run_training(context, trainer, journal, should_stop)
+        with count_further_work(context, trainer, journal):
+            yield from decide(context, net, trainer.stages, journal, should_stop)
         cost = cost_record(context, "search")
     else:
         cost = no_cost(context)
@@ -46,52 +47,46 @@ def search(context: RunContext, journal: Journal, should_stop: ShouldStop) -> It
 
 
 def rehearse(context: RunContext) -> None:
-    """Builds what a search trains, and throws it away; InputError for all that would be refused on the way.
+    """Assembles the search and throws it away, so that what would be refused later is refused now, as InputError.
 
-    A teacher that is yet to be trained is stood in for by its network with initial weights.
+    In place of a teacher that has yet to be trained stands its network with initial weights.
     """
     composition = context.composition
     if not composition.optimizer.trains:
         return
-    teacher = _teacher(context)
-    if teacher is None and (untrained := teacher_phase(context)) is not None:
+    teacher = _load_teacher(context)
+    if teacher is None and (untrained := make_teacher_trainer(context)) is not None:
         teacher = untrained.net
     net = composition.space.supernet(context.shape)
-    phase = search_phase(context, net, teacher)
-    composition.optimizer.check_limits(initial_search_state(context, net, phase.stages))
+    trainer = make_search_trainer(context, net, teacher)
+    composition.optimizer.check_limits(initial_search_state(context, net, trainer.stages))
 
 
 def found_genotypes(context: RunContext) -> list[Genotype]:
-    """Every architecture that the search left, in its order: snapshots of the trail and what it settled on."""
+    """Every architecture that the search left, in its order: snapshots, then those it decided on at its end."""
     events = [event for event in read_events(context.folder.events) if event["phase"] == "search"]
-    plain = [event.get("snapshot") or event.get("genotype") for event in events]
-    return [Genotype.from_dict(each) for each in plain if each]
+    records = [event.get("snapshot") or event.get("genotype") for event in events]
+    return [Genotype.from_dict(record) for record in records if record]
 
 
-def search_phase(context: RunContext, net: Supernet, teacher: Network | None) -> Trainer:
-    """The training of a supernet; `teacher` is the network that the teacher asked for."""
+def make_search_trainer(context: RunContext, net: Supernet, teacher: Network | None) -> Trainer:
+    """The trainer of a supernet; `teacher` is the trained network that the teacher asked for, or None."""
     composition, training = context.composition, context.recipe.search
     shares = context.shares()
-    place_network(net, context.device)
-    stages = composition.teacher.stages(net, context.shape, teacher)
-    return Trainer(
-        name="search",
-        net=net,
-        optimizer=composition.optimizer,
-        schedule=composition.schedule,
-        stages=[stage.to(context.device) for stage in stages],
-        training=training,
-        streams={name: context.stream("search", name, indices, training) for name, indices in shares.items()},
-        device=context.device,
+    return assemble_search(
+        composition,
+        net,
+        context.shape,
+        training,
+        {name: context.stream("search", name, indices, training) for name, indices in shares.items()},
+        context.device,
+        teacher=teacher,
         bf16=context.bf16,
-        poll=context.device_options.poll,
-        graph_cache=context.device_options.graph_cache(),
-        space=composition.space,
         measure=flatness(context, net, shares),
     )
 
 
-def _teacher(context: RunContext) -> Network | None:
+def _load_teacher(context: RunContext) -> Network | None:
     if not context.folder.teacher.exists():
         return None
     net, _ = load_network(context.folder.teacher, context.plugins)

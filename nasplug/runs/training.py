@@ -1,4 +1,4 @@
-"""Training one phase with its effects: events, checkpoints, stopping."""
+"""Training one phase with its effects on disk: events, checkpoints, stopping."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 
 from nasplug.store.checkpoint import load_checkpoint, save_checkpoint
 from nasplug.store.files import read_tensors
-from nasplug.engine import Trainer, run_groups
+from nasplug.engine import Runner, Trainer
 from nasplug.errors import RunFailure
 from nasplug.store.events import Journal
 from nasplug.runs.signals import ShouldStop
@@ -36,15 +36,22 @@ class Progress:
 
 
 class Stopped(Exception):
-    """A phase saved its state and ended because it was asked to; the run turns this into the way to go on."""
+    """A phase saved its state and ended because it was asked to; the pipeline turns this into Interrupted."""
 
 
-def run_training(context: RunContext, trainer: Trainer, journal: Journal, should_stop: ShouldStop) -> Iterator[Progress]:
-    """Trains `trainer` to its end, from its checkpoint if there is one.
+def run_training(
+    context: RunContext,
+    trainer: Trainer,
+    journal: Journal,
+    should_stop: ShouldStop,
+    runner: Runner | None = None,
+) -> Iterator[Progress]:
+    """Trains to the end, from the checkpoint of the phase if there is one, with events, checkpoints and progress.
 
-    Raises Stopped after saving, if `should_stop` says so, and RunFailure if the loss is not finite or the disk is full; the
-    last good checkpoint is kept in any case.
+    Raises Stopped after saving, if `should_stop` says so, and RunFailure if the loss is not finite or the disk is
+    full; the last good checkpoint is kept in any case.
     """
+    runner = context.device_options.runner() if runner is None else runner
     path = context.folder.checkpoint(trainer.name)
     worked = 0.0
     if path.exists():
@@ -59,13 +66,13 @@ def run_training(context: RunContext, trainer: Trainer, journal: Journal, should
 
     def save() -> None:
         trainer.prune()
-        with _way_out(context, trainer):
+        with _with_remedy(context, trainer):
             save_checkpoint(path, trainer, journal.count, worked + time.monotonic() - started)
 
-    for events in run_groups(trainer):
+    for events in runner.run(trainer):
         for event in events:
             _check(event, trainer, context)
-            with _way_out(context, trainer):
+            with _with_remedy(context, trainer):
                 journal.append(trainer.name, event.record())
         if (halt := should_stop()) or time.monotonic() - saved >= interval:
             save()
@@ -74,17 +81,15 @@ def run_training(context: RunContext, trainer: Trainer, journal: Journal, should
             raise Stopped
         try:
             for event in events:
-                yield Progress(trainer.name, trainer.steps_done, trainer.steps, _words(event, trainer))
-        except GeneratorExit:  # whoever watched has left
+                yield Progress(trainer.name, trainer.steps_done, trainer.steps, _describe(event, runner))
+        except GeneratorExit:  # the caller closed this iterator
             save()
             raise
     save()
-    if trainer.graph_cache is not None:
-        trainer.graph_cache.forget()
 
 
 @contextmanager
-def _way_out(context: RunContext, trainer: Trainer) -> Iterator[None]:
+def _with_remedy(context: RunContext, trainer: Trainer) -> Iterator[None]:
     """Says how to go on when something cannot be written."""
     try:
         yield
@@ -96,7 +101,7 @@ def _way_out(context: RunContext, trainer: Trainer) -> Iterator[None]:
 
 
 @contextmanager
-def more_work(context: RunContext, trainer: Trainer, journal: Journal) -> Iterator[None]:
+def count_further_work(context: RunContext, trainer: Trainer, journal: Journal) -> Iterator[None]:
     """Counts what is done in the block as work of a phase whose training is over, also where it stops half-way."""
     path = context.folder.checkpoint(trainer.name)
     _, facts = read_tensors(path, "checkpoint")
@@ -113,9 +118,9 @@ def more_work(context: RunContext, trainer: Trainer, journal: Journal) -> Iterat
     save()
 
 
-def cost_record(context: RunContext, trainer: str) -> dict[str, float | int | str]:
+def cost_record(context: RunContext, phase: str) -> dict[str, float | int | str]:
     """What a finished phase took: seconds (from its checkpoint), peak memory of the process or device, device."""
-    _, facts = read_tensors(context.folder.checkpoint(trainer), "checkpoint")
+    _, facts = read_tensors(context.folder.checkpoint(phase), "checkpoint")
     peak = peak_memory(context.device)
     return {"seconds": round(facts["seconds"], 3), "peak_memory_bytes": peak, "device": str(context.device)}
 
@@ -144,7 +149,7 @@ def _check(event: Step, trainer: Trainer, context: RunContext) -> None:
         )
 
 
-def _words(event: Step, trainer: Trainer) -> str:
+def _describe(event: Step, runner: Runner) -> str:
     alive = f", {event.measures['alive']:.0f} operations alive" if "alive" in event.measures else ""
-    graph_cache = f", {trainer.graph_cache}" if trainer.graph_cache is not None and str(trainer.graph_cache) else ""
-    return f"epoch {event.epoch + 1}, loss {event.loss:.3f}{alive}{graph_cache}"
+    status = f", {runner.status}" if runner.status else ""
+    return f"epoch {event.epoch + 1}, loss {event.loss:.3f}{alive}{status}"

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import attrs
 import torch
@@ -19,8 +19,6 @@ from nasplug.plugins.program_objects import build_part, check_present
 from nasplug.store.files import read_tensors, write_tensors
 from nasplug.values import Cost, Genotype, ImageShape
 from nasplug.values.options import build, option_values
-
-N = TypeVar("N", bound=Network)
 
 
 @attrs.frozen
@@ -127,13 +125,6 @@ def _shape(data: Mapping[str, Any]) -> ImageShape:
 def _run_of(weights: Path) -> Path:
     """The run folder that a weights file lies in, if it lies in one."""
     return next((each for each in weights.parents if (each / "recipe.toml").is_file()), Path("RUN"))
-
-
-def place_network(net: N, device: torch.device) -> N:
-    """The network on a device, its convolutions in channels-last layout."""
-    net.to(device)
-    net.to(memory_format=torch.channels_last)
-    return net
 
 
 def strip_auxiliary_head(net: Network, space: SearchSpace, genotype: Genotype, shape: ImageShape) -> Network:

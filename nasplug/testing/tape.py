@@ -98,10 +98,10 @@ class Outside:
 
 
 class TapeRecorder:
-    """Takes the part of `nasplug.engine.CudaGraphRecorder`."""
+    """Takes the part of `nasplug.engine.ahead.cuda_graphs.CudaGraphRecorder`."""
 
     @contextmanager
-    def lane(self) -> Iterator[None]:
+    def stream(self) -> Iterator[None]:
         """Anywhere."""
         yield
 

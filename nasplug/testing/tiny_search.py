@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nasplug.data import BatchStream, divide, in_order
-from nasplug.engine import Trainer, train
+from nasplug.engine import Runner, Trainer, train
+from nasplug.engine.assembly import assemble_search
 from nasplug.parts import Batch, ImageData, Network, SearchState, Supernet
 from nasplug.store.checkpoint import load_checkpoint, save_checkpoint
 from nasplug.store.files import read_tensors
@@ -84,13 +85,13 @@ class TinySearch:
         """Every event as its line of JSON."""
         return [json.dumps(event.record(), default=repr) for event in self.events]
 
-    def train(self, limit: int | None = None) -> None:
-        """Trains to the end, or until so many steps are done in all."""
+    def train(self, limit: int | None = None, runner: Runner | None = None) -> None:
+        """Trains to the end, or until `limit` steps are made in all; eagerly, unless a runner is given."""
         if self.trainer is None:
             return
         if not self.kept:
             self.kept.append(self.trainer.choices.kept.clone())
-        for step in train(self.trainer):
+        for step in train(self.trainer, runner):
             self.steps.append(step)
             self.kept.append(self.trainer.choices.kept.clone())
             if len(self.steps) == limit:
@@ -168,7 +169,6 @@ def prepare(
             _teach(trial.teacher, data)
     torch.manual_seed(derive_seed(seed if weights is None else weights, "weights"))
     net = parts.space.supernet(trial.shape)
-    net.to(memory_format=torch.channels_last)
     shares = divide(np.arange(len(data.train)), parts.optimizer.splits(), seed)
     streams = {
         split: Watched(
@@ -186,17 +186,7 @@ def prepare(
         )
         for split, indices in shares.items()
     }
-    trial.trainer = Trainer(
-        name="search",
-        net=net,
-        optimizer=parts.optimizer,
-        schedule=parts.schedule,
-        stages=parts.teacher.stages(net, trial.shape, trial.teacher),
-        training=parts.training,
-        streams=streams,
-        device=CPU,
-        space=parts.space,
-    )
+    trial.trainer = assemble_search(parts, net, trial.shape, parts.training, streams, CPU, teacher=trial.teacher)
     return trial
 
 

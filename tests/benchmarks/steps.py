@@ -12,11 +12,11 @@ from torch.nn import functional as F
 
 from nasplug.bench import plain_supernet
 from nasplug.bench.plain import PlainSupernet
-from nasplug.compose import Composition, Layer, compose, resolve
+from nasplug.compose import Composition, OptionLayer, compose, resolve
+from nasplug.engine.assembly import place_network
 from nasplug.parts import SearchSpace, Supernet
 from nasplug.plugins import load_plugins
 from nasplug.runs.context import find_device, uses_bf16
-from nasplug.store.networks import place_network
 from nasplug.values import ImageShape, StepClock
 
 
@@ -118,7 +118,7 @@ def chosen(given: argparse.Namespace) -> Steps:
 def _composition(given: argparse.Namespace) -> Composition:
     plugins = load_plugins()
     method = plugins.resolve(plugins.find("method", given.method))
-    layers: list[Layer] = [{"run": {"method": given.method, "preset": given.preset or method.paper}}]
+    layers: list[OptionLayer] = [{"run": {"method": given.method, "preset": given.preset or method.paper}}]
     sizes = {name: getattr(given, name) for name in ("cells", "channels") if getattr(given, name)}
     layers += [{"space": ({"part": given.space} if given.space else {}) | sizes}]
     return compose(plugins, resolve(plugins, layers))

@@ -12,8 +12,9 @@ from torch import nn
 from nasplug.builtin.darts import Darts
 from nasplug.builtin.optimizers.bilevel import Bilevel
 from nasplug.builtin.optimizers.one_level import OneLevel
-from nasplug.engine import GraphCache, Trainer, run_groups
-from nasplug.engine.ahead.cuda_graphs import Recorder
+from nasplug.engine import Runner, Trainer
+from nasplug.engine.ahead.cuda_graphs import GraphCache, Recorder
+from nasplug.engine.ahead.runner import AheadRunner
 from nasplug.engine.plain.keep import Keep
 from nasplug.engine.plain.labels import LabelStage
 from nasplug.parts import Batch, send
@@ -73,13 +74,18 @@ def trainer(space, torch_optimizer, schedule, device: torch.device = CPU, **trai
 SEARCHES = {"first order": first_order, "shrinking": shrinking, "distilled": distilled}
 
 
-def carried_out(made: Trainer, poll: int, recorder: Recorder | None = None) -> list[Step]:
-    """The search from beginning to end; the host looks every `poll` steps."""
-    made.poll, made.graph_cache = poll, None if recorder is None else GraphCache(recorder)
+def carried_out(made: Trainer, runner: Runner) -> list[Step]:
+    """The search from beginning to end."""
     made.begin(torch.Generator().manual_seed(1))
-    blocks = list(run_groups(made))
-    assert max(map(len, blocks)) <= min(poll, STEPS)
-    return [step for steps in blocks for step in steps]
+    groups = list(runner.run(made))
+    poll = runner.poll if isinstance(runner, AheadRunner) else 1
+    assert max(map(len, groups)) <= min(poll, STEPS)
+    return [step for steps in groups for step in steps]
+
+
+def ahead(poll: int, recorder: Recorder | None = None) -> AheadRunner:
+    """A runner with which the host reads every `poll` steps."""
+    return AheadRunner(poll, None if recorder is None else GraphCache(recorder))
 
 
 def assert_same(plain: Trainer, expected: list[Step], quick: Trainer, found: list[Step]) -> None:

@@ -9,7 +9,8 @@ import torch
 from nasplug.builtin.mbconv import MBConvSpace
 from nasplug.builtin.nb201 import NasBench201
 from nasplug.builtin.optimizers.bilevel import Bilevel
-from nasplug.engine import GraphCache, Trainer, make_step, run_groups
+from nasplug.engine import EagerRunner, Trainer
+from nasplug.engine.ahead.runner import AheadRunner
 from nasplug.engine.plain.keep import Keep
 from nasplug.parts import Choices, PruningSchedule
 from nasplug.testing.tape import Asked, NoQuestions, TapeRecorder
@@ -21,6 +22,7 @@ from tests.engine.searches import (
     SEARCHES,
     STEPS,
     Noise,
+    ahead,
     assert_same,
     carried_out,
     first_order,
@@ -32,22 +34,23 @@ from tests.engine.searches import (
 @pytest.mark.parametrize(("poll", "recorded"), [(4, False), (1, True), (16, True)])
 def test_going_ahead_and_replaying_change_nothing(name, poll, recorded):
     plain, quick = SEARCHES[name](), SEARCHES[name]()
-    expected = carried_out(plain, poll=1)
-    found = carried_out(quick, poll, TapeRecorder() if recorded else None)
+    expected = carried_out(plain, EagerRunner())
+    runner = ahead(poll, TapeRecorder() if recorded else None)
+    found = carried_out(quick, runner)
     assert_same(plain, expected, quick, found)
     if name != "first order":
         assert not plain.choices.kept.all()
         assert expected[-1].stop
         assert poll == 1 or expected[-1].step % poll  # there were steps beyond the end to go back from
     if recorded:
-        assert quick.graph_cache.replayed > 5
-        assert not quick.graph_cache.refused
+        assert runner.graph_cache.replayed > 5
+        assert not runner.graph_cache.refused
     if name == "first order" and recorded:
-        assert quick.graph_cache.recorded == 2  # one for each turn, and never again
+        assert runner.graph_cache.recorded == 2  # one for each update, and never again
 
 
 @pytest.mark.parametrize("name", SEARCHES)
-def test_between_two_looks_nothing_is_asked_of_the_device(name):
+def test_between_two_reads_nothing_is_asked_of_the_device(name):
     made = SEARCHES[name]()
     made.begin(torch.Generator().manual_seed(1))
 
@@ -55,9 +58,10 @@ def test_between_two_looks_nothing_is_asked_of_the_device(name):
         states = [*made.torch_optimizers.weights.state.values(), *made.torch_optimizers.alpha.state.values()]
         return [state["step"] for state in states if "step" in state]
 
+    runner = ahead(16)
     with NoQuestions(counters):
         for step in range(3):
-            make_step(made, made.stages[0], made.clock.at(step))
+            runner.make_step(made, made.clock.at(step))
         with pytest.raises(Asked):
             bool(made.choices.kept.any())
 
@@ -79,12 +83,12 @@ class Gone(PruningSchedule):
     [EDGES, NODES, NasBench201(channels=4, cells=1), MBConvSpace(channels=4, kernels=(3, 5), expansions=(3,))],
     ids=str,
 )
-def test_what_is_deleted_between_two_looks_is_in_the_snapshots_of_its_step(space):
+def test_what_is_deleted_between_two_reads_is_in_the_snapshots_of_its_step(space):
     plain, quick = (trainer(space, Bilevel(alpha_lr=0.1), Gone(), epochs=1) for _ in range(2))
-    expected, found = carried_out(plain, poll=1), carried_out(quick, poll=6)
-    assert [each.snapshot for each in found] == [each.snapshot for each in expected]
-    assert [each.measures for each in found] == [each.measures for each in expected]
-    assert [each.loss for each in found] == pytest.approx([each.loss for each in expected], rel=1e-7)
+    expected, found = carried_out(plain, EagerRunner()), carried_out(quick, ahead(6))
+    assert [step.snapshot for step in found] == [step.snapshot for step in expected]
+    assert [step.measures for step in found] == [step.measures for step in expected]
+    assert [step.loss for step in found] == pytest.approx([step.loss for step in expected], rel=1e-7)
     assert found[0].measures["deleted"] > 0
     assert torch.equal(plain.choices.kept, quick.choices.kept)
     assert plain.choices.computed_columns == quick.choices.computed_columns == quick.choices.active_columns
@@ -97,12 +101,12 @@ class Unknown(Gone):
     static_graph = False
 
 
-def test_with_a_part_that_does_not_know_every_step_is_looked_at():
+def test_with_a_part_that_is_not_static_every_step_is_read():
     made = trainer(EDGES, Bilevel(), Unknown(), epochs=1)
-    made.poll, made.graph_cache = 16, GraphCache(TapeRecorder())
+    runner = ahead(16, TapeRecorder())
     made.begin(torch.Generator().manual_seed(1))
-    assert [len(steps) for steps in run_groups(made)] == [1] * STEPS
-    assert made.graph_cache.recorded == 0
+    assert [len(steps) for steps in runner.run(made)] == [1] * STEPS
+    assert runner.graph_cache.recorded == 0
 
 
 class Refusing(TapeRecorder):
@@ -115,12 +119,12 @@ class Refusing(TapeRecorder):
 
 def test_a_device_that_takes_no_recording_computes_step_by_step():
     plain, quick = first_order(), first_order()
-    expected = carried_out(plain, poll=1)
-    quick.poll, quick.graph_cache = 4, GraphCache(Refusing())
+    expected = carried_out(plain, EagerRunner())
+    runner = ahead(4, Refusing())
     quick.begin(torch.Generator().manual_seed(1))
-    found = [step for steps in run_groups(quick) for step in steps]
+    found = [step for steps in runner.run(quick) for step in steps]
     assert [step.loss for step in found] == [step.loss for step in expected]
-    assert str(quick.graph_cache) == "not recorded (operation not permitted when stream is capturing)"
+    assert runner.status == "not recorded (operation not permitted when stream is capturing)"
 
 
 def test_a_tape_would_show_a_number_that_was_baked_in():
@@ -143,8 +147,9 @@ def test_a_tape_would_show_a_number_that_was_baked_in():
         TapeRecorder().record(lambda: y * torch.tensor([1.0, 2.0]))
 
 
-def recorded(made: Trainer, poll: int = 6) -> list[Step]:
-    return carried_out(made, poll, TapeRecorder())
+def recorded(made: Trainer) -> tuple[AheadRunner, list[Step]]:
+    runner = ahead(6, TapeRecorder())
+    return runner, carried_out(made, runner)
 
 
 @pytest.mark.parametrize("space", [EDGES, NasBench201(channels=4, cells=1)], ids=["darts", "nb201"])
@@ -158,20 +163,20 @@ def test_what_a_recording_reads_outlives_passes_through_a_part_of_the_supernet(s
             return {"mean": float(made.net(Noise(CPU).batch(0).images).mean())} if now.ends_epoch else {}
 
     made.measure = measure
-    events = recorded(made)
+    runner, events = recorded(made)
     assert [bool(event.measures.get("mean")) for event in events] == ([False] * 5 + [True]) * 3
-    assert made.graph_cache.recorded == 2
+    assert runner.graph_cache.recorded == 2
 
 
-def test_the_host_looks_at_what_is_kept_once_in_a_group(monkeypatch):
-    made, looks = SEARCHES["shrinking"](), []
+def test_the_host_reads_what_is_kept_once_in_a_group(monkeypatch):
+    made, reads = SEARCHES["shrinking"](), []
     refresh = Choices.refresh
-    monkeypatch.setattr(Choices, "refresh", lambda choices: (looks.append(made.step), refresh(choices)))
-    events = recorded(made)
+    monkeypatch.setattr(Choices, "refresh", lambda choices: (reads.append(made.step), refresh(choices)))
+    runner, events = recorded(made)
     deleting = {event.step for event in events if event.measures["deleted"]}
     assert len(deleting) > 8
-    assert all(step % STEPS == 0 or step == made.step for step in looks)
-    assert made.graph_cache.recorded <= len(set(looks)) + 1
+    assert all(step % STEPS == 0 or step == made.step for step in reads)
+    assert runner.graph_cache.recorded <= len(set(reads)) + 1
 
 
 @attrs.define
@@ -190,8 +195,8 @@ class Annealed(Bilevel):
 
 def test_a_key_that_was_inherited_past_a_change_is_not_believed():
     made = trainer(EDGES, Annealed(alpha_lr=0.1), Keep(), epochs=1)
-    recorded(made)
-    assert made.graph_cache.recorded == 0
+    runner, _ = recorded(made)
+    assert runner.graph_cache.recorded == 0
 
 
 @attrs.define
@@ -216,9 +221,8 @@ class Counts(PruningSchedule):
 @pytest.mark.parametrize("unknown", [False, True])
 def test_a_tensor_that_is_written_to_is_told_as_it_was_in_its_step(unknown):
     made = trainer(EDGES, Bilevel(), Counts(unknown=unknown), epochs=1)
-    made.poll = 6
     made.begin(torch.Generator().manual_seed(1))
-    groups = list(run_groups(made))
+    groups = list(ahead(6).run(made))
     assert [step.measures["level"] for steps in groups for step in steps] == [1, 2, 3, 4, 5]
     assert [step.measures["seen"] for steps in groups for step in steps] == [1, 2, 3, 4, 5]
     assert made.schedule.seen == [0, 1, 2, 3, 4]
@@ -228,6 +232,5 @@ def test_a_tensor_that_is_written_to_is_told_as_it_was_in_its_step(unknown):
 def test_nothing_is_measured_after_a_loss_that_is_no_number():
     made = trainer(EDGES, Bilevel(), Keep(), epochs=1, lr=1e30)
     made.measure = lambda now: pytest.fail("measured")
-    made.poll = 6
     made.begin(torch.Generator().manual_seed(1))
-    assert any(step.loss != step.loss for steps in run_groups(made) for step in steps)
+    assert any(step.loss != step.loss for steps in ahead(6).run(made) for step in steps)

@@ -41,10 +41,12 @@ def gpu(monkeypatch):
 def moved(net: nn.Module) -> None:
     """Puts a network on the pretended GPU; `Module.to` would need values there."""
     for module in net.modules():
-        for name, each in module._parameters.items():
-            module._parameters[name] = None if each is None else nn.Parameter(torch.empty_like(each, device=GPU))
-        for name, each in module._buffers.items():
-            module._buffers[name] = None if each is None else torch.empty_like(each, device=GPU)
+        for name, parameter in module._parameters.items():
+            module._parameters[name] = (
+                None if parameter is None else nn.Parameter(torch.empty_like(parameter, device=GPU))
+            )
+        for name, buffer in module._buffers.items():
+            module._buffers[name] = None if buffer is None else torch.empty_like(buffer, device=GPU)
 
 
 def ready(gpu: PretendedGPU, space, optimizer) -> tuple[Supernet, Batch]:

@@ -92,7 +92,7 @@ def test_the_eigenvalue_is_that_of_the_exact_hessian(net, deleted):
     alpha = net.choices.alpha.detach().clone()
     at = alpha.requires_grad_()
     (slope,) = torch.autograd.grad(loss_of(net, {"choices.alpha": at}), at, create_graph=True)
-    hessian = torch.stack([torch.autograd.grad(each, at, retain_graph=True)[0].flatten() for each in slope.flatten()])
+    hessian = torch.stack([torch.autograd.grad(entry, at, retain_graph=True)[0].flatten() for entry in slope.flatten()])
     spectrum = torch.linalg.eigvalsh(hessian)
     dominant = float(spectrum[spectrum.abs().argmax()])
     assert abs(dominant) > 1e-3
@@ -220,7 +220,7 @@ def test_measuring_leaves_no_trace():
         events = list(train(trainer))
         norms = [module.batches for module in trainer.net.modules() if isinstance(module, Norm)]
         tensors = [*trainer.net.state_dict().values(), *trainer.net.buffers(), torch.get_rng_state()]
-        gradients = [each.grad for each in trainer.net.parameters()]
+        gradients = [parameter.grad for parameter in trainer.net.parameters()]
         return events, moments, (norms, trainer.net.training, gradients), tensors, trainer
 
     events, _, facts, tensors, _ = carried_out(False)

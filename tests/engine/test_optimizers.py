@@ -86,14 +86,14 @@ def test_nesterov_looks_ahead():
 def test_weight_decay_may_spare_tensors_of_one_dimension(optimizer, decay_norms):
     net = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2), nn.Linear(2, 2)).double()
     with torch.no_grad():
-        for each in net.parameters():
-            each.fill_(1.0)
+        for parameter in net.parameters():
+            parameter.fill_(1.0)
     training = Training(optimizer=optimizer, lr=0.1, weight_decay=0.5, decay_norms=decay_norms)
     torch_optimizer = make_weight_optimizer(training, list(net.parameters()))
-    for each in net.parameters():
-        each.grad = torch.zeros_like(each)
+    for parameter in net.parameters():
+        parameter.grad = torch.zeros_like(parameter)
     torch_optimizer.step()
-    decayed = {name for name, each in net.named_parameters() if (each != 1).all()}
+    decayed = {name for name, parameter in net.named_parameters() if (parameter != 1).all()}
     wide = {"0.weight", "2.weight"}
     assert decayed == ({name for name, _ in net.named_parameters()} if decay_norms else wide)
 

@@ -29,7 +29,7 @@ class Shrinks(Stage):
         block = net.blocks()[self.block]
         if self.block == 0:
             return block((batch.images,)).pow(2).mean()
-        maps = [torch.ones(4, each.channels, each.size, each.size) * batch.images.mean() for each in block.inputs]
+        maps = [torch.ones(4, shape.channels, shape.size, shape.size) * batch.images.mean() for shape in block.inputs]
         return block(maps).mul(torch.arange(block.output.size)).mean()
 
 
@@ -125,7 +125,7 @@ def test_blocks_learn_at_their_own_rates():
     stage.blocks, stage.rates = (0, 1, 2), MappingProxyType({0: 0.5, 2: 2.0})
     made = trainer(Fixed(), [stage])
     now = made.clock.at(0)
-    made.batches(now)
+    made.set_rates(now)
     rates = {}
     for group in made.torch_optimizers.weights.param_groups:
         rates |= {id(parameter): group["lr"] for parameter in group["params"]}

@@ -13,7 +13,9 @@ from nasplug.builtin.darts.space import Darts
 from nasplug.builtin.optimizers.bilevel import Bilevel
 from nasplug.builtin.optimizers.one_level import OneLevel
 from nasplug.data import BatchStream, MemoryImages, divide
-from nasplug.engine import GraphCache, Trainer, run_groups, train
+from nasplug.engine import EagerRunner, Trainer, train
+from nasplug.engine.ahead.cuda_graphs import GraphCache
+from nasplug.engine.ahead.runner import AheadRunner
 from nasplug.engine.plain.fixed import Fixed
 from nasplug.engine.plain.keep import Keep
 from nasplug.engine.plain.labels import LabelStage
@@ -81,11 +83,10 @@ def _retraining() -> Trainer:
 )
 def test_going_on_equals_never_having_stopped(make, stop_at, ahead, tmp_path):
     def fresh() -> Trainer:
-        trainer = _retraining() if make == "retraining" else _search(make)
-        if ahead:
-            trainer.poll = 4
-            trainer.graph_cache = GraphCache(TapeRecorder())
-        return trainer
+        return _retraining() if make == "retraining" else _search(make)
+
+    def runner():
+        return AheadRunner(4, GraphCache(TapeRecorder())) if ahead else EagerRunner()
 
     def state(trainer: Trainer):
         return trainer.net.state_dict(), [event.loss for event in events]
@@ -93,7 +94,7 @@ def test_going_on_equals_never_having_stopped(make, stop_at, ahead, tmp_path):
     path = tmp_path / "checkpoint.safetensors"
     trainer, events = fresh(), []
     trainer.begin(torch.Generator().manual_seed(1))
-    for steps in run_groups(trainer):
+    for steps in runner().run(trainer):
         events += steps
         if trainer.step == stop_at:
             trainer.prune()
@@ -103,7 +104,7 @@ def test_going_on_equals_never_having_stopped(make, stop_at, ahead, tmp_path):
     torch.manual_seed(99)
     trainer = fresh()
     assert load_checkpoint(path, trainer) == (stop_at, 0.5)
-    events = events[:stop_at] + list(train(trainer))
+    events = events[:stop_at] + list(train(trainer, runner()))
     actual = state(trainer)
 
     assert expected[1] == actual[1]

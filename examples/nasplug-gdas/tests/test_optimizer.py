@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from nasplug.errors import InputError
 from nasplug.parts import Choice, Choices, Objective, SearchSpace, Supernet, TorchOptimizers, read_state, write_state
 from nasplug.plugins import load_plugins
-from nasplug.values import ImageShape, StepClock, StepInfo, Training
+from nasplug.values import ImageShape, StepClock, StepInfo, Training, Update
 from nasplug.values.options import build
 
 CLOCK = StepClock(steps_per_epoch=4, epochs=5)
@@ -42,6 +42,14 @@ class Mixed(nn.Module):
             terms = [weights[row, column] * torch.tanh(maps[column](x)) for column in self.choices.active_columns[row]]
             x = sum(terms[1:], start=terms[0])
         return x
+
+
+def make_update(optimizer: Gdas, update: Update, objective: Objective, torch_optimizers: TorchOptimizers) -> Tensor:
+    """One update, as a trainer makes it."""
+    loss = optimizer.compute_gradients(update, objective, torch_optimizers)
+    torch_optimizers.clip_gradients(update)
+    torch_optimizers.step(update)
+    return loss
 
 
 class Run:
@@ -73,7 +81,7 @@ class Run:
     def step(self, now: StepInfo) -> float:
         with self.sampled(now):
             for turn in self.optimizer.updates(now):
-                loss = self.optimizer.optimizer_step(turn, Objective(turn.split, self.loss), self.torch_optimizers)
+                loss = make_update(self.optimizer, turn, Objective(turn.split, self.loss), self.torch_optimizers)
         return float(loss)
 
 
@@ -111,7 +119,7 @@ def test_each_turn_moves_its_own_and_learns_from_its_own_images() -> None:
             return run.loss(split)
 
         with run.sampled(CLOCK.at(0)):
-            run.optimizer.optimizer_step(turn, Objective(turn.split, evaluate), run.torch_optimizers)
+            make_update(run.optimizer, turn, Objective(turn.split, evaluate), run.torch_optimizers)
         after = [each.detach() for each in (*moving, *resting)]
         same = [torch.equal(a, b) for a, b in zip(before, after, strict=True)]
         assert not all(same[: len(moving)])

@@ -74,10 +74,10 @@ class Bilevel(ArchitectureOptimizer):
         first, second = self.alpha_betas
         return torch.optim.Adam([alpha], lr=self.alpha_lr, betas=(first, second), weight_decay=self.alpha_weight_decay)
 
-    def optimizer_step(self, update: Update, objective: Objective, torch_optimizers: TorchOptimizers) -> Tensor:
-        """One step. In the alpha turn of second order the loss returned is that after the virtual step, at w'."""
+    def compute_gradients(self, update: Update, objective: Objective, torch_optimizers: TorchOptimizers) -> Tensor:
+        """The gradients of an update. For alpha in second order, the loss returned is that at w', not at w."""
         if self.order == "first" or not update.moves_alpha or torch_optimizers.alpha is None:
-            return ArchitectureOptimizer.optimizer_step(self, update, objective, torch_optimizers)
+            return ArchitectureOptimizer.compute_gradients(self, update, objective, torch_optimizers)
         sgd = torch_optimizers.weights
         if not isinstance(sgd, torch.optim.SGD):
             raise _not_sgd(type(sgd).__name__)
@@ -94,10 +94,6 @@ class Bilevel(ArchitectureOptimizer):
         rate = sgd.param_groups[0]["lr"]
         for alpha, direct, plus, minus in zip(alphas, outer, above, below, strict=True):
             alpha.grad = direct - rate * (plus - minus) / (2 * epsilon)
-        if torch_optimizers.clip_alpha > 0:
-            nn.utils.clip_grad_norm_(alphas, torch_optimizers.clip_alpha)
-        torch_optimizers.alpha.step()
-        torch_optimizers.alpha.zero_grad(set_to_none=True)
         return loss.detach()
 
 

@@ -1,8 +1,8 @@
-"""Recording the gradients of a step once and replaying them: what a GPU is told in one call instead of thousands.
+"""Recording the gradients of an update once as a CUDA graph and replaying them: one launch instead of thousands.
 
-A supernet is thousands of small operations. Started one by one they keep a GPU waiting for the host; recorded as a CUDA
-graph they are started together. A recording reads and writes the same memory every time, so it holds as long as the
-same operations happen to the same tensors. Parts tell by their `graph_key` what that depends on.
+A supernet is thousands of small operations. Launched one by one they keep a GPU waiting for the host; recorded as a
+CUDA graph they are launched together. A graph reads and writes the same memory every time, so it is valid as long as
+the same operations happen to the same tensors. What that depends on is the key (`nasplug.engine.ahead.graph_keys`).
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ Gradients = Callable[[Batch], Tensor]
 
 
 class Recorder(Protocol):
-    """What records on a device."""
+    """Records computations on a device."""
 
-    def lane(self) -> AbstractContextManager[None]:
-        """Where steps are computed, recorded or not."""
+    def stream(self) -> AbstractContextManager[None]:
+        """The stream on which steps are computed, recorded or not."""
 
     def record(self, compute: Callable[[], Tensor]) -> tuple[Tensor, Callable[[], None]]:
-        """Records `compute`; gives its result, which is valid after each call of what is given with it.
+        """Records `compute`; returns its result and a function that replays it, after which the result is valid.
 
-        Raises RuntimeError if the device does not take it.
+        Raises RuntimeError if the device cannot record it.
         """
 
     def release(self) -> None:
-        """Gives up the memory of recordings, which are all dropped."""
+        """Frees the memory of recordings, all of which have been dropped."""
 
 
 BROKEN: list[torch.cuda.MemPool] = []
@@ -51,30 +51,30 @@ class CudaGraphRecorder:
     """
 
     device: torch.device
-    stream: torch.cuda.Stream = attrs.field(init=False)
+    _stream: torch.cuda.Stream = attrs.field(init=False)
     _pool: torch.cuda.MemPool = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.stream = torch.cuda.Stream(self.device)
+        self._stream = torch.cuda.Stream(self.device)
         self.release()
 
     @contextmanager
-    def lane(self) -> Iterator[None]:
-        """The stream, in order with what came before and what comes after."""
+    def stream(self) -> Iterator[None]:
+        """The stream, ordered after what was launched before and before what is launched after it."""
         outside = torch.cuda.current_stream(self.device)
-        self.stream.wait_stream(outside)
+        self._stream.wait_stream(outside)
         try:
-            with torch.cuda.stream(self.stream):
+            with torch.cuda.stream(self._stream):
                 yield
         finally:
-            outside.wait_stream(self.stream)
+            outside.wait_stream(self._stream)
 
     def record(self, compute: Callable[[], Tensor]) -> tuple[Tensor, Callable[[], None]]:
         """Records on the stream; nothing is computed yet."""
         graph = torch.cuda.CUDAGraph()
         pool = cast("Any", self._pool.id)  # torch 2.11 takes no pool itself, later ones no plain id by their types
         try:
-            with torch.cuda.graph(graph, pool=pool, stream=self.stream, capture_error_mode="thread_local"):
+            with torch.cuda.graph(graph, pool=pool, stream=self._stream, capture_error_mode="thread_local"):
                 result = compute()
         except RuntimeError as error:
             BROKEN.append(self._pool)
@@ -96,6 +96,8 @@ class CudaGraphRecorder:
 
 @attrs.frozen(eq=False)
 class _Recording:
+    """The gradients of one update as a graph, and the tensors that it reads and writes."""
+
     key: Hashable
     batch: Batch
     loss: Tensor
@@ -105,29 +107,29 @@ class _Recording:
 
 @attrs.define(eq=False)
 class GraphCache:
-    """The recordings of a phase, one for each of its turns."""
+    """The recordings of one training, one for each update of its steps."""
 
     recorder: Recorder
     recorded: int = 0
-    """Recordings made."""
+    """How many recordings were made."""
     replayed: int = 0
-    """Turns that were replayed."""
+    """How many updates were replayed."""
     refused: str = ""
-    """Why nothing is recorded any more: what the device said."""
+    """Why nothing is recorded any more: the device's error."""
     _recordings: dict[Update, _Recording] = attrs.field(factory=dict)
     _computed: dict[Update, Hashable] = attrs.field(factory=dict)
-    """The key with which a turn was last computed step by step."""
+    """The key with which an update was last computed operation by operation."""
 
     def gradients(
         self, update: Update, key: Hashable, batch: Batch, compute: Gradients, parameters: Sequence[nn.Parameter]
     ) -> Tensor:
-        """What `compute` does for `batch`: leaves gradients in `grad` of the parameters and returns the loss, detached.
+        """Does what `compute` does for `batch`: leaves gradients in `grad` of `parameters`, returns the detached loss.
 
-        `key` says what the operations depend on. What is new is computed step by step first, as CUDA wants it before a
-        recording; the next time it is recorded. All recordings are dropped before, since the memory of those that no
-        longer hold is what the new ones need.
+        `key` says what the operations depend on. With a new key they are run one by one first, as CUDA requires before
+        a recording, and recorded the next time. All recordings are dropped before that, since the new ones need the
+        memory of those that are no longer valid.
         """
-        key = (key, batch.images.shape, tuple(id(each) for each in parameters))
+        key = (key, batch.images.shape, tuple(id(parameter) for parameter in parameters))
         recording = self._recordings.get(update)
         if recording is not None and recording.key != key:
             self.forget()
@@ -146,13 +148,13 @@ class GraphCache:
         return recording.loss.clone()  # the next replay writes to the same place
 
     def __str__(self) -> str:
-        """What a user may want to know of it."""
+        """Whether updates are replayed, or why not, for a line of progress."""
         if self.refused:
             return f"not recorded ({self.refused})"
         return "replayed" if self.replayed else ""
 
     def forget(self) -> None:
-        """Drops all recordings, and gives their memory up: what they read may have moved, or they are done with."""
+        """Drops all recordings and frees their memory: tensors that they read may be replaced, or training is over."""
         if self._recordings:
             self._recordings.clear()
             self.recorder.release()
@@ -176,11 +178,11 @@ class GraphCache:
             self.forget()
             return None
         finally:
-            found = tuple(each.grad for each in parameters)
-            for each in parameters:
-                each.grad = None
+            gradients = tuple(parameter.grad for parameter in parameters)
+            for parameter in parameters:
+                parameter.grad = None
         self.recorded += 1
-        self._recordings[update] = recording = _Recording(key, still, loss, found, replay)
+        self._recordings[update] = recording = _Recording(key, still, loss, gradients, replay)
         return recording
 
 

@@ -1,4 +1,4 @@
-"""Going back to an earlier moment of a phase, within one process."""
+"""Going back to an earlier step of a trainer, within one process."""
 
 from __future__ import annotations
 
@@ -14,66 +14,61 @@ from nasplug.parts import read_state, write_state
 
 
 class Rewind:
-    """Everything that steps change, as it was when last noted.
+    """Everything that steps change, as it was when last saved.
 
-    Tensors stay in their places, so that what refers to them stays right. It `holds` as long as no module was removed
-    or added and the torch optimizers have the same state tensors.
+    Tensors stay in their places, so that whatever refers to them stays right.
     """
 
     def __init__(self, trainer: Trainer) -> None:
-        self._phase = trainer
-        self._movers = tuple(
-            torch_optimizer
-            for torch_optimizer in (trainer.torch_optimizers.weights, trainer.torch_optimizers.alpha)
-            if torch_optimizer is not None
-        )
-        self._version = trainer.version
-        self._states = [_shallow(torch_optimizer.state) for torch_optimizer in self._movers]
-        changing = [each for net in (trainer.net, *trainer.stages) for each in (*net.parameters(), *net.buffers())]
-        changing += [one for states in self._states for state in states.values() for one in _tensors(state)]
+        self._trainer = trainer
+        self._present = trainer.present
+        self._torch_optimizers = trainer.torch_optimizers
+        both = (trainer.torch_optimizers.weights, trainer.torch_optimizers.alpha)
+        self._optimizers = tuple(optimizer for optimizer in both if optimizer is not None)
+        self._states = [_shallow_copy(optimizer.state) for optimizer in self._optimizers]
+        changing = [tensor for net in (trainer.net, *trainer.stages) for tensor in (*net.parameters(), *net.buffers())]
+        changing += [tensor for states in self._states for state in states.values() for tensor in _tensors(state)]
         groups: dict[tuple[torch.device, torch.dtype], list[Tensor]] = {}
         for tensor in changing:
             groups.setdefault((tensor.device, tensor.dtype), []).append(tensor.detach())
-        self._tensors = [(group, [torch.empty_like(each) for each in group]) for group in groups.values()]
-        self.note()
+        self._tensors = [(group, [torch.empty_like(tensor) for tensor in group]) for group in groups.values()]
+        self.save()
 
     @property
-    def holds(self) -> bool:
-        """Whether it knows all that the next step changes."""
-        counts = [
-            sum(1 for state in torch_optimizer.state.values() for _ in _tensors(state))
-            for torch_optimizer in self._movers
-        ]
-        known = [sum(1 for state in states.values() for _ in _tensors(state)) for states in self._states]
-        return self._version == self._phase.version and counts == known
+    def is_complete(self) -> bool:
+        """Whether it covers all that the next step changes: no module was removed, no torch optimizer has new state."""
+        counts = [sum(len(_tensors(state)) for state in optimizer.state.values()) for optimizer in self._optimizers]
+        known = [sum(len(_tensors(state)) for state in states.values()) for states in self._states]
+        same = self._torch_optimizers is self._trainer.torch_optimizers and self._present == self._trainer.present
+        return same and counts == known
 
     @torch.no_grad()
-    def note(self) -> None:
-        """Takes down the present."""
+    def save(self) -> None:
+        """Copies the present state."""
         for tensors, copies in self._tensors:
             torch._foreach_copy_(copies, tensors)
-        self._parts = [(part, deepcopy(read_state(part))) for part in (self._phase.optimizer, self._phase.schedule)]
-        device = self._phase.device
+        self._parts = [(part, deepcopy(read_state(part))) for part in (self._trainer.optimizer, self._trainer.schedule)]
+        device = self._trainer.device
         self._random = torch.get_rng_state(), torch.cuda.get_rng_state(device) if device.type == "cuda" else None
 
     @torch.no_grad()
     def restore(self) -> None:
-        """Goes back to what was noted."""
+        """Goes back to the state that was last saved."""
         for tensors, copies in self._tensors:
             torch._foreach_copy_(tensors, copies)
-        for torch_optimizer, states in zip(self._movers, self._states, strict=True):
-            torch_optimizer.state.clear()
-            torch_optimizer.state.update(_shallow(states))
+        for optimizer, states in zip(self._optimizers, self._states, strict=True):
+            optimizer.state.clear()
+            optimizer.state.update(_shallow_copy(states))
         for part, state in self._parts:
             write_state(part, deepcopy(state))
         on_cpu, on_cuda = self._random
         torch.set_rng_state(on_cpu)
         if on_cuda is not None:
-            torch.cuda.set_rng_state(on_cuda, self._phase.device)
-        self._phase.went_back()
+            torch.cuda.set_rng_state(on_cuda, self._trainer.device)
+        self._trainer.choices.refresh()
 
 
-def _shallow(states: Mapping[Any, Mapping[str, Any]]) -> dict[Any, dict[str, Any]]:
+def _shallow_copy(states: Mapping[Any, Mapping[str, Any]]) -> dict[Any, dict[str, Any]]:
     return {parameter: dict(state) for parameter, state in states.items()}
 
 

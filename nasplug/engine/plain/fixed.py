@@ -12,7 +12,7 @@ from nasplug.values import Found, Rated, StepInfo, Update
 
 @attrs.define
 class Fixed(ArchitectureOptimizer):
-    """Moves the weights alone: the neutral element of its slot, with which stand-alone networks are trained."""
+    """Updates the weights only: the neutral part of its slot, with which stand-alone networks are trained."""
 
     static_graph = True
 
@@ -20,9 +20,9 @@ class Fixed(ArchitectureOptimizer):
     decides = False
 
     def updates(self, now: StepInfo) -> Sequence[Update]:
-        """The weights, on all training images."""
+        """One update per step: the weights, on all training images."""
         return (Update("train", moves_weights=True, moves_alpha=False),)
 
     def decide(self, search_state: SearchState) -> Iterator[Found | Rated]:
-        """Nothing besides the trail: no candidate was rated."""
+        """Nothing besides the snapshots: no candidate was compared with another."""
         yield from ()

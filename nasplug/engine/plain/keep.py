@@ -10,10 +10,10 @@ from nasplug.values import StepInfo, Verdict
 
 @attrs.define
 class Keep(PruningSchedule):
-    """Presses nothing, deletes nothing, and searches to the last epoch."""
+    """Neither regularises nor deletes, and searches to the last epoch."""
 
     static_graph = True
 
     def after_step(self, choices: Choices, now: StepInfo) -> Verdict:
-        """Goes on."""
+        """Deletes nothing and never stops the search."""
         return Verdict()

@@ -26,7 +26,7 @@ class LabelStage(Stage):
         self.auxiliary_weight = auxiliary_weight
 
     def forward(self, net: Network, batch: Batch, update: Update, now: StepInfo) -> Tensor:
-        """The scalar loss of `net` on `batch`, whoever moves."""
+        """The scalar loss of `net` on `batch`, whatever is updated."""
         out = net.outputs(batch.images)
         loss = F.cross_entropy(out.logits.float(), batch.labels, label_smoothing=self.smoothing)
         if out.auxiliary is None or self.auxiliary_weight == 0:
@@ -37,7 +37,7 @@ class LabelStage(Stage):
 
 @attrs.define
 class Labels(DistillationTeacher):
-    """No teacher but the labels: the neutral element of its slot."""
+    """No teacher but the labels: the neutral part of its slot."""
 
     distils = False
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
-from nasplug.engine import GraphCache
+from nasplug.engine.ahead.cuda_graphs import GraphCache
+from nasplug.engine.ahead.graph_keys import step_key
+from nasplug.engine.ahead.runner import AheadRunner
 from nasplug.engine.plain.keep import Keep
 from nasplug.testing.case import Case
 from nasplug.testing.check import Failed, NotApplicable, check, require
@@ -18,19 +20,18 @@ TOLERANCE = 1e-3
 
 @check("space", "optimizer", "schedule", "teacher")
 def replays_as_it_computes(case: Case) -> None:
-    """A part with `static_graph = True` gives the same when steps are replayed, and the host looks at every third only.
+    """A part with `static_graph = True` gives the same when steps are replayed and the host reads every third only.
 
     A number of Python that changes while the key stays (a temperature, a share), a tensor that is replaced instead of
     written to, and a question that the host asks of a tensor are wrong on a GPU, and right only on a CPU.
     """
     plain, quick = _trial(case), _trial(case)
     trainer = quick.trainer
-    if trainer is None or trainer.key(trainer.clock.at(0)) is None:
+    if trainer is None or step_key(trainer, trainer.clock.at(0)) is None:
         raise NotApplicable("its static_graph is False, or that of its partners is")
-    trainer.poll, trainer.graph_cache = 3, GraphCache(TapeRecorder())
     plain.train()
     try:
-        quick.train()
+        quick.train(runner=AheadRunner(3, GraphCache(TapeRecorder())))
     except Asked as error:
         raise Failed(
             f"a step that is recorded asks the device, or brings it something: {error}",

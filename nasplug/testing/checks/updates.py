@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import torch
 from torch import Tensor
 
@@ -44,16 +45,20 @@ def each_turn_moves_only_whom_it_names(case: Case) -> None:
             require(
                 named or not changed,
                 f"a turn on '{update.split}' that does not move {name} changes {name} or the state of its optimizer",
-                "step only the optimizers of movers.of(turn), and put back what was tried out",
+                "leave gradients on the parameters of the update only, and put back what was tried out",
             )
 
     trial = _spied(case, before=lambda trial, _: before.append(state(trial)), after=after)
-    require(moved["weights"], "the weights never change", "step movers.weights in the turns that move weights")
+    require(
+        moved["weights"],
+        "the weights never change",
+        "name the weights in an update, and leave gradients in their `grad`",
+    )
     learns = trial.parts.optimizer.learns_alpha
     require(
         moved["alpha"] == learns,
         f"learns_alpha is {learns}, and alpha {'changes' if moved['alpha'] else 'never changes'} in its turns",
-        "declare learns_alpha as it is, and give alpha_mover and a turn with moves_alpha if it is True",
+        "declare learns_alpha as it is, and give make_alpha_optimizer and an update with moves_alpha if it is True",
     )
 
 
@@ -88,7 +93,7 @@ def puts_buffers_back(case: Case) -> None:
         require(
             passes <= 1,
             f"the buffers of the network have seen {passes} passes in one turn on '{update.split}'",
-            "restore movers.buffers as well as the weights",
+            "restore torch_optimizers.buffers as well as the weights",
         )
 
     def note(trial: TinySearch, _: Update) -> None:
@@ -130,22 +135,30 @@ def sees_new_images_in_every_step(case: Case) -> None:
             )
 
 
-class _Spy:
-    """An optimizer whose turns are watched."""
+@attrs.define
+class _WatchedOptimizers(TorchOptimizers):
+    """Torch optimizers that report when an update is over."""
 
-    def __init__(
-        self, inner: ArchitectureOptimizer, before: Callable[[Update], None], after: Callable[[Update], None]
-    ) -> None:
-        self._inner, self._before, self._after = inner, before, after
+    finished: Callable[[Update], None] = attrs.field(kw_only=True)
+
+    def step(self, update: Update) -> None:
+        """Steps as usual, then reports."""
+        TorchOptimizers.step(self, update)
+        self.finished(update)
+
+
+class _WatchedOptimizer:
+    """An architecture optimizer that reports when an update begins."""
+
+    def __init__(self, inner: ArchitectureOptimizer, started: Callable[[Update], None]) -> None:
+        self._inner, self._started = inner, started
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
-    def optimizer_step(self, update: Update, objective: Objective, torch_optimizers: TorchOptimizers) -> Tensor:
-        self._before(update)
-        loss = self._inner.optimizer_step(update, objective, torch_optimizers)
-        self._after(update)
-        return loss
+    def compute_gradients(self, update: Update, objective: Objective, torch_optimizers: TorchOptimizers) -> Tensor:
+        self._started(update)
+        return self._inner.compute_gradients(update, objective, torch_optimizers)
 
 
 def _nothing(*_: object) -> None:
@@ -158,14 +171,17 @@ def _spied(
     after: Callable[[TinySearch, Update], None] = _nothing,
     prepare: Callable[[TinySearch], None] = _nothing,
 ) -> TinySearch:
-    """A few steps of a search whose turns are watched; NotApplicable where nothing is trained."""
+    """The first steps of a search whose updates are watched; NotApplicable where nothing is trained."""
     case.once(whole)
     trial = begin(case.once(plan).parts(), seed=0)
-    if trial.trainer is None:
+    trainer = trial.trainer
+    if trainer is None:
         raise NotApplicable("nothing is trained")
     prepare(trial)
-    spy: Any = _Spy(trial.parts.optimizer, lambda update: before(trial, update), lambda update: after(trial, update))
-    trial.trainer.optimizer = spy
+    watched: Any = _WatchedOptimizer(trial.parts.optimizer, lambda update: before(trial, update))
+    trainer.optimizer = watched
+    fields = {field.name: getattr(trainer.torch_optimizers, field.name) for field in attrs.fields(TorchOptimizers)}
+    trainer.torch_optimizers = _WatchedOptimizers(**fields, finished=lambda update: after(trial, update))
     trial.train(4)
     return trial
 

@@ -74,7 +74,7 @@ def test_adaptors_learn_at_the_rate_of_their_block(net: Supernet, teacher: Netwo
     for stage in stages_for(net, teacher, order=order, rates=(0.5, 1.0, 2.0)):
         training = Training(epochs=1, lr=0.1, optimizer="adam", decay_norms=False)
         phase = Trainer("search", net, SinglePath(), Keep(), [stage], training, streams, torch.device("cpu"))
-        phase.batches(NOW)
+        phase.set_rates(NOW)
         rates = {
             id(each): group["lr"] for group in phase.torch_optimizers.weights.param_groups for each in group["params"]
         }

@@ -9,6 +9,7 @@ from nasplug.builtin.optimizers.bilevel import Bilevel, virtual_step
 from nasplug.errors import InputError
 from nasplug.parts import Choice, Choices, Objective, TorchOptimizers
 from nasplug.values import StepClock, Training, Update
+from tests.updates import make_update
 
 ALPHA = Update("train.alpha", moves_weights=False, moves_alpha=True)
 WEIGHTS = Update("train.weights", moves_weights=True, moves_alpha=False)
@@ -44,7 +45,7 @@ class Quadratic:
 def test_second_order_follows_the_gradient_through_one_step_of_sgd(momentum: float, decay: float) -> None:
     problem, optimizer = Quadratic(momentum, decay), Bilevel(order="second")
     for _ in range(2):  # momentum has a past
-        optimizer.optimizer_step(WEIGHTS, Objective("train.weights", problem.evaluate), problem.torch_optimizers)
+        make_update(optimizer, WEIGHTS, Objective("train.weights", problem.evaluate), problem.torch_optimizers)
     w, alpha = problem.w.detach().clone(), problem.alpha.detach().clone()
     buffer = problem.sgd.state[problem.w].get("momentum_buffer")
     velocity = torch.zeros_like(w) if buffer is None else buffer.clone()
@@ -52,7 +53,7 @@ def test_second_order_follows_the_gradient_through_one_step_of_sgd(momentum: flo
     # dw'/dalpha = xi B, and L_alpha depends on alpha directly through alpha / 2.
     expected = alpha / 2 + 0.1 * problem.coupling.T @ (virtual - problem.target)
 
-    loss = optimizer.optimizer_step(ALPHA, Objective("train.alpha", problem.evaluate), problem.torch_optimizers)
+    loss = make_update(optimizer, ALPHA, Objective("train.alpha", problem.evaluate), problem.torch_optimizers)
 
     torch.testing.assert_close(alpha - problem.alpha.detach(), expected, rtol=1e-8, atol=1e-10)
     torch.testing.assert_close(loss, ((virtual - problem.target) ** 2).sum() / 2 + (alpha**2).sum() / 4)
@@ -67,20 +68,20 @@ def test_second_order_follows_the_gradient_through_one_step_of_sgd(momentum: flo
 def test_the_virtual_step_is_the_step_of_sgd(past: int, momentum: float, nesterov: bool) -> None:
     problem = Quadratic(momentum, 0.03, nesterov)
     for _ in range(past):
-        Bilevel().optimizer_step(WEIGHTS, Objective("train.weights", problem.evaluate), problem.torch_optimizers)
+        make_update(Bilevel(), WEIGHTS, Objective("train.weights", problem.evaluate), problem.torch_optimizers)
     before = problem.w.detach().clone()
     virtual_step(problem.sgd, [problem.slope()])
     virtual = problem.w.detach().clone()
     with torch.no_grad():
         problem.w.copy_(before)
-    Bilevel().optimizer_step(WEIGHTS, Objective("train.weights", problem.evaluate), problem.torch_optimizers)
+    make_update(Bilevel(), WEIGHTS, Objective("train.weights", problem.evaluate), problem.torch_optimizers)
     torch.testing.assert_close(virtual, problem.w.detach())
 
 
 def test_first_order_takes_the_weights_as_they_are() -> None:
     problem = Quadratic()
     before = problem.alpha.detach().clone()
-    Bilevel().optimizer_step(ALPHA, Objective("train.alpha", problem.evaluate), problem.torch_optimizers)
+    make_update(Bilevel(), ALPHA, Objective("train.alpha", problem.evaluate), problem.torch_optimizers)
     torch.testing.assert_close(before - problem.alpha.detach(), before / 2)
 
 
@@ -90,7 +91,7 @@ def test_the_search_settles_where_the_theory_says(order: str) -> None:
     problem.torch_optimizers.alpha = torch.optim.SGD([problem.alpha], lr=0.3)
     for _ in range(400):
         for update in optimizer.updates(StepClock(1, 1).at(0)):
-            optimizer.optimizer_step(update, Objective(update.split, problem.evaluate), problem.torch_optimizers)
+            make_update(optimizer, update, Objective(update.split, problem.evaluate), problem.torch_optimizers)
     # At rest w = A^-1 B alpha, and alpha / 2 + xi B'(w - c) = 0; first order sees no xi.
     rate = 0.1 if order == "second" else 0.0
     response = torch.linalg.solve(problem.curvature, problem.coupling)
@@ -132,9 +133,9 @@ def setting(order: str, clip_alpha: float = 0.0) -> tuple[Normalised, Bilevel, T
 
 def test_second_order_puts_weights_and_buffers_back_bit_for_bit() -> None:
     net, optimizer, torch_optimizers, outer, inner = setting("second")
-    optimizer.optimizer_step(WEIGHTS, inner, torch_optimizers)
+    make_update(optimizer, WEIGHTS, inner, torch_optimizers)
     before = {name: value.clone() for name, value in net.state_dict().items()}
-    optimizer.optimizer_step(ALPHA, outer, torch_optimizers)
+    make_update(optimizer, ALPHA, outer, torch_optimizers)
     changed = {name for name, value in net.state_dict().items() if not torch.equal(value, before[name])}
     assert changed == {"choices.alpha"}
 
@@ -149,7 +150,7 @@ def test_weights_come_back_when_the_objective_fails() -> None:
         return net(torch.randn(8, 5)).square().sum()
 
     with pytest.raises(RuntimeError, match="no batch"):
-        optimizer.optimizer_step(ALPHA, Objective("train.alpha", fails_on_alpha), torch_optimizers)
+        make_update(optimizer, ALPHA, Objective("train.alpha", fails_on_alpha), torch_optimizers)
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
 
 
@@ -157,10 +158,10 @@ def test_weights_come_back_when_the_objective_fails() -> None:
 def test_each_turn_moves_only_its_own(order: str) -> None:
     net, optimizer, torch_optimizers, outer, inner = setting(order)
     alpha = net.choices.alpha.detach().clone()
-    optimizer.optimizer_step(WEIGHTS, inner, torch_optimizers)
+    make_update(optimizer, WEIGHTS, inner, torch_optimizers)
     assert torch.equal(net.choices.alpha, alpha)
     weights = [parameter.detach().clone() for parameter in net.first.parameters()]
-    optimizer.optimizer_step(ALPHA, outer, torch_optimizers)
+    make_update(optimizer, ALPHA, outer, torch_optimizers)
     assert not torch.equal(net.choices.alpha, alpha)
     assert all(torch.equal(now, then) for now, then in zip(net.first.parameters(), weights, strict=True))
 
@@ -169,7 +170,7 @@ def test_each_turn_moves_only_its_own(order: str) -> None:
 def test_the_gradient_of_alpha_is_clipped(order: str) -> None:
     net, optimizer, torch_optimizers, outer, _ = setting(order, clip_alpha=1e-4)
     before = net.choices.alpha.detach().clone()
-    optimizer.optimizer_step(ALPHA, outer, torch_optimizers)
+    make_update(optimizer, ALPHA, outer, torch_optimizers)
     assert float((net.choices.alpha.detach() - before).norm()) == pytest.approx(1e-4, rel=1e-2)
 
 
@@ -177,7 +178,7 @@ def test_second_order_refuses_another_optimizer_of_the_weights() -> None:
     net, optimizer, torch_optimizers, outer, _ = setting("second")
     torch_optimizers.weights = torch.optim.Adam(net.first.parameters())
     with pytest.raises(InputError, match="Adam"):
-        optimizer.optimizer_step(ALPHA, outer, torch_optimizers)
+        make_update(optimizer, ALPHA, outer, torch_optimizers)
     with pytest.raises(InputError, match="adam"):
         optimizer.check(Darts(), Training(optimizer="adam"))
     Bilevel().check(Darts(), Training(optimizer="adam"))

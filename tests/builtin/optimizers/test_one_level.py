@@ -5,6 +5,7 @@ import torch
 from nasplug.builtin.optimizers.one_level import OneLevel
 from nasplug.parts import Choice, Choices, Objective, TorchOptimizers
 from nasplug.values import StepClock, Update
+from tests.updates import make_update
 
 OPTIMIZER = OneLevel()
 
@@ -64,6 +65,6 @@ def test_everyone_moves_at_once_with_clipped_gradients() -> None:
 
     (update,) = OPTIMIZER.updates(StepClock(1, 1).at(0))
     assert update == Update("train", moves_weights=True, moves_alpha=True)
-    OPTIMIZER.optimizer_step(update, Objective("train", evaluate), torch_optimizers)
+    make_update(OPTIMIZER, update, Objective("train", evaluate), torch_optimizers)
     torch.testing.assert_close(weight.detach().norm(), torch.tensor(5.0))
     torch.testing.assert_close(choices.alpha.detach(), torch.tensor([[2.0 - 0.2 * 5.0, 2.0]]))

@@ -39,9 +39,9 @@ class TakesTurns(Bilevel):
     def updates(self, now):
         return Bilevel.updates(self, now)[:: -1 if kept["turns"] == 6 else 1]
 
-    def optimizer_step(self, turn, objective, torch_optimizers):
+    def compute_gradients(self, turn, objective, torch_optimizers):
         kept["turns"] += 1
-        return Bilevel.optimizer_step(self, turn, objective, torch_optimizers)
+        return Bilevel.compute_gradients(self, turn, objective, torch_optimizers)
 
 
 @hookimpl

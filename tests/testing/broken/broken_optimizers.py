@@ -35,25 +35,24 @@ class EmptyRows(Quick):
 class Impure(Quick):
     """Steps the weights in the turn of alpha, too."""
 
-    def optimizer_step(self, update, objective, torch_optimizers):
+    def compute_gradients(self, update, objective, torch_optimizers):
         loss = objective()
         loss.backward()
-        for torch_optimizer in (torch_optimizers.weights, torch_optimizers.alpha):
-            torch_optimizer.step() if update.moves_alpha or torch_optimizer is torch_optimizers.weights else None
-            torch_optimizer.zero_grad(set_to_none=True)
+        if update.moves_alpha:
+            torch_optimizers.weights.step()
+        for optimizer in (torch_optimizers.weights, torch_optimizers.alpha):
+            if not any(optimizer is stepping for stepping, _ in torch_optimizers.of(update)):
+                optimizer.zero_grad(set_to_none=True)
         return loss.detach()
 
 
 @attrs.define
 class LeavesGradients(Quick):
-    def optimizer_step(self, update, objective, torch_optimizers):
-        moving = [torch_optimizer for torch_optimizer, _ in torch_optimizers.of(update)]
-        for torch_optimizer in moving:
-            torch_optimizer.zero_grad(set_to_none=True)
+    def compute_gradients(self, update, objective, torch_optimizers):
+        for optimizer, _ in torch_optimizers.of(update):
+            optimizer.zero_grad(set_to_none=True)
         loss = objective()
         loss.backward()
-        for torch_optimizer in moving:
-            torch_optimizer.step()
         return loss.detach()
 
 
@@ -61,7 +60,7 @@ class LeavesGradients(Quick):
 class ForgetsBuffers(Quick):
     """Looks at the loss beside where it is, and puts back the weights alone."""
 
-    def optimizer_step(self, update, objective, torch_optimizers):
+    def compute_gradients(self, update, objective, torch_optimizers):
         if update.moves_alpha:
             weights = parameters_of(torch_optimizers.weights)
             before = [weight.detach().clone() for weight in weights]
@@ -71,22 +70,20 @@ class ForgetsBuffers(Quick):
                 objective()
                 for weight, value in zip(weights, before, strict=True):
                     weight.copy_(value)
-        return ArchitectureOptimizer.optimizer_step(self, update, objective, torch_optimizers)
+        return ArchitectureOptimizer.compute_gradients(self, update, objective, torch_optimizers)
 
 
 @attrs.define
 class LooksOnce(Quick):
     """Alpha learns from the first batch, and from nothing else."""
 
-    def optimizer_step(self, update, objective, torch_optimizers):
+    def compute_gradients(self, update, objective, torch_optimizers):
         if update.split == ALPHA and torch_optimizers.alpha.state:
             for group in torch_optimizers.alpha.param_groups:
                 for alpha in group["params"]:
                     alpha.grad = torch_optimizers.alpha.state[alpha]["exp_avg"].clone()
-            torch_optimizers.alpha.step()
-            torch_optimizers.alpha.zero_grad(set_to_none=True)
             return torch.ones(())
-        return Quick.optimizer_step(self, update, objective, torch_optimizers)
+        return Quick.compute_gradients(self, update, objective, torch_optimizers)
 
 
 @attrs.define

@@ -1,0 +1,82 @@
+"""Putting a search together from its parts: the one place where a trainer of a supernet is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeVar
+
+import torch
+
+from nasplug.engine.trainer import Stream, Trainer
+from nasplug.parts import (
+    ArchitectureOptimizer,
+    DistillationTeacher,
+    Network,
+    PruningSchedule,
+    SearchSpace,
+    Supernet,
+)
+from nasplug.values import ImageShape, StepInfo, Training
+
+N = TypeVar("N", bound=Network)
+
+
+class SearchParts(Protocol):
+    """The four parts of a search."""
+
+    @property
+    def space(self) -> SearchSpace:
+        """Which architectures exist."""
+
+    @property
+    def optimizer(self) -> ArchitectureOptimizer:
+        """Who is updated on which split."""
+
+    @property
+    def schedule(self) -> PruningSchedule:
+        """What is deleted when."""
+
+    @property
+    def teacher(self) -> DistillationTeacher:
+        """What is learnt from whom."""
+
+
+def assemble_search(
+    parts: SearchParts,
+    net: Supernet,
+    shape: ImageShape,
+    training: Training,
+    streams: Mapping[str, Stream],
+    device: torch.device,
+    *,
+    teacher: Network | None = None,
+    bf16: bool = False,
+    measure: Callable[[StepInfo], Mapping[str, float]] | None = None,
+) -> Trainer:
+    """The trainer of a supernet `net`, which is moved to `device`; it has not begun.
+
+    `streams` are the batches of each of the optimizer's splits, `teacher` is the trained network that the
+    distillation teacher asked for, if it asked for one. Raises InputError where the teacher refuses the network.
+    """
+    place_network(net, device)
+    stages = parts.teacher.stages(net, shape, teacher)
+    return Trainer(
+        name="search",
+        net=net,
+        optimizer=parts.optimizer,
+        schedule=parts.schedule,
+        stages=[stage.to(device) for stage in stages],
+        training=training,
+        streams=streams,
+        device=device,
+        bf16=bf16,
+        space=parts.space,
+        measure=measure,
+    )
+
+
+def place_network(net: N, device: torch.device) -> N:
+    """Moves a network to a device and its convolutions to channels-last layout; returns it."""
+    net.to(device)
+    net.to(memory_format=torch.channels_last)
+    return net
