@@ -10,19 +10,19 @@ from pathlib import Path
 import nox
 
 nox.needs_version = ">=2024.10.9"
-# `uv run nox` has made an environment with everything in it; a second one would cost minutes and gigabytes.
+# `uv run nox` runs in an environment that has everything; another one would cost minutes and gigabytes.
 nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "types", "tests", "runs", "docs", "wheels"]
 
 PACKAGES = (".", "plugins/nasplug-snps", "plugins/nasplug-dnad", "plugins/nasplug-sd-darts", "plugins/nasplug-dna")
 EVERY_PACKAGE = (*PACKAGES, "examples/nasplug-gdas", "examples/nasplug-tensorboard")
-"""With those that are no part of the workspace."""
+"""With the examples, which are not members of the workspace."""
 ROOT = Path(__file__).parent.resolve()
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, and which module may import which."""
+    """Style, and the rules of which module may import which."""
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("lint-imports", "--no-cache")  # its cache misses that a missing module has been written
@@ -47,14 +47,18 @@ def runs(session: nox.Session) -> None:
     run_pytest(session, "slow and not full and not matrix")
 
 
-def run_pytest(session: nox.Session, marked: str) -> None:
-    """Runs the tests that are so marked. Arguments may choose some of which none is so marked, which is no failure."""
-    # A broken plugin fails a test run instead of being skipped, and two workers do not fight over threads. Many tests
-    # start processes: without compiled modules each would compile torch again, which takes longer than most tests.
+def run_pytest(session: nox.Session, marks: str) -> None:
+    """Runs the tests that the expression `marks` selects, on two workers.
+
+    If arguments after `--` choose tests of which none is selected, that is no failure.
+    """
+    # NASPLUG_STRICT: a broken plugin fails a test run instead of being skipped. One thread for each worker, so that
+    # they do not compete. Many tests start processes: without .pyc files each of them would compile the modules of
+    # torch again, which takes longer than most tests.
     settings = {"NASPLUG_STRICT": "1", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": ""}
     codes = [0, 5] if session.posargs else [0]
-    words = ("-n", "2", "--dist", "worksteal", "-m", marked, *session.posargs)
-    session.run("pytest", *words, env=settings, success_codes=codes)
+    arguments = ("-n", "2", "--dist", "worksteal", "-m", marks, *session.posargs)
+    session.run("pytest", *arguments, env=settings, success_codes=codes)
 
 
 @nox.session
@@ -65,21 +69,32 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(venv_backend="uv", default=False)
 def minimums(session: nox.Session) -> None:
-    """The tests on the oldest versions that the packages declare."""
+    """The tests on the lowest versions that the packages declare; arguments after `--` go to pytest."""
+    run_on_versions(session, "lowest-direct")
+
+
+@nox.session(venv_backend="uv", default=False)
+def newest(session: nox.Session) -> None:
+    """The tests on the newest versions of everything; arguments after `--` go to pytest."""
+    run_on_versions(session, "highest")
+
+
+def run_on_versions(session: nox.Session, resolution: str) -> None:
+    """Installs the workspace into an environment of its own, with versions by this rule of uv, and runs the tests."""
     editable = [argument for package in PACKAGES for argument in ("-e", package)]
     tools = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "dev")
-    tools = [each for each in tools if not each.startswith("nasplug")]
-    # The known-good versions of pyproject.toml must not apply here.
-    session.install("--no-config", "--resolution=lowest-direct", *editable, *tools)
-    session.run("pytest", "-n", "2", "--dist", "worksteal", *session.posargs, env={"NASPLUG_STRICT": "1"})
+    tools = [tool for tool in tools if not tool.startswith("nasplug")]
+    # Without --no-config, uv would apply the constraints of pyproject.toml, which pin the known-good versions.
+    session.install("--no-config", f"--resolution={resolution}", *editable, *tools)
+    run_pytest(session, "not full and not matrix")
 
 
 @nox.session
 def wheels(session: nox.Session) -> None:
-    """Builds all packages, and tries each in an empty environment that knows nothing of the checkout.
+    """Builds a wheel of every package, and tests each in an empty environment without the checkout.
 
-    What is tried: its own tests, the contract of its parts, and its method. Arguments after `--` are the packages to
-    try, such as nasplug-snps.
+    A package is tested by its own tests, the contract checks of its parts, and its method. Arguments after `--` are the
+    packages to test, such as nasplug-snps.
     """
     uv = os.environ.get("UV", "uv")  # set by `uv run`, also where uv itself is on no path
     work = Path(session.cache_dir, "wheels").resolve()
@@ -87,21 +102,22 @@ def wheels(session: nox.Session) -> None:
     folders = {nox.project.load_toml(f"{folder}/pyproject.toml")["project"]["name"]: folder for folder in EVERY_PACKAGE}
     for folder in folders.values():
         session.run(uv, "build", "--wheel", "--quiet", "--out-dir", str(work / "dist"), folder, external=True)
-    # Who asks for one of these packages gets the wheel that was built, even if an index offers a newer one.
-    built = {each.name.partition("-")[0].replace("_", "-"): each.as_uri() for each in (work / "dist").glob("*.whl")}
+    # A requirement on one of these packages is met by the wheel built here, even if an index offers a newer one.
+    built = {wheel.name.partition("-")[0].replace("_", "-"): wheel.as_uri() for wheel in (work / "dist").glob("*.whl")}
     (work / "built.txt").write_text("".join(f"{name} @ {address}\n" for name, address in built.items()))
     if unknown := set(session.posargs) - set(folders):
-        session.error(f"{', '.join(sorted(unknown))} is no package here; there are {', '.join(folders)}.")
+        session.error(f"There is no package {', '.join(sorted(unknown))} here; there are {', '.join(folders)}.")
     for name in session.posargs or folders:
         started = time.monotonic()
-        _try_wheel(session, uv, name, Path(folders[name]), work)
+        _test_wheel(session, uv, name, Path(folders[name]), work)
         session.log(f"{name}: {time.monotonic() - started:.0f} s")
 
 
-def _try_wheel(session: nox.Session, uv: str, name: str, folder: Path, work: Path) -> None:
-    # One environment after the other in one place: uv links files from its cache, so that an environment takes two
-    # seconds and no room, and Python's bytecode, kept apart by place, saves each of them the compilation of torch.
-    place, programs = work / "environment", work / "environment" / "bin"
+def _test_wheel(session: nox.Session, uv: str, name: str, folder: Path, work: Path) -> None:
+    # All environments are made at the same path, one after the other. uv links files from its cache, so that an
+    # environment takes two seconds and hardly any disk; and the .pyc files, which PYTHONPYCACHEPREFIX keeps by path,
+    # serve the next one too, which need not compile the modules of torch again.
+    environment, programs = work / "environment", work / "environment" / "bin"
     settings = {
         "NASPLUG_STRICT": "1",
         "OMP_NUM_THREADS": "1",
@@ -115,7 +131,7 @@ def _try_wheel(session: nox.Session, uv: str, name: str, folder: Path, work: Pat
 
     project = nox.project.load_toml(folder / "pyproject.toml")
     tests = nox.project.dependency_groups(project, "test") if "test" in project.get("dependency-groups", {}) else []
-    session.run(uv, "venv", "--clear", "--quiet", "--python", sys.executable, str(place), external=True)
+    session.run(uv, "venv", "--clear", "--quiet", "--python", sys.executable, str(environment), external=True)
     target = ("--python", str(programs / "python"))
     install = (uv, "pip", "install", "--quiet", *target, "--constraints", str(work / "built.txt"))
     session.run(*install, name, *(tests or ["pytest"]), external=True)
@@ -124,12 +140,12 @@ def _try_wheel(session: nox.Session, uv: str, name: str, folder: Path, work: Pat
     with tempfile.TemporaryDirectory() as empty, session.chdir(empty):
         run("nasplug", "check", name)
         if name == "nasplug":
-            # Its own tests read the whole checkout and take minutes: they belong to the session `tests`.
+            # Its own tests need the whole checkout and take minutes: the session `tests` runs them.
             run("nasplug", "run", "--method", "darts", "--preset", "tiny", "--jobs", "2", "--out", "run", silent=True)
         else:
             shutil.copytree(ROOT / folder / "tests", "tests")
-            shutil.copy(ROOT / folder / "pyproject.toml", ".")  # how the package wants pytest to be
+            shutil.copy(ROOT / folder / "pyproject.toml", ".")  # has the settings of pytest
             run("pytest", "-q", "-p", "no:cacheprovider")
             method = name.removeprefix("nasplug-") if name != "nasplug-tensorboard" else "darts"
             run("nasplug", "run", "--dry-run", "--method", method, "--preset", "tiny", silent=True)
-    shutil.rmtree(place)
+    shutil.rmtree(environment)

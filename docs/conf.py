@@ -1,4 +1,4 @@
-"""How Sphinx builds the site: `uv run nox -s docs`. Nothing is fetched, neither at build time nor by a reader."""
+"""Settings of Sphinx, for `uv run nox -s docs`. Neither the build nor the site loads anything from the network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build"]
 nitpicky = True
 smartquotes = False  # they would make --set a dash and a word
-highlight_language = "none"  # of blocks that are indented: commands, formulas, what a command printed
+highlight_language = "none"  # for indented blocks: commands, formulas, output
 myst_heading_anchors = 3
 html_theme = "furo"
 html_title = f"{project} {release}"

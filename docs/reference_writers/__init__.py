@@ -1,4 +1,4 @@
-"""Writes the pages of docs/reference that say what the code says: one function per page, which yields its lines."""
+"""Writes the generated pages of docs/reference: one function per page, which yields its lines."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ PAGES: Mapping[str, Callable[[], Iterator[str]]] = {
     "supernets": supernets_page,
     "data": data_page,
 }
-MENDED_BY = "uv run python docs/generate.py"
+COMMAND = "uv run python docs/generate.py"
 
 
-def written(name: str) -> str:
-    """The text of one page."""
+def render_page(name: str) -> str:
+    """The Markdown of the page `name`."""
     title, *lines = "\n".join(PAGES[name]()).splitlines()
-    return "\n".join([title, "", f"<!-- Written by `{MENDED_BY}`. -->", *lines]).rstrip() + "\n"
+    return "\n".join([title, "", f"<!-- Written by `{COMMAND}`. -->", *lines]).rstrip() + "\n"

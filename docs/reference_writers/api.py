@@ -1,4 +1,4 @@
-"""Pages on the public modules: every name under its exact signature, with its docstring."""
+"""Entries for public names: each under its exact signature, with its docstring."""
 
 from __future__ import annotations
 
@@ -11,47 +11,54 @@ from reference_writers.markdown import code, table, text
 from reference_writers.signatures import attributes_of, signature
 
 NAMED_METHODS = ("__call__", "__getitem__", "__iter__")
-"""Methods with underscores that a reader calls."""
+"""Special methods that readers call, and that get an entry."""
 
 
-def entries(module: Any, names: Iterable[str], *, made: bool = True) -> Iterator[str]:
-    """An entry for each of these names of a module; classes that are not `made` by a reader show no parameters."""
+def entries(module: Any, names: Iterable[str], *, constructed: bool = True) -> Iterator[str]:
+    """An entry for each of these names of a module; see `entry`."""
     for name in names:
-        yield from entry(getattr(module, name), name, made=made)
+        yield from entry(getattr(module, name), name, constructed=constructed)
 
 
-def entry(thing: Any, name: str, *, made: bool = True) -> Iterator[str]:
-    """A heading with the signature, the docstring, and for a class its attributes, properties and methods."""
+def entry(target: Any, name: str, *, constructed: bool = True) -> Iterator[str]:
+    """A heading with the signature, the docstring, and for a class its attributes, properties and methods.
+
+    A class that readers do not construct themselves (`constructed` is false) is shown without parameters.
+    """
     level = "##"
-    if isinstance(thing, UnionType):
-        members = " | ".join(each.__name__ for each in thing.__args__)
+    if isinstance(target, UnionType):
+        members = " | ".join(member.__name__ for member in target.__args__)
         yield f"\n{level} {code(f'{name} = {members}')}"
         return
-    yield f"\n{level} {code(signature(thing, name) if made else f'class {name}')}\n"
-    # A class without a docstring inherits the text of attrs or torch, which says nothing of it.
-    yield text(vars(thing).get("__doc__") if isinstance(thing, type) else thing.__doc__)
-    if isinstance(thing, type):
-        yield from _attributes(thing)
-        for method in _methods(thing):
-            yield from _method(thing, method, name, level + "#")
+    yield f"\n{level} {code(signature(target, name) if constructed else f'class {name}')}\n"
+    # A class without a docstring inherits that of attrs or torch, which does not describe it.
+    yield text(vars(target).get("__doc__") if isinstance(target, type) else target.__doc__)
+    if isinstance(target, type):
+        yield from _attributes(target)
+        for method in _methods(target):
+            yield from _method(target, method, name, level + "#")
 
 
 def _attributes(cls: type) -> Iterator[str]:
-    # What the signature in the heading says already is not worth a row.
-    told = "__init__" in vars(cls)
-    found = [each for each in attributes_of(cls) if each.meaning or (each.annotation and not told)]
-    if found:
+    # No row for an attribute of which the signature in the heading says everything.
+    in_signature = "__init__" in vars(cls)
+    attributes = [
+        attribute
+        for attribute in attributes_of(cls)
+        if attribute.meaning or (attribute.annotation and not in_signature)
+    ]
+    if attributes:
         yield ""
         yield from table(
             ["attribute", "type", "default", "meaning"],
             [
                 [
-                    code(each.name),
-                    code(each.annotation) if each.annotation else "",
-                    code(each.default) if each.default else "",
-                    text(each.meaning),
+                    code(attribute.name),
+                    code(attribute.annotation) if attribute.annotation else "",
+                    code(attribute.default) if attribute.default else "",
+                    text(attribute.meaning),
                 ]
-                for each in found
+                for attribute in attributes
             ],
         )
 
@@ -62,24 +69,24 @@ def _methods(cls: type) -> list[str]:
 
 
 def _method(cls: type, method: str, owner: str, level: str) -> Iterator[str]:
-    found = inspect.getattr_static(cls, method)
+    member = inspect.getattr_static(cls, method)
     function = _function(cls, method)
     kind = ""
-    if isinstance(found, property):
+    if isinstance(member, property):
         returned = inspect.signature(function).return_annotation
         yield f"\n{level} {code(f'{owner}.{method}: {returned}')}\n"
         kind = "*Property.* "
     else:
         yield f"\n{level} {code(signature(function, f'{owner}.{method}'))}\n"
     if getattr(function, "__isabstractmethod__", False):
-        kind = "*To be written by every implementation.* "
-    elif isinstance(found, classmethod):
+        kind = "*Abstract.* "
+    elif isinstance(member, classmethod):
         kind = "*Class method.* "
     yield kind + text(function.__doc__)
 
 
 def _function(cls: type, name: str) -> Any:
-    found = inspect.getattr_static(cls, name)
-    if isinstance(found, property):
-        return found.fget
-    return found.__func__ if isinstance(found, classmethod | staticmethod) else found
+    member = inspect.getattr_static(cls, name)
+    if isinstance(member, property):
+        return member.fget
+    return member.__func__ if isinstance(member, classmethod | staticmethod) else member

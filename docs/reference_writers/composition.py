@@ -1,4 +1,4 @@
-"""The page on which parts go together, asked of the composition itself."""
+"""The page on which parts go together, computed by `compose`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from nasplug.compose import compose, resolve
 from nasplug.errors import InputError
 from nasplug.plugins import Plugins
-from reference_writers.environment import of_slot, plugins
+from reference_writers.environment import load, of_slot
 from reference_writers.markdown import table
 
 SPACES: Mapping[str, Mapping[str, Any]] = {
@@ -19,54 +19,54 @@ SPACES: Mapping[str, Mapping[str, Any]] = {
 }
 HEAD = """# Which parts go together
 
-`docs/generate.py` writes this page, and asks what `nasplug run` asks before it starts anything; a
-test keeps this page up to date. `yes` runs; a number is the reason below why the combination is refused. The tests run
-all of them on tiny networks (`uv run nox -s tests -- -m matrix`): each trains, finds architectures that survive JSON,
-build and forward, and goes on exactly where it was stopped, or is refused with a sentence that names what would fit.
+`docs/generate.py` writes this page by the checks that `nasplug run` makes before it starts; a test keeps it up to date.
+`yes`: the combination runs; a number: the reason below why it is refused. The tests run all of them on tiny networks
+(`uv run nox -s tests -- -m matrix`): each combination trains, finds architectures that can be written, read and built,
+and resumes exactly, or is refused with a sentence that names what would fit.
 """
 
 
 def composition() -> Iterator[str]:
     """The whole page."""
-    found = plugins()
+    plugins = load()
     reasons: dict[str, int] = {}
     yield HEAD
     yield "## Methods in spaces\n"
-    yield from _methods(found, reasons)
+    yield from _methods(plugins, reasons)
     for name, space in SPACES.items():
         yield f"\n## Space {name}\n"
-        yield from _parts(found, space, reasons)
+        yield from _parts(plugins, space, reasons)
     yield "\n## Reasons\n"
     yield from (f"{number}. {reason}" for reason, number in reasons.items())
 
 
-def _methods(found: Plugins, reasons: dict[str, int]) -> Iterator[str]:
+def _methods(plugins: Plugins, reasons: dict[str, int]) -> Iterator[str]:
     rows = []
-    for method in _names(found, "method"):
+    for method in _names(plugins, "method"):
         run = {"method": method, "preset": "tiny"}
-        answers = [_answer(found, {"run": run, "space": space}, reasons) for space in SPACES.values()]
+        answers = [_answer(plugins, {"run": run, "space": space}, reasons) for space in SPACES.values()]
         rows.append([method, *answers])
     yield from table(["method", *SPACES], rows)
 
 
-def _parts(found: Plugins, space: Mapping[str, Any], reasons: dict[str, int]) -> Iterator[str]:
-    teachers = _names(found, "teacher")
+def _parts(plugins: Plugins, space: Mapping[str, Any], reasons: dict[str, int]) -> Iterator[str]:
+    teachers = _names(plugins, "teacher")
     rows = []
-    for optimizer in _names(found, "optimizer"):
-        for schedule in _names(found, "schedule"):
+    for optimizer in _names(plugins, "optimizer"):
+        for schedule in _names(plugins, "schedule"):
             parts = {"space": space, "optimizer": {"part": optimizer}, "schedule": {"part": schedule}}
-            asked = [{**parts, "teacher": {"part": teacher}} for teacher in teachers]
-            rows.append([optimizer, schedule, *(_answer(found, layer, reasons) for layer in asked)])
+            layers = [{**parts, "teacher": {"part": teacher}} for teacher in teachers]
+            rows.append([optimizer, schedule, *(_answer(plugins, layer, reasons) for layer in layers)])
     yield from table(["optimizer", "schedule", *(f"teacher {teacher}" for teacher in teachers)], rows)
 
 
-def _answer(found: Plugins, layer: Mapping[str, Mapping[str, Any]], reasons: dict[str, int]) -> str:
+def _answer(plugins: Plugins, layer: Mapping[str, Mapping[str, Any]], reasons: dict[str, int]) -> str:
     try:
-        compose(found, resolve(found, [layer]))
-    except InputError as refused:
-        return str(reasons.setdefault(str(refused), len(reasons) + 1))
+        compose(plugins, resolve(plugins, [layer]))
+    except InputError as error:
+        return str(reasons.setdefault(str(error), len(reasons) + 1))
     return "yes"
 
 
-def _names(found: Plugins, slot: str) -> list[str]:
-    return [each.name for each in of_slot(found, slot)]
+def _names(plugins: Plugins, slot: str) -> list[str]:
+    return [registration.name for registration in of_slot(plugins, slot)]

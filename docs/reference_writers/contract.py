@@ -1,4 +1,4 @@
-"""The page on the contract of plugins: what checks it, and every check with the mistake that it stands for."""
+"""The page on the contract of plugins: how to run the checks, and each check with the mistake that it finds."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from reference_writers.markdown import text
 
 HEAD = """# The contract: `nasplug.testing`
 
-What every plugin owes to those who choose it by name. `nasplug check` and `PluginContract` make these checks of each
-thing that a plugin registers; [how to use them](../how-to/test-a-plugin.md).
+What every plugin has to fulfil. `nasplug check` and `PluginContract` run these checks on each thing that a plugin
+registers; [how to use them](../how-to/test-a-plugin.md).
 """
-THINGS = {**SLOT_WORDS, "plugin": "package", "observer": "observer"}
+SUBJECTS = {**SLOT_WORDS, "plugin": "package", "observer": "observer"}
 
 
 def checks() -> Iterator[str]:
     """The whole page."""
     yield HEAD
     yield from entries(testing, testing.__all__)
-    for each in CHECKS.values():
-        yield f"\n## `{each.name}`\n"
-        yield f"{text(each.summary)}. {text(each.story)}\n"
-        yield f"Looked at: {', '.join(THINGS[slot] for slot in each.slots)}."
+    for check in CHECKS.values():
+        yield f"\n## `{check.name}`\n"
+        yield f"{text(check.summary)}. {text(check.story)}\n"
+        yield f"Checked for: {', '.join(SUBJECTS[slot] for slot in check.slots)}."

@@ -1,4 +1,4 @@
-"""What the reference describes: the plugins of this repository, whatever else is installed."""
+"""The plugins that the reference describes: those of this repository, whatever else is installed."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from nasplug.plugins import Plugins, Registration, load_plugins
 ROOT = Path(__file__).parents[2]
 
 
-def plugins() -> Plugins:
-    """The plugins of this repository."""
-    ours = distributions()
-    found = load_plugins()
-    found.registrations[:] = [each for each in found.registrations if each.distribution in ours]
-    return found
+def load() -> Plugins:
+    """Loads the plugins of this repository."""
+    names = distributions()
+    plugins = load_plugins()
+    plugins.registrations[:] = [item for item in plugins.registrations if item.distribution in names]
+    return plugins
 
 
 def distributions() -> list[str]:
-    """The core and the packages in `plugins/`."""
+    """The names of the core and of the packages in `plugins/`."""
     projects = [ROOT / "pyproject.toml", *sorted(ROOT.glob("plugins/*/pyproject.toml"))]
-    return [tomllib.loads(each.read_text(encoding="utf-8"))["project"]["name"] for each in projects]
+    return [tomllib.loads(path.read_text(encoding="utf-8"))["project"]["name"] for path in projects]
 
 
-def of_slot(found: Plugins, slot: str) -> list[Registration]:
-    """What is registered for a slot, by name."""
-    return sorted((each for each in found.registrations if each.slot == slot), key=lambda each: each.name)
+def of_slot(plugins: Plugins, slot: str) -> list[Registration]:
+    """The registrations of a slot, sorted by name."""
+    return sorted((item for item in plugins.registrations if item.slot == slot), key=lambda item: item.name)

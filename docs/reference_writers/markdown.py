@@ -1,4 +1,4 @@
-"""Pieces of Markdown that GitHub and Sphinx read alike."""
+"""Markdown that GitHub and Sphinx render alike."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _CODE = re.compile(r"(`[^`]*`)")
 
 
 def text(docstring: str | None) -> str:
-    """A docstring as Markdown: its code spans and indented blocks stay, no other letter means anything."""
+    """A docstring as Markdown: code spans and indented blocks are kept, everything else is escaped."""
     if not docstring:
         return ""
     lines = inspect.cleandoc(docstring.replace("\b", "")).splitlines()
@@ -18,7 +18,7 @@ def text(docstring: str | None) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """A table; cells are Markdown already."""
+    """The lines of a table; cells are Markdown."""
     yield row(head)
     yield row(["---"] * len(head))
     yield from map(row, rows)
@@ -26,11 +26,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
 
 def row(cells: Iterable[str]) -> str:
     """One line of a table."""
-    return f"| {' | '.join(_cell(each) for each in cells)} |"
+    return f"| {' | '.join(map(_cell, cells))} |"
 
 
 def code(word: object) -> str:
-    """A word in the type of code."""
+    """A word as a code span."""
     return f"`{word}`"
 
 

@@ -1,4 +1,4 @@
-"""Pages on the modules that plugins and programs import."""
+"""The pages on the modules that plugins and programs import."""
 
 from __future__ import annotations
 
@@ -32,29 +32,29 @@ def nasplug_register(register: Register) -> None:
 """
 PYTHON_HEAD = """# Python
 
-What a program or a notebook calls. Importing `nasplug` never imports torch; these functions do, when they are called.
+The functions that programs and notebooks call. Importing `nasplug` does not import torch; calling these functions does.
 """
-PARTS_HEAD = """# What parts are made of: `nasplug.parts`
+PARTS_HEAD = """# Parts: `nasplug.parts`
 
-The four abstract classes, what passes between them, and what they are built from. A part is an attrs class: fields
+The four abstract classes, what is passed between them, and what they are built from. A part is an attrs class: fields
 that `option` declares are its options, fields with `init=False` its state, which every checkpoint holds. [The
 loop](../explanation/the-loop.md) shows when each method is called.
 """
 VALUES_HEAD = """# Values and errors: `nasplug.values`, `nasplug.errors`
 
-Frozen values that pass between parts. None of these modules imports torch.
+Immutable values that are passed between parts. None of these modules imports torch.
 """
 SUPERNETS: list[str] = vars(supernets)["__all__"]
 SUPERNETS_HEAD = "# Building supernets: `nasplug.supernets`\n"
 DATA_HEAD = "# From images to batches: `nasplug.data`\n"
 RETURNED = (Search, Result, TrainedNetwork)
-"""Classes that the functions of `nasplug` give."""
+"""Classes that the functions of `nasplug` return."""
 FIRST = ("SearchSpace", "ArchitectureOptimizer", "PruningSchedule", "DistillationTeacher", "DataSource", "option")
-"""What most readers of the page on parts look for."""
+"""The first entries of the page on parts."""
 
 
 def hooks() -> Iterator[str]:
-    """The two hooks, what marks them, and what registers."""
+    """The two hooks, their marker, and the register."""
     yield HOOKS_HEAD
     for name, hook in vars(hookspecs).items():
         if name.startswith("nasplug_"):
@@ -65,28 +65,28 @@ def hooks() -> Iterator[str]:
 
 
 def python() -> Iterator[str]:
-    """What `nasplug` offers, and the classes of what it returns."""
+    """The functions of `nasplug`, and the classes that they return."""
     yield PYTHON_HEAD
     for name in nasplug.__all__:
-        found = getattr(nasplug, name)
-        if inspect.isfunction(found):
-            yield from entry(found, f"nasplug.{name}")
-    for found in RETURNED:
-        yield from entry(found, found.__name__, made=False)
+        function = getattr(nasplug, name)
+        if inspect.isfunction(function):
+            yield from entry(function, f"nasplug.{name}")
+    for cls in RETURNED:
+        yield from entry(cls, cls.__name__, constructed=False)
 
 
 def parts_page() -> Iterator[str]:
     """The module `nasplug.parts`."""
     yield PARTS_HEAD
-    yield from entries(parts, [*FIRST, *(each for each in parts.__all__ if each not in FIRST)])
+    yield from entries(parts, [*FIRST, *(name for name in parts.__all__ if name not in FIRST)])
 
 
 def values_page() -> Iterator[str]:
     """The modules `nasplug.values` and `nasplug.errors`."""
     yield VALUES_HEAD
     yield from entries(values, values.__all__)
-    raised = [name for name, each in vars(errors).items() if getattr(each, "__module__", "") == errors.__name__]
-    yield from entries(errors, raised)
+    names = [name for name, value in vars(errors).items() if getattr(value, "__module__", "") == errors.__name__]
+    yield from entries(errors, names)
 
 
 def supernets_page() -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Pages on what is registered: parts and data sets with their options, methods with their presets."""
+"""The pages on what is registered: parts and data sets with their options, methods with their presets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nasplug.plugins import SLOT_WORDS, Plugins, Registration
 from nasplug.values import Method
 from nasplug.values.options import option_fields
 from nasplug.values.recipe import SLOTS, DataOptions, RetrainOptions, RunOptions, SearchOptions, SelectOptions
-from reference_writers.environment import of_slot, plugins
+from reference_writers.environment import load, of_slot
 from reference_writers.markdown import code, table, text
 
 SECTIONS: Mapping[str, type] = {
@@ -28,7 +28,7 @@ Every part and data set that this repository supplies, with its options. An opti
 """
 METHODS_HEAD = """# Methods and their presets
 
-A method names one part per slot, options of these parts, and presets. Options are laid over each other in this order:
+A method names one part per slot, options of these parts, and presets. Later ones of these override earlier ones:
 defaults of the parts, options of the method, those of the preset (`--preset`, by default `laptop`), those of
 `--config`, those of `--set`. `nasplug show NAME` prints the same.
 """
@@ -36,14 +36,14 @@ defaults of the parts, options of the method, those of the preset (`--preset`, b
 
 def parts() -> Iterator[str]:
     """The page on parts, data sets, and the sections of a recipe that belong to no part."""
-    found = plugins()
+    plugins = load()
     yield PARTS_HEAD
     for slot in (*SLOTS, "dataset"):
         flag = "--data" if slot == "dataset" else f"--{slot}"
         yield f"\n## {SLOT_WORDS[slot].capitalize()}s\n"
         yield f"Chosen by `{flag}`."
-        for registration in of_slot(found, slot):
-            yield from _part(found, registration)
+        for registration in of_slot(plugins, slot):
+            yield from _part(plugins, registration)
     yield "\n## Sections of a recipe that belong to no part\n"
     for section, cls in SECTIONS.items():
         yield f"\n### `[{section}]`\n"
@@ -53,10 +53,10 @@ def parts() -> Iterator[str]:
 
 def methods() -> Iterator[str]:
     """The page on methods."""
-    found = plugins()
+    plugins = load()
     yield METHODS_HEAD
-    for registration in of_slot(found, "method"):
-        method: Method = found.resolve(registration)
+    for registration in of_slot(plugins, "method"):
+        method: Method = plugins.resolve(registration)
         yield f"\n## `{registration.name}`\n"
         yield f"{text(registration.summary)} (package `{registration.distribution}`)\n"
         yield from table(["slot", "part"], [[code(slot), code(getattr(method, slot))] for slot in SLOTS])
@@ -66,8 +66,8 @@ def methods() -> Iterator[str]:
             yield from _values(f"Preset `{name}`{constants}", preset)
 
 
-def _part(found: Plugins, registration: Registration) -> Iterator[str]:
-    cls: type = found.resolve(registration)
+def _part(plugins: Plugins, registration: Registration) -> Iterator[str]:
+    cls: type = plugins.resolve(registration)
     yield f"\n### `{registration.name}`\n"
     yield f"{text(registration.summary)} (package `{registration.distribution}`)\n"
     if vars(cls).get("__doc__"):
@@ -117,7 +117,7 @@ def _values(title: str, sections: Mapping[str, Mapping[str, Any]]) -> Iterator[s
 
 
 def _value(value: Any) -> str:
-    """A value as it is written after `--set`."""
+    """A value in the form that `--set` takes."""
     if isinstance(value, bool):
         return code(str(value).lower())
     if isinstance(value, list | tuple):

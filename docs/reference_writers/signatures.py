@@ -1,4 +1,4 @@
-"""Signatures and attributes as their source has them."""
+"""Signatures and attributes as they are in the source."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MARKS: Mapping[object, str] = {Parameter.VAR_POSITIONAL: "*", Parameter.VAR_KEYW
 
 @attrs.frozen
 class Attribute:
-    """A public attribute of a class: its annotation and default as the source has them, and its docstring."""
+    """A public attribute of a class: annotation and default as in the source, and its docstring."""
 
     name: str
     annotation: str
@@ -25,20 +25,20 @@ class Attribute:
 
 
 def signature(function: Callable[..., Any], name: str) -> str:
-    """`name(parameters) -> type` without self; of a class what constructs it, or its name where nothing is given."""
-    if isinstance(function, type) and not any("__init__" in vars(each) for each in _own(function)):
+    """`name(parameters) -> type` without self; for a class its constructor, or `class name` if it defines none."""
+    if isinstance(function, type) and not any("__init__" in vars(cls) for cls in _own(function)):
         return f"class {name}"
-    found = inspect.signature(function)
+    parsed = inspect.signature(function)
     words: list[str] = []
     starred = False
-    for parameter in found.parameters.values():
+    for parameter in parsed.parameters.values():
         if parameter.name in ("self", "cls"):
             continue
         if parameter.kind is Parameter.KEYWORD_ONLY and not starred:
             words.append("*")
         starred = starred or parameter.kind in (Parameter.KEYWORD_ONLY, Parameter.VAR_POSITIONAL)
         words.append(_parameter(parameter))
-    returned = "" if isinstance(function, type) else f" -> {_annotation(found.return_annotation)}"
+    returned = "" if isinstance(function, type) else f" -> {_annotation(parsed.return_annotation)}"
     return f"{name}({', '.join(words)}){returned}"
 
 
@@ -59,8 +59,8 @@ def attributes_of(cls: type) -> Iterator[Attribute]:
 
 
 def _own(cls: type) -> list[type]:
-    """The classes of this project among those that a class is made of."""
-    return [each for each in cls.__mro__ if each.__module__.startswith("nasplug")]
+    """The class and those of its bases that belong to this project."""
+    return [base for base in cls.__mro__ if base.__module__.startswith("nasplug")]
 
 
 def _parameter(parameter: Parameter) -> str:
@@ -85,14 +85,14 @@ def _default(value: ast.expr | None) -> str:
         return ast.unparse(value.args[0])
     if called != "attrs.field":
         return ast.unparse(value)
-    given = {each.arg: ast.unparse(each.value) for each in value.keywords}
-    if "factory" in given:
-        return f"{given['factory']}()"
-    return "..." if "(" in given.get("default", "") else given.get("default", "")
+    keywords = {keyword.arg: ast.unparse(keyword.value) for keyword in value.keywords}
+    if "factory" in keywords:
+        return f"{keywords['factory']}()"
+    return "..." if "(" in keywords.get("default", "") else keywords.get("default", "")
 
 
 def _summary(value: ast.expr | None) -> str:
-    """What `option` says of the field that it declares."""
+    """The summary in a call of `option`."""
     if isinstance(value, ast.Call) and ast.unparse(value.func) == "option":
         return str(ast.literal_eval(value.args[1]))
     return ""

@@ -19,7 +19,7 @@ import nasplug
 from nasplug.cli import main
 
 ROOT = Path(__file__).parents[2]
-PATTERNS = ("README.md", "docs/**/*.md", "plugins/*/README.md", "examples/*/README.md")
+PATTERNS = ("README.md", "CONTRIBUTING.md", "docs/**/*.md", "plugins/*/README.md", "examples/*/README.md")
 PAGES = sorted(path for pattern in PATTERNS for path in ROOT.glob(pattern) if "_build" not in path.parts)
 
 

@@ -1,4 +1,4 @@
-"""The reference says what the code says: nothing out of date, nothing missing."""
+"""The generated reference is up to date and complete."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
-from reference_writers import MENDED_BY, PAGES, environment, written
+from reference_writers import COMMAND, PAGES, environment, render_page
 
 import nasplug
 from nasplug import hookspecs
@@ -28,38 +28,38 @@ def read(page: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def everything() -> str:
+def all_pages() -> str:
     return "\n".join(map(read, PAGES))
 
 
 def headings(text: str) -> set[str]:
-    """What stands in code in the headings, without parameters."""
+    """The names in the headings, without parameters."""
     signatures = (line.strip("# `").removeprefix("class ") for line in text.splitlines() if line.startswith("##"))
     return {signature.partition("(")[0].partition(":")[0].partition(" =")[0] for signature in signatures}
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_generated_pages_are_up_to_date(page):
-    # Not compared by assert: pytest would take minutes to tell the difference of long texts.
-    changes = list(unified_diff(read(page).splitlines(), written(page).splitlines(), "committed", "code", n=0))
+    # Not by assert: pytest would take minutes to show the difference of two long texts.
+    changes = list(unified_diff(read(page).splitlines(), render_page(page).splitlines(), "committed", "code", n=0))
     if changes:
-        told = "\n".join(changes[:20])
-        pytest.fail(f"docs/reference/{page}.md is not what the code says; run: {MENDED_BY}\n{told}", pytrace=False)
+        shown = "\n".join(changes[:20])
+        pytest.fail(f"docs/reference/{page}.md is out of date; run: {COMMAND}\n{shown}", pytrace=False)
 
 
-def test_every_hook_stands_under_its_exact_signature():
+def test_every_hook_has_an_entry_under_its_exact_signature():
     hooks = {name: hook for name, hook in vars(hookspecs).items() if name.startswith("nasplug_")}
     assert len(hooks) == 2
     for name, hook in hooks.items():
         parameters = ", ".join(
-            f"{each.name}: {each.annotation}" for each in inspect.signature(hook).parameters.values()
+            f"{parameter.name}: {parameter.annotation}" for parameter in inspect.signature(hook).parameters.values()
         )
         assert f"## `{name}({parameters}) -> None`\n" in read("hooks")
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_every_public_name_of_a_module_has_an_entry(module, everything):
-    missing = set(importlib.import_module(module).__all__) - headings(everything)
+def test_every_public_name_of_a_module_has_an_entry(module, all_pages):
+    missing = set(importlib.import_module(module).__all__) - headings(all_pages)
 
     assert not missing
 
@@ -85,25 +85,25 @@ def test_every_function_of_the_package_has_an_entry():
 
 
 def test_every_part_has_its_options_and_every_method_its_presets():
-    plugins = environment.plugins()
+    plugins = environment.load()
     for registration in plugins.registrations:
-        what = plugins.resolve(registration)
+        target = plugins.resolve(registration)
         if registration.slot == "method":
             section = entry(read("methods"), f"## `{registration.name}`")
-            wanted = [f"Preset `{name}`" for name in what.presets]
+            expected = [f"Preset `{name}`" for name in target.presets]
         else:
             group = "data" if registration.slot == "dataset" else registration.slot
             section = entry(read("options"), f"### `{registration.name}`")
-            wanted = [f"`{group}.{name}`" for name in option_fields(what)]
+            expected = [f"`{group}.{name}`" for name in option_fields(target)]
         assert f"package `{registration.distribution}`" in section
-        assert not [each for each in wanted if each not in section], registration.name
-    assert {one.slot for one in plugins.registrations} == {*SLOTS, "method", "dataset"}
+        assert not [words for words in expected if words not in section], registration.name
+    assert {registration.slot for registration in plugins.registrations} == {*SLOTS, "method", "dataset"}
 
 
 def entry(page: str, heading: str) -> str:
-    """What stands under a heading of this name, wherever there are several."""
+    """The text under all headings of this name."""
     level = heading.partition(" ")[0]
-    return "".join(each.partition(f"\n{level} ")[0] for each in f"\n{page}".split(f"\n{heading}\n")[1:])
+    return "".join(rest.partition(f"\n{level} ")[0] for rest in f"\n{page}".split(f"\n{heading}\n")[1:])
 
 
 def test_every_command_has_its_options():
@@ -111,7 +111,7 @@ def test_every_command_has_its_options():
     commands = dict(every_command(click.Context(main, info_name="nasplug")))
     assert {"nasplug run", "nasplug new plugin"} <= set(commands)
     for path, command in commands.items():
-        (section,) = [each for each in page.split("\n##") if each.lstrip("# ").startswith(f"`{path} ")]
+        (section,) = [text for text in page.split("\n##") if text.lstrip("# ").startswith(f"`{path} ")]
         for parameter in command.params:
             if isinstance(parameter, click.Option):
                 assert parameter.opts[0] in section
@@ -123,8 +123,8 @@ def every_command(context: click.Context) -> Iterator[tuple[str, click.Command]]
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         assert command is not None
-        below = click.Context(command, info_name=name, parent=context)
+        subcontext = click.Context(command, info_name=name, parent=context)
         if isinstance(command, click.Group):
-            yield from every_command(below)
+            yield from every_command(subcontext)
         else:
-            yield below.command_path, command
+            yield subcontext.command_path, command

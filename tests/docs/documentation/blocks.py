@@ -12,7 +12,7 @@ WORDS = frozenset({"search", "any output", "fails", "not run"})
 """What a comment above a block may say."""
 _MARK = re.compile(r"<!-- test: (.*) -->")
 _FILE = re.compile(r"# ([\w./-]+\.(?:py|toml|csv|md))")
-_PROGRAM = re.compile(r"(uv |pip |nasplug |for |git |python |pytest\b|cd |[A-Z_]+=\S+ )")
+_PROGRAM = re.compile(r"(uvx? |pip |nasplug |for |git |python |pytest\b|cd |[A-Z_]+=\S+ )")
 
 
 @attrs.frozen

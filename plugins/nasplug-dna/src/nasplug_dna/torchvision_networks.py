@@ -146,7 +146,7 @@ def cut(network: nn.Module, name: str, taps: Sequence[str]) -> nn.Module:
             f"teacher.taps must name nodes of '{name}' ({str(error).partition('. Hint')[0]}); "
             f"torchvision.models.feature_extraction.get_graph_node_names lists them."
         ) from error
-    order = tuple(next(reversed(extractor.graph.nodes)).args[0])
+    order = tuple(next(iter(reversed(extractor.graph.nodes))).args[0])
     if order != tuple(taps):
         raise InputError(
             f"teacher.taps must name different nodes of '{name}' in the order in which they are computed, which is "
