@@ -9,13 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nasplug.bench.plain import plain_supernet
 from nasplug.bench.timing import Measurement, measure
 from nasplug.compose import Composition
 from nasplug.engine.ahead.cuda_graphs import GraphCache
 from nasplug.engine.assembly import place_network
 from nasplug.errors import InputError
-from nasplug.parts import Batch, Choices, Supernet
+from nasplug.parts import Batch, Choices, SearchSpace, Supernet
 from nasplug.values import ImageShape, StepClock, Update
 
 TURN = Update("random images", moves_weights=True, moves_alpha=True)
@@ -67,7 +66,7 @@ def compare_supernets(
         if share:
             net.choices.delete(_doomed(net.choices, share))
             net.prune()
-        plain = plain_supernet(space.name, net).to(device)
+        plain = find_plain_supernet(space, net).to(device)
         now = StepClock(steps_per_epoch=1, epochs=1).at(0)
         mask = optimizer.sample(space, net.choices, now)
         with net.choices.only(net.choices.kept if mask is None else mask):
@@ -76,6 +75,17 @@ def compare_supernets(
             case = f"{100 * share:.3g}% deleted" if share else "all candidates"
             found.append(Compared(case, net.choices.active_count, fast, reference))
     return found
+
+
+def find_plain_supernet(space: SearchSpace, net: Supernet) -> nn.Module:
+    """The plain supernet that computes the same as `net`; InputError for a space without one."""
+    plain = space.plain_supernet(net)
+    if plain is None:
+        raise InputError(
+            f"There is no plain supernet of the space '{space.name}' to compare with: its class has no method "
+            f"plain_supernet; take another space, such as --space darts."
+        )
+    return plain
 
 
 def _doomed(choices: Choices, share: float) -> Tensor:

@@ -58,6 +58,7 @@ def nasplug_register(register: Register) -> None:
         "darts",
         "nasplug.builtin.methods:DARTS",
         summary="Bilevel differentiable search for one normal and one reduction cell.",
+        preferred=True,
     )
     register.method(
         "random",

@@ -49,7 +49,7 @@ FLAGS = {
 
 
 @click.command()
-@click.option("--method", help="Recipe to follow: one part per slot and their options.  [default: dnad]")
+@click.option("--method", help="Recipe to follow: one part per slot and their options.  [default: the preferred one]")
 @click.option("--space", help="Search space, in place of the method's.")
 @click.option("--optimizer", help="Architecture optimizer, in place of the method's.")
 @click.option("--schedule", help="Pruning schedule, in place of the method's.")

@@ -10,10 +10,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import attrs
+
 from nasplug.compose.layers import OptionLayer
 from nasplug.errors import InputError, choose_from
 from nasplug.plugins import Plugin, Plugins, Registration
 from nasplug.plugins.dataset_names import split_dataset_name
+from nasplug.plugins.plugin import HOST
 from nasplug.plugins.program_objects import PROGRAM, build_part, check_present
 from nasplug.values import Method
 from nasplug.values.options import build, option_fields, option_values
@@ -35,6 +38,7 @@ def resolve(plugins: Plugins, layers: Sequence[OptionLayer]) -> Recipe:
     Raises InputError for names that no plugin registers, unknown options and values that do not fit.
     """
     run = build(RunOptions, _merge_section(layers, "run"), "run")
+    run = attrs.evolve(run, method=run.method or default_method(plugins))
     way = "nasplug.search({}, ...) starts such a run"
     check_present(plugins, {"method": run.method}, way)
     registration = plugins.find("method", run.method)
@@ -42,6 +46,18 @@ def resolve(plugins: Plugins, layers: Sequence[OptionLayer]) -> Recipe:
     return _build_recipe(
         plugins, run, [_method_layer(method), _preset_layer(method, run.preset), *layers], way, [registration]
     )
+
+
+def default_method(plugins: Plugins) -> str:
+    """The method that is taken where none is named: one that its distribution prefers, the core's own last.
+
+    Raises InputError if no method is installed that any distribution prefers.
+    """
+    preferred = [registration for registration in plugins.registrations if registration.preferred]
+    if not preferred:
+        raise InputError("No method was named, and no installed plugin prefers one; name one with --method.")
+    first = min(preferred, key=lambda registration: (registration.distribution == HOST, registration.qualified))
+    return first.name if len(plugins.find_all("method", first.name)) == 1 else first.qualified
 
 
 def resolve_recorded(plugins: Plugins, layer: OptionLayer, run: Path) -> Recipe:

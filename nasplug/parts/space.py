@@ -8,7 +8,7 @@ from random import Random
 from types import MappingProxyType
 from typing import Any, Self
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from nasplug.parts.choice import Choice, Choices
 from nasplug.parts.network import Network, Supernet
@@ -125,6 +125,14 @@ class SearchSpace(ABC):
     @abstractmethod
     def size(self) -> dict[str, int | str]:
         """The size and stem of its networks as plain data, such as cells and channels; written to result files."""
+
+    def plain_supernet(self, net: Supernet) -> nn.Module | None:
+        """A straightforward supernet that computes the same as `net`, with the same weights and the same choices.
+
+        From images (N, C, H, W) to logits (N, classes). `nasplug bench` measures the speed of `net` beside it. None, as
+        by default, if the space has none.
+        """
+        return None
 
     def read_results(self, content: bytes, dataset: str, shape: ImageShape) -> Mapping[Genotype, KnownResult] | None:
         """The results that a table of a benchmark (the file of `--table`) holds for this space, by architecture.

@@ -40,6 +40,8 @@ class Registration:
     """What the object is, in one sentence."""
     distribution: str
     version: str
+    preferred: bool = False
+    """Whether this method is to be taken where the user names none."""
 
     @property
     def qualified(self) -> str:
@@ -85,11 +87,15 @@ class Register:
         """Registers a data set, a `nasplug.parts.DataSource`."""
         self._add("dataset", name, target, summary)
 
-    def method(self, name: str, target: str, *, summary: str) -> None:
-        """Registers a method: the target is a `nasplug.values.Method`, not a class."""
-        self._add("method", name, target, summary)
+    def method(self, name: str, target: str, *, summary: str, preferred: bool = False) -> None:
+        """Registers a method: the target is a `nasplug.values.Method`, not a class.
 
-    def _add(self, slot: str, name: str, target: str, summary: str) -> None:
+        Where the user names no method, the first that is `preferred` is taken: those of other distributions before the
+        core's, in the order of their names.
+        """
+        self._add("method", name, target, summary, preferred)
+
+    def _add(self, slot: str, name: str, target: str, summary: str, preferred: bool = False) -> None:
         what = f"the {SLOT_WORDS[slot]} {name!r}"
         if not _NAME.fullmatch(name):
             raise InputError(f"Cannot register {what}: a name has lower-case letters, digits, '.', '_' and '-' only.")
@@ -109,5 +115,6 @@ class Register:
                 summary=summary.strip(),
                 distribution=self.distribution,
                 version=self.version,
+                preferred=preferred,
             )
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import attrs
@@ -18,7 +18,7 @@ from nasplug.runs.signals import ShouldStop
 from nasplug.store.checkpoint import load_checkpoint, save_checkpoint
 from nasplug.store.events import Journal
 from nasplug.store.files import read_tensors
-from nasplug.values import Step
+from nasplug.values import Figure, Step
 
 if sys.platform != "win32":
     import resource
@@ -81,7 +81,8 @@ def run_training(
             raise Stopped
         try:
             for event in events:
-                yield Progress(trainer.name, trainer.steps_done, trainer.steps, _describe(event, runner))
+                text = _describe(event, trainer.schedule.figures, runner)
+                yield Progress(trainer.name, trainer.steps_done, trainer.steps, text)
         except GeneratorExit:  # the caller closed this iterator
             save()
             raise
@@ -149,7 +150,11 @@ def _check(event: Step, trainer: Trainer, context: RunContext) -> None:
         )
 
 
-def _describe(event: Step, runner: Runner) -> str:
-    alive = f", {event.measures['alive']:.0f} operations alive" if "alive" in event.measures else ""
-    status = f", {runner.status}" if runner.status else ""
-    return f"epoch {event.epoch + 1}, loss {event.loss:.3f}{alive}{status}"
+def _describe(event: Step, figures: Sequence[Figure], runner: Runner) -> str:
+    """A step in words for a line of progress: epoch, loss, and the figures that the schedule declares for it."""
+    values = [
+        figure.progress.format(event.measures[figure.name])
+        for figure in figures
+        if figure.progress is not None and figure.name in event.measures
+    ]
+    return ", ".join(filter(None, [f"epoch {event.epoch + 1}", f"loss {event.loss:.3f}", *values, runner.status]))

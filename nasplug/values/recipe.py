@@ -22,7 +22,7 @@ MAX_DROP_PATH = 0.95
 class RunOptions:
     """How a run is carried out."""
 
-    method: str = option("dnad", "the method whose recipe is followed")
+    method: str = option("", "the method whose recipe is followed; empty: the preferred one of those installed")
     preset: str = option("laptop", "the preset of the method")
     seed: int = option(0, "seed of everything random", at_least=0)
     device: str = option("auto", "where to compute: auto (CUDA if there is one), cpu, cuda or cuda:N")

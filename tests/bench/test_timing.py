@@ -5,7 +5,7 @@ import time
 import pytest
 import torch
 
-from nasplug.bench import Measurement, compare_supernets, measure, plain_supernet, ratios
+from nasplug.bench import Measurement, compare_supernets, find_plain_supernet, measure, ratios
 from nasplug.bench.timing import measure_peak_memory
 from nasplug.builtin.darts import Darts
 from nasplug.builtin.mbconv import MBConvSpace
@@ -60,8 +60,9 @@ def test_the_ratio_is_the_median_over_neighbours():
 
 
 def test_a_plain_supernet_has_a_module_for_every_operation_and_weights_of_its_own():
-    net = Darts(channels=4, cells=3).supernet(ImageShape(3, 8, 10))
-    plain = plain_supernet("darts", net)
+    space = Darts(channels=4, cells=3)
+    net = space.supernet(ImageShape(3, 8, 10))
+    plain = space.plain_supernet(net)
 
     operations = [name for name, _ in plain.named_modules() if name.count(".") == 3 and ".operations." in name]
     assert len(operations) == 3 * 14 * 8
@@ -75,8 +76,8 @@ def test_a_plain_supernet_has_a_module_for_every_operation_and_weights_of_its_ow
 def test_a_space_without_a_plain_supernet_is_refused():
     space = MBConvSpace(blocks=("s1 1x4",), channels=4)
 
-    with pytest.raises(InputError, match=r"no plain supernet of the space 'mbconv'.*darts, nb201"):
-        plain_supernet("mbconv", space.supernet(ImageShape(3, 8, 10)))
+    with pytest.raises(InputError, match=r"no plain supernet of the space 'mbconv'.*--space darts"):
+        find_plain_supernet(space, space.supernet(ImageShape(3, 8, 10)))
 
 
 def test_steps_that_are_recorded_are_replayed_while_they_are_measured():

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from typing import cast
 
 import attrs
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nasplug.bench import plain_supernet
-from nasplug.bench.plain import PlainSupernet
+from nasplug.bench import find_plain_supernet
+from nasplug.builtin.plain_operations import PlainSupernet
 from nasplug.compose import Composition, OptionLayer, compose, resolve
 from nasplug.engine.assembly import place_network
 from nasplug.parts import SearchSpace, Supernet
@@ -66,7 +67,7 @@ def steps_of(
     place_network(net, device)
     images = torch.randn(batch, shape.channels, shape.size, shape.size, device=device)
     labels = torch.arange(batch, device=device) % shape.classes
-    return Steps(net, plain_supernet(space.name, net).to(device), images, labels, bf16)
+    return Steps(net, cast("PlainSupernet", find_plain_supernet(space, net)).to(device), images, labels, bf16)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from nasplug.bench.plain import PlainSupernet
+from nasplug.builtin.plain_operations import PlainSupernet
 
 WEIGHT_BYTES = 4
 """Weights and their gradients are float32 whatever the maps are."""

@@ -6,8 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nasplug.bench import plain_supernet
+from nasplug.builtin.darts.plain_supernet import PlainDarts
 from nasplug.builtin.darts.supernet import DartsSupernet
+from nasplug.builtin.nb201.plain_supernet import PlainNasBench201
 
 
 def layers_of(plain, net):
@@ -22,7 +23,7 @@ def layers_of(plain, net):
 
 def compare(net, images, labels, *, least=10, rtol=1e-9, atol=1e-12):
     """Loss and all gradients are those of the plain supernet; more than `least` gradients are not zero."""
-    plain = plain_supernet("darts" if isinstance(net, DartsSupernet) else "nb201", net)
+    plain = (PlainDarts if isinstance(net, DartsSupernet) else PlainNasBench201)(net).copy_weights(net)
     names, plain_weights, weights = zip(*layers_of(plain, net), strict=True)
     loss, expected = F.cross_entropy(net(images), labels), F.cross_entropy(plain(images), labels)
     torch.testing.assert_close(loss, expected, rtol=rtol, atol=atol)

@@ -18,7 +18,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nasplug.bench import plain_supernet
 from nasplug.builtin.darts import Darts
 from nasplug.builtin.mbconv import MBConvSpace
 from nasplug.builtin.nb201 import NasBench201
@@ -92,7 +91,7 @@ def coarsen(weights: list[Tensor], places: int | None) -> None:
 def errors_of_both(space: SearchSpace, places: int | None = None) -> tuple[dict[str, float], dict[str, float]]:
     """The errors of the fast supernet, whose weights may be rounded, and of the plain one."""
     net = build_supernet(space)
-    exact, plain = copy.deepcopy(net).double(), plain_supernet(space.name, net)
+    exact, plain = copy.deepcopy(net).double(), space.plain_supernet(net)
     same = [
         (getattr(own, kind), getattr(fast, kind), getattr(double, kind))
         for (own, fast), (_, double) in zip(plain.pair_layers(net), plain.pair_layers(exact), strict=True)

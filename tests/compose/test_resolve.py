@@ -5,6 +5,7 @@ import pytest
 from packaging.specifiers import SpecifierSet
 
 from nasplug.compose import check_versions, compose, parse_setting, read_config, resolve
+from nasplug.compose.resolve import default_method
 from nasplug.errors import InputError
 from nasplug.plugins import Plugins, load_plugins
 from nasplug.values.recipe import SLOTS
@@ -21,6 +22,17 @@ def test_a_method_fills_every_slot(plugins):
     names = {slot: recipe.parts[slot].name for slot in SLOTS}
     assert names == {"space": "darts", "optimizer": "one-level", "schedule": "shrink", "teacher": "features"}
     assert set(recipe.plugins) == {"nasplug", "nasplug-snps", "nasplug-dnad"}
+
+
+def test_without_a_name_the_preferred_method_is_taken_and_the_cores_own_is_the_last_resort(plugins):
+    assert resolve(plugins, [{}]).run.method == "dnad"
+    core = [registration for registration in plugins.registrations if registration.distribution == "nasplug"]
+    assert default_method(attrs.evolve(plugins, registrations=core)) == "darts"
+    rest = [registration for registration in core if not registration.preferred]
+    with pytest.raises(InputError, match="name one with --method"):
+        default_method(attrs.evolve(plugins, registrations=rest))
+    second = attrs.evolve(next(one for one in core if one.preferred), distribution="another")
+    assert default_method(attrs.evolve(plugins, registrations=[*core, second])) == "another:darts"
 
 
 @pytest.mark.parametrize("method", ["darts", "random", "snps", "dnad"])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from random import Random
 from types import MappingProxyType
-from typing import Self
+from typing import Self, cast
 
 import attrs
-from torch import Tensor
+from torch import Tensor, nn
 
 from nasplug.builtin.darts.choices import decode_edges, decode_nodes, encode_genotype, make_choices
 from nasplug.builtin.darts.cost import block_cost, network_cost
@@ -35,9 +35,10 @@ from nasplug.builtin.darts.layout import (
 from nasplug.builtin.darts.network import DartsNetwork
 from nasplug.builtin.darts.notation import parse_genotype
 from nasplug.builtin.darts.paths import make_paths, mutate_edge, mutate_subset, random_edges, random_subsets
+from nasplug.builtin.darts.plain_supernet import PlainDarts
 from nasplug.builtin.darts.supernet import DartsSupernet
 from nasplug.errors import InputError
-from nasplug.parts import Choice, Choices, Network, Paths, SearchSpace, option
+from nasplug.parts import Choice, Choices, Network, Paths, SearchSpace, Supernet, option
 from nasplug.values import Cost, Drawing, Edge, Genotype, ImageShape
 
 INPUTS = ("c_{k-2}", "c_{k-1}")
@@ -93,6 +94,10 @@ class Darts(SearchSpace):
             shape=shape,
             per_cell=self.topology == "per-cell",
         )
+
+    def plain_supernet(self, net: Supernet) -> nn.Module:
+        """The supernet as its published code has it."""
+        return PlainDarts(cast("DartsSupernet", net)).copy_weights(net)
 
     def decode(self, choices: Choices, weights: Tensor) -> Genotype:
         """DARTS's two best edges per node, or with choices='node' every candidate kept."""

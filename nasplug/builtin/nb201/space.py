@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from itertools import product
 from random import Random
 from types import MappingProxyType
-from typing import Self
+from typing import Self, cast
 
 import attrs
-from torch import Tensor
+from torch import Tensor, nn
 
 from nasplug.builtin.nb201.genotype import (
     EDGES,
@@ -24,10 +24,11 @@ from nasplug.builtin.nb201.genotype import (
     write_genotype,
 )
 from nasplug.builtin.nb201.network import NasBench201Network, NetworkLayout, make_layout, network_cost
+from nasplug.builtin.nb201.plain_supernet import PlainNasBench201
 from nasplug.builtin.nb201.supernet import NasBench201Supernet
 from nasplug.builtin.nb201.table import SIZE, find_data_set, read_table
 from nasplug.errors import InputError
-from nasplug.parts import Choice, Choices, Network, Paths, SearchSpace, option
+from nasplug.parts import Choice, Choices, Network, Paths, SearchSpace, Supernet, option
 from nasplug.values import Cost, Drawing, Edge, Genotype, ImageShape, KnownResult
 
 BLOCKS = (0, 1, 2)
@@ -55,6 +56,10 @@ class NasBench201(SearchSpace):
     def supernet(self, shape: ImageShape) -> NasBench201Supernet:
         """The network of all architectures (see `NasBench201Supernet`)."""
         return NasBench201Supernet(self._layout(shape), Choices(self.choice_list()), self.operations)
+
+    def plain_supernet(self, net: Supernet) -> nn.Module:
+        """The supernet as its published code has it."""
+        return PlainNasBench201(cast("NasBench201Supernet", net)).copy_weights(net)
 
     def decode(self, choices: Choices, weights: Tensor) -> Genotype:
         """On every edge the active operation of the largest weight, `none` among them; ties go to the first.

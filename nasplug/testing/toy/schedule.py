@@ -6,7 +6,7 @@ import attrs
 import torch
 
 from nasplug.parts import Choices, PruningSchedule
-from nasplug.values import StepInfo, Verdict
+from nasplug.values import Figure, StepInfo, Verdict
 
 
 @attrs.define
@@ -15,6 +15,7 @@ class Weakest(PruningSchedule):
 
     ranks_candidates = True
     takes_snapshots = True
+    figures = (Figure("alive", "candidates kept", progress="{:.0f} candidates kept"),)
 
     def after_step(self, choices: Choices, now: StepInfo) -> Verdict:
         """Compares weights; a tie deletes the first."""

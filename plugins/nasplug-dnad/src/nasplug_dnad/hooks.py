@@ -21,4 +21,5 @@ def nasplug_register(register: Register) -> None:
         "dnad",
         "nasplug_dnad.method:DNAD",
         summary="Search by imitating: a shrinking supernet that learns from a teacher network.",
+        preferred=True,
     )

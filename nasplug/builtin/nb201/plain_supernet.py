@@ -7,10 +7,10 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from nasplug.bench.plain.operations import PlainSupernet, WeightedCandidates, Zero, find_layers, relu_conv_norm
 from nasplug.builtin.nb201.genotype import KERNELS, PLACES, POOL, SKIP
 from nasplug.builtin.nb201.network import Skeleton
 from nasplug.builtin.nb201.supernet import NasBench201Supernet, SupernetCell, candidate_name
+from nasplug.builtin.plain_operations import PlainSupernet, WeightedCandidates, Zero, find_layers, relu_conv_norm
 
 
 class PlainNasBench201(PlainSupernet):
@@ -37,7 +37,7 @@ class PlainNasBench201(PlainSupernet):
 
         return self.skeleton.run(images, stage).logits
 
-    def pairs(self, net: NasBench201Supernet) -> Iterator[tuple[nn.Module, nn.Module]]:
+    def pair_layers(self, net: NasBench201Supernet) -> Iterator[tuple[nn.Module, nn.Module]]:
         """Every layer with weights beside that of `net` whose weights it has."""
         yield from zip(find_layers(self.skeleton), find_layers(net.skeleton), strict=True)
         for stage, other in zip(self.stages, net.stages, strict=True):

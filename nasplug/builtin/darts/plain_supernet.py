@@ -8,7 +8,12 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from nasplug.bench.plain.operations import (
+from nasplug.builtin.darts.candidates import Candidate, Factorised, Reduction, Separable
+from nasplug.builtin.darts.genotype import DILATED, FACTORISED, NONE, SEPARABLE, SKIP
+from nasplug.builtin.darts.layers import CifarStem, make_stem
+from nasplug.builtin.darts.supernet import DartsSupernet
+from nasplug.builtin.darts.supernet_cell import SupernetCell, candidate_name
+from nasplug.builtin.plain_operations import (
     FactorizedReduce,
     PlainSupernet,
     WeightedCandidates,
@@ -18,11 +23,6 @@ from nasplug.bench.plain.operations import (
     relu_conv_norm,
     separable,
 )
-from nasplug.builtin.darts.candidates import Candidate, Factorised, Reduction, Separable
-from nasplug.builtin.darts.genotype import DILATED, FACTORISED, NONE, SEPARABLE, SKIP
-from nasplug.builtin.darts.layers import CifarStem, make_stem
-from nasplug.builtin.darts.supernet import DartsSupernet
-from nasplug.builtin.darts.supernet_cell import SupernetCell, candidate_name
 
 
 class PlainDarts(PlainSupernet):

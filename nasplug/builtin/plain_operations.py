@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nasplug.parts import Choices
+from nasplug.parts import Choices, Supernet
 from nasplug.supernets.convolution import drop_unread_edge
 
 
@@ -90,7 +90,11 @@ def find_layers(module: nn.Module) -> list[nn.Module]:
 
 
 class PlainSupernet(nn.Module, ABC):
-    """A plain supernet, which shares its choices with a fast one."""
+    """A supernet as published: a module for every operation on every edge, maps in contiguous layout.
+
+    It shares its choices, alpha included, with a fast supernet, and computes the same from images (N, C, H, W) to
+    logits (N, classes) with weights of its own.
+    """
 
     choices: Choices
 
@@ -98,12 +102,14 @@ class PlainSupernet(nn.Module, ABC):
     def pair_layers(self, net: Any) -> Iterator[tuple[nn.Module, nn.Module]]:
         """Pairs every layer with weights with the layer of the fast supernet `net` whose weights it copies."""
 
-
-@torch.no_grad()
-def copy_weights(pairs: Iterable[tuple[nn.Module, nn.Module]]) -> None:
-    """Copies weight and bias (if there is one) from the second module of each pair to the first."""
-    for plain, fast in pairs:
-        for name in ("weight", "bias"):
-            value = getattr(fast, name, None)
-            if value is not None:
-                getattr(plain, name).copy_(value)
+    def copy_weights(self, net: Supernet) -> Self:
+        """Copies weights, device and dtype of the fast supernet `net`; returns itself."""
+        like = next(parameter for parameter in net.parameters() if parameter is not net.choices.alpha)
+        self.to(like.device, like.dtype)
+        with torch.no_grad():
+            for plain, fast in self.pair_layers(net):
+                for name in ("weight", "bias"):
+                    value = getattr(fast, name, None)
+                    if value is not None:
+                        getattr(plain, name).copy_(value)
+        return self
