@@ -246,7 +246,7 @@ def test_damaged_arrays_are_refused(tmp_path, content):
     path = arrays(tmp_path / "images.safetensors")
     path.write_bytes(path.read_bytes()[:-40] if content is None else content)
 
-    run_refused("--data", f"arrays:{path}", remedy=("is damaged", "write it anew"))
+    run_refused("--data", f"arrays:{path}", remedy=("is damaged", "write it again"))
 
 
 def labels(last: int) -> torch.Tensor:

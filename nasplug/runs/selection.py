@@ -33,7 +33,7 @@ def select(context: RunContext, found: Sequence[Genotype]) -> list[PlannedNetwor
     chosen = _spread_by_size(_select_within_limits(plans, context), recipe.select.networks)
     taken = {plan.genotype for plan in chosen}
     matched = [
-        _match_at_random(context, plan, number, taken) for plan in chosen for number in range(recipe.select.random)
+        match_random_network(context, plan, number, taken) for plan in chosen for number in range(recipe.select.random)
     ]
     return [*chosen, *matched]
 
@@ -80,7 +80,9 @@ def _find_nearest(plans: Sequence[PlannedNetwork], target: float) -> int:
     return max(index for index, distance in enumerate(distances) if distance == min(distances))
 
 
-def _match_at_random(context: RunContext, plan: PlannedNetwork, number: int, taken: set[Genotype]) -> PlannedNetwork:
+def match_random_network(
+    context: RunContext, plan: PlannedNetwork, number: int, taken: set[Genotype]
+) -> PlannedNetwork:
     """A random architecture within the tolerance of `plan`'s params: a random one, mutated towards that size.
 
     If none is met on the way, the nearest is taken; the result records its params either way.

@@ -66,7 +66,7 @@ def test_a_step_with_a_schedule(gpu, space, optimizer):
     schedule, stage, now = Shrink(), LabelStage(), CLOCK.at(0)
     gpu.watching = False
     schedule._start(gamma=1e-4, rate=5e-3)
-    schedule._follow(net.choices)  # what comes from the host comes once
+    schedule._move_to_device_of(net.choices)  # what comes from the host comes once
     gpu.watching = True
     for update in optimizer.updates(now):
         loss = schedule.penalise(stage(net, batch, update, now), net.choices, now)

@@ -108,7 +108,7 @@ def test_a_gpu_that_cannot_be_used_is_explained(monkeypatch, driver, built, expe
     monkeypatch.setattr(torch.version, "cuda", built)
     monkeypatch.setattr(shutil, "which", lambda _: driver)
 
-    cuda = next(finding for finding in health._device() if finding.subject == "CUDA")
+    cuda = next(finding for finding in health._check_device() if finding.subject == "CUDA")
 
     assert (cuda.health, expected[1] in cuda.found) == (expected[0], True)
 
@@ -122,7 +122,7 @@ def test_gpus_are_named_with_memory_and_precision(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: gpu)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
 
-    findings = {finding.subject: finding for finding in health._device()}
+    findings = {finding.subject: finding for finding in health._check_device()}
 
     assert findings["cuda:0"].found == "Toy GPU, 16 GiB, compute capability 7.5"
     assert (findings["precision"].health, "float32" in findings["precision"].remedy) == ("note", True)

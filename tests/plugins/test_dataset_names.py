@@ -81,10 +81,11 @@ def test_a_distribution_called_python_is_no_program(install):
     check_present(load_plugins(), {"dataset": "python:digits"}, "")
 
 
-def test_an_exported_file_names_the_data_set_and_not_its_location(plugins):
-    result = {"method": "random", "seed": 0, "dataset": "nasplug:arrays:/home/ann/images.safetensors"}
+def test_an_exported_file_names_the_data_set_and_not_its_location(plugins, monkeypatch):
+    result = SimpleNamespace(method="random", seed=0, dataset="nasplug:arrays:/home/ann/images.safetensors")
+    monkeypatch.setattr("nasplug.results.export.metadata.read_result", lambda folder: result)
     record = dict.fromkeys(("id", "role", "params", "macs", "val_error", "test_error"))
-    network = SimpleNamespace(plugins=plugins, run=SimpleNamespace(result=lambda: result), record=record)
+    network = SimpleNamespace(plugins=plugins, run=SimpleNamespace(path=None), record=record)
     classifier = SimpleNamespace(facts={"data": {}, "genotype": {}}, channels=1, size=8, classes=())
 
     assert metadata_of(network, classifier)["dataset"] == "nasplug:arrays"

@@ -16,7 +16,7 @@ from nasplug.store.run_folder import RunFolder
 def installed(plugins, version, resumes=""):
     return attrs.evolve(
         plugins,
-        every=[attrs.evolve(plugin, version=version, resumes=resumes) for plugin in plugins.all],
+        all=[attrs.evolve(plugin, version=version, resumes=resumes) for plugin in plugins.all],
         registrations=[attrs.evolve(registration, version=version) for registration in plugins.registrations],
     )
 

@@ -166,8 +166,8 @@ def stop_before_training(patch: pytest.MonkeyPatch) -> None:
         raise click.exceptions.Exit(0)
 
     patch.setattr(nasplug.cli.run, "start", start)
-    patch.setattr(nasplug.cli.run, "write_forecast", compose)
-    patch.setattr(nasplug.cli.retrain, "finish", lambda context: None)
+    patch.setattr(nasplug.cli.run, "write_estimate", compose)
+    patch.setattr(nasplug.cli.retrain, "complete_run", lambda context: None)
     patch.setattr(CheckRunner, "outcomes", lambda runner: iter(()))
 
 
