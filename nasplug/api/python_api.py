@@ -37,7 +37,7 @@ class Search:
 
     Iterating over it carries the run out and yields its events, the lines of `events.jsonl`, as they happen: each once,
     those of one phase in their order. Phases that run beside each other (`run.jobs`) take turns. Leaving the loop stops
-    the run where it is, with everything saved; another loop, `result` or `nasplug.resume` goes on from there.
+    the run where it is, with everything saved; another loop, `result` or `nasplug.resume` continues from there.
 
     Ctrl-C (the interrupt of a notebook) stops it after the present step and raises nasplug.errors.Interrupted; a second
     one stops at once, and what happened since the last checkpoint will happen again. nasplug.errors.RunFailure says

@@ -105,7 +105,7 @@ def _count(choices: Choices, share: float) -> int:
 def _step(
     net: Supernet | nn.Module, images: Batch, graph_cache: GraphCache | None, *, bf16: bool
 ) -> Callable[[], None]:
-    parameters = [each for each in net.parameters() if each.requires_grad]
+    parameters = [parameter for parameter in net.parameters() if parameter.requires_grad]
 
     def compute(batch: Batch) -> Tensor:
         with torch.autocast(batch.images.device.type, torch.bfloat16, enabled=bf16):

@@ -15,8 +15,8 @@ from nasplug.results.result import choose_network, load
 @click.argument("name", metavar="[ID]", required=False)
 @click.option("--format", "form", required=True, type=click.Choice(list(FORMATS)), help="Kind of file; see above.")
 @click.option("--out", type=click.Path(path_type=Path), help="File to write.  [default: RUN/exports/ID.FORMAT]")
-@click.option("--max-params", type=int, help="The best network with at most so many parameters.")
-@click.option("--max-macs", type=int, help="The best network with at most so many multiply-accumulates.")
+@click.option("--max-params", type=int, help="The best network with at most this many parameters.")
+@click.option("--max-macs", type=int, help="The best network with at most this many multiply-accumulates.")
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
 def write_file(
     run: Path,

@@ -22,8 +22,8 @@ from nasplug.results.result import choose_network, load
 @click.argument("source", metavar="RUN", type=click.Path(path_type=Path))
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--id", "name", help="Id of the network, or its beginning.  [default: the best network]")
-@click.option("--max-params", type=int, help="The best network with at most so many parameters.")
-@click.option("--max-macs", type=int, help="The best network with at most so many multiply-accumulates.")
+@click.option("--max-params", type=int, help="The best network with at most this many parameters.")
+@click.option("--max-macs", type=int, help="The best network with at most this many multiply-accumulates.")
 @click.option("--top", default=1, show_default=True, type=click.IntRange(min=1), help="Classes shown for each image.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")
 @click.pass_context

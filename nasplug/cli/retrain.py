@@ -72,7 +72,7 @@ def retrain(
 @click.command()
 @click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
 def report(folder: Path) -> None:
-    """Write the report of RUN anew."""
+    """Write the report of RUN again."""
     path = write_run_report(RunFolder.existing(folder), load_plugins())
     click.echo(f"Report: {path}")
 

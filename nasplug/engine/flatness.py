@@ -69,7 +69,7 @@ def dominant_eigenvalue(product: Callable[[Tensor], Tensor], start: Tensor, tole
 
     Power iteration that keeps every direction it went through and finds the best vector in their span (Lanczos), which
     needs far fewer products. Ends when the value changes by at most `tolerance` of itself, when the span is complete,
-    or after so many products.
+    or after `iterations` products.
     """
     basis, images, value = [start / start.norm()], list[Tensor](), 0.0
     for _ in range(iterations):

@@ -98,7 +98,7 @@ class SearchState:
     snapshots: Sequence[Step]
     """The steps that carry a snapshot."""
     images: Callable[[str, int], Iterator[Batch]]
-    """So many images of a split at most, in a fixed order, in batches, not augmented."""
+    """From a split and a number N to at most N of its images, in a fixed order, in batches, not augmented."""
     seed: int
     max_params: int | None = None
     max_macs: int | None = None

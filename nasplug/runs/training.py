@@ -97,7 +97,7 @@ def _with_remedy(context: RunContext, trainer: Trainer) -> Iterator[None]:
     except RunFailure as error:
         way = f"Free some space, then go on with: {context.resume_hint}"
         if not context.folder.path.is_dir():
-            way = "The run folder was removed; start the run anew."
+            way = "The run folder was removed; start the run again."
         raise RunFailure(f"Phase '{trainer.name}' broke off at step {trainer.steps_done}: {error} {way}") from error
 
 

@@ -14,7 +14,7 @@ from nasplug.errors import InputError, RunFailure
 from nasplug.store.run_folder import RunFolder
 
 PID_OFFSET = 1 if sys.platform == "win32" else 0
-"""Where the holder's process id begins in the lock file: on Windows nobody else can read the locked first byte."""
+"""Where the holder's process id begins in the lock file: on Windows others cannot read the locked first byte."""
 
 
 @contextmanager

@@ -91,7 +91,7 @@ class _Limits:
 
         Of states that are equal in these, the one with the fewest MACs is kept, and of several such the first.
         """
-        # With at most so many MACs, no completion can exceed the limit, so that differences do not matter.
+        # With at most this many MACs, no completion can exceed the limit, so that differences do not matter.
         harmless = 0 if self.max_macs is None else self.max_macs - self.most_macs
         return states.select(self.find_front(states.rating, states.params, states.macs, harmless))
 

@@ -39,7 +39,7 @@ class NoQuestions(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Looks at one operation."""
-        if func in ASKING and args[0].data_ptr() not in {each.data_ptr() for each in self._host()}:
+        if func in ASKING and args[0].data_ptr() not in {tensor.data_ptr() for tensor in self._host()}:
             raise Asked(func)
         return func(*args, **(kwargs or {}))
 
@@ -58,11 +58,11 @@ class Tape(TorchDispatchMode):
         if func in ASKING | BRINGING:
             raise Asked(func)
         found = func(*args, **(kwargs or {}))
-        given = {each.untyped_storage().data_ptr() for each in _tensors((args, kwargs))}
+        given = {tensor.untyped_storage().data_ptr() for tensor in _tensors((args, kwargs))}
         # Views and what was changed in place lie in memory that earlier operations fill.
-        places = [None if each.untyped_storage().data_ptr() in given else each for each in _tensors(found)]
+        places = [None if result.untyped_storage().data_ptr() in given else result for result in _tensors(found)]
         inputs = tree_map(self._held, (args, kwargs or {}))
-        self._own |= {each.untyped_storage()._cdata for each in places if each is not None}
+        self._own |= {place.untyped_storage()._cdata for place in places if place is not None}
         self._operations.append((func, *inputs, places))
         return found
 
@@ -128,4 +128,4 @@ def _found_again(value: Any) -> Any:
 
 
 def _tensors(values: Any) -> list[Tensor]:
-    return [each for each in tree_leaves(values) if isinstance(each, Tensor)]
+    return [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]

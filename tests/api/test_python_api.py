@@ -227,7 +227,7 @@ def test_a_run_that_is_killed_and_interrupted_ends_as_one_that_is_not(whole, qui
     with pytest.raises(Killed):
         list(search)
     assert len(lines(run)) == 2  # and no checkpoint: they happen again
-    assert schedule.steps == 0  # parts are built anew from what is handed over
+    assert schedule.steps == 0  # parts are built again from what is handed over
 
     images = tensors(few_images)
     search = nasplug.resume(run, schedule=Calling(call=interrupt), data=images)
@@ -324,7 +324,7 @@ def test_a_run_in_two_hands_is_refused_to_the_second(quick, few_images, tmp_path
     assert second.result().record["status"] == "done"
 
 
-@pytest.mark.parametrize(("step", "sentence"), [(2, "removed; start the run anew"), (4, "has lost its events")])
+@pytest.mark.parametrize(("step", "sentence"), [(2, "removed; start the run again"), (4, "has lost its events")])
 def test_a_run_folder_that_is_removed_in_mid_run_is_missed(step, sentence, quick, few_images, tmp_path):
     run = tmp_path / "run"
     data = {"name": f"arrays:{few_images}", "validation": 0.0}

@@ -116,7 +116,7 @@ def test_plugins_that_share_an_entry_point_name_are_refused_naming_each_other(in
         plugins.find("space", "toy")
 
 
-def test_nobody_displaces_the_core(install):
+def test_no_plugin_displaces_the_core(install):
     install("toy-bad", GOOD, entry_point="builtin")
 
     plugins = load_plugins()

@@ -21,22 +21,22 @@ from nasplug.values import Update
 
 @check("optimizer")
 def each_turn_moves_only_whom_it_names(case: Case) -> None:
-    """A turn of the weights leaves alpha as it is, a turn of alpha leaves the weights, and whoever is named moves.
+    """An update changes what it names, weights or alpha or both, and nothing else.
 
     The impure step of a bilevel search: one optimizer holds the parameters of both (darts#37, darts#75).
     """
 
-    def state(trial: TinySearch) -> tuple[list[Tensor], list[Tensor]]:
-        torch_optimizers = _movers(trial)
+    def state(search: TinySearch) -> tuple[list[Tensor], list[Tensor]]:
+        torch_optimizers = _torch_optimizers(search)
         weights = [*parameters_of(torch_optimizers.weights), *_tensors(torch_optimizers.weights)]
-        alpha = [trial.net.choices.alpha, *(_tensors(torch_optimizers.alpha) if torch_optimizers.alpha else [])]
-        return [each.detach().clone() for each in weights], [each.detach().clone() for each in alpha]
+        alpha = [search.net.choices.alpha, *(_tensors(torch_optimizers.alpha) if torch_optimizers.alpha else [])]
+        return [tensor.detach().clone() for tensor in weights], [tensor.detach().clone() for tensor in alpha]
 
     moved = {"weights": False, "alpha": False}
     before: list[tuple[list[Tensor], list[Tensor]]] = []
 
-    def after(trial: TinySearch, update: Update) -> None:
-        names = zip(("weights", "alpha"), before.pop(), state(trial), strict=True)
+    def after(search: TinySearch, update: Update) -> None:
+        names = zip(("weights", "alpha"), before.pop(), state(search), strict=True)
         for name, ours, theirs in names:
             changed = len(ours) != len(theirs) or any(
                 not torch.equal(one, other) for one, other in zip(ours, theirs, strict=False)
@@ -45,17 +45,17 @@ def each_turn_moves_only_whom_it_names(case: Case) -> None:
             moved[name] |= changed and named
             require(
                 named or not changed,
-                f"a turn on '{update.split}' that does not move {name} changes {name} or the state of its optimizer",
+                f"an update on '{update.split}' that does not move {name} changes {name} or the state of its optimizer",
                 "leave gradients on the parameters of the update only, and put back what was tried out",
             )
 
-    trial = _spied(case, before=lambda trial, _: before.append(state(trial)), after=after)
+    search = _spied(case, before=lambda search, _: before.append(state(search)), after=after)
     require(
         moved["weights"],
         "the weights never change",
         "name the weights in an update, and leave gradients in their `grad`",
     )
-    learns = trial.parts.optimizer.learns_alpha
+    learns = search.parts.optimizer.learns_alpha
     require(
         moved["alpha"] == learns,
         f"learns_alpha is {learns}, and alpha {'changes' if moved['alpha'] else 'never changes'} in its turns",
@@ -65,16 +65,17 @@ def each_turn_moves_only_whom_it_names(case: Case) -> None:
 
 @check("optimizer")
 def leaves_no_gradients_behind(case: Case) -> None:
-    """After each turn no parameter has a gradient left.
+    """After an update no parameter has a gradient left.
 
-    What a backward pass of alpha leaves on the weights is added to their own gradient in the next turn.
+    Gradients that the update of alpha leaves on the weights are added to those of their own update.
     """
 
-    def after(trial: TinySearch, update: Update) -> None:
-        left = [name for name, each in trial.net.named_parameters() if each.grad is not None and bool(each.grad.any())]
+    def after(search: TinySearch, update: Update) -> None:
+        named = search.net.named_parameters()
+        left = [name for name, weight in named if weight.grad is not None and bool(weight.grad.any())]
         require(
             not left,
-            f"after a turn on '{update.split}' there are gradients on {', '.join(left[:3])}",
+            f"after an update on '{update.split}' there are gradients on {', '.join(left[:3])}",
             "take gradients of those who move only (autograd.grad, or backward with inputs=), and clear them",
         )
 
@@ -83,25 +84,25 @@ def leaves_no_gradients_behind(case: Case) -> None:
 
 @check("optimizer")
 def puts_buffers_back(case: Case) -> None:
-    """Where a turn tries other weights out, the network's buffers are put back with them.
+    """Where an update tries other weights out, the network's buffers are put back with them.
 
     Batch norms that saw weights displaced by a virtual step keep statistics of a network that never was.
     """
     before: list[int] = []
 
-    def after(trial: TinySearch, update: Update) -> None:
-        passes = int(trial.net.get_buffer("passes")) - before.pop()
+    def after(search: TinySearch, update: Update) -> None:
+        passes = int(search.net.get_buffer("passes")) - before.pop()
         require(
             passes <= 1,
-            f"the buffers of the network have seen {passes} passes in one turn on '{update.split}'",
+            f"the buffers of the network have seen {passes} passes in one update on '{update.split}'",
             "restore torch_optimizers.buffers as well as the weights",
         )
 
-    def note(trial: TinySearch, _: Update) -> None:
-        before.append(int(trial.net.get_buffer("passes")))
+    def note(search: TinySearch, _: Update) -> None:
+        before.append(int(search.net.get_buffer("passes")))
 
-    def prepare(trial: TinySearch) -> None:
-        net, outputs = trial.net, trial.net.outputs
+    def prepare(search: TinySearch) -> None:
+        net, outputs = search.net, search.net.outputs
 
         def counted(images: Tensor) -> Outputs:
             net.get_buffer("passes").add_(1)
@@ -109,30 +110,30 @@ def puts_buffers_back(case: Case) -> None:
 
         net.register_buffer("passes", torch.zeros((), dtype=torch.int64))
         net.outputs = counted  # type: ignore[method-assign]
-        if trial.trainer is not None:
-            trial.trainer.build_torch_optimizers()  # they hold the buffers
+        if search.trainer is not None:
+            search.trainer.build_torch_optimizers()  # they hold the buffers
 
     _spied(case, before=note, after=after, prepare=prepare)
 
 
 @check("optimizer")
 def sees_new_images_in_every_step(case: Case) -> None:
-    """In every step each turn evaluates its objective on the images of that step.
+    """In every step each update evaluates its objective on the images of that step.
 
     A validation batch that is fetched once serves for the whole search (tinyml-tensorlab#15), and alpha learns it by
     heart.
     """
-    trial = case.once(whole)
-    if trial.trainer is None:
+    search = case.once(whole)
+    if search.trainer is None:
         raise NotApplicable("nothing is trained")
-    clock = trial.trainer.clock
+    clock = search.trainer.clock
     for now in clock.since(0):
-        for update in trial.parts.optimizer.updates(now):
-            stream: Any = trial.trainer.streams[update.split]
+        for update in search.parts.optimizer.updates(now):
+            stream: Any = search.trainer.streams[update.split]
             require(
                 now.step in stream.asked,
-                f"the turn on '{update.split}' of step {now.step} does not look at its images",
-                "evaluate the objective that is handed in, in every turn",
+                f"the update on '{update.split}' of step {now.step} does not look at its images",
+                "evaluate the objective that is handed in, in every update",
             )
 
 
@@ -174,25 +175,25 @@ def _spied(
 ) -> TinySearch:
     """The first steps of a search whose updates are watched; NotApplicable where nothing is trained."""
     case.once(whole)
-    trial = begin(case.once(plan).parts(), seed=0)
-    trainer = trial.trainer
+    search = begin(case.once(plan).parts(), seed=0)
+    trainer = search.trainer
     if trainer is None:
         raise NotApplicable("nothing is trained")
-    prepare(trial)
-    watched: Any = _WatchedOptimizer(trial.parts.optimizer, lambda update: before(trial, update))
+    prepare(search)
+    watched: Any = _WatchedOptimizer(search.parts.optimizer, lambda update: before(search, update))
     trainer.optimizer = watched
     fields = {field.name: getattr(trainer.torch_optimizers, field.name) for field in attrs.fields(TorchOptimizers)}
-    trainer.torch_optimizers = _WatchedOptimizers(**fields, finished=lambda update: after(trial, update))
-    trial.train(4)
-    return trial
+    trainer.torch_optimizers = _WatchedOptimizers(**fields, finished=lambda update: after(search, update))
+    search.train(4)
+    return search
 
 
-def _movers(trial: TinySearch) -> TorchOptimizers:
-    if trial.trainer is None:
+def _torch_optimizers(search: TinySearch) -> TorchOptimizers:
+    if search.trainer is None:
         raise NotApplicable("nothing is trained")
-    return trial.trainer.torch_optimizers
+    return search.trainer.torch_optimizers
 
 
 def _tensors(torch_optimizer: torch.optim.Optimizer) -> list[Tensor]:
     """The state of a torch optimizer."""
-    return [each for state in torch_optimizer.state.values() for each in state.values() if isinstance(each, Tensor)]
+    return [value for state in torch_optimizer.state.values() for value in state.values() if isinstance(value, Tensor)]

@@ -83,7 +83,7 @@ class Toy(SearchSpace):
         """The sum of its cells."""
         self.check(genotype)
         costs = [self.path_cost(block, genotype, None, shape) for block in range(self.cells)]
-        return Cost(sum(each.params for each in costs), sum(each.macs for each in costs))
+        return Cost(sum(cost.params for cost in costs), sum(cost.macs for cost in costs))
 
     def check(self, genotype: Genotype) -> None:
         """Every cell, and nothing else, has one known operation."""

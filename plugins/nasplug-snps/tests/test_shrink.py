@@ -231,7 +231,7 @@ def test_it_resumes_bit_for_bit() -> None:
     assert before + search(second, again, clock, lr=2.0, since=101) == expected
 
 
-def test_warm_up_presses_and_deletes_nothing() -> None:
+def test_warm_up_neither_regularises_nor_deletes() -> None:
     schedule, choices, clock = Shrink(warm_up=1, s_min=10.0), supernet(1, 3), StepClock(4, 2)
     schedule.begin(choices, clock)
     with torch.no_grad():

@@ -21,7 +21,7 @@ class Idle(PruningSchedule):
 
 @attrs.define
 class Resurrects(Weakest):
-    """Writes the mask of the candidates anew, where it should only take from it."""
+    """Writes the mask of the candidates again, where it may only clear entries."""
 
     def after_step(self, choices, now):
         before = int(choices.kept.sum())
