@@ -15,7 +15,7 @@ from contextlib import redirect_stdout
 import pluggy
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from nasplug import hookspecs
+import nasplug.hookspecs as hookspecs
 from nasplug.errors import InputError, NasplugError, one_line
 from nasplug.plugins.attribution import error_location
 from nasplug.plugins.discovery import find_plugins
