@@ -24,13 +24,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: "finished_run" not in getattr(item, "fixturenames", ()))
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def one_thread():
-    """Maps as small as in these tests are many times slower with threads that compete with other processes."""
-    before = torch.get_num_threads()
+    """Maps as small as in these tests are many times slower with threads that compete with other processes.
+
+    It is set before any other fixture: with another number of threads, the last digit of a loss may differ.
+    """
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def still_one_thread(one_thread):
+    """Runs in this process set the number of threads that their recipe asks for."""
     yield
-    torch.set_num_threads(before)
+    torch.set_num_threads(1)
 
 
 class CommandLine:

@@ -16,9 +16,8 @@ from nasplug.cli.bench_figures import collect_figures, write_figures
 from nasplug.compose import OptionLayer, compose, parse_setting, resolve
 from nasplug.errors import InputError
 from nasplug.plugins import load_plugins
-from nasplug.runs.context import find_device, uses_bf16
 from nasplug.runs.create import start
-from nasplug.runs.device import DeviceOptions
+from nasplug.runs.device import DeviceOptions, find_device, uses_bf16
 from nasplug.runs.memory import keep_freed_memory
 from nasplug.values import ImageShape, Method
 

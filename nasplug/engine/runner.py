@@ -1,4 +1,4 @@
-"""Who makes the steps of a trainer: one after the other, or (`nasplug.engine.ahead`) ahead of the host."""
+"""Runners make the steps of a trainer: one at a time here, ahead of the host in `nasplug.engine.ahead`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ class Runner(Protocol):
     """Makes the steps of a trainer."""
 
     def run(self, trainer: Trainer) -> Iterator[Sequence[Step]]:
-        """Trains from where the trainer stands to its end; gives the events of the steps made since the last ones.
+        """Trains from the trainer's present step to its end; yields the events of the steps made since the last yield.
 
-        Everything with an effect (disk, progress, observers) wraps this iterator from outside: whenever it gives
-        events, the trainer is in a state that a checkpoint can hold.
+        The caller does all writing to disk, progress and observers: at every yield, a checkpoint can be saved.
         """
 
     def make_step(self, trainer: Trainer, now: StepInfo) -> DeviceStep:
-        """Makes one step without reading what came of it."""
+        """Makes one step; its figures stay on the device."""
 
     @property
     def status(self) -> str:
@@ -34,7 +33,7 @@ class EagerRunner:
     status = ""
 
     def run(self, trainer: Trainer) -> Iterator[Sequence[Step]]:
-        """Trains to the end; gives each step on its own."""
+        """Trains to the end; yields the event of each step on its own."""
         for _ in trainer.stages_left():
             while trainer.step < trainer.clock.steps:
                 steps = read_steps([self.make_step(trainer, trainer.clock.at(trainer.step))])
@@ -46,6 +45,6 @@ class EagerRunner:
 
 
 def train(trainer: Trainer, runner: Runner | None = None) -> Iterator[Step]:
-    """Trains to the end with a runner (None: the eager one); gives the event of every step."""
+    """Trains to the end with a runner (None: `EagerRunner`); yields the event of every step."""
     for steps in (runner or EagerRunner()).run(trainer):
         yield from steps

@@ -90,12 +90,13 @@ class Trainer:
         self.present = self.choices.computed_columns
         self.build_torch_optimizers()
 
-    # The loop.
+    # One step.
 
     def train_step(self, now: StepInfo, make_objective: MakeObjective | None = None) -> DeviceStep:
         """Makes one step of the present stage; returns its figures, which may still be on the device.
 
-        `make_objective` replaces `self.make_objective` where a runner computes losses and gradients in its own way.
+        The loss among them is that of the last update. `make_objective` replaces `self.make_objective` where a runner
+        computes losses and gradients in its own way.
         """
         stage, make_objective = self.stages[self.stage], make_objective or self.make_objective
         self.set_rates(now)
@@ -124,10 +125,10 @@ class Trainer:
         return Objective(update.split, partial(self.compute_loss, update, batches, now))
 
     def compute_loss(self, update: Update, batches: Batches, now: StepInfo, split: str) -> Tensor:
-        """The loss of an update on the batch of a split: the stage's, regularised by the schedule where alpha learns.
+        """The loss of an update on the batch of a split: the stage's, and the schedule's penalty where alpha learns.
 
-        The loss on another split than the update's own, which second-order steps evaluate, is what the update of the
-        weights minimises: distilled in the same way, and not regularised.
+        Second-order steps also ask for the loss on a split other than the update's own. That is what the update of
+        the weights minimises on it: the stage's loss without the penalty.
         """
         if split != update.split:
             update = Update(split, moves_weights=True, moves_alpha=False)
@@ -153,7 +154,7 @@ class Trainer:
             for step, snapshot in zip(steps, snapshots, strict=True)
         ]
 
-    # Where it stands.
+    # Progress.
 
     @property
     def clock(self) -> StepClock:
@@ -167,7 +168,7 @@ class Trainer:
 
     @property
     def steps_done(self) -> int:
-        """Steps of all stages that are over, those that a schedule cut short included."""
+        """Steps made in all stages; a stage that the schedule stopped early counts as complete."""
         return self.stage * self.clock.steps + self.step
 
     @property
@@ -182,7 +183,7 @@ class Trainer:
         self.schedule.begin(self.choices, whole)
 
     def stages_left(self) -> Iterator[Stage]:
-        """Each stage not yet finished; torch optimizers are built again for every stage after the one resumed."""
+        """Each stage that is not finished, in order; from the second one on, with newly built torch optimizers."""
         first = self.stage
         for number in range(first, len(self.stages)):
             if number > first:
@@ -190,7 +191,7 @@ class Trainer:
                 self.build_torch_optimizers()
             yield self.stages[number]
 
-    # What learns.
+    # Parameters and torch optimizers.
 
     def build_torch_optimizers(self) -> None:
         """Makes new torch optimizers for the weights (with the stage's own parameters) and alpha of this stage."""

@@ -46,7 +46,7 @@ class TorchOptimizers:
         return [parameter for optimizer, _ in self.of(update) for parameter in parameters_of(optimizer)]
 
     def clip_gradients(self, update: Update) -> None:
-        """Scales the gradients of each torch optimizer that steps in an update to its largest norm."""
+        """Clips the joint gradient norm of each torch optimizer that steps in an update to its limit."""
         for optimizer, limit in self.of(update):
             if limit > 0:
                 nn.utils.clip_grad_norm_(parameters_of(optimizer), limit)
@@ -101,7 +101,9 @@ class SearchState:
     """From a split and a number N to at most N of its images, in a fixed order, in batches, not augmented."""
     seed: int
     max_params: int | None = None
+    """The most parameters of a network, without an auxiliary head; None: no limit."""
     max_macs: int | None = None
+    """The most multiply-accumulates of a network for one image; None: no limit."""
     raters: Sequence[Rater] = ()
     """What rates paths through the blocks; one for the whole network, or one for each block."""
     rated: Sequence[Rated] = ()
@@ -111,7 +113,7 @@ class SearchState:
 
 
 class ArchitectureOptimizer(ABC):
-    """Who moves on which data, and how architecture parameters weigh the candidates."""
+    """Which parameters are updated on which split, and how alpha weighs the candidates."""
 
     learns_alpha: bool = True
     """Whether alpha says anything about the candidates; schedules that rank them need it."""
@@ -123,7 +125,7 @@ class ArchitectureOptimizer(ABC):
     """Whether `relax` runs the same operations on the same tensors in every step, and reads none of them on the host.
 
     Where this holds for all parts of a step, the device may run ahead of the host, and a GPU records a step once as a
-    CUDA graph and replays it. A subclass that overrides one of the methods meant has to set it again.
+    CUDA graph and replays it. A subclass that overrides `relax` has to set it again.
     """
 
     def check(self, space: SearchSpace, training: Training) -> None:
@@ -144,9 +146,9 @@ class ArchitectureOptimizer(ABC):
         return softmax(alpha, active)
 
     def sample(self, space: SearchSpace, choices: Choices, now: StepInfo) -> Tensor | None:
-        """The candidates that alone count in this step, bool (choices, candidates) on the CPU; None: all that are kept.
+        """The only candidates computed in this step, bool (choices, candidates) on the CPU; None: all that are kept.
 
-        A function of the state of this part and of `now`, so that a resumed search draws the same.
+        It must depend on the state of this part and on `now` alone, so that a resumed search samples the same.
         """
         return None
 
@@ -159,7 +161,7 @@ class ArchitectureOptimizer(ABC):
 
     @abstractmethod
     def updates(self, now: StepInfo) -> Sequence[Update]:
-        """Who moves on which split in this step, in order."""
+        """The updates of this step in order: which parameters change, on which split."""
 
     def make_alpha_optimizer(self, alpha: nn.Parameter) -> torch.optim.Optimizer | None:
         """The torch optimizer of alpha, if alpha is learnt by gradient."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from nasplug.plugins.discovery import plugin_versions
-from nasplug.plugins.installed import Plugins
 from nasplug.plugins.load import load_plugins
+from nasplug.plugins.lookup import Plugins
 from nasplug.plugins.plugin import Plugin
 from nasplug.plugins.register import SLOT_WORDS, Register, Registration
 from nasplug.plugins.settings import Settings

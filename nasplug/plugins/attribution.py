@@ -6,7 +6,7 @@ import traceback
 from pathlib import Path
 
 from nasplug.errors import one_line
-from nasplug.plugins.installed import Plugins
+from nasplug.plugins.lookup import Plugins
 from nasplug.plugins.plugin import HOST
 
 LOADER_PACKAGES = ("importlib", "pluggy", "nasplug")

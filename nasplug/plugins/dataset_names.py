@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from packaging.utils import canonicalize_name
 
-from nasplug.plugins.installed import Plugins
+from nasplug.plugins.lookup import Plugins
 
 
 def split_dataset_name(plugins: Plugins, name: str) -> tuple[str, str]:

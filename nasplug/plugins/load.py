@@ -20,7 +20,7 @@ from nasplug.errors import InputError, NasplugError, one_line
 from nasplug.plugins.attribution import error_location
 from nasplug.plugins.discovery import find_plugins
 from nasplug.plugins.hook_calls import call_hook, note
-from nasplug.plugins.installed import Plugins
+from nasplug.plugins.lookup import Plugins
 from nasplug.plugins.plugin import HOST, Origin, Plugin, Status, explain_incompatibility
 from nasplug.plugins.register import Register, Registration
 from nasplug.plugins.settings import STRICT, WITHOUT, Settings

@@ -31,7 +31,7 @@ from nasplug.errors import InputError
 from nasplug.parts import Batch, ImageData, Images, Network, SearchSpace
 from nasplug.plugins import Plugins
 from nasplug.plugins.program_objects import PluginsWithObjects, resume_hint
-from nasplug.runs.device import DeviceOptions
+from nasplug.runs.device import DeviceOptions, find_device, uses_bf16
 from nasplug.store.events import EventCallback, Journal
 from nasplug.store.run_folder import RunFolder
 from nasplug.values import Genotype, ImageShape, Training
@@ -208,27 +208,6 @@ def load_data(composition: Composition) -> ImageData:
     recipe = composition.recipe
     options = recipe.data
     return composition.source.load(recipe.location, Path(options.root) if options.root else None, options.download)
-
-
-def uses_bf16(precision: str, device: torch.device) -> bool:
-    """Whether this precision, as a recipe has it, is bfloat16 on this device."""
-    return precision == "bf16" or (precision == "auto" and device.type == "cuda")
-
-
-def find_device(name: str) -> torch.device:
-    """The device that `name` asks for; InputError if it is not there."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise InputError(f"'{name}' names no device; use auto, cpu, cuda or cuda:N.") from error
-    if device.type not in ("cpu", "cuda") or (device.type == "cpu" and device.index is not None):
-        raise InputError(f"The device '{name}' is not supported; use auto, cpu, cuda or cuda:N.")
-    count = torch.cuda.device_count()
-    if device.type == "cuda" and (device.index or 0) >= count:
-        raise InputError(f"The device '{name}' is not there: torch sees {count} CUDA devices. Use --device cpu.")
-    return device
 
 
 def environment(command: list[str]) -> dict[str, Any]:

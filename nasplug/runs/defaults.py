@@ -9,7 +9,7 @@ from nasplug.compose import OptionLayer, resolve
 from nasplug.plugins import Plugins
 from nasplug.plugins.hook_calls import note
 from nasplug.plugins.program_objects import objects_for_workers
-from nasplug.runs.context import find_device
+from nasplug.runs.device import find_device
 from nasplug.values.recipe import Recipe
 
 MAX_DEFAULT = 8

@@ -1,4 +1,4 @@
-"""How host and device work together while something is trained: what of a recipe holds on the device of a run."""
+"""The device of a run: which one it is, in which precision it computes, and how far it runs ahead of the host."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from nasplug.engine import EagerRunner, Runner
 from nasplug.engine.ahead.cuda_graphs import CudaGraphRecorder, GraphCache
 from nasplug.engine.ahead.runner import AheadRunner
+from nasplug.errors import InputError
 from nasplug.values.recipe import RunOptions
 
 POLL = 16
@@ -47,3 +48,24 @@ class DeviceOptions:
         graphs = "steps as CUDA graphs (run.cuda_graphs)" if self.cuda_graphs else "no CUDA graphs"
         data = "images on the device (run.device_data)" if self.device_data else "images on the host"
         return f"{graphs}, {data}, a look at the device every {self.poll} steps (run.poll)"
+
+
+def uses_bf16(precision: str, device: torch.device) -> bool:
+    """Whether this precision, as a recipe has it, is bfloat16 on this device."""
+    return precision == "bf16" or (precision == "auto" and device.type == "cuda")
+
+
+def find_device(name: str) -> torch.device:
+    """The device that `name` asks for; InputError if it is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InputError(f"'{name}' names no device; use auto, cpu, cuda or cuda:N.") from error
+    if device.type not in ("cpu", "cuda") or (device.type == "cpu" and device.index is not None):
+        raise InputError(f"The device '{name}' is not supported; use auto, cpu, cuda or cuda:N.")
+    count = torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= count:
+        raise InputError(f"The device '{name}' is not there: torch sees {count} CUDA devices. Use --device cpu.")
+    return device

@@ -51,7 +51,7 @@ def _run_phases(context: RunContext, signals: Signals, on_event: EventCallback) 
         yield from look_up(context, plans)
         yield from retrain_networks(context, plans, signals, on_event)
         merge_journals(folder.events, [(plan.phase, folder.phase(plan.phase) / "events.jsonl") for plan in plans])
-        yield from test_networks(context, plans)
+        yield from measure_test_errors(context, plans)
         write_result(context, "done", plans)
         write_run_report(folder, context.plugins)
     except Stopped:
@@ -86,7 +86,7 @@ def read_plans(folder: RunFolder) -> list[PlannedNetwork] | None:
         raise InputError(f"The selection in '{path}' is damaged ({error!r}); remove it to select again.") from error
 
 
-def test_networks(context: RunContext, plans: Sequence[PlannedNetwork]) -> Iterator[Progress]:
+def measure_test_errors(context: RunContext, plans: Sequence[PlannedNetwork]) -> Iterator[Progress]:
     """Measures the test error of every trained network once; those of a table have theirs on record."""
     if context.folder.done("test") is not None:
         return
@@ -104,7 +104,7 @@ def test_networks(context: RunContext, plans: Sequence[PlannedNetwork]) -> Itera
 
 def write_run_report(folder: RunFolder, plugins: Plugins) -> Path:
     """Writes the report of a run again, whatever its status; returns its path."""
-    from nasplug.report import write_report  # here, because it brings matplotlib, which retraining processes never need
+    from nasplug.report import write_report  # here, because it imports matplotlib
 
     part = folder.recipe_layer()["space"]
     space = space_of(plugins, str(part.pop("part", "")), part, folder.path)

@@ -36,7 +36,7 @@ def save_checkpoint(path: Path, trainer: Trainer, events: int, seconds: float) -
         "optimizer": read_state(trainer.optimizer),
         "schedule": read_state(trainer.schedule),
     }
-    write_tensors(path, tensors | _random_state(), facts)
+    write_tensors(path, tensors | _random_state(trainer.device), facts)
 
 
 def load_checkpoint(path: Path, trainer: Trainer) -> tuple[int, float]:
@@ -59,7 +59,7 @@ def load_checkpoint(path: Path, trainer: Trainer) -> tuple[int, float]:
             _restore_torch_optimizer("alpha", trainer.torch_optimizers.alpha, {"alpha": trainer.choices.alpha}, tensors)
         write_state(trainer.optimizer, facts["optimizer"])
         write_state(trainer.schedule, facts["schedule"])
-        _restore_random_state(tensors)
+        _restore_random_state(tensors, trainer.device)
         return int(facts["events"]), float(facts["seconds"])
     except (KeyError, RuntimeError, IndexError) as error:
         reason = str(error).partition("\n")[0]
@@ -72,8 +72,7 @@ def load_checkpoint(path: Path, trainer: Trainer) -> tuple[int, float]:
 def _load_net(trainer: Trainer, state: Mapping[str, Tensor]) -> None:
     if isinstance(trainer.net, Supernet):
         trainer.choices.kept.copy_(state["choices.kept"])
-        trainer.choices.refresh()
-        trainer.net.prune()
+        trainer.prune()
     trainer.net.load_state_dict(state)
 
 
@@ -105,15 +104,12 @@ def _restore_torch_optimizer(
         torch_optimizer.state[parameter][key] = kept
 
 
-def _random_state() -> dict[str, Tensor]:
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def _random_state(device: torch.device) -> dict[str, Tensor]:
     state = RandomState.capture(device)
     return {"random.cpu": state.cpu} | ({"random.cuda": state.cuda[device]} if device in state.cuda else {})
 
 
-def _restore_random_state(tensors: Mapping[str, Tensor]) -> None:
+def _restore_random_state(tensors: Mapping[str, Tensor], device: torch.device) -> None:
     """A checkpoint of a machine with CUDA can be loaded on one without."""
-    cuda = {}
-    if "random.cuda" in tensors and torch.cuda.is_available():
-        cuda[torch.device("cuda")] = tensors["random.cuda"]
+    cuda = {device: tensors["random.cuda"]} if "random.cuda" in tensors and device.type == "cuda" else {}
     RandomState(tensors["random.cpu"], cuda).restore()

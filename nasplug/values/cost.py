@@ -1,4 +1,7 @@
-"""What a network costs."""
+"""What a network costs.
+
+Limits on it are `SelectOptions` (`nasplug.values.recipe`), applied by `select` (`nasplug.runs.selection`).
+"""
 
 from __future__ import annotations
 

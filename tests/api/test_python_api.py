@@ -19,6 +19,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 import nasplug
+import nasplug.cli.retrain  # before a fixture replaces what it imports
 from nasplug.builtin.darts.space import Darts
 from nasplug.builtin.data_sets.arrays import Arrays
 from nasplug.builtin.optimizers.bilevel import Bilevel
@@ -77,7 +78,7 @@ def whole(few_images, tmp_path_factory):
 @pytest.fixture
 def quick(whole, monkeypatch):
     """Reports take half of the time of runs as short as these; the first run of this module has one."""
-    monkeypatch.setattr(sys.modules["nasplug.runs.pipeline"], "redraw", lambda folder, plugins: folder.path)
+    monkeypatch.setattr(sys.modules["nasplug.runs.pipeline"], "write_run_report", lambda folder, plugins: folder.path)
 
 
 @attrs.define

@@ -22,7 +22,7 @@ from work import work_of
 
 from nasplug.bench import measure
 from nasplug.builtin.darts import Darts
-from nasplug.runs.context import find_device, uses_bf16
+from nasplug.runs.device import find_device, uses_bf16
 from nasplug.runs.memory import keep_freed_memory
 from nasplug.values import ImageShape
 

@@ -17,7 +17,7 @@ from nasplug.compose import Composition, OptionLayer, compose, resolve
 from nasplug.engine.assembly import place_network
 from nasplug.parts import SearchSpace, Supernet
 from nasplug.plugins import load_plugins
-from nasplug.runs.context import find_device, uses_bf16
+from nasplug.runs.device import find_device, uses_bf16
 from nasplug.values import ImageShape, StepClock
 
 

@@ -1,6 +1,6 @@
 """Steps made ahead of the host: it reads the figures of many steps together, and a GPU replays recorded ones.
 
-This is right only as long as nothing that the host would decide depends on what it has not read yet. Parts promise that
+This is right only as long as no decision of the host depends on figures that it has not read yet. Parts promise that
 with `static_graph`; where one does not, steps are made and read one at a time.
 """
 
@@ -28,7 +28,7 @@ WORTH_RECORDING = 1 / 16
 
 @attrs.define(eq=False)
 class AheadRunner:
-    """Makes up to `poll` steps before the host reads what came of them; an epoch's last step is always read."""
+    """Makes up to `poll` steps before the host reads their figures; it always reads them after the last of an epoch."""
 
     poll: int
     graph_cache: GraphCache | None = None
@@ -44,7 +44,7 @@ class AheadRunner:
         return "" if self.graph_cache is None else str(self.graph_cache)
 
     def run(self, trainer: Trainer) -> Iterator[Sequence[Step]]:
-        """Trains to the end; gives the events of the steps that were read together."""
+        """Trains to the end; yields the events of the steps whose figures were read together."""
         rewind: Rewind | None = None
         try:
             for _ in trainer.stages_left():
@@ -55,7 +55,7 @@ class AheadRunner:
                         rewind = _save(rewind, trainer)
                     steps = self._make(trainer, count)
                     while (end := _last_step(steps)) < count and rewind is not None:
-                        # Steps beyond the end of the search must leave no trace: back, and only as far as the end.
+                        # Steps after the one that stopped the stage must leave no trace: go back, and stop there.
                         rewind.restore()
                         self._forget_graphs()  # parts may hold new tensors
                         count = end
@@ -65,7 +65,7 @@ class AheadRunner:
             self._forget_graphs()
 
     def make_step(self, trainer: Trainer, now: StepInfo) -> DeviceStep:
-        """Makes one step; the host does not wait for it where all parts leave to the device what only it knows."""
+        """Makes one step; the host waits for the device only where a part reads figures."""
         key = step_key(trainer, now)
         make_objective = None
         if self.graph_cache is not None and key is not None:
@@ -140,5 +140,5 @@ def _save(rewind: Rewind | None, trainer: Trainer) -> Rewind:
 
 
 def _last_step(steps: Sequence[HostStep]) -> int:
-    """The number of the step that ends the search, counted from 1; the last if none does."""
+    """The number of the step that stops the stage, counted from 1; the number of steps if none does."""
     return next((number for number, step in enumerate(steps, 1) if step.stop), len(steps))

@@ -1,4 +1,4 @@
-"""The turns of an architecture optimizer: who moves in them, on which images, and what is left of them."""
+"""The updates of an architecture optimizer: what they change, on which images, and what is left of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from nasplug.values import Update
 
 
 @check("optimizer")
-def each_turn_moves_only_whom_it_names(case: Case) -> None:
+def each_update_changes_only_what_it_names(case: Case) -> None:
     """An update changes what it names, weights or alpha or both, and nothing else.
 
     The impure step of a bilevel search: one optimizer holds the parameters of both (darts#37, darts#75).
@@ -58,7 +58,7 @@ def each_turn_moves_only_whom_it_names(case: Case) -> None:
     learns = search.parts.optimizer.learns_alpha
     require(
         moved["alpha"] == learns,
-        f"learns_alpha is {learns}, and alpha {'changes' if moved['alpha'] else 'never changes'} in its turns",
+        f"learns_alpha is {learns}, and alpha {'changes' if moved['alpha'] else 'never changes'} in its updates",
         "declare learns_alpha as it is, and give make_alpha_optimizer and an update with moves_alpha if it is True",
     )
 

@@ -155,7 +155,7 @@ def test_weights_come_back_when_the_objective_fails() -> None:
 
 
 @pytest.mark.parametrize("order", ["first", "second"])
-def test_each_turn_moves_only_its_own(order: str) -> None:
+def test_each_update_changes_only_its_own(order: str) -> None:
     net, optimizer, torch_optimizers, outer, inner = setting(order)
     alpha = net.choices.alpha.detach().clone()
     make_update(optimizer, WEIGHTS, inner, torch_optimizers)
