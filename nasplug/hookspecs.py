@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pluggy
 
-if TYPE_CHECKING:
-    from nasplug.plugins.register import Register
+from nasplug.register import Register
 
 GROUP = "nasplug"
 """The entry-point group of plugins, and the project name for pluggy."""

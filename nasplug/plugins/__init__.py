@@ -6,8 +6,8 @@ from nasplug.plugins.discovery import plugin_versions
 from nasplug.plugins.load import load_plugins
 from nasplug.plugins.lookup import Plugins
 from nasplug.plugins.plugin import Plugin
-from nasplug.plugins.register import SLOT_WORDS, Register, Registration
 from nasplug.plugins.settings import Settings
+from nasplug.register import SLOT_WORDS, Register, Registration
 
 __all__ = [
     "SLOT_WORDS",

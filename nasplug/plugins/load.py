@@ -22,8 +22,8 @@ from nasplug.plugins.discovery import find_plugins
 from nasplug.plugins.hook_calls import call_hook, note
 from nasplug.plugins.lookup import Plugins
 from nasplug.plugins.plugin import HOST, Origin, Plugin, Status, explain_incompatibility
-from nasplug.plugins.register import Register, Registration
 from nasplug.plugins.settings import STRICT, WITHOUT, Settings
+from nasplug.register import Register, Registration
 
 
 class _BrokenPlugin(Exception):

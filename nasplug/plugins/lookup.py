@@ -17,8 +17,8 @@ from packaging.utils import canonicalize_name
 from nasplug.errors import InputError, choose_from, one_line
 from nasplug.plugins.hook_calls import call_hook, note
 from nasplug.plugins.plugin import Plugin
-from nasplug.plugins.register import SLOT_WORDS, Registration
 from nasplug.plugins.slot_types import check_slot_type
+from nasplug.register import SLOT_WORDS, Registration
 
 
 @attrs.define(eq=False)

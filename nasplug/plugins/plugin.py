@@ -13,7 +13,7 @@ from packaging.specifiers import Specifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from nasplug.plugins.register import Registration
+from nasplug.register import Registration
 
 HOST = "nasplug"
 """The distribution for which plugins declare a range of supported versions."""

@@ -19,7 +19,7 @@ import attrs
 from nasplug.errors import InputError
 from nasplug.plugins.dataset_names import split_dataset_name
 from nasplug.plugins.lookup import Plugins
-from nasplug.plugins.register import SLOT_WORDS, Registration
+from nasplug.register import SLOT_WORDS, Registration
 from nasplug.values.options import build, is_plain, option_fields
 
 PROGRAM = "python"
