@@ -65,5 +65,5 @@ def test_the_toy_parts_keep_the_contract_themselves(tmp_path):
 def test_second_order_is_as_pure_as_first():
     options = {"optimizer bilevel": {"order": "second"}}
     case = next(case for case in open_package("nasplug", options).cases if case.title == "optimizer bilevel")
-    for name in ("each-turn-moves-only-whom-it-names", "leaves-no-gradients-behind", "puts-buffers-back"):
+    for name in ("each-update-changes-only-what-it-names", "leaves-no-gradients-behind", "puts-buffers-back"):
         CHECKS[name].function(case)

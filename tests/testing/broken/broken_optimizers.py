@@ -145,7 +145,7 @@ def nasplug_register(register):
     for name, target in {
         "declares-its-splits": "OtherSplit",
         "weighs-only-what-counts": "EmptyRows",
-        "each-turn-moves-only-whom-it-names": "Impure",
+        "each-update-changes-only-what-it-names": "Impure",
         "leaves-no-gradients-behind": "LeavesGradients",
         "replays-as-it-computes": "Cools",
         "puts-buffers-back": "ForgetsBuffers",
