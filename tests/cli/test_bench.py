@@ -42,6 +42,7 @@ def test_spaces_without_a_plain_supernet_are_refused(here):
     assert "There is no plain supernet of the space 'mbconv'" in result.stderr
 
 
+@pytest.mark.slow
 def test_the_loop_of_a_search_is_measured_on_images(here, few_images):
     words = ("--method", "dnad", *SMALL[:2], "--batch", "8", "--repeats", "2", "--threads", "1")
     images = ("--data", f"arrays:{few_images}", "--set", "data.validation=0.0")

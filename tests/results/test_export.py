@@ -113,6 +113,7 @@ def test_a_pt2_file_takes_raw_images_in_batches_of_any_size(run, tmp_path):
     assert CHECKOUT.encode() not in (tmp_path / "net.pt2").read_bytes()
 
 
+@pytest.mark.slow
 def test_onnxruntime_makes_the_predictions_of_the_network(run, tmp_path):
     network = load(run).networks[0]
     path = tmp_path / "net.onnx"
