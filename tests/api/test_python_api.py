@@ -231,12 +231,13 @@ def test_a_run_that_is_killed_and_interrupted_ends_as_one_that_is_not(whole, qui
     assert schedule.steps == 0  # parts are built again from what is handed over
 
     images = tensors(few_images)
+    handler = signal.getsignal(signal.SIGINT)
     search = nasplug.resume(run, schedule=Calling(call=interrupt), data=images)
     events = []
     with pytest.raises(Interrupted, match=r"Stopped by SIGINT; nothing is lost.*search.result") as stopped:
         events.extend(search)
     assert f"nasplug.resume('{run}', schedule=Calling(...), data=...)" in str(stopped.value)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler
     assert (status(run), len(lines(run))) == ("stopped", 2)
 
     quiet = nasplug.resume(run, schedule=Calling(call=lambda step: None), data=images)
