@@ -102,7 +102,7 @@ class Darts(SearchSpace):
     def decode(self, choices: Choices, weights: Tensor) -> Genotype:
         """DARTS's two best edges per node, or with choices='node' every candidate kept."""
         if self.choices == "node":
-            return decode_nodes(choices, self._cell_names(), self.nodes)
+            return decode_nodes(choices, weights, self._cell_names(), self.nodes)
         return decode_edges(choices, weights, self._cell_names(), self.nodes)
 
     def encode(self, genotype: Genotype, choices: Choices) -> Tensor:
