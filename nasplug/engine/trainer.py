@@ -207,6 +207,7 @@ class Trainer:
             clip_weights=self.training.clip,
             clip_alpha=self.optimizer.clip_alpha(),
             buffers=tuple(self.net.buffers()),
+            stage_parameters=[parameter for parameter in stage.parameters() if parameter.requires_grad],
         )
         self.net.train()
         stage.train()

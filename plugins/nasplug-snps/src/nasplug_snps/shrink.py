@@ -110,8 +110,8 @@ class Shrink(PruningSchedule):
         """
         if self.warm_up >= clock.epochs:
             raise InputError(
-                f"schedule.warm_up = {self.warm_up} leaves none of the {clock.epochs} epochs of this search for deleting "
-                f"candidates; set a smaller schedule.warm_up, or more search.epochs."
+                f"schedule.warm_up = {self.warm_up} leaves none of the {clock.epochs} epochs of this search for "
+                f"deleting candidates; set a smaller schedule.warm_up, or more search.epochs."
             )
         self._start(gamma=self.gamma_0, rate=self.n_max)
         self.memory, self.patience = self.tau, self.t_max
