@@ -61,7 +61,7 @@ FLAGS = {
 @click.option("--seed", type=int, help="Seed of everything random.  [default: 0]")
 @click.option("--epochs", type=int, help="Epochs of the search.")
 @click.option("--device", help="auto, cpu, cuda or cuda:N.  [default: auto]")
-@click.option("--precision", help="auto, float32 or bf16.  [default: auto]")
+@click.option("--precision", help="auto, float32 or bf16.  [default: auto; float32 in paper presets]")
 @click.option("--preset", help="Preset of the method: tiny, laptop, or the paper's.  [default: laptop]")
 @click.option("--jobs", type=int, help="Retrainings at a time.  [default: the number of CPU cores; 1 on CUDA]")
 @click.option("--threads", type=int, help="CPU threads of a phase that runs alone.  [default: the number of cores]")

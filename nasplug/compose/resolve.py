@@ -43,9 +43,10 @@ def resolve(plugins: Plugins, layers: Sequence[OptionLayer]) -> Recipe:
     check_present(plugins, {"method": run.method}, way)
     registration = plugins.find("method", run.method)
     method: Method = plugins.resolve(registration)
-    return _build_recipe(
-        plugins, run, [_method_layer(method), _preset_layer(method, run.preset), *layers], way, [registration]
-    )
+    layers = [_method_layer(method), _preset_layer(method, run.preset), *layers]
+    chosen = {"method": run.method, "preset": run.preset}
+    run = build(RunOptions, _merge_section(layers, "run") | chosen, "run")
+    return _build_recipe(plugins, run, layers, way, [registration])
 
 
 def default_method(plugins: Plugins) -> str:

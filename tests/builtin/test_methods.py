@@ -36,6 +36,15 @@ def test_darts_is_retrained_at_several_widths() -> None:
     assert DARTS.presets["paper-imagenet"]["retrain"]["widths"] == [48]
 
 
+def test_both_orders_of_darts_have_a_preset_and_random_search_has_one_for_both():
+    first, second = DARTS.presets["paper-cifar10-first"], DARTS.presets["paper-cifar10"]
+    assert DARTS.options["optimizer"]["order"] == "first"
+    assert second == {**first, "optimizer": {"order": "second"}}
+    assert "optimizer" not in first
+    assert DARTS.paper == "paper-cifar10"
+    assert set(RANDOM.presets) == set(DARTS.presets) - {"paper-cifar10-first"}
+
+
 def test_reading_a_recipe_does_not_import_torch() -> None:
     code = "import sys, nasplug.builtin.methods; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -79,6 +79,27 @@ def test_the_imagenet_preset_of_snps_has_the_released_constants(plugins):
     assert (retrain.label_smoothing, retrain.auxiliary, retrain.drop_path, retrain.cutout) == (0.1, 0.4, 0.0, 0)
 
 
+def test_paper_presets_compute_in_float32_unless_asked_for_another_precision(plugins):
+    methods = {registration.name: plugins.resolve(registration) for registration in plugins.find_all_of("method")}
+    presets = [(name, preset) for name, method in methods.items() for preset in method.presets if "paper" in preset]
+    assert len(presets) >= 14
+    for name, preset in presets:
+        teacher = {"teacher": {"weights": "some.pth"}} if name == "dna" else {}
+        asked = {"run": {"method": name, "preset": preset}, **teacher}
+        assert resolve(plugins, [asked]).run.precision == "float32"
+        assert resolve(plugins, [asked, {"run": {"precision": "bf16"}}]).run.precision == "bf16"
+    assert resolve(plugins, [{"run": {"method": "darts", "preset": "laptop"}}]).run.precision == "auto"
+
+
+def test_a_preset_cannot_name_another_method_or_preset(plugins):
+    registration = plugins.find("method", "random")
+    method = plugins.resolve(registration)
+    greedy = attrs.evolve(method, presets={"laptop": {"run": {"method": "darts", "preset": "tiny", "seed": 3}}})
+    own = attrs.evolve(plugins, cache={registration.target: greedy})
+    run = resolve(own, [{"run": {"method": "random"}}]).run
+    assert (run.method, run.preset, run.seed) == ("random", "laptop", 3)
+
+
 def test_later_layers_win(plugins):
     layers = [{"run": {"method": "snps", "preset": "tiny"}}, {"space": {"channels": 6}}, {"space": {"channels": 7}}]
 

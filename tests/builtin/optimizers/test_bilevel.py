@@ -71,7 +71,7 @@ def test_second_order_follows_the_step_of_every_group_of_weights(rates: tuple[fl
     problem.torch_optimizers.weights = torch.optim.SGD(groups, lr=0.1)
 
     def evaluate(split: str) -> Tensor:
-        problem.w = torch.cat(halves)  # type: ignore[assignment]
+        problem.w = torch.cat(halves)
         return problem.evaluate(split)
 
     rate = torch.tensor(rates, dtype=torch.float64).repeat_interleave(2)

@@ -47,6 +47,7 @@ CIFAR10: Preset = {
 """DNA scaled down to CIFAR-10. The paper has no such search: blocks, teacher and all lengths are inferred here."""
 
 PAPER_IMAGENET: Preset = {
+    "run": {"precision": "float32"},
     "space": {"blocks": ["dna"], "stem": "imagenet", "match": "doubled"},
     "data": {"name": "folder", "size": 224, "validation": 0.0},
     "optimizer": {"rating_share": 0.04, "rating_images": 4096, "rating_limit": 20_000},

@@ -28,6 +28,7 @@ LAPTOP: dict[str, dict[str, Any]] = {
 """Small images on a CPU. Some 400 steps instead of 10^4, so the learning rate of alpha is ten times as large."""
 
 PAPER_CIFAR10: dict[str, dict[str, Any]] = {
+    "run": {"precision": "float32"},
     "space": {"cells": 8, "channels": 16},
     "schedule": {"snapshot_from": 35},
     "data": {"name": "cifar10", "validation": 0.0},
@@ -44,6 +45,7 @@ largest. Which of its snapshots the paper's tables show could not be read.
 """
 
 PAPER_IMAGENET: dict[str, dict[str, Any]] = {
+    "run": {"precision": "float32"},
     "space": {"cells": 14, "channels": 20, "stem": "imagenet"},
     "optimizer": {"alpha_lr": 0.2, "alpha_momentum": 0.9},
     "schedule": {
