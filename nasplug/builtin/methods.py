@@ -9,8 +9,12 @@ from nasplug.values.method import Options
 __all__ = ["DARTS", "RANDOM"]
 
 
+SEARCHES = ("paper-cifar10-first",)
+"""Presets of DARTS that differ from another one in the search alone, which random search has not."""
+
+
 def _make_random_preset(preset: Options) -> Preset:
-    """A preset without the search (the order of which makes no difference): as many networks as DARTS has widths, at least four, at one width."""
+    """A preset without the search: as many networks as DARTS has widths, at least four, at one width."""
     retrain = {name: value for name, value in preset["retrain"].items() if name != "widths"}
     widths = preset["retrain"]["widths"]
     if len(widths) == 1:
@@ -30,8 +34,6 @@ RANDOM = Method(
     space=DARTS.space,
     optimizer="random",
     options={"space": DARTS.options["space"]},
-    presets={
-        name: _make_random_preset(preset) for name, preset in DARTS.presets.items() if name != "paper-cifar10-first"
-    },
+    presets={name: _make_random_preset(preset) for name, preset in DARTS.presets.items() if name not in SEARCHES},
     paper=DARTS.paper,
 )

@@ -27,7 +27,7 @@ class RunOptions:
     seed: int = option(0, "seed of everything random", at_least=0)
     device: str = option("auto", "where to compute: auto (CUDA if there is one), cpu, cuda or cuda:N")
     precision: str = option(
-        "auto", "arithmetic of the networks; auto is bf16 on CUDA, float32 on a CPU", choices=("auto", "float32", "bf16")
+        "auto", "arithmetic of the networks; auto is bf16 on CUDA", choices=("auto", "float32", "bf16")
     )
     threads: int = option(2, "CPU threads of a phase that runs alone", at_least=1)
     jobs: int = option(1, "retrainings at a time, each in a process of one thread", at_least=1)

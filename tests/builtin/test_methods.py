@@ -18,8 +18,10 @@ SPACES: dict[str, type] = {"darts": Darts, "nb201": NasBench201}
 SECTIONS: dict[str, type] = {"search": SearchOptions, "retrain": RetrainOptions, "select": SelectOptions}
 
 
-@pytest.mark.parametrize("preset", DARTS.presets)
-@pytest.mark.parametrize(("method", "optimizer"), [(DARTS, Bilevel), (RANDOM, RandomSearch)])
+@pytest.mark.parametrize(
+    ("method", "optimizer", "preset"),
+    [(DARTS, Bilevel, name) for name in DARTS.presets] + [(RANDOM, RandomSearch, name) for name in RANDOM.presets],
+)
 def test_every_option_of_every_preset_is_known(method: Method, optimizer: type, preset: str) -> None:
     named = method.presets[preset].get("space", {}).get("part", method.space)
     for name, kind in {**SECTIONS, "optimizer": optimizer, "space": SPACES[named]}.items():

@@ -4,6 +4,7 @@ import attrs
 import pytest
 from packaging.specifiers import SpecifierSet
 
+from nasplug.builtin.methods import RANDOM
 from nasplug.compose import check_versions, compose, parse_setting, read_config, resolve
 from nasplug.compose.resolve import default_method
 from nasplug.errors import InputError
@@ -80,7 +81,8 @@ def test_the_imagenet_preset_of_snps_has_the_released_constants(plugins):
 
 
 def test_paper_presets_compute_in_float32_unless_asked_for_another_precision(plugins):
-    methods = {registration.name: plugins.resolve(registration) for registration in plugins.find_all_of("method")}
+    registered = [registration for registration in plugins.registrations if registration.slot == "method"]
+    methods = {registration.name: plugins.resolve(registration) for registration in registered}
     presets = [(name, preset) for name, method in methods.items() for preset in method.presets if "paper" in preset]
     assert len(presets) >= 14
     for name, preset in presets:
@@ -91,12 +93,10 @@ def test_paper_presets_compute_in_float32_unless_asked_for_another_precision(plu
     assert resolve(plugins, [{"run": {"method": "darts", "preset": "laptop"}}]).run.precision == "auto"
 
 
-def test_a_preset_cannot_name_another_method_or_preset(plugins):
-    registration = plugins.find("method", "random")
-    method = plugins.resolve(registration)
-    greedy = attrs.evolve(method, presets={"laptop": {"run": {"method": "darts", "preset": "tiny", "seed": 3}}})
-    own = attrs.evolve(plugins, cache={registration.target: greedy})
-    run = resolve(own, [{"run": {"method": "random"}}]).run
+def test_a_preset_has_options_of_the_run_but_chooses_neither_method_nor_preset(plugins, monkeypatch):
+    presets = {"laptop": {"run": {"method": "darts", "preset": "tiny", "seed": 3}}}
+    monkeypatch.setattr("nasplug.builtin.methods.RANDOM", attrs.evolve(RANDOM, presets=presets))
+    run = resolve(plugins, [{"run": {"method": "random"}}]).run
     assert (run.method, run.preset, run.seed) == ("random", "laptop", 3)
 
 
