@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import attrs
 import torch
 
 from nasplug.engine import Trainer
@@ -22,6 +21,7 @@ from nasplug.runs.training import Progress, cost_record, run_training
 from nasplug.store.events import Journal, read_events
 from nasplug.store.networks import PlannedNetwork, resize_space, save_network, strip_auxiliary_head
 from nasplug.values import Genotype
+from nasplug.values.options import build, option_values
 from nasplug.values.recipe import RetrainOptions
 
 
@@ -41,10 +41,15 @@ def train_teacher(
 
 
 def teacher_training(context: RunContext) -> RetrainOptions:
-    """How the teacher's network is trained: as in a retraining, for the epochs that the teacher asks for."""
-    return attrs.evolve(
-        context.recipe.retrain, epochs=context.composition.teacher.epochs or context.recipe.retrain.epochs
-    )
+    """How the teacher's network is trained: as in a retraining, but for what the teacher asks for.
+
+    Raises InputError if it asks for an option or a value that there is not.
+    """
+    teacher = context.composition.teacher
+    options = {**option_values(context.recipe.retrain), **teacher.training_options()}
+    if teacher.epochs:
+        options["epochs"] = teacher.epochs
+    return build(RetrainOptions, options, "The training of the teacher")
 
 
 def make_teacher_trainer(context: RunContext) -> Trainer | None:
