@@ -14,8 +14,10 @@ from nasplug.supernets import depthwise, pointwise
 from nasplug.supernets.convolution import drop_unread_edge
 from nasplug.supernets.normalise import NormFactory
 
-AUXILIARY_POOLING = {"cifar": (8, 3), "imagenet": (7, 2)}
-"""For each stem the size of the map that DARTS's auxiliary head reads, and the stride of its 5x5 pooling there."""
+AUXILIARY_SIZES = {"cifar": 8, "imagenet": 7}
+"""For each stem the size of the map that a published auxiliary head reads."""
+AUXILIARY_HEADS = ("darts", "nadd")
+"""Published auxiliary heads: that of DARTS, and that of SNPS and DNAD."""
 
 
 class ReluConvNorm(nn.Sequential):
@@ -150,18 +152,19 @@ def make_stem(stem: str, in_channels: int, channels: int, norm: NormFactory = nn
     return (CifarStem if stem == "cifar" else ImagenetStem)(in_channels, channels, norm)
 
 
-def make_auxiliary_head(stem: str, channels: int, size: int, classes: int) -> nn.Module:
+def make_auxiliary_head(kind: str, stem: str, channels: int, size: int, classes: int) -> nn.Module:
     """An auxiliary head: a second classifier in the middle of the network, for training only.
 
-    From features (N, channels, size, size) to logits (N, classes). DARTS's heads fit one size of map each, which they
-    pool to 2x2. Maps of any other size are pooled to 2x2 adaptively. The ImageNet head has no second batch norm, as in
-    DARTS.
+    From features (N, channels, size, size) to logits (N, classes). The published heads fit one size of map for each
+    stem, which they pool to 2x2: DARTS's with stride 3 on CIFAR and 2 on ImageNet, that of SNPS and DNAD ("nadd", from
+    their released code) with stride 2 on both. Maps of any other size are pooled to 2x2 adaptively. DARTS's ImageNet
+    head has no second batch norm.
     """
-    published_size, stride = AUXILIARY_POOLING[stem]
     pool: nn.Module = nn.AdaptiveAvgPool2d(2)
-    if size == published_size:
+    if size == AUXILIARY_SIZES[stem]:
+        stride = 3 if (kind, stem) == ("darts", "cifar") else 2
         pool = nn.AvgPool2d(5, stride=stride, count_include_pad=False)
-    second = [nn.BatchNorm2d(768)] if stem == "cifar" else []
+    second = [] if (kind, stem) == ("darts", "imagenet") else [nn.BatchNorm2d(768)]
     return nn.Sequential(
         nn.ReLU(),
         pool,

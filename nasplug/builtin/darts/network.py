@@ -65,7 +65,8 @@ class DartsNetwork(Network):
 
     static_graph = True
 
-    def __init__(self, blueprint: Blueprint, shape: ImageShape, auxiliary: bool) -> None:
+    def __init__(self, blueprint: Blueprint, shape: ImageShape, auxiliary: str | None) -> None:
+        """`auxiliary` is the kind of auxiliary head to build; None: none."""
         super().__init__()
         layout = blueprint.layout
         self.depth = len(layout.cells)
@@ -74,11 +75,11 @@ class DartsNetwork(Network):
         self.cells = nn.ModuleDict({str(cell.index): Cell(cell, graph) for cell, graph in blueprint.built_cells})
         self.classifier = nn.Linear(layout.out_channels, shape.classes)
         self.auxiliary: nn.Module | None = None
-        if auxiliary:
+        if auxiliary is not None:
             cell, graph = layout.cells[self.auxiliary_after], blueprint.graphs[self.auxiliary_after]
             assert graph is not None  # noqa: S101 - reductions and the last cell are always built
             self.auxiliary = make_auxiliary_head(
-                layout.stem, len(graph.concat) * cell.channels, cell.out_size, shape.classes
+                auxiliary, layout.stem, len(graph.concat) * cell.channels, cell.out_size, shape.classes
             )
 
     def outputs(self, images: Tensor) -> Outputs:

@@ -80,7 +80,7 @@ SNPS = Method(
     schedule="shrink",
     teacher="labels",
     options={
-        "space": {"topology": "per-cell", "choices": "node", "operations": ["nadd3"]},
+        "space": {"topology": "per-cell", "choices": "node", "operations": ["nadd3"], "auxiliary_head": "nadd"},
         "search": {
             "optimizer": "adam",
             "lr_schedule": "constant",
