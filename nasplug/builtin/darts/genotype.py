@@ -86,7 +86,10 @@ def expand_presets(names: Iterable[str]) -> tuple[str, ...]:
 
 @attrs.frozen
 class CellGraph:
-    """One cell: for each node (the first is number 2) its candidates, and the nodes whose outputs it concatenates."""
+    """One cell: for each node (the first is number 2) its candidates, and the nodes whose outputs it concatenates.
+
+    A node may hold a candidate several times, each with weights of its own, as in NASNet's normal cell.
+    """
 
     nodes: tuple[tuple[Pick, ...], ...]
     concat: tuple[int, ...]
@@ -148,8 +151,6 @@ def _read_cell(name: str, places: Mapping[str, tuple[str, ...]]) -> CellGraph:
         place, texts = f"{name}/{number}", places[number]
         if not texts:
             raise InputError(f"At '{place}' nothing is picked; a node needs at least one candidate.")
-        if len(set(texts)) < len(texts):
-            raise InputError(f"At '{place}' a candidate is picked twice: {', '.join(texts)}.")
         nodes.append(tuple(read_pick(text, int(number), place) for text in texts))
     concat = places.get(CONCAT, tuple(numbers))
     if not concat or not set(concat) <= set(numbers) or len(set(concat)) < len(concat):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nasplug.builtin.darts.genotype import CellGraph
+from nasplug.builtin.darts.genotype import CellGraph, Pick
 from nasplug.builtin.darts.layers import (
     FactorizedReduce,
     ReluConvNorm,
@@ -29,16 +29,17 @@ class Cell(nn.Module):
 
     def __init__(self, layout: CellLayout, graph: CellGraph) -> None:
         super().__init__()
-        self.graph = graph
+        self.concat = graph.concat
+        self.nodes = name_modules(graph)
         self.preprocess = nn.ModuleDict()
         for source in sorted(graph.inputs):
             layer = FactorizedReduce if source == 0 and layout.halves_older else ReluConvNorm
             self.preprocess[str(source)] = layer(layout.inputs[source], layout.channels)
         self.operations = nn.ModuleDict(
             {
-                f"{pick}>{number}": make_operation(pick.operation, layout.channels, layout.stride(pick.input))
-                for number, node in enumerate(graph.nodes, 2)
-                for pick in node
+                name: make_operation(pick.operation, layout.channels, layout.stride(pick.input))
+                for node in self.nodes
+                for name, pick in node.items()
             }
         )
 
@@ -48,16 +49,30 @@ class Cell(nn.Module):
         for source, x in enumerate((older, newer)):
             if str(source) in self.preprocess:
                 states[source] = self.preprocess[str(source)](x)
-        for number, picks in enumerate(self.graph.nodes, 2):
+        for number, node in enumerate(self.nodes, 2):
             terms = []
-            for pick in picks:
-                module = self.operations[f"{pick}>{number}"]
+            for name, pick in node.items():
+                module = self.operations[name]
                 term = module(states[pick.input])
                 if drop > 0 and not isinstance(module, nn.Identity):
                     term = drop_path(term, drop)
                 terms.append(term)
             states[number] = sum(terms[1:], start=terms[0])
-        return torch.cat([states[number] for number in self.graph.concat], 1)
+        return torch.cat([states[number] for number in self.concat], 1)
+
+
+def name_modules(graph: CellGraph) -> list[dict[str, Pick]]:
+    """For each node its candidates by the names of their modules.
+
+    A name is "sep_conv_3x3@0>2" at node 2, and "sep_conv_3x3@0>2#2" for the same candidate a second time.
+    """
+    return [
+        {
+            f"{pick}>{number}" + (f"#{before + 1}" if (before := node[:index].count(pick)) else ""): pick
+            for index, pick in enumerate(node)
+        }
+        for number, node in enumerate(graph.nodes, 2)
+    ]
 
 
 class DartsNetwork(Network):

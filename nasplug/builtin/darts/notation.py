@@ -98,6 +98,4 @@ def _read_node(place: str, number: int, pairs: list[Any]) -> tuple[Pick, ...]:
         if not (isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) and type(pair[1]) is int):
             raise InputError(f"At '{place}' an edge is written ('operation', input), but {pair!r:.60} is not.")
         picks.append(check_pick(pair[0], pair[1], number, place))
-    if len(set(picks)) < len(picks):
-        raise InputError(f"At '{place}' the same operation reads the same input twice.")
     return tuple(picks)

@@ -91,8 +91,9 @@ def mutate_edge(genotype: Genotype, operations: Sequence[str], generator: Random
     if not changes:
         return genotype
     name, index, old, new = generator.choice(changes)
-    picks = tuple(new if pick == old else pick for pick in cells[name].nodes[index])
-    return write_genotype(cells | {name: _replace_node(cells[name], index, picks)})
+    picks = list(cells[name].nodes[index])
+    picks[picks.index(old)] = new
+    return write_genotype(cells | {name: _replace_node(cells[name], index, tuple(picks))})
 
 
 def mutate_subset(genotype: Genotype, operations: Sequence[str], generator: Random) -> Genotype:
@@ -106,8 +107,12 @@ def mutate_subset(genotype: Genotype, operations: Sequence[str], generator: Rand
     if not flips:
         return genotype
     name, index, flipped = generator.choice(flips)
-    picks = tuple(sorted({*cells[name].nodes[index]} ^ {flipped}))
-    return write_genotype(cells | {name: _replace_node(cells[name], index, picks)})
+    picks = list(cells[name].nodes[index])
+    if flipped in picks:
+        picks.remove(flipped)
+    else:
+        picks.append(flipped)
+    return write_genotype(cells | {name: _replace_node(cells[name], index, tuple(sorted(picks)))})
 
 
 def _replace_node(cell: CellGraph, index: int, picks: tuple[Pick, ...]) -> CellGraph:

@@ -34,7 +34,6 @@ def test_nodes_left_out_of_the_concat_narrow_the_output():
             "1 edges, which do not divide equally among 2 nodes",
         ),
         ("Genotype(normal=[('skip_connect', 0), ('skip_connect', 1)], normal_concat=[2, 2], reduce=[])", "distinct"),
-        ("Genotype(normal=[('skip_connect', 0), ('skip_connect', 0)], reduce=[])", "twice"),
         ("Genotype(normal=[('skip_connect', 0), ('skip_connect', 1)])", "lacks the field 'reduce'"),
         ("Genotype(normal=[('skip_connect', '0'), ('skip_connect', 1)], reduce=[])", "('operation', input)"),
         ("Genotype(norml=[])", "Did you mean 'normal'"),
