@@ -6,6 +6,7 @@ Commands run in this process, where torch is imported once.
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import warnings
 from collections.abc import Callable
@@ -544,6 +545,19 @@ def test_teachers_that_do_not_fit_are_refused(original, tmp_path):
         run_refused("--method", "snps", "--teacher-from", source, remedy=("uses none", "--teacher features"))
     run_refused("--method", "dnad", "--teacher-from", "nowhere", remedy=("folder of a run or a weights file",))
     run_refused("--method", "dnad", "--teacher-from", tmp_path, remedy=("is no run folder",))
+
+
+@pytest.mark.parametrize("value", [math.nan, -math.inf])
+def test_a_teacher_that_diverged_is_refused(run, value):
+    path, data = weights_of(run), f"arrays:{run.parent / 'images.safetensors'}"
+    arrays(run.parent / "images.safetensors")
+    tensors = load_file(path)
+    with safe_open(path, framework="pt") as file:
+        facts = file.metadata()
+    next(tensor for name, tensor in tensors.items() if name.endswith("running_var"))[0] = value
+    save_file(tensors, path, facts)
+
+    run_refused("--method", "dnad", "--data", data, "--teacher-from", path, remedy=("not finite", "did not diverge"))
 
 
 def test_a_teacher_of_a_run_without_networks_is_refused(run):

@@ -36,19 +36,24 @@ def borrow_teacher(context: RunContext, source: Path) -> None:
     """Copies the network of a run or weights file into the run, so that the run stands on its own.
 
     Of a run it takes the teacher, if it trained one, else its best network. InputError if there is neither, if it was
-    trained on other images, or if the method's teacher wants no network.
+    trained on other images or has weights that are not finite, or if the method's teacher wants no network.
     """
     name = context.recipe.parts["teacher"].name
     if context.teacher() is None:
         raise InputError(f"--teacher-from names a network, but the teacher '{name}' uses none; try --teacher features.")
     path = _find_network(source)
-    trained_on, needed = load_network(path, context.plugins)[1]["data"], context.preprocessing()
+    net, facts = load_network(path, context.plugins)
+    trained_on, needed = facts["data"], context.preprocessing()
     for key in ("classes", "channels", "size"):
         if trained_on[key] != needed[key]:
             raise InputError(
                 f"The teacher '{source}' was trained for {key} {trained_on[key]}, but '{context.data.name}' has "
                 f"{needed[key]}; name a network trained on such images."
             )
+    if not all(bool(tensor.isfinite().all()) for tensor in net.state_dict().values()):
+        raise InputError(
+            f"The teacher '{source}' has weights that are not finite; name a network whose training did not diverge."
+        )
     write_atomically(context.folder.teacher, path.read_bytes())
 
 

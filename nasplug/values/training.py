@@ -12,7 +12,7 @@ from nasplug.values.options import option
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop")
 LR_SCHEDULES = ("cosine", "linear", "linear-tail", "step", "constant")
-AUGMENTATIONS = ("none", "standard", "autoaugment", "imagenet", "imagenet-autoaugment")
+AUGMENTATIONS = ("none", "standard", "autoaugment", "autoaugment-pillow", "imagenet", "imagenet-autoaugment")
 TAIL = 5
 """Epochs at the end over which the schedule linear-tail falls more slowly."""
 

@@ -136,15 +136,21 @@ class MBConvNetwork(Network):
 
 @torch.no_grad()
 def initialise_weights(net: nn.Module) -> None:
-    """EfficientNet's initial weights: convolutions normal by their fan-out, linear layers uniform, biases zero.
+    """The initial weights of DNA's released networks, which are those of EfficientNet in timm.
 
-    The layers of squeeze-excitation count as linear; EfficientNet has them as 1x1 convolutions.
+    Convolutions are normal, their variance 2 over the fan-out (kernel area times output channels); that of a depthwise
+    convolution counts all its channels, as if it had no groups. Squeeze-excitation, there two 1x1 convolutions, is
+    alike. The classifier is uniform within 1 / sqrt(classes). Biases are zero.
     """
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
-            fan_out = module.out_channels * math.prod(module.kernel_size) // module.groups
+            fan_out = module.out_channels * math.prod(module.kernel_size)
             module.weight.normal_(0.0, math.sqrt(2 / fan_out))
-        elif isinstance(module, nn.Linear):
-            bound = 1 / math.sqrt(module.out_features)
-            module.weight.uniform_(-bound, bound)
-            module.bias.zero_()
+        elif isinstance(module, Separable):
+            for layer in (module.squeeze, module.excite):
+                layer.weight.normal_(0.0, math.sqrt(2 / layer.out_features))
+                layer.bias.zero_()
+        elif isinstance(module, Head):
+            bound = 1 / math.sqrt(module.classifier.out_features)
+            module.classifier.weight.uniform_(-bound, bound)
+            module.classifier.bias.zero_()

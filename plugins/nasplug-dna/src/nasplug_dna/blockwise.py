@@ -17,7 +17,8 @@ from nasplug_dna.dense import find_dense_genotype
 from nasplug_dna.distance import LOSSES, RATINGS
 from nasplug_dna.frozen_teacher import MODES, FrozenTeacher, freeze, tap_features
 from nasplug_dna.stage import BlockStage, BlockwiseSetup
-from nasplug_dna.torchvision_networks import UNTRAINED, build_network, check_file, cut, find_block_ends, load_network
+from nasplug_dna.torchvision_networks import UNTRAINED, build_network, cut, find_block_ends, load_network
+from nasplug_dna.weights import check_file
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -54,7 +55,9 @@ class Blockwise(DistillationTeacher):
         "batch", "statistics that the teacher normalises with: those of the batch, or its own (eval)", choices=MODES
     )
     resolution: int = option(0, "pixels to which images are resized for the teacher; 0: none", at_least=0)
-    model: str = option("", "a network of torchvision as teacher, such as efficientnet_b7; empty: one of the space")
+    model: str = option(
+        "", "a network of torchvision as teacher, or tf_efficientnet_b7 and the like of timm; empty: one of the space"
+    )
     weights: str = option("", f"file of the model's weights (.pth, .pt, .safetensors); {UNTRAINED}: initial weights")
     taps: tuple[str, ...] = option((), "nodes of the model after which its blocks end; empty: those of its family")
     model_mean: tuple[float, ...] = option(IMAGENET_MEAN, "mean of the images that the model expects", length=3)
@@ -136,8 +139,8 @@ class Blockwise(DistillationTeacher):
         cut(build_network(self.model, empty=True), self.model, self._taps(blocks))
         if not self.weights:
             raise Missing(
-                f"The teacher '{self.model}' needs weights: download them from torchvision beforehand and name the "
-                f"file, --set teacher.weights=FILE (or {UNTRAINED}, for a network that is not trained)."
+                f"The teacher '{self.model}' needs weights: download them from torchvision or timm beforehand and name "
+                f"the file, --set teacher.weights=FILE (or {UNTRAINED}, for a network that is not trained)."
             )
         if self.weights != UNTRAINED:
             check_file(Path(self.weights))

@@ -51,7 +51,7 @@ PAPER_IMAGENET: Preset = {
     "space": {"blocks": ["dna"], "stem": "imagenet", "match": "doubled"},
     "data": {"name": "folder", "size": 224, "validation": 0.0},
     "optimizer": {"rating_share": 0.04, "rating_images": 4096, "rating_limit": 20_000},
-    "teacher": {"model": "efficientnet_b7", "rates": [0.4, 1.0, 1.0, 1.0, 1.0, 0.4]},
+    "teacher": {"model": "tf_efficientnet_b7", "rates": [0.4, 1.0, 1.0, 1.0, 1.0, 0.4]},
     "search": {
         "epochs": 20,
         "batch_size": 512,
