@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import ClassVar
 
 import attrs
 import numpy as np
@@ -28,6 +29,8 @@ class Arrays(DataSource):
     The file may hold `test_images` and `test_labels` too, and class names as a JSON list in its metadata under
     `classes`. Images are square, with one or three channels.
     """
+
+    location_is_path: ClassVar[bool] = True
 
     flips: bool = option(True, "whether a mirrored image is the same thing")
 
