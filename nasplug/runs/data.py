@@ -58,10 +58,16 @@ class Place:
 
 
 def load_data(composition: Composition, location: str | None = None, root: str | None = None) -> ImageData:
-    """The images that the recipe names, or those at another `location` or `root`."""
+    """The images that the recipe names, or those at another `location` or `root`.
+
+    Raises InputError if there are none, or if their path cannot be written to a recipe.
+    """
     options = composition.recipe.data
     location = composition.recipe.location if location is None else location
     root = options.root if root is None else root
+    for path in (location, root):
+        if path != path.encode("utf-8", "ignore").decode():
+            raise InputError(f"The path of the images is not valid UTF-8: {path!a}; rename the folder, or link to it.")
     return composition.source.load(location, Path(root) if root else None, options.download)
 
 
