@@ -10,6 +10,7 @@ import tomli_w
 
 from nasplug.cli.tables import write_rows
 from nasplug.plugins import Plugins
+from nasplug.runs.context import show_notes
 from nasplug.runs.create import start
 from nasplug.runs.estimate import PhaseEstimate, estimate_run
 from nasplug.values.recipe import SLOTS, Recipe
@@ -21,6 +22,7 @@ def write_estimate(plugins: Plugins, recipe: Recipe) -> None:
     write_rows(["slot", "part", "from"], _list_suppliers(plugins, recipe))
     with TemporaryDirectory(prefix="nasplug-dry-run-") as scratch:
         context = start(Path(scratch) / "run", plugins, recipe, [])
+        show_notes(context)
         click.echo(f"\nMeasuring a few steps of each phase on {context.device} ({context.data.name}) ...\n")
         estimates = list(estimate_run(context))
     write_rows(

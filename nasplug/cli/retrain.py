@@ -12,7 +12,7 @@ from nasplug.cli.run import complete_run
 from nasplug.compose import parse_setting, resolve_recorded
 from nasplug.errors import InputError, NasplugError
 from nasplug.plugins import load_plugins
-from nasplug.runs.context import reopen_context
+from nasplug.runs.context import reopen_context, show_notes
 from nasplug.runs.pipeline import write_run_report
 from nasplug.runs.tabular import adopt_table
 from nasplug.store.events import keep_phases
@@ -56,7 +56,7 @@ def retrain(
     resolve_recorded(plugins, sections, source)
     new = RunFolder.create(out)
     try:
-        for name in ("splits.safetensors", "events.jsonl", "phases/search", "phases/teacher", "table.csv"):
+        for name in ("splits.safetensors", "data.json", "events.jsonl", "phases/search", "phases/teacher", "table.csv"):
             _copy(old.path / name, new.path / name)
         keep_phases(new.events, ("teacher", "search"))
         new.write_recipe(old.recipe() | sections)
@@ -66,6 +66,7 @@ def retrain(
     except NasplugError:
         new.discard()
         raise
+    show_notes(context)
     complete_run(context)
 
 

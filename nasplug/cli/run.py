@@ -13,7 +13,7 @@ from rich.console import Console
 from nasplug.cli.dry_run import write_estimate
 from nasplug.compose import OptionLayer, parse_setting, read_config
 from nasplug.plugins import Plugins, load_plugins
-from nasplug.runs.context import RunContext, reopen_context
+from nasplug.runs.context import RunContext, reopen_context, show_notes
 from nasplug.runs.create import start
 from nasplug.runs.defaults import resolve_recipe
 from nasplug.runs.memory import keep_freed_memory
@@ -89,6 +89,7 @@ def run(out: Path | None, config: Path | None, settings: Sequence[str], dry_run:
         return
     context = start(out, plugins, recipe, ["nasplug", *sys.argv[1:]])
     _print_preset(context, plugins)
+    show_notes(context)
     complete_run(context)
 
 
@@ -96,7 +97,9 @@ def run(out: Path | None, config: Path | None, settings: Sequence[str], dry_run:
 @click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
 def resume(folder: Path) -> None:
     """Go on with a run that was stopped, exactly where it stood."""
-    complete_run(reopen_context(RunFolder.existing(folder), load_plugins()))
+    context = reopen_context(RunFolder.existing(folder), load_plugins())
+    show_notes(context)
+    complete_run(context)
 
 
 def complete_run(context: RunContext) -> None:

@@ -32,6 +32,8 @@ class Classifier(nn.Module):
         self.classes: tuple[str, ...] = tuple(data["classes"])
         self.channels: int = data["channels"]
         self.size: int = data["size"]
+        self.bits: int | None = data.get("bits", 16)
+        """Bits used of values of more than 8 in the training images; None: these had 8. Runs of 0.1 took 16."""
         self.net = net
         self.register_buffer("mean", torch.tensor(data["mean"]))
         self.register_buffer("std", torch.tensor(data["std"]))

@@ -37,6 +37,6 @@ def _decode(path: Path, classifier: Classifier) -> Tensor | InputError:
     if not path.is_file():
         return InputError(f"There is no image file '{path}'{'; it is a folder' if path.is_dir() else ''}.")
     try:
-        return decode(path, classifier.size, classifier.channels)
+        return decode(path, classifier.size, classifier.channels, classifier.bits)
     except InputError as error:
         return error

@@ -18,6 +18,7 @@ import torch
 from nasplug.compose import Composition, check_versions, compose, resolve_recorded
 from nasplug.data import (
     BatchStream,
+    DataRecord,
     Splits,
     divide,
     load_splits,
@@ -26,11 +27,14 @@ from nasplug.data import (
     save_splits,
     sequential_batches,
 )
+from nasplug.data.class_names import check_class_names
 from nasplug.engine import Stream, error_rate
 from nasplug.errors import InputError
 from nasplug.parts import Batch, ImageData, Images, Network, SearchSpace
 from nasplug.plugins import Plugins
+from nasplug.plugins.hook_calls import note
 from nasplug.plugins.program_objects import PluginsWithObjects, resume_hint
+from nasplug.runs.data import UNRECORDED, check_count, inspect_data, load_data, reload_data, write_data_record
 from nasplug.runs.device import DeviceOptions, find_device, uses_bf16
 from nasplug.store.events import EventCallback, Journal
 from nasplug.store.run_folder import RunFolder
@@ -51,6 +55,8 @@ class RunContext:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     device: torch.device
+    record: DataRecord | None
+    """Which images they were when the run was started; None: it was started by a version that recorded nothing."""
 
     @property
     def recipe(self) -> Recipe:
@@ -67,6 +73,11 @@ class RunContext:
             mean=self.mean,
             std=self.std,
         )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of the images of this run."""
+        return (UNRECORDED,) if self.record is None else self.record.notes
 
     @property
     def bf16(self) -> bool:
@@ -166,6 +177,7 @@ class RunContext:
             "channels": self.data.channels,
             "mean": list(self.mean),
             "std": list(self.std),
+            "bits": self.data.bits,
         }
 
 
@@ -174,13 +186,17 @@ def new_context(folder: RunFolder, plugins: Plugins, recipe: Recipe) -> RunConte
     composition = compose(plugins, recipe)
     device = find_device(recipe.run.device)
     data = load_data(composition)
+    check_class_names(data)
     splits = make_splits(data, recipe.run.seed, recipe.data.validation, recipe.data.test)
-    return _assemble(folder, plugins, composition, data, splits, device)
+    record = inspect_data(data, splits)
+    return RunContext(folder, plugins, composition, data, splits, record.mean, record.std, device, record)
 
 
 def write_start(context: RunContext, command: list[str]) -> None:
     """Writes the first files of a new run; from now on it can be resumed."""
     save_splits(context.splits, context.folder.splits)
+    if context.record is not None:
+        write_data_record(context.folder, context.record, context.composition)
     context.folder.write_recipe(context.recipe.to_dict() | {"environment": environment(command)})
 
 
@@ -189,8 +205,20 @@ def reopen_context(folder: RunFolder, plugins: Plugins) -> RunContext:
     recipe = recorded_recipe(folder, plugins)
     folder.check_recipe()
     composition = compose(plugins, recipe)
-    data = load_data(composition)
-    return _assemble(folder, plugins, composition, data, load_splits(folder.splits), find_device(recipe.run.device))
+    data, record = reload_data(folder, composition)
+    splits = load_splits(folder.splits)
+    if record is None:
+        check_count(folder, data, splits)
+    if len(splits.train) and int(splits.train.max()) >= len(data.train):
+        raise InputError(f"'{folder.splits}' names images that '{data.name}' does not have; restore it from a copy.")
+    mean, std = mean_and_std(data.train, splits.train) if record is None else (record.mean, record.std)
+    return RunContext(folder, plugins, composition, data, splits, mean, std, find_device(recipe.run.device), record)
+
+
+def show_notes(context: RunContext) -> None:
+    """Tells the user on stderr what is notable about the images."""
+    for text in context.notes:
+        note(f"Note: {text}")
 
 
 def recorded_recipe(folder: RunFolder, plugins: Plugins) -> Recipe:
@@ -203,13 +231,6 @@ def recorded_recipe(folder: RunFolder, plugins: Plugins) -> Recipe:
     return resolve_recorded(plugins, folder.recipe_layer(), folder.path)
 
 
-def load_data(composition: Composition) -> ImageData:
-    """The images that the recipe names."""
-    recipe = composition.recipe
-    options = recipe.data
-    return composition.source.load(recipe.location, Path(options.root) if options.root else None, options.download)
-
-
 def environment(command: list[str]) -> dict[str, Any]:
     """The machine and the software of a run, for the record."""
     return {
@@ -220,17 +241,3 @@ def environment(command: list[str]) -> dict[str, Any]:
         "processor": platform.processor() or platform.machine(),
         "executable": Path(sys.executable).name,
     }
-
-
-def _assemble(
-    folder: RunFolder,
-    plugins: Plugins,
-    composition: Composition,
-    data: ImageData,
-    splits: Splits,
-    device: torch.device,
-) -> RunContext:
-    if len(splits.train) and int(splits.train.max()) >= len(data.train):
-        raise InputError(f"'{folder.splits}' names images that '{data.name}' does not have; the data have changed.")
-    mean, std = mean_and_std(data.train, splits.train)
-    return RunContext(folder, plugins, composition, data, splits, mean, std, device)

@@ -32,10 +32,11 @@ def write_result(context: RunContext, status: str, plans: Sequence[PlannedNetwor
         "seed": recipe.run.seed,
         "data": context.preprocessing(),
         "splits": {name: len(getattr(context.splits, name)) for name in ("train", "validation", "test")},
+        "digests": _digests(context),
         "cost": _costs(folder, plans),
         "figures": [attrs.asdict(figure) for figure in context.composition.schedule.figures],
         "ratings": ratings,
-        "notes": [*_sampling_notes(ratings), *_table_notes(networks)],
+        "notes": [*context.notes, *_sampling_notes(ratings), *_table_notes(networks)],
         "networks": networks,
         "front": list(pareto_front(results)),
         "best": best.id if best else None,
@@ -61,6 +62,12 @@ def _network(context: RunContext, plan: PlannedNetwork, tests: Mapping[str, floa
         "weights": f"weights/{plan.id}.safetensors" if done and source == "trained" else None,
         "network": {**plan.size, "classes": context.shape.classes, "size": context.shape.size},
     }
+
+
+def _digests(context: RunContext) -> dict[str, str] | None:
+    """What identifies the images, and those of each split; None for a run that did not record its images."""
+    record = context.record
+    return None if record is None else {"data": record.digest(), **record.split_digests(context.splits)}
 
 
 def _sampling_notes(ratings: Sequence[Mapping[str, Any]]) -> list[str]:

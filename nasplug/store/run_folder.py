@@ -85,6 +85,11 @@ class RunFolder:
         """The indices of every split."""
         return self.path / "splits.safetensors"
 
+    @property
+    def data(self) -> Path:
+        """The record of the images that the run was started with."""
+        return self.path / "data.json"
+
     def phase(self, name: str) -> Path:
         """The folder of a phase such as "search" or "retrain/ID"."""
         return self.path / "phases" / name
