@@ -12,7 +12,13 @@ Every message is one sentence or two: what was asked, what was found, what would
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
+
+QUOTED = 80
+"""The most letters that a message quotes of a text or value that it was given."""
+QUOTED_PATH = 255
+"""The same of the name of a file, with which somebody has to find it."""
 
 
 class NasplugError(Exception):
@@ -48,12 +54,37 @@ class Interrupted(NasplugError):
         return str(self.args[0])
 
 
+def quote(value: object) -> str:
+    """What was given, as a message quotes it: text and paths in quotation marks, anything else as Python writes it.
+
+    At most QUOTED letters of it (of a path, QUOTED_PATH) are quoted. Control characters, and others that cannot be
+    seen or printed, are escaped.
+    """
+    if isinstance(value, str | os.PathLike):
+        return f"'{_escape(str(value), QUOTED if isinstance(value, str) else QUOTED_PATH)}'"
+    try:
+        return _escape(repr(value), QUOTED)
+    except (ValueError, RecursionError):  # an integer of thousands of digits, or lists within lists
+        return f"a huge {type(value).__name__}"
+
+
+def quote_all(names: Iterable[object]) -> str:
+    """Several names or numbers that were given, with commas between them, QUOTED letters in all; empty for none."""
+    return _escape(", ".join(map(str, names)), QUOTED)
+
+
+def _escape(text: str, most: int) -> str:
+    shown = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text[:most])
+    return f"{shown}..." if len(text) > most else shown
+
+
 def suggest(asked: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     """A hint that ends a sentence, " Did you mean 'NAME'?", with the nearest of `known`; empty if none is similar.
 
     `cutoff` is the least similarity, from 0 to 1, as `difflib.get_close_matches` measures it.
     """
-    near = difflib.get_close_matches(asked, list(known), n=1, cutoff=cutoff)
+    # The search takes a time that grows with the square of the length; no name is as long as that.
+    near = difflib.get_close_matches(asked, list(known), n=1, cutoff=cutoff) if len(asked) <= QUOTED else []
     return f" Did you mean '{near[0]}'?" if near else ""
 
 
@@ -61,7 +92,7 @@ def choose_from(kind: str, asked: str, known: Iterable[str]) -> InputError:
     """The refusal of an unknown name: what was asked, the nearest known name, and all that would work."""
     names = sorted(known)
     hint = suggest(asked, names, cutoff=0.5)
-    return InputError(f"There is no {kind} '{asked}'.{hint} Known: {', '.join(names) or 'none'}.")
+    return InputError(f"There is no {kind} {quote(asked)}.{hint} Known: {', '.join(names) or 'none'}.")
 
 
 def one_line(error: BaseException) -> str:

@@ -9,12 +9,15 @@ of a plugin: then the message names the plugin.
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import click
 
-from nasplug.errors import InputError, Interrupted, NasplugError
+from nasplug.cli.parameters import shorten_message
+from nasplug.errors import InputError, Interrupted, NasplugError, quote
 from nasplug.plugins import load_plugins
 from nasplug.plugins.attribution import attribute_error
 from nasplug.plugins.settings import is_switched_on
@@ -22,6 +25,10 @@ from nasplug.plugins.settings import is_switched_on
 DEBUG = "NASPLUG_DEBUG"
 """The environment variable that shows tracebacks."""
 CTRL_C = 130
+PLACES = frozenset(
+    {errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EROFS, errno.ENXIO}
+)
+"""Errors of the operating system that say of a place that it cannot be used as asked."""
 
 
 @contextmanager
@@ -39,11 +46,15 @@ def report_errors() -> Iterator[None]:
         click.echo(str(error) if isinstance(error, Interrupted) else f"Error: {error}", err=True)
         raise click.exceptions.Exit(error.exit_code) from error
     except OSError as error:
-        if error.errno not in (errno.ENAMETOOLONG, errno.EACCES) or is_switched_on(DEBUG):
+        if error.errno not in PLACES or error.filename is None or is_switched_on(DEBUG):
             raise
-        click.echo(f"Error: '{error.filename}' cannot be used: {error.strerror}; name another place.", err=True)
+        place = quote(Path(os.fsdecode(error.filename)))
+        click.echo(f"Error: {place} cannot be used: {error.strerror}; name another place.", err=True)
         raise click.exceptions.Exit(InputError.exit_code) from error
-    except (click.ClickException, click.exceptions.Exit, click.Abort):
+    except click.ClickException as error:
+        error.message = shorten_message(error.message)
+        raise
+    except (click.exceptions.Exit, click.Abort):
         raise
     except Exception as error:
         sentence = None if is_switched_on(DEBUG) else attribute_error(error, load_plugins(quiet=True))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from nasplug.errors import InputError
+from nasplug.errors import InputError, quote
+from nasplug.formats.regular_file import read_file
 from nasplug.runs.context import RunContext
 from nasplug.runs.training import Progress, no_cost
 from nasplug.store.files import write_atomically
@@ -22,10 +23,7 @@ def adopt_table(context: RunContext) -> None:
     if not name:
         return
     _check_fit(context)
-    try:
-        content = Path(name).read_bytes()
-    except OSError as error:
-        raise InputError(f"The table '{name}' cannot be read: {error.strerror}.") from error
+    content = read_file(Path(name), "table")
     _read_results(context, content)
     write_atomically(context.folder.table, content)
 
@@ -37,9 +35,9 @@ def look_up(context: RunContext, plans: Sequence[PlannedNetwork]) -> Iterator[Pr
     if not (context.recipe.run.table and left):
         return
     try:
-        content = context.folder.table.read_bytes()
-    except OSError as error:
-        raise InputError(f"'{context.folder.table}' cannot be read: {error.strerror}; restore it.") from error
+        content = read_file(context.folder.table, "table")
+    except InputError as error:
+        raise InputError(f"{error} Restore it from a copy of the run.") from error
     results = _read_results(context, content)
     for plan in left:
         if plan.genotype in results:
@@ -63,7 +61,9 @@ def _read_results(context: RunContext, content: bytes) -> Mapping[Genotype, Know
     try:
         results = context.composition.space.read_results(content, _data_name(context), context.shape)
     except InputError as error:
-        raise InputError(f"The table '{context.recipe.run.table}' cannot be used: {str(error).rstrip('.')}.") from error
+        raise InputError(
+            f"The table {quote(Path(context.recipe.run.table))} cannot be used: {str(error).rstrip('.')}."
+        ) from error
     if results is None:
         raise _no_tables(context)
     return results

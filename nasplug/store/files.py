@@ -13,7 +13,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from nasplug.errors import InputError, RunFailure
+from nasplug.errors import InputError, RunFailure, quote
+from nasplug.formats.json_text import parse_json
+from nasplug.formats.limits import FormatError
+from nasplug.formats.regular_file import find_kind
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -45,16 +48,16 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str,
 
 def read_tensors(path: Path, what: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """What `write_tensors` wrote; InputError, naming `what` the file is, if it is missing or damaged."""
-    if not path.is_file():
-        raise InputError(f"There is no {what} at '{path}'; restore it from a copy of the run.")
+    if find_kind(path) != "file":
+        raise InputError(f"There is no {what} at {quote(path)}; restore it from a copy of the run.")
     try:
         with safe_open(path, framework="pt") as file:
-            facts = json.loads((file.metadata() or {}).get("nasplug", "null"))
+            facts = parse_json((file.metadata() or {}).get("nasplug", "null"))
             tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError, RecursionError) as error:
-        raise InputError(f"The {what} at '{path}' is damaged ({error}); restore it or remove it.") from error
+    except (SafetensorError, OSError, FormatError, TypeError, ValueError) as error:
+        raise InputError(f"The {what} at {quote(path)} is damaged ({error}); restore it or remove it.") from error
     if not isinstance(facts, dict):
         raise InputError(
-            f"The file '{path}' is no {what} written by nasplug: its metadata lacks the key 'nasplug'; restore it."
+            f"The file {quote(path)} is no {what} written by nasplug: its metadata lacks the key 'nasplug'; restore it."
         )
     return tensors, facts

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
-import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +15,11 @@ import attrs
 import tomli_w
 
 from nasplug.compose.layers import RECORDED, SECTIONS
-from nasplug.errors import InputError
+from nasplug.errors import InputError, quote
+from nasplug.formats.json_text import parse_object
+from nasplug.formats.limits import FormatError
+from nasplug.formats.regular_file import decode, read_file
+from nasplug.formats.toml_text import parse_toml
 from nasplug.store.files import write_atomically
 from nasplug.values.recipe import SLOTS
 
@@ -37,7 +41,7 @@ class RunFolder:
         if path is None:
             numbered = (Path(f"runs/{number:03d}") for number in range(1, 1_000_000))
             path = next(folder for folder in numbered if not folder.exists())
-        elif path.exists() and (not path.is_dir() or any(path.iterdir())):
+        elif os.path.lexists(path) and (not path.is_dir() or any(path.iterdir())):
             resume = f"continue the run there with 'nasplug resume {path}', or " if _holds_run(path) else ""
             raise InputError(
                 f"'{path}' exists already and is not an empty folder; {resume}name another folder with --out."
@@ -128,9 +132,10 @@ class RunFolder:
         """
         path = self.path / "recipe.toml"
         try:
-            sections = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise InputError(f"'{path}' is damaged ({error}); restore it, or start a new run.") from error
+            sections = parse_toml(decode(read_file(path, "recipe")))
+        except InputError as error:
+            reason = str(error).rstrip(".")
+            raise InputError(f"'{path}' is damaged ({reason}); restore it, or start a new run.") from error
         lost = [name for name in (*SECTIONS, "plugins") if not isinstance(sections.get(name), dict)]
         if lost:
             raise InputError(f"'{path}' is damaged: it lacks the section '{lost[0]}'; restore it, or start a new run.")
@@ -179,15 +184,11 @@ def _holds_run(path: Path) -> bool:
 
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file; InputError if it is missing or damaged."""
+    content = read_file(path, "file")
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"'{path}' cannot be read: {error.strerror}.") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"'{path}' is damaged: it is not JSON ({error}).") from error
-    if not isinstance(data, dict):
-        raise InputError(f"'{path}' is damaged: it holds {type(data).__name__}, not an object.")
-    return data
+        return parse_object(decode(content))
+    except FormatError as error:
+        raise InputError(f"{quote(path)} is damaged: {error}.") from error
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import click
 
-from nasplug.errors import InputError
+from nasplug.errors import InputError, quote
 
 WORDS = {"passed": "pass", "failed": "FAIL", "waived": "waived", "not applicable": "n/a"}
 
@@ -52,6 +52,6 @@ def _waiver(text: str) -> tuple[str, str]:
     name, equals, reason = text.partition("=")
     if not (equals and reason.strip()):
         raise InputError(
-            f"--waive takes CHECK=REASON, for example --waive 'works-with-any-images=…', but got '{text}'."
+            f"--waive takes CHECK=REASON, for example --waive 'works-with-any-images=…', but got {quote(text)}."
         )
     return name.strip(), reason.strip()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import attrs
 
-from nasplug.errors import InputError
+from nasplug.errors import InputError, quote
 from nasplug.report.methods.runs import ComparedRun, read_run
 from nasplug.report.methods.spread import Spread, measure_spread
 from nasplug.report.paired_comparison import PairedComparison
@@ -121,10 +122,10 @@ class MethodComparison:
 
 def read_comparison(folders: Sequence[Path]) -> MethodComparison:
     """Reads runs and groups them. InputError for a folder that is no run or is named twice, or if none is finished."""
-    places = [folder.resolve() for folder in folders]
+    places = [os.path.realpath(folder) for folder in folders]  # unlike Path.resolve, it stops in a circle of links
     twice = next((folder for folder, place in zip(folders, places, strict=True) if places.count(place) > 1), None)
     if twice is not None:
-        raise InputError(f"The run '{twice}' is named twice; a run counts once.")
+        raise InputError(f"The run {quote(twice)} is named twice; a run counts once.")
     runs = [read_run(folder) for folder in folders]
     finished = [run for run in runs if run.record.result.status == "done"]
     if not finished:
