@@ -76,7 +76,7 @@ def _read_file(name: str) -> str | None:
     except (OSError, ValueError):  # longer than any file name, or with letters that none has
         return None
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise InputError(f"The genotype file '{name}' cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:

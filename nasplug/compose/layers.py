@@ -21,7 +21,7 @@ RECORDED = ("plugins", "environment")
 def read_config(path: Path) -> OptionLayer:
     """The sections of a TOML file, such as a run's own `recipe.toml`; InputError if it is not one."""
     try:
-        sections = tomllib.loads(path.read_text(encoding="utf-8"))
+        sections = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"The configuration '{path}' cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

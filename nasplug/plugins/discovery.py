@@ -155,7 +155,7 @@ def _import_from(place: str, entry_point: EntryPoint) -> Any:
 def _read_project(folder: Path) -> dict[str, Any]:
     path = folder / "pyproject.toml"
     try:
-        project = tomllib.loads(path.read_text(encoding="utf-8")).get("project", {})
+        project = tomllib.loads(path.read_text(encoding="utf-8-sig")).get("project", {})
     except OSError as error:
         raise InputError(
             f"'{folder}' is no package: its pyproject.toml cannot be read ({error.strerror}). Name a Python file or "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from nasplug.errors import InputError
+from nasplug.errors import InputError, command
 from nasplug.parts import SearchSpace
 from nasplug.parts.random_walk import mutate_towards
 from nasplug.runs.context import RunContext
@@ -55,7 +55,7 @@ def _select_within_limits(plans: Sequence[PlannedNetwork], context: RunContext) 
             f"No architecture that the search found has at most {limits.max_params or 'any number of'} params and "
             f"{limits.max_macs or 'any number of'} MACs; the smallest has {least.cost.params} params and "
             f"{least.cost.macs} MACs at {least.size}. Raise the limit, or lower retrain.channels: "
-            f"nasplug retrain {context.folder.path} --set retrain.channels=N."
+            f"{command('retrain', context.folder.path, '--set', 'retrain.channels=N')}."
         )
     return fitting
 
