@@ -14,7 +14,7 @@ from nasplug.errors import InputError, command
 from nasplug.plugins import load_plugins
 from nasplug.runs.context import reopen_context
 from nasplug.runs.create import new_folder
-from nasplug.runs.pipeline import write_run_report
+from nasplug.runs.pipeline import plan_networks, write_run_report
 from nasplug.runs.tabular import adopt_table
 from nasplug.store.events import keep_phases
 from nasplug.store.run_folder import RunFolder
@@ -64,6 +64,7 @@ def retrain(
         context = reopen_context(new, plugins)
         if context.recipe.run.table != table:
             adopt_table(context)
+        plan_networks(context)  # now, because it refuses limits that no architecture keeps
     complete_run(context)
 
 

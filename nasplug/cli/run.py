@@ -74,7 +74,9 @@ FLAGS = {
 @click.option("--config", type=click.Path(path_type=Path), help="Recipe to start from, such as a run's recipe.toml.")
 @click.option("--set", "settings", multiple=True, metavar="SECTION.OPTION=VALUE", help="Any option of any part.")
 @click.option(
-    "--dry-run", is_flag=True, help="Print the recipe, the phases and an estimate of time and memory; no run."
+    "--dry-run",
+    is_flag=True,
+    help="Print the recipe, and on stderr the phases and an estimate of time and memory; no run.",
 )
 def run(out: Path | None, config: Path | None, settings: Sequence[str], dry_run: bool, **flags: Any) -> None:
     """Search, retrain, compare with random networks, and report.
