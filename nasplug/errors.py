@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import shlex
 from collections.abc import Iterable
 
 QUOTED = 80
@@ -93,6 +94,11 @@ def choose_from(kind: str, asked: str, known: Iterable[str]) -> InputError:
     names = sorted(known)
     hint = suggest(asked, names, cutoff=0.5)
     return InputError(f"There is no {kind} {quote(asked)}.{hint} Known: {', '.join(names) or 'none'}.")
+
+
+def command(*words: object) -> str:
+    """A call of nasplug as it is typed in a shell, paths with spaces in quotation marks."""
+    return shlex.join(["nasplug", *map(str, words)])
 
 
 def one_line(error: BaseException) -> str:

@@ -17,21 +17,25 @@ from nasplug.values.recipe import SLOTS, Recipe
 
 
 def write_estimate(plugins: Plugins, recipe: Recipe) -> None:
-    """Prints the resolved recipe, the packages of its parts, the phases to come and their estimated cost."""
-    click.echo(tomli_w.dumps(recipe.to_dict()))
-    write_rows(["slot", "part", "from"], _list_suppliers(plugins, recipe))
+    """Prints the resolved recipe, and on stderr the packages of its parts, the phases to come and their estimated cost.
+
+    So the standard output is a file for --config.
+    """
     with TemporaryDirectory(prefix="nasplug-dry-run-") as scratch:
         context = start(Path(scratch) / "run", plugins, recipe, [])
         show_notes(context)
-        click.echo(f"\nMeasuring a few steps of each phase on {context.device} ({context.data.name}) ...\n")
+        click.echo(tomli_w.dumps(recipe.to_dict()), nl=False)
+        write_rows(["slot", "part", "from"], _list_suppliers(plugins, recipe), err=True)
+        click.echo(f"\nMeasuring a few steps of each phase on {context.device} ({context.data.name}) ...\n", err=True)
         estimates = list(estimate_run(context))
     write_rows(
         ["phase", "phases", "steps each", "seconds a step", "time", "peak memory"],
         [_format_row(estimate) for estimate in estimates],
+        err=True,
     )
     total = format_duration(sum(estimate.seconds for estimate in estimates))
     memory = max(estimate.peak_memory_bytes for estimate in estimates)
-    click.echo(f"\nAbout {total} of training and {memory / 2**30:.1f} GiB, as far as these steps tell.")
+    click.echo(f"\nAbout {total} of training and {memory / 2**30:.1f} GiB, as far as these steps tell.", err=True)
 
 
 def format_duration(seconds: float) -> str:

@@ -70,5 +70,5 @@ class LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command; see `nasplug.cli.failure` for what becomes of errors."""
-        with report_errors():
+        with report_errors(ctx.obj):
             return super().invoke(ctx)

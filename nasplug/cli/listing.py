@@ -10,7 +10,7 @@ import click
 
 from nasplug.cli.describe import describe, summarise
 from nasplug.cli.tables import write_rows, write_table
-from nasplug.errors import choose_from
+from nasplug.errors import choose_from, command
 from nasplug.plugins import SLOT_WORDS, Plugins, load_plugins
 from nasplug.store.result import RESULT, RunResult, read_result
 
@@ -47,7 +47,7 @@ def show(name: str, slot: str | None, as_json: bool) -> None:
     """
     if slot is None and (Path(name) / RESULT).is_file():
         result = read_result(Path(name))
-        click.echo(json.dumps(result.entries, indent=2)) if as_json else _write_result(result)
+        click.echo(json.dumps(result.entries, indent=2)) if as_json else _write_result(result, Path(name))
         return
     descriptions = _describe_all(load_plugins(), name, slot)
     if as_json:
@@ -93,10 +93,12 @@ def _write_description(description: dict[str, Any]) -> None:
         click.echo("It has no options.")
 
 
-def _write_result(result: RunResult) -> None:
+def _write_result(result: RunResult, folder: Path) -> None:
     from nasplug.ui.table import result_table  # here, because rich is slow to import
 
     write_table(result_table(result))
+    if result.status in ("stopped", "failed"):
+        click.echo(f"It is not finished; go on with: {command('resume', folder)}")
 
 
 def _write_recipe(description: dict[str, Any]) -> None:

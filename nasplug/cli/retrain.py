@@ -10,10 +10,11 @@ import click
 
 from nasplug.cli.run import complete_run
 from nasplug.compose import parse_setting, resolve_recorded
-from nasplug.errors import InputError, NasplugError
+from nasplug.errors import InputError, command
 from nasplug.plugins import load_plugins
 from nasplug.runs.context import reopen_context, show_notes
-from nasplug.runs.pipeline import write_run_report
+from nasplug.runs.create import new_folder
+from nasplug.runs.pipeline import plan_networks, write_run_report
 from nasplug.runs.tabular import adopt_table
 from nasplug.store.events import keep_phases
 from nasplug.store.run_folder import RunFolder
@@ -41,7 +42,7 @@ def retrain(
     plugins = load_plugins()
     old = RunFolder.existing(source)
     if old.done("search") is None:
-        raise InputError(f"The search of '{source}' is not finished; go on with: nasplug resume {source}")
+        raise InputError(f"The search of '{source}' is not finished; go on with: {command('resume', source)}")
     sections = {name: dict(section) for name, section in old.recipe_layer().items()}
     table = sections["run"].get("table")
     given = [("retrain", "epochs", epochs), ("select", "max_params", max_params), ("select", "max_macs", max_macs)]
@@ -50,12 +51,12 @@ def retrain(
         if section in SLOTS or section in ("data", "search"):
             raise InputError(
                 f"'{section}.{name}' belongs to the search, which 'nasplug retrain' does not repeat; it takes "
-                f"options of retrain, select and run. For another search: nasplug run --config {source}/recipe.toml"
+                f"options of retrain, select and run. For another search: "
+                f"{command('run', '--config', source / 'recipe.toml')}"
             )
         sections[section][name] = value
     resolve_recorded(plugins, sections, source)
-    new = RunFolder.create(out)
-    try:
+    with new_folder(out) as new:
         for name in ("splits.safetensors", "data.json", "events.jsonl", "phases/search", "phases/teacher", "table.csv"):
             _copy(old.path / name, new.path / name)
         keep_phases(new.events, ("teacher", "search"))
@@ -63,9 +64,7 @@ def retrain(
         context = reopen_context(new, plugins)
         if context.recipe.run.table != table:
             adopt_table(context)
-    except NasplugError:
-        new.discard()
-        raise
+        plan_networks(context)  # now, because it refuses limits that no architecture keeps
     show_notes(context)
     complete_run(context)
 

@@ -28,8 +28,8 @@ def render(template: str, **values: object) -> str:
 
 
 def write_page(path: Path, text: str) -> None:
-    """Writes a page. Raises RunFailure if the file cannot be written."""
+    """Writes a page, with question marks for what is no letter of any text. RunFailure if it cannot be written."""
     try:
-        path.write_text(text, encoding="utf-8", newline="\n")
+        path.write_bytes(text.encode(errors="replace"))
     except OSError as error:
         raise RunFailure(f"'{path}' cannot be written: {error.strerror}.") from error

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nasplug.data import normalize
-from nasplug.errors import InputError
+from nasplug.errors import InputError, command
 from nasplug.parts import Network
 from nasplug.plugins import Plugins, load_plugins
 from nasplug.results.torch_state import IsolatedTorchState
@@ -124,7 +124,9 @@ class Result:
         if best is None:
             sizes = sorted((network.params, int(network.record["macs"])) for network in self._finished())
             if not sizes:
-                raise InputError(f"'{self.run.path}' has no trained network yet; go on: nasplug resume {self.run.path}")
+                raise InputError(
+                    f"'{self.run.path}' has no trained network yet; go on: {command('resume', self.run.path)}"
+                )
             limits = [(max_params, "params"), (max_macs, "MACs")]
             bounds = " and ".join(f"at most {limit} {unit}" for limit, unit in limits if limit is not None)
             raise InputError(

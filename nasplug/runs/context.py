@@ -234,7 +234,8 @@ def recorded_recipe(folder: RunFolder, plugins: Plugins) -> Recipe:
 def environment(command: list[str]) -> dict[str, Any]:
     """The machine and the software of a run, for the record."""
     return {
-        "command": command,
+        # Names of files may have letters that no text has; they cannot be written down.
+        "command": [word.encode(errors="replace").decode() for word in command],
         "python": platform.python_version(),
         "torch": torch.__version__,
         "platform": platform.platform(),

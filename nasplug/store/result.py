@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from nasplug.errors import InputError
+from nasplug.errors import InputError, command
+from nasplug.store.lock import is_under_way
 from nasplug.values import Figure
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class RunResult:
     """A checked `result.json`."""
 
     status: str
-    """One of "running", "stopped", "failed" and "done"."""
+    """One of "running", "stopped", "failed" and "done"; a run whose process was killed counts as stopped."""
     method: str
     dataset: str
     seed: int | None
@@ -140,6 +141,8 @@ def read_result(
         raise InputError(f"'{path}' is not the result of a run: it holds no JSON object.")
     if "schema" in content and content["schema"] != SCHEMA:
         raise InputError(f"'{path}' has schema {content['schema']!r}; this version of nasplug reads schema {SCHEMA}.")
+    if content.get("status") == "running" and not is_under_way(folder):
+        content["status"] = "stopped"
     try:
         return _parse(content, entries, network_entries)
     except _DamagedError as error:
@@ -181,6 +184,17 @@ def set_status(folder: RunFolder, status: str) -> None:
     """Changes the status of a run that has a result already."""
     if (folder.path / RESULT).is_file():
         folder.write_result(folder.result() | {"status": status})
+
+
+def set_note(folder: RunFolder, beginning: str, note: str | None) -> None:
+    """Replaces the notes of a result that begin with `beginning` by `note`, if there is one."""
+    if not (folder.path / RESULT).is_file():
+        return
+    result = folder.result()
+    before = result.get("notes", [])
+    after = [text for text in before if not str(text).startswith(beginning)] + ([] if note is None else [note])
+    if after != before:
+        folder.write_result(result | {"notes": after})
 
 
 def _candidates(networks: Sequence[NetworkResult]) -> list[tuple[NetworkResult, float]]:
@@ -254,4 +268,4 @@ def _text(value: object) -> str | None:
 
 
 def _remedy(folder: Path) -> str:
-    return f"'nasplug resume {folder}' writes it again"
+    return f"'{command('resume', folder)}' writes it again"

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,19 @@ import attrs
 import tomli_w
 
 from nasplug.compose.layers import RECORDED, SECTIONS
-from nasplug.errors import InputError, quote
+from nasplug.errors import InputError, command, quote
 from nasplug.formats.json_text import parse_object
 from nasplug.formats.limits import FormatError
 from nasplug.formats.regular_file import decode, read_file
 from nasplug.formats.toml_text import parse_toml
 from nasplug.store.files import write_atomically
+from nasplug.store.lock import LOCK
 from nasplug.values.recipe import SLOTS
 
 DECISIVE = f"the options of {', '.join(SLOTS)} or search, the seed or the precision"
 """What the digest of a recipe covers, for messages."""
+LONGEST_LOCK = 32
+"""Bytes that are more than any lock file holds."""
 
 
 @attrs.frozen
@@ -41,8 +44,8 @@ class RunFolder:
         if path is None:
             numbered = (Path(f"runs/{number:03d}") for number in range(1, 1_000_000))
             path = next(folder for folder in numbered if not folder.exists())
-        elif os.path.lexists(path) and (not path.is_dir() or any(path.iterdir())):
-            resume = f"continue the run there with 'nasplug resume {path}', or " if _holds_run(path) else ""
+        elif os.path.lexists(path) and (not path.is_dir() or not cls(path)._is_free()):
+            resume = f"continue the run there with '{command('resume', path)}', or " if _holds_run(path) else ""
             raise InputError(
                 f"'{path}' exists already and is not an empty folder; {resume}name another folder with --out."
             )
@@ -66,13 +69,29 @@ class RunFolder:
             )
         return cls(path)
 
+    def begin(self) -> None:
+        """Marks a new run as unfinished, and removes what one that got no further has left in its folder."""
+        self.unfinished.touch()
+        self._clear(keep=(self.unfinished, self.lock))
+
+    def _is_free(self) -> bool:
+        """Whether nothing is in the folder that anybody might want."""
+        if self.unfinished.is_file():
+            return not _holds_run(self.path)
+        # A process that is killed may have made the lock and nothing else.
+        return all(entry == self.lock and entry.stat().st_size < LONGEST_LOCK for entry in self.path.iterdir())
+
     def discard(self) -> None:
         """Removes the folders that `create` made and everything in them: the folder was new or empty."""
-        for entry in self.path.iterdir():
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        self._clear()
         for folder in self.made:
             with suppress(OSError):  # another run may have begun beside this one meanwhile
                 folder.rmdir()
+
+    def _clear(self, keep: Collection[Path] = ()) -> None:
+        for entry in self.path.iterdir():
+            if entry not in keep:
+                shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
 
     @property
     def events(self) -> Path:
@@ -82,7 +101,12 @@ class RunFolder:
     @property
     def lock(self) -> Path:
         """The file that the process which carries out the run has locked."""
-        return self.path / "lock"
+        return self.path / LOCK
+
+    @property
+    def unfinished(self) -> Path:
+        """The file that marks a folder in which the first files of a run are not complete."""
+        return self.path / "unfinished-start"
 
     @property
     def splits(self) -> Path:
@@ -158,8 +182,8 @@ class RunFolder:
         if known is not None and known != _digest(sections):
             raise InputError(
                 f"'{self.path / 'recipe.toml'}' was changed since the run was started, in {DECISIVE}; what has been "
-                f"trained depends on them, so put back what it said, or start a new run: nasplug run --config "
-                f"{self.path / 'recipe.toml'}"
+                f"trained depends on them, so put back what it said, or start a new run: "
+                f"{command('run', '--config', self.path / 'recipe.toml')}"
             )
 
     def result(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import attrs
 
-from nasplug.errors import InputError, quote
+from nasplug.errors import InputError, command, quote
 from nasplug.report.methods.runs import ComparedRun, read_run
 from nasplug.report.methods.spread import Spread, measure_spread
 from nasplug.report.paired_comparison import PairedComparison
@@ -103,8 +103,8 @@ class MethodComparison:
     def notes(self) -> tuple[str, ...]:
         """What a reader must know before believing the figures."""
         left_out = [
-            f"{run.folder} is left out: its status is '{run.record.result.status}', and 'nasplug resume {run.folder}' "
-            f"continues it."
+            f"{run.folder} is left out: its status is '{run.record.result.status}', and "
+            f"'{command('resume', run.folder)}' continues it."
             for run in self.unfinished
         ]
         repeated = [
@@ -129,7 +129,7 @@ def read_comparison(folders: Sequence[Path]) -> MethodComparison:
     runs = [read_run(folder) for folder in folders]
     finished = [run for run in runs if run.record.result.status == "done"]
     if not finished:
-        raise InputError(f"None of these runs is finished; 'nasplug resume {folders[0]}' continues the first.")
+        raise InputError(f"None of these runs is finished; '{command('resume', folders[0])}' continues the first.")
     return MethodComparison(_group_runs(finished), tuple(run for run in runs if run.record.result.status != "done"))
 
 
