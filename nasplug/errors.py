@@ -12,13 +12,21 @@ Every message is one sentence or two: what was asked, what was found, what would
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+
+CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+"""What a terminal or a browser may obey rather than show: control characters (C0 but for tab and line feed, and C1),
+marks of the direction of text, separators of lines, and surrogates, which stand for bytes that are no text."""
 
 
 class NasplugError(Exception):
     """Anything that nasplug reports to its user without a traceback."""
 
     exit_code: int = 1
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class InputError(NasplugError, ValueError):
@@ -45,7 +53,7 @@ class Interrupted(NasplugError):
         self.exit_code = exit_code
 
     def __str__(self) -> str:
-        return str(self.args[0])
+        return printable(str(self.args[0]))
 
 
 def suggest(asked: str, known: Iterable[str], cutoff: float = 0.6) -> str:
@@ -62,6 +70,19 @@ def choose_from(kind: str, asked: str, known: Iterable[str]) -> InputError:
     names = sorted(known)
     hint = suggest(asked, names, cutoff=0.5)
     return InputError(f"There is no {kind} '{asked}'.{hint} Known: {', '.join(names) or 'none'}.")
+
+
+def printable(text: str) -> str:
+    """`text` with CONTROLS as escapes, the way Python writes them: for all that reaches a terminal or a page."""
+    return CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def quote(value: object, most: int = 80) -> str:
+    """What was given, for a message: on one line, in quotes if it is text, and cut after `most` characters."""
+    text = value if isinstance(value, str) else repr(value)
+    text = printable(text[: most + 1]).replace("\n", "\\n").replace("\t", "\\t")
+    text = text if len(text) <= most else f"{text[: most - 3]}..."
+    return f"'{text}'" if isinstance(value, str) else text
 
 
 def one_line(error: BaseException) -> str:
