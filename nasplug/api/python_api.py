@@ -17,7 +17,7 @@ from nasplug.plugins import load_plugins
 from nasplug.plugins.program_objects import add_objects, resume_hint
 from nasplug.results.result import Result, load
 from nasplug.results.torch_state import IsolatedTorchState
-from nasplug.runs.context import RunContext, reopen_context
+from nasplug.runs.context import RunContext, note_changed_recipe, reopen_context
 from nasplug.runs.create import start
 from nasplug.runs.defaults import note_jobs, resolve_recipe
 from nasplug.runs.pipeline import run_pipeline
@@ -164,4 +164,5 @@ def resume_search(run: str | Path, given: Mapping[str, Any], show: Show) -> Sear
     with IsolatedTorchState().active():
         context = reopen_context(folder, plugins)
     check_jobs(plugins, context.recipe)
+    note_changed_recipe(folder)
     return Search(context, show)

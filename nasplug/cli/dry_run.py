@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import click
 import tomli_w
 
+from nasplug.cli.output import echo
 from nasplug.cli.tables import write_rows
 from nasplug.plugins import Plugins
 from nasplug.runs.create import start
@@ -17,11 +17,11 @@ from nasplug.values.recipe import SLOTS, Recipe
 
 def write_estimate(plugins: Plugins, recipe: Recipe) -> None:
     """Prints the resolved recipe, the packages of its parts, the phases to come and their estimated cost."""
-    click.echo(tomli_w.dumps(recipe.to_dict()))
+    echo(tomli_w.dumps(recipe.to_dict()))
     write_rows(["slot", "part", "from"], _list_suppliers(plugins, recipe))
     with TemporaryDirectory(prefix="nasplug-dry-run-") as scratch:
         context = start(Path(scratch) / "run", plugins, recipe, [])
-        click.echo(f"\nMeasuring a few steps of each phase on {context.device} ({context.data.name}) ...\n")
+        echo(f"\nMeasuring a few steps of each phase on {context.device} ({context.data.name}) ...\n")
         estimates = list(estimate_run(context))
     write_rows(
         ["phase", "phases", "steps each", "seconds a step", "time", "peak memory"],
@@ -29,7 +29,7 @@ def write_estimate(plugins: Plugins, recipe: Recipe) -> None:
     )
     total = format_duration(sum(estimate.seconds for estimate in estimates))
     memory = max(estimate.peak_memory_bytes for estimate in estimates)
-    click.echo(f"\nAbout {total} of training and {memory / 2**30:.1f} GiB, as far as these steps tell.")
+    echo(f"\nAbout {total} of training and {memory / 2**30:.1f} GiB, as far as these steps tell.")
 
 
 def format_duration(seconds: float) -> str:

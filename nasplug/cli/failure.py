@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 import click
 
+from nasplug.cli.output import echo
 from nasplug.errors import InputError, Interrupted, NasplugError
 from nasplug.plugins import load_plugins
 from nasplug.plugins.attribution import attribute_error
@@ -30,18 +31,18 @@ def report_errors() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as error:
-        click.echo("Interrupted.", err=True)
+        echo("Interrupted.", err=True)
         raise click.exceptions.Exit(CTRL_C) from error
     except NasplugError as error:
         if is_switched_on(DEBUG):
             raise
         # A stop that was asked for is not an error: its message says how to resume.
-        click.echo(str(error) if isinstance(error, Interrupted) else f"Error: {error}", err=True)
+        echo(str(error) if isinstance(error, Interrupted) else f"Error: {error}", err=True)
         raise click.exceptions.Exit(error.exit_code) from error
     except OSError as error:
         if error.errno not in (errno.ENAMETOOLONG, errno.EACCES) or is_switched_on(DEBUG):
             raise
-        click.echo(f"Error: '{error.filename}' cannot be used: {error.strerror}; name another place.", err=True)
+        echo(f"Error: '{error.filename}' cannot be used: {error.strerror}; name another place.", err=True)
         raise click.exceptions.Exit(InputError.exit_code) from error
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
@@ -49,5 +50,5 @@ def report_errors() -> Iterator[None]:
         sentence = None if is_switched_on(DEBUG) else attribute_error(error, load_plugins(quiet=True))
         if sentence is None:
             raise
-        click.echo(f"Error: {sentence} Its author has to fix that; {DEBUG}=1 shows the traceback.", err=True)
+        echo(f"Error: {sentence} Its author has to fix that; {DEBUG}=1 shows the traceback.", err=True)
         raise click.exceptions.Exit(NasplugError.exit_code) from error

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import click
 
+from nasplug.cli.output import echo
 from nasplug.cli.run import complete_run
 from nasplug.compose import parse_setting, resolve_recorded
 from nasplug.errors import InputError, NasplugError
 from nasplug.plugins import load_plugins
-from nasplug.runs.context import reopen_context
+from nasplug.runs.context import note_changed_recipe, reopen_context
 from nasplug.runs.pipeline import write_run_report
 from nasplug.runs.tabular import adopt_table
 from nasplug.store.events import keep_phases
@@ -43,6 +44,7 @@ def retrain(
     old.refuse_links()
     if old.done("search") is None:
         raise InputError(f"The search of '{source}' is not finished; go on with: nasplug resume {source}")
+    note_changed_recipe(old)
     sections = {name: dict(section) for name, section in old.recipe_layer().items()}
     table = sections["run"].get("table")
     given = [("retrain", "epochs", epochs), ("select", "max_params", max_params), ("select", "max_macs", max_macs)]
@@ -75,7 +77,7 @@ def retrain(
 def report(folder: Path) -> None:
     """Write the report of RUN again."""
     path = write_run_report(RunFolder.existing(folder), load_plugins())
-    click.echo(f"Report: {path}")
+    echo(f"Report: {path}")
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from nasplug.cli.dry_run import write_estimate
+from nasplug.cli.output import echo
 from nasplug.compose import OptionLayer, parse_setting, read_config
 from nasplug.plugins import Plugins, load_plugins
-from nasplug.runs.context import RunContext, reopen_context
+from nasplug.runs.context import RunContext, note_changed_recipe, reopen_context
 from nasplug.runs.create import start
 from nasplug.runs.defaults import resolve_recipe
 from nasplug.runs.memory import keep_freed_memory
@@ -21,7 +21,7 @@ from nasplug.runs.pipeline import run_pipeline
 from nasplug.runs.signals import Signals
 from nasplug.store.result import read_result
 from nasplug.store.run_folder import RunFolder
-from nasplug.ui import result_table, show_progress
+from nasplug.ui import PrintableConsole, result_table, show_progress
 from nasplug.values.recipe import SLOTS
 
 PLAIN_WIDTH = 120
@@ -96,21 +96,23 @@ def run(out: Path | None, config: Path | None, settings: Sequence[str], dry_run:
 @click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
 def resume(folder: Path) -> None:
     """Go on with a run that was stopped, exactly where it stood."""
-    complete_run(reopen_context(RunFolder.existing(folder), load_plugins()))
+    context = reopen_context(RunFolder.existing(folder), load_plugins())
+    note_changed_recipe(context.folder)
+    complete_run(context)
 
 
 def complete_run(context: RunContext) -> None:
     """Carries a run to its end and prints its result."""
     keep_freed_memory()
-    console = Console()
+    console = PrintableConsole()
     if not console.is_terminal:
         console.width = PLAIN_WIDTH
-    console.print(f"Run folder: {context.folder.path}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"Run folder: {context.folder.path}", soft_wrap=True)
     signals = Signals()
     with signals.watching():
         show_progress(run_pipeline(context, signals), console)
     console.print(result_table(read_result(context.folder.path)))
-    console.print(f"Report: {context.folder.path / 'report.html'}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"Report: {context.folder.path / 'report.html'}", soft_wrap=True)
 
 
 def _read_flags(flags: dict[str, Any]) -> OptionLayer:
@@ -130,6 +132,6 @@ def _print_preset(context: RunContext, plugins: Plugins) -> None:
     options = context.recipe.run
     method = plugins.resolve(plugins.find("method", options.method))
     paper = f"; the paper's constants are in --preset {method.paper}" if method.paper else ""
-    click.echo(f"{options.method} with preset {options.preset} on {context.device} ({context.data.name}){paper}.")
+    echo(f"{options.method} with preset {options.preset} on {context.device} ({context.data.name}){paper}.")
     if device_options := str(context.device_options):
-        click.echo(f"On this device: {device_options}.")
+        echo(f"On this device: {device_options}.")

@@ -27,9 +27,9 @@ def write_rows(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
 
 def write_table(table: Table) -> None:
     """Prints a table; where standard output is no terminal every row is one line, for other tools to read."""
-    from rich.console import Console
+    from nasplug.ui.console import PrintableConsole
 
-    console = Console(markup=False, highlight=False)
+    console = PrintableConsole()
     if not console.is_terminal:
         console.width = UNFOLDED
         console.width = console.measure(table).maximum

@@ -30,11 +30,13 @@ from nasplug.engine import Stream, error_rate
 from nasplug.errors import InputError
 from nasplug.parts import Batch, ImageData, Images, Network, SearchSpace
 from nasplug.plugins import Plugins
+from nasplug.plugins.hook_calls import note
 from nasplug.plugins.program_objects import PluginsWithObjects, resume_hint
 from nasplug.runs.device import DeviceOptions, find_device, uses_bf16
 from nasplug.store.events import EventCallback, Journal
 from nasplug.store.run_folder import RunFolder
 from nasplug.values import Genotype, ImageShape, Training
+from nasplug.values.checksum import recipe_was_changed
 from nasplug.values.recipe import Recipe
 from nasplug.values.seeds import derive_seed
 
@@ -191,6 +193,15 @@ def reopen_context(folder: RunFolder, plugins: Plugins) -> RunContext:
     composition = compose(plugins, recipe)
     data = load_data(composition)
     return _assemble(folder, plugins, composition, data, load_splits(folder.splits), find_device(recipe.run.device))
+
+
+def note_changed_recipe(folder: RunFolder) -> None:
+    """Says on stderr if the recipe of a run that goes on is not the one that it was started with."""
+    if recipe_was_changed(folder.recipe()):
+        note(
+            f"'{folder.path / 'recipe.toml'}' was changed since the run was started; what is still to come follows it "
+            f"as it is now."
+        )
 
 
 def recorded_recipe(folder: RunFolder, plugins: Plugins) -> Recipe:

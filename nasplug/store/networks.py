@@ -12,7 +12,7 @@ import attrs
 import torch
 
 from nasplug.compose import Composition
-from nasplug.errors import InputError
+from nasplug.errors import InputError, quote
 from nasplug.parts import Network, SearchSpace
 from nasplug.plugins import Plugins
 from nasplug.plugins.program_objects import build_part, check_present
@@ -57,7 +57,10 @@ class PlannedNetwork:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> PlannedNetwork:
-        """Reads what `to_dict` wrote."""
+        """Reads what `to_dict` wrote. Raises KeyError, TypeError or InputError if it is anything else."""
+        numbers = (data["params"], data["macs"])
+        if data["role"] not in ("found", "random") or not all(type(n) is int and n >= 0 for n in numbers):
+            raise TypeError(f"role {quote(data['role'])}, params {quote(numbers[0])}, MACs {quote(numbers[1])}")
         return cls(
             role=data["role"],
             genotype=Genotype.from_dict(data["genotype"]),

@@ -18,7 +18,7 @@ import tomli_w
 from nasplug.compose.layers import RECORDED, SECTIONS
 from nasplug.errors import InputError
 from nasplug.store.files import write_atomically
-from nasplug.values.checksum import CHECKSUM, checksum_object
+from nasplug.values.checksum import CHECKSUM, checksum_object, checksum_recipe
 from nasplug.values.recipe import SLOTS
 
 DECISIVE = f"the options of {', '.join(SLOTS)} or search, the seed or the precision"
@@ -154,10 +154,11 @@ class RunFolder:
         return {name: section for name, section in self.recipe().items() if name not in RECORDED}
 
     def write_recipe(self, sections: Mapping[str, Any]) -> None:
-        """Writes `recipe.toml`, with the digest that `check_recipe` compares."""
+        """Writes `recipe.toml`, with the digest that `check_recipe` compares and a checksum of everything."""
         environment = {**sections.get("environment", {}), "digest": _digest(sections)}
-        content = tomli_w.dumps({**sections, "environment": environment})
-        write_atomically(self.path / "recipe.toml", content.encode())
+        content = tomllib.loads(tomli_w.dumps({**sections, "environment": environment}))
+        content["environment"][CHECKSUM] = checksum_recipe(content)
+        write_atomically(self.path / "recipe.toml", tomli_w.dumps(content).encode())
 
     def check_recipe(self) -> None:
         """Raises InputError if what a search depends on was changed since the run was started."""

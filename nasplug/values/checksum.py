@@ -30,6 +30,21 @@ def checksum_object(content: Mapping[str, Any]) -> str:
     return checksum([json.dumps(entries, sort_keys=True).encode()])
 
 
+def checksum_recipe(sections: Mapping[str, Any]) -> str:
+    """The checksum of everything in a `recipe.toml` but the checksum itself, in the section `environment`."""
+    environment = {name: value for name, value in sections["environment"].items() if name != CHECKSUM}
+    return checksum_object({**sections, "environment": environment})
+
+
+def recipe_was_changed(sections: Mapping[str, Any]) -> bool:
+    """Whether a `recipe.toml` says something else than when its run was started; False if that is not known.
+
+    The options of phases to come may be changed on purpose, so this is worth a note and no error.
+    """
+    environment = sections.get("environment")
+    return isinstance(environment, dict) and environment.get(CHECKSUM) not in (None, checksum_recipe(sections))
+
+
 def checksum_arrays(arrays: Iterable[tuple[str, bytes | memoryview]], metadata: Mapping[str, str]) -> str:
     """The checksum of a safetensors file.
 
