@@ -13,9 +13,13 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import shlex
 from collections.abc import Iterable
 
+CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+"""What a terminal or a browser may obey rather than show: control characters (C0 but for tab and line feed, and C1),
+marks of the direction of text, separators of lines, and surrogates, which stand for bytes that are no text."""
 QUOTED = 80
 """The most letters that a message quotes of a text or value that it was given."""
 QUOTED_PATH = 255
@@ -26,6 +30,9 @@ class NasplugError(Exception):
     """Anything that nasplug reports to its user without a traceback."""
 
     exit_code: int = 1
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class InputError(NasplugError, ValueError):
@@ -52,7 +59,7 @@ class Interrupted(NasplugError):
         self.exit_code = exit_code
 
     def __str__(self) -> str:
-        return str(self.args[0])
+        return printable(str(self.args[0]))
 
 
 def quote(value: object) -> str:
@@ -99,6 +106,11 @@ def choose_from(kind: str, asked: str, known: Iterable[str]) -> InputError:
 def command(*words: object) -> str:
     """A call of nasplug as it is typed in a shell, paths with spaces in quotation marks."""
     return shlex.join(["nasplug", *map(str, words)])
+
+
+def printable(text: str) -> str:
+    """`text` with CONTROLS as escapes, the way Python writes them: for all that reaches a terminal or a page."""
+    return CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def one_line(error: BaseException) -> str:

@@ -13,6 +13,7 @@ import torch
 
 from nasplug.bench import compare_supernets, loop_cost
 from nasplug.cli.bench_figures import collect_figures, write_figures
+from nasplug.cli.output import echo
 from nasplug.cli.parameters import LARGEST_SIDE, MOST_CLASSES, Share
 from nasplug.compose import OptionLayer, compose, parse_setting, resolve
 from nasplug.errors import InputError
@@ -147,7 +148,7 @@ def bench(
         "repeats": repeats,
     }
     if as_json:
-        click.echo(json.dumps(setting | collect_figures(comparisons, loop, recipe.search.batch_size), indent=2))
+        echo(json.dumps(setting | collect_figures(comparisons, loop, recipe.search.batch_size), indent=2))
     else:
         write_figures(setting, comparisons, loop)
 

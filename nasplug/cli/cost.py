@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from nasplug.cli.output import echo
 from nasplug.cli.parameters import LARGEST_SIDE, MOST_CLASSES
 from nasplug.compose import parse_setting
 from nasplug.errors import InputError, quote
@@ -51,9 +52,9 @@ def cost(
     architecture = _read_genotype(space, genotype)
     price = space.cost(architecture, ImageShape(channels=channels, size=size, classes=classes))
     if as_json:
-        click.echo(json.dumps({"params": price.params, "macs": price.macs}))
+        echo(json.dumps({"params": price.params, "macs": price.macs}))
     else:
-        click.echo(f"{price.params:,} params, {price.macs:,} multiply-accumulates per image")
+        echo(f"{price.params:,} params, {price.macs:,} multiply-accumulates per image")
 
 
 def _read_genotype(space: SearchSpace, file_or_text: str) -> Genotype:

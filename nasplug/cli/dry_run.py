@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import click
 import tomli_w
 
+from nasplug.cli.output import echo
 from nasplug.cli.tables import write_rows
 from nasplug.plugins import Plugins
 from nasplug.runs.context import show_notes
@@ -24,9 +24,9 @@ def write_estimate(plugins: Plugins, recipe: Recipe) -> None:
     with TemporaryDirectory(prefix="nasplug-dry-run-") as scratch:
         context = start(Path(scratch) / "run", plugins, recipe, [])
         show_notes(context)
-        click.echo(tomli_w.dumps(recipe.to_dict()), nl=False)
+        echo(tomli_w.dumps(recipe.to_dict()).rstrip())
         write_rows(["slot", "part", "from"], _list_suppliers(plugins, recipe), err=True)
-        click.echo(f"\nMeasuring a few steps of each phase on {context.device} ({context.data.name}) ...\n", err=True)
+        echo(f"\nMeasuring a few steps of each phase on {context.device} ({context.data.name}) ...\n", err=True)
         estimates = list(estimate_run(context))
     write_rows(
         ["phase", "phases", "steps each", "seconds a step", "time", "peak memory"],
@@ -35,7 +35,7 @@ def write_estimate(plugins: Plugins, recipe: Recipe) -> None:
     )
     total = format_duration(sum(estimate.seconds for estimate in estimates))
     memory = max(estimate.peak_memory_bytes for estimate in estimates)
-    click.echo(f"\nAbout {total} of training and {memory / 2**30:.1f} GiB, as far as these steps tell.", err=True)
+    echo(f"\nAbout {total} of training and {memory / 2**30:.1f} GiB, as far as these steps tell.", err=True)
 
 
 def format_duration(seconds: float) -> str:

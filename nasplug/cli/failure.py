@@ -16,6 +16,7 @@ from pathlib import Path
 
 import click
 
+from nasplug.cli.output import echo
 from nasplug.cli.parameters import shorten_message
 from nasplug.errors import InputError, Interrupted, NasplugError, quote
 from nasplug.plugins import load_plugins
@@ -76,5 +77,5 @@ def report_errors(signals: Signals | None) -> Iterator[None]:
 def _end(sentence: str, code: int) -> click.exceptions.Exit:
     """Says a sentence on stderr, and returns what ends the program with this exit code."""
     with suppress(OSError):  # the terminal may be closed
-        click.echo(sentence, err=True)
+        echo(sentence, err=True)
     return click.exceptions.Exit(code)

@@ -54,7 +54,7 @@ class LazyGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """As click does; see `nasplug.cli.failure` for what becomes of errors."""
-        with report_errors():
+        with report_errors(ctx.obj):
             return super().parse_args(ctx, args)
 
     def resolve_command(

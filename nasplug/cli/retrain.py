@@ -8,11 +8,12 @@ from pathlib import Path
 
 import click
 
+from nasplug.cli.output import echo
 from nasplug.cli.run import complete_run
 from nasplug.compose import parse_setting, resolve_recorded
 from nasplug.errors import InputError, command
 from nasplug.plugins import load_plugins
-from nasplug.runs.context import reopen_context, show_notes
+from nasplug.runs.context import note_changed_recipe, reopen_context, show_notes
 from nasplug.runs.create import new_folder
 from nasplug.runs.pipeline import plan_networks, write_run_report
 from nasplug.runs.tabular import adopt_table
@@ -41,8 +42,10 @@ def retrain(
     """Select and retrain again from the trail of RUN, with other options, into a new run folder."""
     plugins = load_plugins()
     old = RunFolder.existing(source)
+    old.refuse_links()
     if old.done("search") is None:
         raise InputError(f"The search of '{source}' is not finished; go on with: {command('resume', source)}")
+    note_changed_recipe(old)
     sections = {name: dict(section) for name, section in old.recipe_layer().items()}
     table = sections["run"].get("table")
     given = [("retrain", "epochs", epochs), ("select", "max_params", max_params), ("select", "max_macs", max_macs)]
@@ -74,7 +77,7 @@ def retrain(
 def report(folder: Path) -> None:
     """Write the report of RUN again."""
     path = write_run_report(RunFolder.existing(folder), load_plugins())
-    click.echo(f"Report: {path}")
+    echo(f"Report: {path}")
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from nasplug.cli.dry_run import write_estimate
+from nasplug.cli.output import echo
 from nasplug.cli.tables import write_table
 from nasplug.compose import OptionLayer, parse_setting, read_config
 from nasplug.plugins import Plugins, load_plugins
@@ -23,7 +23,7 @@ from nasplug.runs.pipeline import run_pipeline
 from nasplug.runs.signals import Signals
 from nasplug.store.result import read_result
 from nasplug.store.run_folder import RunFolder
-from nasplug.ui import result_table, show_progress
+from nasplug.ui import PrintableConsole, result_table, show_progress
 from nasplug.values.recipe import SLOTS
 
 PLAIN_WIDTH = 120
@@ -120,17 +120,17 @@ def resume(folder: Path, **flags: Any) -> None:
 def complete_run(context: RunContext) -> None:
     """Carries a run to its end and prints its result."""
     keep_freed_memory()
-    console = Console()
+    console = PrintableConsole()
     if not console.is_terminal:
         console.width = PLAIN_WIDTH
     signals = click.get_current_context().obj or Signals()
     with signals.watching(), closing(run_pipeline(context, signals)) as progress:
-        console.print(f"Run folder: {context.folder.path}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"Run folder: {context.folder.path}", soft_wrap=True)
         show_progress(progress, console)
     write_table(result_table(read_result(context.folder.path)))
     report = context.folder.path / "report.html"
     if report.is_file():
-        console.print(f"Report: {report}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"Report: {report}", soft_wrap=True)
 
 
 def _read_flags(flags: dict[str, Any]) -> OptionLayer:
@@ -150,6 +150,6 @@ def _print_preset(context: RunContext, plugins: Plugins) -> None:
     options = context.recipe.run
     method = plugins.resolve(plugins.find("method", options.method))
     paper = f"; the paper's constants are in --preset {method.paper}" if method.paper else ""
-    click.echo(f"{options.method} with preset {options.preset} on {context.device} ({context.data.name}){paper}.")
+    echo(f"{options.method} with preset {options.preset} on {context.device} ({context.data.name}){paper}.")
     if device_options := str(context.device_options):
-        click.echo(f"On this device: {device_options}.")
+        echo(f"On this device: {device_options}.")

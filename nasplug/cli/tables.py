@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.table import Table
+
+    from nasplug.ui.console import PrintableConsole
 
 UNFOLDED = 100_000
 """A width that no row reaches."""
@@ -34,9 +35,9 @@ def write_table(table: Table, *, err: bool = False) -> None:
     Where the output is no terminal every row is one line, for other tools to read. On a terminal that is too narrow
     for the table every cell is a line, with the name of its column.
     """
-    from rich.console import Console
+    from nasplug.ui.console import PrintableConsole
 
-    console = Console(stderr=err, markup=False, emoji=False, highlight=False)
+    console = PrintableConsole(stderr=err)
     width, console.width = console.width, UNFOLDED
     natural = console.measure(table).maximum
     console.width = width if console.is_terminal else natural
@@ -52,7 +53,7 @@ def _foldable(table: Table) -> int:
     return 0 if last.no_wrap else max(0, max(len(str(cell)) for cell in last.cells) - LEAST_FOLDED)
 
 
-def _write_cells(table: Table, console: Console) -> None:
+def _write_cells(table: Table, console: PrintableConsole) -> None:
     lines = [str(table.title)] if table.title else []
     for row in zip(*(column.cells for column in table.columns), strict=True):
         named = zip((str(column.header) for column in table.columns), map(str, row), strict=True)

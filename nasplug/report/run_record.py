@@ -13,6 +13,7 @@ from nasplug.errors import InputError
 from nasplug.report.step_figures import PhaseFigures, read_step_figures
 from nasplug.store.result import RunResult, read_result
 from nasplug.values import Figure
+from nasplug.values.checksum import recipe_was_changed
 
 ENTRIES = ("method", "dataset", "status")
 """What a result must have to be reported; whatever else it lacks is left out of the report."""
@@ -43,6 +44,11 @@ class RunRecord:
                 for phase in self.phases.values()
             ]
         return next(((phase, figures) for phase, figures in candidates if figures), None)
+
+    @property
+    def recipe_was_changed(self) -> bool:
+        """Whether the recipe is known to say something else than when the run was started."""
+        return recipe_was_changed(self.recipe)
 
     @property
     def command(self) -> tuple[str, ...]:

@@ -39,6 +39,7 @@ from nasplug.runs.device import DeviceOptions, find_device, uses_bf16
 from nasplug.store.events import EventCallback, Journal
 from nasplug.store.run_folder import RunFolder
 from nasplug.values import Genotype, ImageShape, Training
+from nasplug.values.checksum import recipe_was_changed
 from nasplug.values.recipe import Recipe
 from nasplug.values.seeds import derive_seed
 
@@ -209,16 +210,28 @@ def reopen_context(folder: RunFolder, plugins: Plugins) -> RunContext:
     splits = load_splits(folder.splits)
     if record is None:
         check_count(folder, data, splits)
-    if len(splits.train) and int(splits.train.max()) >= len(data.train):
+    tests = data.test if splits.test_from == "test" else data.train
+    known = [(splits.train, data.train), (splits.validation, data.train), (splits.test, tests)]
+    if any(images is not None and len(indices) and int(indices.max()) >= len(images) for indices, images in known):
         raise InputError(f"'{folder.splits}' names images that '{data.name}' does not have; restore it from a copy.")
     mean, std = mean_and_std(data.train, splits.train) if record is None else (record.mean, record.std)
     return RunContext(folder, plugins, composition, data, splits, mean, std, find_device(recipe.run.device), record)
 
 
 def show_notes(context: RunContext) -> None:
-    """Tells the user on stderr what is notable about the images."""
+    """Tells the user on stderr what is notable about the images, and whether the recipe was changed meanwhile."""
+    note_changed_recipe(context.folder)
     for text in context.notes:
         note(f"Note: {text}")
+
+
+def note_changed_recipe(folder: RunFolder) -> None:
+    """Says on stderr if the recipe of a run that goes on is not the one that it was started with."""
+    if recipe_was_changed(folder.recipe()):
+        note(
+            f"'{folder.path / 'recipe.toml'}' was changed since the run was started; what is still to come follows it "
+            f"as it is now."
+        )
 
 
 def recorded_recipe(folder: RunFolder, plugins: Plugins) -> Recipe:

@@ -126,6 +126,7 @@ def write_run_report(folder: RunFolder, plugins: Plugins) -> Path:
 
     If that fails, a note in `result.json` says so until it succeeds.
     """
+    folder.refuse_links()
     set_note(folder, REPORT_FAILURE, None)
     try:
         from nasplug.report import write_report  # here, because it imports matplotlib

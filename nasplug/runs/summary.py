@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from nasplug.errors import InputError, one_line
 from nasplug.runs.context import RunContext
 from nasplug.store.networks import PlannedNetwork
 from nasplug.store.result import SCHEMA, NetworkResult, best_network, pareto_front
@@ -20,8 +21,16 @@ def write_result(context: RunContext, status: str, plans: Sequence[PlannedNetwor
     for plan in plans:
         write_json(folder.path / "genotypes" / f"{plan.id}.json", plan.genotype.to_dict())
     ratings = (folder.done("search") or {}).get("ratings", [])
-    networks = [_network(context, plan, tests.get("errors", {})) for plan in plans]
-    results = [NetworkResult.from_entry(network) for network in networks]
+    networks, results = [], []
+    for plan in plans:
+        try:
+            networks.append(_network(context, plan, tests.get("errors", {})))
+            results.append(NetworkResult.from_entry(networks[-1]))
+        except (AttributeError, InputError, KeyError, TypeError) as error:
+            raise InputError(
+                f"What '{folder.path / 'phases'}' records of the network '{plan.id}' is damaged ({one_line(error)}); "
+                f"remove '{plan.phase}/done.json' and 'test/done.json' there, and 'nasplug resume' does them again."
+            ) from error
     best = best_network(results)
     result = {
         "schema": SCHEMA,

@@ -30,8 +30,8 @@ from nasplug.runs.retrain import retrain
 from nasplug.runs.signals import ShouldStop, blocked_signals
 from nasplug.runs.training import Progress, Stopped
 from nasplug.runs.worker import READY, Task, run_worker
+from nasplug.store.checkpoint import count_saved_events
 from nasplug.store.events import EventCallback, Journal, Tail
-from nasplug.store.files import read_tensors
 from nasplug.store.networks import PlannedNetwork
 from nasplug.values.recipe import Recipe
 
@@ -208,8 +208,7 @@ class _JournalReader:
         self._total = self._steps_per_epoch * context.recipe.retrain.epochs
         self._on_event = on_event
         for plan in plans:
-            checkpoint = context.folder.checkpoint(plan.phase)
-            count = read_tensors(checkpoint, "checkpoint")[1]["events"] if checkpoint.exists() else 0
+            count = count_saved_events(context.folder.checkpoint(plan.phase))
             phase_journal(context, plan, on_event).cut(count)
         self._tails = {plan.phase: Tail(_journal_path(context, plan)) for plan in plans}
 

@@ -12,7 +12,7 @@ import attrs
 import torch
 
 from nasplug.compose import Composition
-from nasplug.errors import InputError
+from nasplug.errors import InputError, quote
 from nasplug.parts import Network, SearchSpace
 from nasplug.plugins import Plugins
 from nasplug.plugins.program_objects import build_part, check_present
@@ -37,8 +37,7 @@ class PlannedNetwork:
     @property
     def id(self) -> str:
         """Digest of genotype and size; a random network's also names what it is matched to."""
-        key = json.dumps([self.genotype.to_json(), sorted(self.size.items()), self.matched_to])
-        return hashlib.sha256(key.encode()).hexdigest()[:12]
+        return network_id(self.genotype, self.size, self.matched_to)
 
     @property
     def phase(self) -> str:
@@ -58,7 +57,10 @@ class PlannedNetwork:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> PlannedNetwork:
-        """Reads what `to_dict` wrote."""
+        """Reads what `to_dict` wrote. Raises KeyError, TypeError or InputError if it is anything else."""
+        numbers = (data["params"], data["macs"])
+        if data["role"] not in ("found", "random") or not all(type(n) is int and n >= 0 for n in numbers):
+            raise TypeError(f"role {quote(data['role'])}, params {quote(numbers[0])}, MACs {quote(numbers[1])}")
         return cls(
             role=data["role"],
             genotype=Genotype.from_dict(data["genotype"]),
@@ -66,6 +68,12 @@ class PlannedNetwork:
             cost=Cost(params=data["params"], macs=data["macs"]),
             matched_to=data["matched_to"],
         )
+
+
+def network_id(genotype: Genotype, size: Mapping[str, int | str], matched_to: str | None) -> str:
+    """Twelve hexadecimal digits: the digest of a genotype, a size and, of a random network, what it is matched to."""
+    key = json.dumps([genotype.to_json(), sorted(size.items()), matched_to])
+    return hashlib.sha256(key.encode()).hexdigest()[:12]
 
 
 def space_of(plugins: Plugins, name: str, options: Mapping[str, Any], run: Path) -> SearchSpace:

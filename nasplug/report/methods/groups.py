@@ -107,6 +107,12 @@ class MethodComparison:
             f"'{command('resume', run.folder)}' continues it."
             for run in self.unfinished
         ]
+        changed = [
+            f"The recipe of {run.folder} was changed since the run was started; it may have run with other options."
+            for group in self.groups
+            for run in group.runs
+            if run.record.recipe_was_changed
+        ]
         repeated = [
             f"{group.title} on {group.dataset} has several runs with the seed {seed}; they are not independent."
             for group in self.groups
@@ -117,7 +123,7 @@ class MethodComparison:
             for group in self.groups
             if len(group.devices) > 1
         ]
-        return (*left_out, *repeated, *mixed)
+        return (*left_out, *changed, *repeated, *mixed)
 
 
 def read_comparison(folders: Sequence[Path]) -> MethodComparison:
