@@ -146,8 +146,9 @@ class Trainer:
         self.step = last.now.steps if last.stop else last.now.step + 1
         if prune:
             self.prune()
-        finite = all(math.isfinite(step.loss) for step in steps)
-        measured = self.measure(self.clock.at(self.step - 1)) if self.measure is not None and finite else {}
+        measured: Mapping[str, float] = {}
+        if self.measure is not None and all(math.isfinite(step.loss) for step in steps) and self.alpha_is_finite:
+            measured = self.measure(self.clock.at(self.step - 1))
         stage = self.stage if len(self.stages) > 1 else None
         return [
             step.event(snapshot, measured if step is last else {}, counts_deleted=len(self.choices) > 0, stage=stage)
@@ -190,6 +191,11 @@ class Trainer:
                 self.stage, self.step = number, 0
                 self.build_torch_optimizers()
             yield self.stages[number]
+
+    @property
+    def alpha_is_finite(self) -> bool:
+        """Whether no architecture parameter is NaN or infinite; the host waits for the device."""
+        return bool(self.choices.alpha.isfinite().all())
 
     # Parameters and torch optimizers.
 

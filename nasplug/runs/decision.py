@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import attrs
 
-from nasplug.errors import InputError
+from nasplug.errors import InputError, RunFailure
 from nasplug.parts import Batch, SearchState, Stage, Supernet
 from nasplug.runs.context import RunContext
 from nasplug.runs.signals import ShouldStop
@@ -26,7 +27,8 @@ def decide(
     """Lets the optimizer decide, and records every rating and every architecture that it decides on.
 
     Recorded ratings are not computed again, so a search that was stopped while it rated continues where it was. Yields
-    progress for every rating, and raises Stopped when `should_stop` says so.
+    progress for every rating, and raises Stopped when `should_stop` says so. Raises RunFailure for a rating that is NaN
+    or infinite, which would have no place in an order.
     """
     events = [event["event"] for event in read_events(context.folder.events) if event["phase"] == "search"]
     journal.cut(journal.count - events.count("found"))  # the optimizer decides on the same ones again
@@ -35,6 +37,13 @@ def decide(
     search_state = attrs.evolve(initial_search_state(context, net, stages), snapshots=snapshots, rated=rated)
     count = len(rated)
     for event in context.composition.optimizer.decide(search_state):
+        if isinstance(event, Rated) and not math.isfinite(event.rating):
+            where = "the network" if event.block is None else f"block {event.block}"
+            raise RunFailure(
+                f"The supernet is of no use: the rating of the path {event.path.to_json()} through {where} is "
+                f"{event.rating}. A lower learning rate may help: start again with "
+                f"--set search.lr={context.recipe.search.lr / 4:g}."
+            )
         journal.append("search", event.record())
         if isinstance(event, Rated):
             count += 1

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import torch
 
-from nasplug.errors import InputError, command, one_line
+from nasplug.engine.finite import NonFinite
+from nasplug.errors import InputError, RunFailure, command, one_line
 from nasplug.plugins import Plugins
 from nasplug.plugins.hook_calls import note
 from nasplug.runs.context import RunContext
@@ -109,7 +110,13 @@ def measure_test_errors(
             errors[plan.id] = record["test_error"]
             continue
         net, _ = load_network(context.folder.weights(plan.id), context.plugins)
-        errors[plan.id] = context.error(net.to(context.device), "test")
+        try:
+            errors[plan.id] = context.error(net.to(context.device), "test")
+        except NonFinite as failure:
+            raise RunFailure(
+                f"The network {plan.id} cannot be tested: {failure} Its training has diverged; start again with a "
+                f"lower learning rate: --set retrain.lr={context.recipe.retrain.lr / 4:g}."
+            ) from failure
     context.folder.finish("test", {"errors": errors})
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import torch
 
-from nasplug.engine import Trainer
+from nasplug.engine import Trainer, error_rate
 from nasplug.engine.assembly import place_network
+from nasplug.engine.finite import NonFinite
+from nasplug.engine.norm_statistics import running_averages_lag
 from nasplug.engine.plain.averaging import AveragingStage
 from nasplug.engine.plain.fixed import Fixed
 from nasplug.engine.plain.keep import Keep
@@ -16,8 +18,9 @@ from nasplug.engine.plain.labels import LabelStage
 from nasplug.errors import RunFailure
 from nasplug.parts import SearchSpace
 from nasplug.runs.context import RunContext
+from nasplug.runs.norm_statistics import NORM_BATCH, measure_norms, norm_batches
 from nasplug.runs.signals import ShouldStop
-from nasplug.runs.training import Progress, cost_record, run_training
+from nasplug.runs.training import Progress, cost_record, lower_rate, run_training
 from nasplug.store.events import Journal, read_events
 from nasplug.store.networks import PlannedNetwork, resize_space, save_network, strip_auxiliary_head
 from nasplug.values import Genotype
@@ -70,17 +73,30 @@ def train_network(
 ) -> Iterator[Progress]:
     """One pass of the loop over a stand-alone network, from seeded initial weights to a weights file.
 
-    Where the weights are averaged (option `ema`), the average is what is validated and written.
+    Where the weights are averaged (option `ema`), the average is what is validated and written. After a training that
+    is too short for running averages, the statistics of its batch norms are measured first. Raises RunFailure if the
+    network, its statistics or its answers are not finite.
     """
     phase = make_network_trainer(context, name, space, plan.genotype, training)
     stage = phase.stages[0]
     net = stage.average if isinstance(stage, AveragingStage) else phase.net
     yield from run_training(context, phase, journal, should_stop)
     loss = mean_last_loss(journal, name, phase.clock.steps_per_epoch)
-    error = context.error(net, "validation")
-    shipped = strip_auxiliary_head(net, space, plan.genotype, context.shape)
-    save_network(weights, shipped, context.composition, plan, context.preprocessing())
-    context.folder.finish(name, {"val_error": error, "train_loss": loss, "cost": cost_record(context, name)})
+    decay = stage.decay_at(phase.steps - 1) if isinstance(stage, AveragingStage) else 0.0
+    images = measure_norms(context, net) if running_averages_lag(net, phase.steps, decay) else 0
+    try:
+        error = context.error(net, "validation")
+        if error is None:  # no image is held out: look at answers to training images
+            error_rate(net, norm_batches(context, NORM_BATCH))
+        shipped = strip_auxiliary_head(net, space, plan.genotype, context.shape)
+        save_network(weights, shipped, context.composition, plan, context.preprocessing(), images)
+    except NonFinite as failure:
+        raise RunFailure(
+            f"The network of phase '{name}' is of no use after its {phase.steps} steps: {failure} "
+            f"{lower_rate(context, name, training.lr)}"
+        ) from failure
+    record = {"val_error": error, "train_loss": loss, "statistics_images": images, "cost": cost_record(context, name)}
+    context.folder.finish(name, record)
     context.folder.checkpoint(name).unlink()
 
 

@@ -45,7 +45,12 @@ def write_result(context: RunContext, status: str, plans: Sequence[PlannedNetwor
         "cost": _costs(folder, plans),
         "figures": [attrs.asdict(figure) for figure in context.composition.schedule.figures],
         "ratings": ratings,
-        "notes": [*context.notes, *_sampling_notes(ratings), *_table_notes(networks)],
+        "notes": [
+            *context.notes,
+            *_sampling_notes(ratings),
+            *_table_notes(networks),
+            *_statistics_notes(networks),
+        ],
         "networks": networks,
         "front": list(pareto_front(results)),
         "best": best.id if best else None,
@@ -67,6 +72,7 @@ def _network(context: RunContext, plan: PlannedNetwork, tests: Mapping[str, floa
         "train_loss": done["train_loss"] if done else None,
         "test_error": tests.get(plan.id),
         "source": source,
+        "statistics_images": done.get("statistics_images", 0) if done else None,
         "genotype": f"genotypes/{plan.id}.json",
         "weights": f"weights/{plan.id}.safetensors" if done and source == "trained" else None,
         "network": {**plan.size, "classes": context.shape.classes, "size": context.shape.size},
@@ -93,6 +99,19 @@ def _sampling_notes(ratings: Sequence[Mapping[str, Any]]) -> list[str]:
 def _table_notes(networks: Sequence[Mapping[str, Any]]) -> list[str]:
     count = sum(network["source"] == "table" for network in networks)
     return [f"{count} of {len(networks)} networks were looked up in a table, not trained here."] if count else []
+
+
+def _statistics_notes(networks: Sequence[Mapping[str, Any]]) -> list[str]:
+    images = {network["statistics_images"] for network in networks if network["statistics_images"]}
+    if not images:
+        return []
+    trained = [network for network in networks if network["weights"]]
+    count = sum(bool(network["statistics_images"]) for network in trained)
+    which = "all networks" if count == len(trained) else f"{count} of {len(trained)} networks"
+    return [
+        f"The batch-norm statistics of {which} were measured on {max(images):,} training images after the training, "
+        f"which was too short for running averages."
+    ]
 
 
 def _costs(folder: RunFolder, plans: Sequence[PlannedNetwork]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import attrs
 import torch
 
 from nasplug.compose import Composition
+from nasplug.engine.finite import NonFinite, find_nonfinite
 from nasplug.errors import InputError, quote
 from nasplug.parts import Network, SearchSpace
 from nasplug.plugins import Plugins
@@ -92,15 +93,27 @@ def resize_space(space: SearchSpace, size: Mapping[str, int | str]) -> SearchSpa
 
 
 def save_network(
-    path: Path, net: Network, composition: Composition, plan: PlannedNetwork, preprocessing: Mapping[str, Any]
+    path: Path,
+    net: Network,
+    composition: Composition,
+    plan: PlannedNetwork,
+    preprocessing: Mapping[str, Any],
+    statistics_images: int = 0,
 ) -> None:
-    """Writes the weights of a trained network, as shipped, with all that is needed to build and feed it again."""
+    """Writes the weights of a trained network, as shipped, with all that is needed to build and feed it again.
+
+    `statistics_images` is the number of training images on which the statistics of its batch norms were measured; 0:
+    they are running averages. Raises NonFinite, and writes nothing, if a weight or a statistic is NaN or infinite.
+    """
+    if broken := find_nonfinite(net.state_dict()):
+        raise NonFinite(f"'{broken}' holds NaN or infinity.")
     part = composition.recipe.parts["space"]
     facts = {
         "schema": 1,
         "space": {"part": part.name, "options": part.plain | dict(plan.size)},
         "genotype": plan.genotype.to_dict(),
         "data": dict(preprocessing),
+        "statistics_images": statistics_images,
     }
     write_tensors(path, net.state_dict(), facts)
 
@@ -108,9 +121,14 @@ def save_network(
 def load_network(path: Path, plugins: Plugins) -> tuple[Network, dict[str, Any]]:
     """A network with its weights, in eval mode on the CPU, and the facts recorded with it.
 
-    Raises InputError if the file is missing, damaged or no network of an installed space.
+    Raises InputError if the file is missing, damaged or no network of an installed space, or if a weight is not finite.
     """
     tensors, facts = read_tensors(path, "network")
+    if broken := find_nonfinite(tensors):
+        raise InputError(
+            f"The network at '{path}' is of no use: '{broken}' holds NaN or infinity, so its training had diverged; "
+            f"train it again with a lower learning rate (retrain.lr), or name another network."
+        )
     try:
         space = space_of(plugins, facts["space"]["part"], facts["space"]["options"], _run_of(path))
         data = facts["data"]
