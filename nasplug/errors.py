@@ -13,18 +13,25 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Iterable
 
 QUOTED = 80
 """The most letters that a message quotes of a text or value that it was given."""
 QUOTED_PATH = 255
 """The same of the name of a file, with which somebody has to find it."""
+CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+"""What a terminal or a browser may obey rather than show: control characters (C0 but for tab and line feed, and C1),
+marks of the direction of text, separators of lines, and surrogates, which stand for bytes that are no text."""
 
 
 class NasplugError(Exception):
     """Anything that nasplug reports to its user without a traceback."""
 
     exit_code: int = 1
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class InputError(NasplugError, ValueError):
@@ -51,19 +58,19 @@ class Interrupted(NasplugError):
         self.exit_code = exit_code
 
     def __str__(self) -> str:
-        return str(self.args[0])
+        return printable(str(self.args[0]))
 
 
-def quote(value: object) -> str:
-    """What was given, as a message quotes it: text and paths in quotation marks, anything else as Python writes it.
+def quote(value: object, most: int | None = None) -> str:
+    """What was given, for a message, on one line: text and paths in quotation marks, other values as Python has them.
 
-    At most QUOTED letters of it (of a path, QUOTED_PATH) are quoted. Control characters, and others that cannot be
-    seen or printed, are escaped.
+    At most `most` letters of it are quoted, by default QUOTED, of a path QUOTED_PATH. Those that cannot be seen or
+    printed are escaped.
     """
     if isinstance(value, str | os.PathLike):
-        return f"'{_escape(str(value), QUOTED if isinstance(value, str) else QUOTED_PATH)}'"
+        return f"'{_escape(str(value), most or (QUOTED if isinstance(value, str) else QUOTED_PATH))}'"
     try:
-        return _escape(repr(value), QUOTED)
+        return _escape(repr(value), most or QUOTED)
     except (ValueError, RecursionError):  # an integer of thousands of digits, or lists within lists
         return f"a huge {type(value).__name__}"
 
@@ -93,6 +100,11 @@ def choose_from(kind: str, asked: str, known: Iterable[str]) -> InputError:
     names = sorted(known)
     hint = suggest(asked, names, cutoff=0.5)
     return InputError(f"There is no {kind} {quote(asked)}.{hint} Known: {', '.join(names) or 'none'}.")
+
+
+def printable(text: str) -> str:
+    """`text` with CONTROLS as escapes, the way Python writes them: for all that reaches a terminal or a page."""
+    return CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def one_line(error: BaseException) -> str:

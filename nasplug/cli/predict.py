@@ -68,7 +68,7 @@ def predict(
 
 def _open_classifier(source: Path, name: str | None, max_params: int | None, max_macs: int | None) -> Classifier:
     if not source.is_file():
-        return Classifier.read(choose_network(load(source), name, max_params, max_macs).weights, load_plugins())
+        return choose_network(load(source), name, max_params, max_macs).classifier()
     if (name, max_params, max_macs) != (None, None, None):
         raise InputError(f"'{source}' is one network; --id, --max-params and --max-macs choose among those of a run.")
     return Classifier.read(source, load_plugins())

@@ -40,6 +40,7 @@ def retrain(
     """Select and retrain again from the trail of RUN, with other options, into a new run folder."""
     plugins = load_plugins()
     old = RunFolder.existing(source)
+    old.refuse_links()
     if old.done("search") is None:
         raise InputError(f"The search of '{source}' is not finished; go on with: nasplug resume {source}")
     sections = {name: dict(section) for name, section in old.recipe_layer().items()}

@@ -14,8 +14,9 @@ from nasplug.data import normalize
 from nasplug.errors import InputError
 from nasplug.parts import Network
 from nasplug.plugins import Plugins, load_plugins
+from nasplug.results.classifier import Classifier
 from nasplug.results.torch_state import IsolatedTorchState
-from nasplug.store.networks import load_network
+from nasplug.store.networks import load_network, network_id
 from nasplug.store.result import NETWORK_ENTRIES, NetworkResult, best_network, read_result
 from nasplug.store.run_folder import RunFolder, read_json
 from nasplug.values import Genotype
@@ -49,8 +50,12 @@ class TrainedNetwork:
 
     @property
     def genotype(self) -> Genotype:
-        """Its architecture."""
-        return Genotype.from_dict(read_json(self.run.path / self.record["genotype"]))
+        """Its architecture. InputError if the file is damaged or belongs to another network."""
+        path = self.run.path / self.record["genotype"]
+        remedy = f"'nasplug resume {self.run.path}' writes it again"
+        genotype = Genotype.from_dict(read_json(path, remedy))
+        self._check_id(genotype, path, remedy)
+        return genotype
 
     @property
     def weights(self) -> Path:
@@ -60,6 +65,10 @@ class TrainedNetwork:
             way = f"retrain {self.run.path} --set run.table=" if looked_up else f"resume {self.run.path}"
             raise InputError(f"The network '{self.id}' of '{self.run.path}' has no weights; to train it: nasplug {way}")
         return self.run.path / str(self.record["weights"])
+
+    def classifier(self) -> Classifier:
+        """The trained network together with its preprocessing, on the CPU."""
+        return Classifier(*self._load())
 
     def network(self) -> nn.Module:
         """A plain module with trained weights, in eval mode on the CPU. It takes normalised images (N, C, H, W)."""
@@ -79,7 +88,24 @@ class TrainedNetwork:
 
     def _load(self) -> tuple[Network, dict[str, Any]]:
         with IsolatedTorchState().active():  # in float32 and trainable, whatever the program has set
-            return load_network(self.weights, self.plugins)
+            net, facts = load_network(self.weights, self.plugins)
+        remedy = f"restore it from a copy of the run, or train again: nasplug retrain {self.run.path}"
+        self._check_id(Genotype.from_dict(facts["genotype"]), self.weights, remedy)
+        if (self.run.path / self.record["genotype"]).exists():
+            _ = self.genotype  # what stands beside the weights must be of the same network
+        return net, facts
+
+    def _check_id(self, genotype: Genotype, path: Path, remedy: str) -> None:
+        """Raises InputError if `genotype`, read from `path`, does not have the id of this network."""
+        recorded = self.record.get("network")
+        if recorded is None:  # the entry does not say how large the network is
+            return
+        size = {name: value for name, value in recorded.items() if name not in ("classes", "size")}
+        if network_id(genotype, size, self.record["matched_to"]) != self.id:
+            raise InputError(
+                f"'{path}' is not of the network '{self.id}' that 'result.json' says it is of: their genotypes "
+                f"differ; {remedy}."
+            )
 
 
 @attrs.frozen

@@ -230,7 +230,9 @@ def _assemble(
     splits: Splits,
     device: torch.device,
 ) -> RunContext:
-    if len(splits.train) and int(splits.train.max()) >= len(data.train):
+    tests = data.test if splits.test_from == "test" else data.train
+    known = [(splits.train, data.train), (splits.validation, data.train), (splits.test, tests)]
+    if any(images is not None and len(indices) and int(indices.max()) >= len(images) for indices, images in known):
         raise InputError(f"'{folder.splits}' names images that '{data.name}' does not have; the data have changed.")
     mean, std = mean_and_std(data.train, splits.train)
     return RunContext(folder, plugins, composition, data, splits, mean, std, device)

@@ -106,6 +106,7 @@ def write_run_report(folder: RunFolder, plugins: Plugins) -> Path:
     """Writes the report of a run again, whatever its status; returns its path."""
     from nasplug.report import write_report  # here, because it imports matplotlib
 
+    folder.refuse_links()
     part = folder.recipe_layer()["space"]
     space = space_of(plugins, str(part.pop("part", "")), part, folder.path)
     plans = read_plans(folder) or []

@@ -66,6 +66,7 @@ def run_training(
 
     def save() -> None:
         trainer.prune()
+        journal.sync()
         with _with_remedy(context, trainer):
             save_checkpoint(path, trainer, journal.count, worked + time.monotonic() - started)
 

@@ -29,8 +29,8 @@ from nasplug.runs.memory import keep_freed_memory
 from nasplug.runs.retrain import retrain
 from nasplug.runs.signals import ShouldStop
 from nasplug.runs.training import Progress, Stopped
+from nasplug.store.checkpoint import count_saved_events
 from nasplug.store.events import EventCallback, Journal, Tail, ignore_event
-from nasplug.store.files import read_tensors
 from nasplug.store.networks import PlannedNetwork
 from nasplug.store.run_folder import RunFolder
 from nasplug.values.recipe import Recipe
@@ -164,8 +164,7 @@ class _JournalReader:
         self._total = self._steps_per_epoch * context.recipe.retrain.epochs
         self._on_event = on_event
         for plan in plans:
-            checkpoint = context.folder.checkpoint(plan.phase)
-            count = read_tensors(checkpoint, "checkpoint")[1]["events"] if checkpoint.exists() else 0
+            count = count_saved_events(context.folder.checkpoint(plan.phase))
             phase_journal(context, plan, on_event).cut(count)
         self._tails = {plan.phase: Tail(_journal_path(context, plan)) for plan in plans}
 

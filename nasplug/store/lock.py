@@ -25,9 +25,10 @@ def lock_run(folder: RunFolder) -> Iterator[None]:
     ends. For messages the file contains the process id of the holder. On a file system that has no locks, such as some
     network file systems, the block runs without one.
 
-    Raises InputError if another process, or another loop of this one, holds the lock, and RunFailure if the lock file
-    cannot be written.
+    Raises InputError if another process, or another loop of this one, holds the lock, or if the folder has symbolic
+    links in it; RunFailure if the lock file cannot be written.
     """
+    folder.refuse_links()
     try:
         folder.lock.open("ab").close()
     except OSError as error:

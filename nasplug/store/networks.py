@@ -37,8 +37,7 @@ class PlannedNetwork:
     @property
     def id(self) -> str:
         """Digest of genotype and size; a random network's also names what it is matched to."""
-        key = json.dumps([self.genotype.to_json(), sorted(self.size.items()), self.matched_to])
-        return hashlib.sha256(key.encode()).hexdigest()[:12]
+        return network_id(self.genotype, self.size, self.matched_to)
 
     @property
     def phase(self) -> str:
@@ -66,6 +65,12 @@ class PlannedNetwork:
             cost=Cost(params=data["params"], macs=data["macs"]),
             matched_to=data["matched_to"],
         )
+
+
+def network_id(genotype: Genotype, size: Mapping[str, int | str], matched_to: str | None) -> str:
+    """Twelve hexadecimal digits: the digest of a genotype, a size and, of a random network, what it is matched to."""
+    key = json.dumps([genotype.to_json(), sorted(size.items()), matched_to])
+    return hashlib.sha256(key.encode()).hexdigest()[:12]
 
 
 def space_of(plugins: Plugins, name: str, options: Mapping[str, Any], run: Path) -> SearchSpace:

@@ -21,6 +21,7 @@ from nasplug.formats.limits import FormatError
 from nasplug.formats.regular_file import decode, read_file
 from nasplug.formats.toml_text import parse_toml
 from nasplug.store.files import write_atomically
+from nasplug.values.checksum import CHECKSUM, checksum_object
 from nasplug.values.recipe import SLOTS
 
 DECISIVE = f"the options of {', '.join(SLOTS)} or search, the seed or the precision"
@@ -65,6 +66,17 @@ class RunFolder:
                 f"'nasplug run --out FOLDER' starts one."
             )
         return cls(path)
+
+    def refuse_links(self) -> None:
+        """Raises InputError if anything in it is a symbolic link: what writes in a run must write nowhere else."""
+        for folder, folders, files in os.walk(self.path):
+            for name in (*folders, *files):
+                path = Path(folder, name)
+                if path.is_symlink():
+                    raise InputError(
+                        f"'{path}' is a symbolic link, and nasplug writes only to what lies in the run folder itself; "
+                        f"put what it points to in its place, or remove it."
+                    )
 
     def discard(self) -> None:
         """Removes the folders that `create` made and everything in them: the folder was new or empty."""
@@ -112,13 +124,18 @@ class RunFolder:
         return self.path / "table.csv"
 
     def done(self, name: str) -> dict[str, Any] | None:
-        """What a finished phase recorded, or None for one that is not finished."""
+        """What a finished phase recorded, or None for one that is not finished; InputError if the record is damaged."""
         path = self.phase(name) / "done.json"
-        return read_json(path) if path.is_file() else None
+        if not path.is_file():
+            return None
+        remedy = f"restore it from a copy of the run, or remove it, and 'nasplug resume {self.path}' repeats the phase"
+        record = read_json(path, remedy)
+        check_object(record, path, remedy)
+        return {entry: value for entry, value in record.items() if entry != CHECKSUM}
 
     def finish(self, name: str, record: Mapping[str, Any]) -> None:
         """Marks a phase as finished; `resume` will not run it again."""
-        write_json(self.phase(name) / "done.json", record)
+        write_checked_json(self.phase(name) / "done.json", record)
 
     def recipe(self) -> dict[str, Any]:
         """The sections of `recipe.toml`; InputError if it is damaged.
@@ -158,12 +175,15 @@ class RunFolder:
             )
 
     def result(self) -> dict[str, Any]:
-        """What `result.json` holds; InputError if the run has none yet."""
-        return read_json(self.path / "result.json")
+        """What `result.json` holds; InputError if the run has none yet or it is damaged."""
+        path = self.path / "result.json"
+        content = read_json(path)
+        check_object(content, path, f"'nasplug resume {self.path}' writes it again")
+        return content
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Replaces `result.json`."""
-        write_json(self.path / "result.json", result)
+        write_checked_json(self.path / "result.json", result)
 
 
 def _digest(sections: Mapping[str, Any]) -> str:
@@ -177,15 +197,28 @@ def _holds_run(path: Path) -> bool:
     return (path / "recipe.toml").is_file()
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file; InputError if it is missing or damaged."""
-    content = read_file(path, "file")
+def read_json(path: Path, remedy: str = "restore it from a copy of the run") -> dict[str, Any]:
+    """A JSON object from a file; InputError, with the remedy, if it is missing or damaged."""
     try:
-        return parse_object(decode(content))
+        return parse_object(decode(read_file(path, "file")))
     except FormatError as error:
-        raise InputError(f"{quote(path)} is damaged: {error}.") from error
+        raise InputError(f"{quote(path)} is damaged: {error}; {remedy}.") from error
+    except InputError as error:
+        raise InputError(f"{str(error).rstrip('.')}; {remedy}.") from error
+
+
+def check_object(content: Mapping[str, Any], path: Path, remedy: str) -> None:
+    """Raises InputError if an object does not match its checksum. Versions before 0.2 wrote none."""
+    if content.get(CHECKSUM) not in (None, checksum_object(content)):
+        raise InputError(f"'{path}' is damaged: its content does not match its checksum; {remedy}.")
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
     """Replaces a file by a JSON object."""
     write_atomically(path, (json.dumps(data, indent=1) + "\n").encode())
+
+
+def write_checked_json(path: Path, data: Mapping[str, Any]) -> None:
+    """Replaces a file by a JSON object with a checksum of its entries."""
+    content = json.loads(json.dumps(data))  # as it will be read
+    write_json(path, {**content, CHECKSUM: checksum_object(content)})

@@ -211,7 +211,7 @@ def test_a_missing_or_damaged_file_is_named(tmp_path, result, recipe, write_run,
 
 
 def test_numbers_that_are_none_count_as_unmeasured(tmp_path, result, write_run):
-    result["networks"][0]["test_error"] = float("nan")
+    result["networks"][0]["test_error"] = None
     folder = write_run(tmp_path, result, steps=2)
     (folder / "events.jsonl").write_text(
         json.dumps({"event": "step", "phase": "search", "step": 1, "loss": float("nan")}) + "\n"

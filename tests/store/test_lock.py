@@ -76,3 +76,15 @@ def test_a_run_goes_on_where_the_file_system_has_no_locks(tmp_path, monkeypatch)
 def test_a_run_folder_that_is_gone_is_named(tmp_path):
     with pytest.raises(RunFailure, match=r"gone/lock' cannot be written: No such file"):
         take(RunFolder(tmp_path / "gone"))
+
+
+@pytest.mark.parametrize("name", ["lock", "weights", "phases/search/checkpoint.safetensors.draft"])
+def test_a_run_with_links_in_it_is_refused(tmp_path, name):
+    run, outside = tmp_path / "run", tmp_path / "outside"
+    path = run / name
+    path.parent.mkdir(parents=True)
+    outside.write_text("kept")
+    path.symlink_to(outside)
+    with pytest.raises(InputError, match=f"{name}' is a symbolic link"):
+        take(RunFolder(run))
+    assert outside.read_text() == "kept"
