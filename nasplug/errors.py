@@ -62,16 +62,16 @@ class Interrupted(NasplugError):
         return printable(str(self.args[0]))
 
 
-def quote(value: object) -> str:
-    """What was given, as a message quotes it: text and paths in quotation marks, anything else as Python writes it.
+def quote(value: object, most: int | None = None) -> str:
+    """What was given, for a message, on one line: text and paths in quotation marks, other values as Python has them.
 
-    At most QUOTED letters of it (of a path, QUOTED_PATH) are quoted. Control characters, and others that cannot be
-    seen or printed, are escaped.
+    At most `most` letters of it are quoted, by default QUOTED, of a path QUOTED_PATH. Those that cannot be seen or
+    printed are escaped.
     """
     if isinstance(value, str | os.PathLike):
-        return f"'{_escape(str(value), QUOTED if isinstance(value, str) else QUOTED_PATH)}'"
+        return f"'{_escape(str(value), most or (QUOTED if isinstance(value, str) else QUOTED_PATH))}'"
     try:
-        return _escape(repr(value), QUOTED)
+        return _escape(repr(value), most or QUOTED)
     except (ValueError, RecursionError):  # an integer of thousands of digits, or lists within lists
         return f"a huge {type(value).__name__}"
 

@@ -61,10 +61,12 @@ def report_errors(signals: Signals | None) -> Iterator[None]:
         place = quote(Path(os.fsdecode(error.filename)))
         refusal = f"Error: {place} cannot be used: {error.strerror}; name another place."
         raise _end(refusal, InputError.exit_code) from error
-    except click.ClickException as error:
-        error.message = shorten_message(error.message)
-        raise
-    except (click.exceptions.Exit, click.Abort):
+    except click.UsageError as error:
+        message = error.format_message()
+        if (short := shorten_message(message)) == message:
+            raise
+        raise click.UsageError(short, error.ctx) from error
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
     except Exception as error:
         sentence = None if is_switched_on(DEBUG) else attribute_error(error, load_plugins(quiet=True))

@@ -13,7 +13,7 @@ from nasplug.parts import Batch, SearchState, Stage, Supernet
 from nasplug.runs.context import RunContext
 from nasplug.runs.signals import ShouldStop
 from nasplug.runs.training import Progress, Stopped
-from nasplug.store.events import Journal, read_events
+from nasplug.store.events import Journal, read_events, require_entries
 from nasplug.store.run_folder import RunFolder, write_json
 from nasplug.values import Genotype, Rated, Step
 
@@ -106,6 +106,7 @@ def read_ratings(folder: RunFolder) -> Iterator[Rated]:
 def _read_snapshots(folder: RunFolder) -> Iterator[Step]:
     for event in read_events(folder.events):
         if event["phase"] == "search" and event.get("snapshot"):
+            require_entries(event, ("step", "epoch", "loss", "reason"), folder.events)
             yield Step(
                 step=event["step"],
                 epoch=event["epoch"],

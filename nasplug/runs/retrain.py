@@ -21,7 +21,7 @@ from nasplug.runs.context import RunContext
 from nasplug.runs.norm_statistics import NORM_BATCH, measure_norms, norm_batches
 from nasplug.runs.signals import ShouldStop
 from nasplug.runs.training import Progress, cost_record, lower_rate, run_training
-from nasplug.store.events import Journal, read_events
+from nasplug.store.events import Journal, read_events, require_entries
 from nasplug.store.networks import PlannedNetwork, resize_space, save_network, strip_auxiliary_head
 from nasplug.values import Genotype
 from nasplug.values.options import build, option_values
@@ -125,7 +125,10 @@ def make_network_trainer(
 
 def mean_last_loss(journal: Journal, phase: str, steps: int) -> float:
     """The mean training loss of the last `steps` steps of a phase: what there is to go by without validation images."""
-    losses = [event["loss"] for event in read_events(journal.path) if event["phase"] == phase]
+    events = [event for event in read_events(journal.path) if event["phase"] == phase]
+    for event in events:
+        require_entries(event, ("loss",), journal.path)
+    losses = [event["loss"] for event in events]
     if not losses:
         raise RunFailure(f"'{journal.path}' has lost its events; the run folder was changed or removed in mid-run.")
     return float(sum(losses[-steps:]) / len(losses[-steps:]))

@@ -15,14 +15,29 @@ from typing import Any
 import attrs
 
 from nasplug.errors import InputError, RunFailure, quote
+from nasplug.formats.fields import FLAG, NUMBER, OBJECT, TEXT, WHOLE, Kind, check_fields, list_of, object_of
+from nasplug.formats.json_text import parse_json, parse_object
+from nasplug.formats.limits import FormatError
 from nasplug.store.files import write_atomically
 
 CHECK = ', "check": "'
 """What stands before the checksum of a line, as `json.dumps` writes it."""
 HEXADECIMAL = re.compile("[0-9a-f]{1,8}")
-WHOLE = re.compile(f'{CHECK}[0-9a-f]{{8}}"')
-COUNTS = ("step", "epoch", "stage")
-"""Entries that are whole numbers from 0 on, or null."""
+CHECKED = re.compile(f'{CHECK}[0-9a-f]{{8}}"')
+FIELDS: Mapping[str, Mapping[str, Kind]] = {
+    "step": {
+        "step": WHOLE.or_null(),
+        "epoch": WHOLE.or_null(),
+        "stage": WHOLE.or_null(),
+        "loss": NUMBER,
+        "snapshot": OBJECT.or_null(),
+        "reason": TEXT.or_null(),
+        "stop": FLAG,
+    },
+    "found": {"step": WHOLE.or_null(), "reason": TEXT.or_null(), "genotype": OBJECT},
+    "rated": {"block": WHOLE.or_null(), "rating": NUMBER, "space": TEXT, "path": object_of(list_of(TEXT))},
+}
+"""By kind of event, what its entries must be; measures of a schedule have names of their own."""
 
 EventCallback = Callable[[Mapping[str, Any]], None]
 """Called with every event after it was written to disk."""
@@ -100,6 +115,23 @@ class Tail:
         return [Line.parse(line.decode(), self.path).event for line in lines]
 
 
+def parse_event(text: str) -> dict[str, Any]:
+    """The event that a line describes; FormatError if it is none."""
+    event = parse_object(text)
+    check_fields(event, {"event": TEXT, "phase": TEXT})
+    check_fields(event, {}, FIELDS.get(event["event"]))
+    return event
+
+
+def require_entries(event: Mapping[str, Any], names: Collection[str], path: Path) -> None:
+    """Raises InputError if an event of the file `path` lacks one of these entries, or has null there."""
+    if lost := [name for name in names if event.get(name) is None]:
+        raise InputError(
+            f"{quote(path)} is damaged: an event '{event['event']}' lacks '{lost[0]}'; restore it from a copy of the "
+            f"run."
+        )
+
+
 def read_events(path: Path) -> Iterator[dict[str, Any]]:
     """The events of a file, without a last line that was cut off half-way. InputError if it is damaged."""
     return (line.event for line in _read_lines(path))
@@ -153,13 +185,9 @@ class Line:
     def parse(cls, text: str, path: Path) -> Line:
         """A line of the file `path`; InputError if it is no event."""
         try:
-            event = json.loads(text)
-        except (ValueError, RecursionError):
-            event = None
-        if not isinstance(event, dict) or "event" not in event or not isinstance(event.get("phase"), str):
-            raise _damaged(path, text, "is no event")
-        if any(not _is_count(event[name]) for name in COUNTS if event.get(name) is not None):
-            raise _damaged(path, text, f"has a value of {' or '.join(COUNTS)} that is no whole number from 0 on")
+            event = parse_event(text)
+        except FormatError as error:
+            raise _damaged(path, text, f"is no event: {error}") from error
         check = event.get("check", "0")
         if not isinstance(check, str) or not HEXADECIMAL.fullmatch(check):
             raise _damaged(path, text, "has no checksum in its entry 'check'")
@@ -194,7 +222,7 @@ def _read_complete_lines(path: Path) -> Iterator[str]:
                     yield line
                 elif line.endswith("}") and _is_json(line):
                     yield f"{line}\n"
-                elif WHOLE.search(line):
+                elif CHECKED.search(line):
                     raise _damaged(path, line, "has no end")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"'{path}' cannot be read ({error}); restore it from a copy of the run.") from error
@@ -206,13 +234,9 @@ def _damaged(path: Path, line: str, reason: str) -> InputError:
     )
 
 
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
 def _is_json(text: str) -> bool:
     try:
-        json.loads(text)
-    except (ValueError, RecursionError):
+        parse_json(text)
+    except FormatError:
         return False
     return True

@@ -5,7 +5,6 @@ It imports neither torch nor matplotlib, so that reports and `nasplug show` need
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -15,6 +14,10 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from nasplug.errors import InputError, command, quote
+from nasplug.formats.fields import OBJECT, TEXT, Kind, check_fields, list_of, object_of
+from nasplug.formats.json_text import parse_object
+from nasplug.formats.limits import FormatError
+from nasplug.formats.regular_file import decode, read_file
 from nasplug.store.lock import is_under_way
 from nasplug.values import Figure
 from nasplug.values.checksum import CHECKSUM, checksum_object
@@ -26,6 +29,21 @@ SCHEMA = 1
 RESULT = "result.json"
 ENTRIES = ("method", "dataset", "seed", "status", "networks", "front", "best")
 """What the result of a run has from its first moment."""
+FIELDS: Mapping[str, Kind] = {
+    "status": TEXT,
+    "method": TEXT,
+    "space": TEXT,
+    "dataset": TEXT,
+    "data": OBJECT,
+    "cost": object_of(OBJECT),
+    "figures": list_of(OBJECT).or_null(),
+    "ratings": list_of(OBJECT),
+    "notes": list_of(TEXT),
+    "networks": Kind("a list of objects", list_of(OBJECT).holds),
+    "front": Kind("a list of ids", list_of(TEXT).holds),
+    "best": TEXT.or_null(),
+}
+"""What entries of the result of a run must be; those of networks are checked one by one."""
 NETWORK_ENTRIES = ("id", "role", "matched_to", "params", "macs", "val_error", "test_error")
 """What every network has; an error is null until it has been measured."""
 IDENTIFIER = re.compile("[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
@@ -143,14 +161,13 @@ def read_result(
     """
     path = folder / RESULT
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise InputError(f"'{path}' cannot be read ({reason}); {_remedy(folder)}.") from error
-    if not isinstance(content, dict):
-        raise InputError(f"'{path}' is not the result of a run: it holds no JSON object.")
+        content = parse_object(decode(read_file(path, "result")))
+    except InputError as error:
+        raise InputError(f"{quote(path)} cannot be read ({str(error).rstrip('.')}); {_remedy(folder)}.") from error
     if "schema" in content and content["schema"] != SCHEMA:
-        raise InputError(f"'{path}' has schema {content['schema']!r}; this version of nasplug reads schema {SCHEMA}.")
+        raise InputError(
+            f"'{path}' has schema {quote(content['schema'])}; this version of nasplug reads schema {SCHEMA}."
+        )
     try:
         result = _parse(content, entries, network_entries)
         if content.get(CHECKSUM) not in (None, checksum_object(content)):
@@ -223,33 +240,33 @@ class _DamagedError(InputError):
 
 def _parse(content: Mapping[str, Any], entries: Collection[str], network_entries: Collection[str]) -> RunResult:
     _require(content, ("schema", *entries))
+    try:
+        check_fields(content, {}, FIELDS)
+    except FormatError as error:
+        raise _DamagedError(f"is damaged: {error}") from error
     rows, front = content.get("networks", []), content.get("front", [])
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise _DamagedError("is damaged: 'networks' must be a list of objects")
-    if not isinstance(front, list):
-        raise _DamagedError("is damaged: 'front' must be a list of ids")
     for row in rows:
         _require(row, network_entries)
     networks = tuple(NetworkResult.from_entry(row) for row in rows)
-    best = _text(content.get("best"))
+    best = content.get("best")
     ids = {network.id for network in networks}
     if len(ids) < len(networks):
         raise _DamagedError("is damaged: two of its networks have the same id")
-    if unknown := {*map(str, front), *([] if best is None else [best])} - ids:
+    if unknown := {*front, *([] if best is None else [best])} - ids:
         raise _DamagedError(f"is damaged: there is no network {quote(min(unknown))}")
     chosen, figures = best_network(networks), content.get("figures")
     return RunResult(
-        status=str(content["status"]),
-        method=str(content["method"]),
-        dataset=str(content["dataset"]),
+        status=content["status"],
+        method=content["method"],
+        dataset=content["dataset"],
         seed=_whole(content, "seed") if content.get("seed") is not None else None,
         networks=networks,
-        front=tuple(map(str, front)),
+        front=tuple(front),
         best=best if best is not None or chosen is None else chosen.id,
-        notes=tuple(map(str, content.get("notes", []))),
-        data=dict(content.get("data", {})),
+        notes=tuple(content.get("notes", [])),
+        data=content.get("data", {}),
         splits={name: _whole(content["splits"], name) for name in content.get("splits", {})},
-        cost={str(phase): PhaseCost.from_entry(row) for phase, row in content.get("cost", {}).items()},
+        cost={phase: PhaseCost.from_entry(row) for phase, row in content.get("cost", {}).items()},
         figures=None if figures is None else tuple(Figure(**figure) for figure in figures),
         entries=content,
     )
@@ -310,10 +327,6 @@ def _inner_path(entry: Mapping[str, Any], name: str) -> None:
     path = PurePosixPath(value)
     if path.is_absolute() or ".." in path.parts or not path.parts:
         raise _DamagedError(f"is damaged: '{name}' must be a path in the run folder, but it is {quote(value)}")
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
 
 
 def _remedy(folder: Path) -> str:

@@ -230,11 +230,12 @@ def _holds_run(path: Path) -> bool:
 
 def read_json(path: Path, remedy: str = "restore it from a copy of the run") -> dict[str, Any]:
     """A JSON object from a file; InputError, with the remedy, if it is missing or damaged."""
-    content = read_file(path, "file")
     try:
-        return parse_object(decode(content))
+        return parse_object(decode(read_file(path, "file")))
     except FormatError as error:
         raise InputError(f"{quote(path)} is damaged: {error}; {remedy}.") from error
+    except InputError as error:
+        raise InputError(f"{str(error).rstrip('.')}; {remedy}.") from error
 
 
 def check_object(content: Mapping[str, Any], path: Path, remedy: str) -> None:

@@ -141,5 +141,5 @@ def test_a_journal_with_fewer_events_than_its_checkpoint_is_refused(tmp_path):
 def test_counts_of_an_event_are_whole_numbers(tmp_path, step):
     path = tmp_path / "events.jsonl"
     path.write_text(f'{{"event": "step", "phase": "search", "step": {step}}}\n')
-    with pytest.raises(InputError, match="no whole number"):
+    with pytest.raises(InputError, match="must be a whole number"):
         list(read_events(path))
