@@ -52,7 +52,9 @@ class Blockwise(DistillationTeacher):
         "auto", "1x1 convolutions around a block; auto: where channels differ from the teacher's", choices=ADAPTORS
     )
     teacher_mode: str = option(
-        "batch", "statistics that the teacher normalises with: those of the batch, or its own (eval)", choices=MODES
+        "batch",
+        "statistics that the teacher normalises with: those of the batch, in rating measured ones, or its own (eval)",
+        choices=MODES,
     )
     resolution: int = option(0, "pixels to which images are resized for the teacher; 0: none", at_least=0)
     model: str = option(
@@ -154,12 +156,12 @@ class Blockwise(DistillationTeacher):
         if self.model:
             taps = self._taps(blocks)
             network = load_network(self.model, taps, self.weights, shape, self.model_mean, self.model_std)
-            freeze(network.to(device).to(memory_format=torch.channels_last), self.teacher_mode)
-            return FrozenTeacher(network, self.resolution)
+            norms = freeze(network.to(device).to(memory_format=torch.channels_last), self.teacher_mode)
+            return FrozenTeacher(network, self.resolution, norms)
         if teacher is None:
             raise InputError("The teacher 'blockwise' imitates a trained network, but there is none.")
-        freeze(teacher, self.teacher_mode)
-        return FrozenTeacher(tap_features(teacher), self.resolution)
+        norms = freeze(teacher, self.teacher_mode)
+        return FrozenTeacher(tap_features(teacher), self.resolution, norms)
 
 
 def count_blocks(space: SearchSpace) -> int:

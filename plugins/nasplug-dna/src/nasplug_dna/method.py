@@ -76,6 +76,7 @@ DNA = Method(
     schedule="keep",
     teacher="blockwise",
     options={
+        "teacher": {"teacher_mode": "measured"},
         "search": {
             "optimizer": "adam",
             "lr_schedule": "step",
