@@ -64,9 +64,12 @@ class BlockStage(Stage):
 
     static_graph = True
 
-    def __init__(self, blocks: Sequence[int], setup: BlockwiseSetup, rates: Mapping[int, float]) -> None:
+    def __init__(
+        self, blocks: Sequence[int], setup: BlockwiseSetup, rates: Mapping[int, float], length: int = 1
+    ) -> None:
         super().__init__()
         self.blocks: tuple[int, ...] = tuple(blocks)
+        self.length = length
         self.rates = {number: rates[number] for number in self.blocks if number in rates}
         self.bridges = nn.ModuleList(setup.bridges[number] for number in self.blocks)
         self._setup = (setup,)  # in a tuple, so that other stages' bridges are no submodules of this one
