@@ -67,8 +67,8 @@ class HostStep:
         if counts_deleted:
             measures["deleted"] = self.deleted
         return Step(
-            step=now.stage * now.steps + now.step + 1,
-            epoch=now.stage * now.epochs + now.epoch,
+            step=now.steps_before + now.step + 1,
+            epoch=now.epochs_before + now.epoch,
             loss=self.loss,
             measures=measures,
             snapshot=snapshot,

@@ -28,6 +28,9 @@ class Stage(nn.Module, ABC):
     rates: Mapping[int, float] = MappingProxyType({})
     """By block, the factor of the learning rate of its weights and adaptors; blocks not named have the factor 1."""
 
+    length: int = 1
+    """How many times as many epochs as a stage of length 1 it has; its learning rate falls as much more slowly."""
+
     static_graph: bool = False
     """Whether `forward` runs the same operations in every step, and `after_step` changes nothing but tensors in place.
 

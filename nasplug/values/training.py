@@ -82,6 +82,17 @@ class Training:
             return self.lr * (now.step + 1) / warm_steps
         return self.lr_min + (self.lr - self.lr_min) * self._lr_share(now)
 
+    def lengthened(self, length: int) -> Training:
+        """This training with `length` times as many epochs, its learning rate over them the same curve."""
+        if length == 1:
+            return self
+        return attrs.evolve(
+            self,
+            epochs=length * self.epochs,
+            lr_warmup=length * self.lr_warmup,
+            lr_decay_epochs=length * self.lr_decay_epochs,
+        )
+
     def drop_path_at(self, now: StepInfo) -> float:
         """The probability of dropping a path in this step; with the ramp it grows from epoch to epoch, as in DARTS."""
         return self.drop_path * now.epoch / now.epochs if self.drop_path_ramp else self.drop_path

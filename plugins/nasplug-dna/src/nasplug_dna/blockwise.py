@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import attrs
 import torch
 
 from nasplug.errors import InputError, Missing
-from nasplug.parts import DistillationTeacher, Network, SearchSpace, Stage, Supernet, option
+from nasplug.parts import Choice, DistillationTeacher, Network, SearchSpace, Stage, Supernet, option
 from nasplug.values import Genotype, ImageShape
 from nasplug_dna.bridge import ADAPTORS, build_bridge
 from nasplug_dna.dense import find_dense_genotype
@@ -39,6 +39,12 @@ class Blockwise(DistillationTeacher):
         "train blocks one after the other, each for all epochs, or together from one pass of the teacher",
         choices=("one-by-one", "together"),
     )
+    epochs_per: str = option(
+        "block",
+        "what search.epochs counts for: a block, or each of its cells (a block of three is trained three times as "
+        "long, its learning rate falling as much more slowly)",
+        choices=("block", "cell"),
+    )
     block_input: str = option(
         "teacher",
         "whose features a block reads: the teacher's, or those of the student's own previous block",
@@ -52,7 +58,9 @@ class Blockwise(DistillationTeacher):
         "auto", "1x1 convolutions around a block; auto: where channels differ from the teacher's", choices=ADAPTORS
     )
     teacher_mode: str = option(
-        "batch", "statistics that the teacher normalises with: those of the batch, or its own (eval)", choices=MODES
+        "batch",
+        "statistics that the teacher normalises with: those of the batch, in rating measured ones, or its own (eval)",
+        choices=MODES,
     )
     resolution: int = option(0, "pixels to which images are resized for the teacher; 0: none", at_least=0)
     model: str = option(
@@ -79,6 +87,11 @@ class Blockwise(DistillationTeacher):
                     f"Option '{name}' of teacher blockwise has {len(values)} values, but the supernet of the space "
                     f"'{space.name}' has {blocks} blocks; give as many, or none: teacher.{name}=[]."
                 )
+        if self.epochs_per == "cell" and self.order == "together":
+            raise InputError(
+                "Blocks that are trained together are trained equally long, so teacher.epochs_per=cell needs "
+                "teacher.order=one-by-one."
+            )
         if self.model:
             self._check_model(blocks)
             return
@@ -128,7 +141,8 @@ class Blockwise(DistillationTeacher):
         numbers = range(len(blocks))
         groups = [tuple(numbers)] if self.order == "together" else [(number,) for number in numbers]
         rates = dict(enumerate(self.rates))
-        return [BlockStage(group, setup, rates) for group in groups]
+        cells = count_cells(net.choices) if self.epochs_per == "cell" else {}
+        return [BlockStage(group, setup, rates, length=cells.get(group[0], 1)) for group in groups]
 
     def _check_model(self, blocks: int) -> None:
         if self.taps and len(self.taps) != blocks:
@@ -154,12 +168,19 @@ class Blockwise(DistillationTeacher):
         if self.model:
             taps = self._taps(blocks)
             network = load_network(self.model, taps, self.weights, shape, self.model_mean, self.model_std)
-            freeze(network.to(device).to(memory_format=torch.channels_last), self.teacher_mode)
-            return FrozenTeacher(network, self.resolution)
+            norms = freeze(network.to(device).to(memory_format=torch.channels_last), self.teacher_mode)
+            return FrozenTeacher(network, self.resolution, norms)
         if teacher is None:
             raise InputError("The teacher 'blockwise' imitates a trained network, but there is none.")
-        freeze(teacher, self.teacher_mode)
-        return FrozenTeacher(tap_features(teacher), self.resolution)
+        norms = freeze(teacher, self.teacher_mode)
+        return FrozenTeacher(tap_features(teacher), self.resolution, norms)
+
+
+def count_cells(choices: Iterable[Choice]) -> dict[int, int]:
+    """By block that offers several cells, their number: candidates whose layers are choices of their own."""
+    named = {choice.name: choice for choice in choices}
+    parents = [named[choice.parent[0]] for choice in named.values() if choice.parent is not None]
+    return {block: len(choice.candidates) for choice in parents for block in choice.blocks if choice.parent is None}
 
 
 def count_blocks(space: SearchSpace) -> int:
