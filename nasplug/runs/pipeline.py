@@ -90,16 +90,20 @@ def measure_test_errors(context: RunContext, plans: Sequence[PlannedNetwork]) ->
     """Measures the test error of every trained network once; those of a table have theirs on record."""
     if context.folder.done("test") is not None:
         return
-    errors = {}
+    rates: dict[str, float | None] = {}
+    by_class: dict[str, list[float | None]] = {}
     for count, plan in enumerate(plans):
         yield Progress("test", count, len(plans))
         record = context.folder.done(plan.phase) or {}
         if "test_error" in record:
-            errors[plan.id] = record["test_error"]
+            rates[plan.id] = record["test_error"]
             continue
         net, _ = load_network(context.folder.weights(plan.id), context.plugins)
-        errors[plan.id] = context.error(net.to(context.device), "test")
-    context.folder.finish("test", {"errors": errors})
+        errors = context.errors(net.to(context.device), "test")
+        rates[plan.id] = None if errors is None else errors.rate
+        if errors is not None:
+            by_class[plan.id] = errors.by_class
+    context.folder.finish("test", {"errors": rates, "by_class": by_class})
 
 
 def write_run_report(folder: RunFolder, plugins: Plugins) -> Path:

@@ -72,9 +72,10 @@ def train_network(
     net = stage.average if isinstance(stage, AveragingStage) else phase.net
     yield from run_training(context, phase, journal, should_stop)
     loss = mean_last_loss(journal, name, phase.clock.steps_per_epoch)
-    error = context.error(net, "validation")
+    errors = context.errors(net, "validation")
     shipped = strip_auxiliary_head(net, space, plan.genotype, context.shape)
     save_network(weights, shipped, context.composition, plan, context.preprocessing())
+    error = None if errors is None else errors.rate
     context.folder.finish(name, {"val_error": error, "train_loss": loss, "cost": cost_record(context, name)})
     context.folder.checkpoint(name).unlink()
 
