@@ -68,7 +68,7 @@ def test_a_folder_one_level_too_high_is_refused(pets, tmp_path):
     pets.rename(tmp_path / "first")
     for name in ("cat", "dog"):
         paint(tmp_path / "second" / name / "0.png")
-    with pytest.raises(InputError, match="hold no images themselves, only folders with images, such as .*first/cat"):
+    with pytest.raises(InputError, match=r"hold no images themselves, only folders with images, such as .*first/cat"):
         load(tmp_path)
 
 
