@@ -17,7 +17,7 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from nasplug.data.images import MemoryImages
@@ -44,7 +44,7 @@ REMARKS = {
     "transparent": "transparent in places, which became white",
     "frames": "of several frames or pages, of which the first was read",
     "deep": "of more than 8 bits per value, of which all images use {bits}; these were scaled to 8",
-    "exif": "with EXIF data that cannot be read, and were taken to be upright",
+    "exif": "taken to be upright, because the orientation in the EXIF data cannot be read",
 }
 """What is said of images that are not read as a user may expect, by a short name."""
 
@@ -278,11 +278,14 @@ def _digest(content: bytes) -> str:
 
 
 def _reason(error: Exception) -> str:
+    """Why a file cannot be read, as a part of a sentence."""
+    if isinstance(error, UnidentifiedImageError):  # its own text names the stream, not the file
+        return "it is empty, damaged or no image"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return (
-        one_line(error) if not str(error) or not isinstance(error, OSError | ValueError | SyntaxError) else str(error)
-    )
+    # The text of others, such as KeyError, says little without their name.
+    plain = isinstance(error, OSError | ValueError | SyntaxError | Image.DecompressionBombError)
+    return str(error) if plain and str(error) else one_line(error)
 
 
 def _count(images: int) -> str:

@@ -94,9 +94,9 @@ class DataRecord:
         return None
 
     def digest(self) -> str:
-        """Identifies these images, their labels and their order."""
+        """Identifies these images, their labels and their order, at whatever size they are read."""
         sets = [None if each is None else (each.labels, each.digests) for each in (self.train, self.test)]
-        return _digest([self.classes, self.size, self.channels, sets])
+        return _digest([self.classes, sets])
 
     def split_digests(self, splits: Splits) -> dict[str, str]:
         """By name, what identifies the images of each split, whatever their order."""

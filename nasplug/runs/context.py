@@ -28,7 +28,7 @@ from nasplug.data import (
     sequential_batches,
 )
 from nasplug.data.class_names import check_class_names
-from nasplug.engine import Stream, error_rate
+from nasplug.engine import Errors, Stream, measure_errors
 from nasplug.errors import InputError
 from nasplug.parts import Batch, ImageData, Images, Network, SearchSpace
 from nasplug.plugins import Plugins
@@ -151,13 +151,13 @@ class RunContext:
         """The network that the distillation teacher asks for, or None: a space of the wanted size and the genotype."""
         return self.composition.teacher.network(self.composition.space, self.random("teacher"))
 
-    def error(self, net: Network, split: str) -> float | None:
-        """The error of `net`, from 0 to 1, on the split "validation" or "test"; None if that split is empty."""
+    def errors(self, net: Network, split: str) -> Errors | None:
+        """The errors of `net` on the split "validation" or "test"; None if that split is empty."""
         indices = getattr(self.splits, split)
         if len(indices) == 0:
             return None
         images = self._test_images() if split == "test" else self.data.train
-        return error_rate(net, self._batches_in_order(images, indices, 256))
+        return measure_errors(net, self._batches_in_order(images, indices, 256), len(self.data.classes))
 
     def _batches_in_order(self, images: Images, indices: npt.NDArray[np.int64], batch: int) -> Iterator[Batch]:
         resident = self.device_options.device_data

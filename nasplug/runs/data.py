@@ -113,7 +113,7 @@ def reload_data(
         try:
             data = load_data(composition, location, root)
         except InputError as error:
-            refusals.append(error)
+            refusals.append(InputError(f"{error} {_remedy(folder, composition)}"))
             continue
         difference = record.find_difference(data, only)
         if difference is None:
@@ -137,16 +137,20 @@ def check_count(folder: RunFolder, data: ImageData, splits: Splits) -> None:
 
 
 def _refuse(folder: RunFolder, composition: Composition, place: str, difference: str) -> InputError:
-    remedy = "put them back as they were"
-    if is_program_object(composition.recipe.data.name):
-        remedy = "hand over the same ones, in the same order"
-    elif composition.source.location_is_path:
-        remedy += f", or write their new place as data.name into {folder.path / 'recipe.toml'}"
     found = f" in '{place}'" if place else ""
     return InputError(
-        f"The images{found} are not those that the run '{folder.path}' was started with ({difference}); {remedy}, or "
-        f"start a new run."
+        f"The images{found} are not those that the run '{folder.path}' was started with ({difference}). "
+        f"{_remedy(folder, composition)}"
     )
+
+
+def _remedy(folder: RunFolder, composition: Composition) -> str:
+    remedy = "Put them back as they were"
+    if is_program_object(composition.recipe.data.name):
+        remedy = "Hand over the same ones, in the same order"
+    elif composition.source.location_is_path:
+        remedy += f", or write their new place as data.name into {folder.path / 'recipe.toml'}"
+    return f"{remedy}, to go on; with other images, start a new run."
 
 
 def _read_place(folder: RunFolder, entries: Mapping[str, Any]) -> Place:

@@ -100,24 +100,28 @@ def measure_test_errors(
     """Measures the test error of every trained network once; those of a table have theirs on record."""
     if context.folder.done("test") is not None:
         return
-    errors = {}
+    rates: dict[str, float | None] = {}
+    by_class: dict[str, list[float | None]] = {}
     for count, plan in enumerate(plans):
         if should_stop():
             raise Stopped
         yield Progress("test", count, len(plans))
         record = context.folder.done(plan.phase) or {}
         if "test_error" in record:
-            errors[plan.id] = record["test_error"]
+            rates[plan.id] = record["test_error"]
             continue
         net, _ = load_network(context.folder.weights(plan.id), context.plugins)
         try:
-            errors[plan.id] = context.error(net.to(context.device), "test")
+            errors = context.errors(net.to(context.device), "test")
         except NonFinite as failure:
             raise RunFailure(
                 f"The network {plan.id} cannot be tested: {failure} Its training has diverged; start again with a "
                 f"lower learning rate: --set retrain.lr={context.recipe.retrain.lr / 4:g}."
             ) from failure
-    context.folder.finish("test", {"errors": errors})
+        rates[plan.id] = None if errors is None else errors.rate
+        if errors is not None:
+            by_class[plan.id] = errors.by_class
+    context.folder.finish("test", {"errors": rates, "by_class": by_class})
 
 
 def _report(context: RunContext) -> None:

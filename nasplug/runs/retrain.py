@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from nasplug.engine import Trainer, error_rate
+from nasplug.engine import Trainer, measure_errors
 from nasplug.engine.assembly import place_network
 from nasplug.engine.finite import NonFinite
 from nasplug.engine.norm_statistics import running_averages_lag
@@ -85,9 +85,9 @@ def train_network(
     decay = stage.decay_at(phase.steps - 1) if isinstance(stage, AveragingStage) else 0.0
     images = measure_norms(context, net) if running_averages_lag(net, phase.steps, decay) else 0
     try:
-        error = context.error(net, "validation")
-        if error is None:  # no image is held out: look at answers to training images
-            error_rate(net, norm_batches(context, NORM_BATCH))
+        errors = context.errors(net, "validation")
+        if errors is None:  # no image is held out: look at answers to training images
+            measure_errors(net, norm_batches(context, NORM_BATCH), context.shape.classes)
         shipped = strip_auxiliary_head(net, space, plan.genotype, context.shape)
         save_network(weights, shipped, context.composition, plan, context.preprocessing(), images)
     except NonFinite as failure:
@@ -95,6 +95,7 @@ def train_network(
             f"The network of phase '{name}' is of no use after its {phase.steps} steps: {failure} "
             f"{lower_rate(context, name, training.lr)}"
         ) from failure
+    error = None if errors is None else errors.rate
     record = {"val_error": error, "train_loss": loss, "statistics_images": images, "cost": cost_record(context, name)}
     context.folder.finish(name, record)
     context.folder.checkpoint(name).unlink()

@@ -24,7 +24,7 @@ def write_result(context: RunContext, status: str, plans: Sequence[PlannedNetwor
     networks, results = [], []
     for plan in plans:
         try:
-            networks.append(_network(context, plan, tests.get("errors", {})))
+            networks.append(_network(context, plan, tests))
             results.append(NetworkResult.from_entry(networks[-1]))
         except (AttributeError, InputError, KeyError, TypeError) as error:
             raise InputError(
@@ -59,9 +59,10 @@ def write_result(context: RunContext, status: str, plans: Sequence[PlannedNetwor
     return result
 
 
-def _network(context: RunContext, plan: PlannedNetwork, tests: Mapping[str, float]) -> dict[str, Any]:
+def _network(context: RunContext, plan: PlannedNetwork, tests: Mapping[str, Any]) -> dict[str, Any]:
     done = context.folder.done(plan.phase)
     source = done.get("source", "trained") if done else "trained"
+    by_class = tests.get("by_class", {}).get(plan.id)
     return {
         "id": plan.id,
         "role": plan.role,
@@ -70,13 +71,20 @@ def _network(context: RunContext, plan: PlannedNetwork, tests: Mapping[str, floa
         "macs": plan.cost.macs,
         "val_error": done["val_error"] if done else None,
         "train_loss": done["train_loss"] if done else None,
-        "test_error": tests.get(plan.id),
+        "test_error": tests.get("errors", {}).get(plan.id),
+        "test_error_by_class": by_class,
+        "balanced_test_error": _mean(by_class),
         "source": source,
         "statistics_images": done.get("statistics_images", 0) if done else None,
         "genotype": f"genotypes/{plan.id}.json",
         "weights": f"weights/{plan.id}.safetensors" if done and source == "trained" else None,
         "network": {**plan.size, "classes": context.shape.classes, "size": context.shape.size},
     }
+
+
+def _mean(by_class: Sequence[float | None] | None) -> float | None:
+    known = [error for error in by_class or () if error is not None]
+    return sum(known) / len(known) if known else None
 
 
 def _digests(context: RunContext) -> dict[str, str] | None:

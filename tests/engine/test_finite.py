@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from nasplug.engine import error_rate
+from nasplug.engine import measure_errors
 from nasplug.engine.finite import NonFinite, find_nonfinite
 from nasplug.parts import Batch, Network, Outputs
 
@@ -32,7 +32,7 @@ def test_the_first_tensor_that_is_not_finite_is_named(value):
 
 
 def test_nan_does_not_count_as_the_first_class():
-    assert error_rate(Logits(special=2.0), BATCHES) == 0
+    assert measure_errors(Logits(special=2.0), BATCHES, 2).rate == 0
     for special in (torch.nan, torch.inf):
         with pytest.raises(NonFinite, match="answers to 3 of 6 images are not finite"):
-            error_rate(Logits(special), BATCHES)
+            measure_errors(Logits(special), BATCHES, 2)

@@ -123,7 +123,8 @@ class MethodComparison:
             for group in self.groups
             if len(group.devices) > 1
         ]
-        return (*left_out, *changed, *repeated, *mixed)
+        other_images = _note_other_images([run for group in self.groups for run in group.runs])
+        return (*left_out, *changed, *repeated, *mixed, *other_images)
 
 
 def read_comparison(folders: Sequence[Path]) -> MethodComparison:
@@ -137,6 +138,30 @@ def read_comparison(folders: Sequence[Path]) -> MethodComparison:
     if not finished:
         raise InputError(f"None of these runs is finished; '{command('resume', folders[0])}' continues the first.")
     return MethodComparison(_group_runs(finished), tuple(run for run in runs if run.record.result.status != "done"))
+
+
+def _note_other_images(runs: Sequence[ComparedRun]) -> list[str]:
+    """Which runs cannot be compared, because their images differ, or were divided otherwise for the same seed."""
+    notes = []
+    for dataset in dict.fromkeys(run.dataset for run in runs):
+        known = [run for run in runs if run.dataset == dataset and run.digests]
+        same_seed: dict[int, ComparedRun] = {}
+        for run in known:
+            first, twin = known[0], same_seed.setdefault(run.seed, run)
+            if run.digests.get("data") != first.digests.get("data"):
+                notes.append(f"{run.folder} had other images of {dataset} than {first.folder}; do not compare them.")
+            # With another seed, other images are held out.
+            elif differing := [name for name, digest in run.digests.items() if twin.digests.get(name) != digest]:
+                notes.append(
+                    f"{run.folder} and {twin.folder} have the same seed, but other images of {dataset} for "
+                    f"{', '.join(differing)}; do not compare their errors."
+                )
+        unknown = [run.folder for run in runs if run.dataset == dataset and not run.digests]
+        if known and unknown:
+            notes.append(
+                f"Whether {', '.join(unknown)} had the same images of {dataset} as the others is not recorded."
+            )
+    return notes
 
 
 def _group_runs(runs: Sequence[ComparedRun]) -> tuple[Group, ...]:

@@ -44,6 +44,12 @@ class ComparedRun:
         return self.record.result.dataset
 
     @property
+    def digests(self) -> Mapping[str, str]:
+        """What identifies the images ("data") and those of each split; empty if the run did not record them."""
+        digests = self.record.result.entries.get("digests")
+        return digests if isinstance(digests, Mapping) else {}
+
+    @property
     def networks(self) -> tuple[NetworkResult, ...]:
         """All its networks."""
         return self.record.result.networks
