@@ -60,10 +60,18 @@ def decode(path: Path, size: int, channels: int) -> Tensor:
     """
     try:
         with Image.open(path) as image:
-            plain = _eight_bits(ImageOps.exif_transpose(image)).convert("L" if channels == 1 else "RGB")
+            return fit_image(image, size, channels)
     # Pillow's decoders raise these for damaged files, depending on the format and the place of the damage.
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         raise InputError(f"The image file {path} cannot be read ({error}); repair or remove it.") from error
+
+
+def fit_image(image: Image.Image, size: int, channels: int) -> Tensor:
+    """A Pillow image as uint8 (channels, size, size), as `decode` brings it to that form.
+
+    Raises ValueError, or what else Pillow's decoders raise, if it cannot be used.
+    """
+    plain = _eight_bits(ImageOps.exif_transpose(image)).convert("L" if channels == 1 else "RGB")
     fitted = ImageOps.fit(plain, (size, size), method=Image.Resampling.BILINEAR)
     pixels = torch.from_numpy(np.array(fitted, dtype=np.uint8)).reshape(size, size, channels)
     return pixels.permute(2, 0, 1)
