@@ -164,6 +164,14 @@ def decode(path: Path, size: int, channels: int, bits: int | None = None) -> Ten
         raise UnreadableImages([(str(path), _reason(error))]) from error
 
 
+def fit_image(image: Image.Image, size: int, channels: int, bits: int | None) -> Tensor:
+    """A Pillow image as uint8 (channels, size, size), as `decode` brings a file to that form.
+
+    Raises ValueError, or what else Pillow's decoders raise, if it cannot be used.
+    """
+    return _fit(image, size, channels, bits)[0]
+
+
 def find_bits(paths: Iterable[Path]) -> int | None:
     """The bits that the values of a whole data set use in files of more than 8 bits; None if there are no such files.
 
@@ -187,27 +195,32 @@ def _used_bits(path: Path) -> int | None:
 
 
 def _decode(content: bytes, size: int, channels: int, bits: int | None) -> tuple[Tensor, list[str]]:
-    """The pixels of an image, uint8 (channels, size, size), and keys of REMARKS."""
+    """The pixels of an image file, uint8 (channels, size, size), and keys of REMARKS."""
     with _open(io.BytesIO(content)) as image:
-        # Of animations only; MPO is a photograph with a smaller copy or another view behind it.
-        remarks = ["frames"] if image.format != "MPO" and getattr(image, "is_animated", False) else []
-        if _is_cut_to_8_bits(image) and bits is not None and bits < 16:
-            raise ValueError(
-                f"it has 16 bits per colour, the images use {bits} of them, and Pillow reads the upper 8; convert all "
-                f"of them to 8 bits"
-            )
-        image.load()
-        orientation = _read_orientation(image)
-        if orientation is None:
-            remarks.append("exif")
-        if _is_deep(image):
-            plain = _scale_to_8_bits(image, bits)
-            remarks.append("deep")
-        elif image.mode == "F":
-            raise ValueError("its pixels are floating-point numbers, and whole numbers of 8 or 16 bits are needed")
-        else:
-            plain, transparent = lay_on_white(image)
-            remarks += ["transparent"] if transparent else []
+        return _fit(image, size, channels, bits)
+
+
+def _fit(image: Image.Image, size: int, channels: int, bits: int | None) -> tuple[Tensor, list[str]]:
+    """The pixels of an image, uint8 (channels, size, size), and keys of REMARKS."""
+    # Of animations only; MPO is a photograph with a smaller copy or another view behind it.
+    remarks = ["frames"] if image.format != "MPO" and getattr(image, "is_animated", False) else []
+    if _is_cut_to_8_bits(image) and bits is not None and bits < 16:
+        raise ValueError(
+            f"it has 16 bits per colour, the images use {bits} of them, and Pillow reads the upper 8; convert all "
+            f"of them to 8 bits"
+        )
+    image.load()
+    orientation = _read_orientation(image)
+    if orientation is None:
+        remarks.append("exif")
+    if _is_deep(image):
+        plain = _scale_to_8_bits(image, bits)
+        remarks.append("deep")
+    elif image.mode == "F":
+        raise ValueError("its pixels are floating-point numbers, and whole numbers of 8 or 16 bits are needed")
+    else:
+        plain, transparent = lay_on_white(image)
+        remarks += ["transparent"] if transparent else []
     upright = None if orientation is None else UPRIGHT.get(orientation)
     plain = plain if upright is None else plain.transpose(upright)
     plain = plain.convert("L" if channels == 1 else "RGB")

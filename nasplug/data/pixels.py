@@ -62,7 +62,7 @@ def _to_channels_first(images: object, grey: int, what: str) -> Tensor:
         )
     if planes.numel() == 0:
         raise InputError(f"{what} is empty; at least two images of each class are needed.")
-    return _to_uint8(planes, what).contiguous()
+    return to_uint8(planes, what).contiguous()
 
 
 def _from_array(array: np.ndarray, what: str) -> Tensor:
@@ -73,7 +73,8 @@ def _from_array(array: np.ndarray, what: str) -> Tensor:
         raise InputError(f"{what} holds {array.dtype}; convert it to uint8.") from error
 
 
-def _to_uint8(planes: Tensor, what: str) -> Tensor:
+def to_uint8(planes: Tensor, what: str) -> Tensor:
+    """Images of uint8 or of floating-point numbers from 0 to 1 as uint8. Raises InputError, which names them `what`."""
     if planes.dtype is torch.uint8:
         return planes
     if not planes.is_floating_point():

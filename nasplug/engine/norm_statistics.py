@@ -16,7 +16,7 @@ from torch import nn
 
 from nasplug.supernets.normalise import TorchNorm
 
-LARGEST_LAG = 0.01
+LARGEST_LAG = 0.1
 """Running averages are kept if their mean age is at most this share of the steps of a training."""
 
 

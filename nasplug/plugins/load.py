@@ -69,6 +69,11 @@ def load_plugins(settings: Settings | None = None, *, quiet: bool = False) -> Pl
     return plugins
 
 
+def reload_plugins(settings: Settings) -> Plugins:
+    """The plugins of a pickled `Plugins`, in the process that unpickles it; broken ones have been reported before."""
+    return load_plugins(settings, quiet=True)
+
+
 def _plugin(
     origin: Origin,
     status: Status,

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from nasplug.data import normalize
 from nasplug.parts import Network
 from nasplug.plugins import Plugins
+from nasplug.results.torch_state import IsolatedTorchState
 from nasplug.store.networks import load_network
 
 
@@ -42,7 +43,8 @@ class Classifier(nn.Module):
     @classmethod
     def read(cls, path: Path, plugins: Plugins) -> Classifier:
         """The network of a weights file, on the CPU. Raises InputError if there is none or it is damaged."""
-        return cls(*load_network(path, plugins))
+        with IsolatedTorchState().active():  # in float32 and on the CPU, whatever the program has set
+            return cls(*load_network(path, plugins))
 
     def forward(self, images: Tensor) -> Tensor:
         """Class probabilities of uint8 images (N, C, H, W)."""

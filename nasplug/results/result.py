@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import torch
 from torch import Tensor, nn
 
-from nasplug.data import normalize
 from nasplug.errors import InputError, command
 from nasplug.parts import Network
 from nasplug.plugins import Plugins, load_plugins
 from nasplug.results.classifier import Classifier
+from nasplug.results.prediction import predict
 from nasplug.results.torch_state import IsolatedTorchState
 from nasplug.store.networks import load_network, network_id
 from nasplug.store.result import NETWORK_ENTRIES, NetworkResult, best_network, read_result
@@ -68,26 +67,26 @@ class TrainedNetwork:
 
     def classifier(self) -> Classifier:
         """The trained network together with its preprocessing, on the CPU."""
-        return Classifier(*self._load())
+        net, facts = self._load()
+        with IsolatedTorchState().active():
+            return Classifier(net, facts)
 
     def network(self) -> nn.Module:
         """A plain module with trained weights, in eval mode on the CPU. It takes normalised images (N, C, H, W)."""
         return self._load()[0]
 
-    def predict(self, images: Tensor) -> Tensor:
-        """Class probabilities (N, classes), float32, of raw images: uint8, (N, C, H, W) or (N, H, W, C).
+    def predict(self, images: Any) -> Tensor:
+        """Class probabilities (N, classes), float32, of N raw images, or of a single one (then N is 1).
 
-        Raises InputError for images of another kind or size than the network was trained on.
+        Images are a path, a Pillow image, a NumPy array or a tensor, or a list of these. Arrays and tensors hold uint8
+        or floating-point numbers from 0 to 1; one is an image (H, W), (H, W, C) or (C, H, W), or several (N, H, W, C),
+        (N, C, H, W) or, for a network of grey images, (N, H, W). Images of another size than the network's are scaled
+        and cropped, as in training on files. Raises InputError for anything else.
         """
-        net, facts = self._load()
-        data = facts["data"]
-        planes = _channels_first(images, data["channels"], data["size"])
-        with torch.inference_mode():
-            logits: Tensor = net(normalize(planes, torch.tensor(data["mean"]), torch.tensor(data["std"])))
-        return logits.softmax(1)
+        return predict(self.classifier(), images)
 
     def _load(self) -> tuple[Network, dict[str, Any]]:
-        with IsolatedTorchState().active():  # in float32 and trainable, whatever the program has set
+        with IsolatedTorchState().active():  # in float32, trainable and on the CPU, whatever the program has set
             net, facts = load_network(self.weights, self.plugins)
         remedy = f"restore it from a copy of the run, or train again: nasplug retrain {self.run.path}"
         self._check_id(Genotype.from_dict(facts["genotype"]), self.weights, remedy)
@@ -197,15 +196,3 @@ def choose_network(
 
 def _list(networks: Sequence[TrainedNetwork]) -> str:
     return ", ".join(f"{network.id} ({network.record['role']}, {network.params:,} params)" for network in networks)
-
-
-def _channels_first(images: Tensor, channels: int, size: int) -> Tensor:
-    if images.dtype is torch.uint8 and images.dim() == 4:
-        if images.shape[1:] == (channels, size, size):
-            return images
-        if images.shape[1:] == (size, size, channels):
-            return images.permute(0, 3, 1, 2)
-    raise InputError(
-        f"This network takes uint8 images of shape (N, {channels}, {size}, {size}) or (N, {size}, {size}, {channels}), "
-        f"but got {images.dtype} of shape {tuple(images.shape)}."
-    )

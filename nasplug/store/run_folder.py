@@ -40,6 +40,10 @@ class RunFolder:
     made: tuple[Path, ...] = attrs.field(default=(), eq=False, repr=False)
     """The folders that `create` made for it, innermost first."""
 
+    def __reduce__(self) -> tuple[type[RunFolder], tuple[Path]]:
+        """Another process, to which this is pickled, may work in another directory."""
+        return RunFolder, (self.path.absolute(),)
+
     @classmethod
     def create(cls, path: Path | None) -> RunFolder:
         """A new folder: `path`, or the next numbered one under `runs/`. InputError if `path` is already in use."""

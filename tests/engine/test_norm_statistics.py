@@ -9,15 +9,15 @@ from nasplug.engine.norm_statistics import LARGEST_LAG, running_averages_lag
 
 def test_running_averages_lag_where_their_mean_age_is_more_than_the_stated_share_of_the_training():
     net = nn.Sequential(nn.BatchNorm2d(2), nn.BatchNorm2d(2, momentum=0.2))  # 10 and 5 steps old
-    assert LARGEST_LAG == 0.01
-    assert running_averages_lag(net, 999)
-    assert not running_averages_lag(net, 1000)
-    assert running_averages_lag(net, 1000, decay=0.5)  # one step more
-    assert not running_averages_lag(net, 1100, decay=0.5)
+    assert LARGEST_LAG == 0.1
+    assert running_averages_lag(net, 99)
+    assert not running_averages_lag(net, 100)
+    assert running_averages_lag(net, 100, decay=0.5)  # one step more
+    assert not running_averages_lag(net, 110, decay=0.5)
 
 
 def test_the_mean_age_is_that_of_the_batches_in_a_running_average():
-    momentum, steps = 0.1, 2000
+    momentum, steps = 0.1, 400
     norm = nn.BatchNorm2d(1, momentum=momentum)
     ages = torch.arange(steps - 1, -1, -1, dtype=torch.float64)
     norm.double()

@@ -8,9 +8,10 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.fx import Proxy
 
 from nasplug.builtin.darts.genotype import DILATED, FACTORISED, POOLS, SEPARABLE, SKIP
-from nasplug.supernets import depthwise, pointwise
+from nasplug.builtin.layers import Depthwise, Pointwise
 from nasplug.supernets.convolution import drop_unread_edge
 from nasplug.supernets.normalise import NormFactory
 
@@ -50,31 +51,9 @@ class FactorizedReduce(nn.Module):
 def shift_by_one(x: Tensor) -> Tensor:
     """The map without its first row and column, padded so that stride 2 gives as many pixels as before the shift."""
     height, width = x.shape[2:]
-    padded = F.pad(x, (0, width % 2, 0, height % 2)) if height % 2 or width % 2 else x
-    return padded[:, :, 1:, 1:]
-
-
-class Depthwise(nn.Conv2d):
-    """A depthwise convolution padded to keep the size of the map (halved by stride 2), with the fast kernels."""
-
-    def __init__(self, channels: int, kernel: int, stride: int, dilation: int) -> None:
-        padding = dilation * (kernel // 2)
-        super().__init__(channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W), as `nn.Conv2d`."""
-        return depthwise(x, self.weight, self.stride[0], self.dilation[0])
-
-
-class Pointwise(nn.Conv2d):
-    """A 1x1 convolution without bias, with the fast kernel."""
-
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__(in_channels, out_channels, 1, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, in_channels, H, W) to (N, out_channels, H, W), as `nn.Conv2d`."""
-        return pointwise(x, self.weight)
+    if isinstance(x, Proxy) or height % 2 or width % 2:  # torch.fx records no conditions on sizes
+        x = F.pad(x, (0, width % 2, 0, height % 2))
+    return x[:, :, 1:, 1:]
 
 
 def make_separable(channels: int, kernel: int, stride: int, dilation: int = 1) -> nn.Sequential:

@@ -46,7 +46,7 @@ def _graph(classifier: Classifier) -> ExportedProgram:
 
     Two images serve as the example: torch takes dimensions of 0 and 1 for constants.
     """
-    example = torch.zeros(2, classifier.channels, classifier.size, classifier.size, dtype=torch.uint8)
+    example = torch.zeros(2, classifier.channels, classifier.size, classifier.size, dtype=torch.uint8, device="cpu")
     program = torch.export.export(classifier, (example,), dynamic_shapes=({0: Dim("batch", min=1)},), strict=False)
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)

@@ -75,7 +75,9 @@ def sample(run: RunFolder, classifier: Classifier) -> Sample:
         return _sample_from_run(run, classifier)
     except InputError as error:
         shape = (COUNT, classifier.channels, classifier.size, classifier.size)
-        noise = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+        noise = torch.randint(
+            0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0), device="cpu"
+        )
         return Sample(noise, f"random images (those of the run cannot be used: {str(error).rstrip('.')})")
 
 
