@@ -11,6 +11,7 @@ from nasplug.runs.training import Progress, no_cost
 from nasplug.store.files import write_atomically
 from nasplug.store.networks import PlannedNetwork
 from nasplug.values import Genotype, KnownResult
+from nasplug.values.checksum import checksum
 
 
 def adopt_table(context: RunContext) -> None:
@@ -28,6 +29,7 @@ def adopt_table(context: RunContext) -> None:
         raise InputError(f"The table '{name}' cannot be read: {error.strerror}.") from error
     _read_results(context, content)
     write_atomically(context.folder.table, content)
+    context.folder.finish("table", {"content": checksum([content])})
 
 
 def look_up(context: RunContext, plans: Sequence[PlannedNetwork]) -> Iterator[Progress]:
@@ -40,6 +42,12 @@ def look_up(context: RunContext, plans: Sequence[PlannedNetwork]) -> Iterator[Pr
         content = context.folder.table.read_bytes()
     except OSError as error:
         raise InputError(f"'{context.folder.table}' cannot be read: {error.strerror}; restore it.") from error
+    record = context.folder.done("table")  # None in runs of 0.1
+    if record is not None and record.get("content") != checksum([content]):
+        raise InputError(
+            f"'{context.folder.table}' is damaged: its content does not match its checksum; restore it from a copy of "
+            f"the run, or copy the table again: nasplug retrain {context.folder.path} --set run.table=FILE"
+        )
     results = _read_results(context, content)
     for plan in left:
         if plan.genotype in results:
