@@ -21,6 +21,17 @@ from nasplug.store.events import keep_phases
 from nasplug.store.run_folder import RunFolder
 from nasplug.values.recipe import SLOTS
 
+COPIED = (
+    "splits.safetensors",
+    "data.json",
+    "events.jsonl",
+    "phases/search",
+    "phases/teacher",
+    "phases/table",
+    "table.csv",
+)
+"""What a retraining takes from the earlier run."""
+
 
 @click.command()
 @click.argument("source", metavar="RUN", type=click.Path(path_type=Path))
@@ -60,7 +71,7 @@ def retrain(
         sections[section][name] = value
     resolve_recorded(plugins, sections, source)
     with new_folder(out) as new:
-        for name in ("splits.safetensors", "data.json", "events.jsonl", "phases/search", "phases/teacher", "table.csv"):
+        for name in COPIED:
             _copy(old.path / name, new.path / name)
         keep_phases(new.events, ("teacher", "search"))
         new.write_recipe(old.recipe() | sections)

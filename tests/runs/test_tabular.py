@@ -84,6 +84,15 @@ def test_a_network_of_the_benchmark_s_size_is_looked_up_and_every_other_is_left_
     assert [ours.folder.done(each.phase) for each in plans[1:]] == [None, None, None, {"val_error": 0.5}]
 
 
+def test_a_table_that_was_changed_in_the_run_is_refused(tmp_path):
+    ours = context(tmp_path, write_table(tmp_path / "table.csv", genotypes()))
+    adopt_table(ours)
+    content = ours.folder.table.read_bytes()
+    ours.folder.table.write_bytes(content[:-3] + bytes([content[-3] ^ 1]) + content[-2:])
+    with pytest.raises(InputError, match="does not match its checksum"):
+        list(look_up(ours, [plan(genotypes()[3])]))
+
+
 def test_without_a_table_nothing_is_looked_up(tmp_path):
     ours = context(tmp_path, "")
     adopt_table(ours)
