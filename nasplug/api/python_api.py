@@ -39,7 +39,7 @@ class Search:
     those of one phase in their order. Phases that run beside each other (`run.jobs`) take turns. Leaving the loop stops
     the run where it is, with everything saved; another loop, `result` or `nasplug.resume` continues from there.
 
-    Ctrl-C (the interrupt of a notebook) stops it after the present step and raises nasplug.errors.Interrupted; a second
+    Ctrl-C (the interrupt of a notebook) stops it after the present step and raises nasplug.errors.Interrupted; a third
     one stops at once, and what happened since the last checkpoint will happen again. nasplug.errors.RunFailure says
     that the run broke.
     """

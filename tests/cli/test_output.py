@@ -27,7 +27,7 @@ def test_control_characters_are_shown_as_escapes():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [("a\nb\x1b", r"'a\nb\x1b'"), ("x" * 100, f"'{'x' * 77}...'"), (["a"], "['a']"), (10**90, f"1{'0' * 76}...")],
+    [("a\nb\x1b", r"'a\nb\x1b'"), ("x" * 100, f"'{'x' * 80}...'"), (["a"], "['a']"), (10**90, f"1{'0' * 79}...")],
 )
 def test_quotes_are_short_and_on_one_line(value, text):
     assert quote(value) == text

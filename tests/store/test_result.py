@@ -7,7 +7,9 @@ import sys
 import pytest
 
 from nasplug.errors import InputError
-from nasplug.store.result import NetworkResult, best_network, pareto_front, read_result
+from nasplug.store.lock import lock_run
+from nasplug.store.result import NetworkResult, best_network, pareto_front, read_result, set_note
+from nasplug.store.run_folder import RunFolder
 
 
 def entry(name, params, val_error=None, role="found", train_loss=None):
@@ -107,6 +109,24 @@ def test_damaged_results_are_refused_with_the_remedy(write, changes, reason):
     assert str(refusal.value).startswith(f"'{run / 'result.json'}' ")
     assert reason in str(refusal.value)
     assert "schema" in changes or str(refusal.value).endswith(f"; 'nasplug resume {run}' writes it again.")
+
+
+def test_a_run_that_nobody_carries_out_is_not_running(write):
+    run = write(status="running")
+    assert read_result(run).status == "stopped"
+    assert read_result(run).entries["status"] == "stopped"
+    with lock_run(RunFolder(run)):
+        assert read_result(run).status == "running"
+    assert read_result(run).status == "stopped"
+
+
+def test_a_note_is_replaced_and_removed(write):
+    folder = RunFolder(write(notes=["Of old."]))
+    for note, expected in (("The thing: 1", 2), ("The thing: 2", 2), (None, 1), (None, 1)):
+        set_note(folder, "The thing", note)
+        notes = read_result(folder.path).notes
+        assert len(notes) == expected
+        assert note is None or notes[-1] == note
 
 
 def test_reading_a_result_and_making_a_report_import_no_torch():
