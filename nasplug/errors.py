@@ -19,7 +19,7 @@ from collections.abc import Iterable
 QUOTED = 80
 """The most letters that a message quotes of a text or value that it was given."""
 QUOTED_PATH = 255
-"""The same of the name of a file, with which somebody has to find it."""
+"""The same of a path, with which somebody has to find a file; of each of its components, QUOTED are."""
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 """What a terminal or a browser may obey rather than show: control characters (C0 but for tab and line feed, and C1),
 marks of the direction of text, separators of lines, and surrogates, which stand for bytes that are no text."""
@@ -67,8 +67,11 @@ def quote(value: object, most: int | None = None) -> str:
     At most `most` letters of it are quoted, by default QUOTED, of a path QUOTED_PATH. Those that cannot be seen or
     printed are escaped.
     """
-    if isinstance(value, str | os.PathLike):
-        return f"'{_escape(str(value), most or (QUOTED if isinstance(value, str) else QUOTED_PATH))}'"
+    if isinstance(value, os.PathLike):
+        text = re.sub(rf"([^/\\]{{{QUOTED}}})[^/\\]+", r"\1...", str(value))
+        return f"'{_escape(text, most or QUOTED_PATH)}'"
+    if isinstance(value, str):
+        return f"'{_escape(value, most or QUOTED)}'"
     try:
         return _escape(repr(value), most or QUOTED)
     except (ValueError, RecursionError):  # an integer of thousands of digits, or lists within lists

@@ -51,10 +51,12 @@ def report_errors() -> Iterator[None]:
         place = quote(Path(os.fsdecode(error.filename)))
         click.echo(f"Error: {place} cannot be used: {error.strerror}; name another place.", err=True)
         raise click.exceptions.Exit(InputError.exit_code) from error
-    except click.ClickException as error:
-        error.message = shorten_message(error.message)
-        raise
-    except (click.exceptions.Exit, click.Abort):
+    except click.UsageError as error:
+        message = error.format_message()
+        if (short := shorten_message(message)) == message:
+            raise
+        raise click.UsageError(short, error.ctx) from error
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
     except Exception as error:
         sentence = None if is_switched_on(DEBUG) else attribute_error(error, load_plugins(quiet=True))
