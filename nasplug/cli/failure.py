@@ -43,7 +43,8 @@ def report_errors() -> Iterator[None]:
         if is_switched_on(DEBUG):
             raise
         # A stop that was asked for is not an error: its message says how to resume.
-        click.echo(str(error) if isinstance(error, Interrupted) else f"Error: {error}", err=True)
+        message = str(error).replace("\n", "\\n")  # from a name; a message is a sentence on a line
+        click.echo(message if isinstance(error, Interrupted) else f"Error: {message}", err=True)
         raise click.exceptions.Exit(error.exit_code) from error
     except OSError as error:
         if error.errno not in PLACES or error.filename is None or is_switched_on(DEBUG):
