@@ -23,7 +23,7 @@ marks of the direction of text, separators of lines, and surrogates, which stand
 QUOTED = 80
 """The most letters that a message quotes of a text or value that it was given."""
 QUOTED_PATH = 255
-"""The same of the name of a file, with which somebody has to find it."""
+"""The same of a path, with which somebody has to find a file; of each of its components, QUOTED are."""
 
 
 class NasplugError(Exception):
@@ -68,8 +68,11 @@ def quote(value: object, most: int | None = None) -> str:
     At most `most` letters of it are quoted, by default QUOTED, of a path QUOTED_PATH. Those that cannot be seen or
     printed are escaped.
     """
-    if isinstance(value, str | os.PathLike):
-        return f"'{_escape(str(value), most or (QUOTED if isinstance(value, str) else QUOTED_PATH))}'"
+    if isinstance(value, os.PathLike):
+        text = re.sub(rf"([^/\\]{{{QUOTED}}})[^/\\]+", r"\1...", str(value))
+        return f"'{_escape(text, most or QUOTED_PATH)}'"
+    if isinstance(value, str):
+        return f"'{_escape(value, most or QUOTED)}'"
     try:
         return _escape(repr(value), most or QUOTED)
     except (ValueError, RecursionError):  # an integer of thousands of digits, or lists within lists

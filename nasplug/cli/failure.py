@@ -52,7 +52,8 @@ def report_errors(signals: Signals | None) -> Iterator[None]:
     except NasplugError as error:
         if is_switched_on(DEBUG):
             raise
-        raise _end(f"Error: {error}", error.exit_code) from error
+        message = str(error).replace("\n", "\\n")  # from a name; a message is a sentence on a line
+        raise _end(f"Error: {message}", error.exit_code) from error
     except OSError as error:
         if signals is not None and signals():  # the terminal was closed, and what had to be said found nobody
             raise click.exceptions.Exit(signals.exit_code) from error

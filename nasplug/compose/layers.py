@@ -34,7 +34,7 @@ def parse_setting(text: str) -> tuple[str, str, Any]:
     """Section, option and value of `section.option=value`; the value is read as TOML, or else as a word."""
     target, equals, written = text.partition("=")
     section, dot, name = target.strip().partition(".")
-    if not (equals and dot and name):
+    if not (equals and section and dot and name):
         raise InputError(f"--set takes SECTION.OPTION=VALUE, for example search.epochs=10, but got {quote(text)}.")
     if section not in SECTIONS:
         raise choose_from("section of a recipe", section, SECTIONS)
