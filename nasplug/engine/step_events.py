@@ -42,7 +42,7 @@ class DeviceStep:
 
 @attrs.frozen(eq=False)
 class HostStep:
-    """The same step with its figures as numbers of Python."""
+    """The same step with its figures as Python numbers."""
 
     device_step: DeviceStep
     loss: float

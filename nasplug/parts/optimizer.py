@@ -165,7 +165,7 @@ class ArchitectureOptimizer(ABC):
     def graph_key(self, now: StepInfo) -> Hashable | None:
         """What else the operations of `relax` depend on, where `static_graph` is set; None: unknown for this step.
 
-        Override it where a number of Python decides what is computed, such as whether a warm-up is over.
+        Override it where a Python number decides what is computed, such as whether a warm-up is over.
         """
         return ()
 

@@ -29,7 +29,7 @@ class Stage(nn.Module, ABC):
     """By block, the factor of the learning rate of its weights and adaptors; blocks not named have the factor 1."""
 
     length: int = 1
-    """How many times as many epochs as a stage of length 1 it has; its learning rate falls as much more slowly."""
+    """The length of the stage, in multiples of the epochs of the training; its learning rate is stretched alike."""
 
     static_graph: bool = False
     """Whether `forward` runs the same operations in every step, and `after_step` changes nothing but tensors in place.

@@ -41,8 +41,8 @@ class Blockwise(DistillationTeacher):
     )
     epochs_per: str = option(
         "block",
-        "what search.epochs counts for: a block, or each of its cells (a block of three is trained three times as "
-        "long, its learning rate falling as much more slowly)",
+        "what search.epochs is the length of: the training of a block, or of each of its cells (a block of three cells "
+        "is trained for three times as many epochs)",
         choices=("block", "cell"),
     )
     block_input: str = option(
