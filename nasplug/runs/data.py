@@ -118,7 +118,9 @@ def reload_data(
         difference = record.find_difference(data, only)
         if difference is None:
             return data, record
-        refusals.append(_refuse(folder, composition, location or root, difference))
+        refusals.append(
+            _refuse(folder, composition, location if composition.source.location_is_path else root, difference)
+        )
     raise refusals[0]
 
 
