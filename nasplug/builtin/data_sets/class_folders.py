@@ -12,11 +12,10 @@ import attrs
 from PIL import Image
 
 from nasplug.data.class_names import printable
+from nasplug.data.decoding import image_formats
 from nasplug.data.reading import list_some
 from nasplug.errors import InputError
 
-NO_RASTERS = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "PDF", "WMF"})
-"""Formats known to Pillow that are drawings, videos or containers, and no images of pixels."""
 SPLITS = {
     "train": ("train", "training"),
     "test": ("test", "testing"),
@@ -52,8 +51,8 @@ class Layout:
 
 def image_suffixes() -> frozenset[str]:
     """The suffixes, such as ".jpg", of the formats of images that the installed Pillow reads."""
-    registered = Image.registered_extensions()
-    return frozenset(suffix for suffix, kind in registered.items() if kind in Image.OPEN and kind not in NO_RASTERS)
+    formats = image_formats()
+    return frozenset(suffix for suffix, kind in Image.registered_extensions().items() if kind in formats)
 
 
 def find_layout(path: Path, passed_over: PassedOver) -> Layout:
