@@ -22,7 +22,7 @@ def write_estimate(plugins: Plugins, recipe: Recipe) -> None:
     write_rows(["slot", "part", "from"], _list_suppliers(plugins, recipe))
     with TemporaryDirectory(prefix="nasplug-dry-run-") as scratch:
         context = start(Path(scratch) / "run", plugins, recipe, [])
-        show_notes(context)
+        show_notes(context, click.echo)
         click.echo(f"\nMeasuring a few steps of each phase on {context.device} ({context.data.name}) ...\n")
         estimates = list(estimate_run(context))
     write_rows(

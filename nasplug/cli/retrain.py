@@ -66,7 +66,7 @@ def retrain(
     except NasplugError:
         new.discard()
         raise
-    show_notes(context)
+    show_notes(context, click.echo)
     complete_run(context)
 
 

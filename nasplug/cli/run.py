@@ -89,7 +89,7 @@ def run(out: Path | None, config: Path | None, settings: Sequence[str], dry_run:
         return
     context = start(out, plugins, recipe, ["nasplug", *sys.argv[1:]])
     _print_preset(context, plugins)
-    show_notes(context)
+    show_notes(context, click.echo)
     complete_run(context)
 
 
@@ -98,7 +98,7 @@ def run(out: Path | None, config: Path | None, settings: Sequence[str], dry_run:
 def resume(folder: Path) -> None:
     """Go on with a run that was stopped, exactly where it stood."""
     context = reopen_context(RunFolder.existing(folder), load_plugins())
-    show_notes(context)
+    show_notes(context, click.echo)
     complete_run(context)
 
 
