@@ -79,7 +79,7 @@ def retrain(
         if context.recipe.run.table != table:
             adopt_table(context)
         plan_networks(context)  # now, because it refuses limits that no architecture keeps
-    show_notes(context)
+    show_notes(context, echo)
     complete_run(context)
 
 

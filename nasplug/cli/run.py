@@ -93,7 +93,7 @@ def run(out: Path | None, config: Path | None, settings: Sequence[str], dry_run:
         return
     context = start(out, plugins, recipe, ["nasplug", *sys.argv[1:]])
     _print_preset(context, plugins)
-    show_notes(context)
+    show_notes(context, echo)
     complete_run(context)
 
 
@@ -113,7 +113,7 @@ def resume(folder: Path, **flags: Any) -> None:
     if changes := _read_flags(flags):
         change_run_options(run_folder, plugins, changes["run"])
     context = reopen_context(run_folder, plugins)
-    show_notes(context)
+    show_notes(context, echo)
     complete_run(context)
 
 

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import IO
@@ -47,6 +48,9 @@ REMARKS = {
     "exif": "taken to be upright, because the orientation in the EXIF data cannot be read",
 }
 """What is said of images that are not read as a user may expect, by a short name."""
+
+NO_PIXELS = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "PDF", "WMF"})
+"""Formats known to Pillow that are drawings, videos or containers. To read EPS, Pillow runs Ghostscript."""
 
 _opening = Lock()
 
@@ -172,6 +176,13 @@ def fit_image(image: Image.Image, size: int, channels: int, bits: int | None) ->
     return _fit(image, size, channels, bits)[0]
 
 
+@cache
+def image_formats() -> tuple[str, ...]:
+    """The formats of pixels that the installed Pillow reads, such as "JPEG"."""
+    Image.init()
+    return tuple(sorted(set(Image.OPEN) - NO_PIXELS))
+
+
 def find_bits(paths: Iterable[Path]) -> int | None:
     """The bits that the values of a whole data set use in files of more than 8 bits; None if there are no such files.
 
@@ -202,8 +213,7 @@ def _decode(content: bytes, size: int, channels: int, bits: int | None) -> tuple
 
 def _fit(image: Image.Image, size: int, channels: int, bits: int | None) -> tuple[Tensor, list[str]]:
     """The pixels of an image, uint8 (channels, size, size), and keys of REMARKS."""
-    # Of animations only; MPO is a photograph with a smaller copy or another view behind it.
-    remarks = ["frames"] if image.format != "MPO" and getattr(image, "is_animated", False) else []
+    remarks = ["frames"] if _has_frames(image) else []
     if _is_cut_to_8_bits(image) and bits is not None and bits < 16:
         raise ValueError(
             f"it has 16 bits per colour, the images use {bits} of them, and Pillow reads the upper 8; convert all "
@@ -232,10 +242,16 @@ def _fit(image: Image.Image, size: int, channels: int, bits: int | None) -> tupl
 def _open(stream: IO[bytes]) -> Image.Image:
     """Reads the header of an image file; ValueError for one of more than MAX_PIXELS pixels."""
     with _without_warnings():
-        image = Image.open(stream)
+        image = Image.open(stream, formats=image_formats())
     if image.width * image.height > MAX_PIXELS:
         raise ValueError(f"it has {image.width} x {image.height} pixels, and at most {MAX_PIXELS:,} are read")
     return image
+
+
+def _has_frames(image: Image.Image) -> bool:
+    """Whether there are more images in a file; MPO has a smaller copy or another view behind a photograph."""
+    with _without_warnings():
+        return image.format != "MPO" and bool(getattr(image, "is_animated", False))
 
 
 def _read_orientation(image: Image.Image) -> int | None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from nasplug.data.batch_reader import BATCHES_AHEAD, BatchReader, Indices
+from nasplug.data.class_names import printable
 from nasplug.errors import InputError
 from nasplug.parts import Images
 
@@ -23,7 +24,7 @@ class UnreadableImages(InputError):
 
     def __init__(self, failures: Sequence[tuple[str, str]]) -> None:
         """`failures` are pairs of a path and the reason."""
-        self.failures = tuple(failures)
+        self.failures = tuple((printable(path), reason) for path, reason in failures)
         if len(self.failures) == 1:
             path, reason = self.failures[0]
             super().__init__(f"The image file {path} cannot be read ({reason}); repair or remove it.")

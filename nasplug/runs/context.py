@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -218,11 +218,14 @@ def reopen_context(folder: RunFolder, plugins: Plugins) -> RunContext:
     return RunContext(folder, plugins, composition, data, splits, mean, std, find_device(recipe.run.device), record)
 
 
-def show_notes(context: RunContext) -> None:
-    """Tells the user on stderr what is notable about the images, and whether the recipe was changed meanwhile."""
+def show_notes(context: RunContext, say: Callable[[str], object] = note) -> None:
+    """Tells the user what is notable about the images, line by line; on stderr unless `say` does otherwise.
+
+    Whether the recipe was changed since the run was started is said on stderr.
+    """
     note_changed_recipe(context.folder)
     for text in context.notes:
-        note(f"Note: {text}")
+        say(f"Note: {text}")
 
 
 def note_changed_recipe(folder: RunFolder) -> None:

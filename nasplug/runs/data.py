@@ -13,6 +13,7 @@ import numpy as np
 
 from nasplug.compose import Composition
 from nasplug.data import DataRecord, Splits, mean_and_std
+from nasplug.data.class_names import printable
 from nasplug.data.record import SetRecord
 from nasplug.data.splits import Indices
 from nasplug.data.survey import note_properties, survey
@@ -76,7 +77,13 @@ def inspect_data(data: ImageData, splits: Splits) -> DataRecord:
     train = survey(data.train)
     test = None if data.test is None else survey(data.test)
     mean, std = mean_and_std(data.train, splits.train)
-    seen = [*data.train.notes, *(data.test.notes if data.test is not None else ())]
+    noticed = [*data.train.notes, *(data.test.notes if data.test is not None else ())]
+    notes = [
+        *data.notes,
+        *noticed,
+        *note_properties(data, splits, train, test),
+        *_note_constant_channels(mean, std),
+    ]
     return DataRecord(
         classes=data.classes,
         size=data.size,
@@ -85,7 +92,7 @@ def inspect_data(data: ImageData, splits: Splits) -> DataRecord:
         test=None if data.test is None or test is None else SetRecord.of(data.test, test.pixels),
         mean=mean,
         std=std,
-        notes=(*data.notes, *seen, *note_properties(data, splits, train, test), *_note_constant_channels(mean, std)),
+        notes=tuple(map(printable, notes)),
     )
 
 
@@ -118,7 +125,9 @@ def reload_data(
         difference = record.find_difference(data, only)
         if difference is None:
             return data, record
-        refusals.append(_refuse(folder, composition, location or root, difference))
+        refusals.append(
+            _refuse(folder, composition, location if composition.source.location_is_path else root, difference)
+        )
     raise refusals[0]
 
 
@@ -139,7 +148,7 @@ def check_count(folder: RunFolder, data: ImageData, splits: Splits) -> None:
 def _refuse(folder: RunFolder, composition: Composition, place: str, difference: str) -> InputError:
     found = f" in '{place}'" if place else ""
     return InputError(
-        f"The images{found} are not those that the run '{folder.path}' was started with ({difference}). "
+        f"The images{found} are not those that the run '{folder.path}' was started with ({printable(difference)}). "
         f"{_remedy(folder, composition)}"
     )
 

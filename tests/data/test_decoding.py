@@ -217,3 +217,10 @@ def test_files_are_told_apart_by_their_content(tmp_path):
     with pytest.raises(InputError, match=r"2\.png cannot be read \(No such file"):
         files(*paths[:2], paths[2]).digests([0, 1, 2])
     assert torch.equal(decoded.read([2]), torch.full((1, 1, 4, 4), 2, dtype=torch.uint8))
+
+
+def test_a_drawing_under_the_name_of_an_image_is_not_run(tmp_path):
+    """Pillow would hand PostScript to Ghostscript, whatever the file is called."""
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png", "EPS")
+    with pytest.raises(InputError, match=r"a\.png cannot be read \(it is empty, damaged or no image\)"):
+        decode(tmp_path / "a.png", 4, 1)

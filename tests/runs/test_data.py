@@ -179,3 +179,20 @@ def test_properties_of_the_images_are_said_at_the_start(tmp_path, monkeypatch):
     assert begin(tmp_path / "other").notes[-1] == (
         "Channel 1 and 2 of the training images have one value everywhere (0.027, 0.000 of 1), which tells nothing."
     )
+
+
+def test_names_of_files_that_are_not_utf8_are_shown_with_escapes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    paint(tmp_path / "photos", 0)
+    odd = tmp_path / "photos" / "a" / "caf\udce9\n.png"
+    Image.new("RGBA", (8, 8)).save(odd, "PNG")
+    notes = begin(tmp_path / "run").notes
+    assert notes[0].endswith(r"(first: a/caf\udce9\n.png).")
+    assert all(note.isprintable() for note in notes)
+    assert reopen_context(RunFolder(tmp_path / "run"), PLUGINS).record.notes == notes
+    odd.unlink()
+    with pytest.raises(InputError, match=r"removed: a/caf\\udce9\\n\.png"):
+        reopen_context(RunFolder(tmp_path / "run"), PLUGINS)
+    odd.write_bytes(b"")
+    with pytest.raises(InputError, match=r"a/caf\\udce9\\n\.png cannot be read"):
+        begin(tmp_path / "other")

@@ -12,11 +12,10 @@ import attrs
 from PIL import Image
 
 from nasplug.data.class_names import printable
+from nasplug.data.decoding import image_formats
 from nasplug.data.reading import list_some
 from nasplug.errors import InputError
 
-NO_RASTERS = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "PDF", "WMF"})
-"""Formats known to Pillow that are drawings, videos or containers, and no images of pixels."""
 SPLITS = {
     "train": ("train", "training"),
     "test": ("test", "testing"),
@@ -52,8 +51,8 @@ class Layout:
 
 def image_suffixes() -> frozenset[str]:
     """The suffixes, such as ".jpg", of the formats of images that the installed Pillow reads."""
-    registered = Image.registered_extensions()
-    return frozenset(suffix for suffix, kind in registered.items() if kind in Image.OPEN and kind not in NO_RASTERS)
+    formats = image_formats()
+    return frozenset(suffix for suffix, kind in Image.registered_extensions().items() if kind in formats)
 
 
 def find_layout(path: Path, passed_over: PassedOver) -> Layout:
@@ -118,8 +117,8 @@ def find_images(classes: Mapping[str, Path], passed_over: PassedOver) -> tuple[l
         direct += len(found) - len(inner)
         if not found:
             raise InputError(
-                f"Class folder {printable(str(folder))} holds no images ({', '.join(sorted(suffixes))}); put some into "
-                f"it, or remove it."
+                f"Class folder {printable(str(folder))} holds no images ({', '.join(sorted(suffixes))}); put some "
+                f"directly into it, or remove it."
             )
         images.append(found)
         nested += inner
@@ -175,13 +174,13 @@ def _walk(folder: Path, suffixes: frozenset[str], passed_over: PassedOver) -> li
     images: list[Path] = []
     for entry in _scan(folder):
         path = Path(entry.path)
-        if entry.is_dir():
+        if _is_image(entry, suffixes):
+            images.append(path)
+        elif entry.is_dir():
             if entry.is_symlink() or entry.name.startswith((".", "__")):
                 passed_over.folders.append(path)
             else:
                 images += _walk(path, suffixes, passed_over)
-        elif _is_image(entry, suffixes):
-            images.append(path)
         else:
             passed_over.files[_kind(entry)] += 1
     return images
@@ -197,9 +196,9 @@ def _count_loose_files(folder: Path, passed_over: PassedOver) -> None:
 
 
 def _is_image(entry: os.DirEntry[str], suffixes: frozenset[str]) -> bool:
-    # A link that leads nowhere counts as an image, so that it is named among those that cannot be read.
-    readable = entry.is_file() or entry.is_symlink()
-    return readable and not entry.name.startswith(".") and Path(entry.name).suffix.lower() in suffixes
+    # A folder and a link that leads nowhere count, so that they are named among the images that cannot be read.
+    possible = entry.is_file() or entry.is_dir() or entry.is_symlink()
+    return possible and not entry.name.startswith(".") and Path(entry.name).suffix.lower() in suffixes
 
 
 def _kind(entry: os.DirEntry[str]) -> str:
