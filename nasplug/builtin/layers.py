@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from torch import Tensor, nn
-from torch.fx import Proxy
 
 from nasplug.supernets import depthwise, pointwise
+from nasplug.supernets.convolution import is_symbolic
 from nasplug.values import Cost
 
 
@@ -23,7 +23,7 @@ class Depthwise(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W), as `nn.Conv2d`."""
-        if isinstance(x, Proxy):
+        if is_symbolic(x):
             return super().forward(x)
         return depthwise(x, self.weight, self.stride[0], self.dilation[0])
 
@@ -36,7 +36,7 @@ class Pointwise(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) to (N, out_channels, H, W), as `nn.Conv2d`."""
-        return super().forward(x) if isinstance(x, Proxy) else pointwise(x, self.weight)
+        return super().forward(x) if is_symbolic(x) else pointwise(x, self.weight)
 
 
 def drop_path(x: Tensor, probability: float) -> Tensor:

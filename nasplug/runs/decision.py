@@ -98,7 +98,10 @@ def read_ratings(folder: RunFolder) -> Iterator[Rated]:
                 if not isinstance(event["block"], int | None):
                     raise TypeError(f"block {event['block']!r:.40}")
                 path = Genotype(space=event["space"], picks=event["path"])
-                yield Rated(block=event["block"], path=path, rating=float(event["rating"]))
+                rating = float(event["rating"])
+                if not math.isfinite(rating):
+                    raise ValueError(f"rating {rating}")
+                yield Rated(block=event["block"], path=path, rating=rating)
             except (AttributeError, KeyError, TypeError, ValueError) as error:
                 raise InputError(f"A rating in '{folder.events}' is damaged ({error!r}); restore the file.") from error
 

@@ -115,7 +115,7 @@ def _statistics_notes(networks: Sequence[Mapping[str, Any]]) -> list[str]:
         return []
     trained = [network for network in networks if network["weights"]]
     count = sum(bool(network["statistics_images"]) for network in trained)
-    which = "all networks" if count == len(trained) else f"{count} of {len(trained)} networks"
+    which = "all trained networks" if count == len(trained) else f"{count} of {len(trained)} trained networks"
     return [
         f"The batch-norm statistics of {which} were measured on {max(images):,} training images after the training, "
         f"which was too short for running averages."

@@ -39,6 +39,11 @@ def depthwise(x: Tensor, weight: Tensor, stride: int = 1, dilation: int = 1) -> 
     return convolve_depthwise(x, weight, stride, dilation)
 
 
+def is_symbolic(x: object) -> bool:
+    """Whether `x` stands for a map in a graph that torch.fx records; nothing may depend on its size."""
+    return isinstance(x, Proxy)
+
+
 def uses_torch_kernels(x: Tensor) -> bool:
     """Whether to compute with torch's own operations: off the CPU, or where autocast chooses the precision."""
     return x.device.type != "cpu" or torch.is_autocast_enabled("cpu")
@@ -155,7 +160,7 @@ def drop_unread_edge(x: Tensor, weight: Tensor) -> Tensor:
     not. Wider maps are left alone: the other way sums the gradient of the kernel in another order.
     """
     height, width = x.shape[2:]
-    if isinstance(x, Proxy):  # torch.fx records no conditions: the crop is one of 0 pixels where the size is odd
+    if is_symbolic(x):  # torch.fx records no conditions: the crop is one of 0 pixels where the size is odd
         return x[:, :, : height - 1 + height % 2, : width - 1 + width % 2]
     learns = torch.is_grad_enabled() and weight.requires_grad
     if x.device.type != "cpu" or x.shape[1] >= ONEDNN_BLOCK or height % 2 or width % 2 or not learns:

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from nasplug.builtin.optimizers.single_path import SinglePath
 from nasplug.compose import resolve
-from nasplug.errors import InputError
+from nasplug.errors import InputError, RunFailure
 from nasplug.plugins import load_plugins
 from nasplug.runs.context import RunContext, reopen_context
 from nasplug.runs.create import start
@@ -22,6 +22,7 @@ from nasplug.runs.search import search
 from nasplug.runs.training import Stopped
 from nasplug.store.events import Journal, read_events
 from nasplug.store.run_folder import RunFolder
+from nasplug.values import Rated
 
 PLUGINS = load_plugins()
 RATED = 8
@@ -184,3 +185,15 @@ def test_images_to_rate_on_are_of_all_classes_though_the_data_are_sorted(whole, 
     ]
     assert list(map(len, shares)) == [24, 24]
     assert not (shares[0][:, None] == shares[1]).all(2).any()
+
+
+@pytest.mark.parametrize("rating", [torch.nan, torch.inf])
+def test_a_rating_without_a_place_in_any_order_ends_the_run(tmp_path, images, monkeypatch, rating):
+    def rate(self, search_state, paths):
+        yield Rated(block=None, path=paths[None][0], rating=rating)
+
+    monkeypatch.setattr(SinglePath, "_rate", rate)
+    context = begin(tmp_path / "run", images)
+    with pytest.raises(RunFailure, match=rf"the rating of the path .* through the network is {rating}"):
+        carry_on(context)
+    assert not [event for event in read_events(context.folder.events) if event["event"] == "rated"]

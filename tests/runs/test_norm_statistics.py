@@ -162,8 +162,8 @@ def test_the_result_and_the_weights_say_on_how_many_images_statistics_were_measu
     result = write_result(context, "done", [plan])
     assert result["networks"][0]["statistics_images"] == count
     assert result["notes"] == [
-        f"The batch-norm statistics of all networks were measured on {count} training images after the training, which "
-        f"was too short for running averages."
+        f"The batch-norm statistics of all trained networks were measured on {count} training images after the "
+        f"training, which was too short for running averages."
     ]
     with safe_open(context.folder.weights(plan.id), framework="pt") as file:
         assert json.loads(file.metadata()["nasplug"])["statistics_images"] == count

@@ -8,11 +8,10 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.fx import Proxy
 
 from nasplug.builtin.darts.genotype import DILATED, FACTORISED, POOLS, SEPARABLE, SKIP
 from nasplug.builtin.layers import Depthwise, Pointwise
-from nasplug.supernets.convolution import drop_unread_edge
+from nasplug.supernets.convolution import drop_unread_edge, is_symbolic
 from nasplug.supernets.normalise import NormFactory
 
 AUXILIARY_SIZES = {"cifar": 8, "imagenet": 7}
@@ -51,7 +50,7 @@ class FactorizedReduce(nn.Module):
 def shift_by_one(x: Tensor) -> Tensor:
     """The map without its first row and column, padded so that stride 2 gives as many pixels as before the shift."""
     height, width = x.shape[2:]
-    if isinstance(x, Proxy) or height % 2 or width % 2:  # torch.fx records no conditions on sizes
+    if is_symbolic(x) or height % 2 or width % 2:  # torch.fx records no conditions on sizes
         x = F.pad(x, (0, width % 2, 0, height % 2))
     return x[:, :, 1:, 1:]
 
