@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError, safe_open
 
 from nasplug.errors import InputError, RunFailure
-from nasplug.values.checksum import CHECKSUM, checksum_arrays
+from nasplug.values.checksum import CHECKSUM, checksum_arrays, sort_metadata
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,7 +55,7 @@ def encode_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -
     from safetensors.torch import save  # here, because it imports torch
 
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    return save(plain, metadata={**metadata, CHECKSUM: _checksum_tensors(plain, metadata)})
+    return sort_metadata(save(plain, metadata={**metadata, CHECKSUM: _checksum_tensors(plain, metadata)}))
 
 
 def read_tensors(path: Path, what: str) -> tuple[dict[str, Tensor], dict[str, Any]]:

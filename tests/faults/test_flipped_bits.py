@@ -143,8 +143,8 @@ def judge(actual: Outcome, expected: Outcome) -> str:
         return "same"
     if actual.is_refusal:
         return "refused"
-    said = f"{actual.text}{actual.left if isinstance(actual.left, str) else ''}"
-    if "changed since" in " ".join(said.split()):
+    said = " ".join(f"{actual.text}{actual.left if isinstance(actual.left, str) else ''}".split())
+    if "changed since" in said or "cannot be used" in said:
         return "told"
     return "TRACEBACK" if "Traceback" in actual.text else "SILENT"
 
