@@ -105,7 +105,8 @@ def save_splits(splits: Splits, path: Path) -> None:
     arrays = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     draft = path.with_name(path.name + ".new")
     metadata = {"test_from": str(splits.test_from)}
-    draft.write_bytes(sort_metadata(save(arrays, metadata={**metadata, CHECKSUM: _checksum(arrays, metadata)})))
+    content = save(arrays, metadata={**metadata, CHECKSUM: _checksum(arrays, metadata)})
+    draft.write_bytes(b"".join(sort_metadata(content)))
     os.replace(draft, path)
 
 
