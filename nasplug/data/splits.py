@@ -15,7 +15,7 @@ from safetensors.numpy import save
 
 from nasplug.errors import InputError
 from nasplug.parts import ImageData
-from nasplug.values.checksum import CHECKSUM, checksum_arrays
+from nasplug.values.checksum import CHECKSUM, checksum_arrays, sort_metadata
 from nasplug.values.seeds import derive_seed
 
 Indices = npt.NDArray[np.int64]
@@ -105,7 +105,8 @@ def save_splits(splits: Splits, path: Path) -> None:
     arrays = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     draft = path.with_name(path.name + ".new")
     metadata = {"test_from": str(splits.test_from)}
-    draft.write_bytes(save(arrays, metadata={**metadata, CHECKSUM: _checksum(arrays, metadata)}))
+    content = save(arrays, metadata={**metadata, CHECKSUM: _checksum(arrays, metadata)})
+    draft.write_bytes(b"".join(sort_metadata(content)))
     os.replace(draft, path)
 
 

@@ -17,14 +17,14 @@ from safetensors import SafetensorError, safe_open
 from nasplug.errors import InputError, RunFailure, quote
 from nasplug.formats.json_text import parse_json
 from nasplug.formats.regular_file import find_kind
-from nasplug.values.checksum import CHECKSUM, checksum_arrays
+from nasplug.values.checksum import CHECKSUM, checksum_arrays, sort_metadata
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replaces the content of `path`; even if it is interrupted, the file has the old content or the new one.
+def write_atomically(path: Path, *content: bytes | memoryview) -> None:
+    """Replaces the content of `path` by these parts; if interrupted, the file has the old content or the new one.
 
     Symbolic links are not followed: one in the place of the file, or of its draft, is replaced by a file.
 
@@ -35,7 +35,7 @@ def write_atomically(path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         draft.unlink(missing_ok=True)  # what an interrupted write left, or a link
         with draft.open("xb") as stream:
-            stream.write(content)
+            stream.writelines(content)
             stream.flush()
             os.fsync(stream.fileno())
         draft.replace(path)
@@ -49,15 +49,15 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
     """A safetensors file with `facts` as JSON in its metadata, replaced as a whole."""
-    write_atomically(path, encode_tensors(tensors, {"nasplug": json.dumps(facts)}))
+    write_atomically(path, *encode_tensors(tensors, {"nasplug": json.dumps(facts)}))
 
 
-def encode_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
-    """A safetensors file with a checksum of tensors and metadata in its metadata."""
+def encode_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> tuple[bytes, memoryview]:
+    """Header and data of a safetensors file with a checksum of tensors and metadata in its metadata."""
     from safetensors.torch import save  # here, because it imports torch
 
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    return save(plain, metadata={**metadata, CHECKSUM: _checksum_tensors(plain, metadata)})
+    return sort_metadata(save(plain, metadata={**metadata, CHECKSUM: _checksum_tensors(plain, metadata)}))
 
 
 def read_tensors(path: Path, what: str) -> tuple[dict[str, Tensor], dict[str, Any]]:

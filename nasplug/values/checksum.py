@@ -56,3 +56,16 @@ def checksum_arrays(arrays: Iterable[tuple[str, bytes | memoryview]], metadata: 
     for description, content in sorted(arrays, key=lambda array: array[0]):
         parts += [description.encode(), content]
     return checksum(parts)
+
+
+def sort_metadata(content: bytes) -> tuple[bytes, memoryview]:
+    """Header and data of a safetensors file, with its metadata in alphabetical order: equal networks give equal files.
+
+    The library writes several entries of metadata in a random order. The data, which may be large, are not copied.
+    """
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text, memoryview(content)[8 + size :]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from nasplug_snps.shrink import Shrink
+from safetensors.torch import load
 
 from nasplug.builtin.darts.space import Darts
 from nasplug.builtin.optimizers.bilevel import Bilevel
@@ -22,7 +23,7 @@ from nasplug.engine.plain.keep import Keep
 from nasplug.engine.plain.labels import LabelStage
 from nasplug.errors import InputError, RunFailure
 from nasplug.store.checkpoint import load_checkpoint, save_checkpoint
-from nasplug.store.files import read_tensors, write_atomically, write_tensors
+from nasplug.store.files import encode_tensors, read_tensors, write_atomically, write_tensors
 from nasplug.testing.tape import TapeRecorder
 from nasplug.values import ImageShape, Training
 
@@ -151,6 +152,14 @@ def test_a_bit_that_flips_anywhere_in_a_file_of_tensors_is_noticed_or_does_no_ha
             passed += 1
         path.write_bytes(whole)
     assert passed < 10  # the name of the entry with the checksum, and the padding
+
+
+def test_equal_content_gives_equal_files():
+    tensors = {"a": torch.arange(3.0), "b": torch.tensor(2)}
+    metadata = dict.fromkeys("zyxwvut", "é")
+    first = b"".join(encode_tensors(tensors, metadata))
+    assert {b"".join(encode_tensors(tensors, dict(reversed(metadata.items())))) for _ in range(5)} == {first}
+    assert {name: each.tolist() for name, each in load(first).items()} == {"a": [0, 1, 2], "b": 2}
 
 
 def test_damaged_values_are_named_with_the_way_out(tmp_path):

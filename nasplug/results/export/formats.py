@@ -108,7 +108,7 @@ def _read_pt2(path: Path) -> Opened:
 
 
 def _encode_safetensors(classifier: Classifier, metadata: Metadata) -> bytes:
-    return encode_tensors(classifier.net.state_dict(), metadata)
+    return b"".join(encode_tensors(classifier.net.state_dict(), metadata))
 
 
 def _read_safetensors(path: Path) -> Opened:
