@@ -48,11 +48,12 @@ class Signals:
 
         A SIGHUP that is ignored stays so: that is what `nohup` does.
         """
-        # Python calls the handlers of several signals that came during one long call in the order of their numbers; the
-        # pipe has them in the order in which they came.
-        self._arrivals, end = os.pipe()
-        os.set_blocking(end, False)
-        signal.set_wakeup_fd(end, warn_on_full_buffer=False)
+        if sys.platform != "win32":
+            # Python calls the handlers of several signals that came during one long call in the order of their numbers;
+            # the pipe has them in the order in which they came.
+            self._arrivals, end = os.pipe()
+            os.set_blocking(end, False)
+            signal.set_wakeup_fd(end, warn_on_full_buffer=False)
         for number in EXIT_CODES:
             if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._receive)
