@@ -78,6 +78,6 @@ def test_blocked_signals_come_afterwards():
     signals = Signals()
     with signals.watching():
         with blocked_signals():
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
             assert signal.SIGTERM in signal.sigpending()
         assert signals.received == signal.SIGTERM
