@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from multiprocessing import Pipe
+from queue import SimpleQueue
 from types import SimpleNamespace
 
 import pytest
@@ -41,7 +42,9 @@ def test_a_process_that_was_told_to_leave_may():
     end(0, dismissed=True)
 
 
-def test_a_worker_asks_for_tasks_until_there_are_no_more():
+def test_a_worker_asks_for_tasks_until_there_are_no_more(monkeypatch):
+    exits = SimpleQueue()
+    monkeypatch.setattr(os, "_exit", exits.put)
     parent, worker = Pipe()
     orders = Orders(worker)
     tasks = iter(orders)
@@ -52,6 +55,20 @@ def test_a_worker_asks_for_tasks_until_there_are_no_more():
     parent.send(None)
     assert next(tasks, "no more") == "no more"
     assert orders.should_stop()
+    assert exits.empty()
+    parent.close()
+    assert exits.get(timeout=60) == 1
+
+
+def test_a_worker_that_has_not_begun_ends_at_once_when_it_is_told_to(monkeypatch):
+    exits = SimpleQueue()
+    monkeypatch.setattr(os, "_exit", exits.put)
+    parent, worker = Pipe()
+    Orders(worker)
+    parent.send(None)
+    assert exits.get(timeout=60) == 0
+    parent.close()
+    assert exits.get(timeout=60) == 1
 
 
 ALONE = """
