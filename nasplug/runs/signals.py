@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -34,6 +35,7 @@ class Signals:
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
         self._interrupts = 0
+        self._arrivals: int | None = None
         self._raises_at_once = False
         self._raises_when_impatient = False
 
@@ -46,6 +48,12 @@ class Signals:
 
         A SIGHUP that is ignored stays so: that is what `nohup` does.
         """
+        if sys.platform != "win32":
+            # Python calls the handlers of several signals that came during one long call in the order of their numbers;
+            # the pipe has them in the order in which they came.
+            self._arrivals, end = os.pipe()
+            os.set_blocking(end, False)
+            signal.set_wakeup_fd(end, warn_on_full_buffer=False)
         for number in EXIT_CODES:
             if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._receive)
@@ -103,7 +111,7 @@ class Signals:
     def _receive(self, number: int, _: FrameType | None) -> None:
         is_first = self.received is None
         if is_first:
-            self.received = signal.Signals(number)
+            self.received = signal.Signals(number if self._arrivals is None else os.read(self._arrivals, 1)[0])
         self._interrupts += number == signal.SIGINT
         is_impatient = self._raises_when_impatient and self._interrupts >= IMPATIENT
         if is_impatient or (self._raises_at_once and is_first):

@@ -51,6 +51,15 @@ def handles_signals(process: subprocess.Popen[str]) -> bool:
     return False
 
 
+def is_pending(process: subprocess.Popen[str]) -> bool:
+    """Whether the process has not been given a signal yet; of several, the system gives the lowest number first."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
+            if line.startswith(("ShdPnd:", "SigPnd:")) and int(line.split()[1], 16):
+                return True
+    return False
+
+
 def send(process: subprocess.Popen[str], number: int, to_all: bool) -> None:
     """Sends a signal to a process, or to all of its session, as a terminal does."""
     with suppress(ProcessLookupError):

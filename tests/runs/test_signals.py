@@ -17,6 +17,8 @@ def program():
     signals = Signals()
     signals.install()
     yield signals
+    os.close(signal.set_wakeup_fd(-1))
+    os.close(signals._arrivals)
     for number, handler in before.items():
         signal.signal(number, handler)
 
@@ -28,6 +30,17 @@ def test_before_a_run_the_first_signal_interrupts_at_once_and_later_ones_change_
     for later in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGINT):
         signal.raise_signal(later)
     assert (program.received, program.exit_code) == (number, code)
+
+
+def test_of_signals_that_python_sees_at_once_the_first_decides(program):
+    """Python calls handlers in the order of the numbers; here the pipe says that SIGTERM came before SIGHUP."""
+    with program.watching():
+        end = signal.set_wakeup_fd(-1)
+        os.write(end, bytes([signal.SIGTERM, signal.SIGHUP]))
+        signal.raise_signal(signal.SIGHUP)
+        signal.set_wakeup_fd(end)
+        signal.raise_signal(signal.SIGTERM)
+    assert program.received == signal.SIGTERM
 
 
 def test_a_run_only_remembers_the_first(program):
@@ -65,6 +78,6 @@ def test_blocked_signals_come_afterwards():
     signals = Signals()
     with signals.watching():
         with blocked_signals():
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
             assert signal.SIGTERM in signal.sigpending()
         assert signals.received == signal.SIGTERM
