@@ -60,8 +60,17 @@ def report_errors() -> Iterator[None]:
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
     except Exception as error:
+        if _lacks_memory(error) and not is_switched_on(DEBUG):
+            click.echo("Error: The memory does not suffice; ask for smaller batches, images or networks.", err=True)
+            raise click.exceptions.Exit(NasplugError.exit_code) from error
         sentence = None if is_switched_on(DEBUG) else attribute_error(error, load_plugins(quiet=True))
         if sentence is None:
             raise
         click.echo(f"Error: {sentence} Its author has to fix that; {DEBUG}=1 shows the traceback.", err=True)
         raise click.exceptions.Exit(NasplugError.exit_code) from error
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether it says so; torch has an exception of its own for CUDA, and for the CPU only words."""
+    is_memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return is_memory or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
