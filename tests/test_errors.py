@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nasplug.errors import QUOTED, QUOTED_PATH, choose_from, quote, quote_all, suggest
+from nasplug.errors import QUOTED, choose_from, quote, quote_all, suggest
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,10 @@ def test_what_python_cannot_write_is_quoted_as_huge():
 
 
 def test_long_paths_are_cut():
-    assert len(quote(Path(*["b" * 50] * 50))) == QUOTED_PATH + len("'...'")
+    path = Path(*["b" * 50] * 50)
+
+    assert quote(path) == f"'{str(path)[:QUOTED]}...{str(path)[-QUOTED:]}'"
+    assert quote(Path("b" * 50, "c" * 50)) == f"'{'b' * 50}/{'c' * 50}'"
 
 
 def test_several_names_are_quoted_together():
