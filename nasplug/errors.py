@@ -23,7 +23,7 @@ marks of the direction of text, separators of lines, and surrogates, which stand
 QUOTED = 80
 """The most letters that a message quotes of a text or value that it was given."""
 QUOTED_PATH = 255
-"""The same of a path, with which somebody has to find a file; of each of its components, QUOTED are."""
+"""The length of a path that is quoted whole, but for components longer than QUOTED: somebody has to find the file."""
 
 
 class NasplugError(Exception):
@@ -65,12 +65,14 @@ class Interrupted(NasplugError):
 def quote(value: object, most: int | None = None) -> str:
     """What was given, for a message, on one line: text and paths in quotation marks, other values as Python has them.
 
-    At most `most` letters of it are quoted, by default QUOTED, of a path QUOTED_PATH. Those that cannot be seen or
+    At most `most` letters of it are quoted, by default QUOTED, and for a path QUOTED_PATH. Those that cannot be seen or
     printed are escaped.
     """
     if isinstance(value, os.PathLike):
         text = re.sub(rf"([^/\\]{{{QUOTED}}})[^/\\]+", r"\1...", str(value))
-        return f"'{_escape(text, most or QUOTED_PATH)}'"
+        if len(text) > (most or QUOTED_PATH):
+            text = f"{text[:QUOTED]}...{text[-QUOTED:]}"  # its end tells more than its middle
+        return f"'{_escape(text, len(text))}'"
     if isinstance(value, str):
         return f"'{_escape(value, most or QUOTED)}'"
     try:
@@ -114,6 +116,11 @@ def command(*words: object) -> str:
 def printable(text: str) -> str:
     """`text` with CONTROLS as escapes, the way Python writes them: for all that reaches a terminal or a page."""
     return CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def reason(error: BaseException) -> str:
+    """What a library says is wrong, without the whole of the file that it may quote: two lines' worth of letters."""
+    return _escape(" ".join(str(error).split()), 3 * QUOTED)
 
 
 def one_line(error: BaseException) -> str:

@@ -70,6 +70,9 @@ def report_errors(signals: Signals | None) -> Iterator[None]:
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
     except Exception as error:
+        if _lacks_memory(error) and not is_switched_on(DEBUG):
+            refusal = "Error: The memory does not suffice; ask for smaller batches, images or networks."
+            raise _end(refusal, NasplugError.exit_code) from error
         sentence = None if is_switched_on(DEBUG) else attribute_error(error, load_plugins(quiet=True))
         if sentence is None:
             raise
@@ -82,3 +85,9 @@ def _end(sentence: str, code: int) -> click.exceptions.Exit:
     with suppress(OSError):  # the terminal may be closed
         echo(sentence, err=True)
     return click.exceptions.Exit(code)
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether it says so; torch has an exception of its own for CUDA, and for the CPU only words."""
+    is_memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return is_memory or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))

@@ -99,7 +99,7 @@ def _write_result(result: RunResult, folder: Path) -> None:
 
     write_table(result_table(result))
     if result.status in ("stopped", "failed"):
-        click.echo(f"It is not finished; go on with: {command('resume', folder)}")
+        echo(f"It is not finished; go on with: {command('resume', folder)}")
 
 
 def _write_recipe(description: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from nasplug.errors import InputError
+from nasplug.errors import InputError, reason
 from nasplug.parts import ImageData
 from nasplug.values.checksum import CHECKSUM, checksum_arrays, sort_metadata
 from nasplug.values.seeds import derive_seed
@@ -125,7 +125,7 @@ def load_splits(path: Path) -> Splits:
             names = [name for name in file.keys() if file.get_slice(name).get_dtype() == "I64"]  # noqa: SIM118
             arrays = {name: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError) as error:
-        raise InputError(f"The splits in {path} cannot be read ({error}); start the run again.") from error
+        raise InputError(f"The splits in {path} cannot be read ({reason(error)}); start the run again.") from error
     whole = set(arrays) == {"train", "validation", "test"} and test_from in ("train", "test")
     if not whole or any(array.dtype != np.int64 or array.ndim != 1 for array in arrays.values()):
         raise InputError(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
+from itertools import chain
 from typing import Any
 
 import attrs
@@ -36,15 +36,11 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-ANYTHING = Kind("anything", lambda _: True)
 TEXT = Kind("text", lambda value: isinstance(value, str))
 FLAG = Kind("true or false", lambda value: isinstance(value, bool))
 WHOLE = Kind("a whole number from 0 on", _is_whole)
-POSITIVE = Kind("a whole number from 1 on", lambda value: _is_whole(value) and value > 0)
 NUMBER = Kind("a number", _is_number)
 """May be NaN or infinite."""
-FINITE = Kind("a finite number", lambda value: _is_number(value) and math.isfinite(value))
-LIST = Kind("a list", lambda value: isinstance(value, list))
 OBJECT = Kind("an object", lambda value: isinstance(value, dict))
 
 
@@ -75,7 +71,7 @@ def check_fields(
     for name, kind in required.items():
         if name not in entry:
             raise FormatError(f"it lacks {quote(name)}, which is {kind.words}")
-    for name, kind in (dict(required) | dict(optional or {})).items():
+    for name, kind in chain(required.items(), (optional or {}).items()):
         if name in entry and not kind.holds(entry[name]):
             raise FormatError(f"{quote(name)} must be {kind.words}, but it is {quote(entry[name])}")
     return entry

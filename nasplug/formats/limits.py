@@ -41,16 +41,17 @@ def check_value(value: Any) -> Any:
             raise too_deep()
         below: list[Any] = []
         for entry in level:
-            if isinstance(entry, dict):
-                for name in entry:
-                    _check_text(name)
+            if isinstance(entry, str):
+                if not entry.isascii() and not is_unicode(entry):
+                    raise FormatError("it has a letter that is no Unicode character")
+            elif isinstance(entry, int):
+                if not -_LARGEST_NUMBER < entry < _LARGEST_NUMBER:
+                    raise too_many_digits()
+            elif isinstance(entry, dict):
                 below += entry.values()
+                level += entry  # the names, which are checked like texts of the same level
             elif isinstance(entry, list):
                 below += entry
-            elif isinstance(entry, str):
-                _check_text(entry)
-            elif isinstance(entry, int) and abs(entry) >= _LARGEST_NUMBER:
-                raise too_many_digits()
         level = below
     return value
 
@@ -63,11 +64,6 @@ def too_deep() -> FormatError:
 def too_many_digits() -> FormatError:
     """The refusal of a huge whole number."""
     return FormatError(f"it has a whole number of more than {MOST_DIGITS} digits")
-
-
-def _check_text(text: str) -> None:
-    if not text.isascii() and not is_unicode(text):
-        raise FormatError("it has a letter that is no Unicode character")
 
 
 def is_unicode(text: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 from torch import Tensor, nn
 
-from nasplug.errors import InputError, command
+from nasplug.errors import InputError, command, quote
 from nasplug.parts import Network
 from nasplug.plugins import Plugins, load_plugins
 from nasplug.results.classifier import Classifier
@@ -137,7 +137,7 @@ class Result:
         for network in finished:
             if network.id == name:
                 return network
-        raise InputError(f"The run '{self.run.path}' has no network '{name}'; it has {[n.id for n in finished]}.")
+        raise InputError(f"The run '{self.run.path}' has no network {quote(name)}; it has {[n.id for n in finished]}.")
 
     def best(self, max_params: float | None = None, max_macs: float | None = None) -> TrainedNetwork:
         """The network with the lowest validation error within the limits, ties to fewer params.
@@ -184,13 +184,15 @@ def choose_network(
     if name is None:
         return result.best(max_params, max_macs)
     if max_params is not None or max_macs is not None:
-        raise InputError(f"'{name}' names one network, and limits choose among all; give the one or the others.")
+        raise InputError(f"{quote(name)} names one network, and limits choose among all; give the one or the others.")
     matches = [network for network in result.planned if name and network.id.startswith(name)]
     if len(matches) > 1:
-        raise InputError(f"'{name}' begins the ids of {len(matches)} networks; write more of one: {_list(matches)}.")
+        raise InputError(
+            f"{quote(name)} begins the ids of {len(matches)} networks; write more of one: {_list(matches)}."
+        )
     if not matches:
         has = _list(result.planned) or "none yet"
-        raise InputError(f"The run '{result.run.path}' has no network '{name}'; it has {has}.")
+        raise InputError(f"The run '{result.run.path}' has no network {quote(name)}; it has {has}.")
     return matches[0]
 
 

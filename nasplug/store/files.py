@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 
-from nasplug.errors import InputError, RunFailure, quote
+from nasplug.errors import InputError, RunFailure, quote, reason
 from nasplug.formats.json_text import parse_json
 from nasplug.formats.regular_file import find_kind
 from nasplug.values.checksum import CHECKSUM, checksum_arrays, sort_metadata
@@ -73,7 +73,7 @@ def read_tensors(path: Path, what: str) -> tuple[dict[str, Tensor], dict[str, An
             facts = parse_json(metadata.get("nasplug", "null"))
             tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, TypeError, ValueError) as error:
-        raise InputError(f"The {what} at {quote(path)} is damaged ({error}); {_remedy(what)}.") from error
+        raise InputError(f"The {what} at {quote(path)} is damaged ({reason(error)}); {_remedy(what)}.") from error
     if metadata.get(CHECKSUM) not in (None, _checksum_tensors(tensors, metadata)):
         raise InputError(
             f"The {what} at {quote(path)} is damaged (its content does not match its checksum); {_remedy(what)}."

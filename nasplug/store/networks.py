@@ -13,7 +13,7 @@ import torch
 
 from nasplug.compose import Composition
 from nasplug.engine.finite import NonFinite, find_nonfinite
-from nasplug.errors import InputError, quote
+from nasplug.errors import InputError, quote, reason
 from nasplug.parts import Network, SearchSpace
 from nasplug.plugins import Plugins
 from nasplug.plugins.program_objects import build_part, check_present
@@ -136,9 +136,9 @@ def load_network(path: Path, plugins: Plugins) -> tuple[Network, dict[str, Any]]
         net.load_state_dict(tensors)
         _ = torch.tensor([data["mean"], data["std"]])  # `predict` needs them
     except (AttributeError, KeyError, TypeError, RuntimeError) as error:
-        reason = str(error).partition("\n")[0]
         raise InputError(
-            f"The network at '{path}' does not fit its own description ({reason}); restore it, or train it again."
+            f"The network at {quote(path)} does not fit its own description ({reason(error)}); restore it, or train it "
+            f"again."
         ) from error
     return net.eval(), facts
 

@@ -53,16 +53,16 @@ class RunFolder:
         elif os.path.lexists(path) and (not path.is_dir() or not cls(path)._is_free()):
             resume = f"continue the run there with '{command('resume', path)}', or " if _holds_run(path) else ""
             raise InputError(
-                f"'{path}' exists already and is not an empty folder; {resume}name another folder with --out."
+                f"{quote(path)} exists already and is not an empty folder; {resume}name another folder with --out."
             )
         try:
             made = tuple(folder for folder in (path, *path.parents) if not folder.exists())
             # A folder that was not there must be made here: another run that starts at this moment may want it too.
             path.mkdir(parents=True, exist_ok=path not in made)
         except FileExistsError as error:
-            raise InputError(f"'{path}' was taken by another run just now; start again.") from error
+            raise InputError(f"{quote(path)} was taken by another run just now; start again.") from error
         except OSError as error:
-            raise InputError(f"The run folder '{path}' cannot be made: {error.strerror}.") from error
+            raise InputError(f"The run folder {quote(path)} cannot be made: {error.strerror}.") from error
         return cls(path, made)
 
     @classmethod
@@ -70,7 +70,7 @@ class RunFolder:
         """The folder of a run that was started before; InputError if there is none."""
         if not _holds_run(path):
             raise InputError(
-                f"'{path}' is no run folder: it has no recipe.toml. Name the folder of a run; "
+                f"{quote(path)} is no run folder: it has no recipe.toml. Name the folder of a run; "
                 f"'nasplug run --out FOLDER' starts one."
             )
         return cls(path)

@@ -18,7 +18,8 @@ from tests.faults.command_lines import CommandLine, command_lines
 
 SECONDS = 5.0
 """Of computing, that a refusal may take."""
-LONGEST = 1500
+LONGEST = 3000
+"""Letters of a message; that of an unknown check names all there are."""
 
 
 @pytest.fixture

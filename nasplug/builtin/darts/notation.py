@@ -39,7 +39,8 @@ def _parse_published(text: str) -> Genotype:
         if "digits" in reason:  # Python's advice is for programmers
             reason = str(too_many_digits())
         raise InputError(
-            f"This text is neither JSON nor a published Genotype(...): {reason or 'it is nested too deeply'}."
+            f"This text is neither JSON nor a published Genotype(...): {reason or 'it is nested too deeply'}, in "
+            f"{quote(text)}."
         ) from error
     statement = tree[0] if len(tree) == 1 else None
     call = statement.value if isinstance(statement, ast.Assign | ast.Expr) else None

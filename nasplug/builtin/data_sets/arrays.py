@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from nasplug.data.images import MemoryImages
-from nasplug.errors import InputError
+from nasplug.errors import InputError, reason
 from nasplug.parts import DataSource, ImageData
 from nasplug.values.options import option
 
@@ -67,7 +67,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             metadata = file.metadata() or {}
     # AttributeError: of torch, which lacks some of the types of numbers that the format has
     except (SafetensorError, OSError, AttributeError) as error:
-        raise InputError(f"{path} is damaged or no safetensors file ({error}); write it again.") from error
+        raise InputError(f"{path} is damaged or no safetensors file ({reason(error)}); write it again.") from error
     known = {"images", "labels", "test_images", "test_labels"}
     if unknown := sorted(set(tensors) - known):
         raise InputError(f"{path} holds an array '{unknown[0]}', which has no meaning here; known: {sorted(known)}.")

@@ -16,7 +16,7 @@ TEACHER: dict[str, dict[str, Any]] = {
         "channel_factor": 2.25,
         "epochs": 200,
         "lr": 0.05,
-        "augment": "autoaugment",
+        "augment": "autoaugment-pillow",
         "cutout": 0,
         "drop_path": 0.2,
         "drop_path_per_operation": 0.0,

@@ -32,7 +32,7 @@ PAPER_CIFAR10: dict[str, dict[str, Any]] = {
     "space": {"cells": 8, "channels": 16},
     "schedule": {"snapshot_from": 35},
     "data": {"name": "cifar10", "validation": 0.0},
-    "search": {"epochs": 120, "batch_size": 128, "lr": 5e-4, "augment": "autoaugment"},
+    "search": {"epochs": 120, "batch_size": 128, "lr": 5e-4, "augment": "autoaugment-pillow"},
     "retrain": {**DARTS_CIFAR, "channels": 36, "drop_path": 0.3, "drop_path_per_operation": 0.15 / 112},
 }
 """The released CIFAR-10 scripts. A network as dense as those of DARTS is retrained with a drop_path of 0.3; denser ones
