@@ -55,7 +55,7 @@ def test_the_paper_preset_of_snps_has_the_released_constants(plugins):
     search = recipe.search
     assert (search.epochs, search.batch_size, search.optimizer, search.lr) == (120, 128, "adam", 5e-4)
     assert (search.lr_schedule, search.betas, search.weight_decay) == ("constant", (0.5, 0.999), 3e-4)
-    assert (search.augment, recipe.data.validation, recipe.retrain.channels) == ("autoaugment", 0.0, 36)
+    assert (search.augment, recipe.data.validation, recipe.retrain.channels) == ("autoaugment-pillow", 0.0, 36)
 
 
 def test_the_imagenet_preset_of_snps_has_the_released_constants(plugins):

@@ -21,7 +21,7 @@ def dnad(**sections):
 def test_the_teacher_of_dnad_is_trained_by_the_released_recipe_for_teachers():
     context = dnad()
     teacher, retrain = teacher_training(context), context.recipe.retrain
-    released = {"epochs": 200, "lr": 0.05, "augment": "autoaugment", "cutout": 0, "drop_path": 0.2}
+    released = {"epochs": 200, "lr": 0.05, "augment": "autoaugment-pillow", "cutout": 0, "drop_path": 0.2}
     assert {name: getattr(teacher, name) for name in released} == released
     assert (retrain.epochs, retrain.lr, retrain.augment, retrain.cutout) == (600, 0.025, "standard", 16)
     assert attrs.evolve(retrain, **released, drop_path_per_operation=0.0) == teacher
