@@ -58,6 +58,7 @@ def test_a_genotype_of_another_network_is_refused(run):
             read()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["report.html", "exports", "phases/search/done.json.draft"])
 def test_links_in_a_run_are_not_written_through(run, here, name):
     outside = run.parent / "outside"
@@ -77,6 +78,7 @@ def test_a_run_folder_may_itself_be_a_link(run, here):
     assert (run / "exports" / f"{best_of(run)}.safetensors").is_file()
 
 
+@pytest.mark.slow
 def test_names_with_control_characters_are_shown_as_escapes(run, here, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
