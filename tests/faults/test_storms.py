@@ -55,7 +55,7 @@ def test_the_first_signal_of_a_storm_decides(nasplug, here, few_images, tmp_path
         send(process, number, to_all)
         time.sleep(pause)
     output, errors = process.communicate(timeout=120)
-    wait_until_gone(process.pid, 2)
+    wait_until_gone(process.pid, 10)
 
     first = signal.Signals(storm[0][0])
     assert "Traceback" not in output + errors, errors
