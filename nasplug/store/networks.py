@@ -116,7 +116,8 @@ def load_network(path: Path, plugins: Plugins) -> tuple[Network, dict[str, Any]]
         _ = torch.tensor([data["mean"], data["std"]])  # `predict` needs them
     except (AttributeError, KeyError, TypeError, RuntimeError) as error:
         raise InputError(
-            f"The network at {quote(path)} does not fit its own description ({reason(error)}); restore it, or train it again."
+            f"The network at {quote(path)} does not fit its own description ({reason(error)}); restore it, or train it "
+            f"again."
         ) from error
     return net.eval(), facts
 
