@@ -112,7 +112,7 @@ class Tail:
             stream.seek(self._offset)
             lines = [line for line in stream if line.endswith(b"\n")]
         self._offset += sum(map(len, lines))
-        return [Line.parse(line.decode(), self.path).event for line in lines]
+        return [Line.parse(_decode(line, self.path), self.path).event for line in lines]
 
 
 def parse_event(text: str) -> dict[str, Any]:
@@ -226,6 +226,13 @@ def _read_complete_lines(path: Path) -> Iterator[str]:
                     raise _damaged(path, line, "has no end")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"'{path}' cannot be read ({error}); restore it from a copy of the run.") from error
+
+
+def _decode(line: bytes, path: Path) -> str:
+    try:
+        return line.decode()
+    except UnicodeDecodeError as error:
+        raise _damaged(path, line.decode(errors="replace"), "is not text in UTF-8") from error
 
 
 def _damaged(path: Path, line: str, reason: str) -> InputError:
