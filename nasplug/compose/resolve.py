@@ -46,9 +46,7 @@ def resolve(plugins: Plugins, layers: Sequence[OptionLayer]) -> Recipe:
     layers = [_method_layer(method), _preset_layer(method, run.preset), *layers]
     chosen = {"method": run.method, "preset": run.preset}
     run = build(RunOptions, _merge_section(layers, "run") | chosen, "run")
-    recipe = _build_recipe(plugins, run, layers, way, [registration])
-    _check_texts(recipe.to_dict())
-    return recipe
+    return _build_recipe(plugins, run, layers, way, [registration])
 
 
 def default_method(plugins: Plugins) -> str:
@@ -129,18 +127,6 @@ def _version_refusal(distribution: str, version: str, candidates: Sequence[Plugi
         f"This run was started with {distribution} {version}, but {distribution} is now {present}; "
         f"{remedy} to go on, or start a new run from its recipe.toml with --config."
     )
-
-
-def _check_texts(sections: Mapping[str, Mapping[str, Any]]) -> None:
-    """Raises InputError for what cannot be written down, such as names of files in the encoding of another system."""
-    for section, options in sections.items():
-        for name, value in options.items():
-            for text in value if isinstance(value, list) else [value]:
-                if isinstance(text, str) and any("\ud800" <= letter <= "\udfff" for letter in text):
-                    raise InputError(
-                        f"{section}.{name} is {text!r:.80}, which is not UTF-8 and cannot be kept in recipe.toml; "
-                        f"rename the file or folder."
-                    )
 
 
 def _method_layer(method: Method) -> OptionLayer:

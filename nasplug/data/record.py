@@ -10,6 +10,7 @@ from typing import Any, Self
 import attrs
 import numpy as np
 
+from nasplug.data.class_names import printable
 from nasplug.data.reading import all_of, list_some, read_in_chunks
 from nasplug.data.splits import Indices, Splits
 from nasplug.data.survey import digest_pixels
@@ -22,7 +23,7 @@ class SetRecord:
     """The images for training, or those for the test."""
 
     names: tuple[str, ...] | None
-    """As `Images.names`."""
+    """As `Images.names`, with escapes for what no file of text can hold."""
     labels: tuple[int, ...]
     digests: tuple[str, ...]
     """Of the files, where the images come from files, otherwise of the pixels."""
@@ -31,11 +32,11 @@ class SetRecord:
     def of(cls, images: Images, pixels: Sequence[str] | None = None) -> Self:
         """The record of `images`. `pixels` has the digests of their pixels, if these are known."""
         digests = images.digests(range(len(images))) or pixels or _pixel_digests(images, all_of(images))
-        return cls(images.names, tuple(images.labels.tolist()), tuple(digests))
+        return cls(_names_of(images), tuple(images.labels.tolist()), tuple(digests))
 
     def find_difference(self, images: Images, only: Indices | None) -> str | None:
         """How `images` differ, as a part of a sentence; None if they are equal, as far as those at `only` tell."""
-        names, labels = images.names, images.labels
+        names, labels = _names_of(images), images.labels
         if names is not None and self.names is not None and names != self.names:
             added, removed = sorted(set(names) - set(self.names)), sorted(set(self.names) - set(names))
             parts = [f"added: {list_some(added)}"] if added else []
@@ -135,6 +136,10 @@ def _set_record(entries: Mapping[str, Any]) -> SetRecord:
     if not len(labels) == len(digests) == len(labels if names is None else names):
         raise ValueError("its lists are of different lengths")
     return SetRecord(None if names is None else tuple(map(str, names)), labels, digests)
+
+
+def _names_of(images: Images) -> tuple[str, ...] | None:
+    return None if images.names is None else tuple(map(printable, images.names))
 
 
 def _pixel_digests(images: Images, indices: Indices) -> list[str]:

@@ -27,7 +27,7 @@ ACCEPTED = (
 )
 
 
-def read_images(images: Any, channels: int, size: int, bits: int | None) -> Tensor:
+def read_images(images: Any, channels: int, size: int, bits: int | None = None) -> Tensor:
     """One image or many as uint8 (N, channels, size, size), for ACCEPTED. Raises InputError for anything else.
 
     `bits` are those that images of more than 8 bits use in the data set of the network.

@@ -78,18 +78,13 @@ def borrow_teacher(context: RunContext, source: Path) -> None:
     if context.teacher() is None:
         raise InputError(f"--teacher-from names a network, but the teacher '{name}' uses none; try --teacher features.")
     path = _find_network(source)
-    net, facts = load_network(path, context.plugins)
-    trained_on, needed = facts["data"], context.preprocessing()
+    trained_on, needed = load_network(path, context.plugins)[1]["data"], context.preprocessing()
     for key in ("classes", "channels", "size"):
         if trained_on[key] != needed[key]:
             raise InputError(
                 f"The teacher '{source}' was trained for {key} {trained_on[key]}, but '{context.data.name}' has "
                 f"{needed[key]}; name a network trained on such images."
             )
-    if not all(bool(tensor.isfinite().all()) for tensor in net.state_dict().values()):
-        raise InputError(
-            f"The teacher '{source}' has weights that are not finite; name a network whose training did not diverge."
-        )
     write_atomically(context.folder.teacher, path.read_bytes())
 
 

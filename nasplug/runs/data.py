@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,8 +19,7 @@ from nasplug.data.survey import note_properties, survey
 from nasplug.errors import InputError
 from nasplug.parts import ImageData
 from nasplug.plugins.program_objects import is_program_object
-from nasplug.store.files import write_atomically
-from nasplug.store.run_folder import RunFolder, read_json
+from nasplug.store.run_folder import RunFolder, check_object, read_json, write_checked_json
 
 UNRECORDED = (
     "This run was started by a version that recorded nothing of its images, so whether they are still the same could "
@@ -61,14 +59,11 @@ class Place:
 def load_data(composition: Composition, location: str | None = None, root: str | None = None) -> ImageData:
     """The images that the recipe names, or those at another `location` or `root`.
 
-    Raises InputError if there are none, or if their path cannot be written to a recipe.
+    Raises InputError if there are none.
     """
     options = composition.recipe.data
     location = composition.recipe.location if location is None else location
     root = options.root if root is None else root
-    for path in (location, root):
-        if path != path.encode("utf-8", "ignore").decode():
-            raise InputError(f"The path of the images is not valid UTF-8: {path!a}; rename the folder, or link to it.")
     return composition.source.load(location, Path(root) if root else None, options.download)
 
 
@@ -99,7 +94,7 @@ def inspect_data(data: ImageData, splits: Splits) -> DataRecord:
 def write_data_record(folder: RunFolder, record: DataRecord, composition: Composition) -> None:
     """Writes `data.json`."""
     content = {"place": attrs.asdict(Place.of(composition)), **record.to_dict()}
-    write_atomically(folder.data, (json.dumps(content) + "\n").encode())
+    write_checked_json(folder.data, content)
 
 
 def reload_data(
@@ -113,6 +108,7 @@ def reload_data(
     if not folder.data.is_file():
         return load_data(composition), None
     entries = read_json(folder.data)
+    check_object(entries, folder.data, "restore it from a copy of the run")
     record = DataRecord.from_dict(entries)
     place = _read_place(folder, entries)
     refusals = []

@@ -24,7 +24,7 @@ def test_names_that_are_no_text_are_refused_before_anything_is_written(here, tmp
     out = tmp_path / "run"
     done = here("run", "--data", "folder:dat\udce9", "--out", out)
     assert done.exit_code == 2
-    assert "data.name is 'folder:dat\\udce9', which is not UTF-8" in done.stderr
+    assert "'name' of data must be text in UTF-8" in done.stderr
     assert not out.exists()
 
 

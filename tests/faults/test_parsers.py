@@ -133,7 +133,7 @@ def read_flag(command: Any, flag: str, more: tuple[str, ...] = ()) -> Callable[[
 
     def read(text: str, _: Path) -> object:
         try:
-            with report_errors():
+            with report_errors(None):
                 return command.make_context("nasplug", [f"{flag}={text}", *more]).params
         except click.UsageError as error:
             raise InputError(error.format_message()) from error

@@ -91,7 +91,7 @@ def test_lists_hold_images_of_several_sizes_and_modes():
         pixels(9, 12, 3),
         Image.new("RGBA", (5, 5)),
         Image.new("P", (7, 7)),
-        Image.new("I;16", (9, 9)),
+        Image.new("I;16", (9, 9), 40_000),  # which tells that white has 16 bits
     ]
     assert len(read(images)) == len(read(images, COLOUR)) == 5
     ragged = np.empty(2, dtype=object)

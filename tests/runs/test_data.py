@@ -162,7 +162,7 @@ def test_images_of_a_program_are_compared_in_the_same_way(tmp_path):
 @pytest.mark.parametrize("name", ["folder:\udce9", "folder:photos\udce9"])
 def test_a_path_that_no_recipe_can_hold_is_refused(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="path of the images is not valid UTF-8"):
+    with pytest.raises(InputError, match="must be text in UTF-8"):
         begin(tmp_path / "run", name)
 
 

@@ -133,7 +133,10 @@ def test_only_statistics_change_and_only_after_a_short_training(tmp_path, few_im
     monkeypatch.setattr(
         type(tmp_path),
         "unlink",
-        lambda path, **_: (keep_state(path) if path.name == "checkpoint.safetensors" else None, unlink(path)),
+        lambda path, **options: (
+            keep_state(path) if path.name == "checkpoint.safetensors" else None,
+            unlink(path, **options),
+        ),
     )
     running, unchanged = carry_out(context)
     assert (record["statistics_images"], unchanged["statistics_images"]) == (len(context.splits.train), 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from types import SimpleNamespace
 
 from nasplug.runs.pipeline import REPORT_FAILURE, _report, write_run_report
@@ -25,7 +24,7 @@ def test_a_report_that_fails_leaves_a_note_until_it_succeeds(tmp_path, monkeypat
 
     sentence = f"{REPORT_FAILURE} (ZeroDivisionError: no colours); write it with: nasplug report '{folder.path}'"
     assert capsys.readouterr().err == f"{sentence}\n" * 2
-    assert json.loads((folder.path / "result.json").read_text()) == {"status": "done", "notes": ["Of old.", sentence]}
+    assert folder.result()["notes"] == ["Of old.", sentence]
 
     monkeypatch.setattr("nasplug.report.write_report", lambda path, _: path / "report.html")
     assert write_run_report(folder, None) == folder.path / "report.html"

@@ -14,6 +14,7 @@ from nasplug.runs.signals import Signals, blocked_signals
 def program():
     """The signals of a program, with the handlers of this process put back afterwards."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup has it ignored
     signals = Signals()
     signals.install()
     yield signals

@@ -37,7 +37,7 @@ def test_nodes_left_out_of_the_concat_narrow_the_output():
         ("Genotype(normal=[('skip_connect', 0), ('skip_connect', 1)])", "lacks the field 'reduce'"),
         ("Genotype(normal=[('skip_connect', '0'), ('skip_connect', 1)], reduce=[])", "('operation', input)"),
         ("Genotype(norml=[])", "Did you mean 'normal'"),
-        ("Genotype(normal=__import__('os').getcwd(), reduce=[])", "but not __import__('os').getcwd()"),
+        ("Genotype(normal=__import__('os').getcwd(), reduce=[])", "__import__('os').getcwd()"),
         ("Genotype(normal=[], normal_concat=range(10**9), reduce=[])", "but not"),
         ("print('hello')", "neither"),
         ("Genotype(", "neither JSON nor"),
