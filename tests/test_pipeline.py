@@ -82,7 +82,7 @@ def test_limits_that_nothing_meets_are_refused_with_the_smallest(finished_run):
 
 def test_images_of_another_kind_are_refused(finished_run):
     with pytest.raises(InputError, match="uint8"):
-        package.load(finished_run).best().predict(torch.zeros(1, 1, 8, 8))
+        package.load(finished_run).best().predict(torch.zeros(1, 1, 8, 8, dtype=torch.int64))
 
 
 def test_the_recipe_repeats_the_run(finished_run):

@@ -53,6 +53,7 @@ def _state(run: Path):
     weights |= {str(path.relative_to(run)): load_file(path) for path in run.glob("phases/search/*.safetensors")}
     result = json.loads((run / "result.json").read_text())
     result.pop("cost")
+    result.pop("checksum")  # of the costs, too
     genotypes = {path.name: path.read_text() for path in run.glob("genotypes/*")}
     return weights, _events(run / "events.jsonl"), result, genotypes
 

@@ -22,6 +22,7 @@ def content(run):
     """Every file that equal runs share, byte by byte; costs are taken out of the result."""
     result = json.loads((run / "result.json").read_text())
     result.pop("cost")
+    result.pop("checksum")  # of the costs, too
     files = [run / "events.jsonl", *run.glob("weights/*"), *run.glob("genotypes/*")]
     return result, {str(path.relative_to(run)): path.read_bytes() for path in files}
 
