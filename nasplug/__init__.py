@@ -150,8 +150,6 @@ def _add_options(run: Any, words: Options) -> Any:
 
 
 def _show(progress: Iterable[Progress]) -> None:
-    from rich.console import Console
+    from nasplug.ui import PrintableConsole, show_progress
 
-    from nasplug.ui import show_progress
-
-    show_progress(progress, Console())
+    show_progress(progress, PrintableConsole())

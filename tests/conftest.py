@@ -98,12 +98,23 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Pa
     return path
 
 
-@pytest.fixture(scope="session")
-def layered() -> ModuleType:
-    """The module `layered.py` beside this one: a small search space in layers."""
-    spec = importlib.util.spec_from_file_location("layered", Path(__file__).with_name("layered.py"))
+def load_module(path: Path) -> ModuleType:
+    """The module in this file, which no package holds."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def layered() -> ModuleType:
+    """The module `layered.py` beside this one: a small search space in layers."""
+    return load_module(Path(__file__).with_name("layered.py"))
+
+
+@pytest.fixture(scope="session")
+def specification() -> ModuleType:
+    """The controller of SNPS in plain numbers."""
+    return load_module(Path(__file__).parents[1] / "plugins" / "nasplug-snps" / "tests" / "specification.py")

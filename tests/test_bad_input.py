@@ -6,6 +6,7 @@ Commands run in this process, where torch is imported once.
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import warnings
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from safetensors.torch import load_file, save_file
 import nasplug as package
 from nasplug.cli import main
 from nasplug.errors import InputError
+from nasplug.store.files import encode_tensors
 from nasplug.store.run_folder import RunFolder
 
 SMALL = ("--preset", "tiny", "--jobs", "1", "--threads", "1", "--epochs", "1")
@@ -164,7 +166,7 @@ def test_configuration_that_is_not_there_is_refused(tmp_path):
         (("--set", "search.lr=-1"), "'lr' must be above 0"),
         (("--set", "search.lr=nan"), "must be a finite number"),
         (("--set", "search.lr=inf"), "must be a finite number"),
-        (("--set", f"search.lr=1{'0' * 400}"), "must be a finite number"),
+        (("--set", f"search.lr=1{'0' * 400}"), "must be a number"),
         (("--set", "search.lr="), "must be a number"),
         (("--set", "search.lr"), "--set takes SECTION.OPTION=VALUE"),
         (("--set", "space.channels=two"), "must be a whole number"),
@@ -546,6 +548,19 @@ def test_teachers_that_do_not_fit_are_refused(original, tmp_path):
     run_refused("--method", "dnad", "--teacher-from", tmp_path, remedy=("is no run folder",))
 
 
+@pytest.mark.parametrize("value", [math.nan, -math.inf])
+def test_a_teacher_that_diverged_is_refused(run, value):
+    path, data = weights_of(run), f"arrays:{run.parent / 'images.safetensors'}"
+    arrays(run.parent / "images.safetensors")
+    tensors = load_file(path)
+    with safe_open(path, framework="pt") as file:
+        facts = file.metadata()
+    next(tensor for name, tensor in tensors.items() if name.endswith("running_var"))[0] = value
+    path.write_bytes(b"".join(encode_tensors(tensors, facts)))
+
+    run_refused("--method", "dnad", "--data", data, "--teacher-from", path, remedy=("NaN or infinity", "retrain.lr"))
+
+
 def test_a_teacher_of_a_run_without_networks_is_refused(run):
     shutil.rmtree(run / "phases" / "teacher")
     (run / "result.json").write_text("{}")
@@ -661,7 +676,11 @@ def test_a_run_on_arrays_measures_their_test_images(original):
 def test_a_limit_that_no_network_meets_fails_after_the_search(original, tmp_path):
     data = original.parent / "images.safetensors"
     out = tmp_path / "limited"
-    words = ("--method", "random", "--data", f"arrays:{data}", "--max-params", "10", "--out", out)
+    words = ("--method", "random", "--data", f"arrays:{data}", "--out", out)
+    # Fewer than any architecture has are refused before the search; those of few architectures cannot be.
+    refused(call("run", *SMALL, *words, "--max-params", "10"), "the smallest known has")
+    assert not out.exists()
+    words = (*words, "--max-params", "1500")
 
     refused(call("run", *SMALL, *words), "the smallest has", f"nasplug retrain {out} --set retrain.channels=N")
     assert json.loads((out / "result.json").read_text())["status"] == "failed"

@@ -13,8 +13,8 @@ from reference_writers.markdown import code, table, text
 HEAD = """# Commands
 
 Every command with its options; `nasplug COMMAND --help` prints the same. Exit codes: 0; 2 for bad input, with one
-sentence on what would work; 1 for a run that failed; 130 after Ctrl-C and 75 after SIGTERM, both with a run that
-`nasplug resume` continues.
+sentence on what would work; 1 for a run that failed; 130 after Ctrl-C and 75 after SIGTERM or SIGHUP, both with a run
+that `nasplug resume` continues.
 """
 
 

@@ -85,8 +85,8 @@ def values_page() -> Iterator[str]:
     """The modules `nasplug.values` and `nasplug.errors`."""
     yield VALUES_HEAD
     yield from entries(values, values.__all__)
-    names = [name for name, value in vars(errors).items() if getattr(value, "__module__", "") == errors.__name__]
-    yield from entries(errors, names)
+    own = [name for name, value in vars(errors).items() if getattr(value, "__module__", "") == errors.__name__]
+    yield from entries(errors, [name for name in own if not name.startswith("_")])
 
 
 def supernets_page() -> Iterator[str]:

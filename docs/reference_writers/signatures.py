@@ -7,7 +7,7 @@ import inspect
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from inspect import Parameter
-from typing import Any
+from typing import Any, ForwardRef
 
 import attrs
 
@@ -26,7 +26,7 @@ class Attribute:
 
 def signature(function: Callable[..., Any], name: str) -> str:
     """`name(parameters) -> type` without self; for a class its constructor, or `class name` if it defines none."""
-    if isinstance(function, type) and not any("__init__" in vars(cls) for cls in _own(function)):
+    if isinstance(function, type) and not any({"__init__", "_fields"} & vars(cls).keys() for cls in _own(function)):
         return f"class {name}"
     parsed = inspect.signature(function)
     words: list[str] = []
@@ -72,6 +72,8 @@ def _parameter(parameter: Parameter) -> str:
 
 
 def _annotation(annotation: object) -> str:
+    if isinstance(annotation, ForwardRef):  # those of a named tuple
+        annotation = annotation.__forward_arg__
     return annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
 
 

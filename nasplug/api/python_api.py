@@ -17,7 +17,7 @@ from nasplug.plugins import load_plugins
 from nasplug.plugins.program_objects import add_objects, resume_hint
 from nasplug.results.result import Result, load
 from nasplug.results.torch_state import IsolatedTorchState
-from nasplug.runs.context import RunContext, reopen_context
+from nasplug.runs.context import RunContext, reopen_context, show_notes
 from nasplug.runs.create import start
 from nasplug.runs.defaults import note_jobs, resolve_recipe
 from nasplug.runs.pipeline import run_pipeline
@@ -39,7 +39,7 @@ class Search:
     those of one phase in their order. Phases that run beside each other (`run.jobs`) take turns. Leaving the loop stops
     the run where it is, with everything saved; another loop, `result` or `nasplug.resume` continues from there.
 
-    Ctrl-C (the interrupt of a notebook) stops it after the present step and raises nasplug.errors.Interrupted; a second
+    Ctrl-C (the interrupt of a notebook) stops it after the present step and raises nasplug.errors.Interrupted; a third
     one stops at once, and what happened since the last checkpoint will happen again. nasplug.errors.RunFailure says
     that the run broke.
     """
@@ -145,6 +145,7 @@ def begin(
     with IsolatedTorchState().active():
         context = start(Path(out).expanduser() if out else None, plugins, recipe, [call])
     note_jobs(plugins, layers)
+    show_notes(context)
     return Search(context, show)
 
 
@@ -164,4 +165,5 @@ def resume_search(run: str | Path, given: Mapping[str, Any], show: Show) -> Sear
     with IsolatedTorchState().active():
         context = reopen_context(folder, plugins)
     check_jobs(plugins, context.recipe)
+    show_notes(context)
     return Search(context, show)

@@ -10,7 +10,7 @@ import attrs
 
 from nasplug.compose import OptionLayer
 from nasplug.compose.layers import SECTIONS
-from nasplug.data.in_memory import InMemorySource, digest, to_image_data
+from nasplug.data.in_memory import InMemorySource, to_image_data
 from nasplug.errors import InputError, choose_from
 from nasplug.parts import DataSource, ImageData
 from nasplug.plugins import SLOT_WORDS, Plugins
@@ -44,8 +44,7 @@ def extract_objects(plugins: Plugins, sections: Mapping[str, Mapping[str, Any]])
     images = layer.get("data", {}).get("name")
     if images is not None and not isinstance(images, str):
         source = _wrap_images(images)
-        known = {"digest": digest(source.images)} if isinstance(source.images, ImageData) else {}
-        layer["data"] = known | layer["data"] | {"name": _name_images(images)}
+        layer["data"] = layer["data"] | {"name": _name_images(images)}
         objects["dataset"] = (PROGRAM, source)
     return layer, objects
 

@@ -6,7 +6,7 @@ from nasplug.hookspecs import hookimpl
 from nasplug.plugins import Register
 
 RESUMES = ">=0.1,<0.3"
-"""The versions of nasplug whose runs this one continues, with the same results bit by bit."""
+"""The versions of nasplug whose runs this one continues, with the same results except where the changelog says so."""
 
 
 @hookimpl

@@ -1,12 +1,42 @@
-"""What networks of several spaces have in common: drop path, the size of a map after stride 2, the cost of layers."""
+"""What networks of several spaces have in common: convolutions, drop path, maps of half the size, costs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from torch import Tensor
+from torch import Tensor, nn
 
+from nasplug.supernets import depthwise, pointwise
+from nasplug.supernets.convolution import is_symbolic
 from nasplug.values import Cost
+
+
+class Depthwise(nn.Conv2d):
+    """A depthwise convolution padded to keep the size of the map (halved by stride 2), with the fast kernels.
+
+    What torch.fx records is torch's own convolution: its graphs are for other programs, quantisation for instance.
+    """
+
+    def __init__(self, channels: int, kernel: int, stride: int = 1, dilation: int = 1) -> None:
+        padding = dilation * (kernel // 2)
+        super().__init__(channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W), as `nn.Conv2d`."""
+        if is_symbolic(x):
+            return super().forward(x)
+        return depthwise(x, self.weight, self.stride[0], self.dilation[0])
+
+
+class Pointwise(nn.Conv2d):
+    """A 1x1 convolution without bias, with the fast kernel; torch.fx records torch's own."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) to (N, out_channels, H, W), as `nn.Conv2d`."""
+        return super().forward(x) if is_symbolic(x) else pointwise(x, self.weight)
 
 
 def drop_path(x: Tensor, probability: float) -> Tensor:

@@ -9,6 +9,10 @@ from nasplug.values.method import Options
 __all__ = ["DARTS", "RANDOM"]
 
 
+SEARCHES = ("paper-cifar10-first",)
+"""Presets of DARTS that differ from another one in the search alone, which random search has not."""
+
+
 def _make_random_preset(preset: Options) -> Preset:
     """A preset without the search: as many networks as DARTS has widths, at least four, at one width."""
     retrain = {name: value for name, value in preset["retrain"].items() if name != "widths"}
@@ -16,7 +20,7 @@ def _make_random_preset(preset: Options) -> Preset:
     if len(widths) == 1:
         retrain["channels"] = widths[0]
     samples = max(4, len(widths))
-    kept = {section: dict(preset[section]) for section in ("space", "data") if section in preset}
+    kept = {section: dict(preset[section]) for section in ("run", "space", "data") if section in preset}
     return {
         **kept,
         "optimizer": {"samples": samples},
@@ -30,6 +34,6 @@ RANDOM = Method(
     space=DARTS.space,
     optimizer="random",
     options={"space": DARTS.options["space"]},
-    presets={name: _make_random_preset(preset) for name, preset in DARTS.presets.items()},
+    presets={name: _make_random_preset(preset) for name, preset in DARTS.presets.items() if name not in SEARCHES},
     paper=DARTS.paper,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from nasplug.cli.lazy import LazyCommand, LazyGroup
+from nasplug.cli.output import echo
 
 
 def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -14,7 +15,7 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 
     versions = plugin_versions()
     for name in sorted(versions, key=lambda name: (name != "nasplug", name)):
-        click.echo(f"{name} {versions[name]}")
+        echo(f"{name} {versions[name]}")
     ctx.exit()
 
 

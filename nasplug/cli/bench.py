@@ -13,6 +13,8 @@ import torch
 
 from nasplug.bench import compare_supernets, loop_cost
 from nasplug.cli.bench_figures import collect_figures, write_figures
+from nasplug.cli.output import echo
+from nasplug.cli.parameters import LARGEST_SIDE, MOST_CLASSES, Share
 from nasplug.compose import OptionLayer, compose, parse_setting, resolve
 from nasplug.errors import InputError
 from nasplug.plugins import load_plugins
@@ -20,6 +22,7 @@ from nasplug.runs.create import start
 from nasplug.runs.device import DeviceOptions, find_device, uses_bf16
 from nasplug.runs.memory import keep_freed_memory
 from nasplug.values import ImageShape, Method
+from nasplug.values.recipe import MOST_THREADS
 
 FLAGS = {
     ("run", "method"): "--method",
@@ -39,10 +42,10 @@ FLAGS = {
 @click.option("--method", default="darts", show_default=True, help="Method whose supernet and weighing are measured.")
 @click.option("--space", help="Search space, in place of the method's.")
 @click.option("--preset", help="Preset of the method.  [default: that of its paper]")
-@click.option("--batch", type=click.IntRange(min=2), default=64, show_default=True, help="Images in a batch.")
-@click.option("--size", type=click.IntRange(min=4), help="Pixels of a side.  [default: 32]")
-@click.option("--classes", type=click.IntRange(min=2), help="Classes.  [default: 10]")
-@click.option("--image-channels", type=click.IntRange(min=1), help="Planes of an image.  [default: 3]")
+@click.option("--batch", type=click.IntRange(2, 1_000_000), default=64, show_default=True, help="Images in a batch.")
+@click.option("--size", type=click.IntRange(4, LARGEST_SIDE), help="Pixels of a side.  [default: 32]")
+@click.option("--classes", type=click.IntRange(2, MOST_CLASSES), help="Classes.  [default: 10]")
+@click.option("--image-channels", type=click.IntRange(1, 1024), help="Planes of an image.  [default: 3]")
 @click.option("--data", help="Data set: measures the whole loop of a search on it as well.")
 @click.option("--data-root", type=click.Path(), help="Folder in which the data set of --data keeps its files.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
@@ -53,16 +56,16 @@ FLAGS = {
     show_default=True,
     help="Arithmetic of the supernet; auto is bf16 on CUDA. The plain one computes in float32.",
 )
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: torch's]")
+@click.option("--threads", type=click.IntRange(1, MOST_THREADS), help="CPU threads.  [default: torch's]")
 @click.option(
     "--deleted",
-    type=click.FloatRange(min=0, max=0.99),
+    type=Share(min=0, max=0.99),
     default=0.5,
     show_default=True,
     help="Share of the candidates without which it is measured again; 0: not at all.",
 )
 @click.option(
-    "--repeats", type=click.IntRange(min=2), default=7, show_default=True, help="Repetitions, taken in turns."
+    "--repeats", type=click.IntRange(2, 1000), default=7, show_default=True, help="Repetitions, taken in turns."
 )
 @click.option(
     "--set", "settings", multiple=True, metavar="SECTION.OPTION=VALUE", help="Any option that has no flag here."
@@ -145,7 +148,7 @@ def bench(
         "repeats": repeats,
     }
     if as_json:
-        click.echo(json.dumps(setting | collect_figures(comparisons, loop, recipe.search.batch_size), indent=2))
+        echo(json.dumps(setting | collect_figures(comparisons, loop, recipe.search.batch_size), indent=2))
     else:
         write_figures(setting, comparisons, loop)
 

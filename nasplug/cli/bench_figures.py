@@ -6,9 +6,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import click
-
 from nasplug.bench import Compared, LoopCost, Measurement, ratios
+from nasplug.cli.output import echo
 from nasplug.cli.tables import write_rows
 
 
@@ -61,7 +60,7 @@ def write_figures(setting: Mapping[str, Any], comparisons: Sequence[Compared], l
     batch = setting["batch"]
     space = ", ".join(f"{name}={value}" for name, value in setting["space"].items())
     how = f"{setting['precision']}{', CUDA graphs' if setting['cuda_graphs'] else ''}"
-    click.echo(
+    echo(
         f"{setting['method']}, preset {setting['preset']}: {space}\n"
         f"{setting['device']}, {setting['threads']} CPU threads, {how}, torch {setting['torch']}; "
         f"batches of {batch} images of {setting['size']} pixels, {setting['repeats']} repetitions in turns\n"
@@ -72,10 +71,10 @@ def write_figures(setting: Mapping[str, Any], comparisons: Sequence[Compared], l
     )
     for comparison in comparisons[1:]:
         speedup = _speedup(comparisons[0], comparison)
-        click.echo(f"\nWith {comparison.case} it is {speedup:.2f} times as fast as with all candidates.")
+        echo(f"\nWith {comparison.case} it is {speedup:.2f} times as fast as with all candidates.")
     if loop is not None:
         seconds = f"{loop.seconds_per_step:.4f} s, of which the bare step takes {loop.bare_seconds_per_step:.4f} s"
-        click.echo(
+        echo(
             f"\nA step of the search takes {seconds}. Engine, events, checkpoints and progress add "
             f"{loop.overhead:.1%} to the bare step; data take {loop.data_share:.1%} of a step at most."
         )

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from nasplug.cli.output import echo
 from nasplug.report.methods import ComparedRun, Group, MethodComparison, Spread, read_comparison, write_comparison
 from nasplug.report.methods.tables import GROUP_NUMBERS, LEGEND, RUN_NUMBERS, group_table, run_table
 
@@ -30,13 +31,13 @@ def compare(runs: Sequence[Path], out: Path | None, as_json: bool) -> None:
     if page is not None:
         write_comparison(comparison, page)
     if as_json:
-        click.echo(json.dumps(_plain(comparison), indent=2))
+        echo(json.dumps(_plain(comparison), indent=2))
         return
     _write_table(*group_table(comparison.groups), len(GROUP_NUMBERS))
     _write_table(*run_table(comparison.groups), len(RUN_NUMBERS))
     for line in (*LEGEND, *comparison.notes):
-        click.echo(line)
-    click.echo(f"\nPage: {page}")
+        echo(line)
+    echo(f"\nPage: {page}")
 
 
 def _write_table(names: Sequence[str], rows: Sequence[Sequence[str]], numbers: int) -> None:
@@ -46,11 +47,11 @@ def _write_table(names: Sequence[str], rows: Sequence[Sequence[str]], numbers: i
     rule = ["-" * width if column < first else "-" * (width - 1) + ":" for column, width in enumerate(widths)]
     for row in (names, rule, *rows):
         cells = [
-            cell.ljust(width) if column < first else cell.rjust(width)
+            cell.replace("\n", "\\n").ljust(width) if column < first else cell.replace("\n", "\\n").rjust(width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
-        click.echo(f"| {' | '.join(cells)} |")
-    click.echo()
+        echo(f"| {' | '.join(cells)} |")
+    echo()
 
 
 def _plain(comparison: MethodComparison) -> dict[str, Any]:

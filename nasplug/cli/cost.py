@@ -9,8 +9,12 @@ from typing import Any
 
 import click
 
+from nasplug.cli.output import echo
+from nasplug.cli.parameters import LARGEST_SIDE, MOST_CLASSES
 from nasplug.compose import parse_setting
-from nasplug.errors import InputError
+from nasplug.errors import InputError, quote
+from nasplug.formats.limits import FormatError
+from nasplug.formats.regular_file import decode, find_kind, read_file
 from nasplug.parts import CostMeasure, SearchSpace
 from nasplug.plugins import Plugins, load_plugins
 from nasplug.values import Genotype, ImageShape
@@ -23,9 +27,11 @@ NOTATION = frozenset("{[(|")
 @click.command()
 @click.option("--space", "name", default="darts", show_default=True, help="Search space of the genotype.")
 @click.option("--genotype", required=True, metavar="FILE_OR_TEXT", help="JSON, or a published notation of the space.")
-@click.option("--classes", default=10, show_default=True, type=click.IntRange(min=2), help="Classes to tell apart.")
 @click.option(
-    "--size", default=32, show_default=True, type=click.IntRange(min=1), help="Side of the images, in pixels."
+    "--classes", default=10, show_default=True, type=click.IntRange(2, MOST_CLASSES), help="Classes to tell apart."
+)
+@click.option(
+    "--size", default=32, show_default=True, type=click.IntRange(1, LARGEST_SIDE), help="Side of the images, in pixels."
 )
 @click.option(
     "--channels", default=3, show_default=True, type=click.IntRange(1, 4), help="Colour planes of the images."
@@ -65,7 +71,7 @@ def cost(
         costs = {word: measure.cost(net, (channels, size, size)) for word, measure in built.items()}
         width = max(map(len, built))
         text = "\n".join(f"{word:<{width}}  {measure.unit.format(costs[word])}" for word, measure in built.items())
-    click.echo(json.dumps(costs) if as_json else text)
+    echo(json.dumps(costs) if as_json else text)
 
 
 def _build_measure(plugins: Plugins, name: str, options: Mapping[str, Any]) -> CostMeasure:
@@ -79,8 +85,8 @@ def _group_settings(settings: Sequence[str], sections: Sequence[str]) -> dict[st
     for section, option, value in map(parse_setting, settings):
         if section not in options:
             raise InputError(
-                f"'nasplug cost' takes options of {', '.join(sections)} here, but got '{section}.{option}'; options "
-                f"of a cost need --measure {section}."
+                f"'nasplug cost' takes options of {', '.join(sections)} here, but got {quote(f'{section}.{option}')}; "
+                f"options of a cost need --measure."
             )
         options[section][option] = value
     return options
@@ -97,22 +103,21 @@ def _read_genotype(space: SearchSpace, file_or_text: str) -> Genotype:
         if set(file_or_text) & NOTATION:
             raise
         raise InputError(
-            f"There is no genotype file '{file_or_text:.200}', and the space '{space.name}' cannot read it as text: "
+            f"There is no genotype file {quote(file_or_text)}, and the space '{space.name}' cannot read it as text: "
             f"{error}"
         ) from error
 
 
 def _read_file(name: str) -> str | None:
     """What the file of this name holds; None if there is none."""
+    path = Path(name)
     try:
-        path = Path(name)
-        if not path.is_file():
+        if not name or find_kind(path) is None:
             return None
-    except (OSError, ValueError):  # longer than any file name, or with letters that none has
+    except InputError:  # longer than any file name, or with letters that none has
         return None
+    content = read_file(path, "genotype file")
     try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"The genotype file '{name}' cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"The genotype file '{name}' is not text: {error}.") from error
+        return decode(content)
+    except FormatError as error:
+        raise InputError(f"The genotype file {quote(path)} is not text that can be read: {error}.") from error

@@ -9,6 +9,7 @@ import attrs
 import click
 
 from nasplug.cli.health import Finding, examine_machine
+from nasplug.cli.output import echo
 from nasplug.errors import InputError
 from nasplug.plugins import Settings, load_plugins
 
@@ -33,12 +34,12 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
         plugins = load_plugins(attrs.evolve(settings, paths=()), quiet=True)
     findings = [*examine_machine(plugins, Path()), *unusable]
     if as_json:
-        click.echo(json.dumps([attrs.asdict(finding) for finding in findings], indent=2))
+        echo(json.dumps([attrs.asdict(finding) for finding in findings], indent=2))
     else:
         width = max(len(finding.subject) for finding in findings)
         for finding in findings:
-            click.echo(f"{MARKS[finding.health]:<8}{finding.subject:<{width + 2}}{finding.found}")
+            echo(f"{MARKS[finding.health]:<8}{finding.subject:<{width + 2}}{finding.found}")
             if finding.remedy:
-                click.echo(f"{'':<{width + 10}}{finding.remedy}")
+                echo(f"{'':<{width + 10}}{finding.remedy}")
     if any(finding.health == "problem" for finding in findings):
         ctx.exit(1)

@@ -5,31 +5,37 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import click
 import tomli_w
 
+from nasplug.cli.output import echo
 from nasplug.cli.tables import write_rows
 from nasplug.plugins import Plugins
+from nasplug.runs.context import show_notes
 from nasplug.runs.create import start
 from nasplug.runs.estimate import PhaseEstimate, estimate_run
 from nasplug.values.recipe import SLOTS, Recipe
 
 
 def write_estimate(plugins: Plugins, recipe: Recipe) -> None:
-    """Prints the resolved recipe, the packages of its parts, the phases to come and their estimated cost."""
-    click.echo(tomli_w.dumps(recipe.to_dict()))
-    write_rows(["slot", "part", "from"], _list_suppliers(plugins, recipe))
+    """Prints the resolved recipe, and on stderr the packages of its parts, the phases to come and their estimated cost.
+
+    So the standard output is a file for --config.
+    """
     with TemporaryDirectory(prefix="nasplug-dry-run-") as scratch:
         context = start(Path(scratch) / "run", plugins, recipe, [])
-        click.echo(f"\nMeasuring a few steps of each phase on {context.device} ({context.data.name}) ...\n")
+        show_notes(context)
+        echo(tomli_w.dumps(recipe.to_dict()).rstrip())
+        write_rows(["slot", "part", "from"], _list_suppliers(plugins, recipe), err=True)
+        echo(f"\nMeasuring a few steps of each phase on {context.device} ({context.data.name}) ...\n", err=True)
         estimates = list(estimate_run(context))
     write_rows(
         ["phase", "phases", "steps each", "seconds a step", "time", "peak memory"],
         [_format_row(estimate) for estimate in estimates],
+        err=True,
     )
     total = format_duration(sum(estimate.seconds for estimate in estimates))
     memory = max(estimate.peak_memory_bytes for estimate in estimates)
-    click.echo(f"\nAbout {total} of training and {memory / 2**30:.1f} GiB, as far as these steps tell.")
+    echo(f"\nAbout {total} of training and {memory / 2**30:.1f} GiB, as far as these steps tell.", err=True)
 
 
 def format_duration(seconds: float) -> str:

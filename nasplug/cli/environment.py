@@ -13,7 +13,7 @@ from pathlib import Path
 import attrs
 import click
 
-from nasplug.errors import InputError
+from nasplug.errors import InputError, quote
 from nasplug.plugins import Settings
 
 
@@ -48,10 +48,12 @@ def _add_to_settings(ctx: click.Context, parameter: click.Parameter, values: Seq
     settings = Settings.from_environment()
     if parameter.name == "plugin_paths":
         for value in values:
-            if not value or os.pathsep in value:  # the environment could not hold it
-                raise InputError(f"--plugin takes a path without '{os.pathsep}', but got '{value}'.")
+            if not value or os.pathsep in value or "\0" in value:  # the environment could not hold it
+                raise InputError(f"--plugin takes a path without '{os.pathsep}', but got {quote(value)}.")
         settings = attrs.evolve(settings, paths=(*settings.paths, *map(Path, values)))
     else:
+        if any("\0" in value for value in values):
+            raise InputError(f"--without takes names of plugins, but got {quote(values)}.")
         names = [name.strip() for value in values for name in value.split(",")]
         settings = attrs.evolve(settings, without=(*settings.without, *filter(None, names)))
     ctx.with_resource(_set_environment(settings.to_environment()))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from nasplug.cli.output import echo
 from nasplug.results.export import FORMATS, export
 from nasplug.results.result import choose_network, load
 
@@ -45,5 +46,5 @@ def write_file(
     network = choose_network(load(run), name, max_params, max_macs)
     written = export(network, form, out, force)
     size = written.path.stat().st_size
-    click.echo(f"Network {network.id} ({network.params:,} params): {written.path} ({size:,} bytes)")
-    click.echo(str(written.parity))
+    echo(f"Network {network.id} ({network.params:,} params): {written.path} ({size:,} bytes)")
+    echo(str(written.parity))

@@ -11,7 +11,7 @@ import click
 
 from nasplug.cli.environment import plugin_options
 from nasplug.cli.failure import report_errors
-from nasplug.errors import suggest
+from nasplug.errors import quote, suggest
 
 
 @attrs.frozen
@@ -52,16 +52,23 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, command.summary) for name, command in self.table.items()])
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does; see `nasplug.cli.failure` for what becomes of errors."""
+        with report_errors(ctx.obj):
+            return super().parse_args(ctx, args)
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, with the nearest name for an unknown one."""
         name = args[0]
         if name not in self.table and not name.startswith("-"):
-            ctx.fail(f"There is no command '{name}'.{suggest(name, self.table)} Commands: {', '.join(self.table)}.")
+            ctx.fail(
+                f"There is no command {quote(name)}.{suggest(name, self.table)} Commands: {', '.join(self.table)}."
+            )
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command; see `nasplug.cli.failure` for what becomes of errors."""
-        with report_errors():
+        with report_errors(ctx.obj):
             return super().invoke(ctx)

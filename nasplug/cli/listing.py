@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from nasplug.cli.describe import describe, summarise
+from nasplug.cli.output import echo
 from nasplug.cli.tables import write_rows, write_table
-from nasplug.errors import choose_from
+from nasplug.errors import choose_from, command
 from nasplug.plugins import SLOT_WORDS, Plugins, load_plugins
 from nasplug.store.result import RESULT, RunResult, read_result
 
@@ -30,7 +31,7 @@ def list_names(slot: str | None, as_json: bool) -> None:
     registrations.sort(key=lambda registration: (order.index(registration.slot), registration.name))
     rows = [summarise(registration) for registration in registrations]
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        echo(json.dumps(rows, indent=2))
     else:
         write_rows(["slot", "name", "from", "version", "summary"], [list(row.values()) for row in rows])
 
@@ -47,15 +48,15 @@ def show(name: str, slot: str | None, as_json: bool) -> None:
     """
     if slot is None and (Path(name) / RESULT).is_file():
         result = read_result(Path(name))
-        click.echo(json.dumps(result.entries, indent=2)) if as_json else _write_result(result)
+        echo(json.dumps(result.entries, indent=2)) if as_json else _write_result(result, Path(name))
         return
     descriptions = _describe_all(load_plugins(), name, slot)
     if as_json:
-        click.echo(json.dumps(descriptions, indent=2))
+        echo(json.dumps(descriptions, indent=2))
         return
     for number, description in enumerate(descriptions):
         if number:
-            click.echo()
+            echo()
         _write_description(description)
 
 
@@ -70,12 +71,12 @@ def _describe_all(plugins: Plugins, name: str, slot: str | None) -> list[dict[st
 
 
 def _write_description(description: dict[str, Any]) -> None:
-    click.echo("{name}: {summary}".format(**description))
-    click.echo("{word} of {distribution} {version}".format(word=SLOT_WORDS[description["slot"]], **description))
+    echo("{name}: {summary}".format(**description))
+    echo("{word} of {distribution} {version}".format(word=SLOT_WORDS[description["slot"]], **description))
     if "parts" in description:
         _write_recipe(description)
     elif description["options"]:
-        click.echo()
+        echo()
         write_rows(
             ["option", "type", "default", "choices", "meaning"],
             [
@@ -90,25 +91,27 @@ def _write_description(description: dict[str, Any]) -> None:
             ],
         )
     else:
-        click.echo("It has no options.")
+        echo("It has no options.")
 
 
-def _write_result(result: RunResult) -> None:
+def _write_result(result: RunResult, folder: Path) -> None:
     from nasplug.ui.table import result_table  # here, because rich is slow to import
 
     write_table(result_table(result))
+    if result.status in ("stopped", "failed"):
+        echo(f"It is not finished; go on with: {command('resume', folder)}")
 
 
 def _write_recipe(description: dict[str, Any]) -> None:
-    click.echo()
+    echo()
     write_rows(["slot", "part"], [[slot, part] for slot, part in description["parts"].items()])
     layers = {"recipe": description["options"], **description["presets"]}
     for name, sections in layers.items():
         kind = "Options of the recipe" if name == "recipe" else f"Preset {name}"
-        click.echo(f"\n{kind}{' (the constants of the paper)' if name == description['paper'] else ''}:")
+        echo(f"\n{kind}{' (the constants of the paper)' if name == description['paper'] else ''}:")
         for section, options in sections.items():
             for option, value in options.items():
-                click.echo(f"  {section}.{option} = {_format_value(value)}")
+                echo(f"  {section}.{option} = {_format_value(value)}")
 
 
 def _format_value(value: Any) -> str:

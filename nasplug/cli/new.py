@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from nasplug.cli.output import echo
 from nasplug.plugins import load_plugins
 from nasplug.scaffold import KINDS, LICENCES, Kind, Names, new_folder, package_files, refuse_taken, write_package
 from nasplug.scaffold.package import commands
@@ -39,7 +40,7 @@ def plugin(asked: Path, kind: str, licence: str, author: str) -> None:
     names, chosen = Names.of_folder(folder), KINDS[kind]
     refuse_taken(names, chosen, load_plugins())
     write_package(folder, package_files(names, chosen, licence, author))
-    click.echo(_next_steps(folder, names, chosen))
+    echo(_next_steps(folder, names, chosen))
 
 
 def _next_steps(folder: Path, names: Names, kind: Kind) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import click
 
+from nasplug.cli.output import echo
 from nasplug.cli.tables import write_rows
 from nasplug.errors import InputError
 from nasplug.plugins import Plugin, Plugins, Settings, load_plugins
@@ -26,7 +27,7 @@ def plugins(as_json: bool) -> None:
     loaded = load_plugins(attrs.evolve(settings, strict=False), quiet=True)
     rows = [_row(loaded, plugin) for plugin in loaded.all]
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        echo(json.dumps(rows, indent=2))
     else:
         _write(loaded, rows)
     if settings.strict and loaded.broken:
@@ -50,9 +51,9 @@ def _write(loaded: Plugins, rows: Sequence[dict[str, Any]]) -> None:
     )
     for row in rows:
         if row["reason"]:
-            click.echo(f"\n{row['distribution']} {row['version']} is {row['status']}. {row['reason']} {row['remedy']}")
+            echo(f"\n{row['distribution']} {row['version']} is {row['status']}. {row['reason']} {row['remedy']}")
     for conflict in describe_conflicts(loaded):
-        click.echo(f"\n{conflict}")
+        echo(f"\n{conflict}")
 
 
 def describe_conflicts(loaded: Plugins) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 from torch import Tensor
 
+from nasplug.cli.output import echo
 from nasplug.cli.tables import write_rows
 from nasplug.errors import InputError
 from nasplug.plugins import load_plugins
@@ -52,7 +53,7 @@ def predict(
         else:
             predictions.append({"file": str(path), "classes": _select_best(answer, classifier.classes, top)})
     if as_json:
-        click.echo(json.dumps(predictions, indent=2))
+        echo(json.dumps(predictions, indent=2))
     elif predictions:
         rows = [
             [image["file"], guess["class"], f"{guess['probability']:.4f}"]
@@ -61,14 +62,14 @@ def predict(
         ]
         write_rows(["file", "class", "probability"], rows)
     for error in refused:
-        click.echo(f"Error: {error}", err=True)
+        echo(f"Error: {error}", err=True)
     if refused:
         ctx.exit(InputError.exit_code)
 
 
 def _open_classifier(source: Path, name: str | None, max_params: int | None, max_macs: int | None) -> Classifier:
     if not source.is_file():
-        return Classifier.read(choose_network(load(source), name, max_params, max_macs).weights, load_plugins())
+        return choose_network(load(source), name, max_params, max_macs).classifier()
     if (name, max_params, max_macs) != (None, None, None):
         raise InputError(f"'{source}' is one network; --id, --max-params and --max-macs choose among those of a run.")
     return Classifier.read(source, load_plugins())

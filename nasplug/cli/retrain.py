@@ -8,16 +8,29 @@ from pathlib import Path
 
 import click
 
+from nasplug.cli.output import echo
 from nasplug.cli.run import complete_run
 from nasplug.compose import parse_setting, resolve_recorded
-from nasplug.errors import InputError, NasplugError
+from nasplug.errors import InputError, command
 from nasplug.plugins import load_plugins
-from nasplug.runs.context import reopen_context
-from nasplug.runs.pipeline import write_run_report
+from nasplug.runs.context import note_changed_recipe, reopen_context, show_notes
+from nasplug.runs.create import new_folder
+from nasplug.runs.pipeline import plan_networks, write_run_report
 from nasplug.runs.tabular import adopt_table
 from nasplug.store.events import keep_phases
 from nasplug.store.run_folder import RunFolder
 from nasplug.values.recipe import SLOTS
+
+COPIED = (
+    "splits.safetensors",
+    "data.json",
+    "events.jsonl",
+    "phases/search",
+    "phases/teacher",
+    "phases/table",
+    "table.csv",
+)
+"""What a retraining takes from the earlier run."""
 
 
 @click.command()
@@ -40,8 +53,10 @@ def retrain(
     """Select and retrain again from the trail of RUN, with other options, into a new run folder."""
     plugins = load_plugins()
     old = RunFolder.existing(source)
+    old.refuse_links()
     if old.done("search") is None:
-        raise InputError(f"The search of '{source}' is not finished; go on with: nasplug resume {source}")
+        raise InputError(f"The search of '{source}' is not finished; go on with: {command('resume', source)}")
+    note_changed_recipe(old)
     sections = {name: dict(section) for name, section in old.recipe_layer().items()}
     table = sections["run"].get("table")
     given = [("retrain", "epochs", epochs), ("select", "max_params", max_params), ("select", "max_macs", max_macs)]
@@ -50,22 +65,21 @@ def retrain(
         if section in SLOTS or section in ("data", "search"):
             raise InputError(
                 f"'{section}.{name}' belongs to the search, which 'nasplug retrain' does not repeat; it takes "
-                f"options of retrain, select and run. For another search: nasplug run --config {source}/recipe.toml"
+                f"options of retrain, select and run. For another search: "
+                f"{command('run', '--config', source / 'recipe.toml')}"
             )
         sections[section][name] = value
     resolve_recorded(plugins, sections, source)
-    new = RunFolder.create(out)
-    try:
-        for name in ("splits.safetensors", "events.jsonl", "phases/search", "phases/teacher", "table.csv"):
+    with new_folder(out) as new:
+        for name in COPIED:
             _copy(old.path / name, new.path / name)
         keep_phases(new.events, ("teacher", "search"))
         new.write_recipe(old.recipe() | sections)
         context = reopen_context(new, plugins)
         if context.recipe.run.table != table:
             adopt_table(context)
-    except NasplugError:
-        new.discard()
-        raise
+        plan_networks(context)  # now, because it refuses limits that no architecture keeps
+    show_notes(context, echo)
     complete_run(context)
 
 
@@ -74,7 +88,7 @@ def retrain(
 def report(folder: Path) -> None:
     """Write the report of RUN again."""
     path = write_run_report(RunFolder.existing(folder), load_plugins())
-    click.echo(f"Report: {path}")
+    echo(f"Report: {path}")
 
 
 def _copy(source: Path, target: Path) -> None:

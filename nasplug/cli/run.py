@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from nasplug.cli.dry_run import write_estimate
+from nasplug.cli.output import echo
+from nasplug.cli.tables import write_table
 from nasplug.compose import OptionLayer, parse_setting, read_config
 from nasplug.plugins import Plugins, load_plugins
-from nasplug.runs.context import RunContext, reopen_context
-from nasplug.runs.create import start
+from nasplug.runs.context import RunContext, reopen_context, show_notes
+from nasplug.runs.create import change_run_options, start
 from nasplug.runs.defaults import resolve_recipe
 from nasplug.runs.memory import keep_freed_memory
 from nasplug.runs.pipeline import run_pipeline
 from nasplug.runs.signals import Signals
 from nasplug.store.result import read_result
 from nasplug.store.run_folder import RunFolder
-from nasplug.ui import result_table, show_progress
+from nasplug.ui import PrintableConsole, result_table, show_progress
 from nasplug.values.recipe import SLOTS
 
 PLAIN_WIDTH = 120
@@ -61,7 +63,7 @@ FLAGS = {
 @click.option("--seed", type=int, help="Seed of everything random.  [default: 0]")
 @click.option("--epochs", type=int, help="Epochs of the search.")
 @click.option("--device", help="auto, cpu, cuda or cuda:N.  [default: auto]")
-@click.option("--precision", help="auto, float32 or bf16.  [default: auto]")
+@click.option("--precision", help="auto, float32 or bf16.  [default: auto; float32 in paper presets]")
 @click.option("--preset", help="Preset of the method: tiny, laptop, or the paper's.  [default: laptop]")
 @click.option("--jobs", type=int, help="Retrainings at a time.  [default: the number of CPU cores; 1 on CUDA]")
 @click.option("--threads", type=int, help="CPU threads of a phase that runs alone.  [default: the number of cores]")
@@ -72,7 +74,9 @@ FLAGS = {
 @click.option("--config", type=click.Path(path_type=Path), help="Recipe to start from, such as a run's recipe.toml.")
 @click.option("--set", "settings", multiple=True, metavar="SECTION.OPTION=VALUE", help="Any option of any part.")
 @click.option(
-    "--dry-run", is_flag=True, help="Print the recipe, the phases and an estimate of time and memory; no run."
+    "--dry-run",
+    is_flag=True,
+    help="Print the recipe, and on stderr the phases and an estimate of time and memory; no run.",
 )
 def run(out: Path | None, config: Path | None, settings: Sequence[str], dry_run: bool, **flags: Any) -> None:
     """Search, retrain, compare with random networks, and report.
@@ -89,28 +93,44 @@ def run(out: Path | None, config: Path | None, settings: Sequence[str], dry_run:
         return
     context = start(out, plugins, recipe, ["nasplug", *sys.argv[1:]])
     _print_preset(context, plugins)
+    show_notes(context, echo)
     complete_run(context)
 
 
 @click.command()
 @click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
-def resume(folder: Path) -> None:
-    """Go on with a run that was stopped, exactly where it stood."""
-    complete_run(reopen_context(RunFolder.existing(folder), load_plugins()))
+@click.option("--device", help="auto, cpu, cuda or cuda:N, in place of the device of the run.")
+@click.option("--jobs", type=int, help="Retrainings at a time, in place of the number of the run.")
+@click.option("--threads", type=int, help="CPU threads of a phase that runs alone, in place of the number of the run.")
+def resume(folder: Path, **flags: Any) -> None:
+    """Go on with a run that was stopped, exactly where it stood.
+
+    The options replace those of the run for good. Another device or number of threads computes the same, but for
+    rounding: the last digits may differ from those of a run that was never stopped.
+    """
+    plugins = load_plugins()
+    run_folder = RunFolder.existing(folder)
+    if changes := _read_flags(flags):
+        change_run_options(run_folder, plugins, changes["run"])
+    context = reopen_context(run_folder, plugins)
+    show_notes(context, echo)
+    complete_run(context)
 
 
 def complete_run(context: RunContext) -> None:
     """Carries a run to its end and prints its result."""
     keep_freed_memory()
-    console = Console()
+    console = PrintableConsole()
     if not console.is_terminal:
         console.width = PLAIN_WIDTH
-    console.print(f"Run folder: {context.folder.path}", highlight=False, markup=False, soft_wrap=True)
-    signals = Signals()
-    with signals.watching():
-        show_progress(run_pipeline(context, signals), console)
-    console.print(result_table(read_result(context.folder.path)))
-    console.print(f"Report: {context.folder.path / 'report.html'}", highlight=False, markup=False, soft_wrap=True)
+    signals = click.get_current_context().obj or Signals()
+    with signals.watching(), closing(run_pipeline(context, signals)) as progress:
+        console.print(f"Run folder: {context.folder.path}", soft_wrap=True)
+        show_progress(progress, console)
+    write_table(result_table(read_result(context.folder.path)))
+    report = context.folder.path / "report.html"
+    if report.is_file():
+        console.print(f"Report: {report}", soft_wrap=True)
 
 
 def _read_flags(flags: dict[str, Any]) -> OptionLayer:
@@ -130,6 +150,6 @@ def _print_preset(context: RunContext, plugins: Plugins) -> None:
     options = context.recipe.run
     method = plugins.resolve(plugins.find("method", options.method))
     paper = f"; the paper's constants are in --preset {method.paper}" if method.paper else ""
-    click.echo(f"{options.method} with preset {options.preset} on {context.device} ({context.data.name}){paper}.")
+    echo(f"{options.method} with preset {options.preset} on {context.device} ({context.data.name}){paper}.")
     if device_options := str(context.device_options):
-        click.echo(f"On this device: {device_options}.")
+        echo(f"On this device: {device_options}.")

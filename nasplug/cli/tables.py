@@ -1,4 +1,4 @@
-"""Tables on standard output."""
+"""Tables on standard output, or on standard error."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from nasplug.ui.console import PrintableConsole
+
 UNFOLDED = 100_000
 """A width that no row reaches."""
+LEAST_FOLDED = 16
+"""The least width of a column that is folded."""
 
 
-def write_rows(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+def write_rows(header: Sequence[str], rows: Sequence[Sequence[object]], *, err: bool = False) -> None:
     """Prints `rows` under `header`; on a narrow terminal the last column is folded."""
     from rich import box  # here, because most commands print no table
     from rich.table import Table
@@ -22,15 +26,36 @@ def write_rows(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         table.add_column(name, no_wrap=index < len(header) - 1, overflow="fold")
     for row in rows:
         table.add_row(*map(str, row))
-    write_table(table)
+    write_table(table, err=err)
 
 
-def write_table(table: Table) -> None:
-    """Prints a table; where standard output is no terminal every row is one line, for other tools to read."""
-    from rich.console import Console
+def write_table(table: Table, *, err: bool = False) -> None:
+    """Prints a table, of which no letter is lost whatever the width is.
 
-    console = Console(markup=False, highlight=False)
-    if not console.is_terminal:
-        console.width = UNFOLDED
-        console.width = console.measure(table).maximum
-    console.print(table)
+    Where the output is no terminal every row is one line, for other tools to read. On a terminal that is too narrow
+    for the table every cell is a line, with the name of its column.
+    """
+    from nasplug.ui.console import PrintableConsole
+
+    console = PrintableConsole(stderr=err)
+    width, console.width = console.width, UNFOLDED
+    natural = console.measure(table).maximum
+    console.width = width if console.is_terminal else natural
+    if console.is_terminal and natural - _foldable(table) > width:
+        _write_cells(table, console)
+    else:
+        console.print(table)
+
+
+def _foldable(table: Table) -> int:
+    """By how many letters the last column can become narrower."""
+    last = table.columns[-1]
+    return 0 if last.no_wrap else max(0, max(len(str(cell)) for cell in last.cells) - LEAST_FOLDED)
+
+
+def _write_cells(table: Table, console: PrintableConsole) -> None:
+    lines = [str(table.title)] if table.title else []
+    for row in zip(*(column.cells for column in table.columns), strict=True):
+        named = zip((str(column.header) for column in table.columns), map(str, row), strict=True)
+        lines += ["", *(f"{name}: {cell}" if name else cell for name, cell in named if cell)]
+    console.print("\n".join(lines).lstrip("\n"), soft_wrap=True)

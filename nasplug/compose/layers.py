@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nasplug.errors import InputError, choose_from
+from nasplug.errors import InputError, choose_from, quote
+from nasplug.formats.limits import FormatError
+from nasplug.formats.toml_text import parse_toml, read_toml
 from nasplug.values.recipe import SLOTS
 
 OptionLayer = Mapping[str, Mapping[str, Any]]
@@ -20,17 +21,12 @@ RECORDED = ("plugins", "environment")
 
 def read_config(path: Path) -> OptionLayer:
     """The sections of a TOML file, such as a run's own `recipe.toml`; InputError if it is not one."""
-    try:
-        sections = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"The configuration '{path}' cannot be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"The configuration '{path}' is not TOML: {error}.") from error
+    sections = read_toml(path, "configuration")
     for name, section in sections.items():
         if name not in SECTIONS + RECORDED:
-            raise choose_from(f"section of a recipe (in '{path}')", name, SECTIONS)
+            raise choose_from(f"section of a recipe (in {quote(path)})", name, SECTIONS)
         if not isinstance(section, dict):
-            raise InputError(f"In '{path}', '{name}' must be a section of options, but it is {section!r}.")
+            raise InputError(f"In {quote(path)}, '{name}' must be a section of options, but it is {quote(section)}.")
     return {name: section for name, section in sections.items() if name not in RECORDED}
 
 
@@ -38,12 +34,16 @@ def parse_setting(text: str) -> tuple[str, str, Any]:
     """Section, option and value of `section.option=value`; the value is read as TOML, or else as a word."""
     target, equals, written = text.partition("=")
     section, dot, name = target.strip().partition(".")
-    if not (equals and dot and name):
-        raise InputError(f"--set takes SECTION.OPTION=VALUE, for example search.epochs=10, but got '{text}'.")
+    if not (equals and section and dot and name):
+        raise InputError(f"--set takes SECTION.OPTION=VALUE, for example search.epochs=10, but got {quote(text)}.")
     if section not in SECTIONS:
         raise choose_from("section of a recipe", section, SECTIONS)
+    return section, name, _read_value(written)
+
+
+def _read_value(written: str) -> Any:
     try:
-        value = tomllib.loads(f"value = {written}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = written.strip()
-    return section, name, value
+        values = parse_toml(f"value = {written}")
+    except FormatError:
+        return written.strip()
+    return values["value"] if len(values) == 1 else written.strip()  # several lines are no value

@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from nasplug.compose.layers import OptionLayer
-from nasplug.errors import InputError, choose_from
+from nasplug.errors import InputError, choose_from, quote
 from nasplug.plugins import Plugin, Plugins, Registration
 from nasplug.plugins.dataset_names import split_dataset_name
 from nasplug.plugins.plugin import HOST
@@ -43,9 +43,10 @@ def resolve(plugins: Plugins, layers: Sequence[OptionLayer]) -> Recipe:
     check_present(plugins, {"method": run.method}, way)
     registration = plugins.find("method", run.method)
     method: Method = plugins.resolve(registration)
-    return _build_recipe(
-        plugins, run, [_method_layer(method), _preset_layer(method, run.preset), *layers], way, [registration]
-    )
+    layers = [_method_layer(method), _preset_layer(method, run.preset), *layers]
+    chosen = {"method": run.method, "preset": run.preset}
+    run = build(RunOptions, _merge_section(layers, "run") | chosen, "run")
+    return _build_recipe(plugins, run, layers, way, [registration])
 
 
 def default_method(plugins: Plugins) -> str:
@@ -151,7 +152,7 @@ def _merge_part(layers: Sequence[OptionLayer], slot: str) -> tuple[str, dict[str
         section = dict(layer.get(slot, {}))
         named = section.pop("part", name)
         if not isinstance(named, str):
-            raise InputError(f"'{slot}.part' must be the name of a part, such as '{name}', but it is {named!r}.")
+            raise InputError(f"'{slot}.part' must be the name of a part, such as '{name}', but it is {quote(named)}.")
         options = options | section if named == name else section
         name = named
     return name, options

@@ -19,7 +19,8 @@ def augment(images: Tensor, generator: torch.Generator, policy: str, *, flips: b
     `policy` is one of "none" (the images themselves); "standard": a shift by up to `shift` pixels in each direction,
     padded with zeros, then a horizontal flip with probability 1/2 if `flips`; "imagenet": a random resized crop, then
     the same flip; "autoaugment" and "imagenet-autoaugment": "standard" or "imagenet", then the AutoAugment policy
-    learnt on CIFAR-10 or ImageNet, whose colour operations leave grey images unchanged.
+    learnt on CIFAR-10 or ImageNet, whose colour operations leave grey images unchanged; "autoaugment-pillow":
+    "standard", then the policy of CIFAR-10 with the operations of `nasplug.data.pillow_operations`.
     """
     if policy == "none":
         return images
@@ -28,12 +29,13 @@ def augment(images: Tensor, generator: torch.Generator, policy: str, *, flips: b
         images = random_flip(random_resized_crop(images, generator), generator, flips=flips)
     else:
         images = shift_and_flip(images, generator, flips=flips, shift=shift)
-    if not policy.endswith("autoaugment"):
+    if "autoaugment" not in policy:
         return images
     # Imported here because torchvision's transforms take longer to import than torch, and few runs need them.
-    from nasplug.data.autoaugment import CIFAR, IMAGENET
+    from nasplug.data.autoaugment import CIFAR, CIFAR_PILLOW, IMAGENET
 
-    return (IMAGENET if scaled else CIFAR)(images, generator)
+    published = {"autoaugment": CIFAR, "autoaugment-pillow": CIFAR_PILLOW, "imagenet-autoaugment": IMAGENET}
+    return published[policy](images, generator)
 
 
 def shift_and_flip(images: Tensor, generator: torch.Generator, *, flips: bool, shift: int) -> Tensor:

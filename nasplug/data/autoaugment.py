@@ -3,7 +3,7 @@
 A sub-policy of two operations is sampled for each image. Images with the same operation and magnitude are changed
 together, so a batch takes as many calls as it has different operations. Operations, magnitudes (10 levels) and fill
 (black) are those of torchvision's `AutoAugment`; where its functionals copy from the host to the device in every call
-(geometry, sharpness), the same result is computed without such a copy.
+(geometry, sharpness), the same result is computed without such a copy. `CIFAR_PILLOW` differs, see `pillow_operations`.
 """
 
 from __future__ import annotations
@@ -18,21 +18,29 @@ from torchvision.transforms.v2 import functional as F
 
 from nasplug.data import policies
 from nasplug.data.geometry import GEOMETRY, apply_geometry
+from nasplug.data.pillow_operations import apply_pillow_geometry, solarize
 from nasplug.data.policies import SubPolicy
 from nasplug.parts.transfer import send
+
+Operation = Callable[[Tensor, str, int, int], Tensor]
+"""From uint8 images (N, C, H, W), the name of an operation, its level and its sign (1 or -1) to changed images."""
 
 _UNSIGNED = ("AutoContrast", "Equalize", "Invert", "Posterize", "Solarize")
 
 
 class Policy:
-    """An AutoAugment policy: a table of sub-policies, one of which is sampled for each image."""
+    """An AutoAugment policy: a table of sub-policies, one of which is sampled for each image.
 
-    def __init__(self, table: Sequence[SubPolicy]) -> None:
+    `apply` makes the operations of the table; those in `unsigned` have one direction, whatever the sign.
+    """
+
+    def __init__(self, table: Sequence[SubPolicy], apply: Operation, unsigned: Sequence[str] = _UNSIGNED) -> None:
+        self.apply = apply
         self.kinds = sorted({(name, level) for policy in table for name, _, level in policy})
         """The distinct pairs (operation, level) in the table."""
         self._kind = np.array([[self.kinds.index((name, level)) for name, _, level in policy] for policy in table])
         self._probability = np.array([[probability for _, probability, _ in policy] for policy in table])
-        self._signed = np.array([name not in _UNSIGNED for name, _ in self.kinds])
+        self._signed = np.array([name not in unsigned for name, _ in self.kinds])
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """A copy of uint8 images (N, C, H, W), C 1 or 3, each changed by a sub-policy sampled for it."""
@@ -49,7 +57,7 @@ class Policy:
                 if code >= 0:
                     chosen = sorted_images[stage, start:end]
                     name, level = self.kinds[code // 2]
-                    images[chosen] = apply_operation(images[chosen], name, level, -1 if code % 2 else 1)
+                    images[chosen] = self.apply(images[chosen], name, level, -1 if code % 2 else 1)
         return images
 
     def sample(self, count: int, generator: torch.Generator) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -58,9 +66,6 @@ class Policy:
         chances = torch.rand((count, 2), generator=generator, dtype=torch.float64).numpy()
         signs = 1 - 2 * torch.randint(0, 2, (count, 2), generator=generator).numpy()
         return np.where(chances < self._probability[policies], self._kind[policies], -1), signs
-
-
-CIFAR, IMAGENET = Policy(policies.CIFAR), Policy(policies.IMAGENET)
 
 
 def apply_operation(images: Tensor, name: str, level: int, sign: int) -> Tensor:
@@ -104,3 +109,17 @@ _PLAIN: dict[str, Callable[[Tensor], Tensor]] = {
     "Equalize": F.equalize,
     "Invert": F.invert,
 }
+
+
+def apply_pillow_operation(images: Tensor, name: str, level: int, sign: int) -> Tensor:
+    """The same for the policy that circulates for Pillow: geometry and solarisation differ from torchvision's.
+
+    Its enhancements (brightness, colour, contrast, sharpness) are torchvision's, up to rounding the same as Pillow's.
+    """
+    if name in GEOMETRY:
+        return apply_pillow_geometry(images, name, sign * level / 9)
+    return solarize(images, level / 9) if name == "Solarize" else apply_operation(images, name, level, sign)
+
+
+CIFAR, IMAGENET = Policy(policies.CIFAR, apply_operation), Policy(policies.IMAGENET, apply_operation)
+CIFAR_PILLOW = Policy(policies.CIFAR_PILLOW, apply_pillow_operation, unsigned=("Rotate", *_UNSIGNED))

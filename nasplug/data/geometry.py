@@ -21,8 +21,15 @@ def apply_geometry(images: Tensor, name: str, strength: float) -> Tensor:
     150/331 of the width or height. The result equals that of torchvision's functionals with nearest-neighbour
     interpolation.
     """
-    sources = _sources(name, strength, images.shape[2], images.shape[3], images.device)
-    bordered = torch.nn.functional.pad(images.flatten(2), (1, 0))
+    return gather_pixels(images, _sources(name, strength, images.shape[2], images.shape[3], images.device))
+
+
+def gather_pixels(images: Tensor, sources: Tensor, fill: int = 0) -> Tensor:
+    """Images (N, C, H, W) whose pixels come from elsewhere in the same image.
+
+    `sources`, int64 (H * W,), names the source of every pixel, counted from 1 in rows; 0 stands for the value `fill`.
+    """
+    bordered = torch.nn.functional.pad(images.flatten(2), (1, 0), value=fill)
     return bordered.gather(2, sources.expand(*images.shape[:2], -1)).view_as(images)
 
 

@@ -37,7 +37,7 @@ class InMemorySource(DataSource):
     shift: int | None = option(
         None, "how far standard augmentation shifts images, in pixels; unset: as the images say", at_least=0
     )
-    digest: str = option("", "of the images that a run was started with; empty: any")
+    digest: str = option("", "of the images that a run of version 0.1 was started with; empty: any")
 
     def load(self, location: str, root: Path | None, download: bool) -> ImageData:
         """Returns the images. Raises InputError if `digest` is set and they are not the images it was computed from."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from nasplug.errors import InputError
 
 MODES = {"1": "L", "L": "L", "P": "RGB", "RGB": "RGB", "RGBA": "RGB"}
-"""By mode of Pillow, the mode to convert to; transparency is dropped. Other modes would lose more and are refused."""
+"""By mode of Pillow, the mode to convert to, with white where it is transparent. Others would lose more: refused."""
 ACCEPTED_IMAGES = (
     "Pillow images, NumPy arrays (H, W) or (H, W, C) and tensors (H, W) or (C, H, W), of uint8 or of floating-point "
     "numbers from 0 to 1"
@@ -22,8 +22,18 @@ def image_to_pixels(image: object, what: str) -> Tensor:
     if isinstance(image, Image.Image):
         if image.mode not in MODES:
             raise InputError(f"{what} is a Pillow image of mode {image.mode}; convert it to L or RGB.")
-        image = np.array(image.convert(MODES[image.mode]))
+        image = np.array(lay_on_white(image)[0].convert(MODES[image.mode]))
     return _to_channels_first(image, 2, what)
+
+
+def lay_on_white(image: Image.Image) -> tuple[Image.Image, bool]:
+    """An image without transparency, white where it was transparent, and whether it was so anywhere."""
+    if not image.has_transparency_data:
+        return image, False
+    layer = image.convert("RGBA")
+    transparent = np.array(layer.getchannel("A")).min() < 255
+    opaque = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+    return opaque, bool(transparent)
 
 
 def batch_to_pixels(images: Tensor | np.ndarray, what: str) -> Tensor:
@@ -52,7 +62,7 @@ def _to_channels_first(images: object, grey: int, what: str) -> Tensor:
         )
     if planes.numel() == 0:
         raise InputError(f"{what} is empty; at least two images of each class are needed.")
-    return _to_uint8(planes, what).contiguous()
+    return to_uint8(planes, what).contiguous()
 
 
 def _from_array(array: np.ndarray, what: str) -> Tensor:
@@ -63,7 +73,8 @@ def _from_array(array: np.ndarray, what: str) -> Tensor:
         raise InputError(f"{what} holds {array.dtype}; convert it to uint8.") from error
 
 
-def _to_uint8(planes: Tensor, what: str) -> Tensor:
+def to_uint8(planes: Tensor, what: str) -> Tensor:
+    """Images of uint8 or of floating-point numbers from 0 to 1 as uint8. Raises InputError, which names them `what`."""
     if planes.dtype is torch.uint8:
         return planes
     if not planes.is_floating_point():

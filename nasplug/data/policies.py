@@ -36,6 +36,9 @@ CIFAR: tuple[SubPolicy, ...] = (
 )
 """Learnt on CIFAR-10."""
 
+CIFAR_PILLOW: tuple[SubPolicy, ...] = (*CIFAR[:16], (("Equalize", 0.2, 0), ("Equalize", 0.8, 0)), *CIFAR[17:])
+"""The same, as it circulates for Pillow (github.com/DeepVoltaire/AutoAugment): one probability differs."""
+
 IMAGENET: tuple[SubPolicy, ...] = (
     (("Posterize", 0.4, 8), ("Rotate", 0.6, 9)),
     (("Solarize", 0.6, 5), ("AutoContrast", 0.6, 0)),

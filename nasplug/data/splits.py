@@ -13,8 +13,9 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from nasplug.errors import InputError
+from nasplug.errors import InputError, reason
 from nasplug.parts import ImageData
+from nasplug.values.checksum import CHECKSUM, checksum_arrays, sort_metadata
 from nasplug.values.seeds import derive_seed
 
 Indices = npt.NDArray[np.int64]
@@ -103,27 +104,52 @@ def save_splits(splits: Splits, path: Path) -> None:
     """Writes `splits` to a safetensors file atomically."""
     arrays = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     draft = path.with_name(path.name + ".new")
-    draft.write_bytes(save(arrays, metadata={"test_from": splits.test_from}))
+    metadata = {"test_from": str(splits.test_from)}
+    content = save(arrays, metadata={**metadata, CHECKSUM: _checksum(arrays, metadata)})
+    draft.write_bytes(b"".join(sort_metadata(content)))
     os.replace(draft, path)
 
 
 def load_splits(path: Path) -> Splits:
-    """Reads what `save_splits` wrote. Raises InputError if the file is missing or damaged."""
+    """Reads what `save_splits` wrote. Raises InputError if the file is missing or damaged.
+
+    Files of versions before 0.2 have no checksum.
+    """
     if not path.is_file():
         raise InputError(f"There is no file {path} with the splits of this run; start the run again.")
     try:
         with safe_open(path, framework="numpy") as file:
-            test_from = (file.metadata() or {}).get("test_from")
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            metadata = file.metadata() or {}
+            test_from = metadata.get("test_from")
+            # numpy lacks some dtypes; an array that is left out is missed below
+            names = [name for name in file.keys() if file.get_slice(name).get_dtype() == "I64"]  # noqa: SIM118
+            arrays = {name: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError) as error:
-        raise InputError(f"The splits in {path} cannot be read ({error}); start the run again.") from error
+        raise InputError(f"The splits in {path} cannot be read ({reason(error)}); start the run again.") from error
     whole = set(arrays) == {"train", "validation", "test"} and test_from in ("train", "test")
     if not whole or any(array.dtype != np.int64 or array.ndim != 1 for array in arrays.values()):
         raise InputError(
             f"{path} is no file of splits: it needs the int64 lists train, validation and test, and 'test_from' in "
             f"its metadata; start the run again."
         )
+    if metadata.get(CHECKSUM) not in (None, _checksum(arrays, metadata)):
+        raise InputError(
+            f"The splits in {path} are damaged: they do not match their checksum; restore the file from a copy of the "
+            f"run, or start the run again."
+        )
+    of_train = [arrays["train"], arrays["validation"], *([arrays["test"]] if test_from == "train" else [])]
+    ascending = all((np.diff(array, prepend=-1) > 0).all() for array in arrays.values())
+    if not ascending or len(np.unique(np.concatenate(of_train))) < sum(map(len, of_train)):
+        raise InputError(
+            f"The splits in {path} are damaged: their indices must be ascending from 0 on, and no image may be in two "
+            f"of them; restore the file from a copy of the run, or start the run again."
+        )
     return Splits(**arrays, test_from="train" if test_from == "train" else "test")
+
+
+def _checksum(arrays: Mapping[str, npt.NDArray[np.generic]], metadata: Mapping[str, str]) -> str:
+    contents = ((f"{name} {array.dtype} {list(array.shape)}", array.data) for name, array in arrays.items())
+    return checksum_arrays(contents, metadata)
 
 
 def _sample(pool: Indices, labels: Indices, count: int, seed: int) -> tuple[Indices, Indices]:

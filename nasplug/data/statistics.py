@@ -6,11 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from nasplug.data.reading import read_in_chunks
 from nasplug.errors import InputError
 from nasplug.parts import Images
-
-CHUNK = 512
-"""Images read at a time."""
 
 
 def mean_and_std(images: Images, indices: npt.NDArray[np.int64]) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -23,9 +21,9 @@ def mean_and_std(images: Images, indices: npt.NDArray[np.int64]) -> tuple[tuple[
         raise InputError("Mean and standard deviation need at least one image, but there is none.")
     parts = []
     pixels = 0
-    for start in range(0, len(indices), CHUNK):
-        values = images.read(indices[start : start + CHUNK].tolist()).to(torch.int64)
-        parts.append(torch.stack([values.sum((0, 2, 3)), values.square().sum((0, 2, 3))]).cpu())
+    for chunk in read_in_chunks(images, indices):
+        values = chunk.to(torch.int64)
+        parts.append(torch.stack([values.sum((0, 2, 3)), values.square().sum((0, 2, 3))]))
         pixels += values.numel() // values.shape[1]
     total, squares = torch.stack(parts).sum(0).tolist()
     means = tuple(channel / pixels / 255 for channel in total)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nasplug.engine.evaluation import error_rate
+from nasplug.engine.evaluation import Errors, measure_errors
 from nasplug.engine.runner import EagerRunner, Runner, train
 from nasplug.engine.trainer import Stream, Trainer
 
-__all__ = ["EagerRunner", "Runner", "Stream", "Trainer", "error_rate", "train"]
+__all__ = ["EagerRunner", "Errors", "Runner", "Stream", "Trainer", "measure_errors", "train"]

@@ -13,7 +13,7 @@ from torch import Tensor
 class RandomState:
     """The states of torch's generators for the CPU and for CUDA devices, as `torch.get_rng_state` returns them.
 
-    Generators of Python and NumPy are not in it: training draws from torch's alone.
+    The generators of Python and NumPy are not in it: training draws from torch's alone.
     """
 
     cpu: Tensor

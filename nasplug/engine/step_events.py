@@ -42,7 +42,7 @@ class DeviceStep:
 
 @attrs.frozen(eq=False)
 class HostStep:
-    """The same step with its figures as numbers of Python."""
+    """The same step with its figures as Python numbers."""
 
     device_step: DeviceStep
     loss: float
@@ -67,8 +67,8 @@ class HostStep:
         if counts_deleted:
             measures["deleted"] = self.deleted
         return Step(
-            step=now.stage * now.steps + now.step + 1,
-            epoch=now.stage * now.epochs + now.epoch,
+            step=now.steps_before + now.step + 1,
+            epoch=now.epochs_before + now.epoch,
             loss=self.loss,
             measures=measures,
             snapshot=snapshot,

@@ -113,12 +113,13 @@ class Trainer:
 
     def set_rates(self, now: StepInfo) -> None:
         """Sets the learning rates of the weights and the network's drop path and dropout for this step."""
-        set_learning_rates(self.torch_optimizers.weights, self.training, now)
-        self.net.drop_path, self.net.dropout = self.training.drop_path_at(now), self.training.dropout
+        training = self._training_of(self.stage)
+        set_learning_rates(self.torch_optimizers.weights, training, now)
+        self.net.drop_path, self.net.dropout = training.drop_path_at(now), training.dropout
 
     def batches(self, now: StepInfo) -> Batches:
         """The batches of this step by split, each made when it is first asked for."""
-        return cache(lambda split: self.streams[split].batch(now.stage * now.steps + now.step))
+        return cache(lambda split: self.streams[split].batch(now.steps_before + now.step))
 
     def make_objective(self, update: Update, batches: Batches, now: StepInfo) -> Objective:
         """What an update minimises."""
@@ -146,8 +147,9 @@ class Trainer:
         self.step = last.now.steps if last.stop else last.now.step + 1
         if prune:
             self.prune()
-        finite = all(math.isfinite(step.loss) for step in steps)
-        measured = self.measure(self.clock.at(self.step - 1)) if self.measure is not None and finite else {}
+        measured: Mapping[str, float] = {}
+        if self.measure is not None and all(math.isfinite(step.loss) for step in steps) and self.alpha_is_finite:
+            measured = self.measure(self.clock.at(self.step - 1))
         stage = self.stage if len(self.stages) > 1 else None
         return [
             step.event(snapshot, measured if step is last else {}, counts_deleted=len(self.choices) > 0, stage=stage)
@@ -159,17 +161,18 @@ class Trainer:
     @property
     def clock(self) -> StepClock:
         """The steps of the present stage."""
-        return StepClock(self._steps_per_epoch(), self.training.epochs, self.stage)
+        epochs = self._training_of(self.stage).epochs
+        return StepClock(self._steps_per_epoch(), epochs, self.stage, self._epochs_before(self.stage))
 
     @property
     def steps(self) -> int:
         """Steps of all stages."""
-        return len(self.stages) * self.clock.steps
+        return self._epochs_before(len(self.stages)) * self._steps_per_epoch()
 
     @property
     def steps_done(self) -> int:
         """Steps made in all stages; a stage that the schedule stopped early counts as complete."""
-        return self.stage * self.clock.steps + self.step
+        return self._epochs_before(self.stage) * self._steps_per_epoch() + self.step
 
     @property
     def over(self) -> bool:
@@ -179,7 +182,7 @@ class Trainer:
     def begin(self, generator: torch.Generator) -> None:
         """Sets alpha and fits the schedule to the length of the training; not called when one is resumed."""
         self.optimizer.initialise(self.choices, generator)
-        whole = StepClock(self._steps_per_epoch(), self.training.epochs * len(self.stages))
+        whole = StepClock(self._steps_per_epoch(), self._epochs_before(len(self.stages)))
         self.schedule.begin(self.choices, whole)
 
     def stages_left(self) -> Iterator[Stage]:
@@ -190,6 +193,11 @@ class Trainer:
                 self.stage, self.step = number, 0
                 self.build_torch_optimizers()
             yield self.stages[number]
+
+    @property
+    def alpha_is_finite(self) -> bool:
+        """Whether no architecture parameter is NaN or infinite; the host waits for the device."""
+        return bool(self.choices.alpha.isfinite().all())
 
     # Parameters and torch optimizers.
 
@@ -207,6 +215,7 @@ class Trainer:
             clip_weights=self.training.clip,
             clip_alpha=self.optimizer.clip_alpha(),
             buffers=tuple(self.net.buffers()),
+            stage_parameters=[parameter for parameter in stage.parameters() if parameter.requires_grad],
         )
         self.net.train()
         stage.train()
@@ -255,6 +264,12 @@ class Trainer:
         if not isinstance(self.net, Supernet):
             raise TypeError("only a supernet has blocks")
         return self.net.blocks()[number].parameters()
+
+    def _training_of(self, stage: int) -> Training:
+        return self.training.lengthened(self.stages[stage].length)
+
+    def _epochs_before(self, stage: int) -> int:
+        return sum(self._training_of(number).epochs for number in range(stage))
 
     def _steps_per_epoch(self) -> int:
         """An epoch is one pass over the split on which the weights are updated."""

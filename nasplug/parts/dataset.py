@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import attrs
 import numpy as np
@@ -28,6 +29,24 @@ class Images(ABC):
     def read(self, indices: Sequence[int]) -> Tensor:
         """The images at `indices`, uint8 (len(indices), C, H, W), without augmentation or normalisation."""
 
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """What a user calls each image, such as the path of its file; None: they are numbered. May be overridden."""
+        return None
+
+    def digests(self, indices: Sequence[int]) -> list[str] | None:
+        """Digests of what holds the images at `indices`, such as their files; None: their pixels are all there is.
+
+        A run records them, and a resumed run compares them. May be overridden where the files can be compared without
+        decoding them, or where decoding depends on versions of libraries.
+        """
+        return None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on how the images were read that a user should know. Asked for when all have been read once."""
+        return ()
+
 
 @attrs.frozen
 class ImageData:
@@ -49,10 +68,17 @@ class ImageData:
     """Whether standard augmentation may flip images left to right (not for digits, whose meaning it would change)."""
     shift: int = 4
     """How far standard augmentation shifts images in each direction, in pixels."""
+    bits: int | None = None
+    """Bits used of each value in files of more than 8, which were scaled to 8; None: all files have 8 bits."""
+    notes: tuple[str, ...] = ()
+    """Sentences that a user should know, such as which files were passed over; a run prints and records them."""
 
 
 class DataSource(ABC):
     """Where images come from."""
+
+    location_is_path: ClassVar[bool] = False
+    """Whether the location is a path: a run is then resumed from any directory, with the images at the same place."""
 
     @abstractmethod
     def load(self, location: str, root: Path | None, download: bool) -> ImageData:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
+from typing import NamedTuple
 
-import attrs
 from torch import Tensor, nn
 
 from nasplug.parts.block import Block, Layer
 from nasplug.parts.choice import Choices
 
 
-@attrs.frozen
-class Outputs:
-    """The results of one forward pass over N images."""
+class Outputs(NamedTuple):
+    """The results of one forward pass over N images.
+
+    A named tuple, which torch.compile, torch.export and torch.fx can follow.
+    """
 
     logits: Tensor
     """(N, classes)."""

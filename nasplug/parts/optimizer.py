@@ -26,11 +26,13 @@ class TorchOptimizers:
     alpha: torch.optim.Optimizer | None
     """Of alpha; None where alpha is not learnt by gradient."""
     clip_weights: float
-    """The largest norm of the weights' gradient; 0: no limit."""
+    """The largest norm of the network's gradient, and of that of the stage's own parameters; 0: no limit."""
     clip_alpha: float
     """The largest norm of alpha's gradient; 0: no limit."""
     buffers: Sequence[Tensor] = ()
     """The network's buffers (batch-norm statistics): what an optimizer that tries weights out has to put back."""
+    stage_parameters: Sequence[nn.Parameter] = ()
+    """The parameters of `weights` that are the stage's own, such as adaptors."""
 
     def of(self, update: Update) -> list[tuple[torch.optim.Optimizer, float]]:
         """The torch optimizers that step in an update, each with the largest norm of its gradient (0: no limit)."""
@@ -46,10 +48,18 @@ class TorchOptimizers:
         return [parameter for optimizer, _ in self.of(update) for parameter in parameters_of(optimizer)]
 
     def clip_gradients(self, update: Update) -> None:
-        """Clips the joint gradient norm of each torch optimizer that steps in an update to its limit."""
+        """Clips the gradients of the network, of the stage's own parameters and of alpha, as far as an update has them.
+
+        Each by a norm of its own, as in the released code of DNAD: large gradients of adaptors leave the network's as
+        they are.
+        """
+        own = {id(parameter) for parameter in self.stage_parameters}
         for optimizer, limit in self.of(update):
             if limit > 0:
-                nn.utils.clip_grad_norm_(parameters_of(optimizer), limit)
+                parameters = parameters_of(optimizer)
+                nn.utils.clip_grad_norm_([parameter for parameter in parameters if id(parameter) not in own], limit)
+                if optimizer is self.weights and own:
+                    nn.utils.clip_grad_norm_(self.stage_parameters, limit)
 
     def step(self, update: Update) -> None:
         """Steps the torch optimizers of an update, and clears the gradients of what they have changed."""
@@ -155,7 +165,7 @@ class ArchitectureOptimizer(ABC):
     def graph_key(self, now: StepInfo) -> Hashable | None:
         """What else the operations of `relax` depend on, where `static_graph` is set; None: unknown for this step.
 
-        Override it where a number of Python decides what is computed, such as whether a warm-up is over.
+        Override it where a Python number decides what is computed, such as whether a warm-up is over.
         """
         return ()
 

@@ -26,6 +26,12 @@ class Rater(ABC):
     view: Block
     """The block itself, which is computed layer by layer."""
 
+    def prepare(self, calibration: Sequence[Batch]) -> None:
+        """Told, before paths are rated, the training images on which the norms of every path are measured.
+
+        A teacher that normalises by measured statistics measures its own on them. By default nothing happens.
+        """
+
     @abstractmethod
     def inputs(self, batch: Batch) -> Sequence[Tensor]:
         """What the block reads for this batch: the images alone in the first block, else maps (N, C, H, W)."""

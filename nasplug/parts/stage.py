@@ -28,6 +28,9 @@ class Stage(nn.Module, ABC):
     rates: Mapping[int, float] = MappingProxyType({})
     """By block, the factor of the learning rate of its weights and adaptors; blocks not named have the factor 1."""
 
+    length: int = 1
+    """The length of the stage, in multiples of the epochs of the training; its learning rate is stretched alike."""
+
     static_graph: bool = False
     """Whether `forward` runs the same operations in every step, and `after_step` changes nothing but tensors in place.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from nasplug.parts.network import Network, Supernet
 from nasplug.parts.space import SearchSpace
@@ -36,6 +37,13 @@ class DistillationTeacher(ABC):
         network is needed.
         """
         return None
+
+    def training_options(self) -> Mapping[str, Any]:
+        """Options, by name, in which the training of that network differs from a retraining; by default none.
+
+        Those of the recipe section "retrain" can be named. `epochs` above 0 counts for more than an entry here.
+        """
+        return {}
 
     @abstractmethod
     def stages(self, net: Supernet, shape: ImageShape, teacher: Network | None) -> Sequence[Stage]:

@@ -6,7 +6,6 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from email.message import Message
 from functools import partial
@@ -17,7 +16,9 @@ from typing import Any, cast
 
 from packaging.utils import canonicalize_name
 
-from nasplug.errors import InputError
+from nasplug.errors import InputError, quote
+from nasplug.formats.regular_file import find_kind, read_file
+from nasplug.formats.toml_text import read_toml
 from nasplug.hookspecs import GROUP
 from nasplug.plugins.plugin import Origin, supported_range
 
@@ -72,17 +73,15 @@ def _pair_with_distributions(points: Iterable[EntryPoint]) -> Iterator[tuple[Ent
 
 
 def _read_path(path: Path) -> list[Origin]:
-    try:
-        path = path.expanduser().resolve()
-    except (OSError, RuntimeError) as error:  # a cycle of links, or an unknown home directory
-        raise InputError(f"'{path}' cannot be followed to a plugin: {error}.") from error
-    if path.is_dir():
+    kind = find_kind(path)
+    if kind is None:
+        raise InputError(f"There is no plugin at {quote(path)}; name a Python file or the folder of a package.")
+    path = path.resolve()
+    if kind == "folder":
         return _read_folder(path)
-    if not path.is_file():
-        raise InputError(f"There is no plugin at '{path}'; name a Python file or the folder of a package.")
     if path.suffix != ".py" or not path.stem.isidentifier():
-        raise InputError(f"'{path}' is no plugin; its name must be that of a Python module, such as my_method.py.")
-    content = path.read_bytes()
+        raise InputError(f"{quote(path)} is no plugin; its name must be that of a Python module, such as my_method.py.")
+    content = read_file(path, "plugin")
     digest = hashlib.sha256(content).hexdigest()[:12]
     load = partial(_load_file, path, content, digest)
     return [Origin(path.stem, path.name, digest, supports=None, value=str(path), load=load, path=path)]
@@ -127,7 +126,7 @@ def _read_folder(folder: Path) -> list[Origin]:
     name = project.get("name")
     if not (isinstance(entries, dict) and named and listed and isinstance(name, str) and name):
         raise InputError(
-            f"'{folder / 'pyproject.toml'}' describes no plugin: it needs a name, a list of dependencies "
+            f"{quote(folder / 'pyproject.toml')} describes no plugin: it needs a name, a list of dependencies "
             f'and a section [project.entry-points.{GROUP}] with a line such as mine = "nasplug_mine.hooks".'
         )
     place = str(folder / "src" if (folder / "src").is_dir() else folder)
@@ -154,13 +153,9 @@ def _import_from(place: str, entry_point: EntryPoint) -> Any:
 
 def _read_project(folder: Path) -> dict[str, Any]:
     path = folder / "pyproject.toml"
-    try:
-        project = tomllib.loads(path.read_text(encoding="utf-8")).get("project", {})
-    except OSError as error:
+    if find_kind(path) is None:
         raise InputError(
-            f"'{folder}' is no package: its pyproject.toml cannot be read ({error.strerror}). Name a Python file or "
-            f"the folder of a package."
-        ) from error
-    except ValueError as error:
-        raise InputError(f"'{path}' is not TOML: {error}.") from error
+            f"{quote(folder)} is no package: it has no pyproject.toml. Name a Python file or the folder of a package."
+        )
+    project = read_toml(path, "description of a package").get("project", {})
     return project if isinstance(project, dict) else {}

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from nasplug.errors import printable
+
 
 def call_hook(
     label: str, hook: str, function: Callable[..., Any], arguments: Mapping[str, Any], *, trace: bool
@@ -32,4 +34,4 @@ def call_hook(
 
 def note(message: str) -> None:
     """Writes one line to stderr."""
-    sys.stderr.write(f"{message}\n")
+    sys.stderr.write(f"{printable(message)}\n")

@@ -16,7 +16,7 @@ import pluggy
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 import nasplug.hookspecs as hookspecs
-from nasplug.errors import InputError, NasplugError, one_line
+from nasplug.errors import InputError, NasplugError, one_line, quote
 from nasplug.plugins.attribution import error_location
 from nasplug.plugins.discovery import find_plugins
 from nasplug.plugins.hook_calls import call_hook, note
@@ -65,8 +65,13 @@ def load_plugins(settings: Settings | None = None, *, quiet: bool = False) -> Pl
     if not quiet:
         for word in settings.without:
             if not any(origin.matches(word) for origin in origins):
-                note(f"No plugin is called '{word}', so there is nothing to leave out ({WITHOUT} or --without).")
+                note(f"No plugin is called {quote(word)}, so there is nothing to leave out ({WITHOUT} or --without).")
     return plugins
+
+
+def reload_plugins(settings: Settings) -> Plugins:
+    """The plugins of a pickled `Plugins`, in the process that unpickles it; broken ones have been reported before."""
+    return load_plugins(settings, quiet=True)
 
 
 def _plugin(
@@ -156,7 +161,7 @@ def _resumed_versions(module: object, origin: Origin) -> str:
         SpecifierSet(resumes)
     except InvalidSpecifier as error:
         raise InputError(
-            f"RESUMES in '{origin.value}' must be a range of versions such as '>=0.1,<0.3', but it is {resumes!r:.40}"
+            f"RESUMES in '{origin.value}' must be a range of versions such as '>=0.1,<0.3', but it is {quote(resumes)}"
         ) from error
     return resumes
 

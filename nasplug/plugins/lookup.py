@@ -17,6 +17,7 @@ from packaging.utils import canonicalize_name
 from nasplug.errors import InputError, choose_from, one_line
 from nasplug.plugins.hook_calls import call_hook, note
 from nasplug.plugins.plugin import Plugin
+from nasplug.plugins.settings import Settings
 from nasplug.plugins.slot_types import check_slot_type
 from nasplug.register import SLOT_WORDS, Registration
 
@@ -31,6 +32,14 @@ class Plugins:
     manager: pluggy.PluginManager
     trace: bool = False
     """Whether calls of hooks are traced on stderr."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Modules and hooks cannot be pickled: where these plugins are unpickled, the same ones are loaded again."""
+        from nasplug.plugins.load import reload_plugins  # here, because it imports this module
+
+        paths = tuple(dict.fromkeys(plugin.path for plugin in self.all if plugin.path is not None))
+        without = tuple(dict.fromkeys(plugin.distribution for plugin in self.all if plugin.status == "disabled"))
+        return reload_plugins, (Settings(paths=paths, without=without, trace=self.trace),)
 
     @property
     def broken(self) -> list[Plugin]:

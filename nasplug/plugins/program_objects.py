@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,11 @@ class PluginsWithObjects(Plugins):
 
     objects: Mapping[str, tuple[str, Any]] = attrs.field(factory=dict, kw_only=True)
     """By slot, the name of an object and the object: the instance of a part, or a method."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The plugins as in `Plugins`; the objects are pickled as they are."""
+        reload, arguments = super().__reduce__()
+        return _add_again, (reload, arguments, dict(self.objects))
 
     def resolve(self, registration: Registration) -> Any:
         """As in `Plugins`; for an object of the program its class, or the object itself if it is a method."""
@@ -59,6 +64,12 @@ def add_objects(plugins: Plugins, objects: Mapping[str, tuple[str, Any]]) -> Plu
     ]
     known["registrations"] = [*plugins.registrations, *own]
     return PluginsWithObjects(**known, objects=objects)
+
+
+def _add_again(
+    reload: Callable[..., Plugins], arguments: tuple[Any, ...], objects: Mapping[str, tuple[str, Any]]
+) -> Plugins:
+    return add_objects(reload(*arguments), objects)
 
 
 def program_name(value: object) -> str:

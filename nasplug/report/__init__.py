@@ -5,6 +5,7 @@ Reading it needs a browser and nothing else; making it needs neither torch nor t
 
 from __future__ import annotations
 
+import nasplug.report.backend  # noqa: F401 - before anything that imports matplotlib
 from nasplug.report.page import write_report
 
 __all__ = ["write_report"]

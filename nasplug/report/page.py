@@ -63,6 +63,7 @@ def render_report(record: RunRecord, drawings: Drawings) -> str:
         data=data_facts(result),
         costs=cost_rows(result.cost),
         recipe=recipe_sections(record),
+        recipe_was_changed=record.recipe_was_changed,
         command=repeat_command(record),
     )
 

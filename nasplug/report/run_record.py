@@ -13,6 +13,7 @@ from nasplug.errors import InputError
 from nasplug.report.step_figures import PhaseFigures, read_step_figures
 from nasplug.store.result import RunResult, read_result
 from nasplug.values import Figure
+from nasplug.values.checksum import recipe_was_changed
 
 ENTRIES = ("method", "dataset", "status")
 """What a result must have to be reported; whatever else it lacks is left out of the report."""
@@ -45,6 +46,11 @@ class RunRecord:
         return next(((phase, figures) for phase, figures in candidates if figures), None)
 
     @property
+    def recipe_was_changed(self) -> bool:
+        """Whether the recipe is known to say something else than when the run was started."""
+        return recipe_was_changed(self.recipe)
+
+    @property
     def command(self) -> tuple[str, ...]:
         """The words that repeat the run; empty if the recipe does not tell them."""
         sections = (self.recipe.get(name) for name in ("environment", "run"))
@@ -62,7 +68,7 @@ def read_run_record(run: Path) -> RunRecord:
 
 def _read_recipe(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"'{path}' cannot be read: {error.strerror}.") from error
     except ValueError as error:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
+from nasplug.store.events import read_events
 from nasplug.values import Figure
 
 FLATNESS = ("sharpness", "alpha_eigenvalue", "supernet_error", "discrete_error", "gap_error", "gap_loss")
@@ -63,11 +63,12 @@ class PhaseFigures:
 def read_step_figures(path: Path, measures: Collection[str] | None = None) -> dict[str, PhaseFigures]:
     """The phases of an event file, in the order in which they began; none if there is no file yet.
 
-    Beside the measures that any phase may have, `measures` are read; None: whatever is a number.
+    Beside the measures that any phase may have, `measures` are read; None: whatever is a number. Raises InputError if
+    the file is damaged; a run that is under way, or was killed, may leave half a line.
     """
     selected = None if measures is None else dict.fromkeys([*COMMON, *measures])
     phases: dict[str, PhaseFigures] = {}
-    for event in _read_events(path):
+    for event in read_events(path):
         if event.get("event") == "step" and isinstance(event.get("step"), int):
             phases.setdefault(str(event.get("phase", "search")), PhaseFigures()).add(event, selected)
     return phases
@@ -91,17 +92,3 @@ def thin_points(points: Points, most: int) -> Points:
         return points
     chosen = np.linspace(0, len(steps) - 1, most).round().astype(np.int64)
     return steps[chosen], values[chosen]
-
-
-def _read_events(path: Path) -> Iterator[dict[str, Any]]:
-    """Every whole event. A run that is under way, or was killed, may leave half a line."""
-    if not path.is_file():
-        return
-    with path.open(encoding="utf-8", errors="replace") as stream:
-        for line in stream:
-            try:
-                event = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(event, dict):
-                yield event

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from nasplug.errors import RunFailure
+from nasplug.errors import printable
 from nasplug.report.number_format import format_count, format_percent, format_setting
 from nasplug.report.style import COLOURS
+from nasplug.store.files import write_atomically
 
 _environment = Environment(
     loader=PackageLoader("nasplug.report"),
@@ -23,13 +24,16 @@ _environment.globals["colours"] = COLOURS
 
 
 def render(template: str, **values: object) -> str:
-    """A whole page, which refers to nothing outside itself. SVG is given as `markupsafe.Markup`."""
-    return _environment.get_template(template).render(values)
+    """A whole page, which refers to nothing outside itself. SVG is given as `markupsafe.Markup`.
+
+    Control characters of what a run says of itself are shown as escapes.
+    """
+    return printable(_environment.get_template(template).render(values))
 
 
 def write_page(path: Path, text: str) -> None:
-    """Writes a page. Raises RunFailure if the file cannot be written."""
-    try:
-        path.write_text(text, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise RunFailure(f"'{path}' cannot be written: {error.strerror}.") from error
+    """Writes a page, replacing an earlier one as a whole, with question marks for what is no letter of any text.
+
+    Raises RunFailure if the file cannot be written.
+    """
+    write_atomically(path, text.encode(errors="replace"))

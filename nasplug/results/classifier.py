@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from nasplug.data import normalize
 from nasplug.parts import Network
 from nasplug.plugins import Plugins
+from nasplug.results.torch_state import IsolatedTorchState
 from nasplug.store.networks import load_network
 
 
@@ -32,6 +33,8 @@ class Classifier(nn.Module):
         self.classes: tuple[str, ...] = tuple(data["classes"])
         self.channels: int = data["channels"]
         self.size: int = data["size"]
+        self.bits: int | None = data.get("bits", 16)
+        """Bits used of values of more than 8 in the training images; None: these had 8. Runs of 0.1 took 16."""
         self.net = net
         self.register_buffer("mean", torch.tensor(data["mean"]))
         self.register_buffer("std", torch.tensor(data["std"]))
@@ -40,7 +43,8 @@ class Classifier(nn.Module):
     @classmethod
     def read(cls, path: Path, plugins: Plugins) -> Classifier:
         """The network of a weights file, on the CPU. Raises InputError if there is none or it is damaged."""
-        return cls(*load_network(path, plugins))
+        with IsolatedTorchState().active():  # in float32 and on the CPU, whatever the program has set
+            return cls(*load_network(path, plugins))
 
     def forward(self, images: Tensor) -> Tensor:
         """Class probabilities of uint8 images (N, C, H, W)."""

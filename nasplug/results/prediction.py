@@ -1,16 +1,17 @@
-"""Class probabilities of image files."""
+"""Class probabilities of images, in whatever form people have them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from nasplug.data.decoding import decode
 from nasplug.errors import InputError
 from nasplug.results.classifier import Classifier
+from nasplug.results.input_images import read_file, read_images
 
 BATCH = 64
 """Images that are classified at a time."""
@@ -23,20 +24,39 @@ def classify(classifier: Classifier, paths: Sequence[Path]) -> Iterator[tuple[Pa
     """
     for start in range(0, len(paths), BATCH):
         batch = paths[start : start + BATCH]
-        read = [_decode(path, classifier) for path in batch]
+        read = [_try_to_read(path, classifier) for path in batch]
         images = [image for image in read if isinstance(image, Tensor)]
-        with torch.inference_mode():
-            answers = iter(classifier(torch.stack(images)) if images else ())
+        answers = iter(answer(classifier, torch.stack(images)) if images else ())
         for path, image in zip(batch, read, strict=True):
             yield path, next(answers) if isinstance(image, Tensor) else image
 
 
-def _decode(path: Path, classifier: Classifier) -> Tensor | InputError:
-    if classifier.channels not in (1, 3):
-        raise InputError(f"Image files have 1 or 3 channels, and this network takes {classifier.channels}.")
-    if not path.is_file():
-        return InputError(f"There is no image file '{path}'{'; it is a folder' if path.is_dir() else ''}.")
+def predict(classifier: Classifier, images: Any) -> Tensor:
+    """Class probabilities (N, classes), float32, of N images, or of a single one (then N is 1).
+
+    `images` are those that `read_images` takes. Raises InputError for others, and for a network of no use.
+    """
+    pixels = read_images(images, classifier.channels, classifier.size, classifier.bits)
+    return torch.cat([answer(classifier, part) for part in pixels.split(BATCH)])
+
+
+def answer(classifier: Classifier, pixels: Tensor) -> Tensor:
+    """Class probabilities (N, classes) of uint8 images (N, C, H, W) of the network's size.
+
+    Raises InputError if they are not finite, as those of a network are whose training has diverged.
+    """
+    with torch.inference_mode():
+        probabilities: Tensor = classifier(pixels)
+    if not probabilities.isfinite().all():
+        raise InputError(
+            "The network answers with NaN, so its training had diverged; train it again with a lower learning rate "
+            "(retrain.lr), or take another network."
+        )
+    return probabilities
+
+
+def _try_to_read(path: Path, classifier: Classifier) -> Tensor | InputError:
     try:
-        return decode(path, classifier.size, classifier.channels)
+        return read_file(path, classifier.channels, classifier.size, classifier.bits)
     except InputError as error:
         return error

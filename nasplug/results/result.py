@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import torch
 from torch import Tensor, nn
 
-from nasplug.data import normalize
-from nasplug.errors import InputError
+from nasplug.errors import InputError, command, quote
 from nasplug.parts import Network
 from nasplug.plugins import Plugins, load_plugins
+from nasplug.results.classifier import Classifier
+from nasplug.results.prediction import predict
 from nasplug.results.torch_state import IsolatedTorchState
-from nasplug.store.networks import load_network
+from nasplug.store.networks import load_network, network_id
 from nasplug.store.result import NETWORK_ENTRIES, NetworkResult, best_network, read_result
 from nasplug.store.run_folder import RunFolder, read_json
 from nasplug.values import Genotype
@@ -49,8 +49,12 @@ class TrainedNetwork:
 
     @property
     def genotype(self) -> Genotype:
-        """Its architecture."""
-        return Genotype.from_dict(read_json(self.run.path / self.record["genotype"]))
+        """Its architecture. InputError if the file is damaged or belongs to another network."""
+        path = self.run.path / self.record["genotype"]
+        remedy = f"'nasplug resume {self.run.path}' writes it again"
+        genotype = Genotype.from_dict(read_json(path, remedy))
+        self._check_id(genotype, path, remedy)
+        return genotype
 
     @property
     def weights(self) -> Path:
@@ -61,25 +65,46 @@ class TrainedNetwork:
             raise InputError(f"The network '{self.id}' of '{self.run.path}' has no weights; to train it: nasplug {way}")
         return self.run.path / str(self.record["weights"])
 
+    def classifier(self) -> Classifier:
+        """The trained network together with its preprocessing, on the CPU."""
+        net, facts = self._load()
+        with IsolatedTorchState().active():
+            return Classifier(net, facts)
+
     def network(self) -> nn.Module:
         """A plain module with trained weights, in eval mode on the CPU. It takes normalised images (N, C, H, W)."""
         return self._load()[0]
 
-    def predict(self, images: Tensor) -> Tensor:
-        """Class probabilities (N, classes), float32, of raw images: uint8, (N, C, H, W) or (N, H, W, C).
+    def predict(self, images: Any) -> Tensor:
+        """Class probabilities (N, classes), float32, of N raw images, or of a single one (then N is 1).
 
-        Raises InputError for images of another kind or size than the network was trained on.
+        Images are a path, a Pillow image, a NumPy array or a tensor, or a list of these. Arrays and tensors hold uint8
+        or floating-point numbers from 0 to 1; one is an image (H, W), (H, W, C) or (C, H, W), or several (N, H, W, C),
+        (N, C, H, W) or, for a network of grey images, (N, H, W). Images of another size than the network's are scaled
+        and cropped, as in training on files. Raises InputError for anything else.
         """
-        net, facts = self._load()
-        data = facts["data"]
-        planes = _channels_first(images, data["channels"], data["size"])
-        with torch.inference_mode():
-            logits: Tensor = net(normalize(planes, torch.tensor(data["mean"]), torch.tensor(data["std"])))
-        return logits.softmax(1)
+        return predict(self.classifier(), images)
 
     def _load(self) -> tuple[Network, dict[str, Any]]:
-        with IsolatedTorchState().active():  # in float32 and trainable, whatever the program has set
-            return load_network(self.weights, self.plugins)
+        with IsolatedTorchState().active():  # in float32, trainable and on the CPU, whatever the program has set
+            net, facts = load_network(self.weights, self.plugins)
+        remedy = f"restore it from a copy of the run, or train again: nasplug retrain {self.run.path}"
+        self._check_id(Genotype.from_dict(facts["genotype"]), self.weights, remedy)
+        if (self.run.path / self.record["genotype"]).exists():
+            _ = self.genotype  # what stands beside the weights must be of the same network
+        return net, facts
+
+    def _check_id(self, genotype: Genotype, path: Path, remedy: str) -> None:
+        """Raises InputError if `genotype`, read from `path`, does not have the id of this network."""
+        recorded = self.record.get("network")
+        if recorded is None:  # the entry does not say how large the network is
+            return
+        size = {name: value for name, value in recorded.items() if name not in ("classes", "size")}
+        if network_id(genotype, size, self.record["matched_to"]) != self.id:
+            raise InputError(
+                f"'{path}' is not of the network '{self.id}' that 'result.json' says it is of: their genotypes "
+                f"differ; {remedy}."
+            )
 
 
 @attrs.frozen
@@ -112,7 +137,7 @@ class Result:
         for network in finished:
             if network.id == name:
                 return network
-        raise InputError(f"The run '{self.run.path}' has no network '{name}'; it has {[n.id for n in finished]}.")
+        raise InputError(f"The run '{self.run.path}' has no network {quote(name)}; it has {[n.id for n in finished]}.")
 
     def best(self, max_params: float | None = None, max_macs: float | None = None) -> TrainedNetwork:
         """The network with the lowest validation error within the limits, ties to fewer params.
@@ -124,7 +149,9 @@ class Result:
         if best is None:
             sizes = sorted((network.params, int(network.record["macs"])) for network in self._finished())
             if not sizes:
-                raise InputError(f"'{self.run.path}' has no trained network yet; go on: nasplug resume {self.run.path}")
+                raise InputError(
+                    f"'{self.run.path}' has no trained network yet; go on: {command('resume', self.run.path)}"
+                )
             limits = [(max_params, "params"), (max_macs, "MACs")]
             bounds = " and ".join(f"at most {limit} {unit}" for limit, unit in limits if limit is not None)
             raise InputError(
@@ -157,27 +184,17 @@ def choose_network(
     if name is None:
         return result.best(max_params, max_macs)
     if max_params is not None or max_macs is not None:
-        raise InputError(f"'{name}' names one network, and limits choose among all; give the one or the others.")
+        raise InputError(f"{quote(name)} names one network, and limits choose among all; give the one or the others.")
     matches = [network for network in result.planned if name and network.id.startswith(name)]
     if len(matches) > 1:
-        raise InputError(f"'{name}' begins the ids of {len(matches)} networks; write more of one: {_list(matches)}.")
+        raise InputError(
+            f"{quote(name)} begins the ids of {len(matches)} networks; write more of one: {_list(matches)}."
+        )
     if not matches:
         has = _list(result.planned) or "none yet"
-        raise InputError(f"The run '{result.run.path}' has no network '{name}'; it has {has}.")
+        raise InputError(f"The run '{result.run.path}' has no network {quote(name)}; it has {has}.")
     return matches[0]
 
 
 def _list(networks: Sequence[TrainedNetwork]) -> str:
     return ", ".join(f"{network.id} ({network.record['role']}, {network.params:,} params)" for network in networks)
-
-
-def _channels_first(images: Tensor, channels: int, size: int) -> Tensor:
-    if images.dtype is torch.uint8 and images.dim() == 4:
-        if images.shape[1:] == (channels, size, size):
-            return images
-        if images.shape[1:] == (size, size, channels):
-            return images.permute(0, 3, 1, 2)
-    raise InputError(
-        f"This network takes uint8 images of shape (N, {channels}, {size}, {size}) or (N, {size}, {size}, {channels}), "
-        f"but got {images.dtype} of shape {tuple(images.shape)}."
-    )

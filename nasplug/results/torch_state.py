@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from threading import RLock
 
 import attrs
 import torch
 
 from nasplug.engine.random_state import RandomState
+
+_ONE_AT_A_TIME = RLock()
+"""Two threads that exchanged the settings of one process at the same time would leave each other's behind."""
 
 
 @attrs.define(eq=False)
@@ -16,8 +20,8 @@ class IsolatedTorchState:
     """The random state, threads, default dtype and gradient mode of a run that a Python program drives step by step.
 
     The program may draw random numbers between two steps of the run, which would change the outcome of the run; and the
-    run seeds the same generators, on which the program may rely. A run starts in float32 and with gradients, whatever
-    the program has set.
+    run seeds the same generators, on which the program may rely. A run starts in float32, with gradients and with new
+    tensors on the CPU, whatever the program has set.
     """
 
     _own: _TorchState | None = None
@@ -25,15 +29,21 @@ class IsolatedTorchState:
     @contextmanager
     def active(self) -> Iterator[None]:
         """Inside the block torch has the run's state, which is kept for the next block; afterwards the program's."""
-        outside = _TorchState.capture()
-        own = self._own or attrs.evolve(outside, dtype=torch.float32, gradients=True)
-        with torch.inference_mode(False):
-            own.restore()
-            try:
-                yield
-            finally:
-                self._own = _TorchState.capture()
-                outside.restore()
+        with _ONE_AT_A_TIME, _cpu_as_default():
+            outside = _TorchState.capture()
+            own = self._own or attrs.evolve(outside, dtype=torch.float32, gradients=True)
+            with torch.inference_mode(False):
+                own.restore()
+                try:
+                    yield
+                finally:
+                    self._own = _TorchState.capture()
+                    outside.restore()
+
+
+def _cpu_as_default() -> AbstractContextManager[object]:
+    """New tensors are on the CPU inside the block. Where they are anyway, nothing is added to every operation."""
+    return nullcontext() if torch.get_default_device().type == "cpu" else torch.device("cpu")
 
 
 @attrs.frozen(eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -18,6 +18,7 @@ import torch
 from nasplug.compose import Composition, check_versions, compose, resolve_recorded
 from nasplug.data import (
     BatchStream,
+    DataRecord,
     Splits,
     divide,
     load_splits,
@@ -26,15 +27,19 @@ from nasplug.data import (
     save_splits,
     sequential_batches,
 )
-from nasplug.engine import Stream, error_rate
+from nasplug.data.class_names import check_class_names
+from nasplug.engine import Errors, Stream, measure_errors
 from nasplug.errors import InputError
 from nasplug.parts import Batch, ImageData, Images, Network, SearchSpace
 from nasplug.plugins import Plugins
+from nasplug.plugins.hook_calls import note
 from nasplug.plugins.program_objects import PluginsWithObjects, resume_hint
+from nasplug.runs.data import UNRECORDED, check_count, inspect_data, load_data, reload_data, write_data_record
 from nasplug.runs.device import DeviceOptions, find_device, uses_bf16
 from nasplug.store.events import EventCallback, Journal
 from nasplug.store.run_folder import RunFolder
 from nasplug.values import Genotype, ImageShape, Training
+from nasplug.values.checksum import recipe_was_changed
 from nasplug.values.recipe import Recipe
 from nasplug.values.seeds import derive_seed
 
@@ -51,6 +56,8 @@ class RunContext:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     device: torch.device
+    record: DataRecord | None
+    """Which images they were when the run was started; None: it was started by a version that recorded nothing."""
 
     @property
     def recipe(self) -> Recipe:
@@ -67,6 +74,11 @@ class RunContext:
             mean=self.mean,
             std=self.std,
         )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of the images of this run."""
+        return (UNRECORDED,) if self.record is None else self.record.notes
 
     @property
     def bf16(self) -> bool:
@@ -139,13 +151,13 @@ class RunContext:
         """The network that the distillation teacher asks for, or None: a space of the wanted size and the genotype."""
         return self.composition.teacher.network(self.composition.space, self.random("teacher"))
 
-    def error(self, net: Network, split: str) -> float | None:
-        """The error of `net`, from 0 to 1, on the split "validation" or "test"; None if that split is empty."""
+    def errors(self, net: Network, split: str) -> Errors | None:
+        """The errors of `net` on the split "validation" or "test"; None if that split is empty."""
         indices = getattr(self.splits, split)
         if len(indices) == 0:
             return None
         images = self._test_images() if split == "test" else self.data.train
-        return error_rate(net, self._batches_in_order(images, indices, 256))
+        return measure_errors(net, self._batches_in_order(images, indices, 256), len(self.data.classes))
 
     def _batches_in_order(self, images: Images, indices: npt.NDArray[np.int64], batch: int) -> Iterator[Batch]:
         resident = self.device_options.device_data
@@ -166,6 +178,7 @@ class RunContext:
             "channels": self.data.channels,
             "mean": list(self.mean),
             "std": list(self.std),
+            "bits": self.data.bits,
         }
 
 
@@ -174,13 +187,17 @@ def new_context(folder: RunFolder, plugins: Plugins, recipe: Recipe) -> RunConte
     composition = compose(plugins, recipe)
     device = find_device(recipe.run.device)
     data = load_data(composition)
+    check_class_names(data)
     splits = make_splits(data, recipe.run.seed, recipe.data.validation, recipe.data.test)
-    return _assemble(folder, plugins, composition, data, splits, device)
+    record = inspect_data(data, splits)
+    return RunContext(folder, plugins, composition, data, splits, record.mean, record.std, device, record)
 
 
 def write_start(context: RunContext, command: list[str]) -> None:
     """Writes the first files of a new run; from now on it can be resumed."""
     save_splits(context.splits, context.folder.splits)
+    if context.record is not None:
+        write_data_record(context.folder, context.record, context.composition)
     context.folder.write_recipe(context.recipe.to_dict() | {"environment": environment(command)})
 
 
@@ -189,8 +206,35 @@ def reopen_context(folder: RunFolder, plugins: Plugins) -> RunContext:
     recipe = recorded_recipe(folder, plugins)
     folder.check_recipe()
     composition = compose(plugins, recipe)
-    data = load_data(composition)
-    return _assemble(folder, plugins, composition, data, load_splits(folder.splits), find_device(recipe.run.device))
+    data, record = reload_data(folder, composition)
+    splits = load_splits(folder.splits)
+    if record is None:
+        check_count(folder, data, splits)
+    tests = data.test if splits.test_from == "test" else data.train
+    known = [(splits.train, data.train), (splits.validation, data.train), (splits.test, tests)]
+    if any(images is not None and len(indices) and int(indices.max()) >= len(images) for indices, images in known):
+        raise InputError(f"'{folder.splits}' names images that '{data.name}' does not have; restore it from a copy.")
+    mean, std = mean_and_std(data.train, splits.train) if record is None else (record.mean, record.std)
+    return RunContext(folder, plugins, composition, data, splits, mean, std, find_device(recipe.run.device), record)
+
+
+def show_notes(context: RunContext, say: Callable[[str], object] = note) -> None:
+    """Tells the user what is notable about the images, line by line; on stderr unless `say` does otherwise.
+
+    Whether the recipe was changed since the run was started is said on stderr.
+    """
+    note_changed_recipe(context.folder)
+    for text in context.notes:
+        say(f"Note: {text}")
+
+
+def note_changed_recipe(folder: RunFolder) -> None:
+    """Says on stderr if the recipe of a run that goes on is not the one that it was started with."""
+    if recipe_was_changed(folder.recipe()):
+        note(
+            f"'{folder.path / 'recipe.toml'}' was changed since the run was started; what is still to come follows it "
+            f"as it is now."
+        )
 
 
 def recorded_recipe(folder: RunFolder, plugins: Plugins) -> Recipe:
@@ -203,34 +247,14 @@ def recorded_recipe(folder: RunFolder, plugins: Plugins) -> Recipe:
     return resolve_recorded(plugins, folder.recipe_layer(), folder.path)
 
 
-def load_data(composition: Composition) -> ImageData:
-    """The images that the recipe names."""
-    recipe = composition.recipe
-    options = recipe.data
-    return composition.source.load(recipe.location, Path(options.root) if options.root else None, options.download)
-
-
 def environment(command: list[str]) -> dict[str, Any]:
     """The machine and the software of a run, for the record."""
     return {
-        "command": command,
+        # Names of files may have letters that no text has; they cannot be written down.
+        "command": [word.encode(errors="replace").decode() for word in command],
         "python": platform.python_version(),
         "torch": torch.__version__,
         "platform": platform.platform(),
         "processor": platform.processor() or platform.machine(),
         "executable": Path(sys.executable).name,
     }
-
-
-def _assemble(
-    folder: RunFolder,
-    plugins: Plugins,
-    composition: Composition,
-    data: ImageData,
-    splits: Splits,
-    device: torch.device,
-) -> RunContext:
-    if len(splits.train) and int(splits.train.max()) >= len(data.train):
-        raise InputError(f"'{folder.splits}' names images that '{data.name}' does not have; the data have changed.")
-    mean, std = mean_and_std(data.train, splits.train)
-    return RunContext(folder, plugins, composition, data, splits, mean, std, device)

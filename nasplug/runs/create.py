@@ -2,41 +2,77 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from nasplug.errors import InputError, NasplugError
+from nasplug.compose import resolve_recorded
+from nasplug.compose.layers import SECTIONS
+from nasplug.errors import InputError, command
 from nasplug.plugins import Plugins
 from nasplug.runs.context import RunContext, new_context, write_start
+from nasplug.runs.device import find_device
 from nasplug.runs.search import rehearse
 from nasplug.runs.tabular import adopt_table
 from nasplug.store.files import write_atomically
+from nasplug.store.lock import AlreadyRunning, lock_run
 from nasplug.store.networks import load_network
 from nasplug.store.result import read_result
 from nasplug.store.run_folder import RunFolder
 from nasplug.values.recipe import Recipe
 
 
-def start(out: Path | None, plugins: Plugins, recipe: Recipe, command: list[str]) -> RunContext:
+def start(out: Path | None, plugins: Plugins, recipe: Recipe, words: list[str]) -> RunContext:
     """Creates a run in `out`, ready for its phases. Raises InputError if it cannot be carried out."""
-    folder = RunFolder.create(out)
-    try:
+    with new_folder(out) as folder:
         context = new_context(folder, plugins, recipe)
         if recipe.run.teacher_from:
             borrow_teacher(context, Path(recipe.run.teacher_from))
         adopt_table(context)
         rehearse(context)
-        write_start(context, command)
-    except NasplugError:
+        write_start(context, words)
+    return context
+
+
+@contextmanager
+def new_folder(out: Path | None) -> Iterator[RunFolder]:
+    """A new run folder, locked while the block fills it; whatever ends the block early, nothing is left of it.
+
+    What a process that was killed in such a block has left is removed. Raises InputError if `out` is in use.
+    """
+    folder = RunFolder.create(out)
+    try:
+        with lock_run(folder):
+            folder.begin()
+            yield folder
+            folder.unfinished.unlink()
+    except AlreadyRunning:
+        raise
+    except BaseException:
         folder.discard()
         raise
-    return context
+
+
+def change_run_options(folder: RunFolder, plugins: Plugins, changes: Mapping[str, Any]) -> None:
+    """Changes options of the section `run` of a run that was started before, such as its device, for good.
+
+    Raises InputError for values that cannot be had, and if another process carries out the run.
+    """
+    folder.check_recipe()
+    sections = folder.recipe()
+    sections["run"] |= changes
+    resolve_recorded(plugins, {name: sections[name] for name in SECTIONS}, folder.path)
+    find_device(sections["run"]["device"])
+    with lock_run(folder):
+        folder.write_recipe(sections)
 
 
 def borrow_teacher(context: RunContext, source: Path) -> None:
     """Copies the network of a run or weights file into the run, so that the run stands on its own.
 
     Of a run it takes the teacher, if it trained one, else its best network. InputError if there is neither, if it was
-    trained on other images, or if the method's teacher wants no network.
+    trained on other images or has weights that are not finite, or if the method's teacher wants no network.
     """
     name = context.recipe.parts["teacher"].name
     if context.teacher() is None:
@@ -62,7 +98,7 @@ def _find_network(source: Path) -> Path:
         return folder.teacher
     best = read_result(source).best
     if best is None:
-        raise InputError(f"The run '{source}' has no trained network yet; finish it: nasplug resume {source}")
+        raise InputError(f"The run '{source}' has no trained network yet; finish it: {command('resume', source)}")
     if not folder.weights(best).is_file():
         raise InputError(f"The best network of '{source}', {best}, has no weights; name a weights file of the run.")
     return folder.weights(best)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import attrs
 
-from nasplug.errors import InputError
+from nasplug.errors import InputError, RunFailure
 from nasplug.parts import Batch, SearchState, Stage, Supernet
 from nasplug.runs.context import RunContext
 from nasplug.runs.signals import ShouldStop
 from nasplug.runs.training import Progress, Stopped
-from nasplug.store.events import Journal, read_events
+from nasplug.store.events import Journal, read_events, require_entries
 from nasplug.store.run_folder import RunFolder, write_json
 from nasplug.values import Genotype, Rated, Step
 
@@ -26,7 +27,8 @@ def decide(
     """Lets the optimizer decide, and records every rating and every architecture that it decides on.
 
     Recorded ratings are not computed again, so a search that was stopped while it rated continues where it was. Yields
-    progress for every rating, and raises Stopped when `should_stop` says so.
+    progress for every rating, and raises Stopped when `should_stop` says so. Raises RunFailure for a rating that is NaN
+    or infinite, which would have no place in an order.
     """
     events = [event["event"] for event in read_events(context.folder.events) if event["phase"] == "search"]
     journal.cut(journal.count - events.count("found"))  # the optimizer decides on the same ones again
@@ -35,6 +37,13 @@ def decide(
     search_state = attrs.evolve(initial_search_state(context, net, stages), snapshots=snapshots, rated=rated)
     count = len(rated)
     for event in context.composition.optimizer.decide(search_state):
+        if isinstance(event, Rated) and not math.isfinite(event.rating):
+            where = "the network" if event.block is None else f"block {event.block}"
+            raise RunFailure(
+                f"The supernet is of no use: the rating of the path {event.path.to_json()} through {where} is "
+                f"{event.rating}. A lower learning rate may help: start again with "
+                f"--set search.lr={context.recipe.search.lr / 4:g}."
+            )
         journal.append("search", event.record())
         if isinstance(event, Rated):
             count += 1
@@ -89,7 +98,10 @@ def read_ratings(folder: RunFolder) -> Iterator[Rated]:
                 if not isinstance(event["block"], int | None):
                     raise TypeError(f"block {event['block']!r:.40}")
                 path = Genotype(space=event["space"], picks=event["path"])
-                yield Rated(block=event["block"], path=path, rating=float(event["rating"]))
+                rating = float(event["rating"])
+                if not math.isfinite(rating):
+                    raise ValueError(f"rating {rating}")
+                yield Rated(block=event["block"], path=path, rating=rating)
             except (AttributeError, KeyError, TypeError, ValueError) as error:
                 raise InputError(f"A rating in '{folder.events}' is damaged ({error!r}); restore the file.") from error
 
@@ -97,6 +109,7 @@ def read_ratings(folder: RunFolder) -> Iterator[Rated]:
 def _read_snapshots(folder: RunFolder) -> Iterator[Step]:
     for event in read_events(folder.events):
         if event["phase"] == "search" and event.get("snapshot"):
+            require_entries(event, ("step", "epoch", "loss", "reason"), folder.events)
             yield Step(
                 step=event["step"],
                 epoch=event["epoch"],

@@ -40,7 +40,7 @@ def _default_jobs(layers: Sequence[OptionLayer]) -> int:
 def _default_threads() -> int:
     """The value of OMP_NUM_THREADS, or else the number of cores: more threads than cores are slower than one."""
     asked = os.environ.get("OMP_NUM_THREADS", "")
-    return min(int(asked), MAX_DEFAULT) if asked.isdecimal() and int(asked) else _count_cores()
+    return min(int(asked), MAX_DEFAULT) if asked.isdecimal() and len(asked) < 5 and int(asked) else _count_cores()
 
 
 def _count_cores() -> int:

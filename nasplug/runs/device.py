@@ -8,7 +8,7 @@ import torch
 from nasplug.engine import EagerRunner, Runner
 from nasplug.engine.ahead.cuda_graphs import CudaGraphRecorder, GraphCache
 from nasplug.engine.ahead.runner import AheadRunner
-from nasplug.errors import InputError
+from nasplug.errors import InputError, quote
 from nasplug.values.recipe import RunOptions
 
 POLL = 16
@@ -61,11 +61,11 @@ def find_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-    except RuntimeError as error:
-        raise InputError(f"'{name}' names no device; use auto, cpu, cuda or cuda:N.") from error
+    except (RuntimeError, ValueError, OverflowError) as error:
+        raise InputError(f"{quote(name)} names no device; use auto, cpu, cuda or cuda:N.") from error
     if device.type not in ("cpu", "cuda") or (device.type == "cpu" and device.index is not None):
-        raise InputError(f"The device '{name}' is not supported; use auto, cpu, cuda or cuda:N.")
+        raise InputError(f"The device {quote(name)} is not supported; use auto, cpu, cuda or cuda:N.")
     count = torch.cuda.device_count()
     if device.type == "cuda" and (device.index or 0) >= count:
-        raise InputError(f"The device '{name}' is not there: torch sees {count} CUDA devices. Use --device cpu.")
+        raise InputError(f"The device {quote(name)} is not there: torch sees {count} CUDA devices. Use --device cpu.")
     return device

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import torch
 
-from nasplug.errors import InputError
+from nasplug.engine.finite import NonFinite
+from nasplug.errors import InputError, RunFailure, command, one_line
 from nasplug.plugins import Plugins
+from nasplug.plugins.hook_calls import note
 from nasplug.runs.context import RunContext
 from nasplug.runs.search import found_genotypes, prepare_teacher, search
 from nasplug.runs.selection import select
-from nasplug.runs.signals import Signals
+from nasplug.runs.signals import ShouldStop, Signals
 from nasplug.runs.summary import write_result
 from nasplug.runs.tabular import look_up
 from nasplug.runs.training import Progress, Stopped
@@ -20,8 +22,11 @@ from nasplug.runs.workers import retrain_networks
 from nasplug.store.events import EventCallback, ignore_event, merge_journals
 from nasplug.store.lock import lock_run
 from nasplug.store.networks import PlannedNetwork, load_network, space_of
-from nasplug.store.result import set_status
+from nasplug.store.result import set_note, set_status
 from nasplug.store.run_folder import RunFolder
+
+REPORT_FAILURE = "The report could not be written"
+"""How the note of a run without a report begins."""
 
 
 def run_pipeline(
@@ -35,31 +40,34 @@ def run_pipeline(
     """
     with lock_run(context.folder):
         yield from _run_phases(context, signals, on_event)
+        _report(context)
 
 
 def _run_phases(context: RunContext, signals: Signals, on_event: EventCallback) -> Iterator[Progress]:
     folder = context.folder
     try:
-        torch.set_num_threads(context.recipe.run.threads)
-        write_result(context, "running", [])
-        journal = context.journal(folder.events, on_event)
-        for name, run_phase in (("teacher", prepare_teacher), ("search", search)):
-            if folder.done(name) is None:
-                yield from run_phase(context, journal, signals)
-        plans = plan_networks(context)
-        write_result(context, "running", plans)
-        yield from look_up(context, plans)
-        yield from retrain_networks(context, plans, signals, on_event)
-        merge_journals(folder.events, [(plan.phase, folder.phase(plan.phase) / "events.jsonl") for plan in plans])
-        yield from measure_test_errors(context, plans)
-        write_result(context, "done", plans)
-        write_run_report(folder, context.plugins)
-    except Stopped:
-        set_status(folder, "stopped")
-        raise signals.interrupted(context.resume_hint) from None
-    except (GeneratorExit, KeyboardInterrupt):
+        with signals.hurrying():
+            torch.set_num_threads(context.recipe.run.threads)
+            write_result(context, "running", [])
+            journal = context.journal(folder.events, on_event)
+            for name, run_phase in (("teacher", prepare_teacher), ("search", search)):
+                if folder.done(name) is None:
+                    yield from run_phase(context, journal, signals)
+            plans = plan_networks(context)
+            write_result(context, "running", plans)
+            yield from look_up(context, plans)
+            yield from retrain_networks(context, plans, signals, on_event)
+            merge_journals(folder.events, [(plan.phase, folder.phase(plan.phase) / "events.jsonl") for plan in plans])
+            yield from measure_test_errors(context, plans, signals)
+            write_result(context, "done", plans)
+    except GeneratorExit:
         set_status(folder, "stopped")
         raise
+    except (Stopped, KeyboardInterrupt):
+        set_status(folder, "stopped")
+        if not signals():  # raised by the program, not by a signal
+            raise
+        raise signals.interrupted(context.resume_hint) from None
     except Exception:
         set_status(folder, "failed")
         raise
@@ -86,27 +94,63 @@ def read_plans(folder: RunFolder) -> list[PlannedNetwork] | None:
         raise InputError(f"The selection in '{path}' is damaged ({error!r}); remove it to select again.") from error
 
 
-def measure_test_errors(context: RunContext, plans: Sequence[PlannedNetwork]) -> Iterator[Progress]:
+def measure_test_errors(
+    context: RunContext, plans: Sequence[PlannedNetwork], should_stop: ShouldStop
+) -> Iterator[Progress]:
     """Measures the test error of every trained network once; those of a table have theirs on record."""
     if context.folder.done("test") is not None:
         return
-    errors = {}
+    rates: dict[str, float | None] = {}
+    by_class: dict[str, list[float | None]] = {}
     for count, plan in enumerate(plans):
+        if should_stop():
+            raise Stopped
         yield Progress("test", count, len(plans))
         record = context.folder.done(plan.phase) or {}
         if "test_error" in record:
-            errors[plan.id] = record["test_error"]
+            rates[plan.id] = record["test_error"]
             continue
         net, _ = load_network(context.folder.weights(plan.id), context.plugins)
-        errors[plan.id] = context.error(net.to(context.device), "test")
-    context.folder.finish("test", {"errors": errors})
+        try:
+            errors = context.errors(net.to(context.device), "test")
+        except NonFinite as failure:
+            raise RunFailure(
+                f"The network {plan.id} cannot be tested: {failure} Its training has diverged; start again with a "
+                f"lower learning rate: --set retrain.lr={context.recipe.retrain.lr / 4:g}."
+            ) from failure
+        rates[plan.id] = None if errors is None else errors.rate
+        if errors is not None:
+            by_class[plan.id] = errors.by_class
+    context.folder.finish("test", {"errors": rates, "by_class": by_class})
+
+
+def _report(context: RunContext) -> None:
+    """Writes the report of a finished run; where that fails, the run is finished all the same."""
+    try:
+        write_run_report(context.folder, context.plugins)
+    except Exception as error:
+        note(describe_report_failure(context.folder, error))
 
 
 def write_run_report(folder: RunFolder, plugins: Plugins) -> Path:
-    """Writes the report of a run again, whatever its status; returns its path."""
-    from nasplug.report import write_report  # here, because it imports matplotlib
+    """Writes the report of a run again, whatever its status; returns its path.
 
-    part = folder.recipe_layer()["space"]
-    space = space_of(plugins, str(part.pop("part", "")), part, folder.path)
-    plans = read_plans(folder) or []
-    return write_report(folder.path, {plan.id: space.drawings(plan.genotype) for plan in plans})
+    If that fails, a note in `result.json` says so until it succeeds.
+    """
+    folder.refuse_links()
+    set_note(folder, REPORT_FAILURE, None)
+    try:
+        from nasplug.report import write_report  # here, because it imports matplotlib
+
+        part = folder.recipe_layer()["space"]
+        space = space_of(plugins, str(part.pop("part", "")), part, folder.path)
+        plans = read_plans(folder) or []
+        return write_report(folder.path, {plan.id: space.drawings(plan.genotype) for plan in plans})
+    except Exception as error:
+        set_note(folder, REPORT_FAILURE, describe_report_failure(folder, error))
+        raise
+
+
+def describe_report_failure(folder: RunFolder, error: Exception) -> str:
+    """What went wrong with a report, and how to write it."""
+    return f"{REPORT_FAILURE} ({one_line(error)}); write it with: {command('report', folder.path)}"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import attrs
 import torch
 
-from nasplug.engine import Trainer
+from nasplug.engine import Trainer, measure_errors
 from nasplug.engine.assembly import place_network
+from nasplug.engine.finite import NonFinite
+from nasplug.engine.norm_statistics import running_averages_lag
 from nasplug.engine.plain.averaging import AveragingStage
 from nasplug.engine.plain.fixed import Fixed
 from nasplug.engine.plain.keep import Keep
@@ -17,11 +18,13 @@ from nasplug.engine.plain.labels import LabelStage
 from nasplug.errors import RunFailure
 from nasplug.parts import SearchSpace
 from nasplug.runs.context import RunContext
+from nasplug.runs.norm_statistics import NORM_BATCH, measure_norms, norm_batches
 from nasplug.runs.signals import ShouldStop
-from nasplug.runs.training import Progress, cost_record, run_training
-from nasplug.store.events import Journal, read_events
+from nasplug.runs.training import Progress, cost_record, lower_rate, run_training
+from nasplug.store.events import Journal, read_events, require_entries
 from nasplug.store.networks import PlannedNetwork, resize_space, save_network, strip_auxiliary_head
 from nasplug.values import Genotype
+from nasplug.values.options import build, option_values
 from nasplug.values.recipe import RetrainOptions
 
 
@@ -41,10 +44,15 @@ def train_teacher(
 
 
 def teacher_training(context: RunContext) -> RetrainOptions:
-    """How the teacher's network is trained: as in a retraining, for the epochs that the teacher asks for."""
-    return attrs.evolve(
-        context.recipe.retrain, epochs=context.composition.teacher.epochs or context.recipe.retrain.epochs
-    )
+    """How the teacher's network is trained: as in a retraining, but for what the teacher asks for.
+
+    Raises InputError if it asks for an option or a value that there is not.
+    """
+    teacher = context.composition.teacher
+    options = {**option_values(context.recipe.retrain), **teacher.training_options()}
+    if teacher.epochs:
+        options["epochs"] = teacher.epochs
+    return build(RetrainOptions, options, "The training of the teacher")
 
 
 def make_teacher_trainer(context: RunContext) -> Trainer | None:
@@ -65,17 +73,31 @@ def train_network(
 ) -> Iterator[Progress]:
     """One pass of the loop over a stand-alone network, from seeded initial weights to a weights file.
 
-    Where the weights are averaged (option `ema`), the average is what is validated and written.
+    Where the weights are averaged (option `ema`), the average is what is validated and written. After a training that
+    is too short for running averages, the statistics of its batch norms are measured first. Raises RunFailure if the
+    network, its statistics or its answers are not finite.
     """
     phase = make_network_trainer(context, name, space, plan.genotype, training)
     stage = phase.stages[0]
     net = stage.average if isinstance(stage, AveragingStage) else phase.net
     yield from run_training(context, phase, journal, should_stop)
     loss = mean_last_loss(journal, name, phase.clock.steps_per_epoch)
-    error = context.error(net, "validation")
-    shipped = strip_auxiliary_head(net, space, plan.genotype, context.shape)
-    save_network(weights, shipped, context.composition, plan, context.preprocessing())
-    context.folder.finish(name, {"val_error": error, "train_loss": loss, "cost": cost_record(context, name)})
+    decay = stage.decay_at(phase.steps - 1) if isinstance(stage, AveragingStage) else 0.0
+    images = measure_norms(context, net) if running_averages_lag(net, phase.steps, decay) else 0
+    try:
+        errors = context.errors(net, "validation")
+        if errors is None:  # no image is held out: look at answers to training images
+            measure_errors(net, norm_batches(context, NORM_BATCH), context.shape.classes)
+        shipped = strip_auxiliary_head(net, space, plan.genotype, context.shape)
+        save_network(weights, shipped, context.composition, plan, context.preprocessing(), images)
+    except NonFinite as failure:
+        raise RunFailure(
+            f"The network of phase '{name}' is of no use after its {phase.steps} steps: {failure} "
+            f"{lower_rate(context, name, training.lr)}"
+        ) from failure
+    error = None if errors is None else errors.rate
+    record = {"val_error": error, "train_loss": loss, "statistics_images": images, "cost": cost_record(context, name)}
+    context.folder.finish(name, record)
     context.folder.checkpoint(name).unlink()
 
 
@@ -104,7 +126,10 @@ def make_network_trainer(
 
 def mean_last_loss(journal: Journal, phase: str, steps: int) -> float:
     """The mean training loss of the last `steps` steps of a phase: what there is to go by without validation images."""
-    losses = [event["loss"] for event in read_events(journal.path) if event["phase"] == phase]
+    events = [event for event in read_events(journal.path) if event["phase"] == phase]
+    for event in events:
+        require_entries(event, ("loss",), journal.path)
+    losses = [event["loss"] for event in events]
     if not losses:
         raise RunFailure(f"'{journal.path}' has lost its events; the run folder was changed or removed in mid-run.")
     return float(sum(losses[-steps:]) / len(losses[-steps:]))

@@ -13,6 +13,7 @@ from nasplug.runs.context import RunContext
 from nasplug.runs.decision import decide, initial_search_state, write_ratings
 from nasplug.runs.flatness import flatness
 from nasplug.runs.retrain import make_teacher_trainer, train_teacher
+from nasplug.runs.selection import check_limits
 from nasplug.runs.signals import ShouldStop
 from nasplug.runs.training import Progress, cost_record, count_further_work, no_cost, run_training
 from nasplug.store.events import Journal, read_events
@@ -52,14 +53,14 @@ def rehearse(context: RunContext) -> None:
     In place of a teacher that has yet to be trained stands its network with initial weights.
     """
     composition = context.composition
-    if not composition.optimizer.trains:
-        return
-    teacher = _load_teacher(context)
-    if teacher is None and (untrained := make_teacher_trainer(context)) is not None:
-        teacher = untrained.net
-    net = composition.space.supernet(context.shape)
-    trainer = make_search_trainer(context, net, teacher)
-    composition.optimizer.check_limits(initial_search_state(context, net, trainer.stages))
+    if composition.optimizer.trains:
+        teacher = _load_teacher(context)
+        if teacher is None and (untrained := make_teacher_trainer(context)) is not None:
+            teacher = untrained.net
+        net = composition.space.supernet(context.shape)
+        trainer = make_search_trainer(context, net, teacher)
+        composition.optimizer.check_limits(initial_search_state(context, net, trainer.stages))
+    check_limits(context)
 
 
 def found_genotypes(context: RunContext) -> list[Genotype]:

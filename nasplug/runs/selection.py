@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from nasplug.errors import InputError
+from nasplug.errors import InputError, command
 from nasplug.parts import SearchSpace
 from nasplug.parts.random_walk import mutate_towards
 from nasplug.runs.context import RunContext
@@ -24,11 +24,9 @@ def select(context: RunContext, found: Sequence[Genotype]) -> list[PlannedNetwor
             f"'{context.folder.events}' holds no architecture that the search found; restore it from a copy of the "
             f"run, or start a new run."
         )
-    base = context.composition.space.scaled(channels=recipe.retrain.channels, cells=recipe.retrain.cells)
+    base, of_widths = _retrain_spaces(context)
     distinct = list(dict.fromkeys(found))
-    spaces = [base]
-    if len(distinct) == 1 and recipe.retrain.widths:
-        spaces = [base.scaled(channels=width) for width in recipe.retrain.widths]
+    spaces = of_widths if len(distinct) == 1 and of_widths else [base]
     plans = [_plan_network(space, genotype, context) for space in spaces for genotype in distinct]
     chosen = _spread_by_size(_select_within_limits(plans, context), recipe.select.networks)
     taken = {plan.genotype for plan in chosen}
@@ -36,6 +34,43 @@ def select(context: RunContext, found: Sequence[Genotype]) -> list[PlannedNetwor
         match_random_network(context, plan, number, taken) for plan in chosen for number in range(recipe.select.random)
     ]
     return [*chosen, *matched]
+
+
+def check_limits(context: RunContext) -> None:
+    """Raises InputError if no architecture of the space seems to keep the limits, so that any search would be in vain.
+
+    A walk towards few params and MACs looks for one that does.
+    """
+    limits = context.recipe.select
+    bounds = {"params": limits.max_params, "MACs": limits.max_macs}
+    asked = {name: bound for name, bound in bounds.items() if bound is not None}
+    if not asked:
+        return
+    base, of_widths = _retrain_spaces(context)
+    generator = context.random("limits")
+    start = base.random(generator)
+    space = min([base, *of_widths], key=lambda space: space.cost(start, context.shape).params)
+
+    def excess(genotype: Genotype) -> float:
+        cost = space.cost(genotype, context.shape)
+        return max({"params": cost.params, "MACs": cost.macs}[name] / bound for name, bound in asked.items())
+
+    least = mutate_towards(space, start, excess, generator, mutations=MUTATIONS, tolerance=1.0)
+    if excess(least) > 1:
+        cost = space.cost(least, context.shape)
+        raise InputError(
+            f"No architecture of the space '{space.name}' has at most "
+            f"{' and '.join(f'{bound} {name}' for name, bound in asked.items())}: the smallest known has "
+            f"{cost.params} params and {cost.macs} MACs at {dict(space.size())}. Raise the limit, or lower "
+            f"retrain.channels."
+        )
+
+
+def _retrain_spaces(context: RunContext) -> tuple[SearchSpace, list[SearchSpace]]:
+    """The space at the size of networks where several architectures are found, and at each size where there is one."""
+    options = context.recipe.retrain
+    base = context.composition.space.scaled(channels=options.channels, cells=options.cells)
+    return base, [base.scaled(channels=width) for width in options.widths]
 
 
 def _plan_network(space: SearchSpace, genotype: Genotype, context: RunContext) -> PlannedNetwork:
@@ -55,7 +90,7 @@ def _select_within_limits(plans: Sequence[PlannedNetwork], context: RunContext) 
             f"No architecture that the search found has at most {limits.max_params or 'any number of'} params and "
             f"{limits.max_macs or 'any number of'} MACs; the smallest has {least.cost.params} params and "
             f"{least.cost.macs} MACs at {least.size}. Raise the limit, or lower retrain.channels: "
-            f"nasplug retrain {context.folder.path} --set retrain.channels=N."
+            f"{command('retrain', context.folder.path, '--set', 'retrain.channels=N')}."
         )
     return fitting
 

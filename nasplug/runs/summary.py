@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from nasplug.errors import InputError, one_line
 from nasplug.runs.context import RunContext
 from nasplug.store.networks import PlannedNetwork
 from nasplug.store.result import SCHEMA, NetworkResult, best_network, pareto_front
@@ -20,8 +21,16 @@ def write_result(context: RunContext, status: str, plans: Sequence[PlannedNetwor
     for plan in plans:
         write_json(folder.path / "genotypes" / f"{plan.id}.json", plan.genotype.to_dict())
     ratings = (folder.done("search") or {}).get("ratings", [])
-    networks = [_network(context, plan, tests.get("errors", {})) for plan in plans]
-    results = [NetworkResult.from_entry(network) for network in networks]
+    networks, results = [], []
+    for plan in plans:
+        try:
+            networks.append(_network(context, plan, tests))
+            results.append(NetworkResult.from_entry(networks[-1]))
+        except (AttributeError, InputError, KeyError, TypeError) as error:
+            raise InputError(
+                f"What '{folder.path / 'phases'}' records of the network '{plan.id}' is damaged ({one_line(error)}); "
+                f"remove '{plan.phase}/done.json' and 'test/done.json' there, and 'nasplug resume' does them again."
+            ) from error
     best = best_network(results)
     result = {
         "schema": SCHEMA,
@@ -32,10 +41,16 @@ def write_result(context: RunContext, status: str, plans: Sequence[PlannedNetwor
         "seed": recipe.run.seed,
         "data": context.preprocessing(),
         "splits": {name: len(getattr(context.splits, name)) for name in ("train", "validation", "test")},
+        "digests": _digests(context),
         "cost": _costs(folder, plans),
         "figures": [attrs.asdict(figure) for figure in context.composition.schedule.figures],
         "ratings": ratings,
-        "notes": [*_sampling_notes(ratings), *_table_notes(networks)],
+        "notes": [
+            *context.notes,
+            *_sampling_notes(ratings),
+            *_table_notes(networks),
+            *_statistics_notes(networks),
+        ],
         "networks": networks,
         "front": list(pareto_front(results)),
         "best": best.id if best else None,
@@ -44,9 +59,10 @@ def write_result(context: RunContext, status: str, plans: Sequence[PlannedNetwor
     return result
 
 
-def _network(context: RunContext, plan: PlannedNetwork, tests: Mapping[str, float]) -> dict[str, Any]:
+def _network(context: RunContext, plan: PlannedNetwork, tests: Mapping[str, Any]) -> dict[str, Any]:
     done = context.folder.done(plan.phase)
     source = done.get("source", "trained") if done else "trained"
+    by_class = tests.get("by_class", {}).get(plan.id)
     return {
         "id": plan.id,
         "role": plan.role,
@@ -55,12 +71,26 @@ def _network(context: RunContext, plan: PlannedNetwork, tests: Mapping[str, floa
         "macs": plan.cost.macs,
         "val_error": done["val_error"] if done else None,
         "train_loss": done["train_loss"] if done else None,
-        "test_error": tests.get(plan.id),
+        "test_error": tests.get("errors", {}).get(plan.id),
+        "test_error_by_class": by_class,
+        "balanced_test_error": _mean(by_class),
         "source": source,
+        "statistics_images": done.get("statistics_images", 0) if done else None,
         "genotype": f"genotypes/{plan.id}.json",
         "weights": f"weights/{plan.id}.safetensors" if done and source == "trained" else None,
         "network": {**plan.size, "classes": context.shape.classes, "size": context.shape.size},
     }
+
+
+def _mean(by_class: Sequence[float | None] | None) -> float | None:
+    known = [error for error in by_class or () if error is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _digests(context: RunContext) -> dict[str, str] | None:
+    """What identifies the images, and those of each split; None for a run that did not record its images."""
+    record = context.record
+    return None if record is None else {"data": record.digest(), **record.split_digests(context.splits)}
 
 
 def _sampling_notes(ratings: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -77,6 +107,19 @@ def _sampling_notes(ratings: Sequence[Mapping[str, Any]]) -> list[str]:
 def _table_notes(networks: Sequence[Mapping[str, Any]]) -> list[str]:
     count = sum(network["source"] == "table" for network in networks)
     return [f"{count} of {len(networks)} networks were looked up in a table, not trained here."] if count else []
+
+
+def _statistics_notes(networks: Sequence[Mapping[str, Any]]) -> list[str]:
+    images = {network["statistics_images"] for network in networks if network["statistics_images"]}
+    if not images:
+        return []
+    trained = [network for network in networks if network["weights"]]
+    count = sum(bool(network["statistics_images"]) for network in trained)
+    which = "all trained networks" if count == len(trained) else f"{count} of {len(trained)} trained networks"
+    return [
+        f"The batch-norm statistics of {which} were measured on {max(images):,} training images after the training, "
+        f"which was too short for running averages."
+    ]
 
 
 def _costs(folder: RunFolder, plans: Sequence[PlannedNetwork]) -> dict[str, Any]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from nasplug.errors import InputError
+from nasplug.errors import InputError, command, quote
+from nasplug.formats.regular_file import read_file
 from nasplug.runs.context import RunContext
 from nasplug.runs.training import Progress, no_cost
 from nasplug.store.files import write_atomically
 from nasplug.store.networks import PlannedNetwork
 from nasplug.values import Genotype, KnownResult
+from nasplug.values.checksum import checksum
 
 
 def adopt_table(context: RunContext) -> None:
@@ -22,12 +24,10 @@ def adopt_table(context: RunContext) -> None:
     if not name:
         return
     _check_fit(context)
-    try:
-        content = Path(name).read_bytes()
-    except OSError as error:
-        raise InputError(f"The table '{name}' cannot be read: {error.strerror}.") from error
+    content = read_file(Path(name), "table")
     _read_results(context, content)
     write_atomically(context.folder.table, content)
+    context.folder.finish("table", {"content": checksum([content])})
 
 
 def look_up(context: RunContext, plans: Sequence[PlannedNetwork]) -> Iterator[Progress]:
@@ -37,9 +37,15 @@ def look_up(context: RunContext, plans: Sequence[PlannedNetwork]) -> Iterator[Pr
     if not (context.recipe.run.table and left):
         return
     try:
-        content = context.folder.table.read_bytes()
-    except OSError as error:
-        raise InputError(f"'{context.folder.table}' cannot be read: {error.strerror}; restore it.") from error
+        content = read_file(context.folder.table, "table")
+    except InputError as error:
+        raise InputError(f"{error} Restore it from a copy of the run.") from error
+    record = context.folder.done("table")  # None in runs of 0.1
+    if record is not None and record.get("content") != checksum([content]):
+        raise InputError(
+            f"'{context.folder.table}' is damaged: its content does not match its checksum; restore it from a copy of "
+            f"the run, or copy the table again: {command('retrain', context.folder.path)} --set run.table=FILE"
+        )
     results = _read_results(context, content)
     for plan in left:
         if plan.genotype in results:
@@ -63,7 +69,9 @@ def _read_results(context: RunContext, content: bytes) -> Mapping[Genotype, Know
     try:
         results = context.composition.space.read_results(content, _data_name(context), context.shape)
     except InputError as error:
-        raise InputError(f"The table '{context.recipe.run.table}' cannot be used: {str(error).rstrip('.')}.") from error
+        raise InputError(
+            f"The table {quote(Path(context.recipe.run.table))} cannot be used: {str(error).rstrip('.')}."
+        ) from error
     if results is None:
         raise _no_tables(context)
     return results

@@ -12,6 +12,7 @@ import attrs
 import torch
 
 from nasplug.engine import Runner, Trainer
+from nasplug.engine.finite import find_nonfinite
 from nasplug.errors import RunFailure
 from nasplug.runs.context import RunContext
 from nasplug.runs.signals import ShouldStop
@@ -48,8 +49,9 @@ def run_training(
 ) -> Iterator[Progress]:
     """Trains to the end, from the checkpoint of the phase if there is one, with events, checkpoints and progress.
 
-    Raises Stopped after saving, if `should_stop` says so, and RunFailure if the loss is not finite or the disk is
-    full; the last good checkpoint is kept in any case.
+    Raises Stopped after saving, if `should_stop` says so, and RunFailure if the loss, a weight or alpha is not finite
+    or the disk is full; the last good checkpoint is kept in any case. Weights and alpha are looked at after every
+    epoch and before every checkpoint: the loss of a step is that before its update, so no loss shows the last one.
     """
     runner = context.device_options.runner() if runner is None else runner
     path = context.folder.checkpoint(trainer.name)
@@ -66,6 +68,8 @@ def run_training(
 
     def save() -> None:
         trainer.prune()
+        _check_state(trainer, context)
+        journal.sync()
         with _with_remedy(context, trainer):
             save_checkpoint(path, trainer, journal.count, worked + time.monotonic() - started)
 
@@ -74,6 +78,8 @@ def run_training(
             _check(event, trainer, context)
             with _with_remedy(context, trainer):
                 journal.append(trainer.name, event.record())
+        if trainer.step % trainer.clock.steps_per_epoch == 0:
+            _check_state(trainer, context)
         if (halt := should_stop()) or time.monotonic() - saved >= interval:
             save()
             saved = time.monotonic()
@@ -141,13 +147,43 @@ def peak_memory(device: torch.device) -> int:
     return most if sys.platform == "darwin" else most * 1024  # Linux counts in KiB
 
 
+def lower_rate(context: RunContext, name: str, lr: float) -> str:
+    """What may help a phase that has diverged, and what is left of it, in two sentences."""
+    section = "search" if name == "search" else "retrain"
+    return (
+        f"The last good checkpoint, if there was one, is kept in '{context.folder.phase(name)}'. A lower learning rate "
+        f"may help: start again with --set {section}.lr={lr / 4:g}."
+    )
+
+
 def _check(event: Step, trainer: Trainer, context: RunContext) -> None:
     if not math.isfinite(event.loss):
         raise RunFailure(
-            f"The loss of phase '{trainer.name}' became {event.loss} at step {event.step}. The checkpoint before it is "
-            f"kept in '{context.folder.phase(trainer.name)}'. A lower learning rate may help: start again with "
-            f"--set {'search' if trainer.name == 'search' else 'retrain'}.lr={trainer.training.lr / 4:g}."
+            f"The loss of phase '{trainer.name}' became {event.loss} at step {event.step}. "
+            f"{lower_rate(context, trainer.name, trainer.training.lr)}"
         )
+
+
+def _check_state(trainer: Trainer, context: RunContext) -> None:
+    """Raises RunFailure if something that the training has led to is not finite."""
+    states = [("", trainer.net.state_dict())]
+    states += [(f"stage {number}: ", stage.state_dict()) for number, stage in enumerate(trainer.stages)]
+    broken = find_nonfinite({f"{prefix}{name}": tensor for prefix, state in states for name, tensor in state.items()})
+    if broken is None:
+        return
+    place = f"of phase '{trainer.name}' after step {trainer.steps_done}"
+    if broken == "choices.alpha":
+        parts = context.recipe.parts
+        raise RunFailure(
+            f"The architecture parameters (alpha) {place} hold NaN or infinity, from which no architecture can be "
+            f"read, although every loss was finite. They are changed by the optimizer '{parts['optimizer'].name}' and "
+            f"the schedule '{parts['schedule'].name}': lower their rates, or tell their author. The last good "
+            f"checkpoint, if there was one, is kept in '{context.folder.phase(trainer.name)}'."
+        )
+    raise RunFailure(
+        f"The network {place} is of no use: '{broken}' holds NaN or infinity. "
+        f"{lower_rate(context, trainer.name, trainer.training.lr)}"
+    )
 
 
 def _describe(event: Step, figures: Sequence[Figure], runner: Runner) -> str:

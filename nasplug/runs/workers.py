@@ -7,32 +7,32 @@ gets the events of one phase in their order; events of parallel phases alternate
 from __future__ import annotations
 
 import multiprocessing
-import os
+import pickle
 import signal
 import sys
-import threading
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import torch
+import attrs
 
-from nasplug.errors import InputError, NasplugError, RunFailure
-from nasplug.plugins import Plugins, load_plugins
-from nasplug.plugins.program_objects import add_objects, objects_for_workers
-from nasplug.runs.context import RunContext, reopen_context
-from nasplug.runs.memory import keep_freed_memory
+from nasplug.errors import InputError, RunFailure
+from nasplug.plugins import Plugins
+from nasplug.plugins.program_objects import objects_for_workers
+from nasplug.runs.context import RunContext
 from nasplug.runs.retrain import retrain
-from nasplug.runs.signals import ShouldStop
+from nasplug.runs.signals import ShouldStop, blocked_signals
 from nasplug.runs.training import Progress, Stopped
-from nasplug.store.events import EventCallback, Journal, Tail, ignore_event
-from nasplug.store.files import read_tensors
+from nasplug.runs.worker import READY, Task, run_worker
+from nasplug.store.checkpoint import count_saved_events
+from nasplug.store.events import EventCallback, Journal, Tail
 from nasplug.store.networks import PlannedNetwork
-from nasplug.store.run_folder import RunFolder
 from nasplug.values.recipe import Recipe
 
 POLL_SECONDS = 0.5
@@ -73,84 +73,128 @@ def _journal_path(context: RunContext, plan: PlannedNetwork) -> Path:
 def _retrain_in_parallel(
     context: RunContext, plans: Sequence[PlannedNetwork], should_stop: ShouldStop, on_event: EventCallback
 ) -> Iterator[Progress]:
-    jobs = min(context.recipe.run.jobs, len(plans))
-    spawn = multiprocessing.get_context("spawn")
-    halt = spawn.Event()
-    tasks: Any = spawn.Queue()
-    answers: Any = spawn.Queue()
-    # The largest first, so that at the end no worker is busy with a long one while the others have nothing to do.
-    for plan in sorted(plans, key=lambda plan: -plan.cost.macs):
-        tasks.put(plan.to_dict())
-    for _ in range(jobs):
-        tasks.put(None)
-    arguments = (
-        str(context.folder.path.resolve()),
-        objects_for_workers(context.plugins),
-        tasks,
-        answers,
-        halt,
-        os.getpid(),
-    )
-    workers = [spawn.Process(target=_run_worker, args=arguments, daemon=True) for _ in range(jobs)]
     reader = _JournalReader(context, plans, on_event)
-    with _hide_main_program():
-        for worker in workers:
-            worker.start()
+    workers: list[_Worker] = []
     try:
-        yield from _watch_workers(context, reader, workers, answers, halt, should_stop)
+        _start_workers(context, min(context.recipe.run.jobs, len(plans)), workers)
+        yield from _give_tasks(context, plans, reader, workers, should_stop)
     finally:
-        halt.set()
-        for worker in workers:
-            worker.join()
+        try:
+            for worker in workers:
+                worker.give(None)
+            for worker in workers:
+                worker.process.join()
+        finally:  # reached with processes that are alive only if the user does not want to wait for them
+            for worker in workers:
+                worker.process.kill()
+                worker.process.join()
+                worker.connection.close()
         for _ in reader.read():  # events written since the last read
             pass
     if should_stop():
         raise Stopped
 
 
+@attrs.define(eq=False)
+class _Worker:
+    """A process that retrains networks, and the connection to it."""
+
+    process: BaseProcess
+    connection: Connection[Task, Any]
+    dismissed: bool = False
+    """Whether it was told to leave."""
+
+    def give(self, task: Task) -> None:
+        """Sends it a task, or None to stop at its next step; if the process is gone, nothing happens."""
+        with suppress(OSError):
+            self.connection.send(task)
+        self.dismissed |= task is None
+
+
+def _start_workers(context: RunContext, count: int, workers: list[_Worker]) -> None:
+    """Adds `count` started processes to `workers`, one by one.
+
+    A pipe connects each with this process. Queues and events of `multiprocessing` would need shared memory, which some
+    containers do not have.
+    """
+    spawn = multiprocessing.get_context("spawn")
+    folder, objects = str(context.folder.path.resolve()), pickle.dumps(objects_for_workers(context.plugins))
+    if sys.platform != "win32":
+        with blocked_signals():  # so that a closed terminal does not end the process that it starts
+            resource_tracker.ensure_running()
+    for _ in range(count):
+        own, other = spawn.Pipe()
+        process = spawn.Process(target=run_worker, args=(folder, objects, other), daemon=True)
+        with _hide_main_program(), blocked_signals():
+            process.start()
+            workers.append(_Worker(process, own))
+        other.close()
+
+
 @contextmanager
 def _hide_main_program() -> Iterator[None]:
-    """Processes that start inside the block do not import the main program of this one, and ignore Ctrl-C.
+    """Processes that start inside the block do not import the main program of this one.
 
     They need nothing of the main program; a script that calls `nasplug.search` would start the same search in each.
     """
     program = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
-    main = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is not None
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
     try:
         yield
     finally:
         sys.modules["__main__"] = program
-        if main:
-            signal.signal(signal.SIGINT, handler)
 
 
-def _watch_workers(
+def _give_tasks(
     context: RunContext,
+    plans: Sequence[PlannedNetwork],
     reader: _JournalReader,
-    workers: Sequence[BaseProcess],
-    answers: Any,
-    halt: Any,
+    workers: Sequence[_Worker],
     should_stop: ShouldStop,
 ) -> Iterator[Progress]:
-    """Yields progress until every worker has ended; raises the first failure of a worker."""
-    while any(worker.is_alive() for worker in workers):
-        time.sleep(POLL_SECONDS)
-        if should_stop():
-            halt.set()
+    """Gives a network to every worker that has none, and yields progress, until all workers have left.
+
+    Raises the first failure of a worker.
+    """
+    # The largest first, so that at the end no worker is busy with a long one while the others have nothing to do.
+    left = deque(plan.to_dict() for plan in sorted(plans, key=lambda plan: -plan.cost.macs))
+    present = {worker.connection: worker for worker in workers}
+    stopping = False
+    while present:
+        ready = wait(list(present), POLL_SECONDS)
+        if not stopping and should_stop():
+            stopping = True
+            left.clear()
+            for worker in present.values():
+                worker.give(None)
         yield from reader.read()
-        if not answers.empty():
-            raise answers.get()
+        for worker in [worker for connection, worker in present.items() if connection in ready]:
+            try:
+                message = worker.connection.recv()
+            except (EOFError, OSError):  # its process has ended
+                del present[worker.connection]
+                _check_end(context, worker)
+                continue
+            if message != READY:
+                raise message
+            worker.give(left.popleft() if left else None)
     yield from reader.read()
-    if not answers.empty():
-        raise answers.get()
-    for worker in workers:
-        if worker.exitcode != 0:
-            raise RunFailure(
-                f"A process that retrained a network ended with code {worker.exitcode}, perhaps for lack of memory; "
-                f"lower --jobs, or go on with: {context.resume_hint}"
-            )
+
+
+def _check_end(context: RunContext, worker: _Worker) -> None:
+    """Raises RunFailure if a process that has ended was not told to leave, or did not leave in order."""
+    worker.process.join()
+    code = worker.process.exitcode or 0
+    if code < 0:
+        how = f"was killed by {signal.Signals(-code).name}"
+        how += ", perhaps for lack of memory; lower --jobs, or" if -code == getattr(signal, "SIGKILL", 0) else ";"
+    elif code > 0:
+        how = f"ended with code {code}; its error is above;"
+    elif not worker.dismissed:
+        how = "ended before its network was finished;"
+    else:
+        return
+    raise RunFailure(f"A process that retrained a network {how} go on with: {context.resume_hint}")
 
 
 class _JournalReader:
@@ -164,8 +208,7 @@ class _JournalReader:
         self._total = self._steps_per_epoch * context.recipe.retrain.epochs
         self._on_event = on_event
         for plan in plans:
-            checkpoint = context.folder.checkpoint(plan.phase)
-            count = read_tensors(checkpoint, "checkpoint")[1]["events"] if checkpoint.exists() else 0
+            count = count_saved_events(context.folder.checkpoint(plan.phase))
             phase_journal(context, plan, on_event).cut(count)
         self._tails = {plan.phase: Tail(_journal_path(context, plan)) for plan in plans}
 
@@ -178,28 +221,3 @@ class _JournalReader:
             if events:
                 epoch, done = events[-1]["epoch"], events[-1]["step"]
                 yield Progress(phase, done, self._total, f"epoch {epoch + 1}")
-
-
-def _run_worker(
-    run: str, objects: Mapping[str, tuple[str, Any]], tasks: Any, answers: Any, halt: Any, parent: int
-) -> None:
-    """The main function of a worker: retrains networks until the queue is empty or it must stop."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles it; inherited unless a thread started this
-    torch.set_num_threads(1)
-    keep_freed_memory()
-
-    def should_stop() -> bool:
-        # A worker whose parent was killed must stop writing: a resumed run may be working on the same files.
-        return bool(halt.is_set()) or os.getppid() != parent
-
-    try:
-        context = reopen_context(RunFolder(Path(run)), add_objects(load_plugins(quiet=True), objects))
-        for task in iter(tasks.get, None):
-            plan = PlannedNetwork.from_dict(task)
-            for _ in retrain(context, plan, phase_journal(context, plan, ignore_event), should_stop):
-                pass
-    except Stopped:
-        pass
-    except NasplugError as error:
-        answers.put(error)
-    answers.close()

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from nasplug.errors import InputError
+from nasplug.errors import InputError, quote
 
 
 def new_folder(asked: Path) -> Path:
@@ -20,7 +20,7 @@ def new_folder(asked: Path) -> Path:
         resolved = folder.resolve()
     except (OSError, RuntimeError) as error:  # no working directory; a loop of links, or an unknown user's home
         reason = error.strerror if isinstance(error, OSError) else str(error).rstrip(".")
-        raise InputError(f"'{asked}' leads nowhere: {reason}; name another place.") from error
+        raise InputError(f"{quote(asked)} leads nowhere: {reason}; name another place.") from error
     return resolved if ".." in folder.parts else folder
 
 
@@ -31,7 +31,7 @@ def write_package(folder: Path, files: Mapping[str, str]) -> None:
     """
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         raise InputError(
-            f"'{folder}' exists already{'' if folder.is_file() else ' and is not empty'}; name a new folder."
+            f"{quote(folder)} exists already{'' if folder.is_file() else ' and is not empty'}; name a new folder."
         )
     try:
         parent = next(parent for parent in folder.absolute().parents if parent.exists())
@@ -44,4 +44,4 @@ def write_package(folder: Path, files: Mapping[str, str]) -> None:
             for entry in Path(draft).iterdir():
                 shutil.move(entry, folder / entry.name)
     except OSError as error:
-        raise InputError(f"'{folder}' cannot be written: {error.strerror}; name another place.") from error
+        raise InputError(f"{quote(folder)} cannot be written: {error.strerror}; name another place.") from error

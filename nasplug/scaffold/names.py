@@ -8,7 +8,7 @@ from typing import Self
 
 import attrs
 
-from nasplug.errors import InputError
+from nasplug.errors import InputError, quote
 
 PREFIX = "nasplug-"
 """The prefix of the distributions of plugins, by which a package index can be searched."""
@@ -34,8 +34,8 @@ class Names:
             words = re.findall(r"[a-z0-9]+", short.lower())
             similar = re.sub(r"^[0-9-]+", "", "-".join(words))[:LONGEST].rstrip("-")
             raise InputError(
-                f"A plugin cannot be named '{short}': a name begins with a letter and has at most {LONGEST} lower-case "
-                f"letters and digits, with single '.', '_' or '-' between them. Try {similar or 'mine'}."
+                f"A plugin cannot be named {quote(short)}: a name begins with a letter and has at most {LONGEST} "
+                f"lower-case letters and digits, with single '.', '_' or '-' between them. Try {similar or 'mine'}."
             )
         return cls(short)
 

@@ -6,15 +6,17 @@ the count of events. Loading copies into the tensors that a freshly built phase 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from nasplug.engine import Trainer
 from nasplug.engine.random_state import RandomState
-from nasplug.errors import InputError
+from nasplug.errors import InputError, quote
 from nasplug.parts import Supernet, read_state, write_state
 from nasplug.store.files import read_tensors, write_tensors
 
@@ -46,7 +48,10 @@ def load_checkpoint(path: Path, trainer: Trainer) -> tuple[int, float]:
     """
     tensors, facts = read_tensors(path, "checkpoint")
     try:
-        trainer.stage, trainer.step = facts["stage"], facts["step"]
+        if facts["phase"] != trainer.name:
+            raise ValueError(f"it is of the phase {quote(facts['phase'])}")
+        trainer.stage = _count(facts, "stage", len(trainer.stages) - 1)
+        trainer.step = _count(facts, "step", trainer.clock.steps)
         _load_net(trainer, {name[4:]: tensor for name, tensor in tensors.items() if name.startswith("net.")})
         for number, stage in enumerate(trainer.stages):
             prefix = f"stage.{number}."
@@ -60,13 +65,41 @@ def load_checkpoint(path: Path, trainer: Trainer) -> tuple[int, float]:
         write_state(trainer.optimizer, facts["optimizer"])
         write_state(trainer.schedule, facts["schedule"])
         _restore_random_state(tensors, trainer.device)
-        return int(facts["events"]), float(facts["seconds"])
-    except (KeyError, RuntimeError, IndexError) as error:
+        return _count(facts, "events"), _seconds(facts)
+    except (AttributeError, KeyError, RuntimeError, IndexError, TypeError, ValueError) as error:
         reason = str(error).partition("\n")[0]
         raise InputError(
             f"The checkpoint '{path}' does not fit the phase '{trainer.name}' ({reason}); remove it to repeat the "
             f"phase."
         ) from error
+
+
+def count_saved_events(path: Path) -> int:
+    """The number of events that the journal had when the checkpoint at `path` was written; 0 if there is none.
+
+    Raises InputError if the file is damaged.
+    """
+    if not path.exists():
+        return 0
+    try:
+        return _count(read_tensors(path, "checkpoint")[1], "events")
+    except (KeyError, ValueError) as error:
+        raise InputError(f"The checkpoint '{path}' is damaged ({error}); remove it to repeat the phase.") from error
+
+
+def _count(facts: Mapping[str, Any], name: str, most: float = math.inf) -> int:
+    value = facts[name]
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+        bound = f" to {most:g}" if most < math.inf else ""
+        raise ValueError(f"'{name}' must be a whole number from 0{bound}, but it is {quote(value)}")
+    return value
+
+
+def _seconds(facts: Mapping[str, Any]) -> float:
+    value = facts["seconds"]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise ValueError(f"'seconds' must be a number from 0, but it is {quote(value)}")
+    return float(value)
 
 
 def _load_net(trainer: Trainer, state: Mapping[str, Tensor]) -> None:

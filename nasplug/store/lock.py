@@ -7,14 +7,25 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
 from nasplug.errors import InputError, RunFailure
-from nasplug.store.run_folder import RunFolder
 
+if TYPE_CHECKING:  # it imports torch, which reading a result does not need
+    from nasplug.store.run_folder import RunFolder
+
+LOCK = "lock"
 PID_OFFSET = 1 if sys.platform == "win32" else 0
 """Where the holder's process id begins in the lock file: on Windows others cannot read the locked first byte."""
+
+PATIENCE = 0.3
+"""Seconds for which a lock is waited for: `is_under_way` holds it for a moment."""
+
+
+class AlreadyRunning(InputError):
+    """Another process, or another loop of this one, carries out the run."""
 
 
 @contextmanager
@@ -25,9 +36,10 @@ def lock_run(folder: RunFolder) -> Iterator[None]:
     ends. For messages the file contains the process id of the holder. On a file system that has no locks, such as some
     network file systems, the block runs without one.
 
-    Raises InputError if another process, or another loop of this one, holds the lock, and RunFailure if the lock file
-    cannot be written.
+    Raises AlreadyRunning if another process, or another loop of this one, holds the lock, InputError if the folder has
+    symbolic links in it, and RunFailure if the lock file cannot be written.
     """
+    folder.refuse_links()
     try:
         folder.lock.open("ab").close()
     except OSError as error:
@@ -35,7 +47,7 @@ def lock_run(folder: RunFolder) -> Iterator[None]:
     # Not local to a thread: the generator that holds the lock may be closed by another thread than the one that ran it.
     lock = FileLock(folder.lock, thread_local=False, fallback_to_soft=False)
     try:
-        lock.acquire(blocking=False)
+        lock.acquire(timeout=PATIENCE, poll_interval=PATIENCE / 10)
     except Timeout as error:
         raise _refusal(folder) from error
     except (OSError, NotImplementedError):  # the file system has no locks
@@ -49,11 +61,27 @@ def lock_run(folder: RunFolder) -> Iterator[None]:
             lock.release()
 
 
-def _refusal(folder: RunFolder) -> InputError:
+def is_under_way(folder: Path) -> bool:
+    """Whether a process carries out the run in this folder; where the file system has no locks, whether one may."""
+    path = folder / LOCK
+    if not path.is_file():
+        return False
+    lock = FileLock(path, thread_local=False, fallback_to_soft=False)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return True
+    except (OSError, NotImplementedError):
+        return bool(_read_holder(path))
+    lock.release()
+    return False
+
+
+def _refusal(folder: RunFolder) -> AlreadyRunning:
     holder = _read_holder(folder.lock)
     if holder == str(os.getpid()):
-        return InputError(f"'{folder.path}' is under way in this program already; finish or leave that one.")
-    return InputError(
+        return AlreadyRunning(f"'{folder.path}' is under way in this program already; finish or leave that one.")
+    return AlreadyRunning(
         f"'{folder.path}' is under way in process {holder or 'unknown'}; wait for it, or stop it with Ctrl-C or "
         f"kill{f' {holder}' if holder else ''}."
     )

@@ -12,7 +12,8 @@ import attrs
 import torch
 
 from nasplug.compose import Composition
-from nasplug.errors import InputError
+from nasplug.engine.finite import NonFinite, find_nonfinite
+from nasplug.errors import InputError, quote, reason
 from nasplug.parts import Network, SearchSpace
 from nasplug.plugins import Plugins
 from nasplug.plugins.program_objects import build_part, check_present
@@ -37,8 +38,7 @@ class PlannedNetwork:
     @property
     def id(self) -> str:
         """Digest of genotype and size; a random network's also names what it is matched to."""
-        key = json.dumps([self.genotype.to_json(), sorted(self.size.items()), self.matched_to])
-        return hashlib.sha256(key.encode()).hexdigest()[:12]
+        return network_id(self.genotype, self.size, self.matched_to)
 
     @property
     def phase(self) -> str:
@@ -58,7 +58,10 @@ class PlannedNetwork:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> PlannedNetwork:
-        """Reads what `to_dict` wrote."""
+        """Reads what `to_dict` wrote. Raises KeyError, TypeError or InputError if it is anything else."""
+        numbers = (data["params"], data["macs"])
+        if data["role"] not in ("found", "random") or not all(type(n) is int and n >= 0 for n in numbers):
+            raise TypeError(f"role {quote(data['role'])}, params {quote(numbers[0])}, MACs {quote(numbers[1])}")
         return cls(
             role=data["role"],
             genotype=Genotype.from_dict(data["genotype"]),
@@ -66,6 +69,12 @@ class PlannedNetwork:
             cost=Cost(params=data["params"], macs=data["macs"]),
             matched_to=data["matched_to"],
         )
+
+
+def network_id(genotype: Genotype, size: Mapping[str, int | str], matched_to: str | None) -> str:
+    """Twelve hexadecimal digits: the digest of a genotype, a size and, of a random network, what it is matched to."""
+    key = json.dumps([genotype.to_json(), sorted(size.items()), matched_to])
+    return hashlib.sha256(key.encode()).hexdigest()[:12]
 
 
 def space_of(plugins: Plugins, name: str, options: Mapping[str, Any], run: Path) -> SearchSpace:
@@ -84,15 +93,27 @@ def resize_space(space: SearchSpace, size: Mapping[str, int | str]) -> SearchSpa
 
 
 def save_network(
-    path: Path, net: Network, composition: Composition, plan: PlannedNetwork, preprocessing: Mapping[str, Any]
+    path: Path,
+    net: Network,
+    composition: Composition,
+    plan: PlannedNetwork,
+    preprocessing: Mapping[str, Any],
+    statistics_images: int = 0,
 ) -> None:
-    """Writes the weights of a trained network, as shipped, with all that is needed to build and feed it again."""
+    """Writes the weights of a trained network, as shipped, with all that is needed to build and feed it again.
+
+    `statistics_images` is the number of training images on which the statistics of its batch norms were measured; 0:
+    they are running averages. Raises NonFinite, and writes nothing, if a weight or a statistic is NaN or infinite.
+    """
+    if broken := find_nonfinite(net.state_dict()):
+        raise NonFinite(f"'{broken}' holds NaN or infinity.")
     part = composition.recipe.parts["space"]
     facts = {
         "schema": 1,
         "space": {"part": part.name, "options": part.plain | dict(plan.size)},
         "genotype": plan.genotype.to_dict(),
         "data": dict(preprocessing),
+        "statistics_images": statistics_images,
     }
     write_tensors(path, net.state_dict(), facts)
 
@@ -100,9 +121,14 @@ def save_network(
 def load_network(path: Path, plugins: Plugins) -> tuple[Network, dict[str, Any]]:
     """A network with its weights, in eval mode on the CPU, and the facts recorded with it.
 
-    Raises InputError if the file is missing, damaged or no network of an installed space.
+    Raises InputError if the file is missing, damaged or no network of an installed space, or if a weight is not finite.
     """
     tensors, facts = read_tensors(path, "network")
+    if broken := find_nonfinite(tensors):
+        raise InputError(
+            f"The network at '{path}' is of no use: '{broken}' holds NaN or infinity, so its training had diverged; "
+            f"train it again with a lower learning rate (retrain.lr), or name another network."
+        )
     try:
         space = space_of(plugins, facts["space"]["part"], facts["space"]["options"], _run_of(path))
         data = facts["data"]
@@ -110,9 +136,9 @@ def load_network(path: Path, plugins: Plugins) -> tuple[Network, dict[str, Any]]
         net.load_state_dict(tensors)
         _ = torch.tensor([data["mean"], data["std"]])  # `predict` needs them
     except (AttributeError, KeyError, TypeError, RuntimeError) as error:
-        reason = str(error).partition("\n")[0]
         raise InputError(
-            f"The network at '{path}' does not fit its own description ({reason}); restore it, or train it again."
+            f"The network at {quote(path)} does not fit its own description ({reason(error)}); restore it, or train it "
+            f"again."
         ) from error
     return net.eval(), facts
 

@@ -5,16 +5,22 @@ It imports neither torch nor matplotlib, so that reports and `nasplug show` need
 
 from __future__ import annotations
 
-import json
 import math
+import re
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from nasplug.errors import InputError
+from nasplug.errors import InputError, command, quote
+from nasplug.formats.fields import OBJECT, TEXT, Kind, check_fields, list_of, object_of
+from nasplug.formats.json_text import parse_object
+from nasplug.formats.limits import FormatError
+from nasplug.formats.regular_file import decode, read_file
+from nasplug.store.lock import is_under_way
 from nasplug.values import Figure
+from nasplug.values.checksum import CHECKSUM, checksum_object
 
 if TYPE_CHECKING:
     from nasplug.store.run_folder import RunFolder
@@ -23,8 +29,25 @@ SCHEMA = 1
 RESULT = "result.json"
 ENTRIES = ("method", "dataset", "seed", "status", "networks", "front", "best")
 """What the result of a run has from its first moment."""
+FIELDS: Mapping[str, Kind] = {
+    "status": TEXT,
+    "method": TEXT,
+    "space": TEXT,
+    "dataset": TEXT,
+    "data": OBJECT,
+    "cost": object_of(OBJECT),
+    "figures": list_of(OBJECT).or_null(),
+    "ratings": list_of(OBJECT),
+    "notes": list_of(TEXT),
+    "networks": Kind("a list of objects", list_of(OBJECT).holds),
+    "front": Kind("a list of ids", list_of(TEXT).holds),
+    "best": TEXT.or_null(),
+}
+"""What entries of the result of a run must be; those of networks are checked one by one."""
 NETWORK_ENTRIES = ("id", "role", "matched_to", "params", "macs", "val_error", "test_error")
 """What every network has; an error is null until it has been measured."""
+IDENTIFIER = re.compile("[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
+"""The form of the ids of networks, which are parts of file names."""
 
 
 @attrs.frozen
@@ -48,17 +71,23 @@ class NetworkResult:
 
     @classmethod
     def from_entry(cls, entry: Mapping[str, Any]) -> NetworkResult:
-        """A network from its entry. InputError if params or macs is no whole number, or an error is no number."""
+        """A network from its entry.
+
+        InputError if an id could be no part of a file name, a path leaves the run folder, params or macs is no whole
+        number from 0 on, or an error is no number from 0 to 1.
+        """
+        for name in ("genotype", "weights"):
+            _inner_path(entry, name)
         return cls(
-            id=str(entry["id"]),
-            role=str(entry["role"]),
-            matched_to=_text(entry.get("matched_to")),
+            id=_identifier(entry, "id"),
+            role=_word(entry, "role"),
+            matched_to=None if entry.get("matched_to") is None else _identifier(entry, "matched_to"),
             params=_whole(entry, "params"),
             macs=_whole(entry, "macs"),
-            val_error=_measured(entry, "val_error"),
-            test_error=_measured(entry, "test_error"),
-            train_loss=_measured(entry, "train_loss"),
-            source=str(entry.get("source", "trained")),
+            val_error=_number(entry, "val_error", 0, 1),
+            test_error=_number(entry, "test_error", 0, 1),
+            train_loss=_number(entry, "train_loss"),
+            source=_word(entry, "source") if "source" in entry else "trained",
             entry=entry,
         )
 
@@ -80,9 +109,9 @@ class PhaseCost:
     @classmethod
     def from_entry(cls, entry: Mapping[str, Any]) -> PhaseCost:
         """A cost from its entry; InputError if a figure is no number."""
-        peak = _measured(entry, "peak_memory_bytes")
+        peak = _number(entry, "peak_memory_bytes", 0)
         return cls(
-            seconds=_measured(entry, "seconds"),
+            seconds=_number(entry, "seconds", 0),
             peak_memory=None if peak is None else int(peak),
             device=str(entry.get("device") or ""),
         )
@@ -93,7 +122,7 @@ class RunResult:
     """A checked `result.json`."""
 
     status: str
-    """One of "running", "stopped", "failed" and "done"."""
+    """One of "running", "stopped", "failed" and "done"; a run whose process was killed counts as stopped."""
     method: str
     dataset: str
     seed: int | None
@@ -132,19 +161,23 @@ def read_result(
     """
     path = folder / RESULT
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise InputError(f"'{path}' cannot be read ({reason}); {_remedy(folder)}.") from error
-    if not isinstance(content, dict):
-        raise InputError(f"'{path}' is not the result of a run: it holds no JSON object.")
+        content = parse_object(decode(read_file(path, "result")))
+    except InputError as error:
+        raise InputError(f"{quote(path)} cannot be read ({str(error).rstrip('.')}); {_remedy(folder)}.") from error
     if "schema" in content and content["schema"] != SCHEMA:
-        raise InputError(f"'{path}' has schema {content['schema']!r}; this version of nasplug reads schema {SCHEMA}.")
+        raise InputError(
+            f"'{path}' has schema {quote(content['schema'])}; this version of nasplug reads schema {SCHEMA}."
+        )
     try:
-        return _parse(content, entries, network_entries)
+        result = _parse(content, entries, network_entries)
+        if content.get(CHECKSUM) not in (None, checksum_object(content)):
+            raise _DamagedError("is damaged: its content does not match its checksum")
+        if content.get("status") == "running" and not is_under_way(folder):
+            result = _parse(content | {"status": "stopped"}, entries, network_entries)
+        return result
     except _DamagedError as error:
         raise InputError(f"'{path}' {error}; {_remedy(folder)}.") from error
-    except (AttributeError, TypeError, ValueError) as error:
+    except (AttributeError, ArithmeticError, RecursionError, TypeError, ValueError) as error:
         raise InputError(f"'{path}' is damaged: an entry has the wrong form ({error}); {_remedy(folder)}.") from error
 
 
@@ -183,6 +216,17 @@ def set_status(folder: RunFolder, status: str) -> None:
         folder.write_result(folder.result() | {"status": status})
 
 
+def set_note(folder: RunFolder, beginning: str, note: str | None) -> None:
+    """Replaces the notes of a result that begin with `beginning` by `note`, if there is one."""
+    if not (folder.path / RESULT).is_file():
+        return
+    result = folder.result()
+    before = result.get("notes", [])
+    after = [text for text in before if not str(text).startswith(beginning)] + ([] if note is None else [note])
+    if after != before:
+        folder.write_result(result | {"notes": after})
+
+
 def _candidates(networks: Sequence[NetworkResult]) -> list[tuple[NetworkResult, float]]:
     """The found networks that can be chosen, with the figure that they are chosen by."""
     validated = any(network.val_error is not None for network in networks)
@@ -196,31 +240,33 @@ class _DamagedError(InputError):
 
 def _parse(content: Mapping[str, Any], entries: Collection[str], network_entries: Collection[str]) -> RunResult:
     _require(content, ("schema", *entries))
+    try:
+        check_fields(content, {}, FIELDS)
+    except FormatError as error:
+        raise _DamagedError(f"is damaged: {error}") from error
     rows, front = content.get("networks", []), content.get("front", [])
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise _DamagedError("is damaged: 'networks' must be a list of objects")
-    if not isinstance(front, list):
-        raise _DamagedError("is damaged: 'front' must be a list of ids")
     for row in rows:
         _require(row, network_entries)
     networks = tuple(NetworkResult.from_entry(row) for row in rows)
-    best = _text(content.get("best"))
+    best = content.get("best")
     ids = {network.id for network in networks}
-    if unknown := {*map(str, front), *([] if best is None else [best])} - ids:
-        raise _DamagedError(f"is damaged: there is no network '{min(unknown)}'")
+    if len(ids) < len(networks):
+        raise _DamagedError("is damaged: two of its networks have the same id")
+    if unknown := {*front, *([] if best is None else [best])} - ids:
+        raise _DamagedError(f"is damaged: there is no network {quote(min(unknown))}")
     chosen, figures = best_network(networks), content.get("figures")
     return RunResult(
-        status=str(content["status"]),
-        method=str(content["method"]),
-        dataset=str(content["dataset"]),
-        seed=int(content["seed"]) if content.get("seed") is not None else None,
+        status=content["status"],
+        method=content["method"],
+        dataset=content["dataset"],
+        seed=_whole(content, "seed") if content.get("seed") is not None else None,
         networks=networks,
-        front=tuple(map(str, front)),
+        front=tuple(front),
         best=best if best is not None or chosen is None else chosen.id,
-        notes=tuple(map(str, content.get("notes", []))),
-        data=dict(content.get("data", {})),
-        splits={str(name): int(count) for name, count in content.get("splits", {}).items()},
-        cost={str(phase): PhaseCost.from_entry(row) for phase, row in content.get("cost", {}).items()},
+        notes=tuple(content.get("notes", [])),
+        data=content.get("data", {}),
+        splits={name: _whole(content["splits"], name) for name in content.get("splits", {})},
+        cost={phase: PhaseCost.from_entry(row) for phase, row in content.get("cost", {}).items()},
         figures=None if figures is None else tuple(Figure(**figure) for figure in figures),
         entries=content,
     )
@@ -234,24 +280,54 @@ def _require(entry: Mapping[str, Any], needed: Collection[str]) -> None:
 
 def _whole(entry: Mapping[str, Any], name: str) -> int:
     value = entry[name]
-    if not isinstance(value, int):
-        raise _DamagedError(f"is damaged: '{name}' must be a whole number, but it is {value!r:.40}")
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise _DamagedError(f"is damaged: '{name}' must be a whole number, but it is {quote(value)}")
+    if value < 0:
+        raise _DamagedError(f"is damaged: '{name}' must not be negative, but it is {quote(value)}")
     return value
 
 
-def _measured(entry: Mapping[str, Any], name: str) -> float | None:
-    """A figure of an entry; one that is not finite counts as not measured."""
+def _number(entry: Mapping[str, Any], name: str, least: float = -math.inf, most: float = math.inf) -> float | None:
+    """A figure of an entry; None for one that was not measured."""
     value = entry.get(name)
     if value is None:
         return None
-    if not isinstance(value, int | float):
-        raise _DamagedError(f"is damaged: '{name}' must be a number or null, but it is {value!r:.40}")
-    return float(value) if math.isfinite(value) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _DamagedError(f"is damaged: '{name}' must be a number or null, but it is {quote(value)}")
+    if not (math.isfinite(value) and least <= value <= most):
+        bounds = [f"from {least:g}"] * (least > -math.inf) + [f"to {most:g}"] * (most < math.inf)
+        words = " ".join(["a finite number", *bounds])
+        raise _DamagedError(f"is damaged: '{name}' must be {words}, but it is {quote(value)}")
+    return float(value)
 
 
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
+def _identifier(entry: Mapping[str, Any], name: str) -> str:
+    value = entry[name]
+    if not isinstance(value, str) or not IDENTIFIER.fullmatch(value):
+        raise _DamagedError(
+            f"is damaged: '{name}' must be up to 64 letters, digits, '-' and '_', but it is {quote(value)}"
+        )
+    return value
+
+
+def _word(entry: Mapping[str, Any], name: str) -> str:
+    value = entry[name]
+    if not isinstance(value, str) or not value.isprintable():
+        raise _DamagedError(f"is damaged: '{name}' must be a word, but it is {quote(value)}")
+    return value
+
+
+def _inner_path(entry: Mapping[str, Any], name: str) -> None:
+    """Refuses a path that leads out of the run folder, on whatever system it was written."""
+    value = entry.get(name)
+    if value is None:
+        return
+    if not isinstance(value, str) or not value.isprintable() or set(value) & set(":\\"):
+        raise _DamagedError(f"is damaged: '{name}' must be a path in the run folder, but it is {quote(value)}")
+    path = PurePosixPath(value)
+    if path.is_absolute() or ".." in path.parts or not path.parts:
+        raise _DamagedError(f"is damaged: '{name}' must be a path in the run folder, but it is {quote(value)}")
 
 
 def _remedy(folder: Path) -> str:
-    return f"'nasplug resume {folder}' writes it again"
+    return f"'{command('resume', folder)}' writes it again"

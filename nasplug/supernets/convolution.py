@@ -11,9 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
+from torch.fx import Proxy
 
 from nasplug.supernets.space_to_batch import every_second, space_to_batch
 
+ONEDNN_BLOCK = 16 if torch.backends.cpu.get_cpu_capability() == "AVX512" else 8
+"""Channels that oneDNN computes at a time on this CPU."""
 FAST_COLUMNS = 3
 """The largest number of kernel columns for which torch's weight gradient of a dense depthwise convolution is fast on a
 CPU."""
@@ -34,6 +37,11 @@ def depthwise(x: Tensor, weight: Tensor, stride: int = 1, dilation: int = 1) -> 
         result: Tensor = _Depthwise.apply(x, weight, stride, dilation)
         return result
     return convolve_depthwise(x, weight, stride, dilation)
+
+
+def is_symbolic(x: object) -> bool:
+    """Whether `x` stands for a map in a graph that torch.fx records; nothing may depend on its size."""
+    return isinstance(x, Proxy)
 
 
 def uses_torch_kernels(x: Tensor) -> bool:
@@ -151,9 +159,10 @@ def drop_unread_edge(x: Tensor, weight: Tensor) -> Tensor:
     copies to this workspace only if the size of the map is exactly twice that of the result, which the cropped map's is
     not. Wider maps are left alone: the other way sums the gradient of the kernel in another order.
     """
-    block = 16 if torch.backends.cpu.get_cpu_capability() == "AVX512" else 8
     height, width = x.shape[2:]
+    if is_symbolic(x):  # torch.fx records no conditions: the crop is one of 0 pixels where the size is odd
+        return x[:, :, : height - 1 + height % 2, : width - 1 + width % 2]
     learns = torch.is_grad_enabled() and weight.requires_grad
-    if x.device.type != "cpu" or x.shape[1] >= block or height % 2 or width % 2 or not learns:
+    if x.device.type != "cpu" or x.shape[1] >= ONEDNN_BLOCK or height % 2 or width % 2 or not learns:
         return x
     return x[:, :, :-1, :-1]

@@ -92,6 +92,8 @@ class PathRating:
         self._used.clear()
         self.net.eval()
         try:
+            if tree:
+                self.rater.prepare(self.calibration)
             for path in tree:
                 del features[1 + _common_length(previous, path.route) :]
                 waiting.append((path.genotype, self._follow(path, features)))

@@ -9,7 +9,8 @@ from typing import Any
 import attrs
 import click
 
-from nasplug.errors import InputError
+from nasplug.cli.output import echo
+from nasplug.errors import InputError, quote
 
 WORDS = {"passed": "pass", "failed": "FAIL", "waived": "waived", "not applicable": "n/a"}
 
@@ -34,16 +35,14 @@ def check(plugin: str, waivers: Sequence[str], as_json: bool) -> None:
     for outcome in runner.outcomes():
         outcomes.append(outcome)
         if not as_json:
-            click.echo(f"{WORDS[outcome.status]:6} {outcome}")
+            echo(f"{WORDS[outcome.status]:6} {outcome}")
     counts = {status: sum(outcome.status == status for outcome in outcomes) for status in WORDS}
     package = runner.package
     if as_json:
         facts: dict[str, Any] = {"distribution": package.distribution, "version": package.version}
-        click.echo(json.dumps({**facts, "counts": counts, "checks": list(map(attrs.asdict, outcomes))}, indent=2))
+        echo(json.dumps({**facts, "counts": counts, "checks": list(map(attrs.asdict, outcomes))}, indent=2))
     else:
-        click.echo(
-            f"{package.distribution} {package.version}: " + ", ".join(f"{n} {s}" for s, n in counts.items() if n)
-        )
+        echo(f"{package.distribution} {package.version}: " + ", ".join(f"{n} {s}" for s, n in counts.items() if n))
     if counts["failed"]:
         raise SystemExit(1)
 
@@ -52,6 +51,6 @@ def _waiver(text: str) -> tuple[str, str]:
     name, equals, reason = text.partition("=")
     if not (equals and reason.strip()):
         raise InputError(
-            f"--waive takes CHECK=REASON, for example --waive 'works-with-any-images=…', but got '{text}'."
+            f"--waive takes CHECK=REASON, for example --waive 'works-with-any-images=…', but got {quote(text)}."
         )
     return name.strip(), reason.strip()

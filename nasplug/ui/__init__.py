@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from nasplug.ui.console import PrintableConsole
 from nasplug.ui.progress import show_progress
 from nasplug.ui.table import result_table
 
-__all__ = ["result_table", "show_progress"]
+__all__ = ["PrintableConsole", "result_table", "show_progress"]

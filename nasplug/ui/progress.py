@@ -42,12 +42,12 @@ def show_progress(states: Iterable[PhaseState], console: Console) -> None:
 
 def _show_bars(states: Iterable[PhaseState], console: Console) -> Iterator[None]:
     columns = (
-        TextColumn("{task.fields[phase]:<22}"),
+        TextColumn("{task.fields[phase]:<22}", markup=False),
         BarColumn(bar_width=30),
-        TextColumn("{task.fields[count]}"),
+        TextColumn("{task.fields[count]}", markup=False),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[text]}"),
+        TextColumn("{task.fields[text]}", markup=False),
     )
     tasks: dict[str, TaskID] = {}
     with Progress(*columns, console=console, refresh_per_second=4) as bars:

@@ -18,6 +18,13 @@ class StepInfo:
     steps_per_epoch: int
     stage: int = 0
     """The number of the stage, from 0; steps and epochs count within it."""
+    epochs_before: int = 0
+    """Epochs of all stages before this one."""
+
+    @property
+    def steps_before(self) -> int:
+        """Steps of all stages before this one."""
+        return self.epochs_before * self.steps_per_epoch
 
     @property
     def epoch(self) -> int:
@@ -47,6 +54,8 @@ class StepClock:
     steps_per_epoch: int
     epochs: int
     stage: int = 0
+    epochs_before: int = 0
+    """Epochs of all stages before this one."""
 
     @property
     def steps(self) -> int:
@@ -55,7 +64,7 @@ class StepClock:
 
     def at(self, step: int) -> StepInfo:
         """The `StepInfo` of step number `step`, counted from 0."""
-        return StepInfo(step=step, steps=self.steps, steps_per_epoch=self.steps_per_epoch, stage=self.stage)
+        return StepInfo(step, self.steps, self.steps_per_epoch, self.stage, self.epochs_before)
 
     def since(self, step: int) -> Iterator[StepInfo]:
         """The `StepInfo` of every step from `step` to the end of the stage."""

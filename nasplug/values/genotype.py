@@ -9,7 +9,9 @@ from typing import Any
 
 import attrs
 
-from nasplug.errors import InputError
+from nasplug.errors import InputError, quote
+from nasplug.formats.json_text import parse_json
+from nasplug.formats.limits import FormatError, check_length
 
 SCHEMA = 1
 
@@ -68,11 +70,11 @@ class Genotype:
         """Reads what `to_dict` returned. Raises InputError that says what is wrong with `data`."""
         if not isinstance(data, dict):
             raise InputError(
-                f"A genotype is a JSON object with 'schema', 'space' and 'picks', but this is {data!r:.80}."
+                f"A genotype is a JSON object with 'schema', 'space' and 'picks', but this is {quote(data)}."
             )
-        if data.get("schema") != SCHEMA:
+        if (schema := data.get("schema")) != SCHEMA or isinstance(schema, bool):
             raise InputError(
-                f"This genotype has schema {data.get('schema')!r}; this version of nasplug reads schema {SCHEMA}."
+                f"This genotype has schema {quote(schema)}; this version of nasplug reads schema {SCHEMA}."
             )
         space, picks = data.get("space"), data.get("picks")
         if not isinstance(space, str) or not isinstance(picks, dict):
@@ -80,7 +82,7 @@ class Genotype:
         for name, picked in picks.items():
             if not isinstance(picked, list) or not all(isinstance(candidate, str) for candidate in picked):
                 raise InputError(
-                    f"The picks of '{name}' must be a list of candidate names, but they are {picked!r:.80}."
+                    f"The picks of {quote(name)} must be a list of candidate names, but they are {quote(picked)}."
                 )
         return cls(space=space, picks=picks)
 
@@ -88,7 +90,8 @@ class Genotype:
     def from_json(cls, text: str) -> Genotype:
         """Reads what `to_json` wrote. Raises InputError if `text` is anything else."""
         try:
-            data = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"This genotype is not JSON: {error}.") from error
+            check_length(text)
+            data = parse_json(text)
+        except FormatError as error:
+            raise InputError(f"This genotype is not JSON that can be read: {error}.") from error
         return cls.from_dict(data)

@@ -14,7 +14,7 @@ Options = Mapping[str, Mapping[str, Any]]
 class Method:
     """A named recipe: one part per slot, their options, training defaults and presets; nothing else.
 
-    `options` and each preset map a section of the recipe ("space", "optimizer", "schedule", "teacher", "data",
+    `options` and each preset map a section of the recipe ("run", "space", "optimizer", "schedule", "teacher", "data",
     "search", "retrain", "select") to options of that section. Options of a slot belong to the part
     named here: a run that replaces the part drops them. A preset may name another part for a slot by the key "part".
     """

@@ -14,7 +14,9 @@ from typing import Any, TypeVar
 
 import attrs
 
-from nasplug.errors import InputError, suggest
+from nasplug.errors import InputError, quote, suggest
+from nasplug.formats.fields import LARGEST
+from nasplug.formats.limits import is_unicode
 
 P = TypeVar("P")
 
@@ -47,16 +49,19 @@ def option(
         if value is None:
             return
         if length is not None and len(value) != length:
-            raise InputError(f"Option '{attribute.name}' takes {length} values, but got {len(value)}: {list(value)}.")
+            raise InputError(
+                f"Option '{attribute.name}' takes {length} values, but got {len(value)}: {quote(list(value))}."
+            )
         for entry in value if isinstance(value, tuple) else (value,):
             if choices is not None and entry not in choices:
                 hint = suggest(str(entry), map(str, choices))
                 raise InputError(
-                    f"Option '{attribute.name}' cannot be {entry!r}; it is one of {', '.join(map(str, choices))}.{hint}"
+                    f"Option '{attribute.name}' cannot be {quote(entry)}; it is one of "
+                    f"{', '.join(map(str, choices))}.{hint}"
                 )
             for bound, words, holds in bounds:
                 if bound is not None and not holds(entry, bound):
-                    raise InputError(f"Option '{attribute.name}' must be {words} {bound:g}, but it is {entry!r}.")
+                    raise InputError(f"Option '{attribute.name}' must be {words} {bound:g}, but it is {quote(entry)}.")
 
     allowed = " and ".join(f"{words} {bound:g}" for bound, words, _ in bounds if bound is not None)
     metadata = {"summary": summary, "choices": choices, "range": allowed}
@@ -80,7 +85,7 @@ def build(cls: type[P], options: Mapping[str, Any], where: str) -> P:
     for name, value in options.items():
         if name not in known:
             hint = suggest(name, known)
-            raise InputError(f"{where} has no option '{name}'.{hint} Known: {', '.join(known) or 'none'}.")
+            raise InputError(f"{where} has no option {quote(name)}.{hint} Known: {', '.join(known) or 'none'}.")
         values[name] = _convert(value, hints[name], f"Option '{name}' of {where}")
     try:
         return cls(**values)
@@ -119,12 +124,19 @@ def _convert(value: Any, hint: Any, what: str) -> Any:
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
         # TOML has inf and nan; a whole number may be too large for a float.
         if not -sys.float_info.max <= value <= sys.float_info.max:
-            raise InputError(f"{what} must be a finite number, but it is {value}.")
+            raise InputError(f"{what} must be a finite number, but it is {quote(value)}.")
         return float(value)
     if hint is Any:
         return value
     if isinstance(hint, type) and (not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool)):
-        raise InputError(f"{what} must be {_words(hint)}, but it is {value!r}.")
+        raise InputError(f"{what} must be {_words(hint)}, but it is {quote(value)}.")
+    if isinstance(value, str) and ("\0" in value or not is_unicode(value)):
+        raise InputError(
+            f"{what} must be text in UTF-8 without zero bytes, which is what a recipe can hold, but it is "
+            f"{quote(value)}; rename what it names."
+        )
+    if isinstance(value, int) and abs(value) > LARGEST:
+        raise InputError(f"{what} must be a whole number of at most {LARGEST}, but it is {quote(value)}.")
     return value
 
 

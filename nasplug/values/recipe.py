@@ -14,6 +14,8 @@ from nasplug.values.training import Training
 
 SLOTS = ("space", "optimizer", "schedule", "teacher")
 """The four slots, each of them a section of a recipe."""
+MOST_THREADS = 1024
+"""Threads or processes that a run may be asked for; systems refuse to make many more."""
 MAX_DROP_PATH = 0.95
 """Upper limit of a drop_path that grows with a network's density; the densest DARTS networks of 14 cells get 0.94."""
 
@@ -29,8 +31,8 @@ class RunOptions:
     precision: str = option(
         "auto", "arithmetic of the networks; auto is bf16 on CUDA", choices=("auto", "float32", "bf16")
     )
-    threads: int = option(2, "CPU threads of a phase that runs alone", at_least=1)
-    jobs: int = option(1, "retrainings at a time, each in a process of one thread", at_least=1)
+    threads: int = option(2, "CPU threads of a phase that runs alone", at_least=1, at_most=MOST_THREADS)
+    jobs: int = option(1, "retrainings at a time, each in a process of one thread", at_least=1, at_most=MOST_THREADS)
     checkpoint_seconds: float = option(15.0, "seconds between checkpoints; 0 saves after every step", at_least=0)
     cuda_graphs: bool = option(True, "whether steps are recorded and replayed on CUDA, where all parts allow it")
     poll: int = option(

@@ -12,7 +12,7 @@ from nasplug.values.options import option
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop")
 LR_SCHEDULES = ("cosine", "linear", "linear-tail", "step", "constant")
-AUGMENTATIONS = ("none", "standard", "autoaugment", "imagenet", "imagenet-autoaugment")
+AUGMENTATIONS = ("none", "standard", "autoaugment", "autoaugment-pillow", "imagenet", "imagenet-autoaugment")
 TAIL = 5
 """Epochs at the end over which the schedule linear-tail falls more slowly."""
 
@@ -81,6 +81,17 @@ class Training:
         if now.step < warm_steps:
             return self.lr * (now.step + 1) / warm_steps
         return self.lr_min + (self.lr - self.lr_min) * self._lr_share(now)
+
+    def lengthened(self, length: int) -> Training:
+        """This training with `length` times as many epochs, its learning rate over them the same curve."""
+        if length == 1:
+            return self
+        return attrs.evolve(
+            self,
+            epochs=length * self.epochs,
+            lr_warmup=length * self.lr_warmup,
+            lr_decay_epochs=length * self.lr_decay_epochs,
+        )
 
     def drop_path_at(self, now: StepInfo) -> float:
         """The probability of dropping a path in this step; with the ramp it grows from epoch to epoch, as in DARTS."""

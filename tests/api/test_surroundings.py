@@ -13,7 +13,6 @@ from nasplug.errors import RunFailure
 from nasplug.runs import training
 from nasplug.runs.retrain import mean_last_loss
 from nasplug.runs.signals import Signals
-from nasplug.runs.workers import _hide_main_program
 from nasplug.store.events import Journal, ignore_event
 
 
@@ -26,9 +25,9 @@ def test_handlers_that_were_not_installed_from_python_stay(monkeypatch):
 
     monkeypatch.setattr(signal, "getsignal", lambda number: None if number == signal.SIGINT else signal.SIG_DFL)
     monkeypatch.setattr(signal, "signal", lambda number, handler: install(number, handler) or signal.SIG_DFL)
-    with Signals().watching(), _hide_main_program():
-        assert installed == [signal.SIGTERM]
-    assert installed == [signal.SIGTERM] * 2
+    with Signals().watching():
+        assert installed == [signal.SIGTERM, signal.SIGHUP]
+    assert installed == [signal.SIGTERM, signal.SIGHUP] * 2
 
 
 def test_without_the_module_resource_peak_memory_is_unknown(monkeypatch):

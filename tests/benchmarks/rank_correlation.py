@@ -50,7 +50,7 @@ def accuracies(context: RunContext, genotypes: list[Genotype]) -> list[float]:
     found = []
     for plan in plans:
         net, _ = load_network(context.folder.weights(plan.id), context.plugins)
-        wrong = sum((context.error(net, split) or 0.0) * count for split, count in held_out.items())
+        wrong = sum(sum(errors.wrong) for split in held_out if (errors := context.errors(net, split)))
         found.append(1 - wrong / sum(held_out.values()))
     return found
 

@@ -18,8 +18,10 @@ SPACES: dict[str, type] = {"darts": Darts, "nb201": NasBench201}
 SECTIONS: dict[str, type] = {"search": SearchOptions, "retrain": RetrainOptions, "select": SelectOptions}
 
 
-@pytest.mark.parametrize("preset", DARTS.presets)
-@pytest.mark.parametrize(("method", "optimizer"), [(DARTS, Bilevel), (RANDOM, RandomSearch)])
+@pytest.mark.parametrize(
+    ("method", "optimizer", "preset"),
+    [(DARTS, Bilevel, name) for name in DARTS.presets] + [(RANDOM, RandomSearch, name) for name in RANDOM.presets],
+)
 def test_every_option_of_every_preset_is_known(method: Method, optimizer: type, preset: str) -> None:
     named = method.presets[preset].get("space", {}).get("part", method.space)
     for name, kind in {**SECTIONS, "optimizer": optimizer, "space": SPACES[named]}.items():
@@ -34,6 +36,15 @@ def test_darts_is_retrained_at_several_widths() -> None:
     assert DARTS.presets["paper-cifar10"]["retrain"]["widths"] == [36]
     assert RANDOM.presets["paper-cifar10"]["retrain"]["channels"] == 36
     assert DARTS.presets["paper-imagenet"]["retrain"]["widths"] == [48]
+
+
+def test_both_orders_of_darts_have_a_preset_and_random_search_has_one_for_both():
+    first, second = DARTS.presets["paper-cifar10-first"], DARTS.presets["paper-cifar10"]
+    assert DARTS.options["optimizer"]["order"] == "first"
+    assert second == {**first, "optimizer": {"order": "second"}}
+    assert "optimizer" not in first
+    assert DARTS.paper == "paper-cifar10"
+    assert set(RANDOM.presets) == set(DARTS.presets) - {"paper-cifar10-first"}
 
 
 def test_reading_a_recipe_does_not_import_torch() -> None:

@@ -81,8 +81,8 @@ def test_the_size_of_images_is_that_of_the_data(here, few_images):
         (["--set", "search.batch_size=8"], "write --batch 8."),
         (["--set", "run.threads=2"], "write --threads 2."),
         (["--set", "run.device=cpu"], "write --device cpu."),
-        (["--batch", "1"], "x>=2"),
-        (["--repeats", "1"], "x>=2"),
+        (["--batch", "1"], "2<=x"),
+        (["--repeats", "1"], "2<=x"),
         (["--deleted", "0.001"], "0.001 of the 80 candidates is none of them"),
     ],
 )

@@ -62,6 +62,7 @@ def run(
     errors: tuple[float | None, ...] = (0.1, 0.2, 0.3, 0.5),
     status: str = "done",
     device: str = "cpu",
+    digests: dict[str, str] | None = None,
     **changes: object,
 ) -> Path:
     """A run folder of two found networks, each with a random one of its size; the second found one is the best.
@@ -87,6 +88,7 @@ def run(
         "dataset": sections["data"]["name"],
         "seed": seed,
         "splits": {"train": 80, "validation": 10, "test": 10},
+        "digests": digests,
         "cost": {phase: {"seconds": each, "peak_memory_bytes": 1, "device": device} for phase, each in seconds.items()},
         "networks": networks,
         "front": ["aa", "cc"],
@@ -302,3 +304,21 @@ def test_the_page_stands_alone_with_charts_for_each_data_set(three):
     assert page.text.index("digits") < page.text.index("folder:photos")
     page_of(*three, "other")
     assert Path("page.html").read_text(encoding="utf-8") == text
+
+
+def test_runs_on_other_images_are_named():
+    images = {"data": "1", "train": "2", "validation": "3", "test": "4"}
+    run("a", digests=images)
+    run("b", method="snps", digests=images)
+    run("c", method="snps", seed=1, digests=images | {"train": "5", "validation": "6", "test": "7"})
+    assert figures("a", "b", "c")["notes"] == []
+
+    run("d", method="darts", digests=images | {"test": "8"})
+    run("e", method="random", seed=1, digests=dict.fromkeys(images, "9"))
+    run("f", method="random", seed=2)
+    notes = figures("a", "b", "c", "d", "e", "f")["notes"]
+    assert notes == [
+        "d and a have the same seed, but other images of digits for test; do not compare their errors.",
+        "e had other images of digits than a; do not compare them.",
+        "Whether f had the same images of digits as the others is not recorded.",
+    ]

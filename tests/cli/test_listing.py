@@ -122,7 +122,7 @@ def test_show_prints_the_results_of_a_run(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("{", "cannot be read"), ("[]", "no JSON object"), ('{"schema": 9}', "schema 9"), ('{"schema": 1}', "it lacks")],
+    [("{", "cannot be read"), ("[]", "but []"), ('{"schema": 9}', "schema 9"), ('{"schema": 1}', "it lacks")],
 )
 def test_show_refuses_a_damaged_result(tmp_path, text, reason):
     (tmp_path / "result.json").write_text(text)

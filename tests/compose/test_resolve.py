@@ -4,6 +4,7 @@ import attrs
 import pytest
 from packaging.specifiers import SpecifierSet
 
+from nasplug.builtin.methods import RANDOM
 from nasplug.compose import check_versions, compose, parse_setting, read_config, resolve
 from nasplug.compose.resolve import default_method
 from nasplug.errors import InputError
@@ -54,7 +55,7 @@ def test_the_paper_preset_of_snps_has_the_released_constants(plugins):
     search = recipe.search
     assert (search.epochs, search.batch_size, search.optimizer, search.lr) == (120, 128, "adam", 5e-4)
     assert (search.lr_schedule, search.betas, search.weight_decay) == ("constant", (0.5, 0.999), 3e-4)
-    assert (search.augment, recipe.data.validation, recipe.retrain.channels) == ("autoaugment", 0.0, 36)
+    assert (search.augment, recipe.data.validation, recipe.retrain.channels) == ("autoaugment-pillow", 0.0, 36)
 
 
 def test_the_imagenet_preset_of_snps_has_the_released_constants(plugins):
@@ -77,6 +78,26 @@ def test_the_imagenet_preset_of_snps_has_the_released_constants(plugins):
     assert (search.epochs, search.batch_size, search.lr, search.augment) == (30, 256, 3e-4, "imagenet")
     assert (retrain.batch_size, retrain.lr, retrain.weight_decay, retrain.channels) == (512, 0.25, 3e-5, 48)
     assert (retrain.label_smoothing, retrain.auxiliary, retrain.drop_path, retrain.cutout) == (0.1, 0.4, 0.0, 0)
+
+
+def test_paper_presets_compute_in_float32_unless_asked_for_another_precision(plugins):
+    registered = [registration for registration in plugins.registrations if registration.slot == "method"]
+    methods = {registration.name: plugins.resolve(registration) for registration in registered}
+    presets = [(name, preset) for name, method in methods.items() for preset in method.presets if "paper" in preset]
+    assert len(presets) >= 14
+    for name, preset in presets:
+        teacher = {"teacher": {"weights": "some.pth"}} if name == "dna" else {}
+        asked = {"run": {"method": name, "preset": preset}, **teacher}
+        assert resolve(plugins, [asked]).run.precision == "float32"
+        assert resolve(plugins, [asked, {"run": {"precision": "bf16"}}]).run.precision == "bf16"
+    assert resolve(plugins, [{"run": {"method": "darts", "preset": "laptop"}}]).run.precision == "auto"
+
+
+def test_a_preset_has_options_of_the_run_but_chooses_neither_method_nor_preset(plugins, monkeypatch):
+    presets = {"laptop": {"run": {"method": "darts", "preset": "tiny", "seed": 3}}}
+    monkeypatch.setattr("nasplug.builtin.methods.RANDOM", attrs.evolve(RANDOM, presets=presets))
+    run = resolve(plugins, [{"run": {"method": "random"}}]).run
+    assert (run.method, run.preset, run.seed) == ("random", "laptop", 3)
 
 
 def test_later_layers_win(plugins):

@@ -59,7 +59,7 @@ def test_augmentation_is_a_pure_function_of_the_seed():
     before = images.clone()
     torch.manual_seed(1)
     state = torch.get_rng_state()
-    for name in ("standard", "autoaugment", "imagenet", "imagenet-autoaugment"):
+    for name in ("standard", "autoaugment", "autoaugment-pillow", "imagenet", "imagenet-autoaugment"):
         first, again, other = (augment(images, seeded(seed), name, flips=True, shift=1) for seed in (3, 3, 4))
         assert torch.equal(first, again)
         assert not torch.equal(first, other)

@@ -101,7 +101,9 @@ def test_batches_do_not_depend_on_the_order_of_calls():
         assert equal(forwards[step], shuffled[step])
 
 
-@pytest.mark.parametrize("policy", ["standard", "autoaugment", "imagenet", "imagenet-autoaugment"])
+@pytest.mark.parametrize(
+    "policy", ["standard", "autoaugment", "autoaugment-pillow", "imagenet", "imagenet-autoaugment"]
+)
 def test_a_stream_that_starts_late_gives_the_batches_of_a_whole_run(policy):
     colours = {"color_jitter": (0.4, 0.4, 0.4, 0.2), "random_erasing": 0.5}
     training = Training(batch_size=8, augment=policy, cutout=3, **(colours if policy.startswith("imagenet") else {}))

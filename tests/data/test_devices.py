@@ -20,7 +20,7 @@ from torch._subclasses.fake_tensor import (
 )
 
 from nasplug.data import geometry
-from nasplug.data.autoaugment import CIFAR, IMAGENET
+from nasplug.data.autoaugment import CIFAR, CIFAR_PILLOW, IMAGENET
 from nasplug.data.batches import BatchStream, sequential_batches
 from nasplug.data.images import MemoryImages
 from nasplug.parts import Batch, Images
@@ -85,7 +85,7 @@ def check(batch: Batch, *shape: int) -> None:
     assert batch.images.is_contiguous(memory_format=torch.channels_last)
 
 
-POLICIES = ("none", "standard", "autoaugment", "imagenet", "imagenet-autoaugment")
+POLICIES = ("none", "standard", "autoaugment", "autoaugment-pillow", "imagenet", "imagenet-autoaugment")
 CHANGES = {"color_jitter": (0.4, 0.4, 0.4, 0.1), "cutout": 4, "random_erasing": 0.5}
 
 
@@ -107,7 +107,7 @@ def test_images_that_stay_as_they_are_do_not_wait_either(gpu):
 
 def test_every_operation_of_autoaugment_is_tried(gpu):
     """A batch so large that it holds all operations of a policy."""
-    for policy in (CIFAR, IMAGENET):
+    for policy in (CIFAR, CIFAR_PILLOW, IMAGENET):
         kinds, _ = policy.sample(1500, torch.Generator().manual_seed(3))
         assert set(kinds.flatten().tolist()) == {-1, *range(len(policy.kinds))}
         with gpu:

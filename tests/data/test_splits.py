@@ -153,3 +153,24 @@ def test_a_missing_or_damaged_file_of_splits_is_refused(tmp_path):
     save_file({name: np.zeros(2, np.float32) for name in ("train", "validation", "test")}, path, {"test_from": "test"})
     with pytest.raises(InputError, match="is no file of splits"):
         load_splits(path)
+
+
+@pytest.mark.parametrize(
+    ("train", "validation", "test"),
+    [([0, 1, 1], [], []), ([1, 0], [], []), ([-1, 0], [], []), ([0, 1], [1], []), ([0, 1], [2], [2])],
+)
+def test_indices_that_repeat_or_are_out_of_order_are_refused(tmp_path, train, validation, test):
+    path = tmp_path / "splits.safetensors"
+    save_splits(Splits(*(np.array(each, dtype=np.int64) for each in (train, validation, test)), "train"), path)
+    with pytest.raises(InputError, match="must be ascending from 0 on, and no image may be in two"):
+        load_splits(path)
+
+
+def test_a_changed_index_is_noticed(tmp_path):
+    path = tmp_path / "splits.safetensors"
+    save_splits(Splits(np.array([0, 3]), np.array([1]), np.array([2]), "train"), path)
+    content = bytearray(path.read_bytes())
+    content[content.rindex(3)] = 5
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="do not match their checksum"):
+        load_splits(path)

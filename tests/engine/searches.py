@@ -17,8 +17,8 @@ from nasplug.engine.ahead.cuda_graphs import GraphCache, Recorder
 from nasplug.engine.ahead.runner import AheadRunner
 from nasplug.engine.plain.keep import Keep
 from nasplug.engine.plain.labels import LabelStage
-from nasplug.parts import Batch, send
-from nasplug.values import ImageShape, Step, Training
+from nasplug.parts import Batch, Choices, send
+from nasplug.values import ImageShape, Step, StepInfo, Training, Verdict
 
 CPU = torch.device("cpu")
 SHAPE = ImageShape(1, 8, 3)
@@ -43,12 +43,23 @@ class Noise:
         return Batch(send(images, self.device), send(labels, self.device))
 
 
+@attrs.define
+class Abrupt(Shrink):
+    """Ends with the step at which the supernet is sparse enough, within an epoch."""
+
+    static_graph = True
+
+    def after_step(self, choices: Choices, now: StepInfo) -> Verdict:
+        verdict = Shrink.after_step(self, choices, now)
+        return attrs.evolve(verdict, stop=verdict.measures["S"] < self.floor)
+
+
 def first_order(device: torch.device = CPU) -> Trainer:
     return trainer(EDGES, Bilevel(alpha_lr=0.1), Keep(), device, epochs=2)
 
 
 def shrinking(device: torch.device = CPU, **options) -> Trainer:
-    schedule = Shrink(pace="fit", **{"s_min_fraction": 0.7, **options})
+    schedule = Abrupt(pace="fit", **{"s_min_fraction": 0.7, **options})
     return trainer(NODES, OneLevel(alpha_lr=10.0), schedule, device, optimizer="adam")
 
 

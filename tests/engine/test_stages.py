@@ -100,6 +100,21 @@ def test_steps_count_through_all_stages_and_each_sees_other_batches():
     assert (made.steps, made.steps_done) == (8, 8)
 
 
+def test_a_stage_may_last_several_times_as_long_and_its_rate_falls_as_much_more_slowly():
+    stages = [Shrinks(0), Shrinks(1), Shrinks(2)]
+    stages[1].length = 3
+    made = trainer(Fixed(), stages, lr_schedule="step", lr_decay=0.5, lr_warmup=0.5)
+    rates, steps = [], []
+    for step in train(made):
+        rates.append(made.torch_optimizers.weights.param_groups[0]["lr"] / 0.1)
+        steps.append((step.step, step.epoch, step.stage))
+    # Two epochs of two steps; the first step of each stage of length 1 is warm-up, in the other one the first three.
+    assert rates == pytest.approx([1, 1, 0.5, 0.5, 1 / 3, 2 / 3, *[1] * 4, *[0.5] * 6, 1, 1, 0.5, 0.5])
+    assert steps == [(number + 1, number // 2, (0 if number < 4 else 1 if number < 16 else 2)) for number in range(20)]
+    assert made.streams["train"].asked == list(range(20))
+    assert (made.steps, made.steps_done, made.over) == (20, 20, True)
+
+
 @attrs.define
 class StopsAt(Keep):
     """Ends a stage after its third step."""

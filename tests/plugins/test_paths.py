@@ -148,7 +148,7 @@ def test_a_plugin_named_twice_is_loaded_once(tmp_path):
     [
         (lambda place: place / "missing.py", r"There is no plugin at '.*missing\.py'; name a Python file"),
         (lambda place: file(place, name="my-method.py"), r"must be that of a Python module"),
-        (lambda place: place, r"is no package: its pyproject\.toml cannot be read"),
+        (lambda place: place, r"is no package: it has no pyproject\.toml"),
         (lambda place: folder(place, "[project"), r"is not TOML"),
         (lambda place: folder(place, PROJECT.replace('["nasplug>=0.0.1"]', '"nasplug>=9"')), r"a list of dependencies"),
         (lambda place: folder(place, "[project]\nname = 'toy'\nentry-points = 5"), r"describes no plugin"),

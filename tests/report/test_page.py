@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+from contextlib import nullcontext
 from html.parser import HTMLParser
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 
 from nasplug.errors import InputError
 from nasplug.report import write_report
+from nasplug.store.lock import lock_run
+from nasplug.store.run_folder import RunFolder
 from nasplug.values import Drawing, Edge
 
 VOID = {"meta", "br"}
@@ -163,7 +166,9 @@ def test_names_are_escaped(tmp_path, result, recipe, write_run):
 @pytest.mark.parametrize("status", ["running", "stopped", "failed"])
 def test_a_run_without_networks_has_a_report(tmp_path, result, write_run, status):
     result |= {"status": status, "networks": [], "front": [], "cost": {}}
-    text = read(write_report(write_run(tmp_path, result, steps=30), {})).text
+    run = write_run(tmp_path, result, steps=30)
+    with lock_run(RunFolder(run)) if status == "running" else nullcontext():
+        text = read(write_report(run, {})).text
     assert "No network is finished yet." in text
     assert {"running": "still running", "stopped": "stopped before its end", "failed": "failed before"}[status] in text
     assert "Shrinking of the supernet" in text
@@ -211,7 +216,7 @@ def test_a_missing_or_damaged_file_is_named(tmp_path, result, recipe, write_run,
 
 
 def test_numbers_that_are_none_count_as_unmeasured(tmp_path, result, write_run):
-    result["networks"][0]["test_error"] = float("nan")
+    result["networks"][0]["test_error"] = None
     folder = write_run(tmp_path, result, steps=2)
     (folder / "events.jsonl").write_text(
         json.dumps({"event": "step", "phase": "search", "step": 1, "loss": float("nan")}) + "\n"

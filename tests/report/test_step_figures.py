@@ -63,7 +63,7 @@ def test_no_events_are_no_phases(tmp_path):
 
 def test_values_that_are_no_numbers_are_left_out(tmp_path):
     path = tmp_path / "events.jsonl"
-    path.write_text('{"event": "step", "phase": "search", "step": 1, "loss": NaN}\n[1]\n"half')
+    path.write_text('{"event": "step", "phase": "search", "step": 1, "loss": NaN}\n"half')
     assert read_step_figures(path)["search"].columns == {}
 
 

@@ -292,7 +292,7 @@ def test_a_network_is_chosen_by_the_beginning_of_its_id_or_by_limits(run):
 def test_a_beginning_of_two_ids_is_refused(run):
     text = (run / "result.json").read_text()
     first, second = (each.id for each in load(run).networks)
-    (run / "result.json").write_text(text.replace(second, first[:4] + second[4:]))
+    RunFolder(run).write_result(json.loads(text.replace(second, first[:4] + second[4:])))
 
     with pytest.raises(InputError, match=f"'{first[:4]}' begins the ids of 2 networks"):
         choose_network(load(run), first[:4], None, None)
@@ -302,7 +302,7 @@ def test_a_network_that_was_not_trained_is_not_exported(run):
     result = json.loads((run / "result.json").read_text())
     name = result["networks"][1]["id"]
     result["networks"][1] |= {"weights": None, "source": "table"}
-    (run / "result.json").write_text(json.dumps(result))
+    RunFolder(run).write_result(result)
 
     with pytest.raises(InputError, match=f"'{name}' of '.*' has no weights"):
         export(choose_network(load(run), name, None, None), "safetensors")

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from nasplug.builtin.optimizers.single_path import SinglePath
 from nasplug.compose import resolve
-from nasplug.errors import InputError
+from nasplug.errors import InputError, RunFailure
 from nasplug.plugins import load_plugins
 from nasplug.runs.context import RunContext, reopen_context
 from nasplug.runs.create import start
@@ -22,6 +22,7 @@ from nasplug.runs.search import search
 from nasplug.runs.training import Stopped
 from nasplug.store.events import Journal, read_events
 from nasplug.store.run_folder import RunFolder
+from nasplug.values import Rated
 
 PLUGINS = load_plugins()
 RATED = 8
@@ -65,6 +66,13 @@ def whole(tmp_path_factory, images) -> RunContext:
     context = begin(tmp_path_factory.mktemp("runs") / "whole", images)
     carry_on(context)
     return context
+
+
+def write_lines(context: RunContext, changed) -> None:
+    """Replaces the events by changed ones without checksums, as earlier versions wrote them."""
+    events = [json.loads(line) for line in changed]
+    rows = [json.dumps({name: value for name, value in event.items() if name != "check"}) for event in events]
+    context.folder.events.write_text("\n".join(rows) + "\n")
 
 
 def killing(event: str, count: int):
@@ -124,7 +132,7 @@ def test_ratings_that_were_made_are_kept_not_made_again(whole, tmp_path):
     context = reopen_context(RunFolder.existing(tmp_path / "broken"), PLUGINS)
     (context.folder.phase("search") / "done.json").unlink()
     marked = [line.replace('"rating": ', '"rating": 7') if '"rated"' in line else line for line in lines(context)]
-    context.folder.events.write_text("\n".join(marked) + "\n")
+    write_lines(context, marked)
     carry_on(context)
     again = [event["rating"] for event in read_events(context.folder.events) if event["event"] == "rated"]
     assert len(again) == RATED
@@ -155,7 +163,7 @@ def test_the_time_of_rating_is_part_of_the_cost_though_it_was_interrupted(images
 def test_a_damaged_rating_is_refused(whole, tmp_path):
     shutil.copytree(whole.folder.path, tmp_path / "broken")
     context = reopen_context(RunFolder.existing(tmp_path / "broken"), PLUGINS)
-    context.folder.events.write_text("\n".join(lines(context)).replace('"rating": ', '"grade": ', 1) + "\n")
+    write_lines(context, [line.replace('"rating": ', '"grade": ') for line in lines(context)])
     with pytest.raises(InputError, match=r"A rating in '.*events\.jsonl' is damaged"):
         carry_on(context)
 
@@ -177,3 +185,15 @@ def test_images_to_rate_on_are_of_all_classes_though_the_data_are_sorted(whole, 
     ]
     assert list(map(len, shares)) == [24, 24]
     assert not (shares[0][:, None] == shares[1]).all(2).any()
+
+
+@pytest.mark.parametrize("rating", [torch.nan, torch.inf])
+def test_a_rating_without_a_place_in_any_order_ends_the_run(tmp_path, images, monkeypatch, rating):
+    def rate(self, search_state, paths):
+        yield Rated(block=None, path=paths[None][0], rating=rating)
+
+    monkeypatch.setattr(SinglePath, "_rate", rate)
+    context = begin(tmp_path / "run", images)
+    with pytest.raises(RunFailure, match=rf"the rating of the path .* through the network is {rating}"):
+        carry_on(context)
+    assert not [event for event in read_events(context.folder.events) if event["event"] == "rated"]

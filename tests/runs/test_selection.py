@@ -9,7 +9,7 @@ import pytest
 
 from nasplug.builtin.darts.space import Darts
 from nasplug.errors import InputError
-from nasplug.runs.selection import select
+from nasplug.runs.selection import check_limits, select
 from nasplug.values import ImageShape
 from nasplug.values.recipe import RetrainOptions, SelectOptions
 from nasplug.values.seeds import derive_seed
@@ -75,6 +75,16 @@ def test_a_single_genotype_is_trained_at_every_width(space, trail):
     plans = select(_study(space, RetrainOptions(widths=(4, 6, 8)), networks=3, random=0), trail[:1])
 
     assert [plan.size["channels"] for plan in plans] == [4, 6, 8]
+
+
+@pytest.mark.parametrize("limit", ["max_params", "max_macs"])
+def test_limits_that_no_architecture_keeps_are_refused_before_the_search(space, trail, limit):
+    with pytest.raises(InputError, match=r"at most 10 (params|MACs): the smallest known has \d+ params and \d+ MACs"):
+        check_limits(_study(space, **{limit: 10}))
+    costs = [space.cost(genotype, SHAPE) for genotype in trail]
+    sizes = [cost.params if limit == "max_params" else cost.macs for cost in costs]
+    check_limits(_study(space, **{limit: min(sizes)}))
+    check_limits(_study(space))
 
 
 def test_limits_hold_and_the_refusal_names_the_smallest(space, trail):

@@ -84,6 +84,15 @@ def test_a_network_of_the_benchmark_s_size_is_looked_up_and_every_other_is_left_
     assert [ours.folder.done(each.phase) for each in plans[1:]] == [None, None, None, {"val_error": 0.5}]
 
 
+def test_a_table_that_was_changed_in_the_run_is_refused(tmp_path):
+    ours = context(tmp_path, write_table(tmp_path / "table.csv", genotypes()))
+    adopt_table(ours)
+    content = ours.folder.table.read_bytes()
+    ours.folder.table.write_bytes(content[:-3] + bytes([content[-3] ^ 1]) + content[-2:])
+    with pytest.raises(InputError, match="does not match its checksum"):
+        list(look_up(ours, [plan(genotypes()[3])]))
+
+
 def test_without_a_table_nothing_is_looked_up(tmp_path):
     ours = context(tmp_path, "")
     adopt_table(ours)
@@ -116,7 +125,7 @@ def test_a_table_that_does_not_fit_is_refused(tmp_path, changes, remedy):
 def test_a_table_that_is_missing_or_was_lost_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"The table .none\.csv. cannot be read: No such file"):
         adopt_table(context(tmp_path, "none.csv"))
-    with pytest.raises(InputError, match="restore it"):
+    with pytest.raises(InputError, match="Restore it"):
         list(look_up(context(tmp_path, "none.csv"), [plan(genotypes()[3])]))
 
 
@@ -176,7 +185,9 @@ def test_a_run_looks_up_what_the_table_holds_and_trains_the_rest(tmp_path, image
         else:
             assert Path("run", each["weights"]).is_file()
     assert "errors from" in done.output
-    assert result["notes"] == ["2 of 4 networks were looked up in a table, not trained here."]
+    # After what is said of the images, most of which are equal here.
+    assert result["notes"][-2] == "2 of 4 networks were looked up in a table, not trained here."
+    assert "statistics of all trained networks were measured" in result["notes"][-1]  # they had few steps
     assert "errors from" in Path("run/report.html").read_text()
 
     loaded = nasplug.load("run")

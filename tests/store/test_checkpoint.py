@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from random import Random
 
 import numpy as np
 import pytest
 import torch
 from nasplug_snps.shrink import Shrink
+from safetensors.torch import load
 
 from nasplug.builtin.darts.space import Darts
 from nasplug.builtin.optimizers.bilevel import Bilevel
@@ -21,7 +23,7 @@ from nasplug.engine.plain.keep import Keep
 from nasplug.engine.plain.labels import LabelStage
 from nasplug.errors import InputError, RunFailure
 from nasplug.store.checkpoint import load_checkpoint, save_checkpoint
-from nasplug.store.files import read_tensors, write_atomically
+from nasplug.store.files import encode_tensors, read_tensors, write_atomically, write_tensors
 from nasplug.testing.tape import TapeRecorder
 from nasplug.values import ImageShape, Training
 
@@ -128,6 +130,72 @@ def test_damaged_files_are_named(content, tmp_path):
     path.write_bytes(content)
     with pytest.raises(InputError, match=str(path)):
         read_tensors(path, "checkpoint")
+
+
+def _flip(path, place):
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1 << place % 8
+    path.write_bytes(content)
+
+
+def test_a_bit_that_flips_anywhere_in_a_file_of_tensors_is_noticed_or_does_no_harm(tmp_path):
+    path = tmp_path / "file.safetensors"
+    tensors = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor(3), "c": torch.empty(0), "d": torch.ones(3) > 0}
+    write_tensors(path, tensors | {"e": torch.ones(2, dtype=torch.bfloat16)}, {"step": 3})
+    whole, passed = path.read_bytes(), 0
+    for place in range(0, len(whole), 3):
+        _flip(path, place)
+        with suppress(InputError):
+            read, facts = read_tensors(path, "checkpoint")
+            assert facts == {"step": 3}
+            assert all(torch.equal(read[name], tensor) for name, tensor in tensors.items())
+            passed += 1
+        path.write_bytes(whole)
+    assert passed < 10  # the name of the entry with the checksum, and the padding
+
+
+def test_equal_content_gives_equal_files():
+    tensors = {"a": torch.arange(3.0), "b": torch.tensor(2)}
+    metadata = dict.fromkeys("zyxwvut", "é")
+    first = b"".join(encode_tensors(tensors, metadata))
+    assert {b"".join(encode_tensors(tensors, dict(reversed(metadata.items())))) for _ in range(5)} == {first}
+    assert {name: each.tolist() for name, each in load(first).items()} == {"a": [0, 1, 2], "b": 2}
+
+
+def test_damaged_values_are_named_with_the_way_out(tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    save_checkpoint(path, _retraining(), 0, 0.0)
+    _flip(path, len(path.read_bytes()) - 5)
+    with pytest.raises(InputError, match=r"does not match its checksum.*remove it, and 'nasplug resume' repeats"):
+        load_checkpoint(path, _retraining())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("step", value) for value in ("3", -1, 10**9, 1.5, True)),
+        *(("stage", value) for value in ("0", -1, 1)),
+        *(("events", value) for value in ("3", -1, None)),
+        *(("seconds", value) for value in ("3", -1.0, float("inf"), float("nan"))),
+        ("phase", "retrain/other"),
+    ],
+)
+def test_facts_of_a_checkpoint_have_types_and_ranges(tmp_path, name, value):
+    path = tmp_path / "checkpoint.safetensors"
+    save_checkpoint(path, _retraining(), 0, 0.0)
+    tensors, facts = read_tensors(path, "checkpoint")
+    write_tensors(path, tensors, facts | {name: value})
+    with pytest.raises(InputError, match="does not fit the phase 'retrain'"):
+        load_checkpoint(path, _retraining())
+
+
+def test_links_are_replaced_not_followed(tmp_path):
+    path, other = tmp_path / "file", tmp_path / "other"
+    other.write_bytes(b"kept")
+    path.symlink_to(other)
+    (tmp_path / "file.draft").symlink_to(other)
+    write_atomically(path, b"new")
+    assert (path.read_bytes(), path.is_symlink(), other.read_bytes()) == (b"new", False, b"kept")
 
 
 def test_what_cannot_be_written_leaves_the_old_file(tmp_path):

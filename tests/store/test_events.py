@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from nasplug.errors import RunFailure
+from nasplug.errors import InputError, RunFailure
 from nasplug.store.events import Journal, Tail, keep_phases, merge_journals, read_events
 
 
@@ -90,3 +90,56 @@ def test_a_phase_that_begins_again_drops_what_it_had_recorded(tmp_path):
     journal.drop("search")
 
     assert (journal.count, [event["phase"] for event in read_events(path)]) == (2, ["teacher"] * 2)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda lines: lines[:1] + lines[2:],  # one is lost
+        lambda lines: [lines[1], lines[0], *lines[2:]],
+        lambda lines: [lines[0].replace('"loss": 1.5', '"loss": 1.25'), *lines[1:]],
+        lambda lines: [lines[0].replace('"check": "', '"check": "f', 1), *lines[1:]],
+        lambda lines: [*lines[:-1], lines[-1][:-1] + "J"],  # one bit of the last line's end
+    ],
+)
+def test_a_line_that_is_changed_lost_or_moved_is_noticed(tmp_path, damage):
+    path = tmp_path / "events.jsonl"
+    journal = Journal(path, lambda event: None)
+    for step in range(4):
+        journal.append("search", {"event": "step", "step": step, "loss": 1.5})
+    path.write_text("".join(damage(path.read_text().splitlines(keepends=True))))
+
+    with pytest.raises(InputError, match=r"is damaged: the line .*; restore it from a copy of the run"):
+        list(read_events(path))
+
+
+def test_a_last_line_that_lost_only_its_end_counts(tmp_path):
+    path = tmp_path / "events.jsonl"
+    _written(path, "search", 2)
+    path.write_text(path.read_text()[:-1])
+
+    assert len(list(read_events(path))) == 2
+    Journal(path, lambda event: None).append("search", {"event": "step", "step": 2})
+    assert [event["step"] for event in read_events(path)] == [0, 1, 2]
+
+
+def test_lines_of_earlier_versions_have_no_checksum_and_new_ones_follow_them(tmp_path):
+    path = tmp_path / "events.jsonl"
+    path.write_text('{"event": "step", "phase": "search", "step": 0}\n')
+    Journal(path, lambda event: None).append("search", {"event": "step", "step": 1})
+
+    assert ["check" in event for event in read_events(path)] == [False, True]
+
+
+def test_a_journal_with_fewer_events_than_its_checkpoint_is_refused(tmp_path):
+    journal = _written(tmp_path / "events.jsonl", "search", 2)
+    with pytest.raises(InputError, match=r"has lost events: 3 were written .* 2 are left"):
+        journal.cut(3)
+
+
+@pytest.mark.parametrize("step", ['"1"', "-1", "1.5", "true", "1e999"])
+def test_counts_of_an_event_are_whole_numbers(tmp_path, step):
+    path = tmp_path / "events.jsonl"
+    path.write_text(f'{{"event": "step", "phase": "search", "step": {step}}}\n')
+    with pytest.raises(InputError, match="must be a whole number"):
+        list(read_events(path))

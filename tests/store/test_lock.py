@@ -10,7 +10,7 @@ from threading import Thread
 import pytest
 
 from nasplug.errors import InputError, RunFailure
-from nasplug.store.lock import lock_run
+from nasplug.store.lock import is_under_way, lock_run
 from nasplug.store.run_folder import RunFolder
 
 HOLD = """
@@ -60,8 +60,11 @@ def test_a_process_that_holds_a_run_is_named_and_its_end_frees_the_run(tmp_path)
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(InputError, match=rf"is under way in process {holder.pid}; wait for it, or stop it"):
             take(folder)
+        assert is_under_way(tmp_path)
+        assert folder.lock.read_text().strip() == str(holder.pid)  # asking changed nothing
         holder.kill()
         holder.wait()
+        assert not is_under_way(tmp_path)
         assert take(folder) == str(os.getpid())
 
 
@@ -70,9 +73,23 @@ def test_a_run_goes_on_where_the_file_system_has_no_locks(tmp_path, monkeypatch)
         raise OSError("no locks available")
 
     monkeypatch.setattr("fcntl.flock", no_locks)
+    (tmp_path / "lock").write_text("12")
+    assert is_under_way(tmp_path)  # for all that can be known
     assert take(RunFolder(tmp_path)) == str(os.getpid())
 
 
 def test_a_run_folder_that_is_gone_is_named(tmp_path):
     with pytest.raises(RunFailure, match=r"gone/lock' cannot be written: No such file"):
         take(RunFolder(tmp_path / "gone"))
+
+
+@pytest.mark.parametrize("name", ["lock", "weights", "phases/search/checkpoint.safetensors.draft"])
+def test_a_run_with_links_in_it_is_refused(tmp_path, name):
+    run, outside = tmp_path / "run", tmp_path / "outside"
+    path = run / name
+    path.parent.mkdir(parents=True)
+    outside.write_text("kept")
+    path.symlink_to(outside)
+    with pytest.raises(InputError, match=f"{name}' is a symbolic link"):
+        take(RunFolder(run))
+    assert outside.read_text() == "kept"

@@ -7,7 +7,9 @@ import sys
 import pytest
 
 from nasplug.errors import InputError
-from nasplug.store.result import NetworkResult, best_network, pareto_front, read_result
+from nasplug.store.lock import lock_run
+from nasplug.store.result import NetworkResult, best_network, pareto_front, read_result, set_note
+from nasplug.store.run_folder import RunFolder
 
 
 def entry(name, params, val_error=None, role="found", train_loss=None):
@@ -65,12 +67,6 @@ def test_the_named_best_is_kept_and_a_missing_one_is_chosen(write):
     assert read_result(write(best=None, networks=[], front=[])).best is None
 
 
-def test_figures_that_are_not_finite_count_as_not_measured(write):
-    result = read_result(write(networks=[entry("a", 10, float("nan"))]))
-
-    assert result.networks[0].val_error is None
-
-
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
@@ -83,6 +79,23 @@ def test_figures_that_are_not_finite_count_as_not_measured(write):
         ({"front": 3}, "'front' must be a list of ids"),
         ({"front": ["gone"]}, "there is no network 'gone'"),
         ({"best": "gone"}, "there is no network 'gone'"),
+        (
+            {"networks": [entry("a", 10, float("nan"))]},
+            "'val_error' must be a finite number from 0 to 1, but it is nan",
+        ),
+        ({"networks": [entry("a", 10, 1.5)]}, "'val_error' must be a finite number from 0 to 1, but it is 1.5"),
+        ({"networks": [entry("a", -10)]}, "'params' must not be negative, but it is -10"),
+        ({"networks": [entry("a", True)]}, "'params' must be a whole number, but it is True"),
+        ({"networks": [entry("../x", 10)]}, "'id' must be up to 64 letters, digits, '-' and '_', but it is '../x'"),
+        ({"networks": [entry("a\x1b[2J", 10)]}, r"but it is 'a\x1b[2J'"),
+        ({"networks": [entry("a", 10), entry("a", 20)]}, "two of its networks have the same id"),
+        ({"networks": [entry("a", 10) | {"weights": "../x"}]}, "'weights' must be a path in the run folder"),
+        ({"networks": [entry("a", 10) | {"genotype": "/x"}]}, "'genotype' must be a path in the run folder"),
+        ({"networks": [entry("a", 10) | {"weights": "C:x"}]}, "'weights' must be a path in the run folder"),
+        ({"seed": "many"}, "'seed' must be a whole number, but it is 'many'"),
+        ({"splits": {"train": float("inf")}}, "'train' must be a whole number, but it is inf"),
+        ({"cost": {"search": {"seconds": float("inf")}}}, "'seconds' must be a finite number from 0, but it is inf"),
+        ({"checksum": "0123456789abcdef"}, "its content does not match its checksum"),
         ({"splits": 3}, "an entry has the wrong form"),
         ({"cost": {"search": {"seconds": "long"}}}, "'seconds' must be a number or null, but it is 'long'"),
     ],
@@ -96,6 +109,24 @@ def test_damaged_results_are_refused_with_the_remedy(write, changes, reason):
     assert str(refusal.value).startswith(f"'{run / 'result.json'}' ")
     assert reason in str(refusal.value)
     assert "schema" in changes or str(refusal.value).endswith(f"; 'nasplug resume {run}' writes it again.")
+
+
+def test_a_run_that_nobody_carries_out_is_not_running(write):
+    run = write(status="running")
+    assert read_result(run).status == "stopped"
+    assert read_result(run).entries["status"] == "stopped"
+    with lock_run(RunFolder(run)):
+        assert read_result(run).status == "running"
+    assert read_result(run).status == "stopped"
+
+
+def test_a_note_is_replaced_and_removed(write):
+    folder = RunFolder(write(notes=["Of old."]))
+    for note, expected in (("The thing: 1", 2), ("The thing: 2", 2), (None, 1), (None, 1)):
+        set_note(folder, "The thing", note)
+        notes = read_result(folder.path).notes
+        assert len(notes) == expected
+        assert note is None or notes[-1] == note
 
 
 def test_reading_a_result_and_making_a_report_import_no_torch():

@@ -96,6 +96,22 @@ def test_depth_first_is_one_by_one_in_every_space(layered, name, block):
     assert rating.evaluations <= len(paths) * len(rating.rater.view.layers)
 
 
+def test_the_rater_is_told_the_images_of_the_norms_first(layered, monkeypatch):
+    rating = rating_of(layered, layered.Layered(), 0, layered.SHAPE, calibration=(6, 4))
+    calls = []
+    monkeypatch.setattr(type(rating.rater), "prepare", lambda _, batches: calls.append([*batches]))
+    original = type(rating.rater).inputs
+    monkeypatch.setattr(
+        type(rating.rater), "inputs", lambda rater, batch: calls.append(batch) or original(rater, batch)
+    )
+    paths = list(layered.Layered().paths(0).select(3, Random(0)))
+    list(rating.rate(paths))
+    assert calls == [rating.calibration, *rating.calibration, *rating.images]
+    calls.clear()
+    list(rating.rate(paths, rated=set(paths)))
+    assert calls == []
+
+
 def test_shallow_cells_pay_for_their_own_layers_alone(layered):
     rating = rating_of(layered, SPACES["mbconv"], 0, ImageShape(1, 8, 5))
     # Two operations: cells of one layer have 2 paths, the one of two layers has 2 + 4 layers to compute.

@@ -63,9 +63,15 @@ def cell_candidates(choices: Choices, cell: str, nodes: int) -> Iterator[CellCan
                 yield CellCandidate(operation, source, node, row, column)
 
 
-def decode_nodes(choices: Choices, cells: Iterable[str], nodes: int) -> Genotype:
-    """For each node all its active candidates (SNPS: no top-2 rule, no argmax)."""
-    active = choices.active_mask.tolist()
+def decode_nodes(choices: Choices, weights: Tensor, cells: Iterable[str], nodes: int) -> Genotype:
+    """For each node all its active candidates that have a weight (SNPS: no top-2 rule, no argmax).
+
+    An active candidate weighs 0 where its share is below the baseline of the optimizer (`one-level`): the supernet does
+    without it already, though no schedule has deleted it. Where all of a node weigh 0, all count.
+    """
+    mask = choices.active_mask.to(weights.device)
+    weighed = mask & (weights > 0)
+    active = torch.where(weighed.any(1, keepdim=True), weighed, mask).tolist()
     graphs = {}
     for cell in cells:
         picks: list[list[Pick]] = [[] for _ in range(nodes)]

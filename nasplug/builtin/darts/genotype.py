@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
-from nasplug.errors import InputError, choose_from
+from nasplug.errors import InputError, choose_from, quote, quote_all
 from nasplug.values import Genotype
 
 SPACE = "darts"
@@ -52,8 +52,8 @@ def read_pick(text: str, node: int, place: str) -> Pick:
     """The candidate written as "operation@input" at a node; InputError if the node cannot hold it."""
     operation, at, number = text.partition("@")
     # Python refuses to read numbers of thousands of digits.
-    if not at or not number.isdecimal() or len(number) > 4:
-        raise InputError(f"At '{place}' a candidate is written operation@input, but '{text:.60}' is not.")
+    if not at or not (number.isascii() and number.isdecimal()) or len(number) > 4:
+        raise InputError(f"At {quote(place)} a candidate is written operation@input, but {quote(text)} is not.")
     return check_pick(operation, int(number), node, place)
 
 
@@ -62,7 +62,9 @@ def check_pick(operation: str, source: int, node: int, place: str) -> Pick:
     if operation not in OPERATIONS or operation == NONE:
         raise choose_from("operation", operation, (name for name in OPERATIONS if name != NONE))
     if not 0 <= source < node:
-        raise InputError(f"At '{place}' an input must be a number from 0 to {node - 1}, but {source} is asked for.")
+        raise InputError(
+            f"At {quote(place)} an input must be a number from 0 to {node - 1}, but {quote(source)} is asked for."
+        )
     return Pick(operation, source)
 
 
@@ -86,7 +88,10 @@ def expand_presets(names: Iterable[str]) -> tuple[str, ...]:
 
 @attrs.frozen
 class CellGraph:
-    """One cell: for each node (the first is number 2) its candidates, and the nodes whose outputs it concatenates."""
+    """One cell: for each node (the first is number 2) its candidates, and the nodes whose outputs it concatenates.
+
+    A node may hold a candidate several times, each with weights of its own, as in NASNet's normal cell.
+    """
 
     nodes: tuple[tuple[Pick, ...], ...]
     concat: tuple[int, ...]
@@ -115,7 +120,7 @@ def read_genotype(genotype: Genotype) -> dict[str, CellGraph]:
     if not cells or list(cells) not in (list(TYPES), per_cell):
         raise InputError(
             f"A genotype has the cells 'normal' and 'reduce', or cells numbered from 0 in order; "
-            f"this one has {', '.join(map(repr, cells)) or 'none'}."
+            f"this one has {quote_all(cells) if cells else 'none'}."
         )
     return cells
 
@@ -123,12 +128,12 @@ def read_genotype(genotype: Genotype) -> dict[str, CellGraph]:
 def read_cells(genotype: Genotype) -> dict[str, CellGraph]:
     """The cells of a genotype, or of a part of one, by name; InputError if one of them is malformed."""
     if genotype.space != SPACE:
-        raise InputError(f"This genotype belongs to the space '{genotype.space}', not to '{SPACE}'.")
+        raise InputError(f"This genotype belongs to the space {quote(genotype.space)}, not to '{SPACE}'.")
     places: dict[str, dict[str, tuple[str, ...]]] = {}
     for place, texts in genotype.picks:
         cell, slash, node = place.partition("/")
-        if not slash or not (node.isdecimal() or node == CONCAT):
-            raise InputError(f"A place is written cell/node, such as 'normal/2', but '{place}' is not.")
+        if not slash or not ((node.isascii() and node.isdecimal()) or node == CONCAT):
+            raise InputError(f"A place is written cell/node, such as 'normal/2', but {quote(place)} is not.")
         places.setdefault(cell, {})[node] = texts
     return {name: _read_cell(name, nodes) for name, nodes in places.items()}
 
@@ -142,16 +147,18 @@ def _read_cell(name: str, places: Mapping[str, tuple[str, ...]]) -> CellGraph:
     numbers = [node for node in places if node != CONCAT]
     expected = [str(number) for number in range(2, len(numbers) + 2)]
     if not numbers or numbers != expected:
-        raise InputError(f"The nodes of cell '{name}' must be numbered from 2 in order; they are {numbers}.")
+        raise InputError(
+            f"The nodes of cell {quote(name)} must be numbered from 2 in order; they are {quote_all(numbers)}."
+        )
     nodes = []
     for number in numbers:
         place, texts = f"{name}/{number}", places[number]
         if not texts:
-            raise InputError(f"At '{place}' nothing is picked; a node needs at least one candidate.")
-        if len(set(texts)) < len(texts):
-            raise InputError(f"At '{place}' a candidate is picked twice: {', '.join(texts)}.")
+            raise InputError(f"At {quote(place)} nothing is picked; a node needs at least one candidate.")
         nodes.append(tuple(read_pick(text, int(number), place) for text in texts))
     concat = places.get(CONCAT, tuple(numbers))
     if not concat or not set(concat) <= set(numbers) or len(set(concat)) < len(concat):
-        raise InputError(f"'{name}/{CONCAT}' must list nodes from 2 to {numbers[-1]}, but it is {list(concat)}.")
+        raise InputError(
+            f"{quote(f'{name}/{CONCAT}')} must list nodes from 2 to {numbers[-1]}, but it is {quote(list(concat))}."
+        )
     return CellGraph(nodes=tuple(nodes), concat=tuple(sorted(map(int, concat))))

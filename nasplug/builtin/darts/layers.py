@@ -10,12 +10,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nasplug.builtin.darts.genotype import DILATED, FACTORISED, POOLS, SEPARABLE, SKIP
-from nasplug.supernets import depthwise, pointwise
-from nasplug.supernets.convolution import drop_unread_edge
+from nasplug.builtin.layers import Depthwise, Pointwise
+from nasplug.supernets.convolution import drop_unread_edge, is_symbolic
 from nasplug.supernets.normalise import NormFactory
 
-AUXILIARY_POOLING = {"cifar": (8, 3), "imagenet": (7, 2)}
-"""For each stem the size of the map that DARTS's auxiliary head reads, and the stride of its 5x5 pooling there."""
+AUXILIARY_SIZES = {"cifar": 8, "imagenet": 7}
+"""For each stem the size of the map that a published auxiliary head reads."""
+AUXILIARY_HEADS = ("darts", "nadd")
+"""Published auxiliary heads: that of DARTS, and that of SNPS and DNAD."""
 
 
 class ReluConvNorm(nn.Sequential):
@@ -48,31 +50,9 @@ class FactorizedReduce(nn.Module):
 def shift_by_one(x: Tensor) -> Tensor:
     """The map without its first row and column, padded so that stride 2 gives as many pixels as before the shift."""
     height, width = x.shape[2:]
-    padded = F.pad(x, (0, width % 2, 0, height % 2)) if height % 2 or width % 2 else x
-    return padded[:, :, 1:, 1:]
-
-
-class Depthwise(nn.Conv2d):
-    """A depthwise convolution padded to keep the size of the map (halved by stride 2), with the fast kernels."""
-
-    def __init__(self, channels: int, kernel: int, stride: int, dilation: int) -> None:
-        padding = dilation * (kernel // 2)
-        super().__init__(channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W), as `nn.Conv2d`."""
-        return depthwise(x, self.weight, self.stride[0], self.dilation[0])
-
-
-class Pointwise(nn.Conv2d):
-    """A 1x1 convolution without bias, with the fast kernel."""
-
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__(in_channels, out_channels, 1, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, in_channels, H, W) to (N, out_channels, H, W), as `nn.Conv2d`."""
-        return pointwise(x, self.weight)
+    if is_symbolic(x) or height % 2 or width % 2:  # torch.fx records no conditions on sizes
+        x = F.pad(x, (0, width % 2, 0, height % 2))
+    return x[:, :, 1:, 1:]
 
 
 def make_separable(channels: int, kernel: int, stride: int, dilation: int = 1) -> nn.Sequential:
@@ -150,18 +130,19 @@ def make_stem(stem: str, in_channels: int, channels: int, norm: NormFactory = nn
     return (CifarStem if stem == "cifar" else ImagenetStem)(in_channels, channels, norm)
 
 
-def make_auxiliary_head(stem: str, channels: int, size: int, classes: int) -> nn.Module:
+def make_auxiliary_head(kind: str, stem: str, channels: int, size: int, classes: int) -> nn.Module:
     """An auxiliary head: a second classifier in the middle of the network, for training only.
 
-    From features (N, channels, size, size) to logits (N, classes). DARTS's heads fit one size of map each, which they
-    pool to 2x2. Maps of any other size are pooled to 2x2 adaptively. The ImageNet head has no second batch norm, as in
-    DARTS.
+    From features (N, channels, size, size) to logits (N, classes). The published heads fit one size of map for each
+    stem, which they pool to 2x2: DARTS's with stride 3 on CIFAR and 2 on ImageNet, that of SNPS and DNAD ("nadd", from
+    their released code) with stride 2 on both. Maps of any other size are pooled to 2x2 adaptively. DARTS's ImageNet
+    head has no second batch norm.
     """
-    published_size, stride = AUXILIARY_POOLING[stem]
     pool: nn.Module = nn.AdaptiveAvgPool2d(2)
-    if size == published_size:
+    if size == AUXILIARY_SIZES[stem]:
+        stride = 3 if (kind, stem) == ("darts", "cifar") else 2
         pool = nn.AvgPool2d(5, stride=stride, count_include_pad=False)
-    second = [nn.BatchNorm2d(768)] if stem == "cifar" else []
+    second = [] if (kind, stem) == ("darts", "imagenet") else [nn.BatchNorm2d(768)]
     return nn.Sequential(
         nn.ReLU(),
         pool,

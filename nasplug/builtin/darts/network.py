@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nasplug.builtin.darts.genotype import CellGraph
+from nasplug.builtin.darts.genotype import CellGraph, Pick
 from nasplug.builtin.darts.layers import (
     FactorizedReduce,
     ReluConvNorm,
@@ -29,16 +29,17 @@ class Cell(nn.Module):
 
     def __init__(self, layout: CellLayout, graph: CellGraph) -> None:
         super().__init__()
-        self.graph = graph
+        self.concat = graph.concat
+        self.nodes = name_modules(graph)
         self.preprocess = nn.ModuleDict()
         for source in sorted(graph.inputs):
             layer = FactorizedReduce if source == 0 and layout.halves_older else ReluConvNorm
             self.preprocess[str(source)] = layer(layout.inputs[source], layout.channels)
         self.operations = nn.ModuleDict(
             {
-                f"{pick}>{number}": make_operation(pick.operation, layout.channels, layout.stride(pick.input))
-                for number, node in enumerate(graph.nodes, 2)
-                for pick in node
+                name: make_operation(pick.operation, layout.channels, layout.stride(pick.input))
+                for node in self.nodes
+                for name, pick in node.items()
             }
         )
 
@@ -48,16 +49,30 @@ class Cell(nn.Module):
         for source, x in enumerate((older, newer)):
             if str(source) in self.preprocess:
                 states[source] = self.preprocess[str(source)](x)
-        for number, picks in enumerate(self.graph.nodes, 2):
+        for number, node in enumerate(self.nodes, 2):
             terms = []
-            for pick in picks:
-                module = self.operations[f"{pick}>{number}"]
+            for name, pick in node.items():
+                module = self.operations[name]
                 term = module(states[pick.input])
                 if drop > 0 and not isinstance(module, nn.Identity):
                     term = drop_path(term, drop)
                 terms.append(term)
             states[number] = sum(terms[1:], start=terms[0])
-        return torch.cat([states[number] for number in self.graph.concat], 1)
+        return torch.cat([states[number] for number in self.concat], 1)
+
+
+def name_modules(graph: CellGraph) -> list[dict[str, Pick]]:
+    """For each node its candidates by the names of their modules.
+
+    A name is "sep_conv_3x3@0>2" at node 2, and "sep_conv_3x3@0>2#2" for the same candidate a second time.
+    """
+    return [
+        {
+            f"{pick}>{number}" + (f"#{before + 1}" if (before := node[:index].count(pick)) else ""): pick
+            for index, pick in enumerate(node)
+        }
+        for number, node in enumerate(graph.nodes, 2)
+    ]
 
 
 class DartsNetwork(Network):
@@ -65,7 +80,8 @@ class DartsNetwork(Network):
 
     static_graph = True
 
-    def __init__(self, blueprint: Blueprint, shape: ImageShape, auxiliary: bool) -> None:
+    def __init__(self, blueprint: Blueprint, shape: ImageShape, auxiliary: str | None) -> None:
+        """`auxiliary` is the kind of auxiliary head to build; None: none."""
         super().__init__()
         layout = blueprint.layout
         self.depth = len(layout.cells)
@@ -74,11 +90,11 @@ class DartsNetwork(Network):
         self.cells = nn.ModuleDict({str(cell.index): Cell(cell, graph) for cell, graph in blueprint.built_cells})
         self.classifier = nn.Linear(layout.out_channels, shape.classes)
         self.auxiliary: nn.Module | None = None
-        if auxiliary:
+        if auxiliary is not None:
             cell, graph = layout.cells[self.auxiliary_after], blueprint.graphs[self.auxiliary_after]
             assert graph is not None  # noqa: S101 - reductions and the last cell are always built
             self.auxiliary = make_auxiliary_head(
-                layout.stem, len(graph.concat) * cell.channels, cell.out_size, shape.classes
+                auxiliary, layout.stem, len(graph.concat) * cell.channels, cell.out_size, shape.classes
             )
 
     def outputs(self, images: Tensor) -> Outputs:

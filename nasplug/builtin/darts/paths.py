@@ -91,8 +91,9 @@ def mutate_edge(genotype: Genotype, operations: Sequence[str], generator: Random
     if not changes:
         return genotype
     name, index, old, new = generator.choice(changes)
-    picks = tuple(new if pick == old else pick for pick in cells[name].nodes[index])
-    return write_genotype(cells | {name: _replace_node(cells[name], index, picks)})
+    changed = list(cells[name].nodes[index])
+    changed[changed.index(old)] = new
+    return write_genotype(cells | {name: _replace_node(cells[name], index, tuple(changed))})
 
 
 def mutate_subset(genotype: Genotype, operations: Sequence[str], generator: Random) -> Genotype:
@@ -106,8 +107,12 @@ def mutate_subset(genotype: Genotype, operations: Sequence[str], generator: Rand
     if not flips:
         return genotype
     name, index, flipped = generator.choice(flips)
-    picks = tuple(sorted({*cells[name].nodes[index]} ^ {flipped}))
-    return write_genotype(cells | {name: _replace_node(cells[name], index, picks)})
+    changed = list(cells[name].nodes[index])
+    if flipped in changed:
+        changed.remove(flipped)
+    else:
+        changed.append(flipped)
+    return write_genotype(cells | {name: _replace_node(cells[name], index, tuple(sorted(changed)))})
 
 
 def _replace_node(cell: CellGraph, index: int, picks: tuple[Pick, ...]) -> CellGraph:

@@ -21,6 +21,7 @@ from nasplug.builtin.darts.genotype import (
     read_cells,
     read_genotype,
 )
+from nasplug.builtin.darts.layers import AUXILIARY_HEADS
 from nasplug.builtin.darts.layout import (
     IMAGENET_FROM,
     Blueprint,
@@ -67,6 +68,11 @@ class Darts(SearchSpace):
     stem: str = option(
         "auto", f"stem; auto is imagenet from {IMAGENET_FROM} pixels on", choices=("auto", "cifar", "imagenet")
     )
+    auxiliary_head: str = option(
+        "darts",
+        "auxiliary head of networks that are trained with one: that of DARTS, or of SNPS and DNAD (nadd)",
+        choices=AUXILIARY_HEADS,
+    )
 
     def __attrs_post_init__(self) -> None:
         operations = expand_presets(self.operations)
@@ -102,7 +108,7 @@ class Darts(SearchSpace):
     def decode(self, choices: Choices, weights: Tensor) -> Genotype:
         """DARTS's two best edges per node, or with choices='node' every candidate kept."""
         if self.choices == "node":
-            return decode_nodes(choices, self._cell_names(), self.nodes)
+            return decode_nodes(choices, weights, self._cell_names(), self.nodes)
         return decode_edges(choices, weights, self._cell_names(), self.nodes)
 
     def encode(self, genotype: Genotype, choices: Choices) -> Tensor:
@@ -127,7 +133,7 @@ class Darts(SearchSpace):
 
     def network(self, genotype: Genotype, shape: ImageShape, auxiliary: bool = False) -> Network:
         """DARTS's evaluation network. The genotype may have any operations and nodes; InputError if it is malformed."""
-        return DartsNetwork(self._blueprint(genotype, shape), shape, auxiliary)
+        return DartsNetwork(self._blueprint(genotype, shape), shape, self.auxiliary_head if auxiliary else None)
 
     def cost(self, genotype: Genotype, shape: ImageShape) -> Cost:
         """What `network` costs, counted without building it."""

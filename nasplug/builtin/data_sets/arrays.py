@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import ClassVar
 
 import attrs
 import numpy as np
@@ -14,11 +15,14 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from nasplug.data.images import MemoryImages
-from nasplug.errors import InputError
+from nasplug.errors import InputError, reason
 from nasplug.parts import DataSource, ImageData
 from nasplug.values.options import option
 
-INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+INTEGERS = (
+    *(torch.int8, torch.int16, torch.int32, torch.int64),
+    *(torch.uint8, torch.uint16, torch.uint32, torch.uint64),
+)
 
 
 @attrs.frozen
@@ -28,6 +32,8 @@ class Arrays(DataSource):
     The file may hold `test_images` and `test_labels` too, and class names as a JSON list in its metadata under
     `classes`. Images are square, with one or three channels.
     """
+
+    location_is_path: ClassVar[bool] = True
 
     flips: bool = option(True, "whether a mirrored image is the same thing")
 
@@ -59,8 +65,9 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
             metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is damaged or no safetensors file ({error}); write it again.") from error
+    # AttributeError: of torch, which lacks some of the types of numbers that the format has
+    except (SafetensorError, OSError, AttributeError) as error:
+        raise InputError(f"{path} is damaged or no safetensors file ({reason(error)}); write it again.") from error
     known = {"images", "labels", "test_images", "test_labels"}
     if unknown := sorted(set(tensors) - known):
         raise InputError(f"{path} holds an array '{unknown[0]}', which has no meaning here; known: {sorted(known)}.")
@@ -98,7 +105,7 @@ def _classes(path: Path, metadata: dict[str, str], labels: npt.NDArray[np.int64]
     else:
         try:
             names = json.loads(metadata["classes"])
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"The metadata 'classes' of {path} is not JSON: {error}.") from error
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise InputError(f"The metadata 'classes' of {path} must be a JSON list of names, but it is {names!r:.80}.")

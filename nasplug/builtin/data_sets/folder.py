@@ -4,26 +4,35 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import ClassVar
 
 import attrs
 import numpy as np
 
-from nasplug.data.decoding import FileImages
+from nasplug.builtin.data_sets.class_folders import (
+    PassedOver,
+    find_classes,
+    find_images,
+    find_layout,
+    note_similar_names,
+)
+from nasplug.data.class_names import printable
+from nasplug.data.decoding import FileImages, find_bits
 from nasplug.errors import InputError
 from nasplug.parts import DataSource, ImageData
 from nasplug.values.options import option
-
-SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-VALIDATION_NAMES = ("val", "valid", "validation")
 
 
 @attrs.frozen
 class Folder(DataSource):
     """`--data folder:PATH`: PATH/CLASS/IMAGE, or PATH/train/CLASS/IMAGE with PATH/test/CLASS/IMAGE for the test.
 
-    Classes are named after their folders and sorted. Hidden folders and files that are no images are ignored, and so is
-    a validation folder beside train and test: validation images are taken from train.
+    Classes are named after their folders and sorted. Images are all files in a format of pixels that Pillow reads, also
+    those in folders within a class folder. What is passed over is said: other files, hidden folders, folders whose
+    names begin with `__`, and folders beside train and test, where validation images are taken from train.
     """
+
+    location_is_path: ClassVar[bool] = True
 
     size: int = option(32, "side to which images are scaled and cropped, in pixels", at_least=1)
     channels: int = option(3, "colour planes: 3, or 1 for grey", choices=(1, 3))
@@ -35,76 +44,40 @@ class Folder(DataSource):
         if not location:
             raise InputError("Data set 'folder' needs a path, but none was given; use --data folder:PATH.")
         path = Path(os.path.expanduser(location))  # unlike Path's own, it leaves an unknown ~user unchanged
-        train_folder, test_folder = _layout(path)
-        classes = _classes(train_folder)
-        train = self._list(train_folder, classes)
-        test = None
-        if test_folder is not None:
-            if (found := _classes(test_folder)) != classes:
-                differ = sorted(set(found) ^ set(classes))
-                raise InputError(
-                    f"{test_folder} must have the classes of {train_folder}, but they differ in "
-                    f"{', '.join(differ[:5])}{' ...' if len(differ) > 5 else ''}; add or remove those folders."
-                )
-            test = self._list(test_folder, classes)
-        fits = train.nbytes + (test.nbytes if test else 0) <= self.memory << 20
+        passed_over = PassedOver()
+        layout = find_layout(path, passed_over)
+        folders = [layout.train] if layout.test is None else [layout.train, layout.test]
+        classes = [find_classes(folder, passed_over) for folder in folders]
+        names = tuple(classes[0])
+        if tuple(classes[-1]) != names:
+            differ = [printable(name) for name in sorted(set(classes[0]) ^ set(classes[1]))]
+            raise InputError(
+                f"{layout.test} must have the classes of {layout.train}, but they differ in "
+                f"{', '.join(differ[:5])}{' ...' if len(differ) > 5 else ''}; add or remove those folders."
+            )
+        found = [find_images(each, passed_over) for each in classes]
+        bits = find_bits(image for images, _ in found for of_class in images for image in of_class)
+        files = [self._files(path, images, bits) for images, _ in found]
+        fits = sum(images.nbytes for images in files) <= self.memory << 20
+        loaded = [images.in_memory() if fits else images for images in files]
         return ImageData(
             name="folder",
-            classes=classes,
+            classes=names,
             size=self.size,
             channels=self.channels,
-            train=train.in_memory() if fits else train,
-            test=test.in_memory() if test and fits else test,
+            train=loaded[0],
+            test=loaded[1] if len(loaded) > 1 else None,
             flips=self.flips,
             shift=self.size // 8,
+            bits=bits,
+            notes=(
+                *passed_over.note(path),
+                *dict.fromkeys(note for _, notes in found for note in notes),
+                *note_similar_names(names),
+            ),
         )
 
-    def _list(self, folder: Path, classes: tuple[str, ...]) -> FileImages:
-        paths: list[Path] = []
-        labels: list[int] = []
-        for label, name in enumerate(classes):
-            images = sorted(path for path in (folder / name).iterdir() if path.suffix.lower() in SUFFIXES)
-            images = [path for path in images if not path.name.startswith(".")]
-            if not images:
-                raise InputError(
-                    f"Class folder {folder / name} holds no images ({', '.join(sorted(SUFFIXES))}); put some directly "
-                    f"into it, or remove it."
-                )
-            paths += images
-            labels += [label] * len(images)
-        return FileImages(tuple(paths), np.array(labels, np.int64), self.size, self.channels)
-
-
-def _layout(path: Path) -> tuple[Path, Path | None]:
-    """The folder that holds the classes for training, and the one that holds those for the test, if any."""
-    if not path.is_dir():
-        raise InputError(f"There is no folder {path}; --data folder:PATH needs a folder with one folder per class.")
-    train, test = path / "train", path / "test"
-    # A folder `train` without folders in it is a class of that name.
-    if _subfolders(train):
-        held_out = [name for name in VALIDATION_NAMES if (path / name).is_dir()]
-        if held_out and not test.is_dir():
-            raise InputError(
-                f"{path} has '{held_out[0]}' beside 'train', but no 'test'; name it 'test' to measure the finished "
-                f"networks on it (validation images are drawn from 'train'; see data.validation)."
-            )
-        return train, test if test.is_dir() else None
-    if _subfolders(test):
-        raise InputError(f"{path} has class folders in 'test', but none in 'train'; add {train}/CLASS/IMAGE.")
-    return path, None
-
-
-def _classes(folder: Path) -> tuple[str, ...]:
-    names = _subfolders(folder)
-    if len(names) < 2:
-        found = f"only '{names[0]}'" if names else "none"
-        raise InputError(f"{folder} must have a folder for each of at least two classes, but it has {found}.")
-    return names
-
-
-def _subfolders(folder: Path) -> tuple[str, ...]:
-    if not folder.is_dir():
-        return ()
-    return tuple(
-        sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__")))
-    )
+    def _files(self, root: Path, images: list[list[Path]], bits: int | None) -> FileImages:
+        labels = np.repeat(np.arange(len(images), dtype=np.int64), [len(paths) for paths in images])
+        paths = tuple(path for of_class in images for path in of_class)
+        return FileImages(paths, labels, self.size, self.channels, bits, root)

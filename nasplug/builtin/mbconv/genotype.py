@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from nasplug.errors import InputError
+from nasplug.errors import InputError, quote, quote_all
 from nasplug.values import Genotype
 
 SPACE = "mbconv"
@@ -61,8 +61,8 @@ def read_cell(text: str, place: str) -> Cell:
     match = _CELL.fullmatch(text)
     if match is None:
         raise InputError(
-            f"At '{place}' a cell is written LAYERSxWIDTHsSTRIDE, such as '2x24s2' (at most 99 layers of width 9999, "
-            f"stride 1 or 2), but '{text:.60}' is not."
+            f"At {quote(place)} a cell is written LAYERSxWIDTHsSTRIDE, such as '2x24s2' (at most 99 layers of width "
+            f"9999, stride 1 or 2), but {quote(text)} is not."
         )
     layers, width, stride = map(int, match.groups())
     return Cell(layers, width, stride)
@@ -74,8 +74,8 @@ def read_operation(text: str, place: str) -> Operation:
     operation = Operation(*map(int, match.groups())) if match else None
     if operation is None or operation.kernel % 2 == 0:
         raise InputError(
-            f"At '{place}' an operation is written kKERNELeEXPANSION with an odd kernel, such as 'k3e6', "
-            f"but '{text:.60}' is not."
+            f"At {quote(place)} an operation is written kKERNELeEXPANSION with an odd kernel, such as 'k3e6', "
+            f"but {quote(text)} is not."
         )
     return operation
 
@@ -102,7 +102,7 @@ def read_genotype(genotype: Genotype) -> tuple[Chain, ...]:
     """The blocks of a whole genotype; InputError if it is malformed."""
     chains = read_chains(genotype)
     if not chains or list(chains) != list(range(len(chains))):
-        blocks = ", ".join(map(str, chains)) or "none"
+        blocks = quote_all(chains) if chains else "none"
         raise InputError(f"The blocks of a genotype are numbered from 0 in order; this one has {blocks}.")
     return tuple(chains.values())
 
@@ -110,17 +110,17 @@ def read_genotype(genotype: Genotype) -> tuple[Chain, ...]:
 def read_chains(genotype: Genotype) -> dict[int, Chain]:
     """The blocks of a genotype, or of a part of one, by number; InputError if one of them is malformed."""
     if genotype.space != SPACE:
-        raise InputError(f"This genotype belongs to the space '{genotype.space}', not to '{SPACE}'.")
+        raise InputError(f"This genotype belongs to the space {quote(genotype.space)}, not to '{SPACE}'.")
     places: dict[int, dict[str, str]] = {}
     for place, texts in genotype.picks:
         number = place.partition("/")[0]
         if not (number.isascii() and number.isdecimal() and len(number) < 4):
             raise InputError(
-                f"A place is written block/cell or block/layer, such as '0/cell', but '{place:.60}' is not."
+                f"A place is written block/cell or block/layer, such as '0/cell', but {quote(place)} is not."
             )
         if len(texts) != 1:
-            held = ", ".join(texts) or "nothing"
-            raise InputError(f"At '{place}' exactly one candidate is picked in this space, but here it is {held:.60}.")
+            held = quote_all(texts) or "nothing"
+            raise InputError(f"At {quote(place)} exactly one candidate is picked in this space, but here it is {held}.")
         places.setdefault(int(number), {})[place] = texts[0]
     return {block: _read_chain(block, picks) for block, picks in places.items()}
 
@@ -135,7 +135,7 @@ def _read_chain(block: int, picks: Mapping[str, str]) -> Chain:
     expected = [first, *(layer_place(block, layer) for layer in range(1, cell.layers + 1))]
     if list(picks) != expected:
         raise InputError(
-            f"Block {block} of this genotype has the places {', '.join(picks)}; its cell '{cell}' needs "
+            f"Block {block} of this genotype has the places {quote_all(picks)}; its cell '{cell}' needs "
             f"{', '.join(expected)}, in this order."
         )
     return Chain(cell, tuple(read_operation(picks[place], place) for place in expected[1:]))

@@ -10,11 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nasplug.builtin.layers import drop_path
+from nasplug.builtin.layers import Depthwise, Pointwise, drop_path
 from nasplug.builtin.mbconv.genotype import Chain, Operation
 from nasplug.builtin.mbconv.layout import LayerLayout, NetworkLayout, StemLayout
 from nasplug.parts import Network, Outputs
-from nasplug.supernets import depthwise, pointwise
 from nasplug.supernets.normalise import NormFactory
 
 
@@ -24,13 +23,11 @@ class Separable(nn.Module):
     def __init__(self, layout: LayerLayout, channels: int, kernel: int, norm: NormFactory) -> None:
         super().__init__()
         self.layout, self.channels = layout, channels
-        self.depthwise = nn.Conv2d(
-            channels, channels, kernel, layout.stride, padding=kernel // 2, groups=channels, bias=False
-        )
+        self.depthwise = Depthwise(channels, kernel, layout.stride)
         self.depthwise_norm = norm(channels)
         self.squeeze = nn.Linear(channels, layout.squeeze_channels)
         self.excite = nn.Linear(layout.squeeze_channels, channels)
-        self.project = nn.Conv2d(channels, layout.out_channels, 1, bias=False)
+        self.project = Pointwise(channels, layout.out_channels)
         self.project_norm = norm(layout.out_channels)
 
     def gate(self, pooled: Tensor) -> Tensor:
@@ -40,9 +37,10 @@ class Separable(nn.Module):
 
     def branch_before_norm(self, x: Tensor) -> Tensor:
         """The result of `forward` before its last norm."""
-        x = F.silu(self.depthwise_norm(depthwise(x, self.depthwise.weight, self.layout.stride)))
+        x = F.silu(self.depthwise_norm(self.depthwise(x)))
         x = x * self.gate(x.mean((2, 3)))[:, :, None, None]
-        return pointwise(x, self.project.weight)
+        projected: Tensor = self.project(x)
+        return projected
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels, H, W) to (N, out_channels, H', W')."""
@@ -56,12 +54,12 @@ class MBConv(Separable):
     def __init__(self, layout: LayerLayout, operation: Operation, norm: NormFactory) -> None:
         super().__init__(layout, operation.expansion * layout.in_channels, operation.kernel, norm)
         self.operation = operation
-        self.expand = nn.Conv2d(layout.in_channels, self.channels, 1, bias=False)
+        self.expand = Pointwise(layout.in_channels, self.channels)
         self.expand_norm = norm(self.channels)
 
     def branch_before_norm(self, x: Tensor) -> Tensor:
         """The result of `forward` for maps (N, in_channels, H, W), before its last norm."""
-        return super().branch_before_norm(F.silu(self.expand_norm(pointwise(x, self.expand.weight))))
+        return super().branch_before_norm(F.silu(self.expand_norm(self.expand(x))))
 
 
 class Stem(nn.Module):
@@ -84,13 +82,13 @@ class Head(nn.Module):
 
     def __init__(self, in_channels: int, channels: int, classes: int, norm: NormFactory) -> None:
         super().__init__()
-        self.convolution = nn.Conv2d(in_channels, channels, 1, bias=False)
+        self.convolution = Pointwise(in_channels, channels)
         self.norm = norm(channels)
         self.classifier = nn.Linear(channels, classes)
 
     def forward(self, x: Tensor, dropout: float) -> Tensor:
         """(N, in_channels, H, W) to the logits (N, classes)."""
-        pooled = F.silu(self.norm(pointwise(x, self.convolution.weight))).mean((2, 3))
+        pooled = F.silu(self.norm(self.convolution(x))).mean((2, 3))
         logits: Tensor = self.classifier(F.dropout(pooled, dropout, self.training))
         return logits
 
@@ -136,15 +134,21 @@ class MBConvNetwork(Network):
 
 @torch.no_grad()
 def initialise_weights(net: nn.Module) -> None:
-    """EfficientNet's initial weights: convolutions normal by their fan-out, linear layers uniform, biases zero.
+    """The initial weights of DNA's released networks, which are those of EfficientNet in timm.
 
-    The layers of squeeze-excitation count as linear; EfficientNet has them as 1x1 convolutions.
+    Convolutions are normal, their variance 2 over the fan-out (kernel area times output channels); that of a depthwise
+    convolution counts all its channels, as if it had no groups. Squeeze-excitation, there two 1x1 convolutions, is
+    alike. The classifier is uniform within 1 / sqrt(classes). Biases are zero.
     """
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
-            fan_out = module.out_channels * math.prod(module.kernel_size) // module.groups
+            fan_out = module.out_channels * math.prod(module.kernel_size)
             module.weight.normal_(0.0, math.sqrt(2 / fan_out))
-        elif isinstance(module, nn.Linear):
-            bound = 1 / math.sqrt(module.out_features)
-            module.weight.uniform_(-bound, bound)
-            module.bias.zero_()
+        elif isinstance(module, Separable):
+            for layer in (module.squeeze, module.excite):
+                layer.weight.normal_(0.0, math.sqrt(2 / layer.out_features))
+                layer.bias.zero_()
+        elif isinstance(module, Head):
+            bound = 1 / math.sqrt(module.classifier.out_features)
+            module.classifier.weight.uniform_(-bound, bound)
+            module.classifier.bias.zero_()

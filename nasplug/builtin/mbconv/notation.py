@@ -7,7 +7,6 @@ first is the stem's separable layer, "ds_r1_k3_s1_c16_se0.25", and each other on
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -22,7 +21,9 @@ from nasplug.builtin.mbconv.genotype import (
     write_genotype,
 )
 from nasplug.builtin.mbconv.layout import STEM_WIDTH
-from nasplug.errors import InputError
+from nasplug.errors import InputError, quote
+from nasplug.formats.json_text import parse_json
+from nasplug.formats.limits import FormatError, check_length
 from nasplug.values import Genotype
 
 STEM = {"r": "1", "k": "3", "s": "1", "c": str(STEM_WIDTH), "se": "0.25"}
@@ -33,16 +34,17 @@ def parse_genotype(text: str) -> Genotype:
     """The genotype that a text describes; InputError says what is wrong with it."""
     if not text.lstrip().startswith(("[", "{")):
         raise InputError(
-            f"A genotype is JSON, or block strings as a JSON list of lists, but this text is neither: '{text:.200}'."
+            f"A genotype is JSON, or block strings as a JSON list of lists, but this text is neither: {quote(text)}."
         )
     if not text.lstrip().startswith("["):
         genotype = Genotype.from_json(text)
         read_genotype(genotype)
         return genotype
     try:
-        groups = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"These block strings are no JSON list of lists: {error}.") from error
+        check_length(text)
+        groups = parse_json(text)
+    except FormatError as error:
+        raise InputError(f"These block strings cannot be read: {error}.") from error
     if len(groups) < 2 or not all(isinstance(group, list) and group for group in groups):
         raise InputError(
             "Block strings are a JSON list of lists: the stem's "
@@ -60,7 +62,7 @@ def _check_stem(group: list[Any]) -> None:
     fields = _read_fields(group[0], "ds") if len(group) == 1 else {}
     if {"e": "1", **fields} != {"e": "1", **STEM}:
         raise InputError(
-            f"In this space a network begins with '{_stem_string()}' alone, but here it is {json.dumps(group):.120}."
+            f"In this space a network begins with '{_stem_string()}' alone, but here it is {quote(group)}."
         )
 
 
@@ -72,10 +74,10 @@ def _read_chain(block: int, group: list[Any]) -> Chain:
         fields = _read_fields(text, "ir")
         missing = [name for name in ("r", "k", "s", "e", "c", "se") if name not in fields]
         if missing:
-            raise InputError(f"The block string '{text:.60}' lacks '{missing[0]}'.")
+            raise InputError(f"The block string {quote(text)} lacks '{missing[0]}'.")
         if fields["se"] != "0.25":
             raise InputError(
-                f"Layers of this space have squeeze-excitation of 0.25 (se0.25), but '{text:.60}' has {fields['se']}."
+                f"Layers of this space have squeeze-excitation of 0.25 (se0.25), but {quote(text)} has {fields['se']}."
             )
         cell = read_cell(f"{fields['r']}x{fields['c']}s{fields['s']}", text)
         operations += [read_operation(f"k{fields['k']}e{fields['e']}", text)] * cell.layers
@@ -84,7 +86,7 @@ def _read_chain(block: int, group: list[Any]) -> Chain:
     if len(set(widths)) > 1 or 2 in strides[1:]:
         raise InputError(
             f"In list {block + 2} of the block strings all layers need one width, and only the first may have stride "
-            f"2; put what differs into a list of its own: {', '.join(group):.120}."
+            f"2; put what differs into a list of its own: {quote(group)}."
         )
     return Chain(read_cell(f"{len(operations)}x{widths[0]}s{strides[0]}", cell_place(block)), tuple(operations))
 
@@ -97,10 +99,10 @@ def _read_fields(text: Any, kind: str) -> Mapping[str, str]:
         match = _FIELD.fullmatch(word)
         if match is None or match[1] in fields:
             raise InputError(
-                f"The block string '{text:.60}' has '{word:.20}', which layers of this space cannot have; they are "
+                f"The block string {quote(text)} has {quote(word)}, which layers of this space cannot have; they are "
                 f"written like 'ir_r2_k5_s2_e6_c40_se0.25'."
             )
         fields[match[1]] = match[2]
     if first != kind:
-        raise InputError(f"Here a block string of the kind '{kind}' belongs, but it is {json.dumps(text):.60}.")
+        raise InputError(f"Here a block string of the kind '{kind}' belongs, but it is {quote(text)}.")
     return fields

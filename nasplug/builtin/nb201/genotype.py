@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nasplug.errors import InputError, choose_from
+from nasplug.errors import InputError, choose_from, quote, quote_all
 from nasplug.values import Genotype
 
 SPACE = "nb201"
@@ -57,12 +57,11 @@ def write_genotype(operations: Sequence[str]) -> Genotype:
 def read_genotype(genotype: Genotype) -> tuple[str, ...]:
     """The operations of a genotype in the order of EDGES; InputError if it is malformed."""
     if genotype.space != SPACE:
-        raise InputError(f"This genotype belongs to the space '{genotype.space}', not to '{SPACE}'.")
+        raise InputError(f"This genotype belongs to the space {quote(genotype.space)}, not to '{SPACE}'.")
     picks = dict(genotype.picks)
     if set(picks) != set(PLACES):
         raise InputError(
-            f"A genotype of '{SPACE}' has the places {', '.join(PLACES)}; "
-            f"this one has {', '.join(map(repr, picks)) or 'none'}."
+            f"A genotype of '{SPACE}' has the places {', '.join(PLACES)}; this one has {quote_all(picks) or 'none'}."
         )
     for place, names in picks.items():
         if len(names) != 1:
@@ -85,7 +84,7 @@ def parse_genotype(text: str) -> Genotype:
     nodes = text.split("+")
     bars = all(len(node) > 1 and node.startswith("|") and node.endswith("|") for node in nodes)
     if len(nodes) != LAST or not bars:
-        raise InputError(f"An architecture is JSON or written {FORM}, but this text is neither: '{text:.200}'.")
+        raise InputError(f"An architecture is JSON or written {FORM}, but this text is neither: {quote(text)}.")
     return write_genotype([name for number, node in enumerate(nodes, 1) for name in _parse_node(number, node)])
 
 
@@ -97,11 +96,11 @@ def _parse_node(number: int, text: str) -> list[str]:
         if not tilde or source in by_source or source not in map(str, range(number)):
             raise InputError(
                 f"Node {number} of an architecture has one operation~source for each source from 0 to {number - 1}, "
-                f"but it is written '{text:.200}'."
+                f"but it is written {quote(text)}."
             )
         by_source[source] = _check_name(name)
     if len(by_source) < number:
-        raise InputError(f"Node {number} of an architecture has {number} terms, but it is written '{text:.200}'.")
+        raise InputError(f"Node {number} of an architecture has {number} terms, but it is written {quote(text)}.")
     return [by_source[str(source)] for source in range(number)]
 
 

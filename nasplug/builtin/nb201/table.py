@@ -15,7 +15,9 @@ from collections.abc import Mapping
 import attrs
 
 from nasplug.builtin.nb201.genotype import parse_genotype
-from nasplug.errors import InputError
+from nasplug.errors import InputError, quote
+from nasplug.formats.limits import FormatError
+from nasplug.formats.regular_file import decode
 from nasplug.values import Genotype, ImageShape, KnownResult
 
 SIZE = {"channels": 16, "cells": 5}
@@ -66,20 +68,27 @@ def read_table(content: bytes, data_set: DataSet) -> Mapping[Genotype, KnownResu
     """The errors of every architecture on one data set; InputError says what is wrong with the table."""
     columns = (f"{data_set.prefix}_valid_acc", f"{data_set.prefix}_test_acc")
     try:
-        rows = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
+        text = decode(content)
+        rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
         missing = [name for name in (ARCHITECTURE, *columns) if name not in (rows.fieldnames or ())]
         if missing:
             raise InputError(f"it lacks the column {', '.join(map(repr, missing))}")
+        if repeated := [name for name in (ARCHITECTURE, *columns) if list(rows.fieldnames or ()).count(name) > 1]:
+            raise InputError(f"it has the column '{repeated[0]}' twice")
         table = dict[Genotype, KnownResult]()
         for row in rows:
             try:
+                if None in row:
+                    raise InputError(f"it has more fields than the {len(rows.fieldnames or ())} columns")
                 genotype = parse_genotype(row[ARCHITECTURE] or "")
                 result = KnownResult(*(_read_error(row[name], name) for name in columns))
                 if table.setdefault(genotype, result) != result:
-                    raise InputError(f"'{row[ARCHITECTURE]}' stands there a second time, with other accuracies")
+                    raise InputError(f"{quote(row[ARCHITECTURE])} stands there a second time, with other accuracies")
             except InputError as error:
                 raise InputError(f"line {rows.line_num}: {error}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
+    except FormatError as error:
+        raise InputError(f"it is not CSV ({error})") from error
+    except csv.Error as error:
         raise InputError(f"it is not CSV ({error})") from error
     if not table:
         raise InputError("it has no architectures")
@@ -93,7 +102,7 @@ def _read_error(text: str | None, column: str) -> float:
     except ValueError:
         accuracy = math.nan
     if not 0 <= accuracy <= 100:
-        raise InputError(f"'{column}' must be an accuracy from 0 to 100, but it is {text!r:.40}.")
+        raise InputError(f"'{column}' must be an accuracy from 0 to 100, but it is {quote(text)}.")
     return round(1 - accuracy / 100, 8)
 
 

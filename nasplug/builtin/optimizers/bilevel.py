@@ -36,6 +36,9 @@ class Bilevel(ArchitectureOptimizer):
 
         dL_alpha(w')/dalpha - xi [dL_weights(w+)/dalpha - dL_weights(w-)/dalpha] / (2 eps),
         w+- = w +- eps dL_alpha/dw',      eps = 0.01 / ||dL_alpha/dw'||.
+
+    Where groups of weights have learning rates of their own, the part of dL_alpha/dw' that belongs to a group is scaled
+    by its rate over xi, the largest of the rates, so that the result is still the gradient through the step taken.
     """
 
     static_graph = True
@@ -87,11 +90,11 @@ class Bilevel(ArchitectureOptimizer):
             virtual_step(sgd, _gradients(objective(WEIGHTS), weights))
             loss = objective()
             gradients = _gradients(loss, [*alphas, *weights])
-            outer, direction = gradients[: len(alphas)], gradients[len(alphas) :]
+            rate = max(group["lr"] for group in sgd.param_groups)
+            outer, direction = gradients[: len(alphas)], _scale_by_rates(sgd, gradients[len(alphas) :], rate)
             epsilon = RADIUS / torch.cat([part.flatten() for part in direction]).norm().clamp_min(1e-12)
             above = _gradients(_displaced_loss(objective, weights, origin, direction, epsilon), alphas)
             below = _gradients(_displaced_loss(objective, weights, origin, direction, -epsilon), alphas)
-        rate = sgd.param_groups[0]["lr"]
         for alpha, direct, plus, minus in zip(alphas, outer, above, below, strict=True):
             alpha.grad = direct - rate * (plus - minus) / (2 * epsilon)
         return loss.detach()
@@ -126,6 +129,12 @@ def virtual_step(sgd: torch.optim.SGD, gradients: Iterable[Tensor]) -> None:
             velocity = sgd.state[weight].get("momentum_buffer") if weight in sgd.state else None
             moved = step if velocity is None else step.add(velocity, alpha=group["momentum"])
             weight.sub_(step.add(moved, alpha=group["momentum"]) if group["nesterov"] else moved, alpha=group["lr"])
+
+
+def _scale_by_rates(sgd: torch.optim.SGD, direction: Sequence[Tensor], rate: float) -> list[Tensor]:
+    """The parts of a direction, each times the learning rate of its weight over `rate`."""
+    rates = [group["lr"] for group in sgd.param_groups for _ in group["params"]]
+    return [part if own == rate else part * (own / rate) for part, own in zip(direction, rates, strict=True)]
 
 
 def _displaced_loss(

@@ -36,8 +36,11 @@ class AveragingStage(LabelStage):
                 values.append(value)
             else:
                 average.copy_(value)
-        decay = min(self.decay, (1 + now.step) / (10 + now.step))
-        get_ema_multi_avg_fn(decay)(averages, values, None)
+        get_ema_multi_avg_fn(self.decay_at(now.step))(averages, values, None)
+
+    def decay_at(self, step: int) -> float:
+        """The weight of the average so far after the step number `step`, from 0."""
+        return min(self.decay, (1 + step) / (10 + step))
 
 
 def _tensors(net: Network) -> list[torch.Tensor]:

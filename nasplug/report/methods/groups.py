@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import attrs
 
-from nasplug.errors import InputError
+from nasplug.errors import InputError, command, quote
 from nasplug.report.methods.runs import ComparedRun, read_run
 from nasplug.report.methods.spread import Spread, measure_spread
 from nasplug.report.paired_comparison import PairedComparison
@@ -102,9 +103,15 @@ class MethodComparison:
     def notes(self) -> tuple[str, ...]:
         """What a reader must know before believing the figures."""
         left_out = [
-            f"{run.folder} is left out: its status is '{run.record.result.status}', and 'nasplug resume {run.folder}' "
-            f"continues it."
+            f"{run.folder} is left out: its status is '{run.record.result.status}', and "
+            f"'{command('resume', run.folder)}' continues it."
             for run in self.unfinished
+        ]
+        changed = [
+            f"The recipe of {run.folder} was changed since the run was started; it may have run with other options."
+            for group in self.groups
+            for run in group.runs
+            if run.record.recipe_was_changed
         ]
         repeated = [
             f"{group.title} on {group.dataset} has several runs with the seed {seed}; they are not independent."
@@ -116,20 +123,45 @@ class MethodComparison:
             for group in self.groups
             if len(group.devices) > 1
         ]
-        return (*left_out, *repeated, *mixed)
+        other_images = _note_other_images([run for group in self.groups for run in group.runs])
+        return (*left_out, *changed, *repeated, *mixed, *other_images)
 
 
 def read_comparison(folders: Sequence[Path]) -> MethodComparison:
     """Reads runs and groups them. InputError for a folder that is no run or is named twice, or if none is finished."""
-    places = [folder.resolve() for folder in folders]
+    places = [os.path.realpath(folder) for folder in folders]  # unlike Path.resolve, it stops in a circle of links
     twice = next((folder for folder, place in zip(folders, places, strict=True) if places.count(place) > 1), None)
     if twice is not None:
-        raise InputError(f"The run '{twice}' is named twice; a run counts once.")
+        raise InputError(f"The run {quote(twice)} is named twice; a run counts once.")
     runs = [read_run(folder) for folder in folders]
     finished = [run for run in runs if run.record.result.status == "done"]
     if not finished:
-        raise InputError(f"None of these runs is finished; 'nasplug resume {folders[0]}' continues the first.")
+        raise InputError(f"None of these runs is finished; '{command('resume', folders[0])}' continues the first.")
     return MethodComparison(_group_runs(finished), tuple(run for run in runs if run.record.result.status != "done"))
+
+
+def _note_other_images(runs: Sequence[ComparedRun]) -> list[str]:
+    """Which runs cannot be compared, because their images differ, or were divided otherwise for the same seed."""
+    notes = []
+    for dataset in dict.fromkeys(run.dataset for run in runs):
+        known = [run for run in runs if run.dataset == dataset and run.digests]
+        same_seed: dict[int, ComparedRun] = {}
+        for run in known:
+            first, twin = known[0], same_seed.setdefault(run.seed, run)
+            if run.digests.get("data") != first.digests.get("data"):
+                notes.append(f"{run.folder} had other images of {dataset} than {first.folder}; do not compare them.")
+            # With another seed, other images are held out.
+            elif differing := [name for name, digest in run.digests.items() if twin.digests.get(name) != digest]:
+                notes.append(
+                    f"{run.folder} and {twin.folder} have the same seed, but other images of {dataset} for "
+                    f"{', '.join(differing)}; do not compare their errors."
+                )
+        unknown = [run.folder for run in runs if run.dataset == dataset and not run.digests]
+        if known and unknown:
+            notes.append(
+                f"Whether {', '.join(unknown)} had the same images of {dataset} as the others is not recorded."
+            )
+    return notes
 
 
 def _group_runs(runs: Sequence[ComparedRun]) -> tuple[Group, ...]:

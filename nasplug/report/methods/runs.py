@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from nasplug.errors import InputError
+from nasplug.errors import InputError, command
 from nasplug.report.number_format import format_setting
 from nasplug.report.paired_comparison import PairedComparison, compare_pairs
 from nasplug.report.run_record import RunRecord, read_run_record
@@ -42,6 +42,12 @@ class ComparedRun:
     def dataset(self) -> str:
         """The data set."""
         return self.record.result.dataset
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """What identifies the images ("data") and those of each split; empty if the run did not record them."""
+        digests = self.record.result.entries.get("digests")
+        return digests if isinstance(digests, Mapping) else {}
 
     @property
     def networks(self) -> tuple[NetworkResult, ...]:
@@ -93,8 +99,8 @@ def read_run(folder: Path) -> ComparedRun:
     record = read_run_record(folder)
     if record.result.status == "done" and record.result.network(record.result.best) is None:
         raise InputError(
-            f"'{folder}/result.json' is damaged: it names no best network of the run; 'nasplug resume {folder}' writes "
-            f"it again."
+            f"'{folder}/result.json' is damaged: it names no best network of the run; "
+            f"'{command('resume', folder)}' writes it again."
         )
     try:
         seed = int(record.recipe["run"]["seed"])

@@ -8,7 +8,6 @@ from tempfile import TemporaryDirectory
 import attrs
 
 from nasplug.errors import InputError, RunFailure
-from nasplug.results.classifier import Classifier
 from nasplug.results.export.formats import FORMATS
 from nasplug.results.export.metadata import metadata_of
 from nasplug.results.export.parity import Parity, Sample, check, sample
@@ -33,9 +32,11 @@ def export(network: TrainedNetwork, form: str, path: Path | None = None, force: 
     taken (unless by `force`) or has another ending than the format's, or if weights or packages are missing;
     RunFailure if the file differs from the network or cannot be written.
     """
-    path = network.run.path / "exports" / f"{network.id}.{form}" if path is None else path
+    if path is None:
+        network.run.refuse_links()
+        path = network.run.path / "exports" / f"{network.id}.{form}"
     _check_path(path, form, force)
-    classifier = Classifier.read(network.weights, network.plugins)
+    classifier = network.classifier()
     metadata = metadata_of(network, classifier)
     content = FORMATS[form].encode(classifier, metadata)
     images = sample(network.run, classifier)

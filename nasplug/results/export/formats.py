@@ -8,7 +8,6 @@ from io import BytesIO
 from pathlib import Path
 
 import attrs
-import safetensors.torch
 import torch
 from safetensors import safe_open
 from torch import Tensor
@@ -17,6 +16,8 @@ from torch.export import Dim, ExportedProgram
 from nasplug.errors import InputError
 from nasplug.plugins import load_plugins
 from nasplug.results.classifier import Classifier
+from nasplug.store.files import encode_tensors
+from nasplug.values.checksum import CHECKSUM
 
 Metadata = Mapping[str, str]
 PT2_METADATA = "nasplug.json"
@@ -45,7 +46,7 @@ def _graph(classifier: Classifier) -> ExportedProgram:
 
     Two images serve as the example: torch takes dimensions of 0 and 1 for constants.
     """
-    example = torch.zeros(2, classifier.channels, classifier.size, classifier.size, dtype=torch.uint8)
+    example = torch.zeros(2, classifier.channels, classifier.size, classifier.size, dtype=torch.uint8, device="cpu")
     program = torch.export.export(classifier, (example,), dynamic_shapes=({0: Dim("batch", min=1)},), strict=False)
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)
@@ -107,13 +108,12 @@ def _read_pt2(path: Path) -> Opened:
 
 
 def _encode_safetensors(classifier: Classifier, metadata: Metadata) -> bytes:
-    weights = {name: tensor.contiguous() for name, tensor in classifier.net.state_dict().items()}
-    return safetensors.torch.save(weights, dict(metadata))
+    return b"".join(encode_tensors(classifier.net.state_dict(), metadata))
 
 
 def _read_safetensors(path: Path) -> Opened:
     with safe_open(path, framework="pt") as file:
-        metadata = file.metadata()
+        metadata = {name: text for name, text in file.metadata().items() if name != CHECKSUM}
     return Opened(Classifier.read(path, load_plugins()), metadata)
 
 

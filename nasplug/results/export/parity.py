@@ -14,7 +14,7 @@ from nasplug.data import load_splits
 from nasplug.errors import InputError
 from nasplug.plugins import load_plugins
 from nasplug.results.classifier import Classifier
-from nasplug.runs.context import load_data
+from nasplug.runs.data import check_count, reload_data
 from nasplug.store.run_folder import RunFolder
 
 COUNT = 48
@@ -75,7 +75,9 @@ def sample(run: RunFolder, classifier: Classifier) -> Sample:
         return _sample_from_run(run, classifier)
     except InputError as error:
         shape = (COUNT, classifier.channels, classifier.size, classifier.size)
-        noise = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+        noise = torch.randint(
+            0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0), device="cpu"
+        )
         return Sample(noise, f"random images (those of the run cannot be used: {str(error).rstrip('.')})")
 
 
@@ -85,17 +87,21 @@ def _sample_from_run(run: RunFolder, classifier: Classifier) -> Sample:
     modest = {"download": False} | ({"memory": 0} if "memory" in layer["data"] else {})
     plugins = load_plugins()
     layer["data"] |= modest
-    data = load_data(compose(plugins, resolve_recorded(plugins, layer, run.path)))
+    splits = load_splits(run.splits)
+    name = "test" if len(splits.test) else "training"
+    indices = splits.test if len(splits.test) else splits.train
+    chosen = indices[np.linspace(0, len(indices) - 1, min(COUNT, len(indices))).round().astype(np.int64)]
+    source = "test" if name == "test" and splits.test_from == "test" else "train"
+    composition = compose(plugins, resolve_recorded(plugins, layer, run.path))
+    data, record = reload_data(run, composition, only={source: chosen})
+    if record is None:
+        check_count(run, data, splits)
     if (data.channels, data.size) != (classifier.channels, classifier.size):
         raise InputError(
             f"the network takes {classifier.channels} x {classifier.size} x {classifier.size} pixels, and the data "
             f"now have {data.channels} x {data.size} x {data.size}."
         )
-    splits = load_splits(run.splits)
-    name = "test" if len(splits.test) else "training"
-    indices = splits.test if len(splits.test) else splits.train
-    images = data.test if name == "test" and splits.test_from == "test" else data.train
-    if images is None or len(images) <= int(indices.max()):
+    images = data.test if source == "test" else data.train
+    if images is None or len(images) <= int(chosen.max()):
         raise InputError(f"'{data.name}' has lost images since the run was started.")
-    chosen = indices[np.linspace(0, len(indices) - 1, min(COUNT, len(indices))).round().astype(np.int64)]
     return Sample(images.read(chosen.tolist()), f"{name} images")

@@ -107,6 +107,29 @@ def reads_the_same_twice(case: Case) -> None:
 
 
 @check("dataset")
+def names_tell_its_images_apart(case: Case) -> None:
+    """If images have names, each image has one of its own; if they have digests, these are the same every time.
+
+    A resumed run compares both with those it was started with, and says by name what has changed.
+    """
+    first, again = case.once(loaded), loaded(case)
+    for before, after in zip(_sets(first), _sets(again), strict=True):
+        names, indices = before.names, _some(before)
+        if names is not None:
+            require(
+                len(names) == len(set(names)) == len(before),
+                f"{len(before)} images have {len(names)} names, {len(set(names))} of them different",
+                "name every image once, such as by the path of its file, or return None",
+            )
+        digests = before.digests(indices)
+        require(
+            digests == after.digests(indices) and (digests is None or len(digests) == len(indices)),
+            f"{len(indices)} images have other digests the second time",
+            "return one digest for each index, which depends on the content of the file only, or None",
+        )
+
+
+@check("dataset")
 def test_images_are_not_trained_on(case: Case) -> None:
     """No test image is also a training image.
 

@@ -23,7 +23,7 @@ TOLERANCE = 1e-3
 def replays_as_it_computes(case: Case) -> None:
     """A part with `static_graph = True` gives the same when steps are replayed and the host reads every third only.
 
-    A number of Python that changes while the key stays (a temperature, a share), a tensor that is replaced instead of
+    A Python number that changes while the key stays (a temperature, a share), a tensor that is replaced instead of
     written to, and a question that the host asks of a tensor are wrong on a GPU, and right only on a CPU.
     """
     plain, quick = _trial(case), _trial(case)

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 import torch
-from nasplug_dna.blockwise import Blockwise, count_blocks
+from nasplug_dna.blockwise import Blockwise, count_blocks, count_cells
 
 from nasplug.builtin.darts import Darts
+from nasplug.builtin.mbconv import MBConvSpace
 from nasplug.errors import InputError
 from nasplug.parts import Network, Supernet
 from nasplug.values import ImageShape, StepClock, Update
@@ -57,6 +58,16 @@ def test_options_that_fit_pass(space: Darts, tmp_path: Path) -> None:
     (tmp_path / "w.pth").touch()
     Blockwise(rates=(1.0, 2.0, 3.0), block_weights=(1.0, 2.0, 3.0)).check(space)
     Blockwise(model="resnet18", weights=str(tmp_path / "w.pth")).check(space)
+
+
+def test_every_cell_of_a_block_may_have_all_epochs() -> None:
+    space = MBConvSpace(blocks=("s1 1x4 2x4 1x6", "s2 1x8", "s2 1x8 2x8"), kernels=(3,), channels=4)
+    net, teacher = space.supernet(SHAPE), space.network(space.random(Random(0)), SHAPE)
+    for epochs_per, lengths in (("cell", [3, 1, 2]), ("block", [1, 1, 1])):
+        assert [stage.length for stage in Blockwise(epochs_per=epochs_per).stages(net, SHAPE, teacher)] == lengths
+    assert count_cells(Darts(topology="per-cell").choice_list()) == {}
+    with pytest.raises(InputError, match=r"epochs_per=cell needs teacher.order=one-by-one"):
+        Blockwise(epochs_per="cell", order="together").check(space)
 
 
 def test_the_teacher_trained_first_is_wide_and_large(space: Darts) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import attrs
 import pytest
 import torch
-from nasplug_dna.blockwise import Blockwise, count_blocks
+from nasplug_dna.blockwise import Blockwise, count_blocks, count_cells
 from nasplug_dna.method import DNA
 from nasplug_dna.torchvision_networks import build_network, cut, find_block_ends
 
@@ -47,6 +47,23 @@ def test_blocks_learn_at_the_papers_rates() -> None:
     for epoch in range(20):
         assert search.rate(clock.at(3 * epoch)) == pytest.approx(0.005 * 0.9**epoch)
     assert (search.epochs, search.batch_size, search.weight_decay, search.decay_norms) == (20, 512, 1e-4, False)
+
+
+def test_every_cell_of_the_paper_learns_for_twenty_epochs() -> None:
+    """In the released code a supernet has one cell for each block, which learns alone in each of its 20 epochs."""
+    search = build(SearchOptions, {**DNA.options["search"], **PAPER["search"]}, "search")
+    space, teacher = MBConvSpace(**PAPER["space"] | {"blocks": tuple(PAPER["space"]["blocks"])}), PAPER["teacher"]
+    assert teacher["epochs_per"] == "cell"
+    cells = count_cells(space.choice_list())
+    lengths = [cells.get(block, 1) for block in range(count_blocks(space))]
+    assert lengths == [3, 3, 3, 3, 3, 1]
+    for length in lengths:
+        training = search.lengthened(length)
+        clock = StepClock(steps_per_epoch=3, epochs=training.epochs)
+        assert clock.epochs / length == 20
+        # After e epochs of a cell, that is `length` times as many of the block, the rate is 0.9^e.
+        rates = [training.rate(clock.at(3 * length * epoch)) for epoch in range(20)]
+        assert rates == pytest.approx([0.005 * 0.9**epoch for epoch in range(20)])
 
 
 def test_the_doubled_last_layer_meets_efficientnet_b7_without_adaptors() -> None:

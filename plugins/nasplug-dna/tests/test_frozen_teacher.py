@@ -24,9 +24,9 @@ class Small(Network):
         return Outputs(second.mean((2, 3)), (first, second))
 
 
-def frozen_teacher(network: Network, mode: str, **options: int) -> FrozenTeacher:
-    freeze(network, mode)
-    return FrozenTeacher(tap_features(network), **options)
+def frozen_teacher(network: Network, mode: str, resolution: int = 0) -> FrozenTeacher:
+    norms = freeze(network, mode)
+    return FrozenTeacher(tap_features(network), resolution, norms)
 
 
 def test_batch_statistics_normalise_every_batch_and_change_nothing() -> None:
@@ -52,6 +52,34 @@ def test_in_eval_mode_it_uses_its_running_statistics() -> None:
     torch.testing.assert_close(first, network.eval().outputs(images).taps[0])
     alone, _ = frozen_teacher(network, "eval")(images[:1], 1)
     torch.testing.assert_close(alone[0], first[0])
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_measured_statistics_are_those_of_the_training_images(count: int) -> None:
+    torch.manual_seed(0)
+    network, released = Small().double(), Small().double()
+    released.load_state_dict(network.state_dict())
+    calibration = [3 * torch.randn(6, 3, 8, 8).double() + number for number in range(count)]
+    images = torch.randn(5, 3, 8, 8).double()
+    teacher = frozen_teacher(network, "measured")
+
+    features, statistics = teacher.measure(calibration, 1)
+    rated = teacher(images, 1, statistics)
+
+    # The released code: norms in training mode on the training images, then in eval mode. Dropout is off throughout.
+    released.eval().requires_grad_(False)
+    norms = [module for module in released.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = 1.0 if count == 1 else None
+        norm.train()
+    expected = [released.outputs(batch).taps for batch in calibration]
+    released.eval()
+    torch.testing.assert_close([list(maps) for maps in features], [list(maps) for maps in expected], rtol=0, atol=0)
+    torch.testing.assert_close(list(rated), list(released.outputs(images).taps), rtol=1e-13, atol=1e-13)
+    assert not network.training
+    plain, unmeasured = teacher(images, 1), frozen_teacher(network, "batch")(images, 1)
+    assert torch.equal(plain[1], unmeasured[1])  # training goes on with those of the batch
+    assert not torch.allclose(plain[1], rated[1], atol=0.1)
 
 
 def test_images_are_resized_for_the_teacher_alone() -> None:

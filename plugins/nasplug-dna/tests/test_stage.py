@@ -172,6 +172,34 @@ def test_the_rating_by_hand(net: Supernet, teacher: Network, batches: list[Batch
     torch.testing.assert_close(rater.rate(output, batches[0]), by_hand)
 
 
+def test_rating_normalises_the_teacher_by_training_images_as_released(
+    net: Supernet, teacher: Network, batches: list[Batch]
+) -> None:
+    released = copy.deepcopy(teacher).train()
+    calibration, rated = batches[:2]
+    norms = [module for module in released.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = 1.0
+    with torch.no_grad():
+        trained_on = taps(released, calibration.images)
+        expected = taps(released.eval(), rated.images)
+    stage = stages_for(net, teacher, teacher_mode="measured")[1]
+    loss = stage(net, batches[2], UPDATE, NOW)
+    assert torch.equal(loss, stages_for(net, copy.deepcopy(teacher))[1](net, batches[2], UPDATE, NOW))
+    (rater,) = stage.raters(net)
+
+    rater.prepare([calibration])
+
+    with torch.no_grad():
+        for batch, features in ((calibration, trained_on), (rated, expected)):
+            maps, by_hand = rater.inputs(batch), stage.bridges[0].enter(features[0])
+            torch.testing.assert_close(maps, by_hand, rtol=1e-12, atol=1e-12)
+        output, target = rater.view(rater.inputs(rated)), expected[1]
+        distance = (mix(stage.bridges[0].output.mix, output) - target).abs().mean() / target.std(correction=0)
+    torch.testing.assert_close(rater.rate(output, rated), distance, rtol=1e-8, atol=0)
+    assert torch.equal(stage(net, batches[2], UPDATE, NOW), loss), "training is not changed by rating"
+
+
 def test_a_batch_goes_through_the_teacher_once(net: Supernet, teacher: Network, batches: list[Batch]) -> None:
     stage = stages_for(net, teacher)[1]
     setup, passes = stage._setup[0], []

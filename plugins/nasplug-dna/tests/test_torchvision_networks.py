@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 from nasplug_dna.frozen_teacher import freeze
-from nasplug_dna.torchvision_networks import build_network, cut, find_block_ends, load_network, read_weights
+from nasplug_dna.torchvision_networks import build_network, cut, find_block_ends, load_network
+from nasplug_dna.weights import read_weights
 from safetensors.torch import save_file
 from torch import nn
 from torchvision import models
@@ -92,6 +93,43 @@ def test_weights_that_do_not_fit_are_refused(resnet: models.ResNet, weights: Pat
             load_network("resnet18", TAPS, str(tmp_path / name), GREY, MEAN, STD)
     with pytest.raises(InputError, match="3 colours"):
         load_network("resnet18", TAPS, str(weights), ImageShape(4, 32, 10), MEAN, STD)
+
+
+@pytest.mark.parametrize(
+    ("file_of", "name"), [("efficientnet_b1", "efficientnet_b0"), ("resnet101", "resnet50"), ("resnet34", "resnet18")]
+)
+def test_weights_of_a_deeper_network_are_refused(file_of: str, name: str, tmp_path: Path) -> None:
+    state = build_network(file_of, empty=True).state_dict()
+    torch.save({key: torch.zeros((), dtype=value.dtype).expand(value.shape) for key, value in state.items()},
+               tmp_path / "w.pth")  # fmt: skip
+    taps = find_block_ends(name, 1)
+    with pytest.raises(InputError, match=rf"do not fit '{name}' \(it also holds .* and \d+ more\)"):
+        load_network(name, taps, str(tmp_path / "w.pth"), GREY, MEAN, STD)
+
+
+def test_what_lies_behind_the_last_tap_may_differ(resnet: models.ResNet, tmp_path: Path) -> None:
+    state = {f"module.{key}": value for key, value in resnet.state_dict().items()}
+    state |= {"module.fc.1.weight": torch.zeros(3, 3), "module.layer4.5.conv1.weight": torch.zeros(1)}
+    del state["module.fc.bias"]
+    torch.save({"state_dict": state}, tmp_path / "w.pth")
+    network = load_network("resnet18", TAPS[:2], str(tmp_path / "w.pth"), GREY, MEAN, STD)
+    loaded = network.state_dict()["cuts.1.layer2.1.conv2.weight"]
+    assert torch.equal(loaded, resnet.layer2[1].conv2.weight)
+    with pytest.raises(InputError, match=r"it also holds layer4.5.conv1.weight"):
+        load_network("resnet18", TAPS, str(tmp_path / "w.pth"), GREY, MEAN, STD)
+    torch.save(resnet.state_dict() | {"projector.weight": torch.zeros(1)}, tmp_path / "w.pth")
+    with pytest.raises(InputError, match=r"it also holds projector.weight"):
+        load_network("resnet18", TAPS, str(tmp_path / "w.pth"), GREY, MEAN, STD)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(resnet: models.ResNet, tmp_path: Path, value: float) -> None:
+    state = {key: tensor.clone() for key, tensor in resnet.state_dict().items()}
+    state["layer2.0.bn1.running_var"][3] = value
+    torch.save(state, tmp_path / "w.pth")
+    with pytest.raises(InputError, match=r"not finite \(layer2.0.bn1.running_var\)"):
+        load_network("resnet18", TAPS, str(tmp_path / "w.pth"), GREY, MEAN, STD)
+    load_network("resnet18", TAPS[:1], str(tmp_path / "w.pth"), GREY, MEAN, STD)
 
 
 def test_code_in_a_file_of_weights_is_never_run(tmp_path: Path) -> None:

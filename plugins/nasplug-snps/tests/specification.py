@@ -73,8 +73,10 @@ def sparsity(nodes: Iterable[Sequence[float]]) -> float:
     return sum(math.log(1 + 50 * share) for node in nodes for share in normalise(node))
 
 
-def replay(events: Iterable[Mapping[str, Any]], constants: Mapping[str, float]) -> list[str]:
+def replay(events: Iterable[Mapping[str, Any]], constants: Mapping[str, float], steps_per_epoch: int) -> list[str]:
     """What disagrees with the controller in the step events of a search; empty: nothing.
+
+    S is compared with its end value between epochs, and the architecture at the end is a snapshot.
 
     The constants are those in force, so for a fitted search those that the schedule derived. Events of other phases
     and kinds must have been left out, and warm-up too.
@@ -87,6 +89,9 @@ def replay(events: Iterable[Mapping[str, Any]], constants: Mapping[str, float]) 
                 wrong.append(f"step {event['step']}: {name} is {event[name]!r}, not {expected!r}")
         if stall != (event.get("reason") == "stall"):
             wrong.append(f"step {event['step']}: stall should be {stall}")
-        if bool(event.get("stop", False)) != (event["S"] < controller.c["s_min"]):
+        ends = event["step"] % steps_per_epoch == 0 and event["S"] < controller.c["s_min"]
+        if bool(event.get("stop", False)) != ends:
             wrong.append(f"step {event['step']}: stop does not agree with S = {event['S']}")
+        if ends and event.get("reason") is None:
+            wrong.append(f"step {event['step']}: the search ends without a snapshot")
     return wrong

@@ -162,7 +162,7 @@ def test_it_follows_the_specification_step_by_step(seed: int) -> None:
         )
         assert float(verdict.measures["S"]) == pytest.approx(specification.sparsity(nodes), rel=1e-9)
         assert verdict.measures["alive"] == sum(p != specification.DELETED for node in nodes for p in node)
-        assert verdict.stop == (specification.sparsity(nodes) < 60.0)
+        assert bool(verdict.stop) == ((now.step + 1) % 50 == 0 and specification.sparsity(nodes) < 60.0)
         assert all(columns for columns in choices.active_columns)
         stalls += stall
         if verdict.stop:
@@ -184,8 +184,8 @@ def test_its_events_replay_through_the_specification() -> None:
         "s_min": schedule.floor,
     }
     events = search(schedule, choices, clock, lr=2.0)
-    assert specification.replay(events, in_force) == []
-    assert specification.replay([{**events[0], "gamma": 1.0}, *events[1:]], in_force) != []
+    assert specification.replay(events, in_force, 17) == []
+    assert specification.replay([{**events[0], "gamma": 1.0}, *events[1:]], in_force, 17) != []
 
 
 @pytest.mark.parametrize("lr", [1.0, 2.0, 4.7])
@@ -242,7 +242,7 @@ def test_warm_up_neither_regularises_nor_deletes() -> None:
         verdict = schedule.after_step(choices, clock.at(step))
         assert verdict.deleted == 0
         assert verdict.measures["gamma"] == 1e-4
-        assert reason(verdict) == ("epoch" if step == 3 else None)
+        assert reason(verdict) is None
     assert float(schedule.penalise(loss, choices, clock.at(4)).detach()) > 1.0
     assert schedule.after_step(choices, clock.at(4)).deleted == 4
 
@@ -250,8 +250,45 @@ def test_warm_up_neither_regularises_nor_deletes() -> None:
 def test_regular_snapshots_follow_the_epochs() -> None:
     schedule, choices, clock = Shrink(snapshot_every=2, s_min=10.0), supernet(1, 3), StepClock(3, 5)
     schedule.begin(choices, clock)
-    taken = [now.step for now in clock.since(0) if reason(schedule.after_step(choices, now))]
-    assert taken == [5, 11]
+    taken = {now.step: why for now in clock.since(0) if (why := reason(schedule.after_step(choices, now)))}
+    assert taken == {5: "epoch", 11: "epoch", 14: "end"}
+
+
+def test_regular_snapshots_begin_with_an_epoch_but_none_is_taken_in_the_warm_up() -> None:
+    for options, epochs in (({"snapshot_from": 3}, [3, 4]), ({"warm_up": 2, "snapshot_from": 1}, [2, 3, 4])):
+        schedule, choices, clock = Shrink(s_min=10.0, **options), supernet(1, 3), StepClock(3, 5)
+        schedule.begin(choices, clock)
+        taken = [now.step for now in clock.since(0) if reason(schedule.after_step(choices, now))]
+        assert taken == [3 * epoch + 2 for epoch in epochs]
+
+
+def test_a_search_that_is_all_warm_up_is_refused() -> None:
+    with pytest.raises(InputError, match="warm_up = 3 leaves none of the 3 epochs"):
+        Shrink(warm_up=3, s_min=10.0).begin(supernet(1, 3), StepClock(3, 3))
+
+
+@pytest.mark.parametrize("every", [0, 1])
+def test_the_search_ends_with_an_epoch_at_whose_end_it_is_sparse_enough(every: int) -> None:
+    """S is 72 where all candidates of the four nodes are equal, and 38 where one of each has most of the weight."""
+    schedule, choices, clock = Shrink(s_min=45.0, snapshot_every=every), supernet(1, 3), StepClock(4, 3)
+    schedule.begin(choices, clock)
+    ends = []
+    for now in clock.since(0):
+        # Below the end value within the first epoch, above it again at its end, and below it from step 6 on.
+        sparse = now.step in (1, 2) or now.step >= 6
+        with torch.no_grad():
+            choices.alpha.fill_(2.0)
+            choices.alpha[:, 0] = 100.0 if sparse else 2.0
+        verdict = schedule.after_step(choices, now)
+        by_hand = specification.sparsity(
+            [alpha[: len(choice.candidates)] for alpha, choice in zip(choices.alpha.tolist(), choices, strict=True)]
+        )
+        assert float(verdict.measures["S"]) == pytest.approx(by_hand, rel=1e-6)
+        assert (by_hand < 45.0) == sparse
+        if verdict.stop:
+            ends.append((now.step, reason(verdict)))
+    assert ends[0] == (7, "epoch" if every else "end")
+    assert all(step % 4 == 3 for step, _ in ends)
 
 
 def test_gamma_passes_its_maximum_unless_clipped() -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from nasplug.builtin.darts import Darts
+from nasplug.builtin.optimizers.one_level import OneLevel
 from nasplug.parts import Choices
 from nasplug.values import ImageShape
 
@@ -78,6 +79,19 @@ def test_decoding_nodes_keeps_every_candidate_that_is_left():
     for choice in choices:
         assert genotype[choice.name] == tuple(sorted(choices.active_names(choice.name)))
     assert isinstance(choices, Choices)
+
+
+def test_candidates_below_the_baseline_are_in_no_genotype():
+    space = Darts(**NADD, cells=1, nodes=1, channels=4)
+    choices = space.supernet(ImageShape(1, 8, 3)).choices
+    choices.relaxation = OneLevel().relax
+    with torch.no_grad():
+        choices.alpha.copy_(torch.tensor([[50.0, 0.0, 20.0, 0.5, 0.8, 28.7]]))  # shares of 100
+    assert choices.active_count == 6
+    assert space.decode(choices, choices.weights().detach())["0/2"] == (
+        "dil_conv_5x5@0", "dil_conv_5x5@1", "sep_conv_3x3@0"
+    )  # fmt: skip
+    assert len(space.decode(choices, torch.zeros(1, 6))["0/2"]) == 6
 
 
 def test_shared_choices_name_every_block_that_they_affect():

@@ -31,14 +31,31 @@ def test_networks_give_logits_taps_and_auxiliary_logits_in_training_only(cells, 
     assert network.eval().outputs(images).auxiliary is None
 
 
-@pytest.mark.parametrize(("stem", "size", "cells", "pooled"), [("cifar", 32, 3, 5), ("imagenet", 224, 3, 5)])
-def test_auxiliary_heads_pool_as_published_on_the_published_maps(stem, size, cells, pooled):
-    space = Darts(cells=cells, channels=4, stem=stem)
+@pytest.mark.parametrize(
+    ("head", "stem", "size", "stride", "norms"),
+    [
+        ("darts", "cifar", 32, 3, 2),
+        ("darts", "imagenet", 224, 2, 1),
+        ("nadd", "cifar", 32, 2, 2),
+        ("nadd", "imagenet", 224, 2, 2),
+    ],
+)
+def test_auxiliary_heads_are_the_published_ones_on_the_published_maps(head, stem, size, stride, norms):
+    space = Darts(cells=3, channels=4, stem=stem, auxiliary_head=head)
     network = space.network(space.random(Random(0)), ImageShape(3, size, 10), auxiliary=True)
-    pools = [module for module in network.auxiliary if isinstance(module, nn.AvgPool2d)]
-    assert [(pool.kernel_size, pool.stride) for pool in pools] == [(pooled, 3 if stem == "cifar" else 2)]
-    norms = [module for module in network.auxiliary if isinstance(module, nn.BatchNorm2d)]
-    assert len(norms) == (2 if stem == "cifar" else 1)
+    torch.manual_seed(0)
+    side = 8 if stem == "cifar" else 7
+    x = torch.randn(2, network.auxiliary[2].in_channels, side, side)
+    corners = range(0, 2 * stride, stride)
+    pooled = torch.stack([x.relu()[:, :, i : i + 5, j : j + 5].mean((2, 3)) for i in corners for j in corners], 2)
+    first, *others = [module for module in network.auxiliary if isinstance(module, nn.BatchNorm2d)]
+    assert [first.num_features, *(other.num_features for other in others)] == [128, 768][:norms]
+    squeeze, expand = (module for module in network.auxiliary if isinstance(module, nn.Conv2d))
+    y = first(torch.einsum("oc,ncp->nop", squeeze.weight[:, :, 0, 0], pooled).unflatten(2, (2, 2))).relu()
+    y = torch.einsum("ocij,ncij->no", expand.weight, y)[:, :, None, None]
+    for norm in others:
+        y = norm(y)
+    torch.testing.assert_close(network.auxiliary(x), network.auxiliary[-1](y.relu().flatten(1)), rtol=1e-4, atol=1e-5)
 
 
 def test_a_node_of_a_network_is_the_plain_sum_of_its_candidates():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import struct
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ def load(tmp_path, classes=None, drop=(), **changes):
     return Arrays().load(str(path), None, False)
 
 
-@pytest.mark.parametrize("kind", [np.int64, np.int32, np.uint8])
+@pytest.mark.parametrize("kind", [np.int64, np.int32, np.uint8, np.uint16, np.uint32, np.uint64])
 def test_arrays_are_read_as_they_were_written(tmp_path, kind):
     data = load(tmp_path, labels=LABELS.astype(kind))
     assert (data.size, data.channels, data.classes, data.test) == (8, 3, ("0", "1", "2"), None)
@@ -56,6 +57,11 @@ def test_whether_mirror_images_are_made_is_an_option(tmp_path):
         ({"labels": np.array([0, 1, 1, -1, -1, 0])}, r"labels\[3\] is -1 \(2 in all"),
         ({"labels": np.array([0, 1, 3, 3, 1, 0])}, r"between 0 and 2, for 3 classes, but labels\[2\] is 3"),
         ({"labels": np.array([0, 1, 10**15, 0, 1, 0])}, r"labels\[2\] is 1000000000000000"),
+        ({"labels": np.array([0, 1, 2**64 - 1, 0, 1, 0], np.uint64)}, r"labels\[2\] is -1"),
+        ({"labels": np.array(1)}, r"whole numbers \(N,\), but they are int64 \(\)"),
+        ({"images": np.array(1, np.uint8)}, r"must be uint8 of shape \(N, H, W, C\).*uint8 \(\)"),
+        ({"images": np.zeros((6, 0, 0, 3), np.uint8)}, r"must be square, but they are uint8 \(6, 0, 0, 3\)"),
+        ({"classes": "[" * 10_000}, r"is not JSON"),
         ({"labels": LABELS * 0}, r"at least two different classes, but it has \['0'\]"),
         ({"classes": ["a", "b"]}, r"between 0 and 1, for 2 classes, but labels\[2\] is 2 \(2 in all"),
         ({"classes": ["a", "b", "c", "d"]}, r"each of the 4 classes, but none is 3 \(class 'd'\)"),
@@ -74,6 +80,19 @@ def test_whether_mirror_images_are_made_is_an_option(tmp_path):
 def test_arrays_that_make_no_data_set_are_refused(tmp_path, changes, message):
     with pytest.raises(InputError, match=message):
         load(tmp_path, **changes)
+
+
+@pytest.mark.parametrize("kind", ["BF16", "F8_E4M3", "F8_E8M0", "F4", "F6_E2M3"])
+@pytest.mark.parametrize("array", ["images", "labels"])
+def test_types_of_numbers_that_numpy_lacks_are_refused_in_one_sentence(tmp_path, kind, array):
+    bits = {"BF16": 16, "F4": 4, "F6_E2M3": 6}.get(kind, 8)
+    shape = [8, 8, 8, 3] if array == "images" else [8]
+    size = int(np.prod(shape)) * bits // 8
+    header = json.dumps({array: {"dtype": kind, "shape": shape, "data_offsets": [0, size]}}).encode()
+    (tmp_path / "x.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(size))
+    with pytest.raises(InputError) as refused:
+        Arrays().load(str(tmp_path / "x.safetensors"), None, False)
+    assert "\n" not in str(refused.value)
 
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path):

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import hashlib
 import os
+import pickle
 import struct
 from pathlib import Path
 
@@ -66,6 +68,50 @@ def test_damaged_files_are_refused(tmp_path):
     file.write_bytes(file.read_bytes()[:500])
     with pytest.raises(InputError, match="incomplete or damaged"):
         FashionMnist().load("", tmp_path, False)
+
+
+@pytest.fixture
+def small_cifar10(tmp_path, monkeypatch) -> Path:
+    """Two images in each file of CIFAR-10, with published checksums to match."""
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+
+    def write(name: str, entries: dict) -> str:
+        content = pickle.dumps(entries)
+        (folder / name).write_bytes(content)
+        return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+    def batch(name: str) -> list[str]:
+        pixels = generator.integers(0, 256, (2, 3072), dtype=np.uint8)
+        return [name, write(name, {"data": pixels, "labels": [3, 5]})]
+
+    for files in ("train_list", "test_list"):
+        monkeypatch.setattr(datasets.CIFAR10, files, [batch(name) for name, _ in getattr(datasets.CIFAR10, files)])
+    names = {"label_names": [*"abcdefghij"]}
+    monkeypatch.setattr(datasets.CIFAR10, "meta", datasets.CIFAR10.meta | {"md5": write("batches.meta", names)})
+    return folder
+
+
+def test_cifar10_is_read_as_torchvision_reads_it(small_cifar10):
+    data = Cifar10().load("", small_cifar10.parent, False)
+    original = datasets.CIFAR10(str(small_cifar10.parent), train=True)
+    np.testing.assert_array_equal(data.train.read(range(10)).permute(0, 2, 3, 1).numpy(), original.data)
+    assert (data.train.labels.tolist(), len(data.test), data.classes) == ([3, 5] * 5, 2, tuple("abcdefghij"))
+
+
+class Mischief:
+    def __reduce__(self):
+        return os.mkdir, ("mischief",)
+
+
+@pytest.mark.parametrize("name", ["data_batch_3", "test_batch", "batches.meta"])
+def test_a_pickle_that_is_not_the_published_one_is_never_opened(small_cifar10, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (small_cifar10 / name).write_bytes(pickle.dumps(Mischief()))
+    with pytest.raises(InputError, match=f"incomplete or damaged .{name} has not the published checksum"):
+        Cifar10().load("", tmp_path, False)
+    assert not Path("mischief").exists()
 
 
 def test_files_of_another_checksum_are_refused(tmp_path):

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import copy
+import math
 from random import Random
 
 import pytest
 import torch
+from torch import nn
 
 from nasplug.builtin.mbconv import MBConvSpace
 from nasplug.builtin.mbconv import network as network_module
@@ -79,14 +82,35 @@ def test_dropout_is_before_the_classifier_and_only_in_training(network):
     assert not torch.allclose(network(images), network.head.classifier.bias.expand(4, 3))
 
 
-def test_initial_weights_are_those_of_efficientnet():
+def initialise_as_released(module: nn.Module) -> None:
+    """The rule of DNA's released networks, where squeeze-excitation consists of 1x1 convolutions with bias."""
+    if isinstance(module, nn.Conv2d):
+        fan_out = module.kernel_size[0] * module.kernel_size[1] * module.out_channels
+        module.weight.data.normal_(0, math.sqrt(2.0 / fan_out))
+        if module.bias is not None:
+            module.bias.data.zero_()
+    elif isinstance(module, nn.Linear):
+        bound = 1.0 / math.sqrt(module.weight.size(0))
+        module.weight.data.uniform_(-bound, bound)
+        module.bias.data.zero_()
+
+
+def test_initial_weights_have_the_moments_of_dna_s_released_networks():
     torch.manual_seed(0)
-    network = MBConvSpace(blocks=("dna",)).network(
-        MBConvSpace(blocks=("dna",)).random(Random(0)), ImageShape(3, 224, 1000)
-    )
-    layer = network.blocks[4][1].requires_grad_(False)
-    assert float(layer.expand.weight.std()) == pytest.approx((2 / layer.channels) ** 0.5, rel=0.02)
-    kernel = layer.operation.kernel
-    assert float(layer.depthwise.weight.std()) == pytest.approx((2 / kernel**2) ** 0.5, rel=0.05)
+    space = MBConvSpace(blocks=("dna",))
+    network = space.network(space.random(Random(0)), ImageShape(3, 224, 1000))
+    seen = set()
+    for name, module in network.named_modules():
+        if not isinstance(module, (nn.Conv2d, nn.Linear)):
+            continue
+        released: nn.Module = copy.deepcopy(module)
+        if name.endswith(("squeeze", "excite")):
+            released = nn.Conv2d(module.in_features, module.out_features, 1)
+        initialise_as_released(released)
+        kind, count = name.split(".")[-1], module.weight.numel()
+        assert module.weight.std().item() == pytest.approx(released.weight.std().item(), rel=6 / count**0.5), name
+        assert abs(module.weight.mean().item()) < 5 * released.weight.std().item() / count**0.5, name
+        assert module.bias is None or not module.bias.any(), name
+        seen.add(kind)
+    assert seen == {"convolution", "depthwise", "expand", "squeeze", "excite", "project", "classifier"}
     assert float(network.head.classifier.weight.detach().abs().max()) == pytest.approx(1000**-0.5, rel=0.01)
-    assert not network.head.classifier.bias.any()

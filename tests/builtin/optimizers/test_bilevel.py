@@ -63,6 +63,25 @@ def test_second_order_follows_the_gradient_through_one_step_of_sgd(momentum: flo
         assert torch.equal(buffer, velocity)
 
 
+@pytest.mark.parametrize("rates", [(0.1, 0.1), (0.04, 0.1), (0.1, 0.04)])
+def test_second_order_follows_the_step_of_every_group_of_weights(rates: tuple[float, float]) -> None:
+    problem, optimizer = Quadratic(), Bilevel(order="second")
+    halves = [nn.Parameter(problem.w.detach()[:2].clone()), nn.Parameter(problem.w.detach()[2:].clone())]
+    groups = [{"params": [half], "lr": rate} for half, rate in zip(halves, rates, strict=True)]
+    problem.torch_optimizers.weights = torch.optim.SGD(groups, lr=0.1)
+
+    def evaluate(split: str) -> Tensor:
+        problem.w = torch.cat(halves)
+        return problem.evaluate(split)
+
+    rate = torch.tensor(rates, dtype=torch.float64).repeat_interleave(2)
+    alpha, w = problem.alpha.detach().clone(), torch.cat(halves).detach()
+    virtual = w - rate * (problem.curvature @ w - problem.coupling @ alpha)
+    expected = alpha / 2 + problem.coupling.T @ (rate * (virtual - problem.target))
+    make_update(optimizer, ALPHA, Objective("train.alpha", evaluate), problem.torch_optimizers)
+    torch.testing.assert_close(alpha - problem.alpha.detach(), expected, rtol=1e-8, atol=1e-10)
+
+
 @pytest.mark.parametrize("past", [0, 2])
 @pytest.mark.parametrize(("momentum", "nesterov"), [(0.0, False), (0.9, False), (0.9, True)])
 def test_the_virtual_step_is_the_step_of_sgd(past: int, momentum: float, nesterov: bool) -> None:

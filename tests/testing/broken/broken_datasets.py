@@ -46,6 +46,18 @@ class OtherOrder(Stripes):
         return attrs.evolve(data, train=MemoryImages(data.train.pixels[order], data.train.labels[order]))
 
 
+class NamedAlike(MemoryImages):
+    @property
+    def names(self):
+        return ("photo.png",) * len(self)
+
+
+@attrs.define
+class OneName(Stripes):
+    def change(self, data):
+        return attrs.evolve(data, train=NamedAlike(data.train.pixels, data.train.labels))
+
+
 @attrs.define
 class TestsOnTraining(Stripes):
     def change(self, data):
@@ -72,6 +84,7 @@ def nasplug_register(register):
         "images-have-the-form-they-declare": "OtherSize",
         "labels-name-its-classes": "TwoOfOneName",
         "reads-the-same-twice": "OtherOrder",
+        "names-tell-its-images-apart": "OneName",
         "test-images-are-not-trained-on": "TestsOnTraining",
         "batches-differ-between-steps": "OneImage",
         "refuses-a-place-that-is-not-there": "Anywhere",

@@ -13,6 +13,7 @@ from nasplug.values.recipes import DARTS_CIFAR
 Preset = dict[str, dict[str, Any]]
 
 PAPER_CIFAR10: Preset = {
+    "run": {"precision": "float32"},
     "space": {"cells": 8, "channels": 16},
     "data": {"name": "cifar10", "validation": 0.0},
     "search": {"epochs": 250, "batch_size": 256, "lr": 0.025, "nesterov": True, "weight_decay": 5e-4},

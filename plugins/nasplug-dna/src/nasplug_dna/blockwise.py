@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import attrs
 import torch
 
 from nasplug.errors import InputError, Missing
-from nasplug.parts import DistillationTeacher, Network, SearchSpace, Stage, Supernet, option
+from nasplug.parts import Choice, DistillationTeacher, Network, SearchSpace, Stage, Supernet, option
 from nasplug.values import Genotype, ImageShape
 from nasplug_dna.bridge import ADAPTORS, build_bridge
 from nasplug_dna.dense import find_dense_genotype
 from nasplug_dna.distance import LOSSES, RATINGS
 from nasplug_dna.frozen_teacher import MODES, FrozenTeacher, freeze, tap_features
 from nasplug_dna.stage import BlockStage, BlockwiseSetup
-from nasplug_dna.torchvision_networks import UNTRAINED, build_network, check_file, cut, find_block_ends, load_network
+from nasplug_dna.torchvision_networks import UNTRAINED, build_network, cut, find_block_ends, load_network
+from nasplug_dna.weights import check_file
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -38,6 +39,12 @@ class Blockwise(DistillationTeacher):
         "train blocks one after the other, each for all epochs, or together from one pass of the teacher",
         choices=("one-by-one", "together"),
     )
+    epochs_per: str = option(
+        "block",
+        "what search.epochs is the length of: the training of a block, or of each of its cells (a block of three cells "
+        "is trained for three times as many epochs)",
+        choices=("block", "cell"),
+    )
     block_input: str = option(
         "teacher",
         "whose features a block reads: the teacher's, or those of the student's own previous block",
@@ -51,10 +58,14 @@ class Blockwise(DistillationTeacher):
         "auto", "1x1 convolutions around a block; auto: where channels differ from the teacher's", choices=ADAPTORS
     )
     teacher_mode: str = option(
-        "batch", "statistics that the teacher normalises with: those of the batch, or its own (eval)", choices=MODES
+        "batch",
+        "statistics that the teacher normalises with: those of the batch, in rating measured ones, or its own (eval)",
+        choices=MODES,
     )
     resolution: int = option(0, "pixels to which images are resized for the teacher; 0: none", at_least=0)
-    model: str = option("", "a network of torchvision as teacher, such as efficientnet_b7; empty: one of the space")
+    model: str = option(
+        "", "a network of torchvision as teacher, or tf_efficientnet_b7 and the like of timm; empty: one of the space"
+    )
     weights: str = option("", f"file of the model's weights (.pth, .pt, .safetensors); {UNTRAINED}: initial weights")
     taps: tuple[str, ...] = option((), "nodes of the model after which its blocks end; empty: those of its family")
     model_mean: tuple[float, ...] = option(IMAGENET_MEAN, "mean of the images that the model expects", length=3)
@@ -76,6 +87,11 @@ class Blockwise(DistillationTeacher):
                     f"Option '{name}' of teacher blockwise has {len(values)} values, but the supernet of the space "
                     f"'{space.name}' has {blocks} blocks; give as many, or none: teacher.{name}=[]."
                 )
+        if self.epochs_per == "cell" and self.order == "together":
+            raise InputError(
+                "Blocks that are trained together are trained equally long, so teacher.epochs_per=cell needs "
+                "teacher.order=one-by-one."
+            )
         if self.model:
             self._check_model(blocks)
             return
@@ -125,7 +141,8 @@ class Blockwise(DistillationTeacher):
         numbers = range(len(blocks))
         groups = [tuple(numbers)] if self.order == "together" else [(number,) for number in numbers]
         rates = dict(enumerate(self.rates))
-        return [BlockStage(group, setup, rates) for group in groups]
+        cells = count_cells(net.choices) if self.epochs_per == "cell" else {}
+        return [BlockStage(group, setup, rates, length=cells.get(group[0], 1)) for group in groups]
 
     def _check_model(self, blocks: int) -> None:
         if self.taps and len(self.taps) != blocks:
@@ -136,8 +153,8 @@ class Blockwise(DistillationTeacher):
         cut(build_network(self.model, empty=True), self.model, self._taps(blocks))
         if not self.weights:
             raise Missing(
-                f"The teacher '{self.model}' needs weights: download them from torchvision beforehand and name the "
-                f"file, --set teacher.weights=FILE (or {UNTRAINED}, for a network that is not trained)."
+                f"The teacher '{self.model}' needs weights: download them from torchvision or timm beforehand and name "
+                f"the file, --set teacher.weights=FILE (or {UNTRAINED}, for a network that is not trained)."
             )
         if self.weights != UNTRAINED:
             check_file(Path(self.weights))
@@ -151,12 +168,19 @@ class Blockwise(DistillationTeacher):
         if self.model:
             taps = self._taps(blocks)
             network = load_network(self.model, taps, self.weights, shape, self.model_mean, self.model_std)
-            freeze(network.to(device).to(memory_format=torch.channels_last), self.teacher_mode)
-            return FrozenTeacher(network, self.resolution)
+            norms = freeze(network.to(device).to(memory_format=torch.channels_last), self.teacher_mode)
+            return FrozenTeacher(network, self.resolution, norms)
         if teacher is None:
             raise InputError("The teacher 'blockwise' imitates a trained network, but there is none.")
-        freeze(teacher, self.teacher_mode)
-        return FrozenTeacher(tap_features(teacher), self.resolution)
+        norms = freeze(teacher, self.teacher_mode)
+        return FrozenTeacher(tap_features(teacher), self.resolution, norms)
+
+
+def count_cells(choices: Iterable[Choice]) -> dict[int, int]:
+    """By block that offers several cells, their number: candidates whose layers are choices of their own."""
+    named = {choice.name: choice for choice in choices}
+    parents = [named[choice.parent[0]] for choice in named.values() if choice.parent is not None]
+    return {block: len(choice.candidates) for choice in parents for block in choice.blocks if choice.parent is None}
 
 
 def count_blocks(space: SearchSpace) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import attrs
 import torch
@@ -11,9 +12,13 @@ from torch.nn import functional as F
 
 from nasplug.errors import InputError
 from nasplug.parts import Network
+from nasplug.supernets.normalise import measure_statistics
 from nasplug.values import ImageShape, MapShape
 
-MODES = ("batch", "eval")
+MODES = ("batch", "measured", "eval")
+BatchNorm = nn.modules.batchnorm._BatchNorm
+Statistics = Sequence[tuple[Tensor, Tensor]]
+"""Mean and variance, (channels,) each, of some batch norms."""
 
 Features = Callable[[Tensor, int], Sequence[Tensor]]
 """From images and the number of a block: the network's features after blocks 0 to this one, at least."""
@@ -26,13 +31,37 @@ class FrozenTeacher:
     features: Features
     resolution: int = 0
     """Pixels to which images are resized for the network; 0: they are not resized."""
+    measured_norms: Sequence[BatchNorm] = ()
+    """The batch norms for which `measure` measures statistics; they have none of their own."""
 
     @torch.no_grad()
-    def __call__(self, images: Tensor, last: int) -> Sequence[Tensor]:
-        """The features (N, C, H, W) after blocks 0 to `last` at least; `images` are normalised as in the run."""
+    def __call__(self, images: Tensor, last: int, statistics: Statistics = ()) -> Sequence[Tensor]:
+        """The features (N, C, H, W) after blocks 0 to `last` at least; `images` are normalised as in the run.
+
+        With `statistics`, those that `measure` returned, the measured norms use them instead of the batch's.
+        """
         if self.resolution and self.resolution != images.shape[-1]:
             images = F.interpolate(images, self.resolution, mode="bilinear", antialias=True)
-        return self.features(images, last)
+        with self._normalising_by(statistics):
+            return self.features(images, last)
+
+    def measure(self, batches: Sequence[Tensor], last: int) -> tuple[Sequence[Sequence[Tensor]], Statistics]:
+        """The features of every batch, normalised by its own statistics, and the means of these statistics."""
+        like = batches[0]
+        blank = [(like.new_zeros(norm.num_features), like.new_ones(norm.num_features)) for norm in self.measured_norms]
+        with self._normalising_by(blank), measure_statistics(self.measured_norms):
+            return [self(images, last) for images in batches], blank  # which the norms have filled
+
+    @contextmanager
+    def _normalising_by(self, statistics: Statistics) -> Iterator[None]:
+        pairs = list(zip(self.measured_norms, statistics, strict=True)) if statistics else []
+        for norm, (mean, var) in pairs:
+            norm.running_mean, norm.running_var = mean, var
+        try:
+            yield
+        finally:
+            for norm, _ in pairs:
+                norm.running_mean = norm.running_var = None
 
     def shapes(self, shape: ImageShape, blocks: int, device: torch.device) -> tuple[MapShape, ...]:
         """The shape of every feature, from two blank images; InputError if the network cannot read such images."""
@@ -53,17 +82,19 @@ class FrozenTeacher:
         return tuple(MapShape(feature.shape[1], feature.shape[2]) for feature in features)
 
 
-def freeze(network: nn.Module, mode: str) -> None:
-    """Freezes the parameters of a network, and puts it in eval mode.
+def freeze(network: nn.Module, mode: str) -> Sequence[BatchNorm]:
+    """Freezes the parameters of a network, puts it in eval mode, and returns the batch norms that are to be measured.
 
-    With the mode "batch" its batch norms use the statistics of each batch, as in DNA, and lose their running
-    statistics; with "eval" they use their running statistics.
+    With the mode "eval" its batch norms use their running statistics. With "batch" they lose these and use the
+    statistics of each batch; so they do with "measured", but in rating they use statistics measured on training images.
     """
     network.requires_grad_(False).eval()
-    if mode == "batch":
-        for module in network.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.running_mean = module.running_var = None
+    norms = [module for module in network.modules() if isinstance(module, BatchNorm)]
+    if mode == "eval":
+        return ()
+    for norm in norms:
+        norm.running_mean = norm.running_var = None
+    return norms if mode == "measured" else ()
 
 
 def tap_features(network: Network) -> Features:

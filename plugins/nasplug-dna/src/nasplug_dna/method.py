@@ -47,10 +47,11 @@ CIFAR10: Preset = {
 """DNA scaled down to CIFAR-10. The paper has no such search: blocks, teacher and all lengths are inferred here."""
 
 PAPER_IMAGENET: Preset = {
+    "run": {"precision": "float32"},
     "space": {"blocks": ["dna"], "stem": "imagenet", "match": "doubled"},
     "data": {"name": "folder", "size": 224, "validation": 0.0},
     "optimizer": {"rating_share": 0.04, "rating_images": 4096, "rating_limit": 20_000},
-    "teacher": {"model": "efficientnet_b7", "rates": [0.4, 1.0, 1.0, 1.0, 1.0, 0.4]},
+    "teacher": {"model": "tf_efficientnet_b7", "rates": [0.4, 1.0, 1.0, 1.0, 1.0, 0.4], "epochs_per": "cell"},
     "search": {
         "epochs": 20,
         "batch_size": 512,
@@ -65,8 +66,9 @@ PAPER_IMAGENET: Preset = {
 """The released code, on images of 224 pixels in folders; `teacher.weights` has to name a file.
 
 The blocks are those of the paper's table, from memory; the released supernet has one cell for each block
-("dna-single"). All paths are rated, on a share of the training images that amounts to 50 per class of ImageNet; how
-many of them are used is inferred.
+("dna-single"), which is trained for 20 epochs. So here each cell is: a step trains one of its block's. All paths are
+rated, on a share of the training images that amounts to 50 per class of ImageNet; how many of them are used is
+inferred.
 """
 
 DNA = Method(
@@ -76,6 +78,7 @@ DNA = Method(
     schedule="keep",
     teacher="blockwise",
     options={
+        "teacher": {"teacher_mode": "measured"},
         "search": {
             "optimizer": "adam",
             "lr_schedule": "step",

@@ -14,7 +14,7 @@ from nasplug.parts import Batch, Block, Choices, Network, Rater, Stage, Supernet
 from nasplug.values import StepInfo, Update
 from nasplug_dna.bridge import Bridge
 from nasplug_dna.distance import Distance
-from nasplug_dna.frozen_teacher import FrozenTeacher
+from nasplug_dna.frozen_teacher import FrozenTeacher, Statistics
 
 
 @attrs.frozen(eq=False)
@@ -64,9 +64,12 @@ class BlockStage(Stage):
 
     static_graph = True
 
-    def __init__(self, blocks: Sequence[int], setup: BlockwiseSetup, rates: Mapping[int, float]) -> None:
+    def __init__(
+        self, blocks: Sequence[int], setup: BlockwiseSetup, rates: Mapping[int, float], length: int = 1
+    ) -> None:
         super().__init__()
         self.blocks: tuple[int, ...] = tuple(blocks)
+        self.length = length
         self.rates = {number: rates[number] for number in self.blocks if number in rates}
         self.bridges = nn.ModuleList(setup.bridges[number] for number in self.blocks)
         self._setup = (setup,)  # in a tuple, so that other stages' bridges are no submodules of this one
@@ -107,11 +110,21 @@ class BlockRater(Rater):
         self._generator = Random(number)
         # Thousands of paths are rated on a batch, for which the teacher is computed once.
         self._targets: WeakKeyDictionary[Batch, Tensor] = WeakKeyDictionary()
+        self._measured: WeakKeyDictionary[Batch, Sequence[Tensor]] = WeakKeyDictionary()
+        """The teacher's features of the images on which its statistics were measured, until they are read."""
+        self._statistics: Statistics = ()
+
+    def prepare(self, calibration: Sequence[Batch]) -> None:
+        """Measures the statistics of the teacher's norms, if its mode is to use measured ones in rating."""
+        if self._setup.frozen_teacher.measured_norms:
+            images = [batch.images for batch in calibration]
+            features, self._statistics = self._setup.frozen_teacher.measure(images, self.block)
+            self._measured = WeakKeyDictionary(zip(calibration, features, strict=True))
 
     @torch.no_grad()
     def inputs(self, batch: Batch) -> tuple[Tensor, ...]:
         """The maps that the block reads."""
-        features = self._setup.frozen_teacher(batch.images, self.block)
+        features = self._measured.pop(batch, None) or self._features(batch)
         self._targets[batch] = features[self.block]
         with self._net.choices.only(sample_one_of_each(self._net.choices, self._generator)):
             return self._setup.read(self._net.blocks(), self.block, batch.images, features, {})
@@ -120,8 +133,11 @@ class BlockRater(Rater):
     def rate(self, output: Tensor, batch: Batch) -> Tensor:
         """The distance of the block's output from the teacher's."""
         if batch not in self._targets:
-            self._targets[batch] = self._setup.frozen_teacher(batch.images, self.block)[self.block]
+            self._targets[batch] = self._features(batch)[self.block]
         return self._setup.bridges[self.block].compare(output, self._targets[batch], self._setup.rating)
+
+    def _features(self, batch: Batch) -> Sequence[Tensor]:
+        return self._setup.frozen_teacher(batch.images, self.block, self._statistics)
 
 
 def sample_one_of_each(choices: Choices, generator: Random) -> Tensor:

@@ -1,26 +1,26 @@
-"""Networks of torchvision as teachers: where their blocks end, how their weights are read, which images they expect."""
+"""Networks of torchvision as teachers: where their blocks end, and which images they expect.
+
+Some of timm's have the same layers (`timm_networks`).
+"""
 
 from __future__ import annotations
 
-import warnings
-from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision import models
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from nasplug.errors import InputError, choose_from
 from nasplug.values import ImageShape
+from nasplug_dna.timm_networks import TENSORFLOW, follow_tensorflow
+from nasplug_dna.weights import load_weights
 
 UNTRAINED = "random"
 """The value of the option `weights` that keeps the initial weights."""
-NESTED = ("state_dict", "model")
-"""Keys under which checkpoints that hold more than weights keep them."""
 
 
 def _features(*numbers: int) -> tuple[str, ...]:
@@ -60,9 +60,8 @@ def find_block_ends(name: str, blocks: int) -> tuple[str, ...]:
 
     Raises InputError if torchvision has no such network, if STAGES has no such family, or if it has fewer stages.
     """
-    if name not in (known := models.list_models(module=models)):
-        raise choose_from("network of torchvision", name, known)
-    family = max((prefix for prefix in STAGES if name.startswith(prefix)), key=len, default=None)
+    torchvision_name = find_network(name)
+    family = max((prefix for prefix in STAGES if torchvision_name.startswith(prefix)), key=len, default=None)
     if family is None:
         raise InputError(
             f"Where the blocks of '{name}' end is not known here; name {blocks} nodes of torchvision's feature "
@@ -121,17 +120,28 @@ def load_network(
     return TorchvisionNetwork(cuts, run_std / own_std, (run_mean - own_mean) / own_std)
 
 
+def find_network(name: str) -> str:
+    """The network of torchvision that has the layers of the network `name`; InputError for an unknown name."""
+    known = models.list_models(module=models)
+    if name not in known and name not in TENSORFLOW:
+        raise choose_from("network of torchvision", name, [*known, *TENSORFLOW])
+    return TENSORFLOW.get(name, name)
+
+
 def build_network(name: str, empty: bool) -> nn.Module:
-    """A new network of torchvision, with `empty` on the meta device if possible. InputError for an unknown name."""
-    if name not in (known := models.list_models(module=models)):
-        raise choose_from("network of torchvision", name, known)
+    """A new network, with `empty` on the meta device if possible. InputError for an unknown name."""
+    torchvision_name, network = find_network(name), None
     if empty:
         try:
             with torch.device("meta"):
-                return cast("nn.Module", models.get_model(name, weights=None))
+                network = cast("nn.Module", models.get_model(torchvision_name, weights=None))
         except NotImplementedError:  # RegNet computes its widths with tensors, which need memory
             pass
-    return cast("nn.Module", models.get_model(name, weights=None))
+    if network is None:
+        network = cast("nn.Module", models.get_model(torchvision_name, weights=None))
+    if name in TENSORFLOW:
+        follow_tensorflow(network)
+    return network
 
 
 def cut(network: nn.Module, name: str, taps: Sequence[str]) -> nn.Module:
@@ -153,58 +163,3 @@ def cut(network: nn.Module, name: str, taps: Sequence[str]) -> nn.Module:
             f"{', '.join(order)}, but they are {', '.join(taps)}."
         )
     return cast("nn.Module", extractor)
-
-
-def load_weights(network: nn.Module, name: str, needed: Collection[str], path: Path) -> None:
-    """Loads weights from a file into a network that may be on the meta device; only those `needed` must be there."""
-    state = read_weights(path)
-    own = network.state_dict()
-    try:
-        kept = OrderedDict((key, _as_type_of(own[key], state[key])) for key in needed if key in state and key in own)
-        missing = [key for key in network.load_state_dict(kept, strict=False, assign=True)[0] if key in needed]
-        if missing:
-            raise RuntimeError(f"missing: {', '.join(missing)}")
-    except (RuntimeError, TypeError, AttributeError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"The weights '{path}' do not fit '{name}' of torchvision ({reason:.200}); name a file of that network."
-        ) from error
-
-
-def _as_type_of(own: Tensor, saved: Any) -> Any:
-    """A saved weight in the precision of the network's own; TypeError if it is of another kind of number."""
-    if not isinstance(saved, Tensor):
-        return saved
-    if saved.layout is not own.layout or saved.is_floating_point() is not own.is_floating_point():
-        raise TypeError(f"it holds {saved.dtype} ({saved.layout}) where {own.dtype} belongs")
-    return saved.to(own.dtype)
-
-
-def read_weights(path: Path) -> Mapping[str, Any]:
-    """The state dict in a .safetensors file, or in a file of torch, of which nothing but tensors is read."""
-    check_file(path)
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        with warnings.catch_warnings(action="ignore"):  # torch warns about unknown formats, which are refused here
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # reading a damaged or foreign pickle can raise anything
-        raise InputError(
-            f"The weights '{path}' cannot be read: the file is damaged, or holds more than tensors (code in it is "
-            f"never run); name a file of weights alone, such as torch.save(network.state_dict(), FILE) writes."
-        ) from error
-    for key in NESTED:
-        if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
-            state = state[key]
-    if not isinstance(state, Mapping):
-        raise InputError(f"The file '{path}' holds a {type(state).__name__}, but it must hold a state dict.")
-    return state
-
-
-def check_file(path: Path) -> None:
-    """Raises InputError if there is no such file."""
-    if not path.is_file():
-        raise InputError(
-            f"There is no file of weights '{path}' for the teacher; download it from torchvision beforehand and name "
-            f"it: --set teacher.weights=FILE."
-        )

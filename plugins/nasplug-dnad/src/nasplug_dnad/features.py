@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import attrs
 import torch
@@ -14,6 +15,7 @@ from nasplug.errors import InputError
 from nasplug.parts import Batch, DistillationTeacher, Network, SearchSpace, Stage, Supernet, option
 from nasplug.parts.random_walk import mutate_towards
 from nasplug.values import Genotype, ImageShape, StepInfo, Update
+from nasplug.values.training import AUGMENTATIONS
 
 PATIENCE = 64
 """Mutations to try for each place of the teacher's genotype."""
@@ -76,7 +78,8 @@ class Features(DistillationTeacher):
 
     The teacher is a wide and dense random network of the same space, trained before the search. (The released one is a
     dense architecture from an earlier search, with 36 channels where the supernet has 16. A random architecture, which
-    needs no earlier search, is a choice of this project.)
+    needs no earlier search, is a choice of this project.) It is trained as networks are retrained, unless the options
+    say otherwise.
     """
 
     ratios: tuple[float, ...] = option(
@@ -87,6 +90,19 @@ class Features(DistillationTeacher):
     channel_factor: float = option(2.0, "channels of the teacher, as a multiple of the supernet's", above=0)
     candidates: int = option(3, "candidates per place of the teacher, where the space allows", at_least=1)
     epochs: int = option(0, "epochs of the teacher's training; 0: as many as retraining", at_least=0)
+    lr: float | None = option(None, "learning rate of the teacher at the start; unset: that of retraining", above=0)
+    augment: str | None = option(
+        None, "augmentation of the teacher's images; unset: that of retraining", choices=AUGMENTATIONS
+    )
+    cutout: int | None = option(
+        None, "side of the square cut out of the teacher's images, in pixels; unset: as in retraining", at_least=0
+    )
+    drop_path: float | None = option(
+        None, "drop_path of the teacher at the end of its training; unset: that of retraining", at_least=0, below=1
+    )
+    drop_path_per_operation: float | None = option(
+        None, "what it gains for each operation beyond two per place; unset: as in retraining", at_least=0
+    )
 
     def shares(self, taps: int) -> tuple[float, ...]:
         """The share of each tap n: the option `ratios`, else the released shares, else in proportion to n."""
@@ -108,6 +124,11 @@ class Features(DistillationTeacher):
         start = wide.random(generator)
         mutations = PATIENCE * len(start.places)
         return wide, mutate_towards(wide, start, self._deviation, generator, mutations=mutations, tolerance=0)
+
+    def training_options(self) -> Mapping[str, Any]:
+        """The options of the same names in the section `retrain` that are set here."""
+        names = ("lr", "augment", "cutout", "drop_path", "drop_path_per_operation")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
     def _deviation(self, genotype: Genotype) -> int:
         return sum(abs(len(picked) - self.candidates) for _, picked in genotype.picks)

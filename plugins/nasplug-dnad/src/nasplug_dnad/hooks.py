@@ -6,7 +6,11 @@ from nasplug.hookspecs import hookimpl
 from nasplug.plugins import Register
 
 RESUMES = ">=0.1,<0.3"
-"""The versions of this package whose runs this one continues, with the same results bit by bit."""
+"""The versions of this package whose runs this one continues.
+
+A run of 0.1 goes on by the rules of today: its search ends with an epoch, and from the step at which it is resumed,
+adaptors are clipped apart from the network. Its teacher is trained as its recipe says.
+"""
 
 
 @hookimpl

@@ -20,5 +20,5 @@ def nasplug_register(register: Register) -> None:
     register.method(
         "sd-darts",
         "nasplug_sd_darts.method:SD_DARTS",
-        summary="Self-distillation: DARTS with a flatter supernet, which learns from its past states.",
+        summary="Self-distillation: DARTS whose supernet also learns from its past states, to become flatter.",
     )

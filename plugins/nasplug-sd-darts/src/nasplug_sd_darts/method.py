@@ -9,6 +9,18 @@ import attrs
 from nasplug.values import Method
 from nasplug.values.darts import DARTS
 
+PRESETS = {
+    "tiny": DARTS.presets["tiny"],
+    "laptop": DARTS.presets["laptop"],
+    "paper-cifar10": DARTS.presets["paper-cifar10-first"],
+    "paper-imagenet": DARTS.presets["paper-imagenet"],
+    "paper-nb201": DARTS.presets["paper-nb201"],
+}
+"""The search of each preset is that of DARTS in first order; which order the paper of SD-DARTS takes could not be read.
+
+First order is the default of DARTS's code, which the first author's other variant of DARTS (OPP-DARTS) leaves as it is.
+"""
+
 TEACHER: dict[str, dict[str, Any]] = {
     "paper-cifar10": {"pace": "paper"},
     "paper-imagenet": {"interval": 390, "interval_unit": "step"},
@@ -23,5 +35,5 @@ SD_DARTS: Method = attrs.evolve(
     DARTS,
     name="sd-darts",
     teacher="voting",
-    presets={name: {**preset, "teacher": TEACHER.get(name, {})} for name, preset in DARTS.presets.items()},
+    presets={name: {**preset, "teacher": TEACHER.get(name, {})} for name, preset in PRESETS.items()},
 )

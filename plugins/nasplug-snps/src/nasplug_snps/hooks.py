@@ -6,7 +6,10 @@ from nasplug.hookspecs import hookimpl
 from nasplug.plugins import Register
 
 RESUMES = ">=0.1,<0.3"
-"""The versions of this package whose runs this one continues, with the same results bit by bit."""
+"""The versions of this package whose runs this one continues.
+
+A run of 0.1 goes on by the rules of today: its search ends with an epoch. Otherwise it has the same results bit by bit.
+"""
 
 
 @hookimpl

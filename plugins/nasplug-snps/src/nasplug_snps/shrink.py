@@ -38,8 +38,10 @@ class Shrink(PruningSchedule):
     and gamma the pressure. After each step, candidates whose weight is below `threshold` are deleted. A moving average
     of deletions per step is then compared with its target: gamma grows in steps where it is below (lagging steps) and
     falls where it is not (leading steps). After `t_max` lagging steps in a row with gamma at `gamma_max` or above, the
-    search has stalled: a snapshot of the architecture is taken, and the offset mu grows. The search ends once S is
-    below `s_min`. Defaults are the released values for CIFAR-10.
+    search has stalled: a snapshot of the architecture is taken, and the offset mu grows. The search ends with the first
+    epoch at whose end S is below `s_min`; its last architecture is a snapshot, too. During the warm-up alpha and
+    weights learn from the task alone, nothing is deleted and no snapshot is taken. Defaults are the released values for
+    CIFAR-10.
 
     With `pace = "fit"` the time constants are fitted to the length of the search, so that its dynamics stay the same.
     For one deletion every P steps, tau = exp(-6/P), n_max = (1 - tau)/20 and t_max = 0.7 P; gamma_0 is multiplied by
@@ -68,13 +70,14 @@ class Shrink(PruningSchedule):
     mu_0: float = option(0.1, "offset of the loss at the start", at_least=0)
     rho: float = option(1.5, "factor of mu at a stall", above=0)
     xi: float = option(1.0, "factor of the target n_max at a stall", above=0)
-    s_min: float = option(250.0, "S at which the search ends (pace paper)", at_least=0)
+    s_min: float = option(250.0, "S below which the search ends with its epoch (pace paper)", at_least=0)
     s_min_fraction: float = option(0.35, "the same as a share of S at the start (pace fit)", above=0, below=1)
     scale: float = option(50.0, "steepness of the logarithmic measure", above=0)
     sparsity: str = option("log", "measure S: log(1 + scale alpha), or entropy (inferred)", choices=("log", "entropy"))
     threshold: float = option(0.01, "weight below which a candidate is deleted", above=0, below=1)
-    warm_up: int = option(0, "epochs without penalty and deletion", at_least=0)
+    warm_up: int = option(0, "epochs without penalty, deletion and snapshots", at_least=0)
     snapshot_every: int = option(1, "epochs between regular snapshots; 0: none", at_least=0)
+    snapshot_from: int = option(0, "epochs before the first regular snapshot", at_least=0)
     pace: str = option("paper", "constants as set, or fitted to the length of the search", choices=("paper", "fit"))
 
     # The controller's values are float64 tensors () on the device of the supernet, so the host need not read them.
@@ -103,8 +106,13 @@ class Shrink(PruningSchedule):
     def begin(self, choices: Choices, clock: StepClock) -> None:
         """Resets the controller, with constants fitted to the length of the search if `pace` is "fit".
 
-        Raises InputError if S is already below the value at which the search ends.
+        Raises InputError if S is already below the value at which the search ends, or if the warm-up is all of it.
         """
+        if self.warm_up >= clock.epochs:
+            raise InputError(
+                f"schedule.warm_up = {self.warm_up} leaves none of the {clock.epochs} epochs of this search for "
+                f"deleting candidates; set a smaller schedule.warm_up, or more search.epochs."
+            )
         self._start(gamma=self.gamma_0, rate=self.n_max)
         self.memory, self.patience = self.tau, self.t_max
         self.growth, self.relief, self.floor = self.phi, self.k, self.s_min
@@ -155,21 +163,29 @@ class Shrink(PruningSchedule):
 
     @torch.no_grad()
     def after_step(self, choices: Choices, now: StepInfo) -> Verdict:
-        """Deletes candidates, adapts gamma to the rate of deletions, and stops once S is below its end value."""
+        """Deletes candidates and adapts gamma to the rate of deletions; ends a search whose S is low enough.
+
+        As in the released code, S is compared with its end value at the end of an epoch.
+        """
         self._move_to_device_of(choices)
-        regular = self.snapshot_every > 0 and now.ends_epoch and (now.epoch + 1) % self.snapshot_every == 0
         if now.epoch < self.warm_up:
-            density = self.measure(choices.weights())
-            return Verdict(snapshot={"epoch": regular}, measures=self._measures(choices, density))
+            return Verdict(measures=self._measures(choices, self.measure(choices.weights())))
         deleted = choices.delete(choices.active_mask & (choices.weights() < self.threshold))
         stall = self._control(deleted)
         density = self.measure(choices.weights())
+        stop = density.double() < self.floor if now.ends_epoch else False
+        last = now.step + 1 == now.steps
         return Verdict(
             deleted=deleted,
-            snapshot={"stall": stall, "epoch": regular},
-            stop=density.double() < self.floor,
+            snapshot={"stall": stall, "epoch": self._is_regular(now), "end": last or stop},
+            stop=stop,
             measures=self._measures(choices, density),
         )
+
+    def _is_regular(self, now: StepInfo) -> bool:
+        """Whether a regular snapshot is taken after this step."""
+        every, epochs = self.snapshot_every, now.epoch + 1
+        return every > 0 and now.ends_epoch and epochs > self.snapshot_from and epochs % every == 0
 
     def _move_to_device_of(self, choices: Choices) -> None:
         """Moves the controller to the device of the supernet; after loading a checkpoint it is on the CPU."""

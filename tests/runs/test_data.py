@@ -1,0 +1,198 @@
+"""A run goes on with the images that it was started with, wherever it is resumed, or not at all."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tomli_w
+import torch
+from PIL import Image
+
+from nasplug.compose import resolve
+from nasplug.data.in_memory import InMemorySource, to_image_data
+from nasplug.errors import InputError
+from nasplug.plugins import load_plugins
+from nasplug.plugins.program_objects import PROGRAM, add_objects
+from nasplug.runs.context import new_context, reopen_context, show_notes, write_start
+from nasplug.runs.data import UNRECORDED
+from nasplug.store.run_folder import RunFolder
+
+PLUGINS = load_plugins()
+
+
+def paint(folder: Path, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    for number in range(12):
+        path = folder / "ab"[number % 2] / f"{number:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(generator.integers(0, 256, (8, 8), dtype=np.uint8)).save(path)
+
+
+def begin(folder: Path, location: str = "folder:photos", plugins=PLUGINS, **options):
+    options = options or {"size": 8}
+    layer = {
+        "run": {"method": "random", "preset": "tiny", "device": "cpu"},
+        "data": {"name": location, "validation": 0.0, **options},
+    }
+    context = new_context(RunFolder.create(folder), plugins, resolve(plugins, [layer]))
+    write_start(context, [])
+    return context
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    """The working directory, with `photos` in it and a run on them, `run`."""
+    folder = tmp_path / "here"
+    paint(folder / "photos", 0)
+    monkeypatch.chdir(folder)
+    begin(folder / "run")
+    return folder
+
+
+def same_images(context, photos: Path) -> bool:
+    first = Image.open(photos / "a" / "00.png")
+    return np.array_equal(context.data.train.read([0])[0, 0].numpy(), np.array(first))
+
+
+def test_a_run_is_reopened_with_equal_images(here):
+    context = reopen_context(RunFolder(here / "run"), PLUGINS)
+    assert same_images(context, here / "photos")
+    assert context.record.train.names[:2] == ("a/00.png", "a/02.png")
+    recorded = json.loads((here / "run" / "data.json").read_text())
+    assert recorded["place"]["absolute_location"] == str(here / "photos")
+    assert (context.mean, context.std) == (tuple(recorded["mean"]), tuple(recorded["std"]))
+
+
+@pytest.mark.parametrize("others_there", [False, True])
+def test_from_another_directory_the_recorded_place_is_found(here, tmp_path, monkeypatch, others_there):
+    (tmp_path / "there").mkdir()
+    if others_there:
+        paint(tmp_path / "there" / "photos", 1)
+    monkeypatch.chdir(tmp_path / "there")
+    assert same_images(reopen_context(RunFolder(here / "run"), PLUGINS), here / "photos")
+
+
+@pytest.mark.parametrize("others_there", [False, True])
+def test_images_that_moved_together_with_the_working_directory_are_found(here, tmp_path, monkeypatch, others_there):
+    here.rename(tmp_path / "there")
+    if others_there:
+        paint(here / "photos", 1)
+    monkeypatch.chdir(tmp_path / "there")
+    assert same_images(reopen_context(RunFolder(tmp_path / "there" / "run"), PLUGINS), tmp_path / "there" / "photos")
+
+
+@pytest.mark.parametrize(
+    ("change", "difference"),
+    [
+        (lambda photos: shutil.copy(photos / "a/00.png", photos / "a/000.png"), r"\(added: a/000\.png\)"),
+        (lambda photos: (photos / "b/03.png").unlink(), r"\(removed: b/03\.png\)"),
+        (lambda photos: shutil.copy(photos / "a/00.png", photos / "a/02.png"), r"\(changed: a/02\.png\)"),
+        (lambda photos: shutil.move(photos / "a/02.png", photos / "b/02.png"), r"added: b/02\.png; removed: a/02"),
+        (lambda photos: (photos / "a").rename(photos / "c"), "classes b, c, and it was a, b"),
+    ],
+)
+@pytest.mark.parametrize("memory", [0, 2048])
+def test_changed_images_are_refused_by_name(here, change, difference, memory):
+    begin(here / "again", size=8, memory=memory)
+    change(here / "photos")
+    with pytest.raises(InputError, match=f"are not those that the run .*again' was started with .*{difference}"):
+        reopen_context(RunFolder(here / "again"), PLUGINS)
+
+
+def test_without_the_images_it_is_said_where_they_were_and_how_to_name_their_new_place(here):
+    (here / "photos").rename(here / "pictures")
+    with pytest.raises(InputError, match=f"There is no folder {here / 'photos'}.* as data.name into .*recipe.toml"):
+        reopen_context(RunFolder(here / "run"), PLUGINS)
+    folder = RunFolder(here / "run")
+    sections = folder.recipe()
+    sections["data"]["name"] = "folder:pictures"
+    (here / "run" / "recipe.toml").write_text(tomli_w.dumps(sections))
+    assert same_images(reopen_context(folder, PLUGINS), here / "pictures")
+    paint(here / "pictures", 1)
+    with pytest.raises(InputError, match=r"changed: a/00\.png, a/02\.png"):
+        reopen_context(folder, PLUGINS)
+
+
+def test_damaged_files_are_found_before_a_run_starts_wherever_images_are_kept(here):
+    (here / "photos" / "b" / "05.png").write_bytes(b"")
+    for memory in (0, 2048):
+        with pytest.raises(InputError, match=r"b/05\.png cannot be read"):
+            begin(here / f"memory{memory}", size=8, memory=memory)
+
+
+def test_a_run_that_recorded_nothing_goes_on_with_a_note(here, capsys):
+    (here / "run" / "data.json").unlink()
+    context = reopen_context(RunFolder(here / "run"), PLUGINS)
+    assert context.notes == (UNRECORDED,)
+    show_notes(context)
+    assert capsys.readouterr().err == f"Note: {UNRECORDED}\n"
+    shutil.copy(here / "photos/a/00.png", here / "photos/a/000.png")
+    with pytest.raises(InputError, match="divided 12 images, and data set 'folder' has 13 now"):
+        reopen_context(RunFolder(here / "run"), PLUGINS)
+
+
+def test_a_damaged_record_is_refused(here):
+    path = here / "run" / "data.json"
+    entries = json.loads(path.read_text())
+    path.write_text(json.dumps({**entries, "place": None}))
+    with pytest.raises(InputError, match=r"data\.json' is damaged"):
+        reopen_context(RunFolder(here / "run"), PLUGINS)
+    path.write_text("{")
+    with pytest.raises(InputError, match=r"data\.json' is damaged: it is not JSON"):
+        reopen_context(RunFolder(here / "run"), PLUGINS)
+
+
+def test_images_of_a_program_are_compared_in_the_same_way(tmp_path):
+    pixels = torch.randint(0, 256, (12, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+    def given(pixels):
+        return add_objects(PLUGINS, {"dataset": (PROGRAM, InMemorySource(images=to_image_data((pixels, [0, 1] * 6))))})
+
+    begin(tmp_path / "run", PROGRAM, given(pixels), flips=False)
+    assert reopen_context(RunFolder(tmp_path / "run"), given(pixels)).record is not None
+    pixels[7, 0, 0, 0] ^= 1
+    with pytest.raises(InputError, match=r"\(changed: number 7\)\. Hand over the same ones, in the same order"):
+        reopen_context(RunFolder(tmp_path / "run"), given(pixels))
+
+
+@pytest.mark.parametrize("name", ["folder:\udce9", "folder:photos\udce9"])
+def test_a_path_that_no_recipe_can_hold_is_refused(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="must be text in UTF-8"):
+        begin(tmp_path / "run", name)
+
+
+def test_properties_of_the_images_are_said_at_the_start(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    paint(tmp_path / "photos" / "train", 0)
+    shutil.copytree(tmp_path / "photos" / "train", tmp_path / "photos" / "test")
+    (tmp_path / "photos" / "train" / "a" / "notes.txt").write_text("")
+    notes = begin(tmp_path / "run").notes
+    assert notes[0] == "Passed over in 'photos': files: 1 .txt."
+    assert notes[1].startswith("12 of 12 test images are copies of training images")
+    for path in (tmp_path / "photos").glob("*/*/*.png"):
+        Image.new("RGB", (8, 8), (int(path.stem), 7, 0)).save(path)
+    assert begin(tmp_path / "other").notes[-1] == (
+        "Channel 1 and 2 of the training images have one value everywhere (0.027, 0.000 of 1), which tells nothing."
+    )
+
+
+def test_names_of_files_that_are_not_utf8_are_shown_with_escapes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    paint(tmp_path / "photos", 0)
+    odd = tmp_path / "photos" / "a" / "caf\udce9\n.png"
+    Image.new("RGBA", (8, 8)).save(odd, "PNG")
+    notes = begin(tmp_path / "run").notes
+    assert notes[0].endswith(r"(first: a/caf\udce9\n.png).")
+    assert all(note.isprintable() for note in notes)
+    assert reopen_context(RunFolder(tmp_path / "run"), PLUGINS).record.notes == notes
+    odd.unlink()
+    with pytest.raises(InputError, match=r"removed: a/caf\\udce9\\n\.png"):
+        reopen_context(RunFolder(tmp_path / "run"), PLUGINS)
+    odd.write_bytes(b"")
+    with pytest.raises(InputError, match=r"a/caf\\udce9\\n\.png cannot be read"):
+        begin(tmp_path / "other")
