@@ -80,14 +80,10 @@ def _build_measure(plugins: Plugins, name: str, options: Mapping[str, Any]) -> C
 
 
 def _group_settings(settings: Sequence[str], sections: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """The options of --set by section."""
+    """The options of --set by section: those of the space, and of the measures that are asked for."""
     options: dict[str, dict[str, Any]] = {section: {} for section in sections}
-    for section, option, value in map(parse_setting, settings):
-        if section not in options:
-            raise InputError(
-                f"'nasplug cost' takes options of {', '.join(sections)} here, but got {quote(f'{section}.{option}')}; "
-                f"options of a cost need --measure."
-            )
+    for setting in settings:
+        section, option, value = parse_setting(setting, sections)
         options[section][option] = value
     return options
 

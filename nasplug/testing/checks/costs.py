@@ -97,7 +97,8 @@ def reads_the_amounts_that_it_prints(case: Case) -> None:
             value = measure.unit.parse(text)
         except InputError as error:
             raise Failed(f"'{text}' is not understood: {error}", "give the unit a symbol that can be typed") from error
-        require(math.isclose(value, amount, rel_tol=0.05), f"{amount:g} is printed as '{text}', read as {value:g}", "")
+        found = f"{amount:g} is printed as '{text}', which is read as {value:g}"
+        require(math.isclose(value, amount, rel_tol=0.05), found, "leave reading and printing to nasplug.values.Unit")
 
 
 def _measure(case: Case) -> CostMeasure:
