@@ -17,6 +17,7 @@ SLOT_WORDS: Mapping[str, str] = MappingProxyType(
         "schedule": "pruning schedule",
         "teacher": "teacher",
         "dataset": "data set",
+        "cost": "cost measure",
         "method": "method",
     }
 )
@@ -47,6 +48,11 @@ class Registration:
     def qualified(self) -> str:
         """The name qualified by the distribution, which makes it unique: "distribution:name"."""
         return f"{self.distribution}:{self.name}"
+
+    @property
+    def section(self) -> str:
+        """The section of its options, as in `--set SECTION.OPTION=VALUE`."""
+        return {"dataset": "data", "cost": self.name}.get(self.slot, self.slot)
 
     @property
     def source(self) -> str:
@@ -86,6 +92,10 @@ class Register:
     def dataset(self, name: str, target: str, *, summary: str) -> None:
         """Registers a data set, a `nasplug.parts.DataSource`."""
         self._add("dataset", name, target, summary)
+
+    def cost(self, name: str, target: str, *, summary: str) -> None:
+        """Registers a cost measure, a `nasplug.parts.CostMeasure`."""
+        self._add("cost", name, target, summary)
 
     def method(self, name: str, target: str, *, summary: str, preferred: bool = False) -> None:
         """Registers a method: the target is a `nasplug.values.Method`, not a class.

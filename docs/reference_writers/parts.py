@@ -23,7 +23,7 @@ SECTIONS: Mapping[str, type] = {
 }
 PARTS_HEAD = """# Parts and their options
 
-Every part and data set that this repository supplies, with its options. An option is set by its key:
+Every part, data set and cost measure that this repository supplies, with its options. An option is set by its key:
 `--set optimizer.alpha_lr=0.1`, or under `[optimizer]` in a file for `--config`. `nasplug show NAME` prints the same.
 """
 METHODS_HEAD = """# Methods and their presets
@@ -38,8 +38,8 @@ def parts() -> Iterator[str]:
     """The page on parts, data sets, and the sections of a recipe that belong to no part."""
     plugins = load()
     yield PARTS_HEAD
-    for slot in (*SLOTS, "dataset"):
-        flag = "--data" if slot == "dataset" else f"--{slot}"
+    for slot in (*SLOTS, "dataset", "cost"):
+        flag = {"dataset": "--data", "cost": "nasplug cost --measure"}.get(slot, f"--{slot}")
         yield f"\n## {SLOT_WORDS[slot].capitalize()}s\n"
         yield f"Chosen by `{flag}`."
         for registration in of_slot(plugins, slot):
@@ -72,8 +72,7 @@ def _part(plugins: Plugins, registration: Registration) -> Iterator[str]:
     yield f"{text(registration.summary)} (package `{registration.distribution}`)\n"
     if vars(cls).get("__doc__"):
         yield f"{text(cls.__doc__)}\n"
-    section = "data" if registration.slot == "dataset" else registration.slot
-    yield from _options(section, cls)
+    yield from _options(registration.section, cls)
 
 
 def _options(section: str, cls: type) -> Iterator[str]:

@@ -11,7 +11,7 @@ RESUMES = ">=0.1,<0.3"
 
 @hookimpl
 def nasplug_register(register: Register) -> None:
-    """The parts, methods and data sets that come with the core."""
+    """The parts, methods, data sets and cost measures that come with the core."""
     register.space(
         "darts",
         "nasplug.builtin.darts.space:Darts",
@@ -94,4 +94,29 @@ def nasplug_register(register: Register) -> None:
         "arrays",
         "nasplug.builtin.data_sets.arrays:Arrays",
         summary="Your own images and labels as arrays in one safetensors file: arrays:PATH.",
+    )
+    register.cost(
+        "params",
+        "nasplug.builtin.costs.counted:Params",
+        summary="Parameters of a network.",
+    )
+    register.cost(
+        "macs",
+        "nasplug.builtin.costs.counted:Macs",
+        summary="Multiply-accumulates for one image.",
+    )
+    register.cost(
+        "size",
+        "nasplug.builtin.costs.counted:Size",
+        summary="Bytes of the weights on the device.",
+    )
+    register.cost(
+        "memory",
+        "nasplug.builtin.costs.memory:Memory",
+        summary="Peak bytes of activations for one image.",
+    )
+    register.cost(
+        "latency",
+        "nasplug.builtin.costs.latency:Latency",
+        summary="Milliseconds for one image on this machine, in one thread.",
     )

@@ -1,9 +1,9 @@
-"""`nasplug cost`: parameters and multiply-accumulates of a network."""
+"""`nasplug cost`: what a network costs."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ from nasplug.compose import parse_setting
 from nasplug.errors import InputError, quote
 from nasplug.formats.limits import FormatError
 from nasplug.formats.regular_file import decode, find_kind, read_file
-from nasplug.parts import SearchSpace
-from nasplug.plugins import load_plugins
+from nasplug.parts import CostMeasure, SearchSpace
+from nasplug.plugins import Plugins, load_plugins
 from nasplug.values import Genotype, ImageShape
 from nasplug.values.options import build
 
@@ -36,25 +36,56 @@ NOTATION = frozenset("{[(|")
 @click.option(
     "--channels", default=3, show_default=True, type=click.IntRange(1, 4), help="Colour planes of the images."
 )
-@click.option("--set", "settings", multiple=True, metavar="space.OPTION=VALUE", help="Options of the space.")
+@click.option(
+    "--measure",
+    "measures",
+    multiple=True,
+    metavar="NAME",
+    help="A cost to print; may be repeated. `nasplug list cost` names all.  [default: params, macs]",
+)
+@click.option("--set", "settings", multiple=True, metavar="SECTION.OPTION=VALUE", help="Options of space or measures.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def cost(
-    name: str, genotype: str, classes: int, size: int, channels: int, settings: Sequence[str], as_json: bool
+    name: str,
+    genotype: str,
+    classes: int,
+    size: int,
+    channels: int,
+    measures: Sequence[str],
+    settings: Sequence[str],
+    as_json: bool,
 ) -> None:
-    """Parameters and multiply-accumulates of the stand-alone network of a genotype."""
+    """What the stand-alone network of a genotype costs: parameters and multiply-accumulates, or any other measure."""
     plugins = load_plugins()
-    options: dict[str, Any] = {}
-    for section, option, value in map(parse_setting, settings):
-        if section != "space":
-            raise InputError(f"'nasplug cost' takes options of the space only, but got {quote(f'{section}.{option}')}.")
-        options[option] = value
-    space: SearchSpace = build(plugins.resolve(plugins.find("space", name)), options, f"space {name}")
+    options = _group_settings(settings, ["space", *measures])
+    space: SearchSpace = build(plugins.resolve(plugins.find("space", name)), options["space"], f"space {name}")
     architecture = _read_genotype(space, genotype)
-    price = space.cost(architecture, ImageShape(channels=channels, size=size, classes=classes))
-    if as_json:
-        echo(json.dumps({"params": price.params, "macs": price.macs}))
+    shape = ImageShape(channels=channels, size=size, classes=classes)
+    if not measures:
+        price = space.cost(architecture, shape)
+        costs: dict[str, float] = {"params": price.params, "macs": price.macs}
+        text = f"{price.params:,} params, {price.macs:,} multiply-accumulates per image"
     else:
-        echo(f"{price.params:,} params, {price.macs:,} multiply-accumulates per image")
+        built = {word: _build_measure(plugins, word, options[word]) for word in measures}
+        net = space.network(architecture, shape).eval()
+        costs = {word: measure.cost(net, (channels, size, size)) for word, measure in built.items()}
+        width = max(map(len, built))
+        text = "\n".join(f"{word:<{width}}  {measure.unit.format(costs[word])}" for word, measure in built.items())
+    echo(json.dumps(costs) if as_json else text)
+
+
+def _build_measure(plugins: Plugins, name: str, options: Mapping[str, Any]) -> CostMeasure:
+    measure: CostMeasure = build(plugins.resolve(plugins.find("cost", name)), options, f"cost {name}")
+    return measure
+
+
+def _group_settings(settings: Sequence[str], sections: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The options of --set by section: those of the space, and of the measures that are asked for."""
+    options: dict[str, dict[str, Any]] = {section: {} for section in sections}
+    for setting in settings:
+        section, option, value = parse_setting(setting, sections)
+        options[section][option] = value
+    return options
 
 
 def _read_genotype(space: SearchSpace, file_or_text: str) -> Genotype:

@@ -33,8 +33,10 @@ def describe(plugins: Plugins, registration: Registration) -> dict[str, Any]:
     known = {**summarise(registration), "target": registration.target}
     if registration.slot == "method":
         return {**known, **_describe_method(target)}
-    section = "data" if registration.slot == "dataset" else registration.slot
-    return {**known, "options": [_describe_option(section, field) for field in option_fields(target).values()]}
+    return {
+        **known,
+        "options": [_describe_option(registration.section, field) for field in option_fields(target).values()],
+    }
 
 
 def _describe_option(section: str, field: attrs.Attribute[Any]) -> dict[str, Any]:

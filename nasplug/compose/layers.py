@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +30,17 @@ def read_config(path: Path) -> OptionLayer:
     return {name: section for name, section in sections.items() if name not in RECORDED}
 
 
-def parse_setting(text: str) -> tuple[str, str, Any]:
-    """Section, option and value of `section.option=value`; the value is read as TOML, or else as a word."""
+def parse_setting(text: str, sections: Sequence[str] = SECTIONS) -> tuple[str, str, Any]:
+    """Section, option and value of `section.option=value`; the value is read as TOML, or else as a word.
+
+    Raises InputError for text of another form, and for a section that is none of `sections`.
+    """
     target, equals, written = text.partition("=")
     section, dot, name = target.strip().partition(".")
     if not (equals and section and dot and name):
         raise InputError(f"--set takes SECTION.OPTION=VALUE, for example search.epochs=10, but got {quote(text)}.")
-    if section not in SECTIONS:
-        raise choose_from("section of a recipe", section, SECTIONS)
+    if section not in sections:
+        raise choose_from("section of a recipe" if sections is SECTIONS else "section here", section, sections)
     return section, name, _read_value(written)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from nasplug.parts.batch import Batch
 from nasplug.parts.block import Block, Layer
 from nasplug.parts.choice import Choice, Choices, softmax
+from nasplug.parts.cost import CostMeasure
 from nasplug.parts.dataset import DataSource, ImageData, Images
 from nasplug.parts.network import Network, Outputs, Supernet
 from nasplug.parts.optimizer import ArchitectureOptimizer, Objective, SearchState, TorchOptimizers
@@ -28,6 +29,7 @@ __all__ = [
     "Block",
     "Choice",
     "Choices",
+    "CostMeasure",
     "DataSource",
     "DistillationTeacher",
     "ImageData",

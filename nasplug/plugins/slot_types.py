@@ -18,6 +18,7 @@ SLOT_TYPES: Mapping[str, str] = MappingProxyType(
         "schedule": "nasplug.parts:PruningSchedule",
         "teacher": "nasplug.parts:DistillationTeacher",
         "dataset": "nasplug.parts:DataSource",
+        "cost": "nasplug.parts:CostMeasure",
         "method": "nasplug.values:Method",
     }
 )

@@ -112,6 +112,13 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 ),
                 requires=(ATTRS, NUMPY, TORCH),
             ),
+            _part(
+                "cost",
+                "energy",
+                "Energy",
+                "--method darts --preset tiny",
+                "Energy for one image, from joules per multiply-accumulate and per byte that is moved.",
+            ),
             _OBSERVER,
         )
     }

@@ -10,6 +10,7 @@ from nasplug.values.figure import Figure
 from nasplug.values.genotype import Genotype
 from nasplug.values.known_result import KnownResult
 from nasplug.values.method import Method
+from nasplug.values.quantity import Unit
 from nasplug.values.shape import ImageShape, MapShape
 from nasplug.values.training import Training
 from nasplug.values.update import Update
@@ -32,6 +33,7 @@ __all__ = [
     "StepClock",
     "StepInfo",
     "Training",
+    "Unit",
     "Update",
     "Verdict",
 ]

@@ -42,3 +42,29 @@ def test_a_text_that_is_no_genotype_is_refused_and_called_a_missing_file_only_wh
     assert refused.stderr.count("\n") == 1
     assert all(word in refused.stderr for word in words)
     assert ("There is no genotype file" in refused.stderr) == (text == "none.json")
+
+
+def test_any_measure_can_be_asked_for_with_options_of_its_own():
+    done = cost(TEXT, "--measure", "params", "--measure", "memory", "--set", "space.channels=4")
+    assert done.exit_code == 0, done.output
+    costs = json.loads(done.stdout)
+    assert costs["params"] == json.loads(cost(TEXT, "--set", "space.channels=4").stdout)["params"]
+    # At least the input and the first map, of four channels.
+    assert costs["memory"] >= (3 + 4) * 32 * 32 * 4
+
+    arguments = ["cost", "--space", "nb201", "--genotype", TEXT, "--classes", "100", "--set", "space.channels=4"]
+    assert CliRunner().invoke(main, [*arguments, "--measure", "params"]).stdout == f"params  {costs['params']:,}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--measure", "latncy"], "Did you mean 'latency'?"),
+        (["--set", "latency.repeats=1"], "There is no section here 'latency'. Known: space."),
+        (["--measure", "latency", "--set", "latency.runtime=tpu"], "it is one of auto, onnxruntime, torch"),
+    ],
+)
+def test_measures_and_options_that_there_are_not_are_refused(words, reason):
+    refused = cost(TEXT, *words)
+    assert refused.exit_code == 2
+    assert reason in refused.stderr

@@ -92,12 +92,11 @@ def test_every_part_has_its_options_and_every_method_its_presets():
             section = entry(read("methods"), f"## `{registration.name}`")
             expected = [f"Preset `{name}`" for name in target.presets]
         else:
-            group = "data" if registration.slot == "dataset" else registration.slot
             section = entry(read("options"), f"### `{registration.name}`")
-            expected = [f"`{group}.{name}`" for name in option_fields(target)]
+            expected = [f"`{registration.section}.{name}`" for name in option_fields(target)]
         assert f"package `{registration.distribution}`" in section
         assert not [words for words in expected if words not in section], registration.name
-    assert {registration.slot for registration in plugins.registrations} == {*SLOTS, "method", "dataset"}
+    assert {registration.slot for registration in plugins.registrations} == {*SLOTS, "method", "dataset", "cost"}
 
 
 def entry(page: str, heading: str) -> str:

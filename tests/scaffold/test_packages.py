@@ -25,6 +25,7 @@ SHAPES = {
     "schedule": "with.dots.and-dashes",
     "teacher": "under_scores",
     "dataset": "nasplug-" + "d" * 40,
+    "cost": "nasplug-joules",
     "observer": "nasplug-r2d2",
 }
 """A folder for each kind; between them, every form that names can have."""

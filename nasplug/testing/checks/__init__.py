@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from nasplug.testing.check import Check
 from nasplug.testing.checks import (
+    costs,
     datasets,
     learning,
     methods,
@@ -26,6 +27,7 @@ MODULES = (
     observers,
     options,
     datasets,
+    costs,
     naming,
     networks,
     supernets,

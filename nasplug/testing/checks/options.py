@@ -12,7 +12,14 @@ import attrs
 import tomli_w
 
 from nasplug.errors import InputError
-from nasplug.parts import ArchitectureOptimizer, DataSource, DistillationTeacher, PruningSchedule, SearchSpace
+from nasplug.parts import (
+    ArchitectureOptimizer,
+    CostMeasure,
+    DataSource,
+    DistillationTeacher,
+    PruningSchedule,
+    SearchSpace,
+)
 from nasplug.plugins import SLOT_WORDS
 from nasplug.testing.case import Case
 from nasplug.testing.check import check
@@ -26,6 +33,7 @@ CONTRACTS: Mapping[str, type[Any]] = {
     "schedule": PruningSchedule,
     "teacher": DistillationTeacher,
     "dataset": DataSource,
+    "cost": CostMeasure,
 }
 PARTS = tuple(CONTRACTS)
 NONSENSE = "no-such-word"

@@ -1,0 +1,3 @@
+"""The cost measures of the core."""
+
+from __future__ import annotations

@@ -1,0 +1,109 @@
+"""Costs of hand-designed networks, as published or computed by hand."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nasplug.builtin.costs.counted import Macs, Params, Size
+from nasplug.builtin.costs.deployment import deployed_graph
+from nasplug.builtin.costs.memory import Memory
+from nasplug.builtin.darts.space import Darts
+from nasplug.builtin.mbconv.space import MBConvSpace
+from nasplug.builtin.nb201.space import NasBench201
+from nasplug.parts import SearchSpace
+from nasplug.values import ImageShape
+
+
+def convolution(inputs: int, outputs: int, stride: int = 1, *, bias: bool, relu: bool = True) -> nn.Sequential:
+    layers: list[nn.Module] = [nn.Conv2d(inputs, outputs, 3, stride, 1, bias=bias), nn.BatchNorm2d(outputs)]
+    return nn.Sequential(*layers, *([nn.ReLU()] if relu else []))
+
+
+class Residual(nn.Module):
+    def __init__(self, inputs: int, outputs: int, stride: int, bias: bool) -> None:
+        super().__init__()
+        self.main = nn.Sequential(
+            convolution(inputs, outputs, stride, bias=bias), convolution(outputs, outputs, bias=bias, relu=False)
+        )
+        self.side = nn.Conv2d(inputs, outputs, 1, stride, bias=bias) if stride > 1 else nn.Identity()
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return torch.relu(self.main(maps) + self.side(maps))
+
+
+class ResNet8(nn.Module):
+    """The image classification network of MLPerf Tiny (Banbury et al., 2021)."""
+
+    def __init__(self, bias: bool) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            convolution(3, 16, bias=bias),
+            Residual(16, 16, 1, bias),
+            Residual(16, 32, 2, bias),
+            Residual(32, 64, 2, bias),
+        )
+        self.classify = nn.Linear(64, 10)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.classify(self.features(images).mean((2, 3)))
+        return logits
+
+
+def test_resnet8_costs_what_is_published() -> None:
+    plain, biased = ResNet8(bias=False).eval(), ResNet8(bias=True).eval()
+
+    assert Params().cost(plain, (3, 32, 32)) == 77_850
+    assert Params().cost(biased, (3, 32, 32)) == 78_186
+    assert Macs().cost(plain, (3, 32, 32)) == Macs().cost(biased, (3, 32, 32)) == 12_501_632
+
+
+def test_resnet8_needs_three_maps_of_its_first_stage() -> None:
+    # Within the first residual pair: its input, the map between its convolutions, and its output.
+    assert Memory().cost(ResNet8(bias=False).eval(), (3, 32, 32)) == 3 * 16 * 32 * 32 * 4
+
+
+def test_size_counts_weights_after_batch_norms_are_folded() -> None:
+    # Of the biased network nothing is left of a batch norm: weights and one bias for each channel.
+    net = ResNet8(bias=True).eval()
+    norms = sum(
+        parameter.numel()
+        for module in net.modules()
+        if isinstance(module, nn.BatchNorm2d)
+        for parameter in module.parameters()
+    )
+
+    assert Size().cost(net, (3, 32, 32)) == 4 * (78_186 - norms)
+
+
+def test_the_deployed_graph_computes_what_the_network_computes() -> None:
+    torch.manual_seed(0)
+    net = ResNet8(bias=False).double().float().eval()
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight)
+            nn.init.normal_(module.bias)
+            nn.init.normal_(module.running_mean)  # type: ignore[arg-type]
+            nn.init.uniform_(module.running_var, 0.5, 2.0)  # type: ignore[arg-type]
+    images = torch.randn(1, 3, 32, 32)
+
+    graph = deployed_graph(net, (3, 32, 32))
+
+    torch.testing.assert_close(graph(images), net(images), atol=1e-4, rtol=1e-4)
+    assert not [node for node in graph.graph.nodes if "batch_norm" in str(node.target)]
+
+
+@pytest.mark.parametrize(
+    "space", [Darts(channels=4, cells=2), NasBench201(channels=4, cells=1), MBConvSpace()], ids=lambda space: space.name
+)
+def test_params_and_macs_are_those_that_spaces_compute(space: SearchSpace) -> None:
+    shape = ImageShape(channels=3, size=16, classes=7)
+    for seed in range(3):
+        genotype = space.random(Random(seed))
+        net, cost = space.network(genotype, shape).eval(), space.cost(genotype, shape)
+
+        assert Params().cost(net, (3, 16, 16)) == cost.params
+        assert Macs().cost(net, (3, 16, 16)) == cost.macs
