@@ -639,7 +639,7 @@ def test_costs_of_other_sizes_and_sections_are_refused(genotype, tmp_path):
 
     assert call(*words, "--set", "space.cells=3").exit_code == 0
     refused(call(*words, "--set", "space.cells=9"), "set cells=3")
-    refused(call(*words, "--set", "search.lr=1"), "options of the space only")
+    refused(call(*words, "--set", "search.lr=1"), "no section of options here 'search'", "Known: space.")
     refused(call(*words, "--set", "space.cels=3"), "Did you mean 'cells'?")
     refused(call(*words, "--set", "space.channels=two"), "whole number")
     refused(call(*words, "--space", "dart"), "Did you mean 'darts'?")

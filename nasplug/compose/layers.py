@@ -40,7 +40,9 @@ def parse_setting(text: str, sections: Sequence[str] = SECTIONS) -> tuple[str, s
     if not (equals and section and dot and name):
         raise InputError(f"--set takes SECTION.OPTION=VALUE, for example search.epochs=10, but got {quote(text)}.")
     if section not in sections:
-        raise choose_from("section of a recipe" if sections is SECTIONS else "section here", section, sections)
+        raise choose_from(
+            "section of a recipe" if sections is SECTIONS else "section of options here", section, sections
+        )
     return section, name, _read_value(written)
 
 

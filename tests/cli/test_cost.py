@@ -60,7 +60,7 @@ def test_any_measure_can_be_asked_for_with_options_of_its_own():
     ("words", "reason"),
     [
         (["--measure", "latncy"], "Did you mean 'latency'?"),
-        (["--set", "latency.repeats=1"], "There is no section here 'latency'. Known: space."),
+        (["--set", "latency.repeats=1"], "There is no section of options here 'latency'. Known: space."),
         (["--measure", "latency", "--set", "latency.runtime=tpu"], "it is one of auto, onnxruntime, torch"),
     ],
 )
