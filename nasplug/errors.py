@@ -119,8 +119,13 @@ def printable(text: str) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """What a library says is wrong, without the whole of the file that it may quote: two lines' worth of letters."""
-    return _escape(" ".join(str(error).split()), 3 * QUOTED)
+    """What a library says is wrong, without the whole of the file that it may quote: of each word QUOTED letters."""
+    return _escape(shorten_words(" ".join(str(error).split())), 3 * QUOTED)
+
+
+def shorten_words(text: str) -> str:
+    """`text` with at most QUOTED letters of each word: what a library quotes of a value may be the whole of it."""
+    return re.sub(rf"(\S{{{QUOTED}}})\S+", r"\1...", text)
 
 
 def one_line(error: BaseException) -> str:

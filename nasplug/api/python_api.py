@@ -12,6 +12,7 @@ from weakref import finalize
 from nasplug.api.user_objects import extract_objects, format_call, match_objects
 from nasplug.compose import read_config
 from nasplug.errors import InputError, Interrupted, NasplugError
+from nasplug.formats.regular_file import expand_home
 from nasplug.parts import SearchSpace
 from nasplug.plugins import load_plugins
 from nasplug.plugins.program_objects import add_objects, resume_hint
@@ -138,12 +139,12 @@ def begin(
     plugins = load_plugins()
     layer, objects = extract_objects(plugins, sections)
     plugins = add_objects(plugins, objects)
-    layers = [*([read_config(Path(config).expanduser())] if config else []), layer]
+    layers = [*([read_config(expand_home(config))] if config else []), layer]
     recipe = resolve_recipe(plugins, layers)
     check_jobs(plugins, recipe)
     call = format_call({**sections, **({"config": str(config)} if config else {})})
     with IsolatedTorchState().active():
-        context = start(Path(out).expanduser() if out else None, plugins, recipe, [call])
+        context = start(expand_home(out) if out else None, plugins, recipe, [call])
     note_jobs(plugins, layers)
     show_notes(context)
     return Search(context, show)
@@ -151,7 +152,7 @@ def begin(
 
 def open_result(run: str | Path, space: SearchSpace | None) -> Result:
     """The result of a run folder; `space` is the object of a space that it was started with, if there was one."""
-    path = Path(run).expanduser()
+    path = expand_home(run)
     if space is None:
         return load(path)
     layer = RunFolder.existing(path).recipe_layer()
@@ -160,7 +161,7 @@ def open_result(run: str | Path, space: SearchSpace | None) -> Result:
 
 def resume_search(run: str | Path, given: Mapping[str, Any], show: Show) -> Search:
     """Reopens a run that was stopped; `given` has the objects that it needs by slot."""
-    folder = RunFolder.existing(Path(run).expanduser())
+    folder = RunFolder.existing(expand_home(run))
     plugins = add_objects(load_plugins(), match_objects(folder.recipe_layer(), given))
     with IsolatedTorchState().active():
         context = reopen_context(folder, plugins)

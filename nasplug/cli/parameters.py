@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import Any
 
 import click
 
-from nasplug.errors import QUOTED, quote
+from nasplug.errors import quote, shorten_words
 
 LARGEST_SIDE = 65_536
 """Pixels of a side of an image, where no data set says it."""
 MOST_CLASSES = 1_000_000
+LONGEST_MESSAGE = 600
+"""Letters of a message of click from which on its middle is left out."""
+ENDS = 110
+"""Letters that are left of its beginning, which names the parameter, and of its end, which says what is wrong."""
 
 
 class Share(click.FloatRange):
@@ -26,6 +29,8 @@ class Share(click.FloatRange):
 
 
 def shorten_message(message: str) -> str:
-    """A message of click, which quotes whole arguments, with at most QUOTED letters of each and none unprintable."""
-    shortened = re.sub(rf"([^\s'\"]{{{QUOTED}}})[^\s'\"]+", r"\1...", message)
+    """A message of click, which quotes whole arguments, with their words cut short and no letter unprintable."""
+    shortened = shorten_words(message)
+    if len(shortened) > LONGEST_MESSAGE:  # what was given comes first, the choices and bounds come last
+        shortened = f"{shortened[:ENDS]} ... {shortened[-ENDS:]}"
     return "".join(letter if letter.isprintable() or letter == "\n" else quote(letter)[1:-1] for letter in shortened)

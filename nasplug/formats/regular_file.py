@@ -28,6 +28,17 @@ def find_kind(path: Path) -> str | None:
     return "folder" if stat.S_ISDIR(mode) else "device or pipe"
 
 
+def expand_home(path: str | Path) -> Path:
+    """The path with ~ as the home directory; of a user who is unknown, ~NAME stays as it is.
+
+    Raises InputError for a zero byte, which no path has.
+    """
+    try:
+        return Path(os.path.expanduser(path))  # unlike Path's own, it leaves an unknown user alone
+    except ValueError as error:
+        raise InputError(f"{quote(path)} cannot be the name of a file; name another one.") from error
+
+
 def check_file(path: Path, what: str) -> None:
     """Raises InputError, which calls the file `what`, unless there is a regular file at `path`."""
     reasons = {

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import attrs
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.specifiers import Specifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
@@ -112,7 +112,8 @@ def supported_range(requirements: Iterable[str] | None) -> SpecifierSet | None:
     for line in requirements or ():
         try:
             requirement = Requirement(line)
-        except InvalidRequirement:
+            hash(requirement.specifier)  # parses the versions: Python refuses numbers of thousands of digits
+        except ValueError:  # InvalidRequirement among them
             continue
         needed = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
         if needed and canonicalize_name(requirement.name) == HOST:

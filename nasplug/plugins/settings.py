@@ -9,6 +9,8 @@ from typing import Self
 
 import attrs
 
+from nasplug.formats.regular_file import expand_home
+
 STRICT = "NASPLUG_STRICT"
 """Set to 1, a broken plugin is an error: for authors and for tests."""
 WITHOUT = "NASPLUG_WITHOUT"
@@ -41,19 +43,14 @@ class Settings:
         return cls(
             strict=is_switched_on(STRICT),
             without=tuple(filter(None, (word.strip() for word in os.environ.get(WITHOUT, "").split(",")))),
-            paths=tuple(_expand(word) for word in os.environ.get(PLUGIN, "").split(os.pathsep) if word),
+            paths=tuple(expand_home(word) for word in os.environ.get(PLUGIN, "").split(os.pathsep) if word),
             trace=is_switched_on(TRACE),
         )
 
     def to_environment(self) -> Mapping[str, str]:
         """The variables from which `from_environment` reads the same `paths` and `without`, in any directory."""
-        paths = os.pathsep.join(str(_expand(path).absolute()) for path in self.paths)
+        paths = os.pathsep.join(str(expand_home(path).absolute()) for path in self.paths)
         return {WITHOUT: ",".join(self.without), PLUGIN: paths}
-
-
-def _expand(path: str | Path) -> Path:
-    """The path with ~ as the home directory. Unlike Path's own method, this leaves a user who is unknown as it is."""
-    return Path(os.path.expanduser(path))
 
 
 def is_switched_on(variable: str) -> bool:

@@ -17,6 +17,7 @@ from nasplug.data.record import SetRecord
 from nasplug.data.splits import Indices
 from nasplug.data.survey import note_properties, survey
 from nasplug.errors import InputError
+from nasplug.formats.regular_file import expand_home
 from nasplug.parts import ImageData
 from nasplug.plugins.program_objects import is_program_object
 from nasplug.store.run_folder import RunFolder, check_object, read_json, write_checked_json
@@ -166,7 +167,7 @@ def _read_place(folder: RunFolder, entries: Mapping[str, Any]) -> Place:
 
 
 def _absolute(path: str) -> str:
-    return os.path.abspath(os.path.expanduser(path))
+    return os.path.abspath(expand_home(path))
 
 
 def _note_constant_channels(mean: tuple[float, ...], std: tuple[float, ...]) -> list[str]:

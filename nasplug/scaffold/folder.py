@@ -18,7 +18,8 @@ def new_folder(asked: Path) -> Path:
     try:
         folder = asked.expanduser()
         resolved = folder.resolve()
-    except (OSError, RuntimeError) as error:  # no working directory; a loop of links, or an unknown user's home
+    # No working directory; a loop of links, or an unknown user's home; a zero byte.
+    except (OSError, RuntimeError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error).rstrip(".")
         raise InputError(f"{quote(asked)} leads nowhere: {reason}; name another place.") from error
     return resolved if ".." in folder.parts else folder

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from nasplug.errors import InputError, command, quote
+from nasplug.errors import InputError, command, quote, reason
 from nasplug.formats.fields import OBJECT, TEXT, Kind, check_fields, list_of, object_of
 from nasplug.formats.json_text import parse_object
 from nasplug.formats.limits import FormatError
@@ -44,6 +44,8 @@ FIELDS: Mapping[str, Kind] = {
     "best": TEXT.or_null(),
 }
 """What entries of the result of a run must be; those of networks are checked one by one."""
+FIGURE_FIELDS: Mapping[str, Kind] = {"name": TEXT, "label": TEXT, "unit": TEXT, "progress": TEXT.or_null()}
+"""What the entries of a declared figure must be; its scale is checked by `Figure`."""
 NETWORK_ENTRIES = ("id", "role", "matched_to", "params", "macs", "val_error", "test_error")
 """What every network has; an error is null until it has been measured."""
 IDENTIFIER = re.compile("[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
@@ -178,7 +180,9 @@ def read_result(
     except _DamagedError as error:
         raise InputError(f"'{path}' {error}; {_remedy(folder)}.") from error
     except (AttributeError, ArithmeticError, RecursionError, TypeError, ValueError) as error:
-        raise InputError(f"'{path}' is damaged: an entry has the wrong form ({error}); {_remedy(folder)}.") from error
+        raise InputError(
+            f"'{path}' is damaged: an entry has the wrong form ({reason(error)}); {_remedy(folder)}."
+        ) from error
 
 
 def pareto_front(networks: Sequence[NetworkResult]) -> tuple[str, ...]:
@@ -242,6 +246,8 @@ def _parse(content: Mapping[str, Any], entries: Collection[str], network_entries
     _require(content, ("schema", *entries))
     try:
         check_fields(content, {}, FIELDS)
+        for figure in content.get("figures") or ():
+            check_fields(figure, {}, FIGURE_FIELDS)
     except FormatError as error:
         raise _DamagedError(f"is damaged: {error}") from error
     rows, front = content.get("networks", []), content.get("front", [])
@@ -281,9 +287,9 @@ def _require(entry: Mapping[str, Any], needed: Collection[str]) -> None:
 def _whole(entry: Mapping[str, Any], name: str) -> int:
     value = entry[name]
     if not isinstance(value, int) or isinstance(value, bool):
-        raise _DamagedError(f"is damaged: '{name}' must be a whole number, but it is {quote(value)}")
+        raise _DamagedError(f"is damaged: {quote(name)} must be a whole number, but it is {quote(value)}")
     if value < 0:
-        raise _DamagedError(f"is damaged: '{name}' must not be negative, but it is {quote(value)}")
+        raise _DamagedError(f"is damaged: {quote(name)} must not be negative, but it is {quote(value)}")
     return value
 
 
@@ -293,11 +299,11 @@ def _number(entry: Mapping[str, Any], name: str, least: float = -math.inf, most:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _DamagedError(f"is damaged: '{name}' must be a number or null, but it is {quote(value)}")
+        raise _DamagedError(f"is damaged: {quote(name)} must be a number or null, but it is {quote(value)}")
     if not (math.isfinite(value) and least <= value <= most):
         bounds = [f"from {least:g}"] * (least > -math.inf) + [f"to {most:g}"] * (most < math.inf)
         words = " ".join(["a finite number", *bounds])
-        raise _DamagedError(f"is damaged: '{name}' must be {words}, but it is {quote(value)}")
+        raise _DamagedError(f"is damaged: {quote(name)} must be {words}, but it is {quote(value)}")
     return float(value)
 
 
@@ -305,7 +311,7 @@ def _identifier(entry: Mapping[str, Any], name: str) -> str:
     value = entry[name]
     if not isinstance(value, str) or not IDENTIFIER.fullmatch(value):
         raise _DamagedError(
-            f"is damaged: '{name}' must be up to 64 letters, digits, '-' and '_', but it is {quote(value)}"
+            f"is damaged: {quote(name)} must be up to 64 letters, digits, '-' and '_', but it is {quote(value)}"
         )
     return value
 
@@ -313,7 +319,7 @@ def _identifier(entry: Mapping[str, Any], name: str) -> str:
 def _word(entry: Mapping[str, Any], name: str) -> str:
     value = entry[name]
     if not isinstance(value, str) or not value.isprintable():
-        raise _DamagedError(f"is damaged: '{name}' must be a word, but it is {quote(value)}")
+        raise _DamagedError(f"is damaged: {quote(name)} must be a word, but it is {quote(value)}")
     return value
 
 
@@ -323,10 +329,10 @@ def _inner_path(entry: Mapping[str, Any], name: str) -> None:
     if value is None:
         return
     if not isinstance(value, str) or not value.isprintable() or set(value) & set(":\\"):
-        raise _DamagedError(f"is damaged: '{name}' must be a path in the run folder, but it is {quote(value)}")
+        raise _DamagedError(f"is damaged: {quote(name)} must be a path in the run folder, but it is {quote(value)}")
     path = PurePosixPath(value)
     if path.is_absolute() or ".." in path.parts or not path.parts:
-        raise _DamagedError(f"is damaged: '{name}' must be a path in the run folder, but it is {quote(value)}")
+        raise _DamagedError(f"is damaged: {quote(name)} must be a path in the run folder, but it is {quote(value)}")
 
 
 def _remedy(folder: Path) -> str:

@@ -7,7 +7,6 @@ Texts and files are samples that work, with random changes, always the same ones
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -30,6 +29,7 @@ from nasplug.cli.run import run as run_command
 from nasplug.compose import parse_setting, read_config
 from nasplug.data import load_splits
 from nasplug.errors import InputError
+from nasplug.formats.regular_file import expand_home
 from nasplug.plugins import Plugins, Settings, load_plugins
 from nasplug.plugins.dataset_names import split_dataset_name
 from nasplug.plugins.discovery import find_plugins
@@ -162,7 +162,7 @@ def read_record(path: Path) -> object:
 
 
 def read_plugin_path(text: str, folder: Path) -> Iterator[object]:
-    return find_plugins([Path(os.path.expanduser(text)), folder / text.replace("/", "_")])
+    return find_plugins([expand_home(text), folder / text.replace("/", "_")])
 
 
 def read_project(path: Path) -> object:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from nasplug.data.images import MemoryImages
 from nasplug.errors import InputError, reason
+from nasplug.formats.regular_file import expand_home
 from nasplug.parts import DataSource, ImageData
 from nasplug.values.options import option
 
@@ -41,7 +41,7 @@ class Arrays(DataSource):
         """Reads and checks the whole file."""
         if not location:
             raise InputError("Data set 'arrays' needs a file, but none was named; use --data arrays:FILE.safetensors.")
-        path = Path(os.path.expanduser(location))  # unlike Path's own, it leaves an unknown ~user unchanged
+        path = expand_home(location)
         tensors, metadata = _read(path)
         train = _images(path, tensors, "")
         test = _images(path, tensors, "test_") if "test_images" in tensors or "test_labels" in tensors else None

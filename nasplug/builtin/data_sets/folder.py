@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,6 +18,7 @@ from nasplug.builtin.data_sets.class_folders import (
 from nasplug.data.class_names import printable
 from nasplug.data.decoding import FileImages, find_bits
 from nasplug.errors import InputError
+from nasplug.formats.regular_file import expand_home
 from nasplug.parts import DataSource, ImageData
 from nasplug.values.options import option
 
@@ -43,7 +43,7 @@ class Folder(DataSource):
         """Lists the images and, if all of them fit into `memory`, decodes them."""
         if not location:
             raise InputError("Data set 'folder' needs a path, but none was given; use --data folder:PATH.")
-        path = Path(os.path.expanduser(location))  # unlike Path's own, it leaves an unknown ~user unchanged
+        path = expand_home(location)
         passed_over = PassedOver()
         layout = find_layout(path, passed_over)
         folders = [layout.train] if layout.test is None else [layout.train, layout.test]
