@@ -15,7 +15,10 @@ RUNNERS = [CheckRunner(open_package(path)) for path in FILES]
 CONSEQUENCES = {
     "sees-new-images-in-every-step": {"ranks-the-best-operation-first"},  # alpha has learnt nothing
     "stages-survive-saving": {"goes-on-exactly-after-a-stop"},  # where stages are saved, too
+    "optimizer goes-on-exactly-after-a-stop": {"replays-as-it-computes"},  # what a module counts is not replayed
 }
+INSTEAD = {"leaves-as-many-as-a-genotype-needs": {"searches-to-its-end"}}
+"""What fails in a package as a whole where a search with the part breaks before its own check has seen it."""
 BROKEN = [(runner, case) for runner in RUNNERS for case in runner.package.cases if case.name in CHECKS]
 
 
@@ -35,5 +38,7 @@ def test_what_is_broken_fails_its_check(runner, case):
 @pytest.mark.parametrize(("runner", "case"), BROKEN, ids=titles(BROKEN))
 def test_and_no_other(runner, case):
     outcomes = [runner.outcome(check, other) for check, other in runner.pairs() if other is case]
-    expected = {case.name} | CONSEQUENCES.get(case.name, set())
+    expected = INSTEAD.get(
+        case.name, {case.name} | CONSEQUENCES.get(case.name, set()) | CONSEQUENCES.get(case.title, set())
+    )
     assert {outcome.check: outcome.found for outcome in outcomes if outcome.status == "failed"}.keys() == expected

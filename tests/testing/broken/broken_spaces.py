@@ -137,7 +137,7 @@ class TooManyTaps(Toy):
 
         def more(images):
             found = outputs(images)
-            return attrs.evolve(found, taps=(*found.taps, found.taps[-1]))
+            return found._replace(taps=(*found.taps, found.taps[-1]))
 
         net.outputs = more
         return net
@@ -194,7 +194,7 @@ class NanAlone(ToySupernet):
     def outputs(self, images):
         found = ToySupernet.outputs(self, images)
         others = 1 if self.choices.mask is None else self.choices.active_count - len(self.choices)
-        return attrs.evolve(found, logits=found.logits / others)
+        return found._replace(logits=found.logits / others)
 
 
 class IgnoresTheMask(ToySupernet):
