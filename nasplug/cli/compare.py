@@ -46,9 +46,10 @@ def _write_table(names: Sequence[str], rows: Sequence[Sequence[str]], numbers: i
     first = len(names) - numbers
     rule = ["-" * width if column < first else "-" * (width - 1) + ":" for column, width in enumerate(widths)]
     for row in (names, rule, *rows):
+        texts = [cell.replace("\n", "\\n") for cell in row]  # a row is one line
         cells = [
-            cell.replace("\n", "\\n").ljust(width) if column < first else cell.replace("\n", "\\n").rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            text.ljust(width) if column < first else text.rjust(width)
+            for column, (text, width) in enumerate(zip(texts, widths, strict=True))
         ]
         echo(f"| {' | '.join(cells)} |")
     echo()

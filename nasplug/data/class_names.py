@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 from nasplug.errors import InputError
+from nasplug.formats.limits import is_unicode
 from nasplug.parts import ImageData
 
 CONTROLS = ("Cc", "Zl", "Zp")
@@ -16,7 +17,7 @@ def check_class_names(data: ImageData) -> None:
     for name in data.classes:
         if not name.strip():
             why = "is empty"
-        elif name.encode("utf-8", "ignore").decode() != name:
+        elif not is_unicode(name):
             why = "is not valid UTF-8"
         elif any(unicodedata.category(character) in CONTROLS for character in name):
             why = "holds control characters"

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from nasplug.errors import quote
-from nasplug.formats.limits import FormatError, check_value, too_deep, too_many_digits
+from nasplug.formats.limits import FormatError, check_value, parsing
 
 
 def parse_json(text: str) -> Any:
@@ -14,16 +14,8 @@ def parse_json(text: str) -> Any:
 
     An object that has a name twice is refused: readers disagree about which of the values counts.
     """
-    try:
+    with parsing("JSON", json.JSONDecodeError):
         value = _DECODER.decode(text)
-    except json.JSONDecodeError as error:
-        raise FormatError(f"it is not JSON ({error})") from error
-    except RecursionError as error:
-        raise too_deep() from error
-    except FormatError:
-        raise
-    except ValueError as error:  # Python reads no number of thousands of digits
-        raise too_many_digits() from error
     return check_value(value)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from nasplug.errors import InputError
@@ -54,6 +56,21 @@ def check_value(value: Any) -> Any:
                 below += entry
         level = below
     return value
+
+
+@contextmanager
+def parsing(form: str, syntax_error: type[ValueError]) -> Iterator[None]:
+    """Turns what a parser of a format raises inside the block into the FormatError that it stands for."""
+    try:
+        yield
+    except syntax_error as error:
+        raise FormatError(f"it is not {form} ({error})") from error
+    except RecursionError as error:
+        raise too_deep() from error
+    except FormatError:
+        raise
+    except ValueError as error:  # Python reads no number of thousands of digits
+        raise too_many_digits() from error
 
 
 def too_deep() -> FormatError:

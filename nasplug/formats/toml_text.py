@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nasplug.errors import InputError, quote
-from nasplug.formats.limits import FormatError, check_value, too_deep, too_many_digits
+from nasplug.formats.limits import FormatError, check_value, parsing
 from nasplug.formats.regular_file import decode, read_file
 
 
@@ -22,13 +22,7 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
 
 def parse_toml(text: str) -> dict[str, Any]:
     """The tables that a text of TOML describes; FormatError if it is none, or exceeds the limits."""
-    try:
+    with parsing("TOML", tomllib.TOMLDecodeError):
         tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise FormatError(f"it is not TOML ({error})") from error
-    except RecursionError as error:
-        raise too_deep() from error
-    except ValueError as error:  # Python reads no number of thousands of digits
-        raise too_many_digits() from error
     checked: dict[str, Any] = check_value(tables)
     return checked

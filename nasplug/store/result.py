@@ -20,7 +20,7 @@ from nasplug.formats.limits import FormatError
 from nasplug.formats.regular_file import decode, read_file
 from nasplug.store.lock import is_under_way
 from nasplug.values import Figure
-from nasplug.values.checksum import CHECKSUM, checksum_object
+from nasplug.values.checksum import is_intact
 
 if TYPE_CHECKING:
     from nasplug.store.run_folder import RunFolder
@@ -172,10 +172,10 @@ def read_result(
         )
     try:
         result = _parse(content, entries, network_entries)
-        if content.get(CHECKSUM) not in (None, checksum_object(content)):
+        if not is_intact(content):
             raise _DamagedError("is damaged: its content does not match its checksum")
         if content.get("status") == "running" and not is_under_way(folder):
-            result = _parse(content | {"status": "stopped"}, entries, network_entries)
+            result = attrs.evolve(result, status="stopped", entries=content | {"status": "stopped"})
         return result
     except _DamagedError as error:
         raise InputError(f"'{path}' {error}; {_remedy(folder)}.") from error

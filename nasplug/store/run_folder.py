@@ -23,7 +23,7 @@ from nasplug.formats.regular_file import decode, read_file
 from nasplug.formats.toml_text import parse_toml
 from nasplug.store.files import write_atomically
 from nasplug.store.lock import LOCK
-from nasplug.values.checksum import CHECKSUM, checksum_object, checksum_recipe
+from nasplug.values.checksum import CHECKSUM, checksum_object, checksum_recipe, is_intact
 from nasplug.values.recipe import SLOTS
 
 DECISIVE = f"the options of {', '.join(SLOTS)} or search, the seed or the precision"
@@ -243,8 +243,8 @@ def read_json(path: Path, remedy: str = "restore it from a copy of the run") -> 
 
 
 def check_object(content: Mapping[str, Any], path: Path, remedy: str) -> None:
-    """Raises InputError if an object does not match its checksum. Versions before 0.2 wrote none."""
-    if content.get(CHECKSUM) not in (None, checksum_object(content)):
+    """Raises InputError if an object does not match its checksum."""
+    if not is_intact(content):
         raise InputError(f"'{path}' is damaged: its content does not match its checksum; {remedy}.")
 
 

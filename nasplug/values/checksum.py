@@ -30,6 +30,11 @@ def checksum_object(content: Mapping[str, Any]) -> str:
     return checksum([json.dumps(entries, sort_keys=True).encode()])
 
 
+def is_intact(content: Mapping[str, Any]) -> bool:
+    """Whether a JSON object matches its checksum, or has none: versions before 0.2 wrote none."""
+    return content.get(CHECKSUM) in (None, checksum_object(content))
+
+
 def checksum_recipe(sections: Mapping[str, Any]) -> str:
     """The checksum of everything in a `recipe.toml` but the checksum itself, in the section `environment`."""
     environment = {name: value for name, value in sections["environment"].items() if name != CHECKSUM}

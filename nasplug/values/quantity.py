@@ -7,7 +7,7 @@ import re
 
 import attrs
 
-from nasplug.errors import InputError
+from nasplug.errors import InputError, quote
 
 _AMOUNT = re.compile(r"\s*(?P<number>\d[\d_,]*(?:\.\d+)?(?:[eE][+-]?\d{1,3})?|\.\d+)\s*(?P<suffix>[^\W\d_]*)\s*")
 _LARGE = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30}
@@ -44,7 +44,7 @@ class Unit:
         value = 0.0 if found is None or factor is None else float(re.sub("[_,]", "", found["number"])) * factor
         if not 0 < value < math.inf:
             raise InputError(
-                f"{text!r:.80} is no amount{f' in {self}' if str(self) else ''}; write a number above 0, such as "
+                f"{quote(text)} is no amount{f' in {self}' if str(self) else ''}; write a number above 0, such as "
                 f"{', '.join(self._examples())}."
             )
         return value
