@@ -17,7 +17,7 @@ from torch import nn
 
 from nasplug.parts import Block, Choice, Choices, Layer, Outputs, Paths, Rater, SearchSpace, Supernet
 from nasplug.supernets import Norm
-from nasplug.values import Cost, Genotype, ImageShape, MapShape
+from nasplug.values import Costs, Genotype, ImageShape, MapShape
 
 SHAPE = ImageShape(1, 4, 5)
 CANDIDATES = ("narrow", "mid", "wide")
@@ -130,7 +130,7 @@ class Layered(SearchSpace):
         read = 4 if before is not None and self.interface(block - 1, before) else 0
         params = sum(PRICES[picked] for _, (picked,) in path.picks if picked in PRICES) + read
         macs = sum(PRICES[picked] ** 2 % 13 for _, (picked,) in path.picks if picked in PRICES) + 3 * read
-        return Cost(params, macs)
+        return Costs(params=params, macs=macs)
 
     def interface(self, block, path):
         return path["0/1" if block == 0 else "1/1"] == ("wide",)
@@ -138,7 +138,7 @@ class Layered(SearchSpace):
     def cost(self, genotype, shape):
         first, second = (self.part(block, genotype) for block in (0, 1))
         costs = self.path_cost(0, first, None, shape), self.path_cost(1, second, first, shape)
-        return Cost(sum(each.params for each in costs), sum(each.macs for each in costs))
+        return Costs.total(costs)
 
     def random(self, generator: Random):
         return generator.choice(list(self._every()))

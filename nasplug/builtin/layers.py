@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from torch import Tensor, nn
 
 from nasplug.supernets import depthwise, pointwise
 from nasplug.supernets.convolution import is_symbolic
-from nasplug.values import Cost
+from nasplug.values import Costs
 
 
 class Depthwise(nn.Conv2d):
@@ -51,21 +49,15 @@ def half_size(size: int) -> int:
     return (size + 1) // 2
 
 
-def total_cost(parts: Iterable[Cost]) -> Cost:
-    """The sum of costs."""
-    parts = tuple(parts)
-    return Cost(params=sum(part.params for part in parts), macs=sum(part.macs for part in parts))
-
-
-def convolution_cost(weights: int, pixels: int, norm_channels: int = 0) -> Cost:
+def convolution_cost(weights: int, pixels: int, norm_channels: int = 0) -> Costs:
     """Convolutions without bias, followed by affine batch norms.
 
     `weights` counts their weights, `pixels` those of the map that they give, `norm_channels` the channels of the batch
     norms. Multiply-accumulates of batch norms are not counted.
     """
-    return Cost(params=weights + 2 * norm_channels, macs=weights * pixels)
+    return Costs(params=weights + 2 * norm_channels, macs=weights * pixels)
 
 
-def linear_cost(in_features: int, out_features: int) -> Cost:
+def linear_cost(in_features: int, out_features: int) -> Costs:
     """A linear layer with bias; the additions of the bias are not counted."""
-    return Cost(params=(in_features + 1) * out_features, macs=in_features * out_features)
+    return Costs(params=(in_features + 1) * out_features, macs=in_features * out_features)

@@ -9,8 +9,10 @@ from __future__ import annotations
 from nasplug.parts.batch import Batch
 from nasplug.parts.block import Block, Layer
 from nasplug.parts.choice import Choice, Choices, softmax
-from nasplug.parts.cost import CostMeasure
+from nasplug.parts.cost import CostMeasure, Measurement
+from nasplug.parts.cost_model import CostModel
 from nasplug.parts.dataset import DataSource, ImageData, Images
+from nasplug.parts.layer_spec import LayerSpec
 from nasplug.parts.network import Network, Outputs, Supernet
 from nasplug.parts.optimizer import ArchitectureOptimizer, Objective, SearchState, TorchOptimizers
 from nasplug.parts.paths import Paths
@@ -30,12 +32,15 @@ __all__ = [
     "Choice",
     "Choices",
     "CostMeasure",
+    "CostModel",
     "DataSource",
     "DistillationTeacher",
     "ImageData",
     "Images",
     "LabelRater",
     "Layer",
+    "LayerSpec",
+    "Measurement",
     "Network",
     "Objective",
     "Outputs",

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
 
+import attrs
 from torch import nn
 
 from nasplug.values import Unit
+
+
+@attrs.frozen
+class Measurement:
+    """The cost of one network."""
+
+    value: float
+    """In the unit of its measure."""
+    details: Mapping[str, Any] = attrs.field(factory=dict)
+    """How it was measured, as plain data for the result of a run: quartiles, the device, a runtime."""
 
 
 class CostMeasure(ABC):
@@ -30,3 +43,15 @@ class CostMeasure(ABC):
         `net` is a network or one of its layers, on the CPU in evaluation mode. It takes float32 of `shape` (channels,
         height, width) with a batch dimension before it, and gives one tensor. It must be left as it was.
         """
+
+    def layer_cost(self, layer: nn.Module, shape: tuple[int, int, int]) -> float:
+        """What a layer adds to the cost of a network, in `unit`; by default what it costs as a network of its own.
+
+        Only `additive` measures are asked. Override it where a network costs something beside its layers, such as the
+        time for calling it.
+        """
+        return self.cost(layer, shape)
+
+    def measure(self, net: nn.Module, shape: tuple[int, int, int]) -> Measurement:
+        """The cost of a network with what there is to say about how it was found; by default the cost alone."""
+        return Measurement(self.cost(net, shape))

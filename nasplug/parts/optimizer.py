@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from nasplug.parts.batch import Batch
 from nasplug.parts.choice import Choices, softmax
+from nasplug.parts.cost_model import CostModel
 from nasplug.parts.network import Supernet
 from nasplug.parts.rating import Rater
 from nasplug.parts.space import SearchSpace
-from nasplug.values import Found, ImageShape, Rated, Step, StepInfo, Training, Update
+from nasplug.values import Budget, Found, ImageShape, Rated, Step, StepInfo, Training, Update
 
 
 @attrs.define
@@ -110,16 +111,16 @@ class SearchState:
     images: Callable[[str, int], Iterator[Batch]]
     """From a split and a number N to at most N of its images, in a fixed order, in batches, not augmented."""
     seed: int
-    max_params: int | None = None
-    """The most parameters of a network, without an auxiliary head; None: no limit."""
-    max_macs: int | None = None
-    """The most multiply-accumulates of a network for one image; None: no limit."""
+    budgets: Sequence[Budget] = ()
+    """What a network may cost; several: networks are wanted within each of them. Empty: no limits."""
     raters: Sequence[Rater] = ()
     """What rates paths through the blocks; one for the whole network, or one for each block."""
     rated: Sequence[Rated] = ()
     """What was rated before the search was interrupted; need not be rated again."""
-    retrain_space: SearchSpace = attrs.field(default=attrs.Factory(lambda self: self.space, takes_self=True))
-    """The space at the size at which networks are retrained, to which the limits apply."""
+    cost_model: CostModel = attrs.field(
+        default=attrs.Factory(lambda self: CostModel(self.space, self.shape), takes_self=True)
+    )
+    """What networks cost at the size at which they are retrained, to which the budgets apply."""
 
 
 class ArchitectureOptimizer(ABC):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from random import Random
 from types import MappingProxyType
 from typing import Any, Self
@@ -11,9 +11,10 @@ from typing import Any, Self
 from torch import Tensor, nn
 
 from nasplug.parts.choice import Choice, Choices
+from nasplug.parts.layer_spec import LayerSpec
 from nasplug.parts.network import Network, Supernet
 from nasplug.parts.paths import Paths
-from nasplug.values import Cost, Drawing, Genotype, ImageShape, KnownResult
+from nasplug.values import Costs, Drawing, Genotype, ImageShape, KnownResult
 
 
 class SearchSpace(ABC):
@@ -67,7 +68,7 @@ class SearchSpace(ABC):
     def paths(self, block: int | None) -> Paths:
         """The paths through one block, as genotypes of its places alone; None: through the whole network."""
 
-    def path_cost(self, block: int, path: Genotype, before: Genotype | None, shape: ImageShape) -> Cost:
+    def path_cost(self, block: int, path: Genotype, before: Genotype | None, shape: ImageShape) -> Costs:
         """What one block with this path adds to the cost of a network; only spaces of several blocks override it.
 
         The costs of all blocks of a genotype must add up to its `cost` or to slightly more, never to less. `before` is
@@ -89,8 +90,23 @@ class SearchSpace(ABC):
         """
 
     @abstractmethod
-    def cost(self, genotype: Genotype, shape: ImageShape) -> Cost:
+    def cost(self, genotype: Genotype, shape: ImageShape) -> Costs:
         """The parameters and multiply-accumulates of `network(genotype, shape)`; must agree with the built network."""
+
+    def layers(self, genotype: Genotype, shape: ImageShape) -> Sequence[LayerSpec] | None:
+        """The layers of `network(genotype, shape)` in any order, each as often as it occurs; None: not known.
+
+        Additive cost measures are summed over them during a search, which is much faster than to build and measure
+        every network. Together they must have all parameters and multiply-accumulates of the network. Without them,
+        limits on costs other than params and MACs are applied to finished networks alone.
+        """
+        return None
+
+    def path_layers(
+        self, block: int, path: Genotype, before: Genotype | None, shape: ImageShape
+    ) -> Sequence[LayerSpec] | None:
+        """The layers that one block with this path adds to a network; None: not known. See `path_cost` and `layers`."""
+        return self.layers(path, shape)
 
     @abstractmethod
     def check(self, genotype: Genotype) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from nasplug.errors import InputError, RunFailure
-from nasplug.parts import Batch, SearchState, Stage, Supernet
+from nasplug.parts import Batch, CostModel, SearchState, Stage, Supernet
 from nasplug.runs.context import RunContext
 from nasplug.runs.signals import ShouldStop
 from nasplug.runs.training import Progress, Stopped
@@ -60,17 +60,19 @@ def initial_search_state(context: RunContext, net: Supernet | None, stages: Sequ
         return context.sample_batches(shares[split], count, BATCH, "search", "decide", split)
 
     limits, size = context.recipe.select, context.recipe.retrain
+    budget = {
+        name: limit for name, limit in (("params", limits.max_params), ("macs", limits.max_macs)) if limit is not None
+    }
     return SearchState(
         space=context.composition.space,
         shape=context.shape,
         net=net,
         snapshots=(),
         seed=context.seed("search", "decide"),
-        max_params=limits.max_params,
-        max_macs=limits.max_macs,
+        budgets=[budget] if budget else [],
         raters=() if net is None else [rater for stage in stages for rater in stage.raters(net)],
         images=images,
-        retrain_space=context.composition.space.scaled(channels=size.channels, cells=size.cells),
+        cost_model=CostModel(context.composition.space.scaled(channels=size.channels, cells=size.cells), context.shape),
     )
 
 

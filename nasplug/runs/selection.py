@@ -74,7 +74,7 @@ def _retrain_spaces(context: RunContext) -> tuple[SearchSpace, list[SearchSpace]
 
 
 def _plan_network(space: SearchSpace, genotype: Genotype, context: RunContext) -> PlannedNetwork:
-    return PlannedNetwork(role="found", genotype=genotype, size=space.size(), cost=space.cost(genotype, context.shape))
+    return PlannedNetwork(role="found", genotype=genotype, size=space.size(), costs=space.cost(genotype, context.shape))
 
 
 def _select_within_limits(plans: Sequence[PlannedNetwork], context: RunContext) -> list[PlannedNetwork]:
@@ -82,14 +82,14 @@ def _select_within_limits(plans: Sequence[PlannedNetwork], context: RunContext) 
     fitting = [
         plan
         for plan in plans
-        if plan.cost.params <= (limits.max_params or math.inf) and plan.cost.macs <= (limits.max_macs or math.inf)
+        if plan.costs.params <= (limits.max_params or math.inf) and plan.costs.macs <= (limits.max_macs or math.inf)
     ]
     if not fitting:
-        least = min(plans, key=lambda plan: plan.cost.params)
+        least = min(plans, key=lambda plan: plan.costs.params)
         raise InputError(
             f"No architecture that the search found has at most {limits.max_params or 'any number of'} params and "
-            f"{limits.max_macs or 'any number of'} MACs; the smallest has {least.cost.params} params and "
-            f"{least.cost.macs} MACs at {least.size}. Raise the limit, or lower retrain.channels: "
+            f"{limits.max_macs or 'any number of'} MACs; the smallest has {least.costs.params} params and "
+            f"{least.costs.macs} MACs at {least.size}. Raise the limit, or lower retrain.channels: "
             f"{command('retrain', context.folder.path, '--set', 'retrain.channels=N')}."
         )
     return fitting
@@ -101,8 +101,8 @@ def _spread_by_size(plans: Sequence[PlannedNetwork], count: int) -> list[Planned
     Of equally near ones it takes the later in the order of the search.
     """
     left = list(plans)
-    low = math.log(min(plan.cost.params for plan in plans))
-    high = math.log(max(plan.cost.params for plan in plans))
+    low = math.log(min(plan.costs.params for plan in plans))
+    high = math.log(max(plan.costs.params for plan in plans))
     chosen: list[PlannedNetwork] = []
     for number in range(min(count, len(plans))):
         target = low + (high - low) * (number / (count - 1) if count > 1 else 0.5)
@@ -111,7 +111,7 @@ def _spread_by_size(plans: Sequence[PlannedNetwork], count: int) -> list[Planned
 
 
 def _find_nearest(plans: Sequence[PlannedNetwork], target: float) -> int:
-    distances = [abs(math.log(plan.cost.params) - target) for plan in plans]
+    distances = [abs(math.log(plan.costs.params) - target) for plan in plans]
     return max(index for index, distance in enumerate(distances) if distance == min(distances))
 
 
@@ -124,7 +124,7 @@ def match_random_network(
     """
     space = resize_space(context.composition.space, plan.size)
     generator = context.random("baseline", plan.id, number)
-    target = plan.cost.params
+    target = plan.costs.params
     genotype = mutate_towards(
         space,
         space.random(generator),
@@ -136,4 +136,4 @@ def match_random_network(
     )
     taken.add(genotype)
     cost = space.cost(genotype, context.shape)
-    return PlannedNetwork(role="random", genotype=genotype, size=plan.size, cost=cost, matched_to=plan.id)
+    return PlannedNetwork(role="random", genotype=genotype, size=plan.size, costs=cost, matched_to=plan.id)

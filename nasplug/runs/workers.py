@@ -157,7 +157,7 @@ def _give_tasks(
     Raises the first failure of a worker.
     """
     # The largest first, so that at the end no worker is busy with a long one while the others have nothing to do.
-    left = deque(plan.to_dict() for plan in sorted(plans, key=lambda plan: -plan.cost.macs))
+    left = deque(plan.to_dict() for plan in sorted(plans, key=lambda plan: -plan.costs.macs))
     present = {worker.connection: worker for worker in workers}
     stopping = False
     while present:

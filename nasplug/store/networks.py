@@ -18,7 +18,7 @@ from nasplug.parts import Network, SearchSpace
 from nasplug.plugins import Plugins
 from nasplug.plugins.program_objects import build_part, check_present
 from nasplug.store.files import read_tensors, write_tensors
-from nasplug.values import Cost, Genotype, ImageShape
+from nasplug.values import Costs, Genotype, ImageShape
 from nasplug.values.options import build, option_values
 
 
@@ -31,7 +31,8 @@ class PlannedNetwork:
     genotype: Genotype
     size: Mapping[str, int | str]
     """The size of the network, as its space gives it."""
-    cost: Cost
+    costs: Costs
+    """What it costs; as measured on this machine where a measure is."""
     matched_to: str | None = None
     """The found network whose size a random one has."""
 
@@ -51,8 +52,9 @@ class PlannedNetwork:
             "role": self.role,
             "genotype": self.genotype.to_dict(),
             "size": dict(self.size),
-            "params": self.cost.params,
-            "macs": self.cost.macs,
+            "params": self.costs.params,
+            "macs": self.costs.macs,
+            "costs": dict(self.costs),
             "matched_to": self.matched_to,
         }
 
@@ -66,7 +68,7 @@ class PlannedNetwork:
             role=data["role"],
             genotype=Genotype.from_dict(data["genotype"]),
             size=data["size"],
-            cost=Cost(params=data["params"], macs=data["macs"]),
+            costs=Costs({"params": data["params"], "macs": data["macs"], **data.get("costs", {})}),
             matched_to=data["matched_to"],
         )
 

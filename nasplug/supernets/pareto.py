@@ -14,7 +14,7 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-from nasplug.values import Cost
+from nasplug.values import Costs
 
 Numbers = npt.NDArray[np.int64]
 CHUNK = 1 << 20
@@ -43,7 +43,7 @@ class Combination:
     """By block, the position of its candidate."""
     rating: float
     """The sum of the ratings of the candidates, added from the first block to the last."""
-    cost: Cost
+    cost: Costs
 
 
 @attrs.frozen(eq=False)
@@ -193,7 +193,7 @@ def _add_block(
 
 
 def _trace_combination(history: Sequence[_States], front: _States, place: int) -> Combination:
-    cost = Cost(params=int(front.params[place]), macs=int(front.macs[place]))
+    cost = Costs(params=int(front.params[place]), macs=int(front.macs[place]))
     chosen, candidate, parent = [], int(front.candidate[place]), int(front.parent[place])
     for states in reversed(history[:-1]):
         chosen.append(candidate)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nasplug.values.clock import StepClock, StepInfo
-from nasplug.values.cost import Cost
+from nasplug.values.cost import Budget, Costs, is_within, share_of
 from nasplug.values.drawing import Drawing, Edge
 from nasplug.values.events import Event, Found, Rated, Step
 from nasplug.values.figure import Figure
@@ -17,7 +17,8 @@ from nasplug.values.update import Update
 from nasplug.values.verdict import Verdict
 
 __all__ = [
-    "Cost",
+    "Budget",
+    "Costs",
     "Drawing",
     "Edge",
     "Event",
@@ -36,4 +37,6 @@ __all__ = [
     "Unit",
     "Update",
     "Verdict",
+    "is_within",
+    "share_of",
 ]

@@ -42,7 +42,7 @@ def trail(space):
 def test_sizes_are_spread_evenly_from_the_sparsest_to_the_densest(space, trail):
     plans = select(_study(space, networks=4, random=0), trail)
     costs = sorted(space.cost(genotype, SHAPE).params for genotype in trail)
-    chosen = [plan.cost.params for plan in plans]
+    chosen = [plan.costs.params for plan in plans]
 
     assert (chosen[0], chosen[-1]) == (costs[0], costs[-1])
     for place, params in enumerate(chosen):
@@ -67,8 +67,8 @@ def test_random_networks_match_within_the_tolerance_and_differ(space, trail):
     assert len(matched) == 6
     assert len({plan.genotype for plan in plans}) == 9
     for plan in matched:
-        target = found[plan.matched_to].cost.params
-        assert abs(plan.cost.params - target) <= 0.05 * target
+        target = found[plan.matched_to].costs.params
+        assert abs(plan.costs.params - target) <= 0.05 * target
 
 
 def test_a_single_genotype_is_trained_at_every_width(space, trail):
@@ -90,7 +90,7 @@ def test_limits_that_no_architecture_keeps_are_refused_before_the_search(space, 
 def test_limits_hold_and_the_refusal_names_the_smallest(space, trail):
     costs = sorted(space.cost(genotype, SHAPE).params for genotype in trail)
     plans = select(_study(space, networks=4, random=0, max_params=costs[5]), trail)
-    assert max(plan.cost.params for plan in plans) <= costs[5]
+    assert max(plan.costs.params for plan in plans) <= costs[5]
 
     with pytest.raises(InputError, match=f"the smallest has {costs[0]} params"):
         select(_study(space, max_params=costs[0] - 1), trail)

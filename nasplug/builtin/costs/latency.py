@@ -13,24 +13,10 @@ from torch import nn
 
 from nasplug.builtin.costs.deployment import deployed_graph
 from nasplug.errors import InputError
-from nasplug.parts import CostMeasure, option
+from nasplug.parts import CostMeasure, Measurement, option
 from nasplug.values import Unit
 
 RUNTIMES = ("auto", "onnxruntime", "torch")
-
-
-@attrs.frozen
-class Timing:
-    """Repeated measurements of one network, in milliseconds."""
-
-    median: float
-    lower: float
-    """The first quartile."""
-    upper: float
-    """The third quartile."""
-    repeats: int
-    runtime: str
-    """The runtime and its version."""
 
 
 @attrs.frozen
@@ -53,10 +39,13 @@ class Latency(CostMeasure):
 
     def cost(self, net: nn.Module, shape: tuple[int, int, int]) -> float:
         """The median of the running times, in milliseconds."""
-        return self.measure(net, shape).median
+        return self.measure(net, shape).value
 
-    def measure(self, net: nn.Module, shape: tuple[int, int, int]) -> Timing:
-        """Runs `net` for one input at a time. Raises InputError if the runtime asked for is not installed."""
+    def measure(self, net: nn.Module, shape: tuple[int, int, int]) -> Measurement:
+        """The median of the running times; the details are their quartiles in milliseconds, their number, the runtime.
+
+        Raises InputError if the runtime asked for is not installed.
+        """
         runtime, run = self._prepare(net, shape)
         with _one_thread(), torch.inference_mode():
             for _ in range(self.warmup):
@@ -67,7 +56,8 @@ class Latency(CostMeasure):
                 run()
                 times.append(time.perf_counter() - start)
         lower, median, upper = np.percentile(np.array(times) * 1e3, (25, 50, 75))
-        return Timing(float(median), float(lower), float(upper), len(times), runtime)
+        quartiles = {"lower": float(lower), "upper": float(upper)}
+        return Measurement(float(median), {**quartiles, "repeats": len(times), "runtime": runtime})
 
     def _prepare(self, net: nn.Module, shape: tuple[int, int, int]) -> tuple[str, Callable[[], object]]:
         """The runtime with its version, and a function that runs `net` once."""

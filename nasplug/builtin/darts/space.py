@@ -40,7 +40,7 @@ from nasplug.builtin.darts.plain_supernet import PlainDarts
 from nasplug.builtin.darts.supernet import DartsSupernet
 from nasplug.errors import InputError
 from nasplug.parts import Choice, Choices, Network, Paths, SearchSpace, Supernet, option
-from nasplug.values import Cost, Drawing, Edge, Genotype, ImageShape
+from nasplug.values import Costs, Drawing, Edge, Genotype, ImageShape
 
 INPUTS = ("c_{k-2}", "c_{k-1}")
 OUTPUT = "c_{k}"
@@ -125,7 +125,7 @@ class Darts(SearchSpace):
         names = [name for name in self._cell_names() if block is None or name in in_block]
         return make_paths(names, self.nodes, self._usable_operations(), by_edge=self.choices == "edge")
 
-    def path_cost(self, block: int, path: Genotype, before: Genotype | None, shape: ImageShape) -> Cost:
+    def path_cost(self, block: int, path: Genotype, before: Genotype | None, shape: ImageShape) -> Costs:
         """The cost of a block's cells, every cell built and both inputs of each preprocessed."""
         graphs, numbers = read_cells(path), range(self.cells)
         cells = {str(cell): graphs[self._name_of(cell)] for cell in numbers if block_of(cell, self.cells) == block}
@@ -135,7 +135,7 @@ class Darts(SearchSpace):
         """DARTS's evaluation network. The genotype may have any operations and nodes; InputError if it is malformed."""
         return DartsNetwork(self._blueprint(genotype, shape), shape, self.auxiliary_head if auxiliary else None)
 
-    def cost(self, genotype: Genotype, shape: ImageShape) -> Cost:
+    def cost(self, genotype: Genotype, shape: ImageShape) -> Costs:
         """What `network` costs, counted without building it."""
         return network_cost(self._blueprint(genotype, shape), shape)
 

@@ -9,50 +9,52 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from nasplug.builtin.layers import convolution_cost, linear_cost, total_cost
+from nasplug.builtin.layers import convolution_cost, linear_cost
 from nasplug.builtin.mbconv.genotype import Chain, Operation
 from nasplug.builtin.mbconv.layout import LayerLayout, NetworkLayout, StemLayout
-from nasplug.values import Cost
+from nasplug.values import Costs
 
 
-def network_cost(layout: NetworkLayout, chains: Sequence[Chain]) -> Cost:
+def network_cost(layout: NetworkLayout, chains: Sequence[Chain]) -> Costs:
     """The whole network of these chains."""
     last = layout.blocks[-1][-1]
     blocks = [block_cost(layers, chain) for layers, chain in zip(layout.blocks, chains, strict=True)]
     head = head_cost(last.out_channels, layout.head, last.out_size, layout.classes)
-    return total_cost([stem_cost(layout.stem), *blocks, head])
+    return Costs.total([stem_cost(layout.stem), *blocks, head])
 
 
-def block_cost(layers: Sequence[LayerLayout], chain: Chain) -> Cost:
+def block_cost(layers: Sequence[LayerLayout], chain: Chain) -> Costs:
     """The layers of one block."""
-    return total_cost(layer_cost(layout, operation) for layout, operation in zip(layers, chain.operations, strict=True))
+    return Costs.total(
+        layer_cost(layout, operation) for layout, operation in zip(layers, chain.operations, strict=True)
+    )
 
 
 @lru_cache(maxsize=4096)
-def layer_cost(layout: LayerLayout, operation: Operation) -> Cost:
+def layer_cost(layout: LayerLayout, operation: Operation) -> Costs:
     """One MBConv: expansion, depthwise convolution, squeeze-excitation, projection, three batch norms."""
     channels = operation.expansion * layout.in_channels
     expansion = _pointwise_cost(layout.in_channels, channels, layout.size)
-    return total_cost([expansion, _separable_cost(layout, channels, operation.kernel)])
+    return Costs.total([expansion, _separable_cost(layout, channels, operation.kernel)])
 
 
-def stem_cost(layout: StemLayout) -> Cost:
+def stem_cost(layout: StemLayout) -> Costs:
     """The stem."""
     weights = 9 * layout.in_channels * layout.channels
     convolution = convolution_cost(weights, layout.size**2, layout.channels)
-    return total_cost([convolution, _separable_cost(layout.separable, layout.channels, kernel=3)])
+    return Costs.total([convolution, _separable_cost(layout.separable, layout.channels, kernel=3)])
 
 
-def head_cost(in_channels: int, channels: int, size: int, classes: int) -> Cost:
+def head_cost(in_channels: int, channels: int, size: int, classes: int) -> Costs:
     """The head, for maps of `size` pixels and `in_channels` channels, and the classifier."""
-    return total_cost([_pointwise_cost(in_channels, channels, size), linear_cost(channels, classes)])
+    return Costs.total([_pointwise_cost(in_channels, channels, size), linear_cost(channels, classes)])
 
 
-def _separable_cost(layout: LayerLayout, channels: int, kernel: int) -> Cost:
+def _separable_cost(layout: LayerLayout, channels: int, kernel: int) -> Costs:
     depthwise = convolution_cost(channels * kernel**2, layout.out_size**2, channels)
     excitation = [linear_cost(channels, layout.squeeze_channels), linear_cost(layout.squeeze_channels, channels)]
-    return total_cost([depthwise, *excitation, _pointwise_cost(channels, layout.out_channels, layout.out_size)])
+    return Costs.total([depthwise, *excitation, _pointwise_cost(channels, layout.out_channels, layout.out_size)])
 
 
-def _pointwise_cost(in_channels: int, out_channels: int, size: int) -> Cost:
+def _pointwise_cost(in_channels: int, out_channels: int, size: int) -> Costs:
     return convolution_cost(in_channels * out_channels, size**2, out_channels)

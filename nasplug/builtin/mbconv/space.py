@@ -10,7 +10,6 @@ from typing import Self
 import attrs
 from torch import Tensor
 
-from nasplug.builtin.layers import total_cost
 from nasplug.builtin.mbconv.choices import (
     PRESETS,
     Cells,
@@ -40,7 +39,7 @@ from nasplug.builtin.mbconv.paths import make_paths, mutate_genotype
 from nasplug.builtin.mbconv.supernet import MBConvSupernet
 from nasplug.errors import InputError
 from nasplug.parts import Choice, Choices, Network, Paths, SearchSpace, option
-from nasplug.values import Cost, Drawing, Edge, Genotype, ImageShape
+from nasplug.values import Costs, Drawing, Edge, Genotype, ImageShape
 
 
 @attrs.define
@@ -106,7 +105,7 @@ class MBConvSpace(SearchSpace):
         cells = self._cells()
         return make_paths(range(len(cells)) if block is None else (block,), cells, self._operations())
 
-    def path_cost(self, block: int, path: Genotype, before: Genotype | None, shape: ImageShape) -> Cost:
+    def path_cost(self, block: int, path: Genotype, before: Genotype | None, shape: ImageShape) -> Costs:
         """The cost of a block's layers, exactly; the first block has the stem, the last the head and classifier."""
         cells, widths, chain = self._cells(), self._widths(), read_chains(path)[block]
         stem = self._stem(shape)
@@ -118,7 +117,7 @@ class MBConvSpace(SearchSpace):
         if block == len(cells) - 1:
             last = layers[-1]
             parts.append(head_cost(last.out_channels, widths.of_head(chain.cell.width), last.out_size, shape.classes))
-        return total_cost(parts)
+        return Costs.total(parts)
 
     def interface(self, block: int, path: Genotype) -> int:
         """The width of the block's cell."""
@@ -129,7 +128,7 @@ class MBConvSpace(SearchSpace):
         chains = read_genotype(genotype)
         return MBConvNetwork(self._layout(chains, shape), chains)
 
-    def cost(self, genotype: Genotype, shape: ImageShape) -> Cost:
+    def cost(self, genotype: Genotype, shape: ImageShape) -> Costs:
         """What `network` costs, counted without building it."""
         chains = read_genotype(genotype)
         return network_cost(self._layout(chains, shape), chains)

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nasplug.builtin.layers import convolution_cost, drop_path, half_size, linear_cost, total_cost
+from nasplug.builtin.layers import convolution_cost, drop_path, half_size, linear_cost
 from nasplug.builtin.nb201.genotype import EDGES, KERNELS, LAST, NONE, POOL, error_location
 from nasplug.parts import Network, Outputs
 from nasplug.supernets.normalise import NormFactory
-from nasplug.values import Cost, ImageShape, MapShape
+from nasplug.values import Costs, ImageShape, MapShape
 
 
 @attrs.frozen
@@ -40,7 +40,7 @@ def make_layout(images: ImageShape, channels: int, cells: int) -> NetworkLayout:
     return NetworkLayout(images, cells, stages)
 
 
-def network_cost(layout: NetworkLayout, operations: Sequence[str]) -> Cost:
+def network_cost(layout: NetworkLayout, operations: Sequence[str]) -> Costs:
     """The parameters of `NasBench201Network` and its multiply-accumulates per image, without building it.
 
     Parameters are those of the benchmark, to the unit. Multiply-accumulates are those of convolutions and linear
@@ -49,7 +49,7 @@ def network_cost(layout: NetworkLayout, operations: Sequence[str]) -> Cost:
     first, last, classes = layout.stages[0], layout.stages[-1], layout.images.classes
     parts = [
         _conv_norm_cost(layout.images.channels, first, 3),
-        Cost(params=2 * last.channels, macs=0),
+        Costs(params=2 * last.channels, macs=0),
         linear_cost(last.channels, classes),
     ]
     for before, after in pairwise(layout.stages):
@@ -61,10 +61,10 @@ def network_cost(layout: NetworkLayout, operations: Sequence[str]) -> Cost:
     kernels = [KERNELS[name] for name in operations if name in KERNELS]
     for stage in layout.stages:
         parts += layout.cells * [_conv_norm_cost(stage.channels, stage, kernel) for kernel in kernels]
-    return total_cost(parts)
+    return Costs.total(parts)
 
 
-def _conv_norm_cost(in_channels: int, output: MapShape, kernel: int) -> Cost:
+def _conv_norm_cost(in_channels: int, output: MapShape, kernel: int) -> Costs:
     return convolution_cost(kernel * kernel * in_channels * output.channels, output.size**2, output.channels)
 
 

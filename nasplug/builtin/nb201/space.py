@@ -29,7 +29,7 @@ from nasplug.builtin.nb201.supernet import NasBench201Supernet
 from nasplug.builtin.nb201.table import SIZE, find_data_set, read_table
 from nasplug.errors import InputError
 from nasplug.parts import Choice, Choices, Network, Paths, SearchSpace, Supernet, option
-from nasplug.values import Cost, Drawing, Edge, Genotype, ImageShape, KnownResult
+from nasplug.values import Costs, Drawing, Edge, Genotype, ImageShape, KnownResult
 
 BLOCKS = (0, 1, 2)
 """All cells share one topology, so each choice affects all three stages."""
@@ -98,7 +98,7 @@ class NasBench201(SearchSpace):
         """The network of the benchmark; it has no auxiliary head."""
         return NasBench201Network(self._layout(shape), read_genotype(genotype))
 
-    def cost(self, genotype: Genotype, shape: ImageShape) -> Cost:
+    def cost(self, genotype: Genotype, shape: ImageShape) -> Costs:
         """What `network` costs, counted without building it."""
         return network_cost(self._layout(shape), read_genotype(genotype))
 

@@ -11,7 +11,7 @@ import numpy as np
 from nasplug.errors import InputError, RunFailure
 from nasplug.parts import SearchSpace, SearchState
 from nasplug.supernets import Candidates, Combination, pareto_front
-from nasplug.values import Cost, Found, Genotype, ImageShape, Rated
+from nasplug.values import Costs, Found, Genotype, ImageShape, Rated
 
 
 @attrs.frozen(eq=False)
@@ -48,7 +48,7 @@ def price_paths(search_state: SearchState, paths: Mapping[int | None, Sequence[G
     choices: list[PathChoice] = []
     before: Sequence[Genotype | None] = (None,)  # for each interface of the block before, a path that has it
     for block, alternatives in sorted(paths.items(), key=lambda item: item[0] or 0):
-        space = search_state.retrain_space
+        space = search_state.cost_model.space
         by_interface: dict[Hashable, Genotype] = {}
         interfaces = [None if block is None else space.interface(block, path) for path in alternatives]
         for interface, path in zip(interfaces, alternatives, strict=True):
@@ -79,7 +79,7 @@ def select_front(
     """
     ratings = {(rating.block, rating.path): rating.rating for rating in rated}
     known = [choice.with_ratings(ratings) for choice in choices]
-    front = pareto_front([choice.candidates for choice in known], search_state.max_params, search_state.max_macs)
+    front = pareto_front([choice.candidates for choice in known], *_limits(search_state))
     if not front:
         _refuse_impossible(search_state, [choice.candidates for choice in known])
     step = search_state.snapshots[-1].step if search_state.snapshots else 0
@@ -99,21 +99,28 @@ def thin_front(front: Sequence[Combination], keep: int) -> list[Combination]:
     return [combination for index, combination in enumerate(front) if index not in dropped]
 
 
+def _limits(search_state: SearchState) -> tuple[int | None, int | None]:
+    """The most params and MACs."""
+    budget = search_state.budgets[0] if search_state.budgets else {}
+    params, macs = budget.get("params"), budget.get("macs")
+    return None if params is None else int(params), None if macs is None else int(macs)
+
+
 def _path_cost(
     space: SearchSpace, block: int | None, path: Genotype, before: Genotype | None, shape: ImageShape
-) -> Cost:
+) -> Costs:
     return space.cost(path, shape) if block is None else space.path_cost(block, path, before, shape)
 
 
 def _refuse_impossible(search_state: SearchState, blocks: Sequence[Candidates]) -> None:
     """Raises InputError if no combination of paths keeps the limits."""
     free = [attrs.evolve(block, ratings=np.zeros_like(block.ratings)) for block in blocks]
-    if pareto_front(free, search_state.max_params, search_state.max_macs):
+    if pareto_front(free, *_limits(search_state)):
         return
     least = pareto_front(free)[0].cost
     # The same programme with params and MACs exchanged finds the fewest MACs.
     fewest = pareto_front([attrs.evolve(block, params=block.macs, macs=block.params) for block in free])[0].cost.params
-    limits = [("params", search_state.max_params), ("MACs", search_state.max_macs)]
+    limits = zip(("params", "MACs"), _limits(search_state), strict=True)
     asked = " and ".join(f"at most {limit} {name}" for name, limit in limits if limit is not None)
     raise InputError(
         f"No architecture that the rated paths can be combined to has {asked}: the smallest has {least.params} params "

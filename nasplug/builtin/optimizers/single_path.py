@@ -64,7 +64,7 @@ class SinglePath(ArchitectureOptimizer):
 
     def check_limits(self, search_state: SearchState) -> None:
         """Raises InputError if the cheapest combination of the paths that will be rated breaks the limits."""
-        if search_state.max_params is not None or search_state.max_macs is not None:
+        if search_state.budgets:
             price_paths(
                 search_state, {rater.block: self._paths(search_state, rater.block) for rater in search_state.raters}
             )

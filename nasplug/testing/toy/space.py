@@ -14,7 +14,7 @@ from torch import Tensor
 from nasplug.errors import InputError, choose_from
 from nasplug.parts import Choice, Choices, Network, Paths, SearchSpace, option
 from nasplug.testing.toy.networks import CONVOLUTION, KERNELS, OPERATIONS, ToyNetwork, ToySupernet
-from nasplug.values import Cost, Drawing, Edge, Genotype, ImageShape
+from nasplug.values import Costs, Drawing, Edge, Genotype, ImageShape
 
 BEST = CONVOLUTION
 
@@ -64,12 +64,12 @@ class Toy(SearchSpace):
         every = [_write(zip(places, names, strict=True)) for names in product(OPERATIONS, repeat=len(places))]
         return Paths(len(every), lambda: every, lambda generator: generator.choice(every))
 
-    def path_cost(self, block: int, path: Genotype, before: Genotype | None, shape: ImageShape) -> Cost:
+    def path_cost(self, block: int, path: Genotype, before: Genotype | None, shape: ImageShape) -> Costs:
         """A cell with its lift; the head counts to the last."""
         outside = self.cells * self.channels + 1 if block == self.cells - 1 else 0
         kernel = KERNELS.get(path[str(block)][0], 0) ** 2
         lift, inside = self.channels, kernel * self.channels**2
-        return Cost(
+        return Costs(
             params=2 * lift + inside + (2 * self.channels if kernel else 0) + outside * shape.classes,
             macs=(lift + inside) * shape.size**2 + max(outside - 1, 0) * shape.classes,
         )
@@ -79,11 +79,11 @@ class Toy(SearchSpace):
         self.check(genotype)
         return ToyNetwork([genotype[place][0] for place in self._places()], shape, self.channels)
 
-    def cost(self, genotype: Genotype, shape: ImageShape) -> Cost:
+    def cost(self, genotype: Genotype, shape: ImageShape) -> Costs:
         """The sum of its cells."""
         self.check(genotype)
         costs = [self.path_cost(block, genotype, None, shape) for block in range(self.cells)]
-        return Cost(sum(cost.params for cost in costs), sum(cost.macs for cost in costs))
+        return Costs.total(costs)
 
     def check(self, genotype: Genotype) -> None:
         """Every cell, and nothing else, has one known operation."""

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
 from nasplug.builtin.mbconv import MBConvSpace
-from nasplug.values import Cost, Genotype, ImageShape
+from nasplug.values import Costs, Genotype, ImageShape
 
 PUBLISHED = json.loads((Path(__file__).parent / "published.json").read_text())
 IMAGENET = ImageShape(3, 224, 1000)
@@ -67,7 +67,7 @@ def test_dna_c_without_published_strings():
     for block, (cell, line) in enumerate(zip(cells, operations.split("|"), strict=True)):
         picks[f"{block}/cell"] = [cell]
         picks |= {f"{block}/{layer}": [name] for layer, name in enumerate(line.split(), 1)}
-    assert MBConvSpace().cost(Genotype("mbconv", picks), IMAGENET) == Cost(params=5_273_896, macs=450_138_976)
+    assert MBConvSpace().cost(Genotype("mbconv", picks), IMAGENET) == Costs(params=5_273_896, macs=450_138_976)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_counted_cost_is_that_of_the_built_network(options, shape):
         network = space.network(genotype, shape)
         with Counter() as counter:
             network.eval()(torch.zeros(1, shape.channels, shape.size, shape.size))
-        assert space.cost(genotype, shape) == Cost(
+        assert space.cost(genotype, shape) == Costs(
             params=sum(parameter.numel() for parameter in network.parameters()),
             macs=counter.macs,
         )
@@ -111,4 +111,4 @@ def test_costs_of_paths_add_up_exactly_and_depend_on_the_block_before_by_its_int
             for block, part in zip(blocks, parts, strict=True)
         ]
         whole = space.cost(Genotype.join(parts), shape)
-        assert whole == Cost(params=sum(cost.params for cost in costs), macs=sum(cost.macs for cost in costs))
+        assert whole == Costs.total(costs)

@@ -15,7 +15,7 @@ from nasplug.engine import Trainer, train
 from nasplug.engine.plain.keep import Keep
 from nasplug.engine.plain.labels import LabelStage
 from nasplug.errors import InputError, RunFailure
-from nasplug.parts import Batch, Choices, LabelRater, SearchState, read_state, write_state
+from nasplug.parts import Batch, Choices, CostModel, LabelRater, SearchState, read_state, write_state
 from nasplug.values import Found, Genotype, ImageShape, Rated, Step, StepClock, Training, Update
 
 CLOCK = StepClock(steps_per_epoch=6, epochs=4)
@@ -207,13 +207,13 @@ def graded(layered, decided) -> tuple[SearchState, list[Rated], list[Found]]:
     return state, better, found
 
 
-def brute_force(space, rated: list[Rated], shape, max_params=10**9, max_macs=10**9) -> list[tuple[float, int]]:
+def brute_force(space, rated: list[Rated], shape, params=10**9, macs=10**9) -> list[tuple[float, int]]:
     """Rating and params of the front, by trying every combination."""
     ratings = {(path.block, path.path): path.rating for path in rated}
     every = []
     for first, second in product(space.paths(0).enumerate(), space.paths(1).enumerate()):
         cost = space.cost(Genotype.join([first, second]), shape)
-        if cost.params <= max_params and cost.macs <= max_macs:
+        if cost.params <= params and cost.macs <= macs:
             every.append((cost.params, ratings[0, first] + ratings[1, second]))
     front: list[tuple[int, float]] = []
     for params, rating in sorted(every):
@@ -234,10 +234,10 @@ def test_all_paths_are_rated_and_the_whole_front_is_found(layered, space, decide
     assert {event.genotype for event in found} <= set(space.paths(None).enumerate())
 
 
-@pytest.mark.parametrize("limits", [{"max_params": 70}, {"max_macs": 30}, {"max_params": 90, "max_macs": 35}])
+@pytest.mark.parametrize("limits", [{"params": 70}, {"macs": 30}, {"params": 90, "macs": 35}])
 def test_limits_hold_and_exclude_nothing_that_they_allow(layered, space, graded, limits):
     state, rated, whole = graded
-    _, found = split_events(SinglePath(trail=0).decide(attrs.evolve(state, **limits)))
+    _, found = split_events(SinglePath(trail=0).decide(attrs.evolve(state, budgets=[limits])))
     assert params_and_ratings(space, found, layered.SHAPE) == brute_force(space, rated, layered.SHAPE, **limits)
     assert 0 < len(found) < len(whole)
 
@@ -246,7 +246,7 @@ def test_limits_that_nothing_meets_are_refused_before_anything_is_rated(layered,
     def images(split: str, count: int):
         raise AssertionError("no image is needed")
 
-    state = search_state(layered, space, images=images, max_params=30, max_macs=1000)
+    state = search_state(layered, space, images=images, budgets=[{"params": 30, "macs": 1000}])
     with pytest.raises(InputError, match=r"at most 30 params and at most 1000 MACs: the smallest has 40 params"):
         list(SinglePath().decide(state))
 
@@ -317,7 +317,7 @@ def test_limits_apply_to_networks_at_the_size_at_which_they_are_retrained(layere
     rated = [Rated(block, path, 1.0) for block in range(3) for path in optimizer._paths(state, block)]
     _, (found,) = split_events(optimizer.decide(attrs.evolve(state, rated=rated)))
     limit = small.cost(found.genotype, shape).params + 100
-    narrow = attrs.evolve(state, rated=rated, max_params=limit)
+    narrow = attrs.evolve(state, rated=rated, budgets=[{"params": limit}])
     assert split_events(optimizer.decide(narrow)) == ([], [found])
     with pytest.raises(InputError, match=f"at most {limit} params"):
-        list(optimizer.decide(attrs.evolve(narrow, retrain_space=small.scaled(channels=8))))
+        list(optimizer.decide(attrs.evolve(narrow, cost_model=CostModel(small.scaled(channels=8), shape))))

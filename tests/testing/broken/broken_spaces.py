@@ -13,7 +13,7 @@ from nasplug.hookspecs import hookimpl
 from nasplug.parts import Choices, Paths, option
 from nasplug.testing.toy import Toy
 from nasplug.testing.toy.networks import OPERATIONS, ToySupernet
-from nasplug.values import Cost, Drawing, Edge, Genotype
+from nasplug.values import Costs, Drawing, Edge, Genotype
 
 
 @attrs.define
@@ -115,7 +115,7 @@ class Overcounts(Toy):
 @attrs.define
 class FreeBlocks(Toy):
     def path_cost(self, block, path, before, shape):
-        return Cost(0, 0)
+        return Costs(params=0, macs=0)
 
     def cost(self, genotype, shape):
         return Toy(channels=self.channels, cells=self.cells).cost(genotype, shape)

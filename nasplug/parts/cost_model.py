@@ -1,0 +1,102 @@
+"""What the genotypes of a space cost: counted, summed over layers, or measured on built networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import attrs
+
+from nasplug.parts.cost import CostMeasure
+from nasplug.parts.layer_spec import LayerSpec
+from nasplug.parts.space import SearchSpace
+from nasplug.values import Budget, Costs, Genotype, ImageShape
+
+COUNTED = ("params", "macs")
+"""The measures that every space counts by itself."""
+
+LayerCost = Callable[[CostMeasure, LayerSpec], float]
+"""What a layer costs by a measure."""
+
+
+def measure_layer(measure: CostMeasure, layer: LayerSpec) -> float:
+    """Builds a layer and measures it."""
+    return measure.layer_cost(layer.build().eval(), layer.shape)
+
+
+@attrs.frozen(eq=False)
+class CostModel:
+    """The costs of the networks of a space at its present size.
+
+    Params and MACs are counted by the space. Other additive measures are summed over the layers of a network where the
+    space lists them, which is an estimate for those that are measured on a device. All others need a built network.
+    """
+
+    space: SearchSpace
+    shape: ImageShape
+    measures: Mapping[str, CostMeasure] = attrs.field(factory=dict)
+    """By name, the measures beside params and MACs."""
+    layer_cost: LayerCost = measure_layer
+    _known: dict[tuple[str, Genotype], float] = attrs.field(factory=dict, init=False)
+    _layers: dict[tuple[str, LayerSpec], float] = attrs.field(factory=dict, kw_only=True)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All measures, those that are quick to know first."""
+        return (*COUNTED, *sorted(self.measures, key=lambda name: not self.measures[name].additive))
+
+    def resized(self, space: SearchSpace) -> CostModel:
+        """The model of the same space at another size; what is known of layers is shared."""
+        return CostModel(space, self.shape, self.measures, self.layer_cost, layers=self._layers)
+
+    def costs(self, genotype: Genotype, names: Iterable[str] | None = None) -> Costs:
+        """The costs of a genotype: params, MACs, and all other measures or those in `names` alone."""
+        others = self.measures if names is None else [name for name in names if name not in COUNTED]
+        return Costs({**self.space.cost(genotype, self.shape), **{name: self._cost(name, genotype) for name in others}})
+
+    def is_within(self, genotype: Genotype, budget: Budget) -> bool:
+        """Whether a genotype keeps all limits; slow measures are asked only if the others keep theirs."""
+        counted = self.space.cost(genotype, self.shape)
+        return all(
+            (counted[name] if name in COUNTED else self._cost(name, genotype)) <= budget[name]
+            for name in self.names
+            if name in budget
+        )
+
+    def knows_paths(self, name: str) -> bool:
+        """Whether `path_costs` can be asked for this measure."""
+        lists_layers = type(self.space).layers is not SearchSpace.layers
+        return name in COUNTED or (self.measures[name].additive and lists_layers)
+
+    def path_costs(
+        self, block: int | None, path: Genotype, before: Genotype | None = None, names: Iterable[str] = ()
+    ) -> Costs:
+        """What one block with this path adds to params, MACs and the measures in `names`, which must know paths.
+
+        `block` is None for the whole network. `before` is the path through the previous block, None for the first.
+        """
+        if block is None:
+            return self.costs(path, names)
+        others = [name for name in names if name not in COUNTED]
+        counted = self.space.path_cost(block, path, before, self.shape)
+        layers = (self.space.path_layers(block, path, before, self.shape) or ()) if others else ()
+        return Costs({**counted, **{name: self._sum(name, layers) for name in others}})
+
+    def _cost(self, name: str, genotype: Genotype) -> float:
+        key = (name, genotype)
+        if key not in self._known:
+            layers = self.space.layers(genotype, self.shape) if self.measures[name].additive else None
+            self._known[key] = self._measure(name, genotype) if layers is None else self._sum(name, layers)
+        return self._known[key]
+
+    def _measure(self, name: str, genotype: Genotype) -> float:
+        net = self.space.network(genotype, self.shape).eval()
+        return self.measures[name].cost(net, (self.shape.channels, self.shape.size, self.shape.size))
+
+    def _sum(self, name: str, layers: Sequence[LayerSpec]) -> float:
+        return sum(self._layer(name, layer) for layer in layers)
+
+    def _layer(self, name: str, layer: LayerSpec) -> float:
+        key = (name, layer)
+        if key not in self._layers:
+            self._layers[key] = self.layer_cost(self.measures[name], layer)
+        return self._layers[key]
