@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator
-from types import UnionType
+from types import GenericAlias, UnionType
 from typing import Any
 
 from reference_writers.markdown import code, table, text
@@ -29,6 +29,10 @@ def entry(target: Any, name: str, *, constructed: bool = True) -> Iterator[str]:
     if isinstance(target, UnionType):
         members = " | ".join(member.__name__ for member in target.__args__)
         yield f"\n{level} {code(f'{name} = {members}')}"
+        return
+    if isinstance(target, GenericAlias):
+        arguments = ", ".join(argument.__name__ for argument in target.__args__)
+        yield f"\n{level} {code(f'{name} = {target.__origin__.__name__}[{arguments}]')}"
         return
     yield f"\n{level} {code(signature(target, name) if constructed else f'class {name}')}\n"
     # A class without a docstring inherits that of attrs or torch, which does not describe it.
