@@ -15,7 +15,7 @@ import attrs
 from nasplug.compose.layers import OptionLayer
 from nasplug.errors import InputError, choose_from, quote
 from nasplug.plugins import Plugin, Plugins, Registration
-from nasplug.plugins.dataset_names import split_dataset_name
+from nasplug.plugins.located_names import split_location
 from nasplug.plugins.plugin import HOST
 from nasplug.plugins.program_objects import PROGRAM, build_part, check_present
 from nasplug.values import Method
@@ -80,7 +80,7 @@ def _build_recipe(
     source_options = {name: value for name, value in data_options.items() if name not in known}
     check_present(plugins, {slot: name for slot, (name, _) in asked.items()} | {"dataset": data.name}, way)
     completed = {slot: _complete_part(plugins, slot, name, options) for slot, (name, options) in asked.items()}
-    source_name, _ = split_dataset_name(plugins, data.name)
+    source_name, _ = split_location(plugins, "dataset", data.name)
     _check_data_options(plugins, source_name, source_options)
     source_part, source = _complete_part(plugins, "dataset", source_name, source_options)
     used = [*used, *(registration for _, registration in completed.values()), source]
