@@ -27,7 +27,7 @@ def prepare_teacher(context: RunContext, journal: Journal, should_stop: ShouldSt
     if asked is None or context.folder.teacher.exists():
         return
     space, genotype = asked
-    plan = PlannedNetwork(role="found", genotype=genotype, size=space.size(), costs=space.cost(genotype, context.shape))
+    plan = PlannedNetwork.found(space, genotype, context.shape)
     yield from train_teacher(context, space, plan, journal, should_stop)
 
 

@@ -29,7 +29,7 @@ def select(context: RunContext, found: Sequence[Genotype]) -> list[PlannedNetwor
     spaces = of_widths if len(distinct) == 1 and of_widths else [base]
     plans = [_plan_network(space, genotype, context) for space in spaces for genotype in distinct]
     chosen = _spread_by_size(_select_within_limits(plans, context), recipe.select.networks)
-    taken = {plan.genotype for plan in chosen}
+    taken = {plan.genotype for plan in chosen if plan.genotype is not None}
     matched = [
         match_random_network(context, plan, number, taken) for plan in chosen for number in range(recipe.select.random)
     ]

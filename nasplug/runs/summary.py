@@ -19,7 +19,8 @@ def write_result(context: RunContext, status: str, plans: Sequence[PlannedNetwor
     folder, recipe = context.folder, context.recipe
     tests = folder.done("test") or {}
     for plan in plans:
-        write_json(folder.path / "genotypes" / f"{plan.id}.json", plan.genotype.to_dict())
+        if plan.genotype is not None:
+            write_json(folder.path / "genotypes" / f"{plan.id}.json", plan.genotype.to_dict())
     ratings = (folder.done("search") or {}).get("ratings", [])
     networks, results = [], []
     for plan in plans:
@@ -76,7 +77,8 @@ def _network(context: RunContext, plan: PlannedNetwork, tests: Mapping[str, Any]
         "balanced_test_error": _mean(by_class),
         "source": source,
         "statistics_images": done.get("statistics_images", 0) if done else None,
-        "genotype": f"genotypes/{plan.id}.json",
+        "genotype": None if plan.genotype is None else f"genotypes/{plan.id}.json",
+        "reference": plan.reference,
         "weights": f"weights/{plan.id}.safetensors" if done and source == "trained" else None,
         "network": {**plan.size, "classes": context.shape.classes, "size": context.shape.size},
     }

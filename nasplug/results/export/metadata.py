@@ -19,7 +19,8 @@ def metadata_of(network: TrainedNetwork, classifier: Classifier) -> dict[str, st
     name, _ = split_location(network.plugins, "dataset", result.dataset)
     run = {"method": result.method, "seed": result.seed, "dataset": name}
     record = {key: network.record[key] for key in ("id", "role", "params", "macs", "val_error", "test_error")}
-    facts = {**run, **record, "genotype": classifier.facts["genotype"], **data}
+    architecture = {key: classifier.facts[key] for key in ("genotype", "reference") if key in classifier.facts}
+    facts = {**run, **record, **architecture, **data}
     return {
         "input": f"images: uint8 {shape}, raw pixels from 0 to 255",
         "output": f"probabilities: float32 (N, {len(classifier.classes)}), in the order of classes",
