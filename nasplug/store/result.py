@@ -98,6 +98,11 @@ class NetworkResult:
         )
 
     @property
+    def kind(self) -> str:
+        """What it is, for tables: its role, and which reference network it is."""
+        return self.role if self.reference is None else f"{self.role} {self.reference}"
+
+    @property
     def found(self) -> bool:
         """Whether the search found it, as opposed to the networks that it is compared with."""
         return self.role == "found"
