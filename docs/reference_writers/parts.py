@@ -23,13 +23,17 @@ SECTIONS: Mapping[str, type] = {
 }
 PARTS_HEAD = """# Parts and their options
 
-Every part, data set, cost measure and reference network that this repository supplies, with its options. An option is set by its key:
-`--set optimizer.alpha_lr=0.1`, or under `[optimizer]` in a file for `--config`. `nasplug show NAME` prints the same.
+Every part, data set, cost measure and reference network that this repository supplies, with its options. An option is
+set by its key: `--set optimizer.alpha_lr=0.1`, or under `[optimizer]` in a file for `--config`. `nasplug show NAME`
+prints the same.
 """
 CHOSEN: Mapping[str, str] = {
     "dataset": "Chosen by `--data`.",
     "cost": "Chosen by `nasplug cost --measure`.",
-    "reference": "Networks designed by hand, which a run can train beside those that it finds.",
+    "reference": (
+        "Networks designed by hand, which a run can train beside those that it finds. It chooses the width; other "
+        "options have their defaults."
+    ),
 }
 """How a part is chosen, where no flag is called like its slot."""
 METHODS_HEAD = """# Methods and their presets
