@@ -26,6 +26,20 @@ PARTS_HEAD = """# Parts and their options
 Every part, data set and cost measure that this repository supplies, with its options. An option is set by its key:
 `--set optimizer.alpha_lr=0.1`, or under `[optimizer]` in a file for `--config`. `nasplug show NAME` prints the same.
 """
+BUDGET = """
+### `[budget]`
+
+The most that a network may cost, by [cost measure](#cost-measures): `budget.params = 50000`, `budget.memory = "64KB"`,
+`budget.latency = "2ms"`, or lists for networks within each of several limits; on the command line
+`--budget params=50k`. See [how to set a budget](../how-to/set-a-budget.md).
+
+| option | type | default | allowed | meaning |
+|---|---|---|---|---|
+| `budget.MEASURE` | `number or text, or a list of these` | unset |  | the most that a network may cost |
+| `budget.weight` | `float` | 0.0 | at least 0 | weight of the expected cost in the loss of alpha, where alpha is learnt by gradient; 0: off |
+
+Options of a measure are in a section of its name: `--set latency.runtime=torch`.
+"""
 METHODS_HEAD = """# Methods and their presets
 
 A method names one part per slot, options of these parts, and presets. Later ones of these override earlier ones:
@@ -49,6 +63,7 @@ def parts() -> Iterator[str]:
         yield f"\n### `[{section}]`\n"
         yield f"{text(cls.__doc__)}\n"
         yield from _options(section, cls)
+    yield BUDGET
 
 
 def methods() -> Iterator[str]:
