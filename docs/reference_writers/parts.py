@@ -23,8 +23,9 @@ SECTIONS: Mapping[str, type] = {
 }
 PARTS_HEAD = """# Parts and their options
 
-Every part, data set and cost measure that this repository supplies, with its options. An option is set by its key:
-`--set optimizer.alpha_lr=0.1`, or under `[optimizer]` in a file for `--config`. `nasplug show NAME` prints the same.
+Every part, data set, cost measure and reference network that this repository supplies, with its options. An option is
+set by its key: `--set optimizer.alpha_lr=0.1`, or under `[optimizer]` in a file for `--config`. `nasplug show NAME`
+prints the same.
 """
 BUDGET = """
 ### `[budget]`
@@ -40,6 +41,15 @@ The most that a network may cost, by [cost measure](#cost-measures): `budget.par
 
 Options of a measure are in a section of its name: `--set latency.runtime=torch`.
 """
+CHOSEN: Mapping[str, str] = {
+    "dataset": "Chosen by `--data`.",
+    "cost": "Chosen by `nasplug cost --measure`.",
+    "reference": (
+        "Networks designed by hand, which a run can train beside those that it finds. It chooses the width; other "
+        "options have their defaults."
+    ),
+}
+"""How a part is chosen, where no flag is called like its slot."""
 METHODS_HEAD = """# Methods and their presets
 
 A method names one part per slot, options of these parts, and presets. Later ones of these override earlier ones:
@@ -52,10 +62,9 @@ def parts() -> Iterator[str]:
     """The page on parts, data sets, and the sections of a recipe that belong to no part."""
     plugins = load()
     yield PARTS_HEAD
-    for slot in (*SLOTS, "dataset", "cost"):
-        flag = {"dataset": "--data", "cost": "nasplug cost --measure"}.get(slot, f"--{slot}")
+    for slot in (*SLOTS, "dataset", "cost", "reference"):
         yield f"\n## {SLOT_WORDS[slot].capitalize()}s\n"
-        yield f"Chosen by `{flag}`."
+        yield CHOSEN.get(slot, f"Chosen by `--{slot}`.")
         for registration in of_slot(plugins, slot):
             yield from _part(plugins, registration)
     yield "\n## Sections of a recipe that belong to no part\n"
