@@ -27,6 +27,20 @@ Every part, data set, cost measure and reference network that this repository su
 set by its key: `--set optimizer.alpha_lr=0.1`, or under `[optimizer]` in a file for `--config`. `nasplug show NAME`
 prints the same.
 """
+BUDGET = """
+### `[budget]`
+
+The most that a network may cost, by [cost measure](#cost-measures): `budget.params = 50000`, `budget.memory = "64KB"`,
+`budget.latency = "2ms"`, or lists for networks within each of several limits; on the command line
+`--budget params=50k`. See [how to set a budget](../how-to/set-a-budget.md).
+
+| option | type | default | allowed | meaning |
+|---|---|---|---|---|
+| `budget.MEASURE` | `number or text, or a list of these` | unset |  | the most that a network may cost |
+| `budget.weight` | `float` | 0.0 | at least 0 | weight of the expected cost in the loss of alpha; 0: off |
+
+Options of a measure are in a section of its name: `--set latency.runtime=torch`.
+"""
 CHOSEN: Mapping[str, str] = {
     "dataset": "Chosen by `--data`.",
     "cost": "Chosen by `nasplug cost --measure`.",
@@ -58,6 +72,7 @@ def parts() -> Iterator[str]:
         yield f"\n### `[{section}]`\n"
         yield f"{text(cls.__doc__)}\n"
         yield from _options(section, cls)
+    yield BUDGET
 
 
 def methods() -> Iterator[str]:

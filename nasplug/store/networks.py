@@ -18,7 +18,7 @@ from nasplug.parts import Network, SearchSpace
 from nasplug.plugins import Plugins
 from nasplug.plugins.program_objects import build_part, check_present
 from nasplug.store.files import read_tensors, write_tensors
-from nasplug.values import Costs, Genotype, ImageShape
+from nasplug.values import Budget, Costs, Genotype, ImageShape
 from nasplug.values.options import build, option_values
 
 PHASES: Mapping[str, str] = {"found": "retrain", "random": "baseline", "reference": "reference"}
@@ -41,6 +41,12 @@ class PlannedNetwork:
     """The found network whose size a random one has, or whose cost a reference network has."""
     reference: str | None = None
     """The name of a reference network as registered, with its location; None for others."""
+    estimates: Mapping[str, float] = attrs.field(factory=dict)
+    """By cost measure, what a cost in `costs` was estimated to be before it was measured."""
+    measurements: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
+    """By cost measure, how a cost in `costs` was measured."""
+    budget: Budget = attrs.field(factory=dict)
+    """What it was selected to keep; empty: no limits."""
 
     def __attrs_post_init__(self) -> None:
         is_reference = self.role == "reference"
@@ -73,6 +79,9 @@ class PlannedNetwork:
             "macs": self.costs.macs,
             "costs": dict(self.costs),
             "matched_to": self.matched_to,
+            "estimates": dict(self.estimates),
+            "measurements": {name: dict(details) for name, details in self.measurements.items()},
+            "budget": dict(self.budget),
         }
 
     @classmethod
@@ -89,6 +98,7 @@ class PlannedNetwork:
             costs=Costs({"params": data["params"], "macs": data["macs"], **data.get("costs", {})}),
             matched_to=data["matched_to"],
             reference=reference,
+            **{name: data[name] for name in ("estimates", "measurements", "budget") if name in data},
         )
 
 
