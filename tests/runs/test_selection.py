@@ -158,10 +158,16 @@ def test_several_budgets_give_networks_within_each(space, trail):
 def test_cells_of_one_type_are_also_made_deeper_and_less_deep():
     space = Darts(topology="per-type", cells=3, channels=4)
     genotype = space.random(Random(0))
-    deep = GenotypeSizes(CostModel(space, SHAPE), genotype).largest_within({"params": 40_000})
-    assert deep.size["cells"] >= 3
-    for size in ({"channels": deep.size["channels"], "cells": deep.size["cells"] + 1},):
-        assert space.scaled(**size).cost(genotype, SHAPE).params > 40_000
+    model = CostModel(space, SHAPE)
+    for limit in (10_000, 20_000, 40_000):
+        sizes = {
+            (channels, cells): space.scaled(channels=channels, cells=cells).cost(genotype, SHAPE).params
+            for cells in (3, 4, 5)
+            for channels in range(2, 40)
+        }
+        sized = GenotypeSizes(model, genotype).largest_within({"params": limit})
+        assert sized.costs.params == max(params for params in sizes.values() if params <= limit)
+        assert sizes[sized.size["channels"], sized.size["cells"]] == sized.costs.params
     least = space.scaled(channels=2, cells=3).cost(genotype, SHAPE).params
     flat = GenotypeSizes(CostModel(space, SHAPE), genotype).largest_within({"params": least - 1})
     assert flat.size["cells"] < 3
