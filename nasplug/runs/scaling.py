@@ -92,7 +92,7 @@ def fit(sizes: Sizes, budget: Budget, measures: Mapping[str, CostMeasure], shape
 
 @attrs.frozen(eq=False)
 class GenotypeSizes:
-    """A genotype of a space at all sizes: as wide as a budget allows, at the depth that it is meant for or a little more.
+    """A genotype of a space at all sizes: as wide as a budget allows, at the depth that it is meant for or a bit more.
 
     Widths are steps, and the smaller a network, the larger is a step. Up to DEEPER cells more are taken where the
     network then takes a larger share of the budget, and fewer only where no width is left otherwise.

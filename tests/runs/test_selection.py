@@ -8,9 +8,12 @@ from types import SimpleNamespace
 import attrs
 import pytest
 
+from nasplug.builtin.costs.counted import Macs, Params
 from nasplug.builtin.darts.space import Darts
+from nasplug.compose import build_reference
 from nasplug.errors import InputError
 from nasplug.parts import CostMeasure, CostModel
+from nasplug.plugins import load_plugins
 from nasplug.runs.budget_check import limits_of_search, refuse_impossible
 from nasplug.runs.scaling import GenotypeSizes, fit, largest_number
 from nasplug.runs.selection import select as run_selection
@@ -32,6 +35,7 @@ def _study(space, retrain=None, budget=None, measures=None, **selection):
     costs = measures or {}
     return SimpleNamespace(
         composition=SimpleNamespace(space=space, costs=costs),
+        plugins=load_plugins(),
         recipe=recipe,
         shape=SHAPE,
         folder=SimpleNamespace(path=Path("RUN")),
@@ -145,6 +149,25 @@ def test_networks_are_scaled_to_the_largest_width_within_the_budget(space, trail
     found = {plan.id: share_of(plan.costs, budget) for plan in plans if plan.role == "found"}
     for plan in plans[3:]:
         assert abs(share_of(plan.costs, budget) - found[plan.matched_to]) <= 0.25
+
+
+def test_references_take_as_much_of_a_budget_as_their_widths_allow_or_as_the_largest_found_has(space, trail):
+    budget = {"params": 9000, "macs": 10**6}
+    plans = select(_study(space, networks=1, random=0, budget=budget, references=("plain", "resnet8")), trail)
+    free = select(_study(space, networks=2, random=0, references=("plain",)), trail)
+
+    assert [(plan.role, plan.reference) for plan in plans[1:]] == [("reference", "plain"), ("reference", "resnet8")]
+    for plan in plans[1:]:
+        reference = build_reference(load_plugins(), plan.reference)
+        widths = list(reference.widths())
+        assert plan.budget == budget
+        assert share_of(plan.costs, budget) <= 1
+        wider = reference.scaled(widths[widths.index(plan.size["width"]) + 1]).network(SHAPE)
+        costs = {name: cls().cost(wider.eval(), (1, 8, 8)) for name, cls in (("params", Params), ("macs", Macs))}
+        assert share_of(costs, budget) > 1
+    largest = max(plan.costs.params for plan in free[:2])
+    assert 0.9 * largest < free[2].costs.params <= largest
+    assert free[2].budget == {}
 
 
 def test_several_budgets_give_networks_within_each(space, trail):
