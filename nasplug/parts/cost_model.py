@@ -9,10 +9,12 @@ import attrs
 from nasplug.parts.cost import CostMeasure
 from nasplug.parts.layer_spec import LayerSpec
 from nasplug.parts.space import SearchSpace
-from nasplug.values import Budget, Costs, Genotype, ImageShape
+from nasplug.values import Budget, Costs, Genotype, ImageShape, Unit
 
-COUNTED = ("params", "macs")
-"""The measures that every space counts by itself."""
+COUNTED = {"params": "params", "macs": "MACs"}
+"""The measures that every space counts by itself, and what is counted."""
+COUNT = Unit(whole=True)
+"""The unit of these."""
 
 LayerCost = Callable[[CostMeasure, LayerSpec], float]
 """What a layer costs by a measure."""
@@ -80,6 +82,12 @@ class CostModel:
         counted = self.space.path_cost(block, path, before, self.shape)
         layers = (self.space.path_layers(block, path, before, self.shape) or ()) if others else ()
         return Costs({**counted, **{name: self._sum(name, layers) for name in others}})
+
+    def amount(self, name: str, value: float) -> str:
+        """A cost for people, with its unit and what it is: 30 params, 1,000 MACs, 2.00 ms of latency."""
+        if name in COUNTED:
+            return f"{COUNT.format(value)} {COUNTED[name]}"
+        return f"{self.measures[name].unit.format(value)} of {name}"
 
     def _cost(self, name: str, genotype: Genotype) -> float:
         key = (name, genotype)
