@@ -23,6 +23,12 @@ SLOT_WORDS: Mapping[str, str] = MappingProxyType(
 )
 """Everything that can be registered, with its name in messages."""
 
+RESERVED = (
+    *("run", "space", "optimizer", "schedule", "teacher", "data", "search", "retrain", "select", "budget", "weight"),
+    *("plugins", "environment"),
+)
+"""What no cost measure can be called: sections of recipes, and the option of the section "budget"."""
+
 # No colon in a name: it separates the distribution before it (dist:name) or the location of a data set after it.
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
@@ -94,7 +100,11 @@ class Register:
         self._add("dataset", name, target, summary)
 
     def cost(self, name: str, target: str, *, summary: str) -> None:
-        """Registers a cost measure, a `nasplug.parts.CostMeasure`."""
+        """Registers a cost measure, a `nasplug.parts.CostMeasure`; its name is also that of its section in recipes."""
+        if name in RESERVED:
+            raise InputError(
+                f"A cost measure cannot be called '{name}', which has another meaning in recipes; choose another name."
+            )
         self._add("cost", name, target, summary)
 
     def method(self, name: str, target: str, *, summary: str, preferred: bool = False) -> None:

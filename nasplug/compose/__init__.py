@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nasplug.compose.composition import Composition, compose
-from nasplug.compose.layers import OptionLayer, parse_setting, read_config
+from nasplug.compose.layers import OptionLayer, parse_setting, read_config, recipe_sections
 from nasplug.compose.resolve import check_versions, resolve, resolve_recorded
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "compose",
     "parse_setting",
     "read_config",
+    "recipe_sections",
     "resolve",
     "resolve_recorded",
 ]

@@ -20,8 +20,7 @@ from torch import Tensor
 from nasplug.errors import InputError
 from nasplug.parts import Choices, CostModel, SearchSpace
 from nasplug.parts.candidate_costs import fit_candidate_costs
-from nasplug.parts.cost_model import COUNTED
-from nasplug.values import Budget
+from nasplug.values import COUNTED, Budget
 
 
 @attrs.frozen(eq=False)

@@ -9,12 +9,7 @@ import attrs
 from nasplug.parts.cost import CostMeasure
 from nasplug.parts.layer_spec import LayerSpec
 from nasplug.parts.space import SearchSpace
-from nasplug.values import Budget, Costs, Genotype, ImageShape, Unit
-
-COUNTED = {"params": "params", "macs": "MACs"}
-"""The measures that every space counts by itself, and what is counted."""
-COUNT = Unit(whole=True)
-"""The unit of these."""
+from nasplug.values import COUNTED, Budget, Costs, Genotype, ImageShape, Unit, describe_costs
 
 LayerCost = Callable[[CostMeasure, LayerSpec], float]
 """What a layer costs by a measure."""
@@ -45,6 +40,15 @@ class CostModel:
     def names(self) -> tuple[str, ...]:
         """All measures, those that are quick to know first."""
         return (*COUNTED, *sorted(self.measures, key=lambda name: not self.measures[name].additive))
+
+    @property
+    def units(self) -> Mapping[str, Unit]:
+        """The units of all measures."""
+        return {**COUNTED, **{name: measure.unit for name, measure in self.measures.items()}}
+
+    def describe(self, costs: Mapping[str, float]) -> str:
+        """Costs, or limits on them, for messages."""
+        return describe_costs(costs, self.units)
 
     def resized(self, space: SearchSpace) -> CostModel:
         """The model of the same space at another size; what is known of layers is shared."""
@@ -82,12 +86,6 @@ class CostModel:
         counted = self.space.path_cost(block, path, before, self.shape)
         layers = (self.space.path_layers(block, path, before, self.shape) or ()) if others else ()
         return Costs({**counted, **{name: self._sum(name, layers) for name in others}})
-
-    def amount(self, name: str, value: float) -> str:
-        """A cost for people, with its unit and what it is: 30 params, 1,000 MACs, 2.00 ms of latency."""
-        if name in COUNTED:
-            return f"{COUNT.format(value)} {COUNTED[name]}"
-        return f"{self.measures[name].unit.format(value)} of {name}"
 
     def _cost(self, name: str, genotype: Genotype) -> float:
         key = (name, genotype)

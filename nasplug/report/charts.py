@@ -17,6 +17,8 @@ from nasplug.report.svg import inline_svg, use_style
 from nasplug.store.result import NetworkResult, RunResult
 from nasplug.values import Figure
 
+COST_NAMES = {"params": "parameters", "macs": "multiply-accumulates (MACs) per image"}
+"""The axes of costs whose measure alone says too little."""
 MOST = 200
 """Points of a curve, at most."""
 
@@ -44,9 +46,10 @@ def select_errors(result: RunResult) -> tuple[str, list[tuple[NetworkResult, flo
 
 @use_style
 def draw_trade_off(result: RunResult, cost: str) -> Markup:
-    """Error against "params" or "macs" of every network that has an error."""
-    measure, networks = select_errors(result)
-    places = {network.id: (float(getattr(network, cost)), 100 * error) for network, error in networks}
+    """Error against a cost of every network that has both."""
+    measure, rated = select_errors(result)
+    networks = [(network, error) for network, error in rated if cost in network.costs]
+    places = {network.id: (float(network.costs[cost]), 100 * error) for network, error in networks}
     figure, axes = _new_figure(5.4, 3.7)
     for network, _ in networks:
         if network.matched_to in places:
@@ -62,7 +65,8 @@ def draw_trade_off(result: RunResult, cost: str) -> Markup:
     if result.best in places:
         place = _columns(places[result.best])
         axes.scatter(*place, s=170, marker="o", facecolors="none", edgecolors=light("found"), label="best")
-    name = {"params": "parameters", "macs": "multiply-accumulates (MACs) per image"}[cost]
+    unit = str(result.units[cost])
+    name = COST_NAMES.get(cost, f"{cost} ({unit})" if unit else cost)
     set_log_scale(axes, [place[0] for place in places.values()])
     axes.set_xlabel(name)
     axes.set_ylabel(f"{measure} (%)")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nasplug.report.cells import draw_cells
 from nasplug.report.charts import draw_figures, draw_trade_off, select_errors
+from nasplug.report.estimates import describe_estimates
 from nasplug.report.flatness import describe_flatness, draw_flatness
 from nasplug.report.network_text import describe_best, describe_status, operation_kinds
 from nasplug.report.paired_comparison import compare_pairs, describe_pairs
@@ -52,7 +53,8 @@ def render_report(record: RunRecord, drawings: Drawings) -> str:
         has_table_errors=any(network.source != "trained" for network in result.networks),
         comparison=describe_pairs(comparison) if comparison else [NOTHING_TO_COMPARE],
         flatness_sentence=describe_flatness(record),
-        trade_offs=[draw_trade_off(result, cost) for cost in ("params", "macs")] if rated else [],
+        trade_offs=[draw_trade_off(result, cost) for cost in result.measures] if rated else [],
+        estimates=describe_estimates(result),
         not_shown=_count_not_shown(result),
         schedule_chart=draw_figures(*figures) if figures else "",
         snapshots=_describe_snapshots(figures[0]) if figures else "",

@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from nasplug.compose import resolve_recorded
-from nasplug.compose.layers import SECTIONS
+from nasplug.compose import recipe_sections, resolve_recorded
 from nasplug.errors import InputError, command
 from nasplug.plugins import Plugins
 from nasplug.runs.context import RunContext, new_context, write_start
@@ -62,7 +61,8 @@ def change_run_options(folder: RunFolder, plugins: Plugins, changes: Mapping[str
     folder.check_recipe()
     sections = folder.recipe()
     sections["run"] |= changes
-    resolve_recorded(plugins, {name: sections[name] for name in SECTIONS}, folder.path)
+    known = recipe_sections(plugins)
+    resolve_recorded(plugins, {name: sections[name] for name in sections if name in known}, folder.path)
     find_device(sections["run"]["device"])
     with lock_run(folder):
         folder.write_recipe(sections)

@@ -9,11 +9,11 @@ import torch
 from nasplug.engine import Trainer
 from nasplug.engine.assembly import assemble_search, place_network
 from nasplug.parts import Network, Supernet
+from nasplug.runs.budget_check import refuse_impossible
 from nasplug.runs.context import RunContext
 from nasplug.runs.decision import decide, initial_search_state, write_ratings
 from nasplug.runs.flatness import flatness
 from nasplug.runs.retrain import make_teacher_trainer, train_teacher
-from nasplug.runs.selection import check_limits
 from nasplug.runs.signals import ShouldStop
 from nasplug.runs.training import Progress, cost_record, count_further_work, no_cost, run_training
 from nasplug.store.events import Journal, read_events
@@ -50,17 +50,20 @@ def search(context: RunContext, journal: Journal, should_stop: ShouldStop) -> It
 def rehearse(context: RunContext) -> None:
     """Assembles the search and throws it away, so that what would be refused later is refused now, as InputError.
 
+    Budgets that no architecture keeps are refused first.
+
     In place of a teacher that has yet to be trained stands its network with initial weights.
     """
     composition = context.composition
+    refuse_impossible(context)
     if composition.optimizer.trains:
         teacher = _load_teacher(context)
         if teacher is None and (untrained := make_teacher_trainer(context)) is not None:
             teacher = untrained.net
         net = composition.space.supernet(context.shape)
         trainer = make_search_trainer(context, net, teacher)
-        composition.optimizer.check_limits(initial_search_state(context, net, trainer.stages))
-    check_limits(context)
+        state = initial_search_state(context, net, trainer.stages)
+        composition.optimizer.check_limits(state)
 
 
 def found_genotypes(context: RunContext) -> list[Genotype]:

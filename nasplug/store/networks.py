@@ -18,7 +18,7 @@ from nasplug.parts import Network, SearchSpace
 from nasplug.plugins import Plugins
 from nasplug.plugins.program_objects import build_part, check_present
 from nasplug.store.files import read_tensors, write_tensors
-from nasplug.values import Costs, Genotype, ImageShape
+from nasplug.values import Budget, Costs, Genotype, ImageShape
 from nasplug.values.options import build, option_values
 
 
@@ -29,12 +29,18 @@ class PlannedNetwork:
     role: str
     """"found" or "random"."""
     genotype: Genotype
-    size: Mapping[str, int | str]
+    size: Mapping[str, int | float | str]
     """The size of the network, as its space gives it."""
     costs: Costs
     """What it costs; as measured on this machine where a measure is."""
     matched_to: str | None = None
     """The found network whose size a random one has."""
+    estimates: Mapping[str, float] = attrs.field(factory=dict)
+    """By cost measure, what a cost in `costs` was estimated to be before it was measured."""
+    measurements: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
+    """By cost measure, how a cost in `costs` was measured."""
+    budget: Budget = attrs.field(factory=dict)
+    """What it was selected to keep; empty: no limits."""
 
     @property
     def id(self) -> str:
@@ -56,6 +62,9 @@ class PlannedNetwork:
             "macs": self.costs.macs,
             "costs": dict(self.costs),
             "matched_to": self.matched_to,
+            "estimates": dict(self.estimates),
+            "measurements": {name: dict(details) for name, details in self.measurements.items()},
+            "budget": dict(self.budget),
         }
 
     @classmethod
@@ -70,10 +79,11 @@ class PlannedNetwork:
             size=data["size"],
             costs=Costs({"params": data["params"], "macs": data["macs"], **data.get("costs", {})}),
             matched_to=data["matched_to"],
+            **{name: data[name] for name in ("estimates", "measurements", "budget") if name in data},
         )
 
 
-def network_id(genotype: Genotype, size: Mapping[str, int | str], matched_to: str | None) -> str:
+def network_id(genotype: Genotype, size: Mapping[str, int | float | str], matched_to: str | None) -> str:
     """Twelve hexadecimal digits: the digest of a genotype, a size and, of a random network, what it is matched to."""
     key = json.dumps([genotype.to_json(), sorted(size.items()), matched_to])
     return hashlib.sha256(key.encode()).hexdigest()[:12]
@@ -89,7 +99,7 @@ def space_of(plugins: Plugins, name: str, options: Mapping[str, Any], run: Path)
     return space
 
 
-def resize_space(space: SearchSpace, size: Mapping[str, int | str]) -> SearchSpace:
+def resize_space(space: SearchSpace, size: Mapping[str, int | float | str]) -> SearchSpace:
     """The space with networks of a recorded size."""
     return build(type(space), option_values(space) | dict(size), f"space {space.name}")
 

@@ -8,6 +8,9 @@ from rich.table import Table
 
 from nasplug.store.result import NetworkResult, RunResult
 
+COST_WORDS = {"macs": "MACs"}
+"""Headings of columns that differ from the name of the cost measure."""
+
 
 def result_table(result: RunResult) -> Table:
     """Every network of a run: found ones by size, each above the random ones of its size; the best is marked."""
@@ -15,7 +18,8 @@ def result_table(result: RunResult) -> Table:
     table = Table(title=title, title_justify="left")
     has_table_errors = any(network.source == "table" for network in result.networks)
     left_columns = ["", "network", "role", *(["errors from"] if has_table_errors else [])]
-    for name in (*left_columns, "params", "MACs", "validation error", "test error"):
+    costs = [COST_WORDS.get(name, name) for name in result.measures]
+    for name in (*left_columns, *costs, "validation error", "test error"):
         table.add_column(name, justify="left" if name in left_columns else "right", no_wrap=True)
     for network in sort_in_pairs(result.networks):
         mark = "best" if network.id == result.best else "front" if network.id in result.front else ""
@@ -24,8 +28,7 @@ def result_table(result: RunResult) -> Table:
             network.id,
             network.role,
             *([network.source] if has_table_errors else []),
-            f"{network.params:,}",
-            f"{network.macs:,}",
+            *(format_cost(result, network, name) for name in result.measures),
             format_percent(network.val_error),
             format_percent(network.test_error),
             style="dim" if network.role == "random" else "bold" if mark == "best" else "",
@@ -39,6 +42,11 @@ def sort_in_pairs(networks: Sequence[NetworkResult]) -> list[NetworkResult]:
     for found in sorted((network for network in networks if network.found), key=lambda network: network.params):
         rows += [found, *(network for network in networks if network.matched_to == found.id)]
     return rows
+
+
+def format_cost(result: RunResult, network: NetworkResult, name: str) -> str:
+    """A cost of a network with its unit, or a dash where it has none on record."""
+    return result.units[name].format(network.costs[name]) if name in network.costs else "-"
 
 
 def format_percent(error: float | None) -> str:

@@ -26,7 +26,7 @@ from nasplug.builtin.nb201.table import DATA_SETS, read_table
 from nasplug.cli.cost import cost as cost_command
 from nasplug.cli.failure import report_errors
 from nasplug.cli.run import run as run_command
-from nasplug.compose import parse_setting, read_config
+from nasplug.compose import parse_setting, read_config, recipe_sections
 from nasplug.data import load_splits
 from nasplug.errors import InputError
 from nasplug.formats.regular_file import expand_home
@@ -120,12 +120,12 @@ def in_file(name: str, read: Callable[[Path], object]) -> Callable[[str | bytes,
 
 
 def read_setting(text: str, _: Path) -> object:
-    section, name, value = parse_setting(text)
+    section, name, value = parse_setting(text, recipe_sections(plugins()))
     return resolve_recipe(plugins(), [{section: {name: value}}])
 
 
 def read_recipe(path: Path) -> object:
-    return resolve_recipe(plugins(), [read_config(path)])
+    return resolve_recipe(plugins(), [read_config(path, recipe_sections(plugins()))])
 
 
 def read_flag(command: Any, flag: str, more: tuple[str, ...] = ()) -> Callable[[str, Path], object]:

@@ -127,7 +127,7 @@ def test_the_file_refers_to_nothing_outside_itself(report, finished):
 
 
 def test_the_sections_come_in_reading_order(finished):
-    heads = ["Networks", "Error against size", "Shrinking of the supernet", "Training curves", "Architectures"]
+    heads = ["Networks", "Error against cost", "Shrinking of the supernet", "Training curves", "Architectures"]
     heads += ["Data", "Cost", "Environment", "Recipe", "Repeat this run"]
     places = [finished.words.index(head) for head in heads]
     assert places == sorted(places)

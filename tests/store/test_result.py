@@ -21,8 +21,8 @@ def network(*figures, **more):
     return NetworkResult.from_entry(entry(*figures, **more))
 
 
-def best(networks, **limits):
-    chosen = best_network(networks, **limits)
+def best(networks, budget=None):
+    chosen = best_network(networks, budget or {})
     return chosen and chosen.id
 
 
@@ -43,8 +43,8 @@ def test_the_best_is_chosen_by_validation_error_within_the_limits():
     networks = [network("a", 10, 0.3), network("b", 20, 0.1), network("c", 15, 0.1), network("r", 5, 0.0, "random")]
 
     assert best(networks) == "c"
-    assert best(networks, max_params=12) == "a"
-    assert best(networks, max_params=9) is None
+    assert best(networks, {"params": 12}) == "a"
+    assert best(networks, {"params": 9}) is None
 
 
 def test_the_front_holds_what_nothing_beats():

@@ -10,9 +10,8 @@ import numpy as np
 
 from nasplug.errors import InputError, RunFailure
 from nasplug.parts import SearchState
-from nasplug.parts.cost_model import COUNTED
 from nasplug.supernets import Candidates, Combination, least_costs, pareto_front
-from nasplug.values import Budget, Found, Genotype, Rated, is_within
+from nasplug.values import COUNTED, Budget, Found, Genotype, Rated, is_within
 
 
 @attrs.frozen(eq=False)
@@ -122,13 +121,12 @@ def _refuse_impossible(search_state: SearchState, budget: Budget, blocks: Sequen
     """Raises InputError if no combination of paths is within the budget."""
     if pareto_front([attrs.evolve(block, ratings=np.zeros_like(block.ratings)) for block in blocks], budget):
         return
-    least, amount = least_costs(blocks), search_state.cost_model.amount
-    asked = " and ".join(f"at most {amount(name, limit)}" for name, limit in budget.items())
-    known = " and ".join(amount(name, least[name]) for name in budget)
+    least, describe = least_costs(blocks), search_state.cost_model.describe
     together = ", but no single one has all of this" if is_within(least, budget) else ""
     options = " ".join(f"--budget {name}=..." for name in budget)
     raise InputError(
-        f"No architecture that the rated paths can be combined to has {asked}: the least that there is are {known}"
-        f"{together}. Allow more with {options}; in a run that is under way, raise the limits in its recipe.toml, then "
-        f"go on with: nasplug resume RUN"
+        f"No architecture that the rated paths can be combined to has at most {describe(budget)}: the least that there "
+        f"is are {describe({name: least[name] for name in budget})}{together}. Allow more with {options}; in a run "
+        f"that is under way, raise the limits in the section budget of its recipe.toml, then go on with: "
+        f"nasplug resume RUN"
     )

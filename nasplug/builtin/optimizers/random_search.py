@@ -101,11 +101,9 @@ def _walk_into(search_state: SearchState, budget: Budget, generator: Random, dra
 
 
 def _nothing_within(search_state: SearchState, budget: Budget, nearest: Genotype) -> InputError:
-    costs, amount = search_state.cost_model.costs(nearest, budget), search_state.cost_model.amount
-    asked = " and ".join(f"at most {amount(name, limit)}" for name, limit in budget.items())
-    known = " and ".join(amount(name, costs[name]) for name in budget)
+    costs, describe = search_state.cost_model.costs(nearest, budget), search_state.cost_model.describe
     options = " ".join(f"--budget {name}=..." for name in budget)
     return InputError(
-        f"No architecture of the space '{search_state.space.name}' was found that has {asked}: the nearest has "
-        f"{known}. Allow more with {options}"
+        f"No architecture of the space '{search_state.space.name}' was found that has at most {describe(budget)}: the "
+        f"nearest has {describe({name: costs[name] for name in budget})}. Allow more with {options}"
     )

@@ -257,7 +257,7 @@ def test_limits_that_nothing_meets_are_refused_before_anything_is_rated(layered,
         raise AssertionError("no image is needed")
 
     state = search_state(layered, space, images=images, budgets=[{"params": 30, "macs": 1000}])
-    with pytest.raises(InputError, match=r"at most 30 params and at most 1,000 MACs: the least that there is are 40 "):
+    with pytest.raises(InputError, match=r"at most 30 params and 1,000 macs: the least that there is are 40 "):
         list(SinglePath().decide(state))
 
 
@@ -336,15 +336,15 @@ def test_the_refusal_names_each_measure_with_its_unit_and_the_least(delayed):
     with pytest.raises(InputError) as refused:
         SinglePath().check_limits(state)
     assert str(refused.value).startswith(
-        "No architecture that the rated paths can be combined to has at most 250 us of delay and at most 50 params: "
-        "the least that there is are 500 us of delay and 40 params. Allow more with --budget delay=... --budget params="
+        "No architecture that the rated paths can be combined to has at most 250 us delay and 50 params: "
+        "the least that there is are 500 us delay and 40 params. Allow more with --budget delay=... --budget params="
     )
     SinglePath().check_limits(attrs.evolve(delayed, budgets=[{"peak": 0.0}]))
     # Fast networks are wide ones: each limit alone can be kept.
     first = attrs.evolve(delayed, budgets=[{"delay": 0.5, "params": 40}])
     SinglePath().check_limits(first)
     narrow = attrs.evolve(delayed, budgets=[{"delay": 0.5, "macs": 19}])
-    with pytest.raises(InputError, match=r"12 MACs, but no single one has all of this\. Allow more"):
+    with pytest.raises(InputError, match=r"12 macs, but no single one has all of this\. Allow more"):
         SinglePath().check_limits(narrow)
 
 
