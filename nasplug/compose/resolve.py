@@ -19,7 +19,8 @@ from nasplug.plugins import Plugin, Plugins, Registration
 from nasplug.plugins.dataset_names import split_dataset_name
 from nasplug.plugins.plugin import HOST
 from nasplug.plugins.program_objects import PROGRAM, build_part, check_present
-from nasplug.values import COUNTED, Method
+from nasplug.values import Method
+from nasplug.values.cost import COUNTED
 from nasplug.values.options import build, option_fields, option_values
 from nasplug.values.recipe import (
     EARLIER_SELECTION,

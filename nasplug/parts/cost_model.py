@@ -9,7 +9,8 @@ import attrs
 from nasplug.parts.cost import CostMeasure
 from nasplug.parts.layer_spec import LayerSpec
 from nasplug.parts.space import SearchSpace
-from nasplug.values import COUNTED, Budget, Costs, Genotype, ImageShape, Unit, describe_costs
+from nasplug.values import Budget, Costs, Genotype, ImageShape, Unit, describe_costs
+from nasplug.values.cost import COUNTED
 
 LayerCost = Callable[[CostMeasure, LayerSpec], float]
 """What a layer costs by a measure."""

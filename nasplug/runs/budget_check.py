@@ -12,7 +12,8 @@ from nasplug.parts.random_walk import mutate_towards
 from nasplug.runs.context import RunContext
 from nasplug.runs.scaling import STEP, measure_network, size_genotype
 from nasplug.runs.selection import retrain_models, scales
-from nasplug.values import COUNTED, Budget, Costs, Genotype, is_within, share_of
+from nasplug.values import Budget, Costs, Genotype, is_within, share_of
+from nasplug.values.cost import COUNTED
 
 MUTATIONS = 2000
 """Mutations on the way to the cheapest architecture."""

@@ -9,7 +9,8 @@ import attrs
 
 from nasplug.errors import InputError
 from nasplug.parts import CostMeasure, CostModel, Measurement, Network, SearchSpace
-from nasplug.values import COUNTED, Budget, Costs, Genotype, ImageShape, is_within
+from nasplug.values import Budget, Costs, Genotype, ImageShape, is_within
+from nasplug.values.cost import COUNTED
 
 MOST_CHANNELS = 1 << 14
 MOST_CELLS = 1 << 10

@@ -8,7 +8,8 @@ from typing import Any
 from nasplug.errors import InputError, choose_from, quote
 from nasplug.formats.fields import FLAG, TEXT, Kind, check_fields
 from nasplug.formats.limits import FormatError
-from nasplug.values import COUNTED, Budget, Unit
+from nasplug.values import Budget, Unit
+from nasplug.values.cost import COUNTED
 
 UNIT_FIELDS: Mapping[str, Kind] = {"symbol": TEXT, "prefix": TEXT, "whole": FLAG}
 

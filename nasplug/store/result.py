@@ -21,8 +21,9 @@ from nasplug.formats.limits import FormatError
 from nasplug.formats.regular_file import decode, read_file
 from nasplug.store.costs import cost_units
 from nasplug.store.lock import is_under_way
-from nasplug.values import COUNTED, Budget, Costs, Figure, Unit, is_within
+from nasplug.values import Budget, Costs, Figure, Unit, is_within
 from nasplug.values.checksum import is_intact
+from nasplug.values.cost import COUNTED
 
 if TYPE_CHECKING:
     from nasplug.store.run_folder import RunFolder

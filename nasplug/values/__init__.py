@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nasplug.values.clock import StepClock, StepInfo
-from nasplug.values.cost import COUNTED, Budget, Costs, describe_costs, is_within, share_of
+from nasplug.values.cost import Budget, Costs, describe_costs, is_within, share_of
 from nasplug.values.drawing import Drawing, Edge
 from nasplug.values.events import Event, Found, Rated, Step
 from nasplug.values.figure import Figure
@@ -17,7 +17,6 @@ from nasplug.values.update import Update
 from nasplug.values.verdict import Verdict
 
 __all__ = [
-    "COUNTED",
     "Budget",
     "Costs",
     "Drawing",
