@@ -20,7 +20,8 @@ from torch import Tensor
 from nasplug.errors import InputError
 from nasplug.parts import Choices, CostModel, SearchSpace
 from nasplug.parts.candidate_costs import fit_candidate_costs
-from nasplug.values import COUNTED, Budget
+from nasplug.values import Budget
+from nasplug.values.cost import COUNTED
 
 
 @attrs.frozen(eq=False)

@@ -9,6 +9,7 @@ import attrs
 
 from nasplug.errors import InputError, one_line
 from nasplug.runs.context import RunContext
+from nasplug.runs.expected_cost import describe_estimates
 from nasplug.store.networks import PlannedNetwork
 from nasplug.store.result import SCHEMA, NetworkResult, best_network, pareto_front
 from nasplug.store.run_folder import RunFolder, write_json
@@ -20,7 +21,8 @@ def write_result(context: RunContext, status: str, plans: Sequence[PlannedNetwor
     tests = folder.done("test") or {}
     for plan in plans:
         write_json(folder.path / "genotypes" / f"{plan.id}.json", plan.genotype.to_dict())
-    ratings = (folder.done("search") or {}).get("ratings", [])
+    search = folder.done("search") or {}
+    ratings = search.get("ratings", [])
     networks, results = [], []
     for plan in plans:
         try:
@@ -50,6 +52,7 @@ def write_result(context: RunContext, status: str, plans: Sequence[PlannedNetwor
         "notes": [
             *context.notes,
             *_sampling_notes(ratings),
+            *describe_estimates(search.get("expected_costs", {})),
             *_table_notes(networks),
             *_statistics_notes(networks),
         ],

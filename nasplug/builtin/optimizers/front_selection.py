@@ -11,7 +11,8 @@ import numpy as np
 from nasplug.errors import InputError, RunFailure
 from nasplug.parts import SearchState
 from nasplug.supernets import Candidates, Combination, least_costs, pareto_front
-from nasplug.values import COUNTED, Budget, Found, Genotype, Rated, is_within
+from nasplug.values import Budget, Found, Genotype, Rated, is_within
+from nasplug.values.cost import COUNTED
 
 
 @attrs.frozen(eq=False)
