@@ -10,7 +10,7 @@ Where the cost is such a sum, the fit is exact.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from random import Random
 
 import attrs
@@ -24,7 +24,7 @@ from nasplug.parts.cost_model import CostModel
 from nasplug.parts.space import SearchSpace
 
 Values = npt.NDArray[np.float64]
-PER_CANDIDATE = 2
+PER_CANDIDATE = 4
 """Architectures that are sampled for each candidate, beside LEAST."""
 LEAST = 128
 """The least number of architectures that b and c are fitted to, and the number on which the fit is assessed."""
@@ -62,23 +62,38 @@ def fit_candidate_costs(
     held = torch.stack([space.encode(genotype, choices)[choices.valid_mask] for genotype in genotypes])
     design = np.column_stack([np.ones(len(genotypes)), held.numpy().astype(np.float64)])
     priced = [cost_model.costs(genotype, names) for genotype in genotypes]
+    costs = np.array([[each[name] for name in names] for each in priced], dtype=np.float64)
+    solutions = _solve(design[:count], costs[:count])
     fits = {}
-    for name in names:
-        costs = np.array([each[name] for each in priced], dtype=np.float64)
-        solution = _solve(design[:count], costs[:count])
+    for name, solution, own in zip(names, solutions.T, costs[count:].T, strict=True):
         table = torch.zeros(choices.valid_mask.shape, dtype=torch.float64)
-        table[choices.valid_mask] = torch.from_numpy(solution[1:])
-        r_squared = _r_squared(costs[count:], design[count:] @ solution)
-        fits[name] = CandidateCosts(float(solution[0]), table, r_squared)
+        table[choices.valid_mask] = torch.from_numpy(solution[1:].copy())
+        fits[name] = CandidateCosts(float(solution[0]), table, _r_squared(own, design[count:] @ solution))
     return fits
 
 
 def _solve(design: Values, costs: Values) -> Values:
-    """The least-squares solution in which, of columns that depend on each other, the cheapest has no coefficient."""
-    # The solution of least norm ranks dependent columns rightly: others differ from it by what they have in common.
-    ranking = np.linalg.lstsq(design, costs, rcond=None)[0]
-    basis, kept = np.zeros_like(design), list[int]()
-    for column in (0, *(1 + np.argsort(-ranking[1:], kind="stable")).tolist()):
+    """The least-squares solutions, (columns, measures), for the costs of architectures, (architectures, measures).
+
+    Of columns that depend on each other, the cheapest has the coefficient 0.
+    """
+    # Of all solutions this has the least norm. The others differ by what dependent columns have in common, so that it
+    # ranks these rightly.
+    least_norm, _, rank, _ = np.linalg.lstsq(design, costs, rcond=None)
+    solutions: Values = np.asarray(least_norm, dtype=np.float64)
+    if rank == design.shape[1]:
+        return solutions
+    for number, ranking in enumerate(least_norm.T.copy()):
+        kept = _independent(design, [0, *(1 + np.argsort(-ranking[1:], kind="stable")).tolist()])
+        solutions[:, number] = 0
+        solutions[kept, number] = np.linalg.lstsq(design[:, kept], costs[:, number], rcond=None)[0]
+    return solutions
+
+
+def _independent(design: Values, order: Sequence[int]) -> list[int]:
+    """The columns that do not depend on those before them in this order (by Gram and Schmidt)."""
+    basis, kept = np.zeros_like(design, order="F"), list[int]()
+    for column in order:
         known, rest = basis[:, : len(kept)], design[:, column]
         for _ in range(2):  # the second time removes what rounding has left
             rest = rest - known @ (known.T @ rest)
@@ -86,9 +101,7 @@ def _solve(design: Values, costs: Values) -> Values:
         if norm > DEPENDENT * np.linalg.norm(design[:, column]):
             basis[:, len(kept)] = rest / norm
             kept.append(column)
-    solution = np.zeros(design.shape[1])
-    solution[kept] = np.linalg.lstsq(design[:, kept], costs, rcond=None)[0]
-    return solution
+    return kept
 
 
 def _r_squared(costs: Values, fitted: Values) -> float:
