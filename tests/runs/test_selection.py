@@ -119,8 +119,8 @@ def test_a_budget_below_the_size_of_the_search_is_refused_only_where_networks_ke
     with pytest.raises(InputError, match=r"lower retrain.channels, or set select.scale=true"):
         refuse_impossible(_study(space, budget={"params": least}, scale=False))
     assert limits_of_search(_study(space, budget={"params": least})) == ()
-    assert limits_of_search(_study(space, budget={"params": 10**9})) == ({"params": 10**9},)
-    assert limits_of_search(_study(space, budget={"params": 9}, scale=False)) == ({"params": 9},)
+    assert limits_of_search(_study(space, budget={"params": 10**9})) == [{"params": 10**9}]
+    assert limits_of_search(_study(space, budget={"params": 9}, scale=False)) == [{"params": 9}]
 
 
 def test_without_scaling_limits_hold_and_the_refusal_names_the_smallest(space, trail):
