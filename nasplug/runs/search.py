@@ -12,6 +12,7 @@ from nasplug.parts import Network, Supernet
 from nasplug.runs.budget_check import refuse_impossible
 from nasplug.runs.context import RunContext
 from nasplug.runs.decision import decide, initial_search_state, write_ratings
+from nasplug.runs.expected_cost import make_resource_term
 from nasplug.runs.flatness import flatness
 from nasplug.runs.references import references_of
 from nasplug.runs.retrain import make_teacher_trainer, train_teacher
@@ -41,11 +42,11 @@ def search(context: RunContext, journal: Journal, should_stop: ShouldStop) -> It
         yield from run_training(context, trainer, journal, should_stop)
         with count_further_work(context, trainer, journal):
             yield from decide(context, net, trainer.stages, journal, should_stop)
-        cost = cost_record(context, "search")
+        record = {"cost": cost_record(context, "search"), "expected_costs": _explained_variance(trainer)}
     else:
-        cost = no_cost(context)
+        record = {"cost": no_cost(context)}
         yield from decide(context, None, (), journal, should_stop)
-    context.folder.finish("search", {"cost": cost, "ratings": write_ratings(context)})
+    context.folder.finish("search", {**record, "ratings": write_ratings(context)})
 
 
 def rehearse(context: RunContext) -> None:
@@ -90,7 +91,13 @@ def make_search_trainer(context: RunContext, net: Supernet, teacher: Network | N
         teacher=teacher,
         bf16=context.bf16,
         measure=flatness(context, net, shares),
+        resource_term=make_resource_term(context),
     )
+
+
+def _explained_variance(trainer: Trainer) -> dict[str, float]:
+    """By measure for whose expected cost alpha paid, how much of the variance of costs it explains."""
+    return {} if trainer.resource_term is None else dict(trainer.resource_term.r_squared)
 
 
 def _load_teacher(context: RunContext) -> Network | None:

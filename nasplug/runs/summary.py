@@ -9,6 +9,7 @@ import attrs
 
 from nasplug.errors import InputError, one_line
 from nasplug.runs.context import RunContext
+from nasplug.runs.expected_cost import describe_estimates
 from nasplug.runs.references import references_of
 from nasplug.store.networks import PlannedNetwork
 from nasplug.store.result import SCHEMA, NetworkResult, best_network, pareto_front
@@ -22,7 +23,8 @@ def write_result(context: RunContext, status: str, plans: Sequence[PlannedNetwor
     for plan in plans:
         if plan.genotype is not None:
             write_json(folder.path / "genotypes" / f"{plan.id}.json", plan.genotype.to_dict())
-    ratings = (folder.done("search") or {}).get("ratings", [])
+    search = folder.done("search") or {}
+    ratings = search.get("ratings", [])
     networks, results = [], []
     for plan in plans:
         try:
@@ -52,6 +54,7 @@ def write_result(context: RunContext, status: str, plans: Sequence[PlannedNetwor
         "notes": [
             *context.notes,
             *_sampling_notes(ratings),
+            *describe_estimates(search.get("expected_costs", {})),
             *_table_notes(networks),
             *_statistics_notes(networks),
             *_reference_notes(context, plans),
