@@ -18,6 +18,7 @@ SLOT_WORDS: Mapping[str, str] = MappingProxyType(
         "teacher": "teacher",
         "dataset": "data set",
         "cost": "cost measure",
+        "reference": "reference network",
         "method": "method",
     }
 )
@@ -58,7 +59,7 @@ class Registration:
     @property
     def section(self) -> str:
         """The section of its options, as in `--set SECTION.OPTION=VALUE`."""
-        return {"dataset": "data", "cost": self.name}.get(self.slot, self.slot)
+        return {"dataset": "data", "cost": self.name, "reference": self.name}.get(self.slot, self.slot)
 
     @property
     def source(self) -> str:
@@ -106,6 +107,10 @@ class Register:
                 f"A cost measure cannot be called '{name}', which has another meaning in recipes; choose another name."
             )
         self._add("cost", name, target, summary)
+
+    def reference(self, name: str, target: str, *, summary: str) -> None:
+        """Registers a reference network, a `nasplug.parts.ReferenceNetwork`."""
+        self._add("reference", name, target, summary)
 
     def method(self, name: str, target: str, *, summary: str, preferred: bool = False) -> None:
         """Registers a method: the target is a `nasplug.values.Method`, not a class.

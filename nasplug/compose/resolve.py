@@ -16,7 +16,7 @@ from nasplug.compose.budget import move_shorthands, read_budget
 from nasplug.compose.layers import BUDGET, OptionLayer
 from nasplug.errors import InputError, choose_from, quote
 from nasplug.plugins import Plugin, Plugins, Registration
-from nasplug.plugins.dataset_names import split_dataset_name
+from nasplug.plugins.located_names import split_location
 from nasplug.plugins.plugin import HOST
 from nasplug.plugins.program_objects import PROGRAM, build_part, check_present
 from nasplug.values import Method
@@ -88,10 +88,14 @@ def _build_recipe(
     select = build(SelectOptions, _merge_section(layers, "select"), "select")
     budget = read_budget(plugins, _merge_section(layers, BUDGET))
     measures = _complete_measures(plugins, layers, (*budget.limits, *select.measures))
-    source_name, _ = split_dataset_name(plugins, data.name)
+    source_name, _ = split_location(plugins, "dataset", data.name)
     _check_data_options(plugins, source_name, source_options)
     source_part, source = _complete_part(plugins, "dataset", source_name, source_options)
-    used = [*used, *(registration for _, registration in (*completed.values(), *measures.values())), source]
+    references = [
+        plugins.find("reference", split_location(plugins, "reference", name)[0]) for name in select.references
+    ]
+    used = [*used, *(registration for _, registration in (*completed.values(), *measures.values()))]
+    used += [source, *references]
     return Recipe(
         run=run,
         parts={slot: part for slot, (part, _) in completed.items()},

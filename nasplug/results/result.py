@@ -50,8 +50,16 @@ class TrainedNetwork:
         return None if error is None else float(error)
 
     @property
-    def genotype(self) -> Genotype:
-        """Its architecture. InputError if the file is damaged or belongs to another network."""
+    def reference(self) -> str | None:
+        """The name of a reference network, such as "resnet8"; None for a network of the search space."""
+        name = self.record.get("reference")
+        return None if name is None else str(name)
+
+    @property
+    def genotype(self) -> Genotype | None:
+        """Its architecture, None for a reference network. InputError if the file is damaged or of another network."""
+        if self.record["genotype"] is None:
+            return None
         path = self.run.path / self.record["genotype"]
         remedy = f"'nasplug resume {self.run.path}' writes it again"
         genotype = Genotype.from_dict(read_json(path, remedy))
@@ -91,21 +99,24 @@ class TrainedNetwork:
         with IsolatedTorchState().active():  # in float32, trainable and on the CPU, whatever the program has set
             net, facts = load_network(self.weights, self.plugins)
         remedy = f"restore it from a copy of the run, or train again: nasplug retrain {self.run.path}"
+        if "reference" in facts:
+            self._check_id(facts["reference"]["part"], self.weights, remedy)
+            return net, facts
         self._check_id(Genotype.from_dict(facts["genotype"]), self.weights, remedy)
-        if (self.run.path / self.record["genotype"]).exists():
+        if self.record["genotype"] is not None and (self.run.path / self.record["genotype"]).exists():
             _ = self.genotype  # what stands beside the weights must be of the same network
         return net, facts
 
-    def _check_id(self, genotype: Genotype, path: Path, remedy: str) -> None:
-        """Raises InputError if `genotype`, read from `path`, does not have the id of this network."""
+    def _check_id(self, architecture: Genotype | str, path: Path, remedy: str) -> None:
+        """Raises InputError if this genotype or name, read from `path`, does not have the id of this network."""
         recorded = self.record.get("network")
         if recorded is None:  # the entry does not say how large the network is
             return
         size = {name: value for name, value in recorded.items() if name not in ("classes", "size")}
-        if network_id(genotype, size, self.record["matched_to"]) != self.id:
+        if network_id(architecture, size, self.record["matched_to"]) != self.id:
             raise InputError(
-                f"'{path}' is not of the network '{self.id}' that 'result.json' says it is of: their genotypes "
-                f"differ; {remedy}."
+                f"'{path}' is not of the network '{self.id}' that 'result.json' says it is of: they differ in "
+                f"their architectures; {remedy}."
             )
 
 
@@ -121,7 +132,7 @@ class Result:
 
     @property
     def networks(self) -> tuple[TrainedNetwork, ...]:
-        """Every trained network, found and random."""
+        """Every trained network: found, random and reference networks."""
         return tuple(network for network in self.planned if network.record["weights"])
 
     @property

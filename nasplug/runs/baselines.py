@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection
 
 from nasplug.parts.random_walk import mutate_towards
 from nasplug.runs.context import RunContext
 from nasplug.runs.measuring import plan_at_size
 from nasplug.runs.scaling import GenotypeSizes, MeasuredNetwork, SizedNetwork, fit, size_genotype
 from nasplug.store.networks import PlannedNetwork, resize_space
-from nasplug.values import Budget, Genotype, is_within, share_of
+from nasplug.values import Genotype, is_within, share_of
 
 MUTATIONS = 2000
 """Mutations tried, at most, on the way to a random architecture of a given size."""
@@ -18,13 +18,17 @@ DRAWS = 20
 
 
 def plan_random(
-    context: RunContext, plan: PlannedNetwork, number: int, taken: Collection[Genotype], scaled: bool
+    context: RunContext, plan: PlannedNetwork, number: int, taken: set[Genotype], scaled: bool
 ) -> PlannedNetwork | None:
-    """A random architecture at the cost of `plan`, none of `taken`; None if no one within its budget was met."""
+    """A random architecture at the cost of `plan`, none of `taken`, to which it is added.
+
+    None if no architecture within the budget of `plan` was met.
+    """
     found = _draw_scaled(context, plan, number, taken) if scaled else _walk_to_size(context, plan, number, taken)
     if found is None:
         return None
     genotype, network = found
+    taken.add(genotype)
     matched = plan_at_size(context, "random", genotype, network, plan.budget, matched_to=plan.id)
     return matched if is_within(matched.costs, plan.budget) else None
 
@@ -84,9 +88,3 @@ def _draw_scaled(
         if network is not None:
             return genotype, network
     return None
-
-
-def plan_references(context: RunContext, chosen: Sequence[PlannedNetwork], budget: Budget) -> Iterator[PlannedNetwork]:
-    """The reference networks of a budget; without one they are as large as the largest of `chosen`."""
-    del context, chosen, budget
-    yield from ()

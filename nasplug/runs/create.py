@@ -78,7 +78,13 @@ def borrow_teacher(context: RunContext, source: Path) -> None:
     if context.teacher() is None:
         raise InputError(f"--teacher-from names a network, but the teacher '{name}' uses none; try --teacher features.")
     path = _find_network(source)
-    trained_on, needed = load_network(path, context.plugins)[1]["data"], context.preprocessing()
+    facts = load_network(path, context.plugins)[1]
+    if "reference" in facts:
+        raise InputError(
+            f"The network of '{source}' is the reference network '{facts['reference']['part']}', and a teacher is a "
+            f"network of a search space; name another one."
+        )
+    trained_on, needed = facts["data"], context.preprocessing()
     for key in ("classes", "channels", "size"):
         if trained_on[key] != needed[key]:
             raise InputError(

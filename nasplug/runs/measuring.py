@@ -13,7 +13,7 @@ from nasplug.values import Budget, Genotype
 def plan_at_size(
     context: RunContext,
     role: str,
-    genotype: Genotype,
+    genotype: Genotype | None,
     network: SizedNetwork | MeasuredNetwork,
     budget: Budget,
     **others: Any,

@@ -145,7 +145,9 @@ def write_run_report(folder: RunFolder, plugins: Plugins) -> Path:
         part = folder.recipe_layer()["space"]
         space = space_of(plugins, str(part.pop("part", "")), part, folder.path)
         plans = read_plans(folder) or []
-        return write_report(folder.path, {plan.id: space.drawings(plan.genotype) for plan in plans})
+        return write_report(
+            folder.path, {plan.id: space.drawings(plan.genotype) for plan in plans if plan.genotype is not None}
+        )
     except Exception as error:
         set_note(folder, REPORT_FAILURE, describe_report_failure(folder, error))
         raise

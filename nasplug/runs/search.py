@@ -14,6 +14,7 @@ from nasplug.runs.context import RunContext
 from nasplug.runs.decision import decide, initial_search_state, write_ratings
 from nasplug.runs.expected_cost import make_resource_term
 from nasplug.runs.flatness import flatness
+from nasplug.runs.references import references_of
 from nasplug.runs.retrain import make_teacher_trainer, train_teacher
 from nasplug.runs.signals import ShouldStop
 from nasplug.runs.training import Progress, cost_record, count_further_work, no_cost, run_training
@@ -28,7 +29,7 @@ def prepare_teacher(context: RunContext, journal: Journal, should_stop: ShouldSt
     if asked is None or context.folder.teacher.exists():
         return
     space, genotype = asked
-    plan = PlannedNetwork(role="found", genotype=genotype, size=space.size(), costs=space.cost(genotype, context.shape))
+    plan = PlannedNetwork.found(space, genotype, context.shape)
     yield from train_teacher(context, space, plan, journal, should_stop)
 
 
@@ -57,6 +58,8 @@ def rehearse(context: RunContext) -> None:
     """
     composition = context.composition
     refuse_impossible(context)
+    for reference in references_of(context).values():
+        reference.network(context.shape)
     if composition.optimizer.trains:
         teacher = _load_teacher(context)
         if teacher is None and (untrained := make_teacher_trainer(context)) is not None:

@@ -7,9 +7,10 @@ from collections.abc import Generator, Iterator, Sequence
 
 from nasplug.errors import InputError, command
 from nasplug.parts import CostModel
-from nasplug.runs.baselines import plan_random, plan_references
+from nasplug.runs.baselines import plan_random
 from nasplug.runs.context import RunContext
 from nasplug.runs.measuring import plan_at_size
+from nasplug.runs.references import plan_references
 from nasplug.runs.scaling import GenotypeSizes, fit, size_genotype
 from nasplug.runs.signals import ShouldStop
 from nasplug.runs.training import Progress, Stopped
@@ -47,12 +48,11 @@ def _plan_networks(context: RunContext, found: Sequence[Genotype], budget: Budge
         yield plan
     if not chosen:
         raise _nothing_fits(context, found, budget)
-    taken = {plan.genotype for plan in chosen}
+    taken = {plan.genotype for plan in chosen if plan.genotype is not None}
     for plan in chosen:
         for number in range(context.recipe.select.random):
-            matched = plan_random(context, plan, number, taken, scaled)
+            matched = plan_random(context, plan, number, taken, scaled)  # adds it to `taken`
             if matched is not None:
-                taken.add(matched.genotype)
                 yield matched
     yield from plan_references(context, chosen, budget)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -62,9 +62,10 @@ class NetworkResult:
 
     id: str
     role: str
-    """Either "found", by the search, or "random": sampled, for comparison with the found one of its size."""
+    """One of "found", by the search; "random": sampled, for comparison with the found one of its size; and "reference":
+    designed by hand, for comparison at equal cost."""
     matched_to: str | None
-    """Id of the found network whose size a random one has."""
+    """Id of the found network whose size a random one has, or whose cost a reference network has."""
     costs: Costs
     """By cost measure, what was counted or measured; params and MACs at least."""
     estimates: Mapping[str, float]
@@ -76,6 +77,8 @@ class NetworkResult:
     train_loss: float | None
     source: str
     """Either "trained", or "table": looked up instead of trained."""
+    reference: str | None
+    """The name of a reference network; None for others."""
     entry: Mapping[str, Any] = attrs.field(eq=False, repr=False)
     """Its entry in `result.json`, whole."""
 
@@ -99,6 +102,7 @@ class NetworkResult:
             test_error=_number(entry, "test_error", 0, 1),
             train_loss=_number(entry, "train_loss"),
             source=_word(entry, "source") if "source" in entry else "trained",
+            reference=None if entry.get("reference") is None else _word(entry, "reference"),
             entry=entry,
         )
 
@@ -113,8 +117,13 @@ class NetworkResult:
         return self.costs.macs
 
     @property
+    def kind(self) -> str:
+        """What it is, for tables: its role, and which reference network it is."""
+        return self.role if self.reference is None else f"{self.role} {self.reference}"
+
+    @property
     def found(self) -> bool:
-        """Whether the search found it, as opposed to the random ones that it is compared with."""
+        """Whether the search found it, as opposed to the networks that it is compared with."""
         return self.role == "found"
 
 
@@ -179,7 +188,9 @@ class RunResult:
 
     def matched(self, found: NetworkResult) -> tuple[NetworkResult, ...]:
         """The random networks of the size of `found`."""
-        return tuple(network for network in self.networks if network.matched_to == found.id)
+        return tuple(
+            network for network in self.networks if network.role == "random" and network.matched_to == found.id
+        )
 
 
 def read_result(
@@ -232,12 +243,19 @@ def best_network(networks: Sequence[NetworkResult], budget: Budget = MappingProx
 
     A run that holds out no validation images has only the last training loss to choose by.
     """
-    fitting = [
-        (error, network.params, place, network)
-        for place, (network, error) in enumerate(_candidates(networks))
-        if is_within(network.costs, budget)
-    ]
-    return min(fitting)[-1] if fitting else None
+    return _choose((network, error) for network, error in _candidates(networks) if is_within(network.costs, budget))
+
+
+def best_reference(networks: Sequence[NetworkResult], beside: NetworkResult) -> NetworkResult | None:
+    """The best reference network that is to be compared with `beside`: of the same budget, if it was selected for one.
+
+    It is chosen as the best found network is, by `best_network`. None if there is none.
+    """
+    return _choose(
+        (network, error)
+        for network, error in _candidates(networks, "reference")
+        if network.matched_to in (None, beside.id) and network.budget == beside.budget
+    )
 
 
 def set_status(folder: RunFolder, status: str) -> None:
@@ -257,11 +275,17 @@ def set_note(folder: RunFolder, beginning: str, note: str | None) -> None:
         folder.write_result(result | {"notes": after})
 
 
-def _candidates(networks: Sequence[NetworkResult]) -> list[tuple[NetworkResult, float]]:
-    """The found networks that can be chosen, with the figure that they are chosen by."""
+def _choose(rated: Iterable[tuple[NetworkResult, float]]) -> NetworkResult | None:
+    """The network with the lowest error, ties to fewer params, then to the first."""
+    keys = [(error, network.params, place, network) for place, (network, error) in enumerate(rated)]
+    return min(keys)[-1] if keys else None
+
+
+def _candidates(networks: Sequence[NetworkResult], role: str = "found") -> list[tuple[NetworkResult, float]]:
+    """The networks of a role that can be chosen, with the figure that they are chosen by."""
     validated = any(network.val_error is not None for network in networks)
     errors = [(network, network.val_error if validated else network.train_loss) for network in networks]
-    return [(network, error) for network, error in errors if network.found and error is not None]
+    return [(network, error) for network, error in errors if network.role == role and error is not None]
 
 
 class _DamagedError(InputError):

@@ -13,7 +13,7 @@ COST_WORDS = {"macs": "MACs"}
 
 
 def result_table(result: RunResult) -> Table:
-    """Every network of a run: found ones by size, each above the random ones of its size; the best is marked."""
+    """Every network of a run: found ones by size, each above those matched to it, then others; the best is marked."""
     title = f"{result.method} on {result.dataset}, seed {result.seed} ({result.status})"
     table = Table(title=title, title_justify="left")
     has_table_errors = any(network.source == "table" for network in result.networks)
@@ -26,22 +26,23 @@ def result_table(result: RunResult) -> Table:
         table.add_row(
             mark,
             network.id,
-            network.role,
+            network.kind,
             *([network.source] if has_table_errors else []),
             *(format_cost(result, network, name) for name in result.measures),
             format_percent(network.val_error),
             format_percent(network.test_error),
-            style="dim" if network.role == "random" else "bold" if mark == "best" else "",
+            style="dim" if not network.found else "bold" if mark == "best" else "",
         )
     return table
 
 
 def sort_in_pairs(networks: Sequence[NetworkResult]) -> list[NetworkResult]:
-    """Found networks from small to large, each followed by the random ones matched to it."""
+    """Found networks from small to large, each followed by those matched to it; then reference networks of no match."""
+    by_size = sorted(networks, key=lambda network: network.params)
     rows: list[NetworkResult] = []
-    for found in sorted((network for network in networks if network.found), key=lambda network: network.params):
+    for found in (network for network in by_size if network.found):
         rows += [found, *(network for network in networks if network.matched_to == found.id)]
-    return rows
+    return rows + [network for network in by_size if network.role == "reference" and network.matched_to is None]
 
 
 def format_cost(result: RunResult, network: NetworkResult, name: str) -> str:

@@ -31,8 +31,8 @@ from nasplug.data import load_splits
 from nasplug.errors import InputError
 from nasplug.formats.regular_file import expand_home
 from nasplug.plugins import Plugins, Settings, load_plugins
-from nasplug.plugins.dataset_names import split_dataset_name
 from nasplug.plugins.discovery import find_plugins
+from nasplug.plugins.located_names import split_location
 from nasplug.report.run_record import read_run_record
 from nasplug.results.result import load
 from nasplug.runs.decision import read_ratings
@@ -312,7 +312,7 @@ READERS = {
     "size": Reader(read_flag(cost_command, "--size", ("--genotype={}",)), mutated(("32", "0"))),
     "device": Reader(lambda text, _: find_device(text), mutated(("cuda:0", "cpu", "auto", "cuda"))),
     "data-name": Reader(
-        lambda text, _: split_dataset_name(plugins(), text), mutated(("folder:C:/x", "nasplug:digits", "digits"))
+        lambda text, _: split_location(plugins(), "dataset", text), mutated(("folder:C:/x", "nasplug:digits", "digits"))
     ),
     "scaffold": Reader(
         lambda text, _: Names.of_folder(new_folder(Path(text))), mutated(("nasplug-mine", "~/mine", "../mine"))

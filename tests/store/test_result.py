@@ -8,7 +8,7 @@ import pytest
 
 from nasplug.errors import InputError
 from nasplug.store.lock import lock_run
-from nasplug.store.result import NetworkResult, best_network, pareto_front, read_result, set_note
+from nasplug.store.result import NetworkResult, best_network, best_reference, pareto_front, read_result, set_note
 from nasplug.store.run_folder import RunFolder
 
 
@@ -53,6 +53,18 @@ def test_the_front_holds_what_nothing_beats():
     assert pareto_front(networks) == ("a", "c")
 
 
+def test_the_best_reference_network_is_chosen_like_the_best_among_those_of_equal_cost():
+    found, other = network("a", 10, 0.3), network("b", 20, 0.1)
+    references = [network(*figures, "reference") for figures in (("c", 12, 0.2), ("d", 11, 0.2), ("e", 13, 0.25))]
+    matched = NetworkResult.from_entry(entry("f", 9, 0.1, "reference") | {"matched_to": "b"})
+    networks = [found, other, network("r", 5, 0.0, "random"), *references, matched]
+
+    assert best_reference(networks, found).id == "d"
+    assert best_reference(networks, other).id == "f"
+    assert best_reference(networks[:3], found) is None
+    assert (best(networks), pareto_front(networks)) == ("b", ("a", "b"))
+
+
 def test_without_validation_the_training_loss_decides():
     networks = [network("a", 10, train_loss=0.3), network("b", 20, train_loss=0.1), network("c", 5)]
 
@@ -90,6 +102,7 @@ def test_the_named_best_is_kept_and_a_missing_one_is_chosen(write):
         ({"networks": [entry("a\x1b[2J", 10)]}, r"but it is 'a\x1b[2J'"),
         ({"networks": [entry("a", 10), entry("a", 20)]}, "two of its networks have the same id"),
         ({"networks": [entry("a", 10) | {"weights": "../x"}]}, "'weights' must be a path in the run folder"),
+        ({"networks": [entry("a", 10) | {"reference": 3}]}, "'reference' must be a word"),
         ({"networks": [entry("a", 10) | {"genotype": "/x"}]}, "'genotype' must be a path in the run folder"),
         ({"networks": [entry("a", 10) | {"weights": "C:x"}]}, "'weights' must be a path in the run folder"),
         ({"seed": "many"}, "'seed' must be a whole number, but it is 'many'"),
