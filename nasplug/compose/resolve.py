@@ -91,9 +91,8 @@ def _build_recipe(
     source_name, _ = split_location(plugins, "dataset", data.name)
     _check_data_options(plugins, source_name, source_options)
     source_part, source = _complete_part(plugins, "dataset", source_name, source_options)
-    references = [
-        plugins.find("reference", split_location(plugins, "reference", name)[0]) for name in select.references
-    ]
+    named = [split_location(plugins, "reference", name)[0] for name in select.references]
+    references = [plugins.find("reference", name) for name in named]
     used = [*used, *(registration for _, registration in (*completed.values(), *measures.values()))]
     used += [source, *references]
     return Recipe(

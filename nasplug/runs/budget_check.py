@@ -43,17 +43,20 @@ def limits_of_search(context: RunContext) -> Sequence[Budget]:
     """The budgets that limit what a search decides on, at the size at which networks are retrained.
 
     Networks that are scaled afterwards may be of any size. They are limited in the search all the same, since they are
-    rated at that size; but not where the cheapest of them keeps a budget only by being scaled down.
+    rated at that size, but only by costs that are quick to know, and not where even the cheapest of them keeps a budget
+    only by being scaled down.
     """
-    budgets = context.recipe.budget.points
+    limits = []
     model, _ = retrain_models(context)
-    for budget in budgets:
-        if scales(context, budget):
-            quick = {name: limit for name, limit in budget.items() if model.knows_paths(name)}
-            genotype = find_cheapest(model, budget, context.random("limits"))
-            if not is_within(model.costs(genotype, quick), quick):
-                return ()
-    return budgets
+    for budget in context.recipe.budget.points:
+        if not scales(context, budget):
+            limits.append(budget)
+            continue
+        quick = {name: limit for name, limit in budget.items() if model.knows_paths(name)}
+        if not model.is_within(find_cheapest(model, budget, context.random("limits")), quick):
+            return ()
+        limits.append(quick)
+    return limits
 
 
 def smallest_model(context: RunContext, budget: Budget) -> CostModel:

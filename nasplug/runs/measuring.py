@@ -32,7 +32,7 @@ def plan_at_size(
         genotype=genotype,
         size=sized.size,
         costs=network.costs,
-        estimates={name: sized.costs[name] for name in sized.costs if name in measures and measures[name].measured},
+        estimates={name: sized.costs[name] for name in sized.estimated},
         measurements={name: each.details for name, each in measurements.items() if each.details},
         budget=budget,
         **others,

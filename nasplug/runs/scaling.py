@@ -9,11 +9,12 @@ import attrs
 
 from nasplug.errors import InputError
 from nasplug.parts import CostMeasure, CostModel, Measurement, Network, SearchSpace
-from nasplug.values import Budget, Costs, Genotype, ImageShape, is_within
+from nasplug.values import Budget, Costs, Genotype, ImageShape, is_within, share_of
 from nasplug.values.cost import COUNTED
 
 MOST_CHANNELS = 1 << 14
-MOST_CELLS = 1 << 10
+DEEPER = 2
+"""Cells that a network gets beyond those that it is meant for, at most."""
 STEP = 16
 """The largest difference between two neighbouring widths of a space that are found."""
 ATTEMPTS = 6
@@ -32,6 +33,8 @@ class SizedNetwork:
     """As far as they are known without measuring the network; those that are summed over layers are estimates."""
     build: Callable[[], Network] = attrs.field(repr=False)
     """Makes the network, with initial weights."""
+    estimated: frozenset[str] = frozenset()
+    """The measures whose costs here were summed over layers, though a network of these layers may cost another sum."""
 
 
 class Sizes(Protocol):
@@ -89,9 +92,10 @@ def fit(sizes: Sizes, budget: Budget, measures: Mapping[str, CostMeasure], shape
 
 @attrs.frozen(eq=False)
 class GenotypeSizes:
-    """A genotype of a space at all sizes: as wide as possible at its depth, then as deep as possible at that width.
+    """A genotype of a space at all sizes: as wide as a budget allows, at the depth that it is meant for or a bit more.
 
-    Only if its depth leaves no width at all is it made less deep.
+    Widths are steps, and the smaller a network, the larger is a step. Up to DEEPER cells more are taken where the
+    network then takes a larger share of the budget, and fewer only where no width is left otherwise.
     """
 
     model: CostModel
@@ -102,19 +106,19 @@ class GenotypeSizes:
     def largest_within(self, budget: Budget) -> SizedNetwork | None:
         """See `Sizes`."""
         cells = self.model.space.size().get("cells")
-        depth = cells if isinstance(cells, int) else None
-        channels = self._widest(budget, depth)
-        while channels == 0 and depth is not None and depth > 1:
-            depth -= 1
-            channels = self._widest(budget, depth)
-        if channels == 0:
-            return None
-        if depth is not None and depth == cells:
-            while depth < MOST_CELLS and self._is_within(budget, channels, depth + 1):
-                depth += 1
-        model = self._at(channels, depth)
-        assert model is not None  # noqa: S101 - it has just been found to keep the budget
-        return size_genotype(model, self.genotype, budget)
+        if not isinstance(cells, int):
+            return self._at_depth(budget, None)
+        sized = [self._at_depth(budget, depth) for depth in range(cells, cells + DEEPER + 1)]
+        fitting = [each for each in sized if each is not None]
+        if fitting:
+            return max(fitting, key=lambda each: share_of(each.costs, budget))
+        shallower = (self._at_depth(budget, depth) for depth in range(cells - 1, 0, -1))
+        return next((each for each in shallower if each is not None), None)
+
+    def _at_depth(self, budget: Budget, cells: int | None) -> SizedNetwork | None:
+        """The widest network within the budget; None if there is none."""
+        model = self._at(self._widest(budget, cells), cells)
+        return None if model is None else size_genotype(model, self.genotype, budget)
 
     def _widest(self, budget: Budget, cells: int | None) -> int:
         """The largest number of channels within the budget; 0 if there is none."""
@@ -136,6 +140,8 @@ class GenotypeSizes:
 
     def _at(self, channels: int, cells: int | None) -> CostModel | None:
         """The cost model at a size; None if the space, or this genotype, cannot have it."""
+        if channels == 0:
+            return None
         if (channels, cells) not in self._models:
             try:
                 space = self.model.space.scaled(channels=channels, cells=cells)
@@ -150,7 +156,11 @@ class GenotypeSizes:
 def size_genotype(model: CostModel, genotype: Genotype, names: Mapping[str, float]) -> SizedNetwork:
     """A genotype at the size of a cost model, with params, MACs and the costs in `names`."""
     space: SearchSpace = model.space
-    return SizedNetwork(space.size(), model.costs(genotype, names), lambda: space.network(genotype, model.shape))
+    estimated = frozenset(
+        name for name in names if name in model.measures and model.measures[name].measured and model.knows_paths(name)
+    )
+    costs = model.costs(genotype, names)
+    return SizedNetwork(space.size(), costs, lambda: space.network(genotype, model.shape), estimated)
 
 
 def largest_number(holds: Callable[[int], bool], most: int) -> int:

@@ -109,8 +109,8 @@ class SelectOptions:
     )
     scale: bool = option(
         True,
-        "whether networks are made as large as the budget allows, first wider, then deeper; else they keep the size of "
-        "the retraining, as networks in a table (run.table) always do",
+        "whether networks are made as large as the budget allows, wider and up to two cells deeper; else they keep the "
+        "size of the retraining, as networks in a table (run.table) always do",
     )
     references: tuple[str, ...] = option(
         ("plain", "resnet8"),

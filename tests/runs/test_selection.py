@@ -8,9 +8,12 @@ from types import SimpleNamespace
 import attrs
 import pytest
 
+from nasplug.builtin.costs.counted import Macs, Params
 from nasplug.builtin.darts.space import Darts
+from nasplug.compose import build_reference
 from nasplug.errors import InputError
 from nasplug.parts import CostMeasure, CostModel
+from nasplug.plugins import load_plugins
 from nasplug.runs.budget_check import limits_of_search, refuse_impossible
 from nasplug.runs.scaling import GenotypeSizes, fit, largest_number
 from nasplug.runs.selection import select as run_selection
@@ -32,6 +35,7 @@ def _study(space, retrain=None, budget=None, measures=None, **selection):
     costs = measures or {}
     return SimpleNamespace(
         composition=SimpleNamespace(space=space, costs=costs),
+        plugins=load_plugins(),
         recipe=recipe,
         shape=SHAPE,
         folder=SimpleNamespace(path=Path("RUN")),
@@ -115,8 +119,8 @@ def test_a_budget_below_the_size_of_the_search_is_refused_only_where_networks_ke
     with pytest.raises(InputError, match=r"lower retrain.channels, or set select.scale=true"):
         refuse_impossible(_study(space, budget={"params": least}, scale=False))
     assert limits_of_search(_study(space, budget={"params": least})) == ()
-    assert limits_of_search(_study(space, budget={"params": 10**9})) == ({"params": 10**9},)
-    assert limits_of_search(_study(space, budget={"params": 9}, scale=False)) == ({"params": 9},)
+    assert limits_of_search(_study(space, budget={"params": 10**9})) == [{"params": 10**9}]
+    assert limits_of_search(_study(space, budget={"params": 9}, scale=False)) == [{"params": 9}]
 
 
 def test_without_scaling_limits_hold_and_the_refusal_names_the_smallest(space, trail):
@@ -147,6 +151,25 @@ def test_networks_are_scaled_to_the_largest_width_within_the_budget(space, trail
         assert abs(share_of(plan.costs, budget) - found[plan.matched_to]) <= 0.25
 
 
+def test_references_take_as_much_of_a_budget_as_their_widths_allow_or_as_the_largest_found_has(space, trail):
+    budget = {"params": 9000, "macs": 10**6}
+    plans = select(_study(space, networks=1, random=0, budget=budget, references=("plain", "resnet8")), trail)
+    free = select(_study(space, networks=2, random=0, references=("plain",)), trail)
+
+    assert [(plan.role, plan.reference) for plan in plans[1:]] == [("reference", "plain"), ("reference", "resnet8")]
+    for plan in plans[1:]:
+        reference = build_reference(load_plugins(), plan.reference)
+        widths = list(reference.widths())
+        assert plan.budget == budget
+        assert share_of(plan.costs, budget) <= 1
+        wider = reference.scaled(widths[widths.index(plan.size["width"]) + 1]).network(SHAPE)
+        costs = {name: cls().cost(wider.eval(), (1, 8, 8)) for name, cls in (("params", Params), ("macs", Macs))}
+        assert share_of(costs, budget) > 1
+    largest = max(plan.costs.params for plan in free[:2])
+    assert 0.9 * largest < free[2].costs.params <= largest
+    assert free[2].budget == {}
+
+
 def test_several_budgets_give_networks_within_each(space, trail):
     plans = select(_study(space, networks=1, random=1, budget={"params": [4000, 12_000], "macs": 10**7}), trail)
 
@@ -158,10 +181,16 @@ def test_several_budgets_give_networks_within_each(space, trail):
 def test_cells_of_one_type_are_also_made_deeper_and_less_deep():
     space = Darts(topology="per-type", cells=3, channels=4)
     genotype = space.random(Random(0))
-    deep = GenotypeSizes(CostModel(space, SHAPE), genotype).largest_within({"params": 40_000})
-    assert deep.size["cells"] >= 3
-    for size in ({"channels": deep.size["channels"], "cells": deep.size["cells"] + 1},):
-        assert space.scaled(**size).cost(genotype, SHAPE).params > 40_000
+    model = CostModel(space, SHAPE)
+    for limit in (10_000, 20_000, 40_000):
+        sizes = {
+            (channels, cells): space.scaled(channels=channels, cells=cells).cost(genotype, SHAPE).params
+            for cells in (3, 4, 5)
+            for channels in range(2, 40)
+        }
+        sized = GenotypeSizes(model, genotype).largest_within({"params": limit})
+        assert sized.costs.params == max(params for params in sizes.values() if params <= limit)
+        assert sizes[sized.size["channels"], sized.size["cells"]] == sized.costs.params
     least = space.scaled(channels=2, cells=3).cost(genotype, SHAPE).params
     flat = GenotypeSizes(CostModel(space, SHAPE), genotype).largest_within({"params": least - 1})
     assert flat.size["cells"] < 3
