@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 
 import attrs
 import numpy as np
 import torch
 from torch import nn
 
-from nasplug.builtin.costs.deployment import deployed_graph
-from nasplug.errors import InputError
+from nasplug.builtin.costs.processor import processor_name
+from nasplug.builtin.costs.runtimes import choose_runtime
 from nasplug.parts import CostMeasure, Measurement, option
 from nasplug.values import Unit
 
@@ -25,7 +26,7 @@ class Latency(CostMeasure):
 
     Batch norms are folded into convolutions. The runtime is ONNX Runtime where it is installed, and torch otherwise;
     times of different runtimes or machines cannot be compared. The sum over layers is an estimate: a runtime fuses
-    neighbouring layers, and every call of it costs some microseconds.
+    neighbouring layers and computes what they have in common once.
     """
 
     unit = Unit("s", prefix="m")
@@ -34,6 +35,7 @@ class Latency(CostMeasure):
 
     runtime: str = option("auto", "what carries out the network", choices=RUNTIMES)
     seconds: float = option(0.3, "how long a network is run, in seconds", above=0)
+    layer_seconds: float = option(0.03, "how long a single layer is run, in seconds", above=0)
     warmup: int = option(10, "runs before the measurement", at_least=1)
     repeats: int = option(30, "runs that are measured, at least", at_least=1)
 
@@ -41,56 +43,52 @@ class Latency(CostMeasure):
         """The median of the running times, in milliseconds."""
         return self.measure(net, shape).value
 
-    def measure(self, net: nn.Module, shape: tuple[int, int, int]) -> Measurement:
-        """The median of the running times; the details are their quartiles in milliseconds, their number, the runtime.
+    def layer_cost(self, layer: nn.Module, shape: tuple[int, int, int]) -> float:
+        """The time that a layer adds to that of an empty network, in milliseconds; at least 0."""
+        alone = float(np.median(self._run(layer, shape, self.layer_seconds)))
+        return max(0.0, alone - self.base_cost())
+
+    def base_cost(self) -> float:
+        """The time of a network that does nothing, in milliseconds: a call of the runtime."""
+        return _time_empty_network(self)
+
+    def environment(self) -> Mapping[str, str | int]:
+        """The processor, the runtime with its version, and the number of threads.
 
         Raises InputError if the runtime asked for is not installed.
         """
-        runtime, run = self._prepare(net, shape)
+        return {"device": processor_name(), "runtime": choose_runtime(self.runtime).version, "threads": 1}
+
+    def measure(self, net: nn.Module, shape: tuple[int, int, int]) -> Measurement:
+        """The median of the running times; the details are the quartiles in milliseconds, their number, `environment`.
+
+        Raises InputError if the runtime asked for is not installed.
+        """
+        times = self._run(net, shape, self.seconds)
+        lower, median, upper = np.percentile(times, (25, 50, 75))
+        quartiles = {"lower": float(lower), "upper": float(upper)}
+        return Measurement(float(median), {**quartiles, "repeats": len(times), **self.environment()})
+
+    def _run(self, net: nn.Module, shape: tuple[int, int, int], seconds: float) -> list[float]:
+        """The milliseconds of each of many runs, for `seconds` together."""
+        image = torch.randn(1, *shape, generator=torch.Generator().manual_seed(0))
+        run = choose_runtime(self.runtime).prepare(net, image)
         with _one_thread(), torch.inference_mode():
             for _ in range(self.warmup):
                 run()
             times: list[float] = []
-            while len(times) < self.repeats or sum(times) < self.seconds:
+            total = 0.0
+            while len(times) < self.repeats or total < seconds * 1e3:
                 start = time.perf_counter()
                 run()
-                times.append(time.perf_counter() - start)
-        lower, median, upper = np.percentile(np.array(times) * 1e3, (25, 50, 75))
-        quartiles = {"lower": float(lower), "upper": float(upper)}
-        return Measurement(float(median), {**quartiles, "repeats": len(times), "runtime": runtime})
-
-    def _prepare(self, net: nn.Module, shape: tuple[int, int, int]) -> tuple[str, Callable[[], object]]:
-        """The runtime with its version, and a function that runs `net` once."""
-        example = torch.randn(1, *shape, generator=torch.Generator().manual_seed(0))
-        if self.runtime != "torch":
-            try:
-                import onnx  # noqa: F401 - torch writes the file with it
-                import onnxruntime
-                import onnxscript  # noqa: F401 - and with it
-            except ImportError as error:
-                if self.runtime == "onnxruntime":
-                    raise InputError(
-                        f"latency.runtime=onnxruntime needs packages that are missing ({error}): pip install "
-                        f"'nasplug[onnx]', or set latency.runtime=torch."
-                    ) from error
-            else:
-                options = onnxruntime.SessionOptions()
-                options.intra_op_num_threads = options.inter_op_num_threads = 1
-                session = onnxruntime.InferenceSession(
-                    _onnx_file(net, example), options, providers=["CPUExecutionProvider"]
-                )
-                feed = {session.get_inputs()[0].name: example.numpy()}
-                return f"onnxruntime {onnxruntime.__version__}", lambda: session.run(None, feed)
-        module = deployed_graph(net, shape)
-        return f"torch {torch.__version__}", lambda: module(example)
+                times.append(1e3 * (time.perf_counter() - start))
+                total += times[-1]
+        return times
 
 
-def _onnx_file(net: nn.Module, example: torch.Tensor) -> bytes:
-    with torch.no_grad():
-        program = torch.onnx.export(net, (example,), dynamo=True, verbose=False)
-    assert program is not None  # noqa: S101 - only the exporter that is not used here gives none
-    content: bytes = program.model_proto.SerializeToString()
-    return content
+@lru_cache(maxsize=16)
+def _time_empty_network(latency: Latency) -> float:
+    return latency.cost(nn.Identity().eval(), (1, 1, 1))
 
 
 @contextmanager
