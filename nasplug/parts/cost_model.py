@@ -72,8 +72,8 @@ class CostModel:
     ) -> Costs:
         """What one block with this path adds to params, MACs and the measures in `names`, which must know paths.
 
-        `block` is None for the whole network. `before` is the path through the previous block, None for the first. What a
-        network costs beside its layers counts to the first block.
+        `block` is None for the whole network. `before` is the path through the previous block, None for the first.
+        What a network costs beside its layers counts to the first block.
         """
         if block is None:
             return self.costs(path, names)

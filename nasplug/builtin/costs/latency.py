@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 
 import attrs
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nasplug.builtin.costs.processor import processor_name
-from nasplug.builtin.costs.runtimes import choose_runtime
+from nasplug.builtin.costs.runtimes import Runtime, choose_runtime
 from nasplug.parts import CostMeasure, Measurement, option
 from nasplug.values import Unit
 
@@ -26,7 +26,7 @@ class Latency(CostMeasure):
 
     Batch norms are folded into convolutions. The runtime is ONNX Runtime where it is installed, and torch otherwise;
     times of different runtimes or machines cannot be compared. The sum over layers is an estimate: a runtime fuses
-    neighbouring layers and computes what they have in common once.
+    neighbouring layers, computes what they have in common once, and leaves out what no other layer reads.
     """
 
     unit = Unit("s", prefix="m")
@@ -44,9 +44,16 @@ class Latency(CostMeasure):
         return self.measure(net, shape).value
 
     def layer_cost(self, layer: nn.Module, shape: tuple[int, int, int]) -> float:
-        """The time that a layer adds to that of an empty network, in milliseconds; at least 0."""
-        alone = float(np.median(self._run(layer, shape, self.layer_seconds)))
-        return max(0.0, alone - self.base_cost())
+        """The milliseconds that a layer adds behind a 1x1 convolution; at least 0.
+
+        Runtimes keep maps in a layout of their own from one convolution to the next. A layer alone would have to bring
+        its input into this layout and its output out of it, which takes up to half of its time.
+        """
+        convolution = nn.Conv2d(shape[0], shape[0], 1)
+        alone = _prepare_convolution(choose_runtime(self.runtime), tuple(shape))
+        together = self._prepare(nn.Sequential(convolution, layer).eval(), shape)
+        without, with_layer = self._run((alone, together), self.layer_seconds)
+        return max(0.0, float(np.median(with_layer) - np.median(without)))
 
     def base_cost(self) -> float:
         """The time of a network that does nothing, in milliseconds: a call of the runtime."""
@@ -64,26 +71,42 @@ class Latency(CostMeasure):
 
         Raises InputError if the runtime asked for is not installed.
         """
-        times = self._run(net, shape, self.seconds)
+        (times,) = self._run((self._prepare(net, shape),), self.seconds)
         lower, median, upper = np.percentile(times, (25, 50, 75))
         quartiles = {"lower": float(lower), "upper": float(upper)}
         return Measurement(float(median), {**quartiles, "repeats": len(times), **self.environment()})
 
-    def _run(self, net: nn.Module, shape: tuple[int, int, int], seconds: float) -> list[float]:
-        """The milliseconds of each of many runs, for `seconds` together."""
-        image = torch.randn(1, *shape, generator=torch.Generator().manual_seed(0))
-        run = choose_runtime(self.runtime).prepare(net, image)
+    def _prepare(self, net: nn.Module, shape: tuple[int, int, int]) -> Callable[[], object]:
+        return choose_runtime(self.runtime).prepare(net, _make_image(shape))
+
+    def _run(self, runs: Sequence[Callable[[], object]], seconds: float) -> list[list[float]]:
+        """The milliseconds of many calls of each, in turns, so that what else the machine does affects all alike.
+
+        They go on until the calls of each have taken `seconds` together.
+        """
+        times: list[list[float]] = [[] for _ in runs]
         with _one_thread(), torch.inference_mode():
             for _ in range(self.warmup):
-                run()
-            times: list[float] = []
-            total = 0.0
-            while len(times) < self.repeats or total < seconds * 1e3:
-                start = time.perf_counter()
-                run()
-                times.append(1e3 * (time.perf_counter() - start))
-                total += times[-1]
+                for run in runs:
+                    run()
+            shortest = 0.0
+            while len(times[0]) < self.repeats or shortest < seconds * 1e3:
+                for run, own in zip(runs, times, strict=True):
+                    start = time.perf_counter()
+                    run()
+                    own.append(1e3 * (time.perf_counter() - start))
+                shortest += min(own[-1] for own in times)
         return times
+
+
+def _make_image(shape: tuple[int, int, int]) -> Tensor:
+    return torch.randn(1, *shape, generator=torch.Generator().manual_seed(0))
+
+
+@lru_cache(maxsize=256)
+def _prepare_convolution(runtime: Runtime, shape: tuple[int, int, int]) -> Callable[[], object]:
+    """Runs the 1x1 convolution behind which the layers that read maps of this shape are measured."""
+    return runtime.prepare(nn.Conv2d(shape[0], shape[0], 1).eval(), _make_image(shape))
 
 
 @lru_cache(maxsize=16)

@@ -100,9 +100,7 @@ def _convolve(model: _Model, node: fx.Node, given: Arguments) -> None:
         "Conv",
         [given["input"], given["weight"], *_where_given(given["bias"])],
         node.name,
-        kernel_shape=list(
-            read_constant(model.module, given["weight"].target).shape[2:]
-        ),
+        kernel_shape=list(read_constant(model.module, given["weight"].target).shape[2:]),
         strides=given["stride"],
         pads=_both_sides(given["padding"]),
         dilations=given["dilation"],
