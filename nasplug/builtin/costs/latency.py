@@ -18,6 +18,8 @@ from nasplug.parts import CostMeasure, Measurement, option
 from nasplug.values import Unit
 
 RUNTIMES = ("auto", "onnxruntime", "torch")
+TURN_SECONDS = 0.002
+"""How long one of several networks is run until it is the next one's turn."""
 
 
 @attrs.frozen
@@ -35,7 +37,7 @@ class Latency(CostMeasure):
 
     runtime: str = option("auto", "what carries out the network", choices=RUNTIMES)
     seconds: float = option(0.3, "how long a network is run, in seconds", above=0)
-    layer_seconds: float = option(0.03, "how long a single layer is run, in seconds", above=0)
+    layer_seconds: float = option(0.05, "how long a single layer is run, in seconds", above=0)
     warmup: int = option(10, "runs before the measurement", at_least=1)
     repeats: int = option(30, "runs that are measured, at least", at_least=1)
 
@@ -80,23 +82,32 @@ class Latency(CostMeasure):
         return choose_runtime(self.runtime).prepare(net, _make_image(shape))
 
     def _run(self, runs: Sequence[Callable[[], object]], seconds: float) -> list[list[float]]:
-        """The milliseconds of many calls of each, in turns, so that what else the machine does affects all alike.
+        """The milliseconds of many calls of each; all of them together take `seconds` or, by `repeats`, longer.
 
-        They go on until the calls of each have taken `seconds` together.
+        Their turns are short, so that whatever else the machine does affects all alike; and as long as many calls, most
+        of which find in the caches what the call before them has left there.
         """
         times: list[list[float]] = [[] for _ in runs]
         with _one_thread(), torch.inference_mode():
-            for _ in range(self.warmup):
-                for run in runs:
+            for run in runs:
+                for _ in range(self.warmup):
                     run()
-            shortest = 0.0
-            while len(times[0]) < self.repeats or shortest < seconds * 1e3:
+            end = time.perf_counter() + seconds
+            while time.perf_counter() < end or min(map(len, times)) < self.repeats:
                 for run, own in zip(runs, times, strict=True):
-                    start = time.perf_counter()
-                    run()
-                    own.append(1e3 * (time.perf_counter() - start))
-                shortest += min(own[-1] for own in times)
+                    own += _run_for_a_turn(run)
         return times
+
+
+def _run_for_a_turn(run: Callable[[], object]) -> list[float]:
+    """The milliseconds of calls one after the other, at least one."""
+    times: list[float] = []
+    end = time.perf_counter() + TURN_SECONDS
+    while not times or time.perf_counter() < end:
+        start = time.perf_counter()
+        run()
+        times.append(1e3 * (time.perf_counter() - start))
+    return times
 
 
 def _make_image(shape: tuple[int, int, int]) -> Tensor:

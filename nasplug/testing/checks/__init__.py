@@ -20,7 +20,7 @@ from nasplug.testing.checks import (
     teachers,
     updates,
 )
-from nasplug.testing.checks.spaces import naming, networks, supernets
+from nasplug.testing.checks.spaces import layers, naming, networks, supernets
 
 MODULES = (
     packages,
@@ -30,6 +30,7 @@ MODULES = (
     costs,
     naming,
     networks,
+    layers,
     supernets,
     searches,
     methods,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from random import Random
 
@@ -102,8 +103,11 @@ def _scaled(space: SearchSpace) -> Iterable[SearchSpace]:
 
 def _count(layers: Iterable[LayerSpec]) -> tuple[int, int]:
     """Parameters and multiply-accumulates of all layers together."""
-    counts = [_count_module(layer.build(), layer.shape) for layer in layers]
-    return sum(params for params, _ in counts), sum(macs for _, macs in counts)
+    params = macs = 0
+    for layer, times in Counter(layers).items():
+        own = _count_module(layer.build(), layer.shape)
+        params, macs = params + times * own[0], macs + times * own[1]
+    return params, macs
 
 
 def _count_module(module: nn.Module, shape: Iterable[int]) -> tuple[int, int]:
