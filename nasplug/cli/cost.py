@@ -87,7 +87,7 @@ def group_settings(settings: Sequence[str], sections: Sequence[str]) -> dict[str
     """The options of --set by section: those of the space, and of the measures that are asked for."""
     options: dict[str, dict[str, Any]] = {section: {} for section in sections}
     for setting in settings:
-        section, option, value = parse_setting(setting, sections)
+        section, option, value = parse_setting(setting, sections, "section of options here")
         options[section][option] = value
     return options
 

@@ -9,10 +9,8 @@ import attrs
 from nasplug.parts.cost import CostMeasure
 from nasplug.parts.layer_spec import LayerSpec
 from nasplug.parts.space import SearchSpace
-from nasplug.values import Budget, Costs, Genotype, ImageShape
-
-COUNTED = ("params", "macs")
-"""The measures that every space counts by itself."""
+from nasplug.values import Budget, Costs, Genotype, ImageShape, Unit, describe_costs
+from nasplug.values.cost import COUNTED
 
 LayerCost = Callable[[CostMeasure, LayerSpec | None], float]
 """What a layer costs by a measure; None: what every network costs beside its layers."""
@@ -43,6 +41,15 @@ class CostModel:
     def names(self) -> tuple[str, ...]:
         """All measures, those that are quick to know first."""
         return (*COUNTED, *sorted(self.measures, key=lambda name: not self.measures[name].additive))
+
+    @property
+    def units(self) -> Mapping[str, Unit]:
+        """The units of all measures."""
+        return {**COUNTED, **{name: measure.unit for name, measure in self.measures.items()}}
+
+    def describe(self, costs: Mapping[str, float]) -> str:
+        """Costs, or limits on them, for messages."""
+        return describe_costs(costs, self.units)
 
     def resized(self, space: SearchSpace) -> CostModel:
         """The model of the same space at another size; what is known of layers is shared."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from nasplug.supernets.convolution import depthwise, pointwise
 from nasplug.supernets.normalise import Norm, batch_norm, recalibrate
-from nasplug.supernets.pareto import Candidates, Combination, pareto_front
+from nasplug.supernets.pareto import Candidates, Combination, least_costs, pareto_front
 from nasplug.supernets.rating import PathRating
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "PathRating",
     "batch_norm",
     "depthwise",
+    "least_costs",
     "pareto_front",
     "pointwise",
     "recalibrate",
