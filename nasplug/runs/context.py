@@ -37,6 +37,7 @@ from nasplug.plugins.program_objects import PluginsWithObjects, resume_hint
 from nasplug.runs.data import UNRECORDED, check_count, inspect_data, load_data, reload_data, write_data_record
 from nasplug.runs.device import DeviceOptions, find_device, uses_bf16
 from nasplug.store.events import EventCallback, Journal
+from nasplug.store.layer_table import LayerTable
 from nasplug.store.run_folder import RunFolder
 from nasplug.values import Genotype, ImageShape, Training
 from nasplug.values.checksum import recipe_was_changed
@@ -153,7 +154,7 @@ class RunContext:
 
     def cost_model(self, space: SearchSpace) -> CostModel:
         """What networks of `space` cost by the measures of this run."""
-        return CostModel(space, self.shape, self.composition.costs)
+        return CostModel(space, self.shape, self.composition.costs, LayerTable(notice=note))
 
     def errors(self, net: Network, split: str) -> Errors | None:
         """The errors of `net` on the split "validation" or "test"; None if that split is empty."""

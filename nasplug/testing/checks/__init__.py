@@ -21,7 +21,7 @@ from nasplug.testing.checks import (
     teachers,
     updates,
 )
-from nasplug.testing.checks.spaces import naming, networks, supernets
+from nasplug.testing.checks.spaces import layers, naming, networks, supernets
 
 MODULES = (
     packages,
@@ -32,6 +32,7 @@ MODULES = (
     references,
     naming,
     networks,
+    layers,
     supernets,
     searches,
     methods,
