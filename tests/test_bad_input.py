@@ -688,7 +688,7 @@ def test_a_run_on_arrays_measures_their_test_images(original):
 def test_a_limit_that_no_network_meets_fails_after_the_search(original, tmp_path):
     data = original.parent / "images.safetensors"
     out = tmp_path / "limited"
-    words = ("--method", "random", "--data", f"arrays:{data}", "--out", out)
+    words = ("--method", "darts", "--data", f"arrays:{data}", "--out", out)
     # Fewer than any architecture has are refused before the search; those of few architectures cannot be.
     refused(call("run", *SMALL, *words, "--budget", "params=10"), "the smallest known has")
     assert not out.exists()

@@ -45,8 +45,7 @@ CHOSEN: Mapping[str, str] = {
     "dataset": "Chosen by `--data`.",
     "cost": "Chosen by `nasplug cost --measure`.",
     "reference": (
-        "Networks designed by hand, which a run can train beside those that it finds. It chooses the width; other "
-        "options have their defaults."
+        "Chosen by `--set select.references=NAME,NAME`. A run chooses the width; other options have their defaults."
     ),
 }
 """How a part is chosen, where no flag is called like its slot."""

@@ -123,7 +123,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 "reference",
                 "tower",
                 "Tower",
-                "--method darts --preset tiny",
+                "--method darts --preset tiny --set select.references=@@short",
                 "A tower of 3x3 convolutions, to compare found networks with at equal cost.",
             ),
             _OBSERVER,

@@ -253,6 +253,17 @@ PLAN = {
     "macs": 4,
     "matched_to": None,
 }
+REFERENCE_FACTS = {
+    "schema": 1,
+    "reference": {"part": "nasplug:resnet8", "options": {"width": 0.25, "bias": False}},
+    "data": FACTS["data"],
+}
+REFERENCE_PLAN = PLAN | {
+    "role": "reference",
+    "genotype": None,
+    "reference": "timm:resnet18",
+    "size": {"model": "resnet18"},
+}
 
 
 def lines_of(events: tuple[Any, ...]) -> st.SearchStrategy[str]:
@@ -289,14 +300,14 @@ READERS = {
     ),
     "events": Reader(in_file("events.jsonl", read_every_event), lines_of(EVENTS)),
     "result": Reader(in_file("result.json", read_whole_result), json_texts((RESULT,))),
-    "plans": Reader(in_file("phases/select/done.json", read_record), json_texts(({"plans": [PLAN]},))),
+    "plans": Reader(in_file("phases/select/done.json", read_record), json_texts(({"plans": [PLAN, REFERENCE_PLAN]},))),
     "splits": Reader(
         in_file("splits.safetensors", load_splits),
         tensor_files(("train", "validation", "test"), metadata(test_from=st.sampled_from(("train", "test", "x", "")))),
     ),
     "weights": Reader(
         in_file("network.safetensors", lambda path: load_network(path, plugins())),
-        tensor_files(("a", "b"), metadata(nasplug=json_texts((FACTS,))) | st.none()),
+        tensor_files(("a", "b"), metadata(nasplug=json_texts((FACTS, REFERENCE_FACTS))) | st.none()),
     ),
     "checkpoint": Reader(
         in_file("checkpoint.safetensors", lambda path: read_tensors(path, "checkpoint")),

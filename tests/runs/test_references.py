@@ -20,10 +20,10 @@ from nasplug.report import write_report
 from nasplug.results.export import export
 from nasplug.results.result import choose_network, load
 from nasplug.runs.create import borrow_teacher, start
-from nasplug.runs.pipeline import measure_test_errors, write_run_report
-from nasplug.runs.retrain import make_network_trainer, retrain
-from nasplug.runs.summary import write_result
-from nasplug.store.events import Journal, ignore_event
+from nasplug.runs.pipeline import run_pipeline, write_run_report
+from nasplug.runs.retrain import make_network_trainer
+from nasplug.runs.signals import Signals
+from nasplug.store.events import read_events
 from nasplug.store.networks import PlannedNetwork, build_network, load_network
 from nasplug.store.result import read_result
 from nasplug.values import Costs
@@ -41,7 +41,7 @@ def plan_reference(name, width, matched_to=None):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A run of one found network and two reference networks; its search is left out."""
+    """A run of one found network and two reference networks, which are planned by hand, trained in two processes."""
     folder = tmp_path_factory.mktemp("references")
     pixels = torch.randint(0, 256, (700, 8, 8, 1), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     save_file({"images": pixels, "labels": torch.arange(700) % 4}, folder / "images.safetensors")
@@ -49,20 +49,15 @@ def finished(tmp_path_factory):
         "space": {"part": "darts", "cells": 2, "nodes": 2, "channels": 2, "operations": ["sep_conv_3x3"]},
         "data": {"name": f"arrays:{folder / 'images.safetensors'}", "validation": 0.1, "test": 0.1},
         "retrain": {"epochs": 1, "batch_size": 50, "auxiliary": 0.4, "drop_path": 0.3, "dropout": 0.5},
-        "run": {"method": "random", "preset": "tiny", "threads": 1, "device": "cpu"},
+        "run": {"method": "random", "preset": "tiny", "threads": 1, "jobs": 2, "device": "cpu"},
     }
     context = start(folder / "run", PLUGINS, resolve(PLUGINS, [layer]), [])
     space = context.composition.space
     found = PlannedNetwork.found(space, space.random(Random(0)), context.shape)
     plans = [found, plan_reference("resnet8", 0.125), plan_reference("nasplug:plain", 0.0625, found.id)]
-    for plan in plans:
-        journal = Journal(context.folder.phase(plan.phase) / "events.jsonl", ignore_event)
-        for _ in retrain(context, plan, journal, lambda: False):
-            pass
-    for _ in measure_test_errors(context, plans, lambda: False):
-        pass
     context.folder.finish("select", {"plans": [plan.to_dict() for plan in plans]})
-    write_result(context, "done", plans)
+    for _ in run_pipeline(context, Signals()):
+        pass
     return SimpleNamespace(context=context, plans=plans, folder=context.folder.path, result=load(context.folder.path))
 
 
@@ -81,6 +76,11 @@ def test_the_result_lists_reference_networks_which_are_neither_best_nor_on_the_f
     assert (result.best, result.front) == (found.id, (found.id,))
     assert result.matched(result.network(found.id)) == ()
     assert {f"reference/{plan.id}" for plan in references} < set(result.cost)
+
+
+def test_events_of_reference_networks_are_merged_into_those_of_the_run(finished):
+    phases = {event["phase"] for event in read_events(finished.folder / "events.jsonl")}
+    assert {plan.phase for plan in finished.plans} <= phases
 
 
 def test_what_was_trained_is_built_again_with_its_weights(finished):
@@ -111,6 +111,8 @@ def test_it_is_trained_as_random_networks_are_but_without_auxiliary_loss(finishe
     ]
     assert [trainer.training.auxiliary for trainer in trainers] == [0.4, 0.0]
     assert trainers[1].training == attrs.evolve(options, auxiliary=0.0)
+    for trainer in trainers:
+        trainer.set_rates(trainer.clock.at(0))
     assert [trainer.net.dropout for trainer in trainers] == [0.5, 0.5]
 
 

@@ -14,14 +14,14 @@ from nasplug.parts import ReferenceNetwork, option
 STEP = 128
 """Widths are multiples of 1 / STEP: from one to the next, only one of the stages of 16, 32 and 64 channels grows."""
 LARGEST = 8
-"""The largest width worth trying; parameters grow about with its square."""
+"""The largest width; parameters grow about with its square."""
 
 
 @attrs.frozen
 class Scalable(ReferenceNetwork, ABC):
     """An architecture whose numbers of channels are all multiplied by `width`."""
 
-    width: float = option(1.0, "factor of the channels of every stage", above=0, at_most=64)
+    width: float = option(1.0, "factor of the channels of every stage", above=0, at_most=LARGEST)
 
     def scaled(self, width: float) -> Self:
         """This architecture with `width` in place of the present one."""
