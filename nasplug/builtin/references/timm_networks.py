@@ -32,7 +32,7 @@ class TimmReference(ReferenceNetwork):
     model: str = option("", "name of the network in timm, as in timm:resnet18")
     weights: str = option(
         "",
-        "weights that its training starts from: a file, or `pretrained` for those that timm fetches; empty: random ones",
+        "weights that training starts from: a file, or `pretrained` for those that timm fetches; empty: random",
     )
 
     def network(self, shape: ImageShape) -> Network:
