@@ -49,20 +49,21 @@ def plan_brackets(
 ) -> Generator[Progress, None, list[Bracket]]:
     """For each budget a bracket of candidates of the search, then `select.random` brackets of as many random ones.
 
-    `found` is in the order of the search. Raises Stopped if `should_stop` says so, and InputError if there can be no
-    tournament, or no architecture found keeps a budget.
+    `found` is in the order of the search. Candidates are measured by what the budget limits only, since most of them
+    will not be retrained. Raises Stopped if `should_stop` says so, and InputError if there can be no tournament, or no
+    architecture found keeps a budget.
     """
     refuse_tournament(context)
     brackets: list[Bracket] = []
     found, count = list(dict.fromkeys(found)), 0
     for budget in context.recipe.budget.points or ({},):
         taken, pools = set(found), list[list[Candidate]]()
+        limited = _with_measures_of(context, budget)
         for number in range(1 + context.recipe.select.random):
-            search = number == 0
             entering = (
-                _search_candidates(context, found, budget, taken)
-                if search
-                else _random_candidates(context, pools[0], number - 1, taken)
+                _search_candidates(limited, found, budget, taken)
+                if number == 0
+                else _random_candidates(limited, pools[0], number - 1, taken)
             )
             pools.append([])
             for candidate in entering:
@@ -73,6 +74,12 @@ def plan_brackets(
                     raise Stopped
         brackets += _make_brackets(context, pools, budget)
     return brackets
+
+
+def _with_measures_of(context: RunContext, budget: Budget) -> RunContext:
+    """The run, if it had only the cost measures of this budget."""
+    measures = {name: measure for name, measure in context.composition.costs.items() if name in budget}
+    return attrs.evolve(context, composition=attrs.evolve(context.composition, costs=measures))
 
 
 def _make_brackets(context: RunContext, pools: Sequence[Sequence[Candidate]], budget: Budget) -> Iterator[Bracket]:

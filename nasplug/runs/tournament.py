@@ -14,11 +14,12 @@ import attrs
 from nasplug.runs.bracket import PHASE, Bracket, read_brackets
 from nasplug.runs.candidates import plan_brackets
 from nasplug.runs.context import RunContext
+from nasplug.runs.measuring import measure_plan
 from nasplug.runs.references import plan_references
 from nasplug.runs.search import found_genotypes
 from nasplug.runs.signals import ShouldStop
 from nasplug.runs.summary import write_result
-from nasplug.runs.training import Progress
+from nasplug.runs.training import Progress, Stopped
 from nasplug.runs.training_task import TrainingTask
 from nasplug.runs.workers import train_networks
 from nasplug.store.events import EventCallback
@@ -39,7 +40,8 @@ def hold_tournament(
 ) -> Generator[Progress, None, list[PlannedNetwork]]:
     """The networks to train: for each budget the winners, and the references beside them.
 
-    What is finished of the tournament is not done again. The rungs of all brackets are trained side by side.
+    What is finished of the tournament is not done again. The rungs of all brackets are trained side by side. Raises
+    Stopped if `should_stop` says so.
     """
     brackets = yield from enter_candidates(context, should_stop)
     while tasks := _next_tasks(context, brackets):
@@ -48,7 +50,9 @@ def hold_tournament(
     plans: dict[str, PlannedNetwork] = {}
     for plan in choose_networks(context, brackets):
         plans.setdefault(plan.id, plan)
-        yield Progress("select", len(plans), 0, "winners and references")
+        yield Progress("select", len(plans), 0, "winners and references measured")
+        if should_stop():
+            raise Stopped
     return list(plans.values())
 
 
@@ -61,12 +65,12 @@ def choose_networks(context: RunContext, brackets: Sequence[Bracket]) -> Iterato
     for place, (bracket, found) in enumerate(zip(brackets, winners, strict=True)):
         if bracket.role != "found":
             continue
-        yield from found
+        yield from (measure_plan(context, plan) for plan in found)
         for other, drawn in zip(brackets[place + 1 :], winners[place + 1 :], strict=True):
             if other.role == "found":
                 break
             pairs = zip(*(_in_order(plans, bool(bracket.budget)) for plans in (found, drawn)), strict=False)
-            yield from (attrs.evolve(random, matched_to=plan.id) for plan, random in pairs)
+            yield from (attrs.evolve(measure_plan(context, random), matched_to=plan.id) for plan, random in pairs)
         yield from plan_references(context, found, bracket.budget)
 
 

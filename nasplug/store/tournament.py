@@ -10,12 +10,12 @@ from typing import Any, Self
 
 import attrs
 
-from nasplug.formats.fields import NUMBER, OBJECT, TEXT, WHOLE, Kind, check_fields, list_of
+from nasplug.formats.fields import NUMBER, OBJECT, TEXT, WHOLE, Kind, check_fields, list_of, object_of
 from nasplug.values import Budget
 
 BRACKET: Mapping[str, Kind] = {
     "role": TEXT,
-    "budget": OBJECT,
+    "budget": object_of(NUMBER),
     "rungs": list_of(OBJECT),
     "winners": list_of(TEXT),
 }
@@ -49,6 +49,11 @@ class RungResult:
     """How many went on: the first of the ranking."""
     ranking: tuple[Standing, ...]
     """From the best to the worst."""
+
+    @property
+    def best(self) -> tuple[Standing, ...]:
+        """Those that went on."""
+        return self.ranking[: self.kept]
 
     @classmethod
     def from_entry(cls, entry: Mapping[str, Any]) -> Self:
