@@ -10,6 +10,7 @@ from typing import Self
 import attrs
 from torch import Tensor
 
+from nasplug.builtin.layers import IMAGENET_FROM, STEMS
 from nasplug.builtin.mbconv.choices import (
     PRESETS,
     Cells,
@@ -22,7 +23,6 @@ from nasplug.builtin.mbconv.choices import (
 from nasplug.builtin.mbconv.cost import block_cost, head_cost, network_cost, stem_cost
 from nasplug.builtin.mbconv.genotype import SPACE, Chain, Operation, read_chains, read_genotype
 from nasplug.builtin.mbconv.layout import (
-    IMAGENET_FROM,
     PUBLISHED_STEM,
     NetworkLayout,
     StemLayout,
@@ -66,7 +66,7 @@ class MBConvSpace(SearchSpace):
     stem: str = option(
         "auto",
         f"stem; imagenet halves the images, small does not, auto is imagenet from {IMAGENET_FROM} pixels on",
-        choices=("auto", "imagenet", "small"),
+        choices=STEMS,
     )
     match: str = option(
         "doubled",
