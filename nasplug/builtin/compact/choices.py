@@ -31,10 +31,10 @@ from nasplug.parts import Choice, Choices
 from nasplug.values import Genotype
 
 STAGE_PRESETS: Mapping[str, tuple[str, ...]] = {
-    "small": ("s1 3x16", "s2 3x32", "s2 3x64"),
-    "tiny": ("s1 2x16", "s2 2x32", "s2 2x64"),
+    "small": ("s1 2x16", "s2 2x32", "s2 2x64"),
+    "deep": ("s1 3x16", "s2 3x32", "s2 4x64"),
 }
-"""Stages for images of some 8 to 64 pixels; `tiny` has fewer layers."""
+"""Stages for images of some 8 to 64 pixels, with up to 6 or 10 layers of up to two or three convolutions."""
 OPERATION_PRESETS: Mapping[str, tuple[str, ...]] = {
     "default": ("conv3", "res3", "ds3", "ds5", "ir3e2", "ir3e4", "pool", "skip"),
     "all": (

@@ -54,7 +54,13 @@ class NetworkLayout:
 
 
 def scale_width(width: Width, channels: int) -> int:
-    """The channels of a stage of this nominal width in networks of the option `channels`."""
+    """The channels of a stage of this nominal width in networks of the option `channels`.
+
+    In proportion, rounded to a multiple of 4, or of 2 below 32 channels, or to whole numbers below 8; exactly as named
+    at 16.
+    """
+    if channels == NOMINAL_CHANNELS:
+        return width.channels
     return round_width(width.channels * channels / NOMINAL_CHANNELS, COARSEST)
 
 
