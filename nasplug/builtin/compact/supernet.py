@@ -10,11 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nasplug.builtin.compact.channels import Channels, narrow
 from nasplug.builtin.compact.genotype import Operation, layer_place, width_place
 from nasplug.builtin.compact.layout import LayerLayout, NetworkLayout
 from nasplug.builtin.compact.network import Head, Stem
 from nasplug.builtin.compact.operations import Activation
-from nasplug.builtin.compact.supernet_layer import Channels, MixedLayer, narrow
+from nasplug.builtin.compact.supernet_layer import MixedLayer
 from nasplug.parts import Block, Choices, Layer, Outputs, Supernet
 from nasplug.supernets import ComputedWeights, Norm, affine_batch_norm, pointwise, recalibrate
 from nasplug.values import MapShape
@@ -175,8 +176,7 @@ class CompactSupernet(Supernet):
         """The stem, as wide as the first stage."""
         gives, convolution = next(self._stages()).channels(weights), self.stem.convolution
         x = F.conv2d(images, narrow(convolution.weight, gives.count), None, convolution.stride, convolution.padding)
-        factors = None if gives.mask is None else gives.mask[None]
-        return self.activation(affine_batch_norm(x, [self.stem.norm], factors, [gives.count]))
+        return self.activation(affine_batch_norm(x, [self.stem.norm], gives.factors(1), [gives.count]))
 
     def _run_head(self, x: Tensor) -> Tensor:
         """The logits (N, classes) from the channels of the last stage that are computed."""
