@@ -15,8 +15,10 @@ nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "types", "tests", "runs", "docs", "wheels"]
 
 PACKAGES = (".", "plugins/nasplug-snps", "plugins/nasplug-dnad", "plugins/nasplug-sd-darts", "plugins/nasplug-dna")
-EVERY_PACKAGE = (*PACKAGES, "examples/nasplug-gdas", "examples/nasplug-tensorboard")
+EVERY_PACKAGE = (*PACKAGES, "examples/nasplug-energy", "examples/nasplug-gdas", "examples/nasplug-tensorboard")
 """With the examples, which are not members of the workspace."""
+WITHOUT_METHOD = ("nasplug-energy", "nasplug-tensorboard")
+"""The packages that register no method of their name."""
 ROOT = Path(__file__).parent.resolve()
 
 
@@ -146,6 +148,6 @@ def _test_wheel(session: nox.Session, uv: str, name: str, folder: Path, work: Pa
             shutil.copytree(ROOT / folder / "tests", "tests")
             shutil.copy(ROOT / folder / "pyproject.toml", ".")  # has the settings of pytest
             run("pytest", "-q", "-p", "no:cacheprovider")
-            method = name.removeprefix("nasplug-") if name != "nasplug-tensorboard" else "darts"
+            method = "darts" if name in WITHOUT_METHOD else name.removeprefix("nasplug-")
             run("nasplug", "run", "--dry-run", "--method", method, "--preset", "tiny", silent=True)
     shutil.rmtree(environment)

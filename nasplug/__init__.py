@@ -56,6 +56,8 @@ def search(
     search: Options | None = None,
     retrain: Options | None = None,
     select: Options | None = None,
+    budget: Options | None = None,
+    costs: Mapping[str, Options] | None = None,
     run: Options | None = None,
 ) -> Search:
     """Starts a run, as `nasplug run` does, and returns it; nothing is trained yet.
@@ -69,6 +71,8 @@ def search(
     and test, a pair (images, labels), an `ImageData` or a `DataSource`, or options: `data={"name": ..., "size": 64}`.
     Images are Pillow images, arrays with channels last or tensors with channels first, uint8 or from 0 to 1.
     `search`, `retrain`, `select` and `run` take options: `retrain={"epochs": 50}`, `run={"jobs": 2}`.
+    `budget` takes limits by cost measure, each a number in its unit, text, or a list of these for networks within each:
+    `budget={"params": 50_000, "latency": "2ms"}`; `costs` takes options of measures by their names.
     `preset`, `seed` and `device` are options of `run`; `out` is the run folder (a new one under runs/ by default) and
     `config` a recipe to start from.
 
@@ -86,6 +90,8 @@ def search(
         "search": search,
         "retrain": retrain,
         "select": select,
+        "budget": budget,
+        **(costs or {}),
         "run": _add_options(run, {name: word for name, word in words.items() if word is not None}),
     }
     return begin({name: section for name, section in sections.items() if section is not None}, out, config, _show)

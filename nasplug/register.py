@@ -18,10 +18,17 @@ SLOT_WORDS: Mapping[str, str] = MappingProxyType(
         "teacher": "teacher",
         "dataset": "data set",
         "cost": "cost measure",
+        "reference": "reference network",
         "method": "method",
     }
 )
 """Everything that can be registered, with its name in messages."""
+
+RESERVED = (
+    *("run", "space", "optimizer", "schedule", "teacher", "data", "search", "retrain", "select", "budget", "weight"),
+    *("plugins", "environment"),
+)
+"""What no cost measure can be called: sections of recipes, and the option of the section "budget"."""
 
 # No colon in a name: it separates the distribution before it (dist:name) or the location of a data set after it.
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
@@ -52,7 +59,7 @@ class Registration:
     @property
     def section(self) -> str:
         """The section of its options, as in `--set SECTION.OPTION=VALUE`."""
-        return {"dataset": "data", "cost": self.name}.get(self.slot, self.slot)
+        return {"dataset": "data", "cost": self.name, "reference": self.name}.get(self.slot, self.slot)
 
     @property
     def source(self) -> str:
@@ -94,8 +101,16 @@ class Register:
         self._add("dataset", name, target, summary)
 
     def cost(self, name: str, target: str, *, summary: str) -> None:
-        """Registers a cost measure, a `nasplug.parts.CostMeasure`."""
+        """Registers a cost measure, a `nasplug.parts.CostMeasure`; its name is also that of its section in recipes."""
+        if name in RESERVED:
+            raise InputError(
+                f"A cost measure cannot be called '{name}', which has another meaning in recipes; choose another name."
+            )
         self._add("cost", name, target, summary)
+
+    def reference(self, name: str, target: str, *, summary: str) -> None:
+        """Registers a reference network, a `nasplug.parts.ReferenceNetwork`."""
+        self._add("reference", name, target, summary)
 
     def method(self, name: str, target: str, *, summary: str, preferred: bool = False) -> None:
         """Registers a method: the target is a `nasplug.values.Method`, not a class.

@@ -40,6 +40,14 @@ def still_one_thread(one_thread):
     torch.set_num_threads(1)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_tests(tmp_path_factory: pytest.TempPathFactory):
+    """What is measured for later runs is kept for these tests alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NASPLUG_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 class CommandLine:
     """Runs `nasplug` in a process of its own."""
 

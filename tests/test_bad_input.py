@@ -182,7 +182,15 @@ def test_configuration_that_is_not_there_is_refused(tmp_path):
         (("--seed", "-1"), "'seed' must be at least 0"),
         (("--jobs", "0"), "'jobs' must be at least 1"),
         (("--threads", "0"), "'threads' must be at least 1"),
-        (("--max-params", "0"), "'max_params' must be at least 1"),
+        (("--max-params", "0"), "budget.params: '0' is no amount; write a number above 0"),
+        (("--budget", "params"), "--budget takes COST=LIMIT"),
+        (("--budget", "parms=5k"), "Did you mean 'params'?"),
+        (("--budget", "latency=2kg"), "'2kg' is no amount in ms"),
+        (("--budget", "params=20k,50k", "--budget", "macs=1M,2M,3M"), "2 of params and 3 of macs"),
+        (("--set", "budget.params=[]"), "budget.params has no limit"),
+        (("--set", "budget.params=true"), "budget.params must be an amount"),
+        (("--set", "budget.weight=-1"), "'weight' must be at least 0"),
+        (("--set", "latency.runtime=tpu"), "it is one of auto, onnxruntime, torch"),
         (("--precision", "fp8"), "it is one of auto, float32, bf16"),
         (("--set", "data.validation=2"), "use data.validation=0 or more images"),
     ],
@@ -473,7 +481,11 @@ def test_a_run_without_its_events_has_nothing_to_retrain(run):
 
 
 def test_retraining_refuses_options_of_the_search(original):
-    refused(call("retrain", original, "--set", "search.lr=1"), "options of retrain, select and run", "--config")
+    refused(
+        call("retrain", original, "--set", "search.lr=1"),
+        "options of retrain, select, budget, run and cost measures",
+        "--config",
+    )
     refused(call("retrain", original, "--set", "retrain.epohcs=1"), "Did you mean 'epochs'?")
     refused(call("retrain", original, "--epochs", "0"), "must be at least 1")
     assert not Path("runs").exists()
@@ -656,7 +668,7 @@ def test_costs_of_other_sizes_and_sections_are_refused(genotype, tmp_path):
 @pytest.mark.parametrize(
     ("words", "remedy"),
     [
-        (("--max-params", "100"), "the smallest has"),
+        (("--budget", "params=100"), "the smallest known has"),
         (("--set", "optimizer.rating_share=0.001"), "use more images or another share"),
         (("--set", "teacher.model=mobilenet_v3_small", "--set", "teacher.weights=list.pth"), "must hold a state dict"),
     ],
@@ -676,13 +688,13 @@ def test_a_run_on_arrays_measures_their_test_images(original):
 def test_a_limit_that_no_network_meets_fails_after_the_search(original, tmp_path):
     data = original.parent / "images.safetensors"
     out = tmp_path / "limited"
-    words = ("--method", "random", "--data", f"arrays:{data}", "--out", out)
+    words = ("--method", "darts", "--data", f"arrays:{data}", "--out", out)
     # Fewer than any architecture has are refused before the search; those of few architectures cannot be.
-    refused(call("run", *SMALL, *words, "--max-params", "10"), "the smallest known has")
+    refused(call("run", *SMALL, *words, "--budget", "params=10"), "the smallest known has")
     assert not out.exists()
-    words = (*words, "--max-params", "1500")
+    words = (*words, "--budget", "params=1500", "--set", "select.scale=false")
 
-    refused(call("run", *SMALL, *words), "the smallest has", f"nasplug retrain {out} --set retrain.channels=N")
+    refused(call("run", *SMALL, *words), "the smallest has", f"nasplug retrain {out} --budget NAME=LIMIT")
     assert json.loads((out / "result.json").read_text())["status"] == "failed"
     # The advice: the same search, with a limit that the network meets at the channels that are asked for.
     again = tmp_path / "again"

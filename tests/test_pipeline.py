@@ -14,7 +14,7 @@ import torch
 from sklearn.datasets import load_digits
 
 import nasplug as package
-from nasplug.compose import compose, read_config, resolve
+from nasplug.compose import compose, read_config, recipe_sections, resolve
 from nasplug.data import load_splits
 from nasplug.errors import InputError
 from nasplug.plugins import load_plugins
@@ -86,7 +86,7 @@ def test_images_of_another_kind_are_refused(finished_run):
 
 
 def test_the_recipe_repeats_the_run(finished_run):
-    layer = read_config(finished_run / "recipe.toml")
+    layer = read_config(finished_run / "recipe.toml", recipe_sections(load_plugins()))
     sections = tomllib.loads((finished_run / "recipe.toml").read_text())
 
     assert resolve(load_plugins(), [layer]).to_dict() == {
@@ -107,7 +107,7 @@ def test_the_supernet_shrinks_and_every_node_keeps_an_operation(finished_run):
 
 def test_the_controller_follows_its_specification(finished_run, specification):
     """Replays the events of the run through the released controller, written a second time in plain numbers."""
-    layer = read_config(finished_run / "recipe.toml")
+    layer = read_config(finished_run / "recipe.toml", recipe_sections(load_plugins()))
     parts = compose(load_plugins(), resolve(load_plugins(), [layer]))
     net = parts.space.supernet(ImageShape(channels=1, size=8, classes=10))
     net.choices.relaxation = parts.optimizer.relax

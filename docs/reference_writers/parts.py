@@ -23,9 +23,32 @@ SECTIONS: Mapping[str, type] = {
 }
 PARTS_HEAD = """# Parts and their options
 
-Every part, data set and cost measure that this repository supplies, with its options. An option is set by its key:
-`--set optimizer.alpha_lr=0.1`, or under `[optimizer]` in a file for `--config`. `nasplug show NAME` prints the same.
+Every part, data set, cost measure and reference network that this repository supplies, with its options. An option is
+set by its key: `--set optimizer.alpha_lr=0.1`, or under `[optimizer]` in a file for `--config`. `nasplug show NAME`
+prints the same.
 """
+BUDGET = """
+### `[budget]`
+
+The most that a network may cost, by [cost measure](#cost-measures): `budget.params = 50000`, `budget.memory = "64KB"`,
+`budget.latency = "2ms"`, or lists for networks within each of several limits; on the command line
+`--budget params=50k`. See [how to set a budget](../how-to/set-a-budget.md).
+
+| option | type | default | allowed | meaning |
+|---|---|---|---|---|
+| `budget.MEASURE` | `number or text, or a list of these` | unset |  | the most that a network may cost |
+| `budget.weight` | `float` | 0.0 | at least 0 | weight of the expected cost in the loss of alpha; 0: off |
+
+Options of a measure are in a section of its name: `--set latency.runtime=torch`.
+"""
+CHOSEN: Mapping[str, str] = {
+    "dataset": "Chosen by `--data`.",
+    "cost": "Chosen by `nasplug cost --measure`.",
+    "reference": (
+        "Chosen by `--set select.references=NAME,NAME`. A run chooses the width; other options have their defaults."
+    ),
+}
+"""How a part is chosen, where no flag is called like its slot."""
 METHODS_HEAD = """# Methods and their presets
 
 A method names one part per slot, options of these parts, and presets. Later ones of these override earlier ones:
@@ -38,10 +61,9 @@ def parts() -> Iterator[str]:
     """The page on parts, data sets, and the sections of a recipe that belong to no part."""
     plugins = load()
     yield PARTS_HEAD
-    for slot in (*SLOTS, "dataset", "cost"):
-        flag = {"dataset": "--data", "cost": "nasplug cost --measure"}.get(slot, f"--{slot}")
+    for slot in (*SLOTS, "dataset", "cost", "reference"):
         yield f"\n## {SLOT_WORDS[slot].capitalize()}s\n"
-        yield f"Chosen by `{flag}`."
+        yield CHOSEN.get(slot, f"Chosen by `--{slot}`.")
         for registration in of_slot(plugins, slot):
             yield from _part(plugins, registration)
     yield "\n## Sections of a recipe that belong to no part\n"
@@ -49,6 +71,7 @@ def parts() -> Iterator[str]:
         yield f"\n### `[{section}]`\n"
         yield f"{text(cls.__doc__)}\n"
         yield from _options(section, cls)
+    yield BUDGET
 
 
 def methods() -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Any
 from weakref import finalize
 
 from nasplug.api.user_objects import extract_objects, format_call, match_objects
-from nasplug.compose import read_config
+from nasplug.compose import read_config, recipe_sections
 from nasplug.errors import InputError, Interrupted, NasplugError
 from nasplug.formats.regular_file import expand_home
 from nasplug.parts import SearchSpace
@@ -139,7 +139,7 @@ def begin(
     plugins = load_plugins()
     layer, objects = extract_objects(plugins, sections)
     plugins = add_objects(plugins, objects)
-    layers = [*([read_config(expand_home(config))] if config else []), layer]
+    layers = [*([read_config(expand_home(config), recipe_sections(plugins))] if config else []), layer]
     recipe = resolve_recipe(plugins, layers)
     check_jobs(plugins, recipe)
     call = format_call({**sections, **({"config": str(config)} if config else {})})

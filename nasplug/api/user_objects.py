@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
 
-from nasplug.compose import OptionLayer
-from nasplug.compose.layers import SECTIONS
+from nasplug.compose import OptionLayer, recipe_sections
 from nasplug.data.in_memory import InMemorySource, to_image_data
 from nasplug.errors import InputError, choose_from
 from nasplug.parts import DataSource, ImageData
@@ -29,7 +28,8 @@ def extract_objects(plugins: Plugins, sections: Mapping[str, Mapping[str, Any]])
     Returns the sections as a layer of names and options, and the objects by slot. Raises InputError for unknown
     sections, and for objects that cannot be used.
     """
-    layer = {name: _check_section(name, section) for name, section in sections.items()}
+    known = recipe_sections(plugins)
+    layer = {name: _check_section(name, section, known) for name, section in sections.items()}
     objects: Objects = {}
     for slot in SLOTS:
         part = layer.get(slot, {}).get("part")
@@ -91,9 +91,9 @@ def _format_value(value: object) -> str:
     return repr(value) if is_plain(value) else f"{type(value).__name__}(...)"
 
 
-def _check_section(section: str, options: object) -> dict[str, Any]:
-    if section not in SECTIONS:
-        raise choose_from("section of a recipe", section, SECTIONS)
+def _check_section(section: str, options: object, known: Sequence[str]) -> dict[str, Any]:
+    if section not in known:
+        raise choose_from("section of a recipe", section, known)
     if not isinstance(options, Mapping) or not all(isinstance(name, str) for name in options):
         raise InputError(f"'{section}' takes options by name, such as {{'epochs': 5}}, but got {options!r:.80}.")
     return {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in options.items()}

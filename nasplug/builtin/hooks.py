@@ -11,7 +11,7 @@ RESUMES = ">=0.1,<0.3"
 
 @hookimpl
 def nasplug_register(register: Register) -> None:
-    """The parts, methods, data sets and cost measures that come with the core."""
+    """The parts, methods, data sets, cost measures and reference networks that come with the core."""
     register.space(
         "compact",
         "nasplug.builtin.compact.space:Compact",
@@ -124,4 +124,29 @@ def nasplug_register(register: Register) -> None:
         "latency",
         "nasplug.builtin.costs.latency:Latency",
         summary="Milliseconds for one image on this machine, in one thread.",
+    )
+    register.reference(
+        "plain",
+        "nasplug.builtin.references.residual:Plain",
+        summary="A stack of seven 3x3 convolutions with batch norm and ReLU.",
+    )
+    register.reference(
+        "resnet8",
+        "nasplug.builtin.references.residual:ResNet8",
+        summary="Three residual blocks, the image classifier of MLPerf Tiny.",
+    )
+    register.reference(
+        "ds-cnn",
+        "nasplug.builtin.references.ds_cnn:DSCNN",
+        summary="Four depthwise separable blocks, the keyword spotter of MLPerf Tiny, for images.",
+    )
+    register.reference(
+        "mobilenetv2",
+        "nasplug.builtin.references.mobilenet:MobileNetV2",
+        summary="Inverted residuals with ReLU6, strided to fit the images.",
+    )
+    register.reference(
+        "timm",
+        "nasplug.builtin.references.timm_networks:TimmReference",
+        summary="A network of the package timm, with initial weights: timm:NAME.",
     )

@@ -26,7 +26,7 @@ def _make_random_preset(preset: Options) -> Preset:
         **kept,
         "optimizer": {"samples": samples},
         "retrain": retrain,
-        "select": {"networks": samples, "random": 0},
+        "select": {**preset.get("select", {}), "networks": samples, "random": 0},
     }
 
 

@@ -32,6 +32,9 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
             "nasplug.cli.compare:compare", "Methods against random networks, over seeds.", plugins=False
         ),
         "cost": LazyCommand("nasplug.cli.cost:cost", "Parameters and multiply-accumulates of an architecture."),
+        "latency": LazyCommand(
+            "nasplug.cli.latency:latency", "What layers take on this machine: the table of a space."
+        ),
         "bench": LazyCommand("nasplug.cli.bench:bench", "How fast a supernet is on this machine, beside a plain one."),
         "list": LazyCommand("nasplug.cli.listing:list_names", "What is installed: parts, methods and data sets."),
         "show": LazyCommand("nasplug.cli.listing:show", "What a name stands for and its options; or a run's results."),

@@ -15,7 +15,7 @@ from nasplug.bench import compare_supernets, loop_cost
 from nasplug.cli.bench_figures import collect_figures, write_figures
 from nasplug.cli.output import echo
 from nasplug.cli.parameters import LARGEST_SIDE, MOST_CLASSES, Share
-from nasplug.compose import OptionLayer, compose, parse_setting, resolve
+from nasplug.compose import OptionLayer, compose, parse_setting, recipe_sections, resolve
 from nasplug.errors import InputError
 from nasplug.plugins import load_plugins
 from nasplug.runs.create import start
@@ -98,9 +98,10 @@ def bench(
     With --data also the loop of a search on these images: what engine, events, checkpoints and progress add to the
     bare steps, and the share of a step that goes into data.
     """
-    given = [parse_setting(setting) for setting in settings]
-    _check_settings(given, data, data_root)
     plugins = load_plugins()
+    known = recipe_sections(plugins)
+    given = [parse_setting(setting, known) for setting in settings]
+    _check_settings(given, data, data_root)
     chosen: Method = plugins.resolve(plugins.find("method", method))
     named = {"method": method, "preset": preset or chosen.paper or "laptop", "device": device, "precision": precision}
     layers: list[OptionLayer] = [{"run": {**named, "threads": threads or torch.get_num_threads()}}]

@@ -11,7 +11,7 @@ import click
 
 from nasplug.cli.output import echo
 from nasplug.report.methods import ComparedRun, Group, MethodComparison, Spread, read_comparison, write_comparison
-from nasplug.report.methods.tables import GROUP_NUMBERS, LEGEND, RUN_NUMBERS, group_table, run_table
+from nasplug.report.methods.tables import TextTable, group_table, legend, run_table
 
 PAGE = Path("compare.html")
 
@@ -21,7 +21,7 @@ PAGE = Path("compare.html")
 @click.option("--out", type=click.Path(path_type=Path), help="HTML page to write.  [default: compare.html]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; a page is written only where --out names one.")
 def compare(runs: Sequence[Path], out: Path | None, as_json: bool) -> None:
-    """Methods against random networks over seeds: mean, spread and cost.
+    """Methods against random and reference networks over seeds: mean, spread and cost.
 
     A row stands for the finished runs of one method, space, data set and preset with the same options; only their
     seeds differ. The tables are Markdown. The same is written as an HTML page with charts.
@@ -33,15 +33,16 @@ def compare(runs: Sequence[Path], out: Path | None, as_json: bool) -> None:
     if as_json:
         echo(json.dumps(_plain(comparison), indent=2))
         return
-    _write_table(*group_table(comparison.groups), len(GROUP_NUMBERS))
-    _write_table(*run_table(comparison.groups), len(RUN_NUMBERS))
-    for line in (*LEGEND, *comparison.notes):
+    _write_table(group_table(comparison.groups))
+    _write_table(run_table(comparison.groups))
+    for line in (*legend(comparison.groups), *comparison.notes):
         echo(line)
     echo(f"\nPage: {page}")
 
 
-def _write_table(names: Sequence[str], rows: Sequence[Sequence[str]], numbers: int) -> None:
-    """A Markdown table whose last `numbers` columns stand to the right."""
+def _write_table(table: TextTable) -> None:
+    """A Markdown table whose figures stand to the right."""
+    names, rows, numbers = table
     widths = [max(len(row[column]) for row in (names, *rows)) for column in range(len(names))]
     first = len(names) - numbers
     rule = ["-" * width if column < first else "-" * (width - 1) + ":" for column, width in enumerate(widths)]
@@ -77,6 +78,9 @@ def _group(group: Group) -> dict[str, Any]:
         "random_minus_found": _spread(group.gain),
         "interval": group.gain.interval if group.gain else None,
         "standard_error_over_pairs": comparison.standard_error if comparison else None,
+        "reference_minus_found": _spread(group.reference_gain),
+        "reference_interval": group.reference_gain.interval if group.reference_gain else None,
+        "reference_standard_error": group.reference_gain.standard_error if group.reference_gain else None,
         "search_seconds": _spread(group.search_seconds),
         "seconds": _spread(group.seconds),
         "devices": list(group.devices),
@@ -85,6 +89,7 @@ def _group(group: Group) -> dict[str, Any]:
 
 
 def _run(run: ComparedRun) -> dict[str, Any]:
+    beside = run.reference_comparison
     return {
         "run": run.folder,
         "seed": run.seed,
@@ -94,6 +99,9 @@ def _run(run: ComparedRun) -> dict[str, Any]:
         "test_accuracy": run.accuracy,
         "pairs": len(run.comparison.pairs) if run.comparison else 0,
         "random_minus_found": run.gain,
+        "reference": beside.reference.reference if beside else None,
+        "reference_params": beside.reference.params if beside else None,
+        "reference_minus_found": run.reference_gain,
         "search_seconds": run.search_seconds,
         "seconds": run.seconds,
         "devices": list(run.devices),

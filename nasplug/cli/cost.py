@@ -22,6 +22,8 @@ from nasplug.values.options import build
 
 NOTATION = frozenset("{[(|")
 """Letters of every notation of genotypes; a text with none of them was meant as the name of a file."""
+EVERY = "all"
+"""What stands for all measures."""
 
 
 @click.command()
@@ -41,7 +43,7 @@ NOTATION = frozenset("{[(|")
     "measures",
     multiple=True,
     metavar="NAME",
-    help="A cost to print; may be repeated. `nasplug list cost` names all.  [default: params, macs]",
+    help="A cost to print, or all; may be repeated. `nasplug list cost` names them.  [default: params, macs]",
 )
 @click.option("--set", "settings", multiple=True, metavar="SECTION.OPTION=VALUE", help="Options of space or measures.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -57,7 +59,9 @@ def cost(
 ) -> None:
     """What the stand-alone network of a genotype costs: parameters and multiply-accumulates, or any other measure."""
     plugins = load_plugins()
-    options = _group_settings(settings, ["space", *measures])
+    if EVERY in measures:
+        measures = [registration.name for registration in plugins.registrations if registration.slot == "cost"]
+    options = group_settings(settings, ["space", *measures])
     space: SearchSpace = build(plugins.resolve(plugins.find("space", name)), options["space"], f"space {name}")
     architecture = _read_genotype(space, genotype)
     shape = ImageShape(channels=channels, size=size, classes=classes)
@@ -79,11 +83,11 @@ def _build_measure(plugins: Plugins, name: str, options: Mapping[str, Any]) -> C
     return measure
 
 
-def _group_settings(settings: Sequence[str], sections: Sequence[str]) -> dict[str, dict[str, Any]]:
+def group_settings(settings: Sequence[str], sections: Sequence[str]) -> dict[str, dict[str, Any]]:
     """The options of --set by section: those of the space, and of the measures that are asked for."""
     options: dict[str, dict[str, Any]] = {section: {} for section in sections}
     for setting in settings:
-        section, option, value = parse_setting(setting, sections)
+        section, option, value = parse_setting(setting, sections, "section of options here")
         options[section][option] = value
     return options
 

@@ -5,14 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import attrs
 import tomli_w
 
 from nasplug.cli.output import echo
 from nasplug.cli.tables import write_rows
+from nasplug.parts import CostMeasure
 from nasplug.plugins import Plugins
-from nasplug.runs.context import show_notes
+from nasplug.plugins.program_objects import build_part
+from nasplug.runs.context import RunContext, show_notes
+from nasplug.runs.cost_ranges import find_cost_ranges
 from nasplug.runs.create import start
 from nasplug.runs.estimate import PhaseEstimate, estimate_run
+from nasplug.runs.selection import retrain_models, scales
+from nasplug.values.cost import COUNTED
 from nasplug.values.recipe import SLOTS, Recipe
 
 
@@ -26,6 +32,7 @@ def write_estimate(plugins: Plugins, recipe: Recipe) -> None:
         show_notes(context)
         echo(tomli_w.dumps(recipe.to_dict()).rstrip())
         write_rows(["slot", "part", "from"], _list_suppliers(plugins, recipe), err=True)
+        _write_costs(plugins, context)
         echo(f"\nMeasuring a few steps of each phase on {context.device} ({context.data.name}) ...\n", err=True)
         estimates = list(estimate_run(context))
     write_rows(
@@ -36,6 +43,31 @@ def write_estimate(plugins: Plugins, recipe: Recipe) -> None:
     total = format_duration(sum(estimate.seconds for estimate in estimates))
     memory = max(estimate.peak_memory_bytes for estimate in estimates)
     echo(f"\nAbout {total} of training and {memory / 2**30:.1f} GiB, as far as these steps tell.", err=True)
+
+
+def _write_costs(plugins: Plugins, context: RunContext) -> None:
+    """Prints how many architectures the space has, where they can be counted, and what they cost by every measure."""
+    space = context.composition.space
+    base, _ = retrain_models(context)
+    registrations = [registration for registration in plugins.registrations if registration.slot == "cost"]
+    others: dict[str, CostMeasure] = {
+        registration.name: build_part(plugins, "cost", registration.qualified, {})
+        for registration in registrations
+        if registration.name not in COUNTED
+    }
+    measures = {**others, **base.measures}
+    model = attrs.evolve(base, measures=measures)
+    count = space.paths(None).count
+    echo(f"\n{count:,} architectures in the space; networks at {dict(base.space.size())} cost:\n", err=True)
+    rows = []
+    for found in find_cost_ranges(model, context.random("costs")):
+        unit = model.units[found.measure]
+        ends = (found.smallest, found.median, found.largest)
+        rows.append([found.measure, *map(unit.format, ends)])
+    write_rows(["cost", "smallest", "median", "largest"], rows, err=True)
+    for budget in context.recipe.budget.points:
+        how = "scaled to" if scales(context, budget) else "chosen from those with"
+        echo(f"\nNetworks are {how} at most {model.describe(budget)}.", err=True)
 
 
 def format_duration(seconds: float) -> str:

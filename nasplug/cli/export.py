@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
+from nasplug.cli.budget import budget_options, read_budget_options
 from nasplug.cli.output import echo
 from nasplug.results.export import FORMATS, export
 from nasplug.results.result import choose_network, load
@@ -16,14 +18,14 @@ from nasplug.results.result import choose_network, load
 @click.argument("name", metavar="[ID]", required=False)
 @click.option("--format", "form", required=True, type=click.Choice(list(FORMATS)), help="Kind of file; see above.")
 @click.option("--out", type=click.Path(path_type=Path), help="File to write.  [default: RUN/exports/ID.FORMAT]")
-@click.option("--max-params", type=int, help="The best network with at most this many parameters.")
-@click.option("--max-macs", type=int, help="The best network with at most this many multiply-accumulates.")
+@budget_options("The best network within this cost, such as params=50k or latency=2ms; may be repeated.")
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
 def write_file(
     run: Path,
     name: str | None,
     form: str,
     out: Path | None,
+    budgets: Sequence[str],
     max_params: int | None,
     max_macs: int | None,
     force: bool,
@@ -43,7 +45,7 @@ def write_file(
     Every format has preprocessing, class names, genotype, params and errors in its metadata. Graphs take batches of
     any size, and their preprocessing is a part of them.
     """  # noqa: D301 - click asks for the backslash
-    network = choose_network(load(run), name, max_params, max_macs)
+    network = choose_network(load(run), name, read_budget_options(budgets, max_params, max_macs))
     written = export(network, form, out, force)
     size = written.path.stat().st_size
     echo(f"Network {network.id} ({network.params:,} params): {written.path} ({size:,} bytes)")

@@ -22,7 +22,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for 
 @click.argument("slot", required=False, type=click.Choice(list(SLOT_WORDS)))
 @as_json
 def list_names(slot: str | None, as_json: bool) -> None:
-    """What is installed: search spaces, optimizers, schedules, teachers, data sets and methods.
+    """What is installed: parts of a search, data sets, cost measures, reference networks and methods.
 
     With SLOT, only what fits there.
     """

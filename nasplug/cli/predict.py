@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 from torch import Tensor
 
+from nasplug.cli.budget import budget_options, read_budget_options
 from nasplug.cli.output import echo
 from nasplug.cli.tables import write_rows
 from nasplug.errors import InputError
@@ -23,8 +24,7 @@ from nasplug.results.result import choose_network, load
 @click.argument("source", metavar="RUN", type=click.Path(path_type=Path))
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--id", "name", help="Id of the network, or its beginning.  [default: the best network]")
-@click.option("--max-params", type=int, help="The best network with at most this many parameters.")
-@click.option("--max-macs", type=int, help="The best network with at most this many multiply-accumulates.")
+@budget_options("The best network within this cost, such as params=50k or latency=2ms; may be repeated.")
 @click.option("--top", default=1, show_default=True, type=click.IntRange(min=1), help="Classes shown for each image.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")
 @click.pass_context
@@ -33,6 +33,7 @@ def predict(
     source: Path,
     images: Sequence[Path],
     name: str | None,
+    budgets: Sequence[str],
     max_params: int | None,
     max_macs: int | None,
     top: int,
@@ -44,7 +45,7 @@ def predict(
     and cropped to the size of the training images. Files that cannot be read are named at the end; the exit code is
     2 then.
     """
-    classifier = _open_classifier(source, name, max_params, max_macs)
+    classifier = _open_classifier(source, name, read_budget_options(budgets, max_params, max_macs))
     predictions: list[dict[str, Any]] = []
     refused: list[InputError] = []
     for path, answer in classify(classifier, images):
@@ -67,11 +68,11 @@ def predict(
         ctx.exit(InputError.exit_code)
 
 
-def _open_classifier(source: Path, name: str | None, max_params: int | None, max_macs: int | None) -> Classifier:
+def _open_classifier(source: Path, name: str | None, limits: Mapping[str, Any]) -> Classifier:
     if not source.is_file():
-        return choose_network(load(source), name, max_params, max_macs).classifier()
-    if (name, max_params, max_macs) != (None, None, None):
-        raise InputError(f"'{source}' is one network; --id, --max-params and --max-macs choose among those of a run.")
+        return choose_network(load(source), name, limits).classifier()
+    if name is not None or limits:
+        raise InputError(f"'{source}' is one network; --id and --budget choose among those of a run.")
     return Classifier.read(source, load_plugins())
 
 

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import click
 
+from nasplug.cli.budget import SHORTHANDS, budget_options, read_budget_options
 from nasplug.cli.output import echo
 from nasplug.cli.run import complete_run
-from nasplug.compose import parse_setting, resolve_recorded
+from nasplug.compose import parse_setting, recipe_sections, resolve_recorded
 from nasplug.errors import InputError, command
 from nasplug.plugins import load_plugins
 from nasplug.runs.context import note_changed_recipe, reopen_context, show_notes
 from nasplug.runs.create import new_folder
 from nasplug.runs.pipeline import plan_networks, write_run_report
+from nasplug.runs.signals import Signals
 from nasplug.runs.tabular import adopt_table
 from nasplug.store.events import keep_phases
 from nasplug.store.run_folder import RunFolder
-from nasplug.values.recipe import SLOTS
+from nasplug.ui import PrintableConsole, show_progress
+from nasplug.values.options import option_values
+from nasplug.values.recipe import SLOTS, SelectOptions
 
 COPIED = (
     "splits.safetensors",
@@ -37,15 +42,19 @@ COPIED = (
 @click.argument("source", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: a new one under runs/]")
 @click.option("--epochs", type=int, help="Epochs of each retraining.")
-@click.option("--max-params", type=int, help="Largest number of parameters of a network.")
-@click.option("--max-macs", type=int, help="Largest number of multiply-accumulates of a network.")
+@budget_options("The most that a network may cost, as for nasplug run, in place of the budget of RUN; may be repeated.")
 @click.option(
-    "--set", "settings", multiple=True, metavar="SECTION.OPTION=VALUE", help="Options of retrain, select, run."
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="SECTION.OPTION=VALUE",
+    help="Options of retrain, select, budget, run and cost measures.",
 )
 def retrain(
     source: Path,
     out: Path | None,
     epochs: int | None,
+    budgets: Sequence[str],
     max_params: int | None,
     max_macs: int | None,
     settings: Sequence[str],
@@ -59,26 +68,35 @@ def retrain(
     note_changed_recipe(old)
     sections = {name: dict(section) for name, section in old.recipe_layer().items()}
     table = sections["run"].get("table")
-    given = [("retrain", "epochs", epochs), ("select", "max_params", max_params), ("select", "max_macs", max_macs)]
-    changes = [change for change in given if change[2] is not None] + [parse_setting(text) for text in settings]
+    # What earlier versions did not know is done as by default: this is another run.
+    sections["select"] = option_values(SelectOptions()) | sections["select"]
+    if limits := read_budget_options(budgets, max_params, max_macs):
+        for shorthand in SHORTHANDS:
+            sections["select"].pop(shorthand, None)
+        sections["budget"] = {"weight": sections.get("budget", {}).get("weight", 0.0), **limits}
+    known = recipe_sections(plugins)
+    changes = [parse_setting(text, known) for text in settings]
+    changes += [("retrain", "epochs", epochs)] if epochs is not None else []
     for section, name, value in changes:
         if section in SLOTS or section in ("data", "search"):
             raise InputError(
                 f"'{section}.{name}' belongs to the search, which 'nasplug retrain' does not repeat; it takes "
-                f"options of retrain, select and run. For another search: "
+                f"options of retrain, select, budget, run and cost measures. For another search: "
                 f"{command('run', '--config', source / 'recipe.toml')}"
             )
-        sections[section][name] = value
-    resolve_recorded(plugins, sections, source)
+        sections.setdefault(section, {})[name] = value
+    recipe = resolve_recorded(plugins, sections, source).to_dict()
+    recipe["plugins"] |= old.recipe()["plugins"]
     with new_folder(out) as new:
         for name in COPIED:
             _copy(old.path / name, new.path / name)
         keep_phases(new.events, ("teacher", "search"))
-        new.write_recipe(old.recipe() | sections)
+        new.write_recipe(old.recipe() | recipe)
         context = reopen_context(new, plugins)
         if context.recipe.run.table != table:
             adopt_table(context)
-        plan_networks(context)  # now, because it refuses limits that no architecture keeps
+        with closing(plan_networks(context, Signals())) as steps:  # now: it refuses budgets that nothing keeps
+            show_progress(steps, PrintableConsole())
     show_notes(context, echo)
     complete_run(context)
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import click
 
+from nasplug.cli.budget import budget_options, read_budget_options
 from nasplug.cli.dry_run import write_estimate
 from nasplug.cli.output import echo
 from nasplug.cli.tables import write_table
-from nasplug.compose import OptionLayer, parse_setting, read_config
+from nasplug.compose import OptionLayer, parse_setting, read_config, recipe_sections
 from nasplug.plugins import Plugins, load_plugins
 from nasplug.runs.context import RunContext, reopen_context, show_notes
 from nasplug.runs.create import change_run_options, start
@@ -43,8 +44,6 @@ FLAGS = {
     "data_root": ("data", "root"),
     "download": ("data", "download"),
     "epochs": ("search", "epochs"),
-    "max_params": ("select", "max_params"),
-    "max_macs": ("select", "max_macs"),
     **{slot: (slot, "part") for slot in SLOTS},
 }
 """Where each flag of `nasplug run` goes in the recipe."""
@@ -67,8 +66,17 @@ FLAGS = {
 @click.option("--preset", help="Preset of the method: tiny, laptop, or the paper's.  [default: laptop]")
 @click.option("--jobs", type=int, help="Retrainings at a time.  [default: the number of CPU cores; 1 on CUDA]")
 @click.option("--threads", type=int, help="CPU threads of a phase that runs alone.  [default: the number of cores]")
-@click.option("--max-params", type=int, help="Largest number of parameters of a network.")
-@click.option("--max-macs", type=int, help="Largest number of multiply-accumulates of a network.")
+@budget_options(
+    "The most that a network may cost, such as params=50k, memory=64KB or latency=2ms; may be repeated. Networks are "
+    "made as large as it allows. Several limits (params=20k,50k) give networks within each."
+)
+@click.option(
+    "--reference",
+    "references",
+    multiple=True,
+    metavar="NAME",
+    help="Hand-designed network to compare with; may be repeated.  [default: plain, resnet8]",
+)
 @click.option("--teacher-from", help="Run folder or weights file whose network is the teacher.")
 @click.option("--table", type=click.Path(), help="CSV table of nb201: networks in it are looked up, not retrained.")
 @click.option("--config", type=click.Path(path_type=Path), help="Recipe to start from, such as a run's recipe.toml.")
@@ -78,15 +86,30 @@ FLAGS = {
     is_flag=True,
     help="Print the recipe, and on stderr the phases and an estimate of time and memory; no run.",
 )
-def run(out: Path | None, config: Path | None, settings: Sequence[str], dry_run: bool, **flags: Any) -> None:
+def run(
+    out: Path | None,
+    config: Path | None,
+    settings: Sequence[str],
+    dry_run: bool,
+    budgets: Sequence[str],
+    max_params: int | None,
+    max_macs: int | None,
+    references: Sequence[str],
+    **flags: Any,
+) -> None:
     """Search, retrain, compare with random networks, and report.
 
-    Sections for --set: space, optimizer, schedule, teacher, data, search, retrain, select, run; `nasplug show NAME`
-    lists the options of a part.
+    Sections for --set: space, optimizer, schedule, teacher, data, search, retrain, select, budget, run, and the names
+    of cost measures; `nasplug show NAME` lists the options of a part.
     """
     plugins = load_plugins()
-    layers = [read_config(config)] if config else []
-    recipe = resolve_recipe(plugins, [*layers, _read_flags(flags), *_read_settings(settings)])
+    sections = recipe_sections(plugins)
+    layers = [read_config(config, sections)] if config else []
+    layers += [_read_flags(flags), {"budget": read_budget_options(budgets, max_params, max_macs)}]
+    layers += [{"select": {"references": list(references)}}] if references else []
+    given = [parse_setting(text, sections) for text in settings]
+    layers += [{section: {name: value}} for section, name, value in given]
+    recipe = resolve_recipe(plugins, layers)
     if dry_run:
         keep_freed_memory()
         write_estimate(plugins, recipe)
@@ -140,10 +163,6 @@ def _read_flags(flags: dict[str, Any]) -> OptionLayer:
             section, key = FLAGS[name]
             layer.setdefault(section, {})[key] = value
     return layer
-
-
-def _read_settings(settings: Sequence[str]) -> list[OptionLayer]:
-    return [{section: {name: value}} for section, name, value in map(parse_setting, settings)]
 
 
 def _print_preset(context: RunContext, plugins: Plugins) -> None:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
 import attrs
 
 from nasplug.errors import InputError
-from nasplug.parts import ArchitectureOptimizer, DataSource, DistillationTeacher, PruningSchedule, SearchSpace
+from nasplug.parts import (
+    ArchitectureOptimizer,
+    CostMeasure,
+    DataSource,
+    DistillationTeacher,
+    PruningSchedule,
+    SearchSpace,
+)
 from nasplug.plugins import Plugins
 from nasplug.values.options import build
 from nasplug.values.recipe import Part, Recipe, RetrainOptions
@@ -25,6 +32,8 @@ class Composition:
     schedule: PruningSchedule
     teacher: DistillationTeacher
     source: DataSource
+    costs: Mapping[str, CostMeasure]
+    """By name, the cost measures that the run uses beside params and MACs."""
 
 
 def compose(plugins: Plugins, recipe: Recipe) -> Composition:
@@ -36,6 +45,7 @@ def compose(plugins: Plugins, recipe: Recipe) -> Composition:
     composition = Composition(
         recipe=recipe,
         source=build_slot("dataset", recipe.source),
+        costs={name: build_slot("cost", part) for name, part in recipe.costs.items()},
         **{slot: build_slot(slot, part) for slot, part in recipe.parts.items()},
     )
     _check_fit(plugins, composition)

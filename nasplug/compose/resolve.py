@@ -12,15 +12,18 @@ from typing import Any
 
 import attrs
 
-from nasplug.compose.layers import OptionLayer
+from nasplug.compose.budget import move_shorthands, read_budget
+from nasplug.compose.layers import BUDGET, OptionLayer
 from nasplug.errors import InputError, choose_from, quote
 from nasplug.plugins import Plugin, Plugins, Registration
-from nasplug.plugins.dataset_names import split_dataset_name
+from nasplug.plugins.located_names import split_location
 from nasplug.plugins.plugin import HOST
 from nasplug.plugins.program_objects import PROGRAM, build_part, check_present
 from nasplug.values import Method
+from nasplug.values.cost import COUNTED
 from nasplug.values.options import build, option_fields, option_values
 from nasplug.values.recipe import (
+    EARLIER_SELECTION,
     SLOTS,
     DataOptions,
     Part,
@@ -67,12 +70,14 @@ def resolve_recorded(plugins: Plugins, layer: OptionLayer, run: Path) -> Recipe:
     Raises InputError for what `resolve` would refuse, and for objects of a Python program that are not there.
     """
     way = f"nasplug.resume('{run}', {{}}) goes on with the run"
+    layer = {**layer, "select": {**EARLIER_SELECTION, **layer["select"]}}
     return _build_recipe(plugins, build(RunOptions, _merge_section([layer], "run"), "run"), [layer], way)
 
 
 def _build_recipe(
     plugins: Plugins, run: RunOptions, layers: Sequence[OptionLayer], way: str, used: Sequence[Registration] = ()
 ) -> Recipe:
+    layers = [move_shorthands(layer) for layer in layers]
     asked = {slot: _merge_part(layers, slot) for slot in SLOTS}
     data_options = _merge_section(layers, "data")
     known = option_fields(DataOptions)
@@ -80,10 +85,16 @@ def _build_recipe(
     source_options = {name: value for name, value in data_options.items() if name not in known}
     check_present(plugins, {slot: name for slot, (name, _) in asked.items()} | {"dataset": data.name}, way)
     completed = {slot: _complete_part(plugins, slot, name, options) for slot, (name, options) in asked.items()}
-    source_name, _ = split_dataset_name(plugins, data.name)
+    select = build(SelectOptions, _merge_section(layers, "select"), "select")
+    budget = read_budget(plugins, _merge_section(layers, BUDGET))
+    measures = _complete_measures(plugins, layers, (*budget.limits, *select.measures))
+    source_name, _ = split_location(plugins, "dataset", data.name)
     _check_data_options(plugins, source_name, source_options)
     source_part, source = _complete_part(plugins, "dataset", source_name, source_options)
-    used = [*used, *(registration for _, registration in completed.values()), source]
+    named = [split_location(plugins, "reference", name)[0] for name in select.references]
+    references = [plugins.find("reference", name) for name in named]
+    used = [*used, *(registration for _, registration in (*completed.values(), *measures.values()))]
+    used += [source, *references]
     return Recipe(
         run=run,
         parts={slot: part for slot, (part, _) in completed.items()},
@@ -91,7 +102,9 @@ def _build_recipe(
         source=source_part,
         search=build(SearchOptions, _merge_section(layers, "search"), "search"),
         retrain=build(RetrainOptions, _merge_section(layers, "retrain"), "retrain"),
-        select=build(SelectOptions, _merge_section(layers, "select"), "select"),
+        select=select,
+        budget=budget,
+        costs={name: part for name, (part, _) in measures.items()},
         plugins={
             registration.distribution: registration.version
             for registration in used
@@ -165,6 +178,21 @@ def _check_data_options(plugins: Plugins, name: str, options: Mapping[str, Any])
     for option in options:
         if option not in known:
             raise choose_from(f"option of data (with '{name}')", option, known)
+
+
+def _complete_measures(
+    plugins: Plugins, layers: Sequence[OptionLayer], names: Sequence[str]
+) -> dict[str, tuple[Part, Registration]]:
+    """The cost measures that are used or have options, except those that every space counts by itself."""
+    sections = {registration.section for registration in plugins.registrations if registration.slot == "cost"}
+    given = [name for layer in layers for name in layer if name in sections]
+    listed = {plugins.find("cost", name).name for name in names}
+    used = [*names, *(name for name in given if name not in listed)]
+    completed = {
+        name: _complete_part(plugins, "cost", name, _merge_section(layers, plugins.find("cost", name).section))
+        for name in dict.fromkeys(used)
+    }
+    return {name: part for name, part in completed.items() if name not in COUNTED}
 
 
 def _complete_part(plugins: Plugins, slot: str, name: str, options: Mapping[str, Any]) -> tuple[Part, Registration]:

@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 
 import torch
 
+from nasplug.engine.resource_term import ResourceTerm
 from nasplug.engine.trainer import Stream, Trainer
 from nasplug.parts import (
     ArchitectureOptimizer,
@@ -52,11 +53,13 @@ def assemble_search(
     teacher: Network | None = None,
     bf16: bool = False,
     measure: Callable[[StepInfo], Mapping[str, float]] | None = None,
+    resource_term: ResourceTerm | None = None,
 ) -> Trainer:
     """The trainer of a supernet `net`, which is moved to `device`; it has not begun.
 
     `streams` are the batches of each of the optimizer's splits, `teacher` is the trained network that the
-    distillation teacher asked for, if it asked for one. Raises InputError where the teacher refuses the network.
+    distillation teacher asked for, if it asked for one. `resource_term` is moved to `device`. Raises InputError where
+    the teacher refuses the network.
     """
     place_network(net, device)
     stages = parts.teacher.stages(net, shape, teacher)
@@ -72,6 +75,7 @@ def assemble_search(
         bf16=bf16,
         space=parts.space,
         measure=measure,
+        resource_term=None if resource_term is None else resource_term.to(device),
     )
 
 

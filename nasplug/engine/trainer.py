@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from nasplug.engine.optimizers import make_grouped_optimizer, set_learning_rates
 from nasplug.engine.pruning import remove_deleted_candidates
+from nasplug.engine.resource_term import ResourceTerm
 from nasplug.engine.step_events import DeviceStep, HostStep, decode_snapshot
 from nasplug.parts import (
     ArchitectureOptimizer,
@@ -73,6 +74,8 @@ class Trainer:
 
     Its argument is the step just made; a step that stops its stage counts as the stage's last.
     """
+    resource_term: ResourceTerm | None = None
+    """What the loss gains for the expected cost of the architecture where alpha learns, on `device`; None: nothing."""
     stage: int = 0
     """The present stage."""
     step: int = 0
@@ -126,8 +129,10 @@ class Trainer:
         return Objective(update.split, partial(self.compute_loss, update, batches, now))
 
     def compute_loss(self, update: Update, batches: Batches, now: StepInfo, split: str) -> Tensor:
-        """The loss of an update on the batch of a split: the stage's, and the schedule's penalty where alpha learns.
+        """The loss of an update on the batch of a split: the stage's, penalised by the schedule where alpha learns.
 
+        The resource term comes after the schedule's penalty. Some schedules multiply the loss, by a factor that changes
+        in the course of a search, and the weight of the term should mean the same with all of them, at any time.
         Second-order steps also ask for the loss on a split other than the update's own. That is what the update of
         the weights minimises on it: the stage's loss without the penalty.
         """
@@ -135,7 +140,10 @@ class Trainer:
             update = Update(split, moves_weights=True, moves_alpha=False)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             loss: Tensor = self.stages[self.stage](self.net, batches(split), update, now)
-        return self.schedule.penalise(loss, self.choices, now) if update.moves_alpha else loss
+        if not update.moves_alpha:
+            return loss
+        loss = self.schedule.penalise(loss, self.choices, now)
+        return loss if self.resource_term is None else loss + self.resource_term(self.choices)
 
     def finish_steps(self, steps: Sequence[HostStep], prune: bool) -> list[Step]:
         """Counts steps whose figures have been read and makes their events; a stage that is to stop counts as complete.

@@ -17,6 +17,7 @@ from nasplug.parts.network import Network, Outputs, Supernet
 from nasplug.parts.optimizer import ArchitectureOptimizer, Objective, SearchState, TorchOptimizers
 from nasplug.parts.paths import Paths
 from nasplug.parts.rating import LabelRater, Rater
+from nasplug.parts.reference import ReferenceNetwork
 from nasplug.parts.schedule import PruningSchedule
 from nasplug.parts.space import SearchSpace
 from nasplug.parts.stage import Stage
@@ -47,6 +48,7 @@ __all__ = [
     "Paths",
     "PruningSchedule",
     "Rater",
+    "ReferenceNetwork",
     "SearchSpace",
     "SearchState",
     "Stage",

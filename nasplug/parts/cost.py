@@ -47,10 +47,23 @@ class CostMeasure(ABC):
     def layer_cost(self, layer: nn.Module, shape: tuple[int, int, int]) -> float:
         """What a layer adds to the cost of a network, in `unit`; by default what it costs as a network of its own.
 
-        Only `additive` measures are asked. Override it where a network costs something beside its layers, such as the
-        time for calling it.
+        Only `additive` measures are asked. Override it together with `base_cost`.
         """
         return self.cost(layer, shape)
+
+    def base_cost(self) -> float:
+        """What every network costs beside its layers, in `unit`, such as the time for calling it; by default nothing.
+
+        Only `additive` measures are asked. It is counted once for each network whose layers are summed.
+        """
+        return 0.0
+
+    def environment(self) -> Mapping[str, str | int]:
+        """What costs depend on beside the options, as names and values: the processor, a runtime with its version.
+
+        Only `measured` measures are asked. Costs of layers are kept for later runs, each under its environment.
+        """
+        return {}
 
     def measure(self, net: nn.Module, shape: tuple[int, int, int]) -> Measurement:
         """The cost of a network with what there is to say about how it was found; by default the cost alone."""

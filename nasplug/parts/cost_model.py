@@ -9,18 +9,16 @@ import attrs
 from nasplug.parts.cost import CostMeasure
 from nasplug.parts.layer_spec import LayerSpec
 from nasplug.parts.space import SearchSpace
-from nasplug.values import Budget, Costs, Genotype, ImageShape
+from nasplug.values import Budget, Costs, Genotype, ImageShape, Unit, describe_costs
+from nasplug.values.cost import COUNTED
 
-COUNTED = ("params", "macs")
-"""The measures that every space counts by itself."""
-
-LayerCost = Callable[[CostMeasure, LayerSpec], float]
-"""What a layer costs by a measure."""
+LayerCost = Callable[[CostMeasure, LayerSpec | None], float]
+"""What a layer costs by a measure; None: what every network costs beside its layers."""
 
 
-def measure_layer(measure: CostMeasure, layer: LayerSpec) -> float:
+def measure_layer(measure: CostMeasure, layer: LayerSpec | None) -> float:
     """Builds a layer and measures it."""
-    return measure.layer_cost(layer.build().eval(), layer.shape)
+    return measure.base_cost() if layer is None else measure.layer_cost(layer.build().eval(), layer.shape)
 
 
 @attrs.frozen(eq=False)
@@ -37,12 +35,21 @@ class CostModel:
     """By name, the measures beside params and MACs."""
     layer_cost: LayerCost = measure_layer
     _known: dict[tuple[str, Genotype], float] = attrs.field(factory=dict, init=False)
-    _layers: dict[tuple[str, LayerSpec], float] = attrs.field(factory=dict, kw_only=True)
+    _layers: dict[tuple[str, LayerSpec | None], float] = attrs.field(factory=dict, kw_only=True)
 
     @property
     def names(self) -> tuple[str, ...]:
         """All measures, those that are quick to know first."""
         return (*COUNTED, *sorted(self.measures, key=lambda name: not self.measures[name].additive))
+
+    @property
+    def units(self) -> Mapping[str, Unit]:
+        """The units of all measures."""
+        return {**COUNTED, **{name: measure.unit for name, measure in self.measures.items()}}
+
+    def describe(self, costs: Mapping[str, float]) -> str:
+        """Costs, or limits on them, for messages."""
+        return describe_costs(costs, self.units)
 
     def resized(self, space: SearchSpace) -> CostModel:
         """The model of the same space at another size; what is known of layers is shared."""
@@ -73,29 +80,32 @@ class CostModel:
         """What one block with this path adds to params, MACs and the measures in `names`, which must know paths.
 
         `block` is None for the whole network. `before` is the path through the previous block, None for the first.
+        What a network costs beside its layers counts to the first block.
         """
         if block is None:
             return self.costs(path, names)
         others = [name for name in names if name not in COUNTED]
         counted = self.space.path_cost(block, path, before, self.shape)
-        layers = (self.space.path_layers(block, path, before, self.shape) or ()) if others else ()
+        layers: list[LayerSpec | None] = [None] if block == 0 else []
+        if others:
+            layers += self.space.path_layers(block, path, before, self.shape) or ()
         return Costs({**counted, **{name: self._sum(name, layers) for name in others}})
 
     def _cost(self, name: str, genotype: Genotype) -> float:
         key = (name, genotype)
         if key not in self._known:
             layers = self.space.layers(genotype, self.shape) if self.measures[name].additive else None
-            self._known[key] = self._measure(name, genotype) if layers is None else self._sum(name, layers)
+            self._known[key] = self._measure(name, genotype) if layers is None else self._sum(name, [None, *layers])
         return self._known[key]
 
     def _measure(self, name: str, genotype: Genotype) -> float:
         net = self.space.network(genotype, self.shape).eval()
         return self.measures[name].cost(net, (self.shape.channels, self.shape.size, self.shape.size))
 
-    def _sum(self, name: str, layers: Sequence[LayerSpec]) -> float:
+    def _sum(self, name: str, layers: Sequence[LayerSpec | None]) -> float:
         return sum(self._layer(name, layer) for layer in layers)
 
-    def _layer(self, name: str, layer: LayerSpec) -> float:
+    def _layer(self, name: str, layer: LayerSpec | None) -> float:
         key = (name, layer)
         if key not in self._layers:
             self._layers[key] = self.layer_cost(self.measures[name], layer)

@@ -22,7 +22,7 @@ class Outputs(NamedTuple):
     """(N, classes)."""
     taps: tuple[Tensor, ...]
     """Feature maps (N, C, H, W) at the places where the space compares networks, from the first to the last; as many
-    as `SearchSpace.taps` says."""
+    as `SearchSpace.taps` says. A reference network has as many as it likes."""
     auxiliary: Tensor | None = None
     """Logits (N, classes) of the auxiliary head; None outside training and in networks without one."""
 

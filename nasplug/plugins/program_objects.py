@@ -17,7 +17,7 @@ from typing import Any
 import attrs
 
 from nasplug.errors import InputError
-from nasplug.plugins.dataset_names import split_dataset_name
+from nasplug.plugins.located_names import split_location
 from nasplug.plugins.lookup import Plugins
 from nasplug.register import SLOT_WORDS, Registration
 from nasplug.values.options import build, is_plain, option_fields
@@ -154,7 +154,7 @@ def resume_hint(plugins: Plugins, run: Path) -> str:
 
 
 def _key(plugins: Plugins, slot: str, name: str) -> str:
-    return split_dataset_name(plugins, name)[0] if slot == "dataset" else name
+    return split_location(plugins, "dataset", name)[0] if slot == "dataset" else name
 
 
 def _example(slot: str, name: str) -> str:

@@ -19,6 +19,7 @@ SLOT_TYPES: Mapping[str, str] = MappingProxyType(
         "teacher": "nasplug.parts:DistillationTeacher",
         "dataset": "nasplug.parts:DataSource",
         "cost": "nasplug.parts:CostMeasure",
+        "reference": "nasplug.parts:ReferenceNetwork",
         "method": "nasplug.values:Method",
     }
 )

@@ -12,11 +12,13 @@ from matplotlib.figure import Figure as MplFigure
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
 
 from nasplug.report.step_figures import PhaseFigures, average_points, thin_points
-from nasplug.report.style import SERIES, light
+from nasplug.report.style import ROLES, SERIES, light
 from nasplug.report.svg import inline_svg, use_style
 from nasplug.store.result import NetworkResult, RunResult
 from nasplug.values import Figure
 
+COST_NAMES = {"params": "parameters", "macs": "multiply-accumulates (MACs) per image"}
+"""The axes of costs whose measure alone says too little."""
 MOST = 200
 """Points of a curve, at most."""
 
@@ -44,29 +46,31 @@ def select_errors(result: RunResult) -> tuple[str, list[tuple[NetworkResult, flo
 
 @use_style
 def draw_trade_off(result: RunResult, cost: str) -> Markup:
-    """Error against "params" or "macs" of every network that has an error."""
-    measure, networks = select_errors(result)
-    places = {network.id: (float(getattr(network, cost)), 100 * error) for network, error in networks}
+    """Error against a cost of every network that has both."""
+    measure, rated = select_errors(result)
+    networks = [(network, error) for network, error in rated if cost in network.costs]
+    places = {network.id: (float(network.costs[cost]), 100 * error) for network, error in networks}
     figure, axes = _new_figure(5.4, 3.7)
     for network, _ in networks:
-        if network.matched_to in places:
+        if network.role == "random" and network.matched_to in places:
             pair = _columns(places[network.matched_to], places[network.id])
             axes.plot(*pair, color=light("muted"), linewidth=0.7, alpha=0.7)
     front = sorted(places[name] for name in result.front if name in places)
     if front:
         axes.plot(*_columns(*front), color=light("ink"), linewidth=1.1, linestyle="--", label="front")
-    for role, marker in (("found", "o"), ("random", "X")):
+    for role, (colour, marker) in ROLES.items():
         members = [places[network.id] for network, _ in networks if network.role == role]
         if members:
-            axes.scatter(*_columns(*members), s=48, marker=marker, color=light(role), label=role, zorder=3)
+            axes.scatter(*_columns(*members), s=48, marker=marker, color=light(colour), label=role, zorder=3)
     if result.best in places:
         place = _columns(places[result.best])
         axes.scatter(*place, s=170, marker="o", facecolors="none", edgecolors=light("found"), label="best")
-    name = {"params": "parameters", "macs": "multiply-accumulates (MACs) per image"}[cost]
+    unit = str(result.units[cost])
+    name = COST_NAMES.get(cost, f"{cost} ({unit})" if unit else cost)
     set_log_scale(axes, [place[0] for place in places.values()])
     axes.set_xlabel(name)
     axes.set_ylabel(f"{measure} (%)")
-    _add_legend(axes, 4)
+    _add_legend(axes, 5)
     return inline_svg(figure, cost, f"{measure} against {name} of {len(places)} networks")
 
 

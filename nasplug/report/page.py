@@ -8,9 +8,11 @@ from pathlib import Path
 
 from nasplug.report.cells import draw_cells
 from nasplug.report.charts import draw_figures, draw_trade_off, select_errors
+from nasplug.report.estimates import describe_estimates
 from nasplug.report.flatness import describe_flatness, draw_flatness
 from nasplug.report.network_text import describe_best, describe_status, operation_kinds
 from nasplug.report.paired_comparison import compare_pairs, describe_pairs
+from nasplug.report.reference_comparison import compare_with_reference, describe_reference
 from nasplug.report.run_record import RunRecord, read_run_record
 from nasplug.report.settings import cost_rows, data_facts, recipe_sections, repeat_command
 from nasplug.report.step_figures import PhaseFigures
@@ -42,7 +44,7 @@ def render_report(record: RunRecord, drawings: Drawings) -> str:
     result = record.result
     with_drawings = [network for network in result.networks if drawings.get(network.id)]
     figures = record.schedule_figures()
-    comparison = compare_pairs(result)
+    pairs, reference = compare_pairs(result), map(describe_reference, filter(None, [compare_with_reference(result)]))
     rated = select_errors(result)[1]
     return render(
         "report.html.j2",
@@ -50,14 +52,17 @@ def render_report(record: RunRecord, drawings: Drawings) -> str:
         headline=describe_best(result),
         status=describe_status(result),
         has_table_errors=any(network.source != "trained" for network in result.networks),
-        comparison=describe_pairs(comparison) if comparison else [NOTHING_TO_COMPARE],
+        has_references=any(network.role == "reference" for network in result.networks),
+        comparison=[*(describe_pairs(pairs) if pairs else [NOTHING_TO_COMPARE]), *reference],
         flatness_sentence=describe_flatness(record),
-        trade_offs=[draw_trade_off(result, cost) for cost in ("params", "macs")] if rated else [],
+        trade_offs=[draw_trade_off(result, cost) for cost in result.measures] if rated else [],
+        estimates=describe_estimates(result),
         not_shown=_count_not_shown(result),
         schedule_chart=draw_figures(*figures) if figures else "",
         snapshots=_describe_snapshots(figures[0]) if figures else "",
         flatness_chart=draw_flatness(record),
         training_charts=draw_training_curves(record),
+        drawn={network.id for network in with_drawings},
         architectures=[(network, draw_cells(drawings[network.id])) for network in with_drawings],
         operation_kinds=operation_kinds([cell for network in with_drawings for cell in drawings[network.id]]),
         data=data_facts(result),

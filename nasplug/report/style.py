@@ -21,6 +21,9 @@ COLOURS = {
 }
 """For each name the colour on a light page and on a dark one. Charts are drawn with the first and refer to the name."""
 
+ROLES = {"found": ("found", "o"), "random": ("random", "X"), "reference": ("purple", "D")}
+"""By role of a network its colour, and its marker in charts."""
+
 SERIES = ("found", "random", "green", "purple", "orange", "sky", "brown")
 """Colours of curves, in order."""
 

@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from nasplug.errors import printable
 from nasplug.report.number_format import format_count, format_percent, format_setting
-from nasplug.report.style import COLOURS
+from nasplug.report.style import COLOURS, ROLES
 from nasplug.store.files import write_atomically
 
 _environment = Environment(
@@ -20,7 +20,7 @@ _environment = Environment(
     keep_trailing_newline=True,
 )
 _environment.filters |= {"number": format_count, "percent": format_percent, "setting": format_setting}
-_environment.globals["colours"] = COLOURS
+_environment.globals |= {"colours": COLOURS, "roles": ROLES}
 
 
 def render(template: str, **values: object) -> str:

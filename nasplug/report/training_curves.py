@@ -20,7 +20,7 @@ def draw_training_curves(record: RunRecord) -> list[tuple[Markup, str]]:
         steps = max(curve.phase.steps for curve in curves)
         epochs = max(curve.phase.epochs for curve in curves)
         caption = f"{title}: {format_count(steps)} steps, {format_count(epochs)} {'epoch' if epochs == 1 else 'epochs'}"
-        caption += "; solid: found, dashed: the random network matched to it" if curves is networks else ""
+        caption += f"; {_explain_lines(record)}" if curves is networks else ""
         charts.append((draw_losses(f"loss{number}", f"Loss of {title}", curves), caption))
         for measure in ("train_error", "val_error"):
             measured = [curve for curve in curves if measure in curve.phase.columns]
@@ -31,7 +31,7 @@ def draw_training_curves(record: RunRecord) -> list[tuple[Markup, str]]:
 
 
 def _network_curves(record: RunRecord) -> list[Curve]:
-    """Networks in training: a random one has the colour of the found one that it is matched to."""
+    """Networks in training: a random one has the colour of the found one that it is matched to, others their own."""
     found = [network.id for network in record.result.networks if network.found]
     colours = {name: number for number, name in enumerate(found)}
     curves = []
@@ -40,8 +40,14 @@ def _network_curves(record: RunRecord) -> list[Curve]:
         if not name:
             continue
         network = record.result.network(name)
-        partner = network.matched_to if network and network.matched_to else name
-        dashed = kind == "baseline"
-        label = "" if dashed and partner in colours else name
-        curves.append(Curve(label, phase, colours.setdefault(partner, len(colours)), dashed))
+        partner = network.matched_to if network and network.matched_to and kind == "baseline" else name
+        label = "" if kind == "baseline" and partner in colours else name
+        if network and network.reference:
+            label = f"{network.reference} ({name})"
+        curves.append(Curve(label, phase, colours.setdefault(partner, len(colours)), dashed=kind != "retrain"))
     return curves
+
+
+def _explain_lines(record: RunRecord) -> str:
+    others = ", or a reference network" if any(name.startswith("reference/") for name in record.phases) else ""
+    return f"solid: found, dashed: the random network matched to it{others}"

@@ -29,7 +29,8 @@ class Classifier(nn.Module):
         super().__init__()
         data = facts["data"]
         self.facts = facts
-        """What the weights file says of the network: space, genotype, preprocessing and classes."""
+        """What the weights file says of the network: its space and genotype or its reference network, preprocessing,
+        classes."""
         self.classes: tuple[str, ...] = tuple(data["classes"])
         self.channels: int = data["channels"]
         self.size: int = data["size"]

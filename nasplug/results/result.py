@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import attrs
@@ -15,10 +16,11 @@ from nasplug.plugins import Plugins, load_plugins
 from nasplug.results.classifier import Classifier
 from nasplug.results.prediction import predict
 from nasplug.results.torch_state import IsolatedTorchState
+from nasplug.store.costs import cost_units, read_limits
 from nasplug.store.networks import load_network, network_id
 from nasplug.store.result import NETWORK_ENTRIES, NetworkResult, best_network, read_result
 from nasplug.store.run_folder import RunFolder, read_json
-from nasplug.values import Genotype
+from nasplug.values import Genotype, describe_costs, share_of
 
 
 @attrs.frozen
@@ -48,8 +50,16 @@ class TrainedNetwork:
         return None if error is None else float(error)
 
     @property
-    def genotype(self) -> Genotype:
-        """Its architecture. InputError if the file is damaged or belongs to another network."""
+    def reference(self) -> str | None:
+        """The name of a reference network, such as "resnet8"; None for a network of the search space."""
+        name = self.record.get("reference")
+        return None if name is None else str(name)
+
+    @property
+    def genotype(self) -> Genotype | None:
+        """Its architecture, None for a reference network. InputError if the file is damaged or of another network."""
+        if self.record["genotype"] is None:
+            return None
         path = self.run.path / self.record["genotype"]
         remedy = f"'nasplug resume {self.run.path}' writes it again"
         genotype = Genotype.from_dict(read_json(path, remedy))
@@ -89,21 +99,24 @@ class TrainedNetwork:
         with IsolatedTorchState().active():  # in float32, trainable and on the CPU, whatever the program has set
             net, facts = load_network(self.weights, self.plugins)
         remedy = f"restore it from a copy of the run, or train again: nasplug retrain {self.run.path}"
+        if "reference" in facts:
+            self._check_id(facts["reference"]["part"], self.weights, remedy)
+            return net, facts
         self._check_id(Genotype.from_dict(facts["genotype"]), self.weights, remedy)
-        if (self.run.path / self.record["genotype"]).exists():
+        if self.record["genotype"] is not None and (self.run.path / self.record["genotype"]).exists():
             _ = self.genotype  # what stands beside the weights must be of the same network
         return net, facts
 
-    def _check_id(self, genotype: Genotype, path: Path, remedy: str) -> None:
-        """Raises InputError if `genotype`, read from `path`, does not have the id of this network."""
+    def _check_id(self, architecture: Genotype | str, path: Path, remedy: str) -> None:
+        """Raises InputError if this genotype or name, read from `path`, does not have the id of this network."""
         recorded = self.record.get("network")
         if recorded is None:  # the entry does not say how large the network is
             return
         size = {name: value for name, value in recorded.items() if name not in ("classes", "size")}
-        if network_id(genotype, size, self.record["matched_to"]) != self.id:
+        if network_id(architecture, size, self.record["matched_to"]) != self.id:
             raise InputError(
-                f"'{path}' is not of the network '{self.id}' that 'result.json' says it is of: their genotypes "
-                f"differ; {remedy}."
+                f"'{path}' is not of the network '{self.id}' that 'result.json' says it is of: they differ in "
+                f"their architectures; {remedy}."
             )
 
 
@@ -119,7 +132,7 @@ class Result:
 
     @property
     def networks(self) -> tuple[TrainedNetwork, ...]:
-        """Every trained network, found and random."""
+        """Every trained network: found, random and reference networks."""
         return tuple(network for network in self.planned if network.record["weights"])
 
     @property
@@ -139,24 +152,36 @@ class Result:
                 return network
         raise InputError(f"The run '{self.run.path}' has no network {quote(name)}; it has {[n.id for n in finished]}.")
 
-    def best(self, max_params: float | None = None, max_macs: float | None = None) -> TrainedNetwork:
-        """The network with the lowest validation error within the limits, ties to fewer params.
+    def best(
+        self, max_params: float | None = None, max_macs: float | None = None, **limits: float | str
+    ) -> TrainedNetwork:
+        """The found network with the lowest validation error within the limits, ties to fewer params.
 
-        Raises InputError if no network meets them.
+        Limits are by cost measure, as numbers in its unit or as text: `best(params=50_000, latency="2ms")`.
+        `max_params` and `max_macs` are other names of the limits `params` and `macs`. Raises InputError if no network
+        keeps them, or if a cost was not measured in this run.
         """
+        named = {name: limit for name, limit in (("params", max_params), ("macs", max_macs)) if limit is not None}
+        return self.best_within({**named, **limits})
+
+    def best_within(self, limits: Mapping[str, float | str]) -> TrainedNetwork:
+        """As `best`, with the limits in one mapping."""
+        units = cost_units(self.record)
+        budget = read_limits(limits, units, str(self.run.path))
         entries = [NetworkResult.from_entry(entry) for entry in self.record["networks"]]
-        best = best_network(entries, max_params, max_macs)
+        best = best_network(entries, budget)
         if best is None:
-            sizes = sorted((network.params, int(network.record["macs"])) for network in self._finished())
-            if not sizes:
+            finished = {network.id for network in self._finished()}
+            known = [entry for entry in entries if entry.id in finished and entry.found]
+            if not known:
                 raise InputError(
                     f"'{self.run.path}' has no trained network yet; go on: {command('resume', self.run.path)}"
                 )
-            limits = [(max_params, "params"), (max_macs, "MACs")]
-            bounds = " and ".join(f"at most {limit} {unit}" for limit, unit in limits if limit is not None)
+            least = min(known, key=lambda entry: (share_of(entry.costs, budget), entry.params))
+            costs = {name: least.costs[name] for name in dict.fromkeys((*budget, "params", "macs"))}
+            bounds = f"at most {describe_costs(budget, units)}" if budget else "an error to choose by"
             raise InputError(
-                f"No found network of '{self.run.path}' has {bounds or 'an error to choose by'}; the smallest "
-                f"has {sizes[0][0]} params and {sizes[0][1]} MACs."
+                f"No found network of '{self.run.path}' has {bounds}; the cheapest has {describe_costs(costs, units)}."
             )
         return self[best.id]
 
@@ -175,15 +200,15 @@ def load(run: str | Path, plugins: Plugins | None = None) -> Result:
 
 
 def choose_network(
-    result: Result, name: str | None, max_params: int | None = None, max_macs: int | None = None
+    result: Result, name: str | None, limits: Mapping[str, float | str] = MappingProxyType({})
 ) -> TrainedNetwork:
-    """The network whose id begins with `name`; without a name the best one within the limits.
+    """The network whose id begins with `name`; without a name the best one within the limits, as for `Result.best`.
 
     Raises InputError if no network or more than one matches, naming what there is. It need not have weights.
     """
     if name is None:
-        return result.best(max_params, max_macs)
-    if max_params is not None or max_macs is not None:
+        return result.best_within(limits)
+    if limits:
         raise InputError(f"{quote(name)} names one network, and limits choose among all; give the one or the others.")
     matches = [network for network in result.planned if name and network.id.startswith(name)]
     if len(matches) > 1:

@@ -30,13 +30,14 @@ from nasplug.data import (
 from nasplug.data.class_names import check_class_names
 from nasplug.engine import Errors, Stream, measure_errors
 from nasplug.errors import InputError
-from nasplug.parts import Batch, ImageData, Images, Network, SearchSpace
+from nasplug.parts import Batch, CostModel, ImageData, Images, Network, SearchSpace
 from nasplug.plugins import Plugins
 from nasplug.plugins.hook_calls import note
 from nasplug.plugins.program_objects import PluginsWithObjects, resume_hint
 from nasplug.runs.data import UNRECORDED, check_count, inspect_data, load_data, reload_data, write_data_record
 from nasplug.runs.device import DeviceOptions, find_device, uses_bf16
 from nasplug.store.events import EventCallback, Journal
+from nasplug.store.layer_table import LayerTable
 from nasplug.store.run_folder import RunFolder
 from nasplug.values import Genotype, ImageShape, Training
 from nasplug.values.checksum import recipe_was_changed
@@ -150,6 +151,10 @@ class RunContext:
     def teacher(self) -> tuple[SearchSpace, Genotype] | None:
         """The network that the distillation teacher asks for, or None: a space of the wanted size and the genotype."""
         return self.composition.teacher.network(self.composition.space, self.random("teacher"))
+
+    def cost_model(self, space: SearchSpace) -> CostModel:
+        """What networks of `space` cost by the measures of this run."""
+        return CostModel(space, self.shape, self.composition.costs, LayerTable(notice=note))
 
     def errors(self, net: Network, split: str) -> Errors | None:
         """The errors of `net` on the split "validation" or "test"; None if that split is empty."""

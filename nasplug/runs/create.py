@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from nasplug.compose import resolve_recorded
-from nasplug.compose.layers import SECTIONS
+from nasplug.compose import recipe_sections, resolve_recorded
 from nasplug.errors import InputError, command
 from nasplug.plugins import Plugins
 from nasplug.runs.context import RunContext, new_context, write_start
@@ -62,7 +61,8 @@ def change_run_options(folder: RunFolder, plugins: Plugins, changes: Mapping[str
     folder.check_recipe()
     sections = folder.recipe()
     sections["run"] |= changes
-    resolve_recorded(plugins, {name: sections[name] for name in SECTIONS}, folder.path)
+    known = recipe_sections(plugins)
+    resolve_recorded(plugins, {name: sections[name] for name in sections if name in known}, folder.path)
     find_device(sections["run"]["device"])
     with lock_run(folder):
         folder.write_recipe(sections)
@@ -78,7 +78,13 @@ def borrow_teacher(context: RunContext, source: Path) -> None:
     if context.teacher() is None:
         raise InputError(f"--teacher-from names a network, but the teacher '{name}' uses none; try --teacher features.")
     path = _find_network(source)
-    trained_on, needed = load_network(path, context.plugins)[1]["data"], context.preprocessing()
+    facts = load_network(path, context.plugins)[1]
+    if "reference" in facts:
+        raise InputError(
+            f"The network of '{source}' is the reference network '{facts['reference']['part']}', and a teacher is a "
+            f"network of a search space; name another one."
+        )
+    trained_on, needed = facts["data"], context.preprocessing()
     for key in ("classes", "channels", "size"):
         if trained_on[key] != needed[key]:
             raise InputError(

@@ -9,8 +9,10 @@ from typing import Any
 import attrs
 
 from nasplug.errors import InputError, RunFailure
-from nasplug.parts import Batch, CostModel, SearchState, Stage, Supernet
+from nasplug.parts import Batch, SearchState, Stage, Supernet
+from nasplug.runs.budget_check import limits_of_search
 from nasplug.runs.context import RunContext
+from nasplug.runs.selection import retrain_models
 from nasplug.runs.signals import ShouldStop
 from nasplug.runs.training import Progress, Stopped
 from nasplug.store.events import Journal, read_events, require_entries
@@ -59,20 +61,16 @@ def initial_search_state(context: RunContext, net: Supernet | None, stages: Sequ
     def images(split: str, count: int) -> Iterator[Batch]:
         return context.sample_batches(shares[split], count, BATCH, "search", "decide", split)
 
-    limits, size = context.recipe.select, context.recipe.retrain
-    budget = {
-        name: limit for name, limit in (("params", limits.max_params), ("macs", limits.max_macs)) if limit is not None
-    }
     return SearchState(
         space=context.composition.space,
         shape=context.shape,
         net=net,
         snapshots=(),
         seed=context.seed("search", "decide"),
-        budgets=[budget] if budget else [],
+        budgets=limits_of_search(context),
         raters=() if net is None else [rater for stage in stages for rater in stage.raters(net)],
         images=images,
-        cost_model=CostModel(context.composition.space.scaled(channels=size.channels, cells=size.cells), context.shape),
+        cost_model=retrain_models(context)[0],
     )
 
 

@@ -15,6 +15,7 @@ from nasplug.runs.context import RunContext
 from nasplug.runs.retrain import make_network_trainer, make_teacher_trainer
 from nasplug.runs.search import make_search_trainer
 from nasplug.runs.training import peak_memory
+from nasplug.store.networks import PlannedNetwork
 
 WARM_UP, MEASURED = 2, 3
 """Groups of steps between two reads of the host (on a CPU, single steps): first untimed, then timed ones. The shortest
@@ -62,7 +63,9 @@ def estimate_run(context: RunContext) -> Iterator[PhaseEstimate]:
     space = context.composition.space.scaled(channels=recipe.retrain.channels, cells=recipe.retrain.cells)
     genotypes = [space.random(context.random("foresee", number)) for number in range(9)]
     typical = sorted(genotypes, key=lambda genotype: space.cost(genotype, context.shape).macs)[4]
-    trainer = make_network_trainer(context, "retrain", space, typical, recipe.retrain)
+    trainer = make_network_trainer(
+        context, "retrain", space, PlannedNetwork.found(space, typical, context.shape), recipe.retrain
+    )
     networks = recipe.select.networks * (1 + recipe.select.random)
     yield attrs.evolve(_measure(context, trainer), phases=networks, at_once=min(jobs, networks))
 

@@ -53,7 +53,7 @@ def _run_phases(context: RunContext, signals: Signals, on_event: EventCallback) 
             for name, run_phase in (("teacher", prepare_teacher), ("search", search)):
                 if folder.done(name) is None:
                     yield from run_phase(context, journal, signals)
-            plans = plan_networks(context)
+            plans = yield from plan_networks(context, signals)
             write_result(context, "running", plans)
             yield from look_up(context, plans)
             yield from retrain_networks(context, plans, signals, on_event)
@@ -73,11 +73,11 @@ def _run_phases(context: RunContext, signals: Signals, on_event: EventCallback) 
         raise
 
 
-def plan_networks(context: RunContext) -> list[PlannedNetwork]:
+def plan_networks(context: RunContext, should_stop: ShouldStop) -> Generator[Progress, None, list[PlannedNetwork]]:
     """The networks of this run: selected once, then kept in the run folder."""
     plans = read_plans(context.folder)
     if plans is None:
-        plans = select(context, found_genotypes(context))
+        plans = yield from select(context, found_genotypes(context), should_stop)
         context.folder.finish("select", {"plans": [plan.to_dict() for plan in plans]})
     return plans
 
@@ -145,7 +145,9 @@ def write_run_report(folder: RunFolder, plugins: Plugins) -> Path:
         part = folder.recipe_layer()["space"]
         space = space_of(plugins, str(part.pop("part", "")), part, folder.path)
         plans = read_plans(folder) or []
-        return write_report(folder.path, {plan.id: space.drawings(plan.genotype) for plan in plans})
+        return write_report(
+            folder.path, {plan.id: space.drawings(plan.genotype) for plan in plans if plan.genotype is not None}
+        )
     except Exception as error:
         set_note(folder, REPORT_FAILURE, describe_report_failure(folder, error))
         raise

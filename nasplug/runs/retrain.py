@@ -1,10 +1,11 @@
-"""Training one network from scratch: found, random or teacher."""
+"""Training one network from scratch: found, random, reference or teacher."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
+import attrs
 import torch
 
 from nasplug.engine import Trainer, measure_errors
@@ -22,16 +23,14 @@ from nasplug.runs.norm_statistics import NORM_BATCH, measure_norms, norm_batches
 from nasplug.runs.signals import ShouldStop
 from nasplug.runs.training import Progress, cost_record, lower_rate, run_training
 from nasplug.store.events import Journal, read_events, require_entries
-from nasplug.store.networks import PlannedNetwork, resize_space, save_network, strip_auxiliary_head
-from nasplug.values import Genotype
+from nasplug.store.networks import PlannedNetwork, build_network, save_network, strip_auxiliary_head
 from nasplug.values.options import build, option_values
 from nasplug.values.recipe import RetrainOptions
 
 
 def retrain(context: RunContext, plan: PlannedNetwork, journal: Journal, should_stop: ShouldStop) -> Iterator[Progress]:
     """Trains a planned network and records its weights and validation error."""
-    space = resize_space(context.composition.space, plan.size)
-    path = context.folder.weights(plan.id)
+    space, path = context.composition.space, context.folder.weights(plan.id)
     yield from train_network(context, plan.phase, space, plan, context.recipe.retrain, path, journal, should_stop)
 
 
@@ -58,7 +57,11 @@ def teacher_training(context: RunContext) -> RetrainOptions:
 def make_teacher_trainer(context: RunContext) -> Trainer | None:
     """The training of the network that the teacher asks for, if it asks for one."""
     asked = context.teacher()
-    return None if asked is None else make_network_trainer(context, "teacher", *asked, teacher_training(context))
+    if asked is None:
+        return None
+    space, genotype = asked
+    plan = PlannedNetwork.found(space, genotype, context.shape)
+    return make_network_trainer(context, "teacher", space, plan, teacher_training(context))
 
 
 def train_network(
@@ -77,7 +80,7 @@ def train_network(
     is too short for running averages, the statistics of its batch norms are measured first. Raises RunFailure if the
     network, its statistics or its answers are not finite.
     """
-    phase = make_network_trainer(context, name, space, plan.genotype, training)
+    phase = make_network_trainer(context, name, space, plan, training)
     stage = phase.stages[0]
     net = stage.average if isinstance(stage, AveragingStage) else phase.net
     yield from run_training(context, phase, journal, should_stop)
@@ -88,7 +91,7 @@ def train_network(
         errors = context.errors(net, "validation")
         if errors is None:  # no image is held out: look at answers to training images
             measure_errors(net, norm_batches(context, NORM_BATCH), context.shape.classes)
-        shipped = strip_auxiliary_head(net, space, plan.genotype, context.shape)
+        shipped = strip_auxiliary_head(net, build_network(context.plugins, space, plan, context.shape))
         save_network(weights, shipped, context.composition, plan, context.preprocessing(), images)
     except NonFinite as failure:
         raise RunFailure(
@@ -102,12 +105,17 @@ def train_network(
 
 
 def make_network_trainer(
-    context: RunContext, name: str, space: SearchSpace, genotype: Genotype, training: RetrainOptions
+    context: RunContext, name: str, space: SearchSpace, plan: PlannedNetwork, training: RetrainOptions
 ) -> Trainer:
-    """The training of a stand-alone network, with the initial weights of its phase."""
-    training = training.for_network(genotype)
+    """The training of a stand-alone network, with the initial weights of its phase.
+
+    A reference network is trained as a found one of the density for which `drop_path` is meant, without auxiliary head.
+    """
+    genotype = plan.genotype
+    training = attrs.evolve(training, auxiliary=0.0) if genotype is None else training.for_network(genotype)
     torch.manual_seed(context.seed(name, "weights"))
-    net = place_network(space.network(genotype, context.shape, auxiliary=training.auxiliary > 0), context.device)
+    net = build_network(context.plugins, space, plan, context.shape, auxiliary=training.auxiliary > 0)
+    net = place_network(net, context.device)
     stage = LabelStage(smoothing=training.label_smoothing, auxiliary_weight=training.auxiliary)
     if training.ema > 0:
         stage = AveragingStage(net, training.ema, training.label_smoothing, training.auxiliary)

@@ -9,11 +9,13 @@ import torch
 from nasplug.engine import Trainer
 from nasplug.engine.assembly import assemble_search, place_network
 from nasplug.parts import Network, Supernet
+from nasplug.runs.budget_check import refuse_impossible
 from nasplug.runs.context import RunContext
 from nasplug.runs.decision import decide, initial_search_state, write_ratings
+from nasplug.runs.expected_cost import make_resource_term
 from nasplug.runs.flatness import flatness
+from nasplug.runs.references import references_of
 from nasplug.runs.retrain import make_teacher_trainer, train_teacher
-from nasplug.runs.selection import check_limits
 from nasplug.runs.signals import ShouldStop
 from nasplug.runs.training import Progress, cost_record, count_further_work, no_cost, run_training
 from nasplug.store.events import Journal, read_events
@@ -27,7 +29,7 @@ def prepare_teacher(context: RunContext, journal: Journal, should_stop: ShouldSt
     if asked is None or context.folder.teacher.exists():
         return
     space, genotype = asked
-    plan = PlannedNetwork(role="found", genotype=genotype, size=space.size(), costs=space.cost(genotype, context.shape))
+    plan = PlannedNetwork.found(space, genotype, context.shape)
     yield from train_teacher(context, space, plan, journal, should_stop)
 
 
@@ -40,27 +42,32 @@ def search(context: RunContext, journal: Journal, should_stop: ShouldStop) -> It
         yield from run_training(context, trainer, journal, should_stop)
         with count_further_work(context, trainer, journal):
             yield from decide(context, net, trainer.stages, journal, should_stop)
-        cost = cost_record(context, "search")
+        record = {"cost": cost_record(context, "search"), "expected_costs": _explained_variance(trainer)}
     else:
-        cost = no_cost(context)
+        record = {"cost": no_cost(context)}
         yield from decide(context, None, (), journal, should_stop)
-    context.folder.finish("search", {"cost": cost, "ratings": write_ratings(context)})
+    context.folder.finish("search", {**record, "ratings": write_ratings(context)})
 
 
 def rehearse(context: RunContext) -> None:
     """Assembles the search and throws it away, so that what would be refused later is refused now, as InputError.
 
+    Budgets that no architecture keeps are refused first.
+
     In place of a teacher that has yet to be trained stands its network with initial weights.
     """
     composition = context.composition
+    refuse_impossible(context)
+    for reference in references_of(context).values():
+        reference.network(context.shape)
     if composition.optimizer.trains:
         teacher = _load_teacher(context)
         if teacher is None and (untrained := make_teacher_trainer(context)) is not None:
             teacher = untrained.net
         net = composition.space.supernet(context.shape)
         trainer = make_search_trainer(context, net, teacher)
-        composition.optimizer.check_limits(initial_search_state(context, net, trainer.stages))
-    check_limits(context)
+        state = initial_search_state(context, net, trainer.stages)
+        composition.optimizer.check_limits(state)
 
 
 def found_genotypes(context: RunContext) -> list[Genotype]:
@@ -84,7 +91,13 @@ def make_search_trainer(context: RunContext, net: Supernet, teacher: Network | N
         teacher=teacher,
         bf16=context.bf16,
         measure=flatness(context, net, shares),
+        resource_term=make_resource_term(context),
     )
+
+
+def _explained_variance(trainer: Trainer) -> dict[str, float]:
+    """By measure for whose expected cost alpha paid, how much of the variance of costs it explains."""
+    return {} if trainer.resource_term is None else dict(trainer.resource_term.r_squared)
 
 
 def _load_teacher(context: RunContext) -> Network | None:

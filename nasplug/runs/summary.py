@@ -9,6 +9,8 @@ import attrs
 
 from nasplug.errors import InputError, one_line
 from nasplug.runs.context import RunContext
+from nasplug.runs.expected_cost import describe_estimates
+from nasplug.runs.references import references_of
 from nasplug.store.networks import PlannedNetwork
 from nasplug.store.result import SCHEMA, NetworkResult, best_network, pareto_front
 from nasplug.store.run_folder import RunFolder, write_json
@@ -19,8 +21,10 @@ def write_result(context: RunContext, status: str, plans: Sequence[PlannedNetwor
     folder, recipe = context.folder, context.recipe
     tests = folder.done("test") or {}
     for plan in plans:
-        write_json(folder.path / "genotypes" / f"{plan.id}.json", plan.genotype.to_dict())
-    ratings = (folder.done("search") or {}).get("ratings", [])
+        if plan.genotype is not None:
+            write_json(folder.path / "genotypes" / f"{plan.id}.json", plan.genotype.to_dict())
+    search = folder.done("search") or {}
+    ratings = search.get("ratings", [])
     networks, results = [], []
     for plan in plans:
         try:
@@ -43,13 +47,17 @@ def write_result(context: RunContext, status: str, plans: Sequence[PlannedNetwor
         "splits": {name: len(getattr(context.splits, name)) for name in ("train", "validation", "test")},
         "digests": _digests(context),
         "cost": _costs(folder, plans),
+        "units": {name: attrs.asdict(measure.unit) for name, measure in context.composition.costs.items()},
+        "budgets": [dict(budget) for budget in recipe.budget.points],
         "figures": [attrs.asdict(figure) for figure in context.composition.schedule.figures],
         "ratings": ratings,
         "notes": [
             *context.notes,
             *_sampling_notes(ratings),
+            *describe_estimates(search.get("expected_costs", {})),
             *_table_notes(networks),
             *_statistics_notes(networks),
+            *_reference_notes(context, plans),
         ],
         "networks": networks,
         "front": list(pareto_front(results)),
@@ -69,6 +77,10 @@ def _network(context: RunContext, plan: PlannedNetwork, tests: Mapping[str, Any]
         "matched_to": plan.matched_to,
         "params": plan.costs.params,
         "macs": plan.costs.macs,
+        "costs": dict(plan.costs),
+        "estimates": dict(plan.estimates),
+        "measurements": {name: dict(details) for name, details in plan.measurements.items()},
+        "budget": dict(plan.budget),
         "val_error": done["val_error"] if done else None,
         "train_loss": done["train_loss"] if done else None,
         "test_error": tests.get("errors", {}).get(plan.id),
@@ -76,7 +88,8 @@ def _network(context: RunContext, plan: PlannedNetwork, tests: Mapping[str, Any]
         "balanced_test_error": _mean(by_class),
         "source": source,
         "statistics_images": done.get("statistics_images", 0) if done else None,
-        "genotype": f"genotypes/{plan.id}.json",
+        "genotype": None if plan.genotype is None else f"genotypes/{plan.id}.json",
+        "reference": plan.reference,
         "weights": f"weights/{plan.id}.safetensors" if done and source == "trained" else None,
         "network": {**plan.size, "classes": context.shape.classes, "size": context.shape.size},
     }
@@ -107,6 +120,20 @@ def _sampling_notes(ratings: Sequence[Mapping[str, Any]]) -> list[str]:
 def _table_notes(networks: Sequence[Mapping[str, Any]]) -> list[str]:
     count = sum(network["source"] == "table" for network in networks)
     return [f"{count} of {len(networks)} networks were looked up in a table, not trained here."] if count else []
+
+
+def _reference_notes(context: RunContext, plans: Sequence[PlannedNetwork]) -> list[str]:
+    """Which reference networks were left out."""
+    if not plans:
+        return []
+    present = {(plan.reference, tuple(plan.budget.items())) for plan in plans}
+    model = context.cost_model(context.composition.space)
+    return [
+        f"The reference network '{name}' was left out: at no width has it at most {model.describe(budget)}."
+        for budget in context.recipe.budget.points
+        for name in references_of(context)
+        if (name, tuple(budget.items())) not in present
+    ]
 
 
 def _statistics_notes(networks: Sequence[Mapping[str, Any]]) -> list[str]:

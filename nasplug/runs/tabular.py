@@ -48,7 +48,7 @@ def look_up(context: RunContext, plans: Sequence[PlannedNetwork]) -> Iterator[Pr
         )
     results = _read_results(context, content)
     for plan in left:
-        if plan.genotype in results:
+        if plan.genotype is not None and plan.genotype in results:
             known = results[plan.genotype]
             errors = {"val_error": known.val_error, "test_error": known.test_error, "train_loss": None}
             context.folder.finish(plan.phase, {"source": "table", **errors, "cost": no_cost(context)})

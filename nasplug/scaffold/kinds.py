@@ -119,6 +119,13 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 "--method darts --preset tiny",
                 "Energy for one image, from joules per multiply-accumulate and per byte that is moved.",
             ),
+            _part(
+                "reference",
+                "tower",
+                "Tower",
+                "--method darts --preset tiny --set select.references=@@short",
+                "A tower of 3x3 convolutions, to compare found networks with at equal cost.",
+            ),
             _OBSERVER,
         )
     }

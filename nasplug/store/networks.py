@@ -6,20 +6,23 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, cast
 
 import attrs
 import torch
 
-from nasplug.compose import Composition
+from nasplug.compose import Composition, build_reference
 from nasplug.engine.finite import NonFinite, find_nonfinite
 from nasplug.errors import InputError, quote, reason
 from nasplug.parts import Network, SearchSpace
 from nasplug.plugins import Plugins
 from nasplug.plugins.program_objects import build_part, check_present
 from nasplug.store.files import read_tensors, write_tensors
-from nasplug.values import Costs, Genotype, ImageShape
+from nasplug.values import Budget, Costs, Genotype, ImageShape
 from nasplug.values.options import build, option_values
+
+PHASES: Mapping[str, str] = {"found": "retrain", "random": "baseline", "reference": "reference"}
+"""By role of a network, the first part of the name of the phase that trains it."""
 
 
 @attrs.frozen
@@ -27,55 +30,85 @@ class PlannedNetwork:
     """One network that a run trains from scratch."""
 
     role: str
-    """"found" or "random"."""
-    genotype: Genotype
-    size: Mapping[str, int | str]
-    """The size of the network, as its space gives it."""
+    """A key of PHASES: "found", "random" or "reference"."""
+    genotype: Genotype | None
+    """None for a reference network, which has none."""
+    size: Mapping[str, int | float | str]
+    """The size of the network, as its space or its reference network gives it."""
     costs: Costs
     """What it costs; as measured on this machine where a measure is."""
     matched_to: str | None = None
-    """The found network whose size a random one has."""
+    """The found network whose size a random one has, or whose cost a reference network has."""
+    reference: str | None = None
+    """The name of a reference network as registered, with its location; None for others."""
+    estimates: Mapping[str, float] = attrs.field(factory=dict)
+    """By cost measure, what a cost in `costs` was estimated to be before it was measured."""
+    measurements: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
+    """By cost measure, how a cost in `costs` was measured."""
+    budget: Budget = attrs.field(factory=dict)
+    """What it was selected to keep; empty: no limits."""
+
+    def __attrs_post_init__(self) -> None:
+        is_reference = self.role == "reference"
+        if self.role not in PHASES or (self.reference is not None, self.genotype is None) != (is_reference,) * 2:
+            raise TypeError(f"role {quote(self.role)}, reference {quote(self.reference)}, {quote(self.genotype)}")
+
+    @classmethod
+    def found(cls, space: SearchSpace, genotype: Genotype, shape: ImageShape) -> Self:
+        """The network of `genotype` at the size of `space`."""
+        return cls(role="found", genotype=genotype, size=space.size(), costs=space.cost(genotype, shape))
 
     @property
     def id(self) -> str:
-        """Digest of genotype and size; a random network's also names what it is matched to."""
-        return network_id(self.genotype, self.size, self.matched_to)
+        """Digest of architecture and size, and of what a network is matched to."""
+        return network_id(self.reference or cast("Genotype", self.genotype), self.size, self.matched_to)
 
     @property
     def phase(self) -> str:
         """The phase that trains it."""
-        return f"{'retrain' if self.role == 'found' else 'baseline'}/{self.id}"
+        return f"{PHASES[self.role]}/{self.id}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
         return {
             "role": self.role,
-            "genotype": self.genotype.to_dict(),
+            "genotype": None if self.genotype is None else self.genotype.to_dict(),
+            "reference": self.reference,
             "size": dict(self.size),
             "params": self.costs.params,
             "macs": self.costs.macs,
             "costs": dict(self.costs),
             "matched_to": self.matched_to,
+            "estimates": dict(self.estimates),
+            "measurements": {name: dict(details) for name, details in self.measurements.items()},
+            "budget": dict(self.budget),
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> PlannedNetwork:
         """Reads what `to_dict` wrote. Raises KeyError, TypeError or InputError if it is anything else."""
         numbers = (data["params"], data["macs"])
-        if data["role"] not in ("found", "random") or not all(type(n) is int and n >= 0 for n in numbers):
-            raise TypeError(f"role {quote(data['role'])}, params {quote(numbers[0])}, MACs {quote(numbers[1])}")
+        reference = data.get("reference")
+        if not all(type(n) is int and n >= 0 for n in numbers) or not isinstance(reference, str | None):
+            raise TypeError(f"params {quote(numbers[0])}, MACs {quote(numbers[1])}, reference {quote(reference)}")
         return cls(
             role=data["role"],
-            genotype=Genotype.from_dict(data["genotype"]),
+            genotype=None if data["genotype"] is None else Genotype.from_dict(data["genotype"]),
             size=data["size"],
             costs=Costs({"params": data["params"], "macs": data["macs"], **data.get("costs", {})}),
             matched_to=data["matched_to"],
+            reference=reference,
+            **{name: data[name] for name in ("estimates", "measurements", "budget") if name in data},
         )
 
 
-def network_id(genotype: Genotype, size: Mapping[str, int | str], matched_to: str | None) -> str:
-    """Twelve hexadecimal digits: the digest of a genotype, a size and, of a random network, what it is matched to."""
-    key = json.dumps([genotype.to_json(), sorted(size.items()), matched_to])
+def network_id(architecture: Genotype | str, size: Mapping[str, int | float | str], matched_to: str | None) -> str:
+    """Twelve hexadecimal digits: the digest of an architecture, a size and what the network is matched to.
+
+    The architecture is a genotype, or the name of a reference network.
+    """
+    text = architecture.to_json() if isinstance(architecture, Genotype) else architecture
+    key = json.dumps([text, sorted(size.items()), matched_to])
     return hashlib.sha256(key.encode()).hexdigest()[:12]
 
 
@@ -89,9 +122,22 @@ def space_of(plugins: Plugins, name: str, options: Mapping[str, Any], run: Path)
     return space
 
 
-def resize_space(space: SearchSpace, size: Mapping[str, int | str]) -> SearchSpace:
+def resize_space(space: SearchSpace, size: Mapping[str, int | float | str]) -> SearchSpace:
     """The space with networks of a recorded size."""
     return build(type(space), option_values(space) | dict(size), f"space {space.name}")
+
+
+def build_network(
+    plugins: Plugins, space: SearchSpace, plan: PlannedNetwork, shape: ImageShape, auxiliary: bool = False
+) -> Network:
+    """The network of a plan on the CPU, with initial weights from torch's global generator.
+
+    `space` is that of the run, at any size. A reference network has no auxiliary head, whatever `auxiliary` says.
+    """
+    if plan.reference is not None:
+        return build_reference(plugins, plan.reference, plan.size).network(shape)
+    genotype = cast("Genotype", plan.genotype)  # a plan has one of the two
+    return resize_space(space, plan.size).network(genotype, shape, auxiliary)
 
 
 def save_network(
@@ -109,21 +155,39 @@ def save_network(
     """
     if broken := find_nonfinite(net.state_dict()):
         raise NonFinite(f"'{broken}' holds NaN or infinity.")
-    part = composition.recipe.parts["space"]
     facts = {
         "schema": 1,
-        "space": {"part": part.name, "options": part.plain | dict(plan.size)},
-        "genotype": plan.genotype.to_dict(),
+        **_describe_architecture(composition, plan),
         "data": dict(preprocessing),
         "statistics_images": statistics_images,
     }
     write_tensors(path, net.state_dict(), facts)
 
 
+def _describe_architecture(composition: Composition, plan: PlannedNetwork) -> dict[str, Any]:
+    """What `_rebuild` reads again."""
+    if plan.genotype is None:
+        return {"reference": {"part": plan.reference, "options": dict(plan.size)}}
+    part = composition.recipe.parts["space"]
+    return {
+        "space": {"part": part.name, "options": part.plain | dict(plan.size)},
+        "genotype": plan.genotype.to_dict(),
+    }
+
+
+def _rebuild(facts: Mapping[str, Any], plugins: Plugins, run: Path) -> Network:
+    shape = _shape(facts["data"])
+    if "reference" in facts:
+        return build_reference(plugins, facts["reference"]["part"], facts["reference"]["options"]).network(shape)
+    space = space_of(plugins, facts["space"]["part"], facts["space"]["options"], run)
+    return space.network(Genotype.from_dict(facts["genotype"]), shape)
+
+
 def load_network(path: Path, plugins: Plugins) -> tuple[Network, dict[str, Any]]:
     """A network with its weights, in eval mode on the CPU, and the facts recorded with it.
 
-    Raises InputError if the file is missing, damaged or no network of an installed space, or if a weight is not finite.
+    Raises InputError if the file is missing or damaged, if no plugin registers its space or reference network, or if a
+    weight is not finite.
     """
     tensors, facts = read_tensors(path, "network")
     if broken := find_nonfinite(tensors):
@@ -132,10 +196,9 @@ def load_network(path: Path, plugins: Plugins) -> tuple[Network, dict[str, Any]]
             f"train it again with a lower learning rate (retrain.lr), or name another network."
         )
     try:
-        space = space_of(plugins, facts["space"]["part"], facts["space"]["options"], _run_of(path))
-        data = facts["data"]
-        net = space.network(Genotype.from_dict(facts["genotype"]), _shape(data))
+        net = _rebuild(facts, plugins, _run_of(path))
         net.load_state_dict(tensors)
+        data = facts["data"]
         _ = torch.tensor([data["mean"], data["std"]])  # `predict` needs them
     except (AttributeError, KeyError, TypeError, RuntimeError) as error:
         raise InputError(
@@ -158,9 +221,8 @@ def _run_of(weights: Path) -> Path:
     return next((folder for folder in weights.parents if (folder / "recipe.toml").is_file()), Path("RUN"))
 
 
-def strip_auxiliary_head(net: Network, space: SearchSpace, genotype: Genotype, shape: ImageShape) -> Network:
-    """The same network without its auxiliary head, on the CPU."""
-    plain = space.network(genotype, shape)
+def strip_auxiliary_head(net: Network, plain: Network) -> Network:
+    """`plain`, the network of the same plan without an auxiliary head, with the weights of `net`, on the CPU."""
     state = net.state_dict()
     with torch.no_grad():
         plain.load_state_dict({name: state[name].cpu() for name in plain.state_dict()})

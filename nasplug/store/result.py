@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -18,9 +19,11 @@ from nasplug.formats.fields import OBJECT, TEXT, Kind, check_fields, list_of, ob
 from nasplug.formats.json_text import parse_object
 from nasplug.formats.limits import FormatError
 from nasplug.formats.regular_file import decode, read_file
+from nasplug.store.costs import cost_units
 from nasplug.store.lock import is_under_way
-from nasplug.values import Figure
+from nasplug.values import Budget, Costs, Figure, Unit, is_within
 from nasplug.values.checksum import is_intact
+from nasplug.values.cost import COUNTED
 
 if TYPE_CHECKING:
     from nasplug.store.run_folder import RunFolder
@@ -36,6 +39,7 @@ FIELDS: Mapping[str, Kind] = {
     "dataset": TEXT,
     "data": OBJECT,
     "cost": object_of(OBJECT),
+    "units": object_of(OBJECT),
     "figures": list_of(OBJECT).or_null(),
     "ratings": list_of(OBJECT),
     "notes": list_of(TEXT),
@@ -58,16 +62,23 @@ class NetworkResult:
 
     id: str
     role: str
-    """Either "found", by the search, or "random": sampled, for comparison with the found one of its size."""
+    """One of "found", by the search; "random": sampled, for comparison with the found one of its size; and "reference":
+    designed by hand, for comparison at equal cost."""
     matched_to: str | None
-    """Id of the found network whose size a random one has."""
-    params: int
-    macs: int
+    """Id of the found network whose size a random one has, or whose cost a reference network has."""
+    costs: Costs
+    """By cost measure, what was counted or measured; params and MACs at least."""
+    estimates: Mapping[str, float]
+    """By cost measure, what a measured cost was estimated to be."""
+    budget: Budget
+    """What it was selected to keep; empty: no limits."""
     val_error: float | None
     test_error: float | None
     train_loss: float | None
     source: str
     """Either "trained", or "table": looked up instead of trained."""
+    reference: str | None
+    """The name of a reference network; None for others."""
     entry: Mapping[str, Any] = attrs.field(eq=False, repr=False)
     """Its entry in `result.json`, whole."""
 
@@ -84,18 +95,35 @@ class NetworkResult:
             id=_identifier(entry, "id"),
             role=_word(entry, "role"),
             matched_to=None if entry.get("matched_to") is None else _identifier(entry, "matched_to"),
-            params=_whole(entry, "params"),
-            macs=_whole(entry, "macs"),
+            costs=Costs(_amounts(entry, "costs"), params=_whole(entry, "params"), macs=_whole(entry, "macs")),
+            estimates=_amounts(entry, "estimates"),
+            budget=_amounts(entry, "budget"),
             val_error=_number(entry, "val_error", 0, 1),
             test_error=_number(entry, "test_error", 0, 1),
             train_loss=_number(entry, "train_loss"),
             source=_word(entry, "source") if "source" in entry else "trained",
+            reference=None if entry.get("reference") is None else _word(entry, "reference"),
             entry=entry,
         )
 
     @property
+    def params(self) -> int:
+        """Its number of parameters."""
+        return self.costs.params
+
+    @property
+    def macs(self) -> int:
+        """Its multiply-accumulates for one image."""
+        return self.costs.macs
+
+    @property
+    def kind(self) -> str:
+        """What it is, for tables: its role, and which reference network it is."""
+        return self.role if self.reference is None else f"{self.role} {self.reference}"
+
+    @property
     def found(self) -> bool:
-        """Whether the search found it, as opposed to the random ones that it is compared with."""
+        """Whether the search found it, as opposed to the networks that it is compared with."""
         return self.role == "found"
 
 
@@ -140,10 +168,19 @@ class RunResult:
     """Number of images in each split."""
     cost: Mapping[str, PhaseCost]
     """By phase."""
+    units: Mapping[str, Unit]
+    """By cost measure that networks have on record, its unit."""
     figures: tuple[Figure, ...] | None
     """What the schedule declares about its measures; None: written by a version that did not record it."""
     entries: Mapping[str, Any] = attrs.field(eq=False, repr=False)
     """The whole file."""
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """The costs on record, as tables show them: those of the budget, params and MACs, then all others."""
+        limited = dict.fromkeys(name for network in self.networks for name in network.budget)
+        known = {name for network in self.networks for name in network.costs}
+        return tuple(name for name in dict.fromkeys((*limited, *COUNTED, *self.units)) if name in {*known, *COUNTED})
 
     def network(self, name: str | None) -> NetworkResult | None:
         """The network with this id, if there is one."""
@@ -151,7 +188,9 @@ class RunResult:
 
     def matched(self, found: NetworkResult) -> tuple[NetworkResult, ...]:
         """The random networks of the size of `found`."""
-        return tuple(network for network in self.networks if network.matched_to == found.id)
+        return tuple(
+            network for network in self.networks if network.role == "random" and network.matched_to == found.id
+        )
 
 
 def read_result(
@@ -199,19 +238,24 @@ def pareto_front(networks: Sequence[NetworkResult]) -> tuple[str, ...]:
     return tuple(ids)
 
 
-def best_network(
-    networks: Sequence[NetworkResult], max_params: float | None = None, max_macs: float | None = None
-) -> NetworkResult | None:
-    """The found network with the lowest validation error within the limits, ties to fewer params; None if none fits.
+def best_network(networks: Sequence[NetworkResult], budget: Budget = MappingProxyType({})) -> NetworkResult | None:
+    """The found network with the lowest validation error within the budget, ties to fewer params; None if none fits.
 
     A run that holds out no validation images has only the last training loss to choose by.
     """
-    fitting = [
-        (error, network.params, place, network)
-        for place, (network, error) in enumerate(_candidates(networks))
-        if (max_params is None or network.params <= max_params) and (max_macs is None or network.macs <= max_macs)
-    ]
-    return min(fitting)[-1] if fitting else None
+    return _choose((network, error) for network, error in _candidates(networks) if is_within(network.costs, budget))
+
+
+def best_reference(networks: Sequence[NetworkResult], beside: NetworkResult) -> NetworkResult | None:
+    """The best reference network that is to be compared with `beside`: of the same budget, if it was selected for one.
+
+    It is chosen as the best found network is, by `best_network`. None if there is none.
+    """
+    return _choose(
+        (network, error)
+        for network, error in _candidates(networks, "reference")
+        if network.matched_to in (None, beside.id) and network.budget == beside.budget
+    )
 
 
 def set_status(folder: RunFolder, status: str) -> None:
@@ -231,11 +275,17 @@ def set_note(folder: RunFolder, beginning: str, note: str | None) -> None:
         folder.write_result(result | {"notes": after})
 
 
-def _candidates(networks: Sequence[NetworkResult]) -> list[tuple[NetworkResult, float]]:
-    """The found networks that can be chosen, with the figure that they are chosen by."""
+def _choose(rated: Iterable[tuple[NetworkResult, float]]) -> NetworkResult | None:
+    """The network with the lowest error, ties to fewer params, then to the first."""
+    keys = [(error, network.params, place, network) for place, (network, error) in enumerate(rated)]
+    return min(keys)[-1] if keys else None
+
+
+def _candidates(networks: Sequence[NetworkResult], role: str = "found") -> list[tuple[NetworkResult, float]]:
+    """The networks of a role that can be chosen, with the figure that they are chosen by."""
     validated = any(network.val_error is not None for network in networks)
     errors = [(network, network.val_error if validated else network.train_loss) for network in networks]
-    return [(network, error) for network, error in errors if network.found and error is not None]
+    return [(network, error) for network, error in errors if network.role == role and error is not None]
 
 
 class _DamagedError(InputError):
@@ -248,6 +298,7 @@ def _parse(content: Mapping[str, Any], entries: Collection[str], network_entries
         check_fields(content, {}, FIELDS)
         for figure in content.get("figures") or ():
             check_fields(figure, {}, FIGURE_FIELDS)
+        units = cost_units(content)
     except FormatError as error:
         raise _DamagedError(f"is damaged: {error}") from error
     rows, front = content.get("networks", []), content.get("front", [])
@@ -273,6 +324,7 @@ def _parse(content: Mapping[str, Any], entries: Collection[str], network_entries
         data=content.get("data", {}),
         splits={name: _whole(content["splits"], name) for name in content.get("splits", {})},
         cost={phase: PhaseCost.from_entry(row) for phase, row in content.get("cost", {}).items()},
+        units=units,
         figures=None if figures is None else tuple(Figure(**figure) for figure in figures),
         entries=content,
     )
@@ -305,6 +357,15 @@ def _number(entry: Mapping[str, Any], name: str, least: float = -math.inf, most:
         words = " ".join(["a finite number", *bounds])
         raise _DamagedError(f"is damaged: {quote(name)} must be {words}, but it is {quote(value)}")
     return float(value)
+
+
+def _amounts(entry: Mapping[str, Any], name: str) -> dict[str, float]:
+    """Amounts by cost measure; empty where there are none."""
+    amounts = entry.get(name) or {}
+    if not isinstance(amounts, Mapping):
+        raise _DamagedError(f"is damaged: {quote(name)} must be an object, but it is {quote(amounts)}")
+    known = {measure: _number(amounts, measure, 0) for measure in amounts}
+    return {measure: amount for measure, amount in known.items() if amount is not None}
 
 
 def _identifier(entry: Mapping[str, Any], name: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from nasplug.supernets.computed_weights import ComputedWeights
 from nasplug.supernets.convolution import depthwise, pointwise
 from nasplug.supernets.normalise import Norm, affine_batch_norm, batch_norm, recalibrate
-from nasplug.supernets.pareto import Candidates, Combination, pareto_front
+from nasplug.supernets.pareto import Candidates, Combination, least_costs, pareto_front
 from nasplug.supernets.rating import PathRating
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "affine_batch_norm",
     "batch_norm",
     "depthwise",
+    "least_costs",
     "pareto_front",
     "pointwise",
     "recalibrate",

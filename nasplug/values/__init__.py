@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nasplug.values.clock import StepClock, StepInfo
-from nasplug.values.cost import Budget, Costs, is_within, share_of
+from nasplug.values.cost import Budget, Costs, describe_costs, is_within, share_of
 from nasplug.values.drawing import Drawing, Edge
 from nasplug.values.events import Event, Found, Rated, Step
 from nasplug.values.figure import Figure
@@ -37,6 +37,7 @@ __all__ = [
     "Unit",
     "Update",
     "Verdict",
+    "describe_costs",
     "is_within",
     "share_of",
 ]

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Self
+
+from nasplug.values.quantity import Unit
 
 Budget = Mapping[str, float]
 """The most that a network may cost: by name of a cost measure, in its unit."""
+COUNTED: Mapping[str, Unit] = MappingProxyType({"params": Unit(whole=True), "macs": Unit(whole=True)})
+"""The measures that every space counts by itself, with their units."""
 
 
 class Costs(Mapping[str, float]):
@@ -53,6 +58,12 @@ class Costs(Mapping[str, float]):
 
     def __repr__(self) -> str:
         return f"Costs({', '.join(f'{name}={value!r}' for name, value in self._values.items())})"
+
+
+def describe_costs(costs: Mapping[str, float], units: Mapping[str, Unit]) -> str:
+    """Costs, or limits on them, for messages: "20,000 params and 64 KB memory"."""
+    texts = [f"{units[name].format(value)} {name}" for name, value in costs.items()]
+    return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
 
 
 def is_within(costs: Mapping[str, float], budget: Budget) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nasplug.values.method import Method
-from nasplug.values.recipes import DARTS_CIFAR, DARTS_IMAGENET, NB201
+from nasplug.values.recipes import BARE_SELECTION, DARTS_CIFAR, DARTS_IMAGENET, NB201
 
 Preset = dict[str, dict[str, Any]]
 
@@ -14,6 +14,7 @@ TINY: Preset = {
     "search": {"epochs": 3, "batch_size": 32, "lr": 0.05},
     "optimizer": {"alpha_lr": 1e-2},
     "retrain": {"epochs": 2, "batch_size": 64, "optimizer": "adam", "lr": 1e-2, "widths": [4, 6]},
+    "select": {**BARE_SELECTION},
 }
 """A whole run in about half a minute on a CPU: for tests and a first look, not for good networks."""
 

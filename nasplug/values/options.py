@@ -117,7 +117,7 @@ def _convert(value: Any, hint: Any, what: str) -> Any:
         return _convert(value, inner[0], what) if len(inner) == 1 else value
     if origin is tuple:
         if isinstance(value, str):
-            value = [word.strip() for word in value.split(",")]
+            value = [word.strip() for word in value.split(",")] if value.strip() else []
         elif not isinstance(value, Sequence):
             value = [value]
         return tuple(_convert(entry, arguments[0], what) for entry in value)

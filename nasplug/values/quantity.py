@@ -27,6 +27,10 @@ class Unit:
     whole: bool = False
     """Whether quantities are whole numbers."""
 
+    def __attrs_post_init__(self) -> None:
+        if self.prefix not in self._prefixes:
+            raise InputError(f"A unit cannot have the prefix {quote(self.prefix)}; there are {', '.join(_LARGE)[2:]}.")
+
     def __str__(self) -> str:
         return self.prefix + self.symbol
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Self
 
 import attrs
 
 from nasplug.errors import InputError
+from nasplug.values.cost import Budget
 from nasplug.values.genotype import Genotype
 from nasplug.values.options import is_plain, option, option_values
 from nasplug.values.training import Training
@@ -102,9 +104,54 @@ class SelectOptions:
 
     networks: int = option(4, "architectures selected for retraining from those that the search found", at_least=1)
     random: int = option(1, "random architectures of equal size trained beside each of them", at_least=0)
-    tolerance: float = option(0.05, "how far their parameters may differ, as a share", above=0)
-    max_params: int | None = option(None, "largest number of parameters of a network", at_least=1)
-    max_macs: int | None = option(None, "largest number of multiply-accumulates of a network", at_least=1)
+    tolerance: float = option(
+        0.05, "how far their parameters, or the share that they take of a budget, may differ, as a share", above=0
+    )
+    scale: bool = option(
+        True,
+        "whether networks are made as large as the budget allows, wider and up to two cells deeper; else they keep the "
+        "size of the retraining, as networks in a table (run.table) always do",
+    )
+    references: tuple[str, ...] = option(
+        ("plain", "resnet8"),
+        "hand-designed networks trained for comparison, as large as the budget, else as the largest network found; "
+        "none with a table",
+    )
+    measures: tuple[str, ...] = option(
+        ("latency",), "costs of which networks are measured beside params, MACs and those of the budget"
+    )
+
+
+EARLIER_SELECTION: Mapping[str, Any] = MappingProxyType({"scale": False, "references": (), "measures": ()})
+"""What `SelectOptions` of runs that versions before 0.2 have started are, where their recipe says nothing."""
+
+
+@attrs.frozen
+class BudgetOptions:
+    """What a network may cost (the recipe section "budget"), and how much this weighs in a search."""
+
+    limits: Mapping[str, tuple[float, ...]] = attrs.field(factory=dict)
+    """By cost measure, in its unit; where there are several, networks are wanted within each of them."""
+    weight: float = option(
+        0.0, "weight of the expected cost in the loss of alpha, where alpha is learnt by gradient; 0: off", at_least=0
+    )
+
+    @property
+    def points(self) -> tuple[Budget, ...]:
+        """The budgets, one after the other: the first limit of every measure, the second ...; empty without limits.
+
+        A measure that has a single limit has it in all of them.
+        """
+        count = max(map(len, self.limits.values()), default=0)
+        return tuple(
+            {name: limits[number if len(limits) > 1 else 0] for name, limits in self.limits.items()}
+            for number in range(count)
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, as a section of a recipe."""
+        limits = {name: values[0] if len(values) == 1 else list(values) for name, values in self.limits.items()}
+        return {**limits, "weight": self.weight}
 
 
 @attrs.frozen
@@ -137,6 +184,9 @@ class Recipe:
     search: SearchOptions
     retrain: RetrainOptions
     select: SelectOptions
+    budget: BudgetOptions
+    costs: Mapping[str, Part]
+    """By name, the cost measures that the run uses beside params and MACs."""
     plugins: Mapping[str, str]
     """By distribution that registers anything used in this run, its version."""
 
@@ -154,5 +204,7 @@ class Recipe:
             "search": option_values(self.search),
             "retrain": option_values(self.retrain),
             "select": option_values(self.select),
+            "budget": self.budget.to_dict(),
+            **{name.rpartition(":")[2]: part.plain for name, part in self.costs.items()},
             "plugins": dict(self.plugins),
         }

@@ -9,6 +9,9 @@ from typing import Any
 
 Options = dict[str, Any]
 
+BARE_SELECTION: Options = {"references": [], "measures": []}
+"""Options of the section "select" for presets that show that a run works, not how good its networks are."""
+
 DARTS_CIFAR: Options = {
     "epochs": 600,
     "batch_size": 96,

@@ -12,6 +12,10 @@ from nasplug.builtin.compact import Compact
 from nasplug.builtin.darts import Darts
 from nasplug.builtin.mbconv import MBConvSpace
 from nasplug.builtin.nb201 import NasBench201
+from nasplug.builtin.references.ds_cnn import DSCNN
+from nasplug.builtin.references.mobilenet import MobileNetV2
+from nasplug.builtin.references.residual import ResNet8
+from nasplug.parts import ReferenceNetwork
 from nasplug.values import ImageShape
 
 NETWORKS = {
@@ -22,6 +26,9 @@ NETWORKS = {
     "darts, stem for ImageNet": (Darts(cells=3, nodes=2, channels=2, stem="imagenet"), 32),
     "mbconv": (MBConvSpace(), 16),
     "nb201": (NasBench201(channels=2, cells=1), 8),
+    "resnet8": (ResNet8(width=0.25), 9),
+    "ds-cnn": (DSCNN(width=0.1), 16),
+    "mobilenetv2": (MobileNetV2(width=0.1), 8),
 }
 
 
@@ -29,7 +36,8 @@ NETWORKS = {
 def network(request):
     space, size = NETWORKS[request.param]
     torch.manual_seed(0)
-    net = space.network(space.random(Random(1)), ImageShape(3, size, 4))
+    shape = ImageShape(3, size, 4)
+    net = space.network(shape) if isinstance(space, ReferenceNetwork) else space.network(space.random(Random(1)), shape)
     x = torch.randn(3, 3, size, size)
     net.train()(x)
     return net.eval(), x

@@ -49,6 +49,10 @@ def sentence_of(folder: str) -> str:
     return describe_gain(group)
 
 
+def reference(part: str, params: int, val: float, test: float | None, matched: str | None = None) -> dict:
+    return network(part, params, val, test, matched) | {"role": "reference", "genotype": None, "reference": part}
+
+
 def network(name: str, params: int, val: float, test: float | None, matched: str | None = None) -> dict:
     role = "random" if matched else "found"
     errors = {"val_error": val, "test_error": test}
@@ -63,6 +67,7 @@ def run(
     status: str = "done",
     device: str = "cpu",
     digests: dict[str, str] | None = None,
+    references: tuple[dict, ...] = (),
     **changes: object,
 ) -> Path:
     """A run folder of two found networks, each with a random one of its size; the second found one is the best.
@@ -74,6 +79,7 @@ def run(
         network("bb", 1010 + seed, 0.01, errors[1], "aa"),
         network("cc", 2000 + seed, 0.03, errors[2]),
         network("dd", 2020 + seed, 0.02, errors[3], "cc"),
+        *references,
     ]
     sections = copy.deepcopy(SECTIONS)
     sections["run"] |= {"method": method, "seed": seed, "threads": 1 + seed}
@@ -131,6 +137,82 @@ def test_a_group_has_mean_spread_and_cost_over_its_seeds(three):
     assert group["search_seconds"] == {"mean": 12, "deviation": 1}
     assert group["seconds"] == {"mean": 1112, "deviation": 1}
     assert [member["best"] for member in group["runs"]] == ["cc"] * 3
+
+
+@pytest.fixture
+def with_references():
+    """Of every run the best found network is cc, and the best reference network resnet8, which others beat in the test.
+
+    What is matched to aa does not have the cost of cc.
+    """
+    return [
+        run(
+            f"seed{seed}",
+            seed=seed,
+            errors=errors,
+            references=(
+                reference("resnet8", 2100, 0.05, errors[2] + gain),
+                reference("plain", 1900, 0.06, 0.0),
+                reference("ds-cnn", 2200, 0.05, 0.0, "cc"),
+                reference("mobilenetv2", 900, 0.01, 0.0, "aa"),
+            ),
+        )
+        for seed, (errors, gain) in enumerate(zip(ERRORS, REFERENCE_GAINS, strict=True))
+    ]
+
+
+REFERENCE_GAINS = (0.04, -0.01, 0.06)
+
+
+def test_the_best_found_network_is_compared_with_the_best_reference_network_of_its_cost(with_references):
+    (group,) = figures(*with_references)["groups"]
+    gains = np.array(REFERENCE_GAINS)
+
+    assert [member["reference"] for member in group["runs"]] == ["resnet8"] * 3
+    assert [member["reference_params"] for member in group["runs"]] == [2100] * 3
+    assert [member["reference_minus_found"] for member in group["runs"]] == pytest.approx(gains)
+    assert group["reference_minus_found"]["mean"] == pytest.approx(0.03)
+    assert group["reference_minus_found"]["deviation"] == pytest.approx(np.std(gains, ddof=1))
+    assert group["reference_standard_error"] == pytest.approx(standard_error(gains))
+    half = 4.302652730 * standard_error(gains)
+    assert group["reference_interval"] == pytest.approx([0.03 - half, 0.03 + half])
+    assert (group["pairs"], group["runs"][0]["pairs"]) == (6, 2)
+
+
+def test_both_comparisons_stand_in_tables_and_page(with_references):
+    run("without", method="snps", errors=(0.2, 0.1, 0.2, 0.1))
+    lines = call(*with_references, "without").stdout.splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    place = rows[0].index("reference - found, points")
+    assert rows[0][place - 2 : place + 2] == [
+        "random - found, points",
+        "95 % interval",
+        "reference - found, points",
+        "95 % interval",
+    ]
+    assert rows[2][place : place + 2] == ["+3.00 ± 2.08", "-5.96 to +11.96"]
+    assert rows[3][place : place + 2] == ["-", "-"]
+    head, first, last = rows[4], rows[6], rows[-1]
+    assert (first[head.index("reference")], last[head.index("reference")]) == ("resnet8 (2,100)", "-")
+    assert (first[head.index("reference - found, points")], last[head.index("search, s")]) == ("+4.00", "11.0")
+    assert any(line.startswith("reference - found: ") for line in lines)
+
+    page = page_of(*with_references, "without")
+    assert page.tags.count("svg") == 3
+    assert "dnad: the best found network is better than the best reference network by 3.00 points" in page.text
+    assert "95 % interval over 3 runs: -5.96 to +11.96; that includes zero, so it may be chance" in page.text
+
+
+def test_without_reference_networks_nothing_is_said_of_them(three):
+    assert "reference" not in call(*three).stdout
+    assert "reference" not in page_of(*three).text
+    (group,) = figures(*three)["groups"]
+    assert group["reference_minus_found"] is None
+
+
+def test_a_reference_network_that_was_not_tested_is_not_compared():
+    (group,) = figures(run("one", references=(reference("plain", 1900, 0.06, None),)))["groups"]
+    assert group["reference_minus_found"] is None
 
 
 def test_a_single_run_has_no_spread():

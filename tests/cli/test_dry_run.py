@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nasplug.cli.dry_run import format_duration
-from nasplug.compose import read_config, resolve
+from nasplug.compose import read_config, recipe_sections, resolve
 from nasplug.plugins import load_plugins
 from nasplug.runs.create import start
 from nasplug.runs.estimate import estimate_run
@@ -27,7 +27,9 @@ def test_a_dry_run_prints_a_recipe_that_can_be_run_and_leaves_nothing(here, word
     assert tomllib.loads(recipe)["run"]["method"] == "dna"
     path = tmp_path / "recipe.toml"
     path.write_text(recipe)
-    assert resolve(load_plugins(), [read_config(path)]).to_dict() == tomllib.loads(recipe)
+    assert resolve(load_plugins(), [read_config(path, recipe_sections(load_plugins()))]).to_dict() == tomllib.loads(
+        recipe
+    )
     for supplied in ("nasplug-dna", "single-path", "mbconv", "blockwise"):
         assert supplied in done.stderr
 

@@ -5,7 +5,7 @@ import pytest
 from packaging.specifiers import SpecifierSet
 
 from nasplug.builtin.methods import RANDOM
-from nasplug.compose import check_versions, compose, parse_setting, read_config, resolve
+from nasplug.compose import check_versions, compose, parse_setting, read_config, recipe_sections, resolve
 from nasplug.compose.resolve import default_method
 from nasplug.errors import InputError
 from nasplug.plugins import Plugins, load_plugins
@@ -131,7 +131,7 @@ def test_a_run_repeats_its_own_recipe(plugins, tmp_path):
     path = tmp_path / "recipe.toml"
     path.write_text(tomli_w.dumps(recipe.to_dict()))
 
-    assert resolve(plugins, [read_config(path)]) == recipe
+    assert resolve(plugins, [read_config(path, recipe_sections(plugins))]) == recipe
 
 
 @pytest.mark.parametrize(
@@ -180,14 +180,14 @@ def test_parts_that_do_not_fit_are_refused_naming_those_that_do(plugins, layers,
         ("space.operations=['none', 'skip_connect']", ("space", "operations", ["none", "skip_connect"])),
     ],
 )
-def test_settings_are_read_as_toml_or_words(text, expected):
-    assert parse_setting(text) == expected
+def test_settings_are_read_as_toml_or_words(plugins, text, expected):
+    assert parse_setting(text, recipe_sections(plugins)) == expected
 
 
 @pytest.mark.parametrize("text", ["epochs=3", "search.epochs", "search.=3", "serach.epochs=3", "plugins.nasplug=1"])
-def test_settings_of_another_form_are_refused(text):
+def test_settings_of_another_form_are_refused(plugins, text):
     with pytest.raises(InputError):
-        parse_setting(text)
+        parse_setting(text, recipe_sections(plugins))
 
 
 def test_a_change_of_plugin_versions_is_refused(plugins):
@@ -230,13 +230,13 @@ def test_every_distribution_here_continues_runs_of_the_first_version(plugins):
     assert all(SpecifierSet(plugin.resumes).contains("0.1.0") for plugin in plugins.all)
 
 
-def test_configuration_files_are_checked(tmp_path):
+def test_configuration_files_are_checked(plugins, tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
-        read_config(tmp_path / "none.toml")
+        read_config(tmp_path / "none.toml", recipe_sections(plugins))
     path = tmp_path / "bad.toml"
     path.write_text("[serach]\nepochs = 3\n")
     with pytest.raises(InputError, match="Did you mean 'search'"):
-        read_config(path)
+        read_config(path, recipe_sections(plugins))
     path.write_text("not toml at all")
     with pytest.raises(InputError, match="not TOML"):
-        read_config(path)
+        read_config(path, recipe_sections(plugins))

@@ -96,7 +96,13 @@ def test_every_part_has_its_options_and_every_method_its_presets():
             expected = [f"`{registration.section}.{name}`" for name in option_fields(target)]
         assert f"package `{registration.distribution}`" in section
         assert not [words for words in expected if words not in section], registration.name
-    assert {registration.slot for registration in plugins.registrations} == {*SLOTS, "method", "dataset", "cost"}
+    assert {registration.slot for registration in plugins.registrations} == {
+        *SLOTS,
+        "method",
+        "dataset",
+        "cost",
+        "reference",
+    }
 
 
 def entry(page: str, heading: str) -> str:

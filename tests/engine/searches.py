@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import attrs
 import pytest
 import torch
@@ -17,7 +19,8 @@ from nasplug.engine.ahead.cuda_graphs import GraphCache, Recorder
 from nasplug.engine.ahead.runner import AheadRunner
 from nasplug.engine.plain.keep import Keep
 from nasplug.engine.plain.labels import LabelStage
-from nasplug.parts import Batch, Choices, send
+from nasplug.engine.resource_term import ResourceTerm
+from nasplug.parts import Batch, Choices, CostModel, send
 from nasplug.values import ImageShape, Step, StepInfo, Training, Verdict
 
 CPU = torch.device("cpu")
@@ -74,6 +77,13 @@ def distilled(device: torch.device = CPU) -> Trainer:
     return made
 
 
+def priced(device: torch.device = CPU) -> Trainer:
+    made = shrinking(device)
+    term = ResourceTerm.fit(0.3, {"params": 3000, "macs": 1e5}, NODES, CostModel(NODES, SHAPE), Random(0))
+    made.resource_term = term.to(device)
+    return made
+
+
 def trainer(space, torch_optimizer, schedule, device: torch.device = CPU, **training) -> Trainer:
     torch.manual_seed(0)
     net = space.supernet(SHAPE).double().to(device, memory_format=torch.channels_last)
@@ -82,7 +92,7 @@ def trainer(space, torch_optimizer, schedule, device: torch.device = CPU, **trai
     return Trainer("p", net, torch_optimizer, schedule, [LabelStage()], options, streams, device, space=space)
 
 
-SEARCHES = {"first order": first_order, "shrinking": shrinking, "distilled": distilled}
+SEARCHES = {"first order": first_order, "shrinking": shrinking, "distilled": distilled, "priced": priced}
 
 
 def carried_out(made: Trainer, runner: Runner) -> list[Step]:

@@ -26,13 +26,13 @@ from nasplug.builtin.nb201.table import DATA_SETS, read_table
 from nasplug.cli.cost import cost as cost_command
 from nasplug.cli.failure import report_errors
 from nasplug.cli.run import run as run_command
-from nasplug.compose import parse_setting, read_config
+from nasplug.compose import parse_setting, read_config, recipe_sections
 from nasplug.data import load_splits
 from nasplug.errors import InputError
 from nasplug.formats.regular_file import expand_home
 from nasplug.plugins import Plugins, Settings, load_plugins
-from nasplug.plugins.dataset_names import split_dataset_name
 from nasplug.plugins.discovery import find_plugins
+from nasplug.plugins.located_names import split_location
 from nasplug.report.run_record import read_run_record
 from nasplug.results.result import load
 from nasplug.runs.decision import read_ratings
@@ -120,12 +120,12 @@ def in_file(name: str, read: Callable[[Path], object]) -> Callable[[str | bytes,
 
 
 def read_setting(text: str, _: Path) -> object:
-    section, name, value = parse_setting(text)
+    section, name, value = parse_setting(text, recipe_sections(plugins()))
     return resolve_recipe(plugins(), [{section: {name: value}}])
 
 
 def read_recipe(path: Path) -> object:
-    return resolve_recipe(plugins(), [read_config(path)])
+    return resolve_recipe(plugins(), [read_config(path, recipe_sections(plugins()))])
 
 
 def read_flag(command: Any, flag: str, more: tuple[str, ...] = ()) -> Callable[[str, Path], object]:
@@ -253,6 +253,17 @@ PLAN = {
     "macs": 4,
     "matched_to": None,
 }
+REFERENCE_FACTS = {
+    "schema": 1,
+    "reference": {"part": "nasplug:resnet8", "options": {"width": 0.25, "bias": False}},
+    "data": FACTS["data"],
+}
+REFERENCE_PLAN = PLAN | {
+    "role": "reference",
+    "genotype": None,
+    "reference": "timm:resnet18",
+    "size": {"model": "resnet18"},
+}
 
 
 def lines_of(events: tuple[Any, ...]) -> st.SearchStrategy[str]:
@@ -290,14 +301,14 @@ READERS = {
     ),
     "events": Reader(in_file("events.jsonl", read_every_event), lines_of(EVENTS)),
     "result": Reader(in_file("result.json", read_whole_result), json_texts((RESULT,))),
-    "plans": Reader(in_file("phases/select/done.json", read_record), json_texts(({"plans": [PLAN]},))),
+    "plans": Reader(in_file("phases/select/done.json", read_record), json_texts(({"plans": [PLAN, REFERENCE_PLAN]},))),
     "splits": Reader(
         in_file("splits.safetensors", load_splits),
         tensor_files(("train", "validation", "test"), metadata(test_from=st.sampled_from(("train", "test", "x", "")))),
     ),
     "weights": Reader(
         in_file("network.safetensors", lambda path: load_network(path, plugins())),
-        tensor_files(("a", "b"), metadata(nasplug=json_texts((FACTS,))) | st.none()),
+        tensor_files(("a", "b"), metadata(nasplug=json_texts((FACTS, REFERENCE_FACTS))) | st.none()),
     ),
     "checkpoint": Reader(
         in_file("checkpoint.safetensors", lambda path: read_tensors(path, "checkpoint")),
@@ -313,7 +324,7 @@ READERS = {
     "size": Reader(read_flag(cost_command, "--size", ("--genotype={}",)), mutated(("32", "0"))),
     "device": Reader(lambda text, _: find_device(text), mutated(("cuda:0", "cpu", "auto", "cuda"))),
     "data-name": Reader(
-        lambda text, _: split_dataset_name(plugins(), text), mutated(("folder:C:/x", "nasplug:digits", "digits"))
+        lambda text, _: split_location(plugins(), "dataset", text), mutated(("folder:C:/x", "nasplug:digits", "digits"))
     ),
     "scaffold": Reader(
         lambda text, _: Names.of_folder(new_folder(Path(text))), mutated(("nasplug-mine", "~/mine", "../mine"))

@@ -177,7 +177,7 @@ def write(
 
 
 def _phase(network: dict[str, Any]) -> str:
-    return f"{'retrain' if network['role'] == 'found' else 'baseline'}/{network['id']}"
+    return f"{ {'found': 'retrain', 'random': 'baseline'}.get(network['role'], network['role']) }/{network['id']}"
 
 
 @pytest.fixture

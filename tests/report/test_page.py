@@ -117,6 +117,50 @@ def test_a_network_worse_than_chance_is_named(tmp_path, result, write_run):
         assert f"Found network {found['id']} is worse than its random network {random['id']}: 50.00 % against" in text
 
 
+@pytest.fixture
+def beside_references(result):
+    """A run with two reference networks, of which plain is the better one in validation."""
+    best = min(result["networks"][::2], key=lambda network: network["val_error"])
+    best["test_error"] = 0.02
+    for number, (part, val_error, test_error) in enumerate((("plain", 0.03, 0.05), ("resnet8", 0.04, 0.01))):
+        entry = {"id": f"ab{number}", "role": "reference", "reference": part, "genotype": None, "matched_to": None}
+        errors = {"val_error": val_error, "test_error": test_error}
+        result["networks"].append(best | entry | errors | {"params": best["params"] + 7})
+    return result, best
+
+
+def test_reference_networks_stand_beside_the_best_network(tmp_path, beside_references, drawings, write_run):
+    result, best = beside_references
+    shapes = {name: cells for name, cells in drawings(result).items() if name not in ("ab0", "ab1")}
+    page = write_report(write_run(tmp_path, result), shapes)
+    outline, svgs = read(page), page.read_text().split("<svg")
+    rows = {row[0].split()[0]: row for row in outline.rows if row}
+    assert [rows[name][1] for name in ("ab0", "ab1")] == ["reference plain", "reference resnet8"]
+    assert rows["ab0"][3] == ""
+    assert (
+        f"The test error of the best network, 2.00 % with {best['params']:,} parameters, is 3.00 percentage points "
+        f"lower than that of the best reference network, plain (ab0): 5.00 % with {best['params'] + 7:,} parameters."
+    ) in outline.text
+    assert "n = 4 matched pairs" in outline.text
+    assert all(target[1:] in outline.ids for target in outline.targets)
+    trade_off = next(svg for svg in svgs if "test error against parameters" in svg)
+    assert "of 10 networks" in trade_off
+    assert trade_off.count("var(--purple)") >= 2
+    assert "dashed: the random network matched to it, or a reference network" in outline.text
+
+
+def test_without_reference_networks_the_page_says_nothing_of_them(finished):
+    assert "eference network" not in finished.text
+
+
+def test_a_reference_network_that_is_better_or_equal_is_named_so(tmp_path, beside_references, write_run):
+    result, _ = beside_references
+    for error, words in ((0.005, "1.50 percentage points higher than"), (0.02, "equal to")):
+        result["networks"][-2]["test_error"] = error
+        text = read(write_report(write_run(tmp_path, result, steps=0), {})).text
+        assert f"is {words} that of the best reference network, plain" in text
+
+
 def test_the_file_refers_to_nothing_outside_itself(report, finished):
     text, outline = report.read_text(encoding="utf-8"), finished
     assert set(re.findall(r"https?://[^\s\"'<>)]*", text)) <= {"http://www.w3.org/2000/svg"}
@@ -127,7 +171,7 @@ def test_the_file_refers_to_nothing_outside_itself(report, finished):
 
 
 def test_the_sections_come_in_reading_order(finished):
-    heads = ["Networks", "Error against size", "Shrinking of the supernet", "Training curves", "Architectures"]
+    heads = ["Networks", "Error against cost", "Shrinking of the supernet", "Training curves", "Architectures"]
     heads += ["Data", "Cost", "Environment", "Recipe", "Repeat this run"]
     places = [finished.words.index(head) for head in heads]
     assert places == sorted(places)

@@ -278,15 +278,15 @@ def test_a_network_is_chosen_by_the_beginning_of_its_id_or_by_limits(run):
     best, other = result.networks
     small = min(result.networks, key=lambda each: each.params)
 
-    assert choose_network(result, None, None, None).id == best.id
-    assert choose_network(result, None, small.params, None).id == small.id
-    assert choose_network(result, other.id[:3], None, None).id == other.id
+    assert choose_network(result, None).id == best.id
+    assert choose_network(result, None, {"params": small.params}).id == small.id
+    assert choose_network(result, other.id[:3]).id == other.id
     with pytest.raises(InputError, match=rf"has no network 'zz'; it has {best.id} \(found, {best.params:,} params\), "):
-        choose_network(result, "zz", None, None)
+        choose_network(result, "zz")
     with pytest.raises(InputError, match="has no network ''"):
-        choose_network(result, "", None, None)
+        choose_network(result, "")
     with pytest.raises(InputError, match="limits choose among all"):
-        choose_network(result, best.id, 10, None)
+        choose_network(result, best.id, {"params": 10})
 
 
 def test_a_beginning_of_two_ids_is_refused(run):
@@ -295,7 +295,7 @@ def test_a_beginning_of_two_ids_is_refused(run):
     RunFolder(run).write_result(json.loads(text.replace(second, first[:4] + second[4:])))
 
     with pytest.raises(InputError, match=f"'{first[:4]}' begins the ids of 2 networks"):
-        choose_network(load(run), first[:4], None, None)
+        choose_network(load(run), first[:4])
 
 
 def test_a_network_that_was_not_trained_is_not_exported(run):
@@ -305,4 +305,4 @@ def test_a_network_that_was_not_trained_is_not_exported(run):
     RunFolder(run).write_result(result)
 
     with pytest.raises(InputError, match=f"'{name}' of '.*' has no weights"):
-        export(choose_network(load(run), name, None, None), "safetensors")
+        export(choose_network(load(run), name), "safetensors")

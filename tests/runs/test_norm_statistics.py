@@ -77,7 +77,7 @@ def test_statistics_are_the_mean_and_variance_of_what_every_norm_reads(tmp_path,
     """In float64, against sums over all pixels, in a network of several norms with everything that can be dropped."""
     context = begin(tmp_path / "run", few_images)
     trainer = make_network_trainer(
-        context, "retrain/x", context.composition.space, plan_of(context).genotype, context.recipe.retrain
+        context, "retrain/x", context.composition.space, plan_of(context), context.recipe.retrain
     )
     net = trainer.net.double()
     net.drop_path, net.dropout = 0.5, 0.5
@@ -123,9 +123,7 @@ def test_only_statistics_change_and_only_after_a_short_training(tmp_path, few_im
 
     def keep_state(path):
         plan = plan_of(context)
-        trainer = make_network_trainer(
-            context, plan.phase, context.composition.space, plan.genotype, context.recipe.retrain
-        )
+        trainer = make_network_trainer(context, plan.phase, context.composition.space, plan, context.recipe.retrain)
         load_checkpoint(path, trainer)
         trained.update((trainer.stages[0].average if ema else trainer.net).state_dict())
 

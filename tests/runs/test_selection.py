@@ -5,27 +5,53 @@ from pathlib import Path
 from random import Random
 from types import SimpleNamespace
 
+import attrs
 import pytest
 
+from nasplug.builtin.costs.counted import Macs, Params
 from nasplug.builtin.darts.space import Darts
+from nasplug.compose import build_reference
 from nasplug.errors import InputError
-from nasplug.runs.selection import check_limits, select
-from nasplug.values import ImageShape
-from nasplug.values.recipe import RetrainOptions, SelectOptions
+from nasplug.parts import CostMeasure, CostModel
+from nasplug.plugins import load_plugins
+from nasplug.runs.budget_check import limits_of_search, refuse_impossible
+from nasplug.runs.scaling import GenotypeSizes, fit, largest_number
+from nasplug.runs.selection import select as run_selection
+from nasplug.values import ImageShape, Unit, share_of
+from nasplug.values.recipe import BudgetOptions, RetrainOptions, RunOptions, SelectOptions
 from nasplug.values.seeds import derive_seed
 
 SHAPE = ImageShape(channels=1, size=8, classes=10)
 
 
-def _study(space, retrain=None, **selection):
-    recipe = SimpleNamespace(select=SelectOptions(**selection), retrain=retrain or RetrainOptions())
+def _study(space, retrain=None, budget=None, measures=None, **selection):
+    limits = {name: tuple(values) if isinstance(values, list) else (values,) for name, values in (budget or {}).items()}
+    recipe = SimpleNamespace(
+        select=SelectOptions(**{"references": (), "measures": ()} | selection),
+        retrain=retrain or RetrainOptions(),
+        budget=BudgetOptions(limits),
+        run=RunOptions(),
+    )
+    costs = measures or {}
     return SimpleNamespace(
-        composition=SimpleNamespace(space=space),
+        composition=SimpleNamespace(space=space, costs=costs),
+        plugins=load_plugins(),
         recipe=recipe,
         shape=SHAPE,
         folder=SimpleNamespace(path=Path("RUN")),
         random=lambda *words: Random(derive_seed(*words)),
+        cost_model=lambda sized: CostModel(sized, SHAPE, costs),
     )
+
+
+def select(context, trail):
+    """The plans that a selection ends with."""
+    steps = run_selection(context, trail, lambda: False)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
 
 
 @pytest.fixture(scope="module")
@@ -77,20 +103,137 @@ def test_a_single_genotype_is_trained_at_every_width(space, trail):
     assert [plan.size["channels"] for plan in plans] == [4, 6, 8]
 
 
-@pytest.mark.parametrize("limit", ["max_params", "max_macs"])
-def test_limits_that_no_architecture_keeps_are_refused_before_the_search(space, trail, limit):
-    with pytest.raises(InputError, match=r"at most 10 (params|MACs): the smallest known has \d+ params and \d+ MACs"):
-        check_limits(_study(space, **{limit: 10}))
-    costs = [space.cost(genotype, SHAPE) for genotype in trail]
-    sizes = [cost.params if limit == "max_params" else cost.macs for cost in costs]
-    check_limits(_study(space, **{limit: min(sizes)}))
-    check_limits(_study(space))
+@pytest.mark.parametrize("scale", [True, False])
+@pytest.mark.parametrize("limit", ["params", "macs"])
+def test_budgets_that_no_architecture_keeps_are_refused_before_the_search(space, trail, limit, scale):
+    with pytest.raises(InputError, match=rf"at most 10 {limit}: the smallest known has [\d,]+ params and [\d,]+ macs"):
+        refuse_impossible(_study(space, budget={limit: 10}, scale=scale))
+    least = min(space.cost(genotype, SHAPE)[limit] for genotype in trail)
+    refuse_impossible(_study(space, budget={limit: least}, scale=scale))
+    refuse_impossible(_study(space, scale=scale))
 
 
-def test_limits_hold_and_the_refusal_names_the_smallest(space, trail):
+def test_a_budget_below_the_size_of_the_search_is_refused_only_where_networks_keep_their_size(space, trail):
+    least = min(space.cost(genotype, SHAPE).params for genotype in trail) // 3
+    refuse_impossible(_study(space, budget={"params": least}))
+    with pytest.raises(InputError, match=r"lower retrain.channels, or set select.scale=true"):
+        refuse_impossible(_study(space, budget={"params": least}, scale=False))
+    assert limits_of_search(_study(space, budget={"params": least})) == ()
+    assert limits_of_search(_study(space, budget={"params": 10**9})) == [{"params": 10**9}]
+    assert limits_of_search(_study(space, budget={"params": 9}, scale=False)) == [{"params": 9}]
+
+
+def test_without_scaling_limits_hold_and_the_refusal_names_the_smallest(space, trail):
     costs = sorted(space.cost(genotype, SHAPE).params for genotype in trail)
-    plans = select(_study(space, networks=4, random=0, max_params=costs[5]), trail)
+    plans = select(_study(space, networks=4, random=1, budget={"params": costs[5]}, scale=False), trail)
+    assert len(plans) == 8
     assert max(plan.costs.params for plan in plans) <= costs[5]
+    assert {plan.size["channels"] for plan in plans} == {4}
 
-    with pytest.raises(InputError, match=f"the smallest has {costs[0]} params"):
-        select(_study(space, max_params=costs[0] - 1), trail)
+    with pytest.raises(InputError, match=f"the smallest has {costs[0]:,} params"):
+        select(_study(space, budget={"params": costs[0] - 1}, scale=False), trail)
+
+
+def test_networks_are_scaled_to_the_largest_width_within_the_budget(space, trail):
+    budget = {"params": 9000, "macs": 400_000}
+    plans = select(_study(space, networks=3, random=2, budget=budget), trail)
+
+    assert [plan.role for plan in plans] == ["found"] * 3 + ["random"] * 6
+    for plan in plans:
+        assert plan.budget == budget
+        assert plan.costs.params <= 9000
+        assert plan.costs.macs <= 400_000
+        wider = space.scaled(channels=plan.size["channels"] + 1).cost(plan.genotype, SHAPE)
+        assert wider.params > 9000 or wider.macs > 400_000
+        assert plan.costs == space.scaled(channels=plan.size["channels"]).cost(plan.genotype, SHAPE)
+    found = {plan.id: share_of(plan.costs, budget) for plan in plans if plan.role == "found"}
+    for plan in plans[3:]:
+        assert abs(share_of(plan.costs, budget) - found[plan.matched_to]) <= 0.25
+
+
+def test_references_take_as_much_of_a_budget_as_their_widths_allow_or_as_the_largest_found_has(space, trail):
+    budget = {"params": 9000, "macs": 10**6}
+    plans = select(_study(space, networks=1, random=0, budget=budget, references=("plain", "resnet8")), trail)
+    free = select(_study(space, networks=2, random=0, references=("plain",)), trail)
+
+    assert [(plan.role, plan.reference) for plan in plans[1:]] == [("reference", "plain"), ("reference", "resnet8")]
+    for plan in plans[1:]:
+        reference = build_reference(load_plugins(), plan.reference)
+        widths = list(reference.widths())
+        assert plan.budget == budget
+        assert share_of(plan.costs, budget) <= 1
+        wider = reference.scaled(widths[widths.index(plan.size["width"]) + 1]).network(SHAPE)
+        costs = {name: cls().cost(wider.eval(), (1, 8, 8)) for name, cls in (("params", Params), ("macs", Macs))}
+        assert share_of(costs, budget) > 1
+    largest = max(plan.costs.params for plan in free[:2])
+    assert 0.9 * largest < free[2].costs.params <= largest
+    assert free[2].budget == {}
+
+
+def test_several_budgets_give_networks_within_each(space, trail):
+    plans = select(_study(space, networks=1, random=1, budget={"params": [4000, 12_000], "macs": 10**7}), trail)
+
+    assert [plan.budget["params"] for plan in plans] == [4000, 4000, 12_000, 12_000]
+    assert [2000 < plan.costs.params <= 4000 for plan in plans] == [True, True, False, False]
+    assert all(8000 < plan.costs.params <= 12_000 for plan in plans[2:])
+
+
+def test_cells_of_one_type_are_also_made_deeper_and_less_deep():
+    space = Darts(topology="per-type", cells=3, channels=4)
+    genotype = space.random(Random(0))
+    model = CostModel(space, SHAPE)
+    for limit in (10_000, 20_000, 40_000):
+        sizes = {
+            (channels, cells): space.scaled(channels=channels, cells=cells).cost(genotype, SHAPE).params
+            for cells in (3, 4, 5)
+            for channels in range(2, 40)
+        }
+        sized = GenotypeSizes(model, genotype).largest_within({"params": limit})
+        assert sized.costs.params == max(params for params in sizes.values() if params <= limit)
+        assert sizes[sized.size["channels"], sized.size["cells"]] == sized.costs.params
+    least = space.scaled(channels=2, cells=3).cost(genotype, SHAPE).params
+    flat = GenotypeSizes(CostModel(space, SHAPE), genotype).largest_within({"params": least - 1})
+    assert flat.size["cells"] < 3
+    assert GenotypeSizes(CostModel(space, SHAPE), genotype).largest_within({"params": 1}) is None
+
+
+@attrs.frozen
+class Estimated(CostMeasure):
+    """Its layers cost nothing that is known beforehand: the estimate is the params, the network costs `factor` more."""
+
+    factor: float = 1.0
+    measured = True
+    unit = Unit("s", prefix="m")
+
+    def cost(self, net, shape):
+        return self.factor * sum(parameter.numel() for parameter in net.parameters())
+
+
+@attrs.frozen(eq=False)
+class Guessed(CostModel):
+    def _cost(self, name, genotype):
+        return float(self.space.cost(genotype, self.shape).params)
+
+    def resized(self, space):
+        return Guessed(space, self.shape, self.measures)
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 1.6])
+def test_what_is_measured_keeps_the_budget_whatever_was_estimated(space, trail, factor):
+    measures = {"time": Estimated(factor)}
+    network = fit(GenotypeSizes(Guessed(space, SHAPE, measures), trail[0]), {"time": 40_000.0}, measures, SHAPE)
+
+    assert network.costs["time"] <= 40_000
+    assert network.costs["time"] == factor * network.costs.params
+    wider = space.scaled(channels=network.sized.size["channels"] + 2).cost(trail[0], SHAPE)
+    assert factor * wider.params > 40_000
+
+
+def test_what_only_the_built_network_tells_can_leave_no_size(space, trail):
+    measures = {"time": Estimated(1e9)}
+    assert fit(GenotypeSizes(Guessed(space, SHAPE, measures), trail[0]), {"time": 1.0}, measures, SHAPE) is None
+
+
+@pytest.mark.parametrize("largest", [0, 1, 2, 5, 64, 100, 101])
+def test_the_largest_number_is_found(largest):
+    assert largest_number(lambda number: number <= largest, 100) == min(largest, 100)

@@ -26,6 +26,7 @@ SHAPES = {
     "teacher": "under_scores",
     "dataset": "nasplug-" + "d" * 40,
     "cost": "nasplug-joules",
+    "reference": "nasplug-tower-2",
     "observer": "nasplug-r2d2",
 }
 """A folder for each kind; between them, every form that names can have."""

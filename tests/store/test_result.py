@@ -8,7 +8,7 @@ import pytest
 
 from nasplug.errors import InputError
 from nasplug.store.lock import lock_run
-from nasplug.store.result import NetworkResult, best_network, pareto_front, read_result, set_note
+from nasplug.store.result import NetworkResult, best_network, best_reference, pareto_front, read_result, set_note
 from nasplug.store.run_folder import RunFolder
 
 
@@ -21,8 +21,8 @@ def network(*figures, **more):
     return NetworkResult.from_entry(entry(*figures, **more))
 
 
-def best(networks, **limits):
-    chosen = best_network(networks, **limits)
+def best(networks, budget=None):
+    chosen = best_network(networks, budget or {})
     return chosen and chosen.id
 
 
@@ -43,14 +43,26 @@ def test_the_best_is_chosen_by_validation_error_within_the_limits():
     networks = [network("a", 10, 0.3), network("b", 20, 0.1), network("c", 15, 0.1), network("r", 5, 0.0, "random")]
 
     assert best(networks) == "c"
-    assert best(networks, max_params=12) == "a"
-    assert best(networks, max_params=9) is None
+    assert best(networks, {"params": 12}) == "a"
+    assert best(networks, {"params": 9}) is None
 
 
 def test_the_front_holds_what_nothing_beats():
     networks = [network("a", 10, 0.3), network("b", 20, 0.1), network("c", 15, 0.1), network("d", 12, 0.35)]
 
     assert pareto_front(networks) == ("a", "c")
+
+
+def test_the_best_reference_network_is_chosen_like_the_best_among_those_of_equal_cost():
+    found, other = network("a", 10, 0.3), network("b", 20, 0.1)
+    references = [network(*figures, "reference") for figures in (("c", 12, 0.2), ("d", 11, 0.2), ("e", 13, 0.25))]
+    matched = NetworkResult.from_entry(entry("f", 9, 0.1, "reference") | {"matched_to": "b"})
+    networks = [found, other, network("r", 5, 0.0, "random"), *references, matched]
+
+    assert best_reference(networks, found).id == "d"
+    assert best_reference(networks, other).id == "f"
+    assert best_reference(networks[:3], found) is None
+    assert (best(networks), pareto_front(networks)) == ("b", ("a", "b"))
 
 
 def test_without_validation_the_training_loss_decides():
@@ -90,6 +102,7 @@ def test_the_named_best_is_kept_and_a_missing_one_is_chosen(write):
         ({"networks": [entry("a\x1b[2J", 10)]}, r"but it is 'a\x1b[2J'"),
         ({"networks": [entry("a", 10), entry("a", 20)]}, "two of its networks have the same id"),
         ({"networks": [entry("a", 10) | {"weights": "../x"}]}, "'weights' must be a path in the run folder"),
+        ({"networks": [entry("a", 10) | {"reference": 3}]}, "'reference' must be a word"),
         ({"networks": [entry("a", 10) | {"genotype": "/x"}]}, "'genotype' must be a path in the run folder"),
         ({"networks": [entry("a", 10) | {"weights": "C:x"}]}, "'weights' must be a path in the run folder"),
         ({"seed": "many"}, "'seed' must be a whole number, but it is 'many'"),

@@ -6,7 +6,8 @@ costs on a device is read from the graph after that step.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, fx, nn
@@ -18,12 +19,36 @@ PASSED_ON = frozenset({aten.alias.default, aten.clone.default, aten.detach.defau
 """Operations that give their first argument unchanged when a network is used."""
 
 
+_captured: WeakKeyDictionary[nn.Module, tuple[Hashable, fx.GraphModule]] = WeakKeyDictionary()
+"""The last graph of each network that is alive, with what it was captured for: a capture takes about a second."""
+
+
 def deployed_graph(net: nn.Module, shape: Sequence[int]) -> fx.GraphModule:
     """What `net`, in evaluation mode, computes for one input of `shape` (C, H, W), in its order of execution.
 
     Nodes are ATen operations; the meta entry "val" of each holds a tensor without data, of the form of its result.
-    Batch norms that follow a convolution are folded into it, and operations that change nothing are left out.
+    Batch norms that follow a convolution are folded into it, what is computed from weights alone becomes a weight, and
+    operations that change nothing are left out.
+
+    The graph is captured once for a network and a shape, and again when its modules, their modes, or its weights have
+    changed; it must not be changed itself.
     """
+    key = (tuple(shape), _identify(net))
+    known = _captured.get(net)
+    if known is None or known[0] != key:
+        known = _captured[net] = (key, _capture(net, shape))
+    return known[1]
+
+
+def _identify(net: nn.Module) -> Hashable:
+    """Differs from what it was if modules, their modes or weights have changed since."""
+    modules = tuple((id(module), module.training) for module in net.modules())
+    tensors = (*net.parameters(), *net.buffers())
+    # What inference mode has made counts no changes.
+    return modules, tuple((id(tensor), None if tensor.is_inference() else tensor._version) for tensor in tensors)
+
+
+def _capture(net: nn.Module, shape: Sequence[int]) -> fx.GraphModule:
     example = torch.zeros(1, *shape)
     with torch.no_grad():
         program = torch.export.export(net, (example,))
@@ -33,6 +58,8 @@ def deployed_graph(net: nn.Module, shape: Sequence[int]) -> fx.GraphModule:
         if node.target in PASSED_ON:
             node.replace_all_uses_with(node.args[0])
             module.graph.erase_node(node)
+        elif node.op == "call_function" and all(read.op == "get_attr" for read in node.all_input_nodes):
+            _compute(module, node)
         elif node.target is aten.batch_norm.default:
             _fold(module, node)
     module.graph.eliminate_dead_code()
@@ -44,8 +71,18 @@ def deployed_graph(net: nn.Module, shape: Sequence[int]) -> fx.GraphModule:
 def constants(module: fx.GraphModule) -> list[Tensor]:
     """The weights that the graph reads, each once."""
     read = {node.target for node in module.graph.nodes if node.op == "get_attr"}
-    tensors = [_attribute(module, name) for name in sorted(read)]
+    tensors = [read_constant(module, name) for name in sorted(read)]
     return list({tensor.data_ptr() or id(tensor): tensor for tensor in tensors}.values())
+
+
+def _compute(module: fx.GraphModule, node: fx.Node) -> None:
+    """Puts a weight in the place of a node that reads weights alone, such as the part of a kernel that reads a map."""
+    assert callable(node.target)  # noqa: S101 - as the target of every call_function is
+    value = node.target(*fx.map_arg(node.args, lambda read: read_constant(module, read.target)), **node.kwargs)
+    if isinstance(value, Tensor):
+        with module.graph.inserting_before(node):
+            node.replace_all_uses_with(_add_constant(module, f"_computed_{node.name}", value))
+        module.graph.erase_node(node)
 
 
 def _fold(module: fx.GraphModule, norm: fx.Node) -> None:
@@ -54,28 +91,35 @@ def _fold(module: fx.GraphModule, norm: fx.Node) -> None:
     if not isinstance(conv, fx.Node) or conv.target is not aten.conv2d.default or len(conv.users) > 1:
         return
     bias = conv.args[2] if len(conv.args) > 2 else None
-    operands = [_constant(module, node) for node in (conv.args[1], bias, mean, variance, scale, shift)]
-    weight, bias_values, means, variances, scales, shifts = operands
+    values = [_constant(module, node) for node in (conv.args[1], bias, mean, variance, scale, shift)]
+    weight, bias_values, means, variances, scales, shifts = values
     if weight is None or means is None or variances is None:
         return
     eps = norm.args[7]
     assert isinstance(eps, float)  # noqa: S101 - by the schema of the operation
     folded = fuse_conv_bn_weights(weight, bias_values, means, variances, eps, scales, shifts)
-    names = [f"_folded_{conv.name}_{kind}" for kind in ("weight", "bias")]
-    for name, tensor in zip(names, folded, strict=True):
-        module.register_buffer(name, tensor.detach())
     with module.graph.inserting_before(conv):
-        conv.args = (conv.args[0], *map(module.graph.get_attr, names), *conv.args[3:])
+        operands = [
+            _add_constant(module, f"_folded_{conv.name}_{kind}", tensor)
+            for kind, tensor in zip(("weight", "bias"), folded, strict=True)
+        ]
+        conv.args = (conv.args[0], *operands, *conv.args[3:])
     norm.replace_all_uses_with(conv)
     module.graph.erase_node(norm)
 
 
+def _add_constant(module: fx.GraphModule, name: str, value: Tensor) -> fx.Node:
+    module.register_buffer(name, value.detach().contiguous())
+    return module.graph.get_attr(name)
+
+
 def _constant(module: nn.Module, node: object) -> Tensor | None:
     """The weight that a node reads; None for an operand that is not there, or is computed."""
-    return _attribute(module, node.target) if isinstance(node, fx.Node) and node.op == "get_attr" else None
+    return read_constant(module, node.target) if isinstance(node, fx.Node) and node.op == "get_attr" else None
 
 
-def _attribute(module: nn.Module, name: object) -> Tensor:
+def read_constant(module: nn.Module, name: object) -> Tensor:
+    """The weight that a node "get_attr" with this target reads."""
     found: object = module
     for part in str(name).split("."):
         found = getattr(found, part)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 
 import attrs
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from nasplug.builtin.costs.deployment import deployed_graph
-from nasplug.errors import InputError
+from nasplug.builtin.costs.processor import processor_name
+from nasplug.builtin.costs.runtimes import Runtime, choose_runtime
 from nasplug.parts import CostMeasure, Measurement, option
 from nasplug.values import Unit
 
 RUNTIMES = ("auto", "onnxruntime", "torch")
+TURN_SECONDS = 0.002
+"""How long one of several networks is run until it is the next one's turn."""
 
 
 @attrs.frozen
@@ -25,7 +28,7 @@ class Latency(CostMeasure):
 
     Batch norms are folded into convolutions. The runtime is ONNX Runtime where it is installed, and torch otherwise;
     times of different runtimes or machines cannot be compared. The sum over layers is an estimate: a runtime fuses
-    neighbouring layers, and every call of it costs some microseconds.
+    neighbouring layers, computes what they have in common once, and leaves out what no other layer reads.
     """
 
     unit = Unit("s", prefix="m")
@@ -34,6 +37,7 @@ class Latency(CostMeasure):
 
     runtime: str = option("auto", "what carries out the network", choices=RUNTIMES)
     seconds: float = option(0.3, "how long a network is run, in seconds", above=0)
+    layer_seconds: float = option(0.05, "how long a single layer is run, in seconds", above=0)
     warmup: int = option(10, "runs before the measurement", at_least=1)
     repeats: int = option(30, "runs that are measured, at least", at_least=1)
 
@@ -41,56 +45,84 @@ class Latency(CostMeasure):
         """The median of the running times, in milliseconds."""
         return self.measure(net, shape).value
 
-    def measure(self, net: nn.Module, shape: tuple[int, int, int]) -> Measurement:
-        """The median of the running times; the details are their quartiles in milliseconds, their number, the runtime.
+    def layer_cost(self, layer: nn.Module, shape: tuple[int, int, int]) -> float:
+        """The milliseconds that a layer adds behind a 1x1 convolution; at least 0.
+
+        Runtimes keep maps in a layout of their own from one convolution to the next. A layer alone would have to bring
+        its input into this layout and its output out of it, which takes up to half of its time.
+        """
+        convolution = nn.Conv2d(shape[0], shape[0], 1)
+        alone = _prepare_convolution(choose_runtime(self.runtime), tuple(shape))
+        together = self._prepare(nn.Sequential(convolution, layer).eval(), shape)
+        without, with_layer = self._run((alone, together), self.layer_seconds)
+        return max(0.0, float(np.median(with_layer) - np.median(without)))
+
+    def base_cost(self) -> float:
+        """The time of a network that does nothing, in milliseconds: a call of the runtime."""
+        return _time_empty_network(self)
+
+    def environment(self) -> Mapping[str, str | int]:
+        """The processor, the runtime with its version, and the number of threads.
 
         Raises InputError if the runtime asked for is not installed.
         """
-        runtime, run = self._prepare(net, shape)
-        with _one_thread(), torch.inference_mode():
-            for _ in range(self.warmup):
-                run()
-            times: list[float] = []
-            while len(times) < self.repeats or sum(times) < self.seconds:
-                start = time.perf_counter()
-                run()
-                times.append(time.perf_counter() - start)
-        lower, median, upper = np.percentile(np.array(times) * 1e3, (25, 50, 75))
+        return {"device": processor_name(), "runtime": choose_runtime(self.runtime).version, "threads": 1}
+
+    def measure(self, net: nn.Module, shape: tuple[int, int, int]) -> Measurement:
+        """The median of the running times; the details are the quartiles in milliseconds, their number, `environment`.
+
+        Raises InputError if the runtime asked for is not installed.
+        """
+        (times,) = self._run((self._prepare(net, shape),), self.seconds)
+        lower, median, upper = np.percentile(times, (25, 50, 75))
         quartiles = {"lower": float(lower), "upper": float(upper)}
-        return Measurement(float(median), {**quartiles, "repeats": len(times), "runtime": runtime})
+        return Measurement(float(median), {**quartiles, "repeats": len(times), **self.environment()})
 
-    def _prepare(self, net: nn.Module, shape: tuple[int, int, int]) -> tuple[str, Callable[[], object]]:
-        """The runtime with its version, and a function that runs `net` once."""
-        example = torch.randn(1, *shape, generator=torch.Generator().manual_seed(0))
-        if self.runtime != "torch":
-            try:
-                import onnx  # noqa: F401 - torch writes the file with it
-                import onnxruntime
-                import onnxscript  # noqa: F401 - and with it
-            except ImportError as error:
-                if self.runtime == "onnxruntime":
-                    raise InputError(
-                        f"latency.runtime=onnxruntime needs packages that are missing ({error}): pip install "
-                        f"'nasplug[onnx]', or set latency.runtime=torch."
-                    ) from error
-            else:
-                options = onnxruntime.SessionOptions()
-                options.intra_op_num_threads = options.inter_op_num_threads = 1
-                session = onnxruntime.InferenceSession(
-                    _onnx_file(net, example), options, providers=["CPUExecutionProvider"]
-                )
-                feed = {session.get_inputs()[0].name: example.numpy()}
-                return f"onnxruntime {onnxruntime.__version__}", lambda: session.run(None, feed)
-        module = deployed_graph(net, shape)
-        return f"torch {torch.__version__}", lambda: module(example)
+    def _prepare(self, net: nn.Module, shape: tuple[int, int, int]) -> Callable[[], object]:
+        return choose_runtime(self.runtime).prepare(net, _make_image(shape))
+
+    def _run(self, runs: Sequence[Callable[[], object]], seconds: float) -> list[list[float]]:
+        """The milliseconds of many calls of each; all of them together take `seconds` or, by `repeats`, longer.
+
+        Their turns are short, so that whatever else the machine does affects all alike; and as long as many calls, most
+        of which find in the caches what the call before them has left there.
+        """
+        times: list[list[float]] = [[] for _ in runs]
+        with _one_thread(), torch.inference_mode():
+            for run in runs:
+                for _ in range(self.warmup):
+                    run()
+            end = time.perf_counter() + seconds
+            while time.perf_counter() < end or min(map(len, times)) < self.repeats:
+                for run, own in zip(runs, times, strict=True):
+                    own += _run_for_a_turn(run)
+        return times
 
 
-def _onnx_file(net: nn.Module, example: torch.Tensor) -> bytes:
-    with torch.no_grad():
-        program = torch.onnx.export(net, (example,), dynamo=True, verbose=False)
-    assert program is not None  # noqa: S101 - only the exporter that is not used here gives none
-    content: bytes = program.model_proto.SerializeToString()
-    return content
+def _run_for_a_turn(run: Callable[[], object]) -> list[float]:
+    """The milliseconds of calls one after the other, at least one."""
+    times: list[float] = []
+    end = time.perf_counter() + TURN_SECONDS
+    while not times or time.perf_counter() < end:
+        start = time.perf_counter()
+        run()
+        times.append(1e3 * (time.perf_counter() - start))
+    return times
+
+
+def _make_image(shape: tuple[int, int, int]) -> Tensor:
+    return torch.randn(1, *shape, generator=torch.Generator().manual_seed(0))
+
+
+@lru_cache(maxsize=256)
+def _prepare_convolution(runtime: Runtime, shape: tuple[int, int, int]) -> Callable[[], object]:
+    """Runs the 1x1 convolution behind which the layers that read maps of this shape are measured."""
+    return runtime.prepare(nn.Conv2d(shape[0], shape[0], 1).eval(), _make_image(shape))
+
+
+@lru_cache(maxsize=16)
+def _time_empty_network(latency: Latency) -> float:
+    return latency.cost(nn.Identity().eval(), (1, 1, 1))
 
 
 @contextmanager

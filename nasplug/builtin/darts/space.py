@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from random import Random
 from types import MappingProxyType
 from typing import Self, cast
@@ -16,11 +17,13 @@ from nasplug.builtin.darts.genotype import (
     PRESETS,
     SPACE,
     TYPES,
+    CellGraph,
     expand_presets,
     is_per_type,
     read_cells,
     read_genotype,
 )
+from nasplug.builtin.darts.layer_list import block_layers, network_layers
 from nasplug.builtin.darts.layers import AUXILIARY_HEADS
 from nasplug.builtin.darts.layout import (
     IMAGENET_FROM,
@@ -39,7 +42,7 @@ from nasplug.builtin.darts.paths import make_paths, mutate_edge, mutate_subset, 
 from nasplug.builtin.darts.plain_supernet import PlainDarts
 from nasplug.builtin.darts.supernet import DartsSupernet
 from nasplug.errors import InputError
-from nasplug.parts import Choice, Choices, Network, Paths, SearchSpace, Supernet, option
+from nasplug.parts import Choice, Choices, LayerSpec, Network, Paths, SearchSpace, Supernet, option
 from nasplug.values import Costs, Drawing, Edge, Genotype, ImageShape
 
 INPUTS = ("c_{k-2}", "c_{k-1}")
@@ -127,9 +130,13 @@ class Darts(SearchSpace):
 
     def path_cost(self, block: int, path: Genotype, before: Genotype | None, shape: ImageShape) -> Costs:
         """The cost of a block's cells, every cell built and both inputs of each preprocessed."""
-        graphs, numbers = read_cells(path), range(self.cells)
-        cells = {str(cell): graphs[self._name_of(cell)] for cell in numbers if block_of(cell, self.cells) == block}
-        return block_cost(self._layout(shape), block, cells, shape)
+        return block_cost(self._layout(shape), block, self._cells_of(block, path), shape)
+
+    def path_layers(
+        self, block: int, path: Genotype, before: Genotype | None, shape: ImageShape
+    ) -> Sequence[LayerSpec]:
+        """The layers of a block's cells, of which `path_cost` is the cost."""
+        return block_layers(self._layout(shape), block, self._cells_of(block, path), shape)
 
     def network(self, genotype: Genotype, shape: ImageShape, auxiliary: bool = False) -> Network:
         """DARTS's evaluation network. The genotype may have any operations and nodes; InputError if it is malformed."""
@@ -138,6 +145,10 @@ class Darts(SearchSpace):
     def cost(self, genotype: Genotype, shape: ImageShape) -> Costs:
         """What `network` costs, counted without building it."""
         return network_cost(self._blueprint(genotype, shape), shape)
+
+    def layers(self, genotype: Genotype, shape: ImageShape) -> Sequence[LayerSpec]:
+        """Stem, the preprocessing, operations, sums and concatenation of every cell that is built, classifier."""
+        return network_layers(self._blueprint(genotype, shape), shape)
 
     def check(self, genotype: Genotype) -> None:
         """Raises InputError unless topology, cells, nodes and operations are those of this space.
@@ -196,6 +207,11 @@ class Darts(SearchSpace):
     def size(self) -> dict[str, int | str]:
         """Cells, channels and stem."""
         return {"cells": self.cells, "channels": self.channels, "stem": self.stem}
+
+    def _cells_of(self, block: int, path: Genotype) -> Mapping[str, CellGraph]:
+        """The cells of a block, by number."""
+        graphs, numbers = read_cells(path), range(self.cells)
+        return {str(cell): graphs[self._name_of(cell)] for cell in numbers if block_of(cell, self.cells) == block}
 
     def _cell_names(self) -> tuple[str, ...]:
         return TYPES if self.topology == "per-type" else tuple(map(str, range(self.cells)))

@@ -86,7 +86,7 @@ class Head(nn.Module):
         self.norm = norm(channels)
         self.classifier = nn.Linear(channels, classes)
 
-    def forward(self, x: Tensor, dropout: float) -> Tensor:
+    def forward(self, x: Tensor, dropout: float = 0.0) -> Tensor:
         """(N, in_channels, H, W) to the logits (N, classes)."""
         pooled = F.silu(self.norm(self.convolution(x))).mean((2, 3))
         logits: Tensor = self.classifier(F.dropout(pooled, dropout, self.training))

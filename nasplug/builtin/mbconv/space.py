@@ -22,8 +22,10 @@ from nasplug.builtin.mbconv.choices import (
 )
 from nasplug.builtin.mbconv.cost import block_cost, head_cost, network_cost, stem_cost
 from nasplug.builtin.mbconv.genotype import SPACE, Chain, Operation, read_chains, read_genotype
+from nasplug.builtin.mbconv.layer_list import block_layers, list_head, list_stem, network_layers
 from nasplug.builtin.mbconv.layout import (
     PUBLISHED_STEM,
+    LayerLayout,
     NetworkLayout,
     StemLayout,
     Widths,
@@ -38,7 +40,7 @@ from nasplug.builtin.mbconv.notation import parse_genotype
 from nasplug.builtin.mbconv.paths import make_paths, mutate_genotype
 from nasplug.builtin.mbconv.supernet import MBConvSupernet
 from nasplug.errors import InputError
-from nasplug.parts import Choice, Choices, Network, Paths, SearchSpace, option
+from nasplug.parts import Choice, Choices, LayerSpec, Network, Paths, SearchSpace, option
 from nasplug.values import Costs, Drawing, Edge, Genotype, ImageShape
 
 
@@ -107,17 +109,28 @@ class MBConvSpace(SearchSpace):
 
     def path_cost(self, block: int, path: Genotype, before: Genotype | None, shape: ImageShape) -> Costs:
         """The cost of a block's layers, exactly; the first block has the stem, the last the head and classifier."""
-        cells, widths, chain = self._cells(), self._widths(), read_chains(path)[block]
-        stem = self._stem(shape)
-        in_channels = stem.out_channels if before is None else widths(self.interface(block - 1, before))
-        layers = make_cell_layout(chain.cell, widths, in_channels, size_after(stem.size, cells[:block]))
-        parts = [block_cost(layers, chain)]
+        chain = read_chains(path)[block]
+        layouts = self._block_layout(block, chain, before, shape)
+        parts = [block_cost(layouts, chain)]
         if block == 0:
-            parts.append(stem_cost(stem))
-        if block == len(cells) - 1:
-            last = layers[-1]
-            parts.append(head_cost(last.out_channels, widths.of_head(chain.cell.width), last.out_size, shape.classes))
+            parts.append(stem_cost(self._stem(shape)))
+        if block == len(self._cells()) - 1:
+            last, head = layouts[-1], self._widths().of_head(chain.cell.width)
+            parts.append(head_cost(last.out_channels, head, last.out_size, shape.classes))
         return Costs.total(parts)
+
+    def path_layers(
+        self, block: int, path: Genotype, before: Genotype | None, shape: ImageShape
+    ) -> Sequence[LayerSpec]:
+        """A block's layers; the first block has the stem, the last the head and classifier."""
+        chain = read_chains(path)[block]
+        layouts = self._block_layout(block, chain, before, shape)
+        layers = block_layers(layouts, chain)
+        if block == 0:
+            layers.append(list_stem(self._stem(shape), shape))
+        if block == len(self._cells()) - 1:
+            layers.append(list_head(layouts[-1], self._widths().of_head(chain.cell.width), shape.classes))
+        return layers
 
     def interface(self, block: int, path: Genotype) -> int:
         """The width of the block's cell."""
@@ -132,6 +145,11 @@ class MBConvSpace(SearchSpace):
         """What `network` costs, counted without building it."""
         chains = read_genotype(genotype)
         return network_cost(self._layout(chains, shape), chains)
+
+    def layers(self, genotype: Genotype, shape: ImageShape) -> Sequence[LayerSpec]:
+        """Stem, inverted residuals, head."""
+        chains = read_genotype(genotype)
+        return network_layers(self._layout(chains, shape), chains, shape)
 
     def check(self, genotype: Genotype) -> None:
         """Raises InputError unless every block has one of its cells and every layer one of the operations."""
@@ -201,6 +219,14 @@ class MBConvSpace(SearchSpace):
 
     def _stem(self, shape: ImageShape) -> StemLayout:
         return make_stem_layout(self.stem, self._widths(), shape)
+
+    def _block_layout(
+        self, block: int, chain: Chain, before: Genotype | None, shape: ImageShape
+    ) -> tuple[LayerLayout, ...]:
+        """The layers of a block behind the path `before` through the previous one."""
+        stem, widths = self._stem(shape), self._widths()
+        in_channels = stem.out_channels if before is None else widths(self.interface(block - 1, before))
+        return make_cell_layout(chain.cell, widths, in_channels, size_after(stem.size, self._cells()[:block]))
 
     def _layout(self, chains: Sequence[Chain], shape: ImageShape) -> NetworkLayout:
         return make_network_layout(self._stem(shape), [chain.cell for chain in chains], self._widths(), shape.classes)

@@ -74,6 +74,11 @@ def relu_conv_norm(in_channels: int, out_channels: int, kernel: int, stride: int
     return nn.Sequential(nn.ReLU(), convolution, norm(out_channels))
 
 
+def make_stem(in_channels: int, out_channels: int, norm: NormFactory) -> nn.Sequential:
+    """3x3 convolution, batch norm."""
+    return nn.Sequential(nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False), norm(out_channels))
+
+
 class Residual(nn.Module):
     """Two 3x3 convolutions beside a pooled 1x1 convolution: doubles the channels and halves the map."""
 
@@ -100,9 +105,7 @@ class Skeleton(nn.Module):
     def __init__(self, layout: NetworkLayout, norm: NormFactory) -> None:
         super().__init__()
         widths = [stage.channels for stage in layout.stages]
-        self.stem = nn.Sequential(
-            nn.Conv2d(layout.images.channels, widths[0], 3, padding=1, bias=False), norm(widths[0])
-        )
+        self.stem = make_stem(layout.images.channels, widths[0], norm)
         self.residuals = nn.ModuleList(Residual(before, after, norm) for before, after in pairwise(widths))
         self.norm = norm(widths[-1])
         self.classifier = nn.Linear(widths[-1], layout.images.classes)

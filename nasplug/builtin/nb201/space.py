@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import product
 from random import Random
 from types import MappingProxyType
@@ -23,12 +23,13 @@ from nasplug.builtin.nb201.genotype import (
     read_genotype,
     write_genotype,
 )
+from nasplug.builtin.nb201.layer_list import network_layers
 from nasplug.builtin.nb201.network import NasBench201Network, NetworkLayout, make_layout, network_cost
 from nasplug.builtin.nb201.plain_supernet import PlainNasBench201
 from nasplug.builtin.nb201.supernet import NasBench201Supernet
 from nasplug.builtin.nb201.table import SIZE, find_data_set, read_table
 from nasplug.errors import InputError
-from nasplug.parts import Choice, Choices, Network, Paths, SearchSpace, Supernet, option
+from nasplug.parts import Choice, Choices, LayerSpec, Network, Paths, SearchSpace, Supernet, option
 from nasplug.values import Costs, Drawing, Edge, Genotype, ImageShape, KnownResult
 
 BLOCKS = (0, 1, 2)
@@ -101,6 +102,10 @@ class NasBench201(SearchSpace):
     def cost(self, genotype: Genotype, shape: ImageShape) -> Costs:
         """What `network` costs, counted without building it."""
         return network_cost(self._layout(shape), read_genotype(genotype))
+
+    def layers(self, genotype: Genotype, shape: ImageShape) -> Sequence[LayerSpec]:
+        """Stem, the edges and sums of every cell, residual blocks, classifier."""
+        return network_layers(self._layout(shape), read_genotype(genotype))
 
     def check(self, genotype: Genotype) -> None:
         """Raises InputError unless every edge has one of this space's operations."""

@@ -9,9 +9,10 @@ import attrs
 import numpy as np
 
 from nasplug.errors import InputError, RunFailure
-from nasplug.parts import SearchSpace, SearchState
-from nasplug.supernets import Candidates, Combination, pareto_front
-from nasplug.values import Costs, Found, Genotype, ImageShape, Rated
+from nasplug.parts import SearchState
+from nasplug.supernets import Candidates, Combination, least_costs, pareto_front
+from nasplug.values import Budget, Found, Genotype, Rated, is_within
+from nasplug.values.cost import COUNTED
 
 
 @attrs.frozen(eq=False)
@@ -37,93 +38,96 @@ class PathChoice:
         candidates = Candidates(
             ratings=values[finite],
             interfaces=self.candidates.interfaces[finite],
-            params=self.candidates.params[:, finite],
-            macs=self.candidates.macs[:, finite],
+            costs={name: costs[:, finite] for name, costs in self.candidates.costs.items()},
         )
         return PathChoice(self.block, tuple(self.paths[index] for index in finite), candidates)
 
 
 def price_paths(search_state: SearchState, paths: Mapping[int | None, Sequence[Genotype]]) -> list[PathChoice]:
-    """Computes the cost of every path, for each block in order; InputError if the cheapest paths break the limits."""
+    """Computes the costs of every path, for each block in order; InputError if no combination is within a budget."""
+    cost_model, names = search_state.cost_model, _limited_measures(search_state)
     choices: list[PathChoice] = []
     before: Sequence[Genotype | None] = (None,)  # for each interface of the block before, a path that has it
     for block, alternatives in sorted(paths.items(), key=lambda item: item[0] or 0):
-        space = search_state.cost_model.space
         by_interface: dict[Hashable, Genotype] = {}
-        interfaces = [None if block is None else space.interface(block, path) for path in alternatives]
+        interfaces = [None if block is None else cost_model.space.interface(block, path) for path in alternatives]
         for interface, path in zip(interfaces, alternatives, strict=True):
             by_interface.setdefault(interface, path)
         numbers = {interface: number for number, interface in enumerate(by_interface)}
-        costs = [
-            [_path_cost(space, block, path, path_before, search_state.shape) for path in alternatives]
-            for path_before in before
-        ]
+        costs = [[cost_model.path_costs(block, path, each, names) for path in alternatives] for each in before]
         candidates = Candidates(
             ratings=np.zeros(len(alternatives)),
             interfaces=np.array([numbers[interface] for interface in interfaces], dtype=np.int64),
-            params=np.array([[cost.params for cost in row] for row in costs], dtype=np.int64),
-            macs=np.array([[cost.macs for cost in row] for row in costs], dtype=np.int64),
+            costs={name: np.array([[cost[name] for cost in row] for row in costs]) for name in (*COUNTED, *names)},
         )
         choices.append(PathChoice(block, tuple(alternatives), candidates))
         before = tuple(by_interface.values())
-    _refuse_impossible(search_state, [choice.candidates for choice in choices])
+    for budget in _path_budgets(search_state):
+        _refuse_impossible(search_state, budget, [choice.candidates for choice in choices])
     return choices
 
 
 def select_front(
     search_state: SearchState, choices: Sequence[PathChoice], rated: Sequence[Rated], keep: int
 ) -> Iterator[Found]:
-    """The Pareto front of summed rating against params, within the limits, from the fewest params to the most.
+    """The Pareto front of summed rating against params within each budget, from the fewest params to the most.
 
-    At most `keep` architectures, evenly in log params; 0 keeps all.
+    At most `keep` architectures of each front, evenly in log params; 0 keeps all. Several budgets follow one another in
+    their order, without what an earlier one has found. Limits on measures whose costs of paths are not known are left
+    to whoever has the finished networks.
     """
     ratings = {(rating.block, rating.path): rating.rating for rating in rated}
     known = [choice.with_ratings(ratings) for choice in choices]
-    front = pareto_front([choice.candidates for choice in known], *_limits(search_state))
-    if not front:
-        _refuse_impossible(search_state, [choice.candidates for choice in known])
     step = search_state.snapshots[-1].step if search_state.snapshots else 0
-    for combination in thin_front(front, keep):
-        genotype = Genotype.join(choice.paths[index] for choice, index in zip(known, combination.chosen, strict=True))
-        yield Found(genotype=genotype, step=step, reason="rated", measures={"rating": combination.rating})
+    found = set[Genotype]()
+    for budget in _path_budgets(search_state):
+        blocks = [choice.candidates for choice in known]
+        front = pareto_front(blocks, budget)
+        if not front:
+            _refuse_impossible(search_state, budget, blocks)
+        for combination in thin_front(front, keep):
+            picks = zip(known, combination.chosen, strict=True)
+            genotype = Genotype.join(choice.paths[index] for choice, index in picks)
+            if genotype not in found:
+                found.add(genotype)
+                yield Found(genotype=genotype, step=step, reason="rated", measures={"rating": combination.rating})
 
 
 def thin_front(front: Sequence[Combination], keep: int) -> list[Combination]:
     """At most `keep` of a front in its order, evenly in log params, always with the last, which has the most params."""
     if keep == 0 or len(front) <= keep:
         return list(front)
-    sizes = [math.log(max(combination.cost.params, 1)) for combination in front]
+    sizes = [math.log(max(combination.costs.params, 1)) for combination in front]
     dropped = list(range(len(front)))
     for target in np.linspace(sizes[-1], sizes[0], keep):
         dropped.remove(min(dropped, key=lambda index: abs(sizes[index] - target)))
     return [combination for index, combination in enumerate(front) if index not in dropped]
 
 
-def _limits(search_state: SearchState) -> tuple[int | None, int | None]:
-    """The most params and MACs."""
-    budget = search_state.budgets[0] if search_state.budgets else {}
-    params, macs = budget.get("params"), budget.get("macs")
-    return None if params is None else int(params), None if macs is None else int(macs)
+def _limited_measures(search_state: SearchState) -> list[str]:
+    """The measures that a budget limits and whose costs of paths are known, beside params and MACs."""
+    cost_model = search_state.cost_model
+    limited = {name for budget in search_state.budgets for name in budget}
+    return [name for name in cost_model.names if name in limited - {*COUNTED} and cost_model.knows_paths(name)]
 
 
-def _path_cost(
-    space: SearchSpace, block: int | None, path: Genotype, before: Genotype | None, shape: ImageShape
-) -> Costs:
-    return space.cost(path, shape) if block is None else space.path_cost(block, path, before, shape)
+def _path_budgets(search_state: SearchState) -> list[Budget]:
+    """What each budget says of measures whose costs of paths are known; one without limits where there is none."""
+    names = {*COUNTED, *_limited_measures(search_state)}
+    budgets = search_state.budgets or [{}]
+    return [{name: limit for name, limit in budget.items() if name in names} for budget in budgets]
 
 
-def _refuse_impossible(search_state: SearchState, blocks: Sequence[Candidates]) -> None:
-    """Raises InputError if no combination of paths keeps the limits."""
-    free = [attrs.evolve(block, ratings=np.zeros_like(block.ratings)) for block in blocks]
-    if pareto_front(free, *_limits(search_state)):
+def _refuse_impossible(search_state: SearchState, budget: Budget, blocks: Sequence[Candidates]) -> None:
+    """Raises InputError if no combination of paths is within the budget."""
+    if pareto_front([attrs.evolve(block, ratings=np.zeros_like(block.ratings)) for block in blocks], budget):
         return
-    least = pareto_front(free)[0].cost
-    # The same programme with params and MACs exchanged finds the fewest MACs.
-    fewest = pareto_front([attrs.evolve(block, params=block.macs, macs=block.params) for block in free])[0].cost.params
-    limits = zip(("params", "MACs"), _limits(search_state), strict=True)
-    asked = " and ".join(f"at most {limit} {name}" for name, limit in limits if limit is not None)
+    least, describe = least_costs(blocks), search_state.cost_model.describe
+    together = ", but no single one has all of this" if is_within(least, budget) else ""
+    options = " ".join(f"--budget {name}=..." for name in budget)
     raise InputError(
-        f"No architecture that the rated paths can be combined to has {asked}: the smallest has {least.params} params "
-        f"and {least.macs} MACs, and the fewest MACs are {fewest}. Raise --max-params or --max-macs; in a run that is "
-        f"under way, raise select.max_params or select.max_macs in its recipe.toml, then go on with: nasplug resume RUN"
+        f"No architecture that the rated paths can be combined to has at most {describe(budget)}: the least that there "
+        f"is are {describe({name: least[name] for name in budget})}{together}. Allow more with {options}; in a run "
+        f"that is under way, raise the limits in the section budget of its recipe.toml, then go on with: "
+        f"nasplug resume RUN"
     )

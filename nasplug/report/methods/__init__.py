@@ -1,4 +1,4 @@
-"""Finished runs side by side: what each method is worth against random networks of equal size, over seeds."""
+"""Finished runs side by side: what each method is worth against random and reference networks, over seeds."""
 
 from __future__ import annotations
 

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 
 from nasplug.report.charts import set_log_scale
 from nasplug.report.methods.groups import Group
-from nasplug.report.style import light
+from nasplug.report.methods.spread import Spread
+from nasplug.report.style import ROLES, light
 from nasplug.report.svg import inline_svg, use_style
 from nasplug.store.result import NetworkResult
 
@@ -19,12 +20,12 @@ COLUMNS = 2
 
 
 @use_style
-def draw_gains(name: str, groups: Sequence[Group]) -> Markup:
-    """For each group the gain over random networks: every run, their mean, and its confidence interval."""
+def draw_gains(name: str, groups: Sequence[Group], gains: Sequence[Spread | None], rivals: str) -> Markup:
+    """For each group its gain over `rivals`, such as "random": every run, their mean, and its confidence interval."""
     figure = Figure(figsize=(7.2, 1.0 + 0.5 * len(groups)))
     axes = figure.add_subplot()
     axes.axvline(0, color=light("muted"), linewidth=1)
-    measured = [(place, group.gain) for place, group in enumerate(groups) if group.gain is not None]
+    measured = [(place, gain) for place, gain in enumerate(gains) if gain is not None]
     for place, gain in measured:
         axes.scatter([100 * gain.mean], [place], s=70, marker="D", color=light("found"))
         runs = [100 * value for value in gain.values]
@@ -38,8 +39,8 @@ def draw_gains(name: str, groups: Sequence[Group]) -> Markup:
     axes.set_yticks(range(len(groups)), [group.title for group in groups])
     axes.set_ylim(len(groups) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
-    axes.set_xlabel("test error of random networks minus found ones (points)")
-    return inline_svg(figure, name, f"gain over random networks of {len(groups)} methods")
+    axes.set_xlabel(f"test error of {rivals} networks minus found ones (points)")
+    return inline_svg(figure, name, f"gain over {rivals} networks of {len(groups)} methods")
 
 
 @use_style
@@ -62,10 +63,8 @@ def draw_errors(name: str, groups: Sequence[Group]) -> Markup:
     for line in grid:
         line[0].set_ylabel("test error (%)")
     entries = {label: mark for panel in panels for mark, label in zip(*panel.get_legend_handles_labels(), strict=True)}
-    figure.legend(list(entries.values()), list(entries), loc="outside upper left", ncols=3)
-    return inline_svg(
-        figure, name, f"test error against parameters of found and random networks of {len(groups)} methods"
-    )
+    figure.legend(list(entries.values()), list(entries), loc="outside upper left", ncols=4)
+    return inline_svg(figure, name, f"test error against parameters of the networks of {len(groups)} methods")
 
 
 def _draw_panel(axes: Axes, group: Group) -> None:
@@ -74,11 +73,11 @@ def _draw_panel(axes: Axes, group: Group) -> None:
         sizes, errors = zip(_place(pair.found), _place(pair.random), strict=True)
         axes.plot(sizes, errors, color=light("muted"), linewidth=0.7, alpha=0.7)
     networks = [network for run in group.runs for network in run.networks if network.test_error is not None]
-    for role, marker in (("found", "o"), ("random", "X")):
+    for role, (colour, marker) in ROLES.items():
         places = [_place(network) for network in networks if network.role == role]
         if places:
             xs, ys = zip(*places, strict=True)
-            axes.scatter(xs, ys, s=34, marker=marker, color=light(role), label=role, zorder=3)
+            axes.scatter(xs, ys, s=34, marker=marker, color=light(colour), label=role, zorder=3)
     best = [_place(run.best) for run in group.runs if run.best and run.best.test_error is not None]
     if best:
         xs, ys = zip(*best, strict=True)

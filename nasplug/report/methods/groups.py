@@ -64,6 +64,11 @@ class Group:
         return measure_spread([run.gain for run in self.runs])
 
     @property
+    def reference_gain(self) -> Spread | None:
+        """Test error of the best reference network minus that of the best found one, over seeds."""
+        return measure_spread([run.reference_gain for run in self.runs])
+
+    @property
     def comparison(self) -> PairedComparison | None:
         """The pairs of all runs together."""
         pairs = [pair for run in self.runs if run.comparison for pair in run.comparison.pairs]

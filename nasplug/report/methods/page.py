@@ -9,17 +9,11 @@ from markupsafe import Markup
 from nasplug.errors import InputError
 from nasplug.report.methods.charts import draw_errors, draw_gains
 from nasplug.report.methods.groups import Group, MethodComparison
-from nasplug.report.methods.tables import (
-    GROUP_NUMBERS,
-    LEGEND,
-    RUN_NUMBERS,
-    describe_gain,
-    group_table,
-    run_table,
-)
+from nasplug.report.methods.tables import describe_gains, group_table, has_references, legend, run_table
 from nasplug.report.templating import render, write_page
 
 GAINS = "What the search is worth: points are runs, diamonds their mean, lines its 95 % interval, cut at the border"
+REFERENCE_GAINS = "What it is worth beside a design by hand: the best reference network minus the best found one"
 ERRORS = "Every network of every run; a thin line joins a found network and the random one of its size"
 
 
@@ -38,25 +32,28 @@ def render_comparison(comparison: MethodComparison) -> str:
     data_sets: dict[str, list[Group]] = {}
     for group in comparison.groups:
         data_sets.setdefault(group.dataset, []).append(group)
-    run_columns, runs = run_table(comparison.groups)
+    runs = run_table(comparison.groups)
     return render(
         "comparison.html.j2",
         notes=comparison.notes,
         data_sets=[_data_set(number, name, groups) for number, (name, groups) in enumerate(data_sets.items())],
-        group_numbers=len(GROUP_NUMBERS),
-        legend=LEGEND,
-        run_columns=run_columns,
-        run_rows=[[Markup("<code>{}</code>").format(row[0]), *row[1:]] for row in runs],
-        run_numbers=len(RUN_NUMBERS),
+        legend=legend(comparison.groups),
+        run_columns=runs.columns,
+        run_rows=[[Markup("<code>{}</code>").format(row[0]), *row[1:]] for row in runs.rows],
+        run_numbers=runs.numbers,
     )
 
 
 def _data_set(number: int, name: str, groups: list[Group]) -> tuple[object, ...]:
-    """Name, sentences, columns and rows without the data set, and charts with their captions."""
-    columns, rows = group_table(groups)
+    """Name, sentences, columns and rows without the data set, figures in a row, and charts with their captions."""
+    columns, rows, numbers = group_table(groups)
     charts = []
     if any(group.gain for group in groups):
-        charts.append((draw_gains(f"gains{number}", groups), GAINS))
+        charts.append((draw_gains(f"gains{number}", groups, [group.gain for group in groups], "random"), GAINS))
+    if has_references(groups):
+        gains = [group.reference_gain for group in groups]
+        charts.append((draw_gains(f"references{number}", groups, gains, "reference"), REFERENCE_GAINS))
     if any(network.test_error is not None for group in groups for run in group.runs for network in run.networks):
         charts.append((draw_errors(f"errors{number}", groups), ERRORS))
-    return name, [describe_gain(group) for group in groups], columns[1:], [row[1:] for row in rows], charts
+    sentences = [sentence for group in groups for sentence in describe_gains(group)]
+    return name, sentences, columns[1:], [row[1:] for row in rows], numbers, charts

@@ -11,6 +11,7 @@ import attrs
 from nasplug.errors import InputError, command
 from nasplug.report.number_format import format_setting
 from nasplug.report.paired_comparison import PairedComparison, compare_pairs
+from nasplug.report.reference_comparison import ReferenceComparison, compare_with_reference
 from nasplug.report.run_record import RunRecord, read_run_record
 from nasplug.store.result import NetworkResult
 from nasplug.values.recipe import SLOTS
@@ -77,8 +78,19 @@ class ComparedRun:
         return None if comparison is None else comparison.mean
 
     @property
+    def reference_comparison(self) -> ReferenceComparison | None:
+        """The best found network beside the best reference network of its cost."""
+        return compare_with_reference(self.record.result)
+
+    @property
+    def reference_gain(self) -> float | None:
+        """Test error of the best reference network minus that of the best found one."""
+        comparison = self.reference_comparison
+        return None if comparison is None else comparison.gain
+
+    @property
     def seconds(self) -> float:
-        """What all training took: teacher, search, retraining and random networks."""
+        """What all training took: teacher, search, retraining, random and reference networks."""
         return sum(phase.seconds or 0.0 for phase in self.record.result.cost.values())
 
     @property

@@ -30,12 +30,16 @@ class Spread:
         return stdev(self.values) if len(self.values) > 1 else None
 
     @property
+    def standard_error(self) -> float | None:
+        """That of the mean; None for a single value."""
+        return None if self.deviation is None else self.deviation / math.sqrt(len(self.values))
+
+    @property
     def interval(self) -> tuple[float, float] | None:
         """The 95 % confidence interval of the mean (Student's t); None for a single value."""
-        if self.deviation is None:
+        if self.standard_error is None:
             return None
-        count = len(self.values)
-        half = float(stdtrit(count - 1, (1 + CONFIDENCE) / 2)) * self.deviation / math.sqrt(count)
+        half = float(stdtrit(len(self.values) - 1, (1 + CONFIDENCE) / 2)) * self.standard_error
         return self.mean - half, self.mean + half
 
 

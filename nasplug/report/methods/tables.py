@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from nasplug.report.methods.groups import Group
 from nasplug.report.methods.runs import ComparedRun
@@ -10,9 +11,8 @@ from nasplug.report.methods.spread import Spread
 from nasplug.report.number_format import format_count
 
 NONE = "-"
-COMMON = ("random - found, points", "search, s", "all training, s")
-GROUP_NUMBERS = ("runs", "pairs", "params", "test accuracy", COMMON[0], "95 % interval", *COMMON[1:])
-RUN_NUMBERS = ("seed", "pairs", "params", "test accuracy", *COMMON)
+RANDOM_GAIN, REFERENCE_GAIN = "random - found, points", "reference - found, points"
+INTERVAL, SECONDS = "95 % interval", ("search, s", "all training, s")
 
 LEGEND = (
     "params, test accuracy: of the best network, which is the found one with the lowest validation error; mean ± "
@@ -20,33 +20,78 @@ LEGEND = (
     "random - found: test error of a random network minus that of the found one of its size, in percentage points "
     "(positive: the found one is better); mean over runs, ± standard error over all pairs of a row.",
     "95 % interval: of that mean, over runs (Student's t), which takes the pairs of one run for one measurement.",
-    "search: seconds of teacher and search; all training: with retraining and random networks; ± standard deviation.",
+    "search: seconds of teacher and search; all training: with all other networks; ± standard deviation.",
+)
+REFERENCE_LEGEND = (
+    "reference: the best reference network and its params.",
+    "reference - found: test error of the best reference network minus that of the best network, in percentage points "
+    "(positive: the found one is better); each is the best of its kind by validation error; mean ± standard error over "
+    "runs, and the 95 % interval of that mean (Student's t).",
 )
 
 
-def group_table(groups: Sequence[Group]) -> tuple[list[str], list[list[str]]]:
-    """Column names and a row for each group; the last GROUP_NUMBERS are figures."""
+class TextTable(NamedTuple):
+    """A table of text."""
+
+    columns: list[str]
+    rows: list[list[str]]
+    numbers: int
+    """How many of the last columns hold figures."""
+
+
+def group_table(groups: Sequence[Group]) -> TextTable:
+    """A row for each group."""
     varied = any(group.variant for group in groups)
-    columns = ["data", "method", "space", "preset", *(["options"] if varied else []), *GROUP_NUMBERS]
+    references = has_references(groups)
+    numbers = ["runs", "pairs", "params", "test accuracy", RANDOM_GAIN, INTERVAL]
+    numbers += [*([REFERENCE_GAIN, INTERVAL] if references else []), *SECONDS]
+    columns = ["data", "method", "space", "preset", *(["options"] if varied else []), *numbers]
     names = [[group.dataset, group.method, group.space, group.preset] for group in groups]
     options = [[", ".join(group.variant)] if varied else [] for group in groups]
-    rows = [[*name, *option, *_figures(group)] for name, option, group in zip(names, options, groups, strict=True)]
-    return columns, rows
+    figures = [_figures(group, references) for group in groups]
+    rows = [[*name, *option, *figure] for name, option, figure in zip(names, options, figures, strict=True)]
+    return TextTable(columns, rows, len(numbers))
 
 
-def run_table(groups: Sequence[Group]) -> tuple[list[str], list[list[str]]]:
-    """Column names and a row for each run; the last RUN_NUMBERS are figures."""
-    rows = [_run(group, run) for group in groups for run in group.runs]
-    return ["run", "of", "best", *RUN_NUMBERS], rows
+def run_table(groups: Sequence[Group]) -> TextTable:
+    """A row for each run."""
+    references = has_references(groups)
+    rows = [_run(group, run, references) for group in groups for run in group.runs]
+    numbers = ["seed", "pairs", "params", "test accuracy", RANDOM_GAIN]
+    numbers += [*([REFERENCE_GAIN] if references else []), *SECONDS]
+    return TextTable(["run", "of", "best", *(["reference"] if references else []), *numbers], rows, len(numbers))
+
+
+def legend(groups: Sequence[Group]) -> tuple[str, ...]:
+    """What the columns mean, a line for each."""
+    return (*LEGEND, *(REFERENCE_LEGEND if has_references(groups) else ()))
+
+
+def has_references(groups: Sequence[Group]) -> bool:
+    """Whether a run has compared its best network with a reference network."""
+    return any(group.reference_gain is not None for group in groups)
+
+
+def describe_gains(group: Group) -> list[str]:
+    """Whether the search found better networks than chance and than a design by hand, a sentence for each."""
+    sentences = [describe_gain(group)]
+    if group.reference_gain is not None:
+        what = "the best found network is {} than the best reference network"
+        sentences.append(_describe(group, group.reference_gain, what))
+    return sentences
 
 
 def describe_gain(group: Group) -> str:
     """Whether the search found better networks than chance, and how sure that is, in one sentence."""
-    gain = group.gain
-    if gain is None:
+    if group.gain is None:
         return f"{group.title}: no found network was tested beside a random one of its size."
+    return _describe(group, group.gain, "found networks are {} than random ones of equal size")
+
+
+def _describe(group: Group, gain: Spread, what: str) -> str:
+    """`what` with the side of a gain in place of {}, by how much, and how sure that is."""
     side = "better" if gain.mean > 0 else "worse" if gain.mean < 0 else "neither better nor worse"
-    sentence = f"{group.title}: found networks are {side} than random ones of equal size"
+    sentence = f"{group.title}: {what.format(side)}"
     sentence += f" by {_points(abs(gain.mean)).lstrip('+')} points of test error" if gain.mean else ""
     if gain.interval is None:
         return f"{sentence}, by a single run, which does not tell how much of it is chance."
@@ -55,41 +100,45 @@ def describe_gain(group: Group) -> str:
     return f"{sentence} (95 % interval over {len(gain.values)} runs: {_interval(gain)}; {chance})."
 
 
-def _figures(group: Group) -> list[str]:
+def _figures(group: Group, references: bool) -> list[str]:
     comparison = group.comparison
+    error = comparison.standard_error if comparison else None
+    beside = group.reference_gain
     return [
         str(len(group.runs)),
         str(len(comparison.pairs) if comparison else 0),
         _spread(group.params, lambda value: format_count(round(value))),
         _spread(group.accuracy, _percent),
-        _mean_gain(group),
-        _interval(group.gain),
+        *(_mean_gain(group.gain, error), _interval(group.gain)),
+        *([_mean_gain(beside, beside.standard_error if beside else None), _interval(beside)] if references else []),
         _spread(group.search_seconds, _seconds),
         _spread(group.seconds, _seconds),
     ]
 
 
-def _run(group: Group, run: ComparedRun) -> list[str]:
-    comparison = run.comparison
+def _run(group: Group, run: ComparedRun, references: bool) -> list[str]:
+    pairs, beside = run.comparison, run.reference_comparison
+    name = NONE if beside is None else f"{beside.reference.reference} ({format_count(beside.reference.params)})"
     return [
         run.folder,
         group.title,
         run.best.id if run.best else NONE,
+        *([name] if references else []),
         str(run.seed),
-        str(len(comparison.pairs) if comparison else 0),
+        str(len(pairs.pairs) if pairs else 0),
         format_count(run.best.params) if run.best else NONE,
         NONE if run.accuracy is None else _percent(run.accuracy),
         NONE if run.gain is None else _points(run.gain),
+        *([NONE if run.reference_gain is None else _points(run.reference_gain)] if references else []),
         _seconds(run.search_seconds),
         _seconds(run.seconds),
     ]
 
 
-def _mean_gain(group: Group) -> str:
-    if group.gain is None or group.comparison is None:
+def _mean_gain(gain: Spread | None, standard_error: float | None) -> str:
+    if gain is None:
         return NONE
-    error = group.comparison.standard_error
-    return _points(group.gain.mean) + ("" if error is None else f" ± {100 * error:.2f}")
+    return _points(gain.mean) + ("" if standard_error is None else f" ± {100 * standard_error:.2f}")
 
 
 def _interval(gain: Spread | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from nasplug.plugins.dataset_names import split_dataset_name
+from nasplug.plugins.located_names import split_location
 from nasplug.results.classifier import Classifier
 from nasplug.results.result import TrainedNetwork
 from nasplug.store.result import read_result
@@ -16,10 +16,11 @@ def metadata_of(network: TrainedNetwork, classifier: Classifier) -> dict[str, st
     shape = f"(N, {classifier.channels}, {classifier.size}, {classifier.size})"
     result = read_result(network.run.path)
     # What follows the name of a data set is a path, which means nothing to those who are given the file.
-    name, _ = split_dataset_name(network.plugins, result.dataset)
+    name, _ = split_location(network.plugins, "dataset", result.dataset)
     run = {"method": result.method, "seed": result.seed, "dataset": name}
     record = {key: network.record[key] for key in ("id", "role", "params", "macs", "val_error", "test_error")}
-    facts = {**run, **record, "genotype": classifier.facts["genotype"], **data}
+    architecture = {key: classifier.facts[key] for key in ("genotype", "reference") if key in classifier.facts}
+    facts = {**run, **record, **architecture, **data}
     return {
         "input": f"images: uint8 {shape}, raw pixels from 0 to 255",
         "output": f"probabilities: float32 (N, {len(classifier.classes)}), in the order of classes",

@@ -14,13 +14,14 @@ from nasplug.testing.checks import (
     optimizers,
     options,
     packages,
+    references,
     schedules,
     searches,
     static_graphs,
     teachers,
     updates,
 )
-from nasplug.testing.checks.spaces import naming, networks, supernets
+from nasplug.testing.checks.spaces import layers, naming, networks, supernets
 
 MODULES = (
     packages,
@@ -28,8 +29,10 @@ MODULES = (
     options,
     datasets,
     costs,
+    references,
     naming,
     networks,
+    layers,
     supernets,
     searches,
     methods,

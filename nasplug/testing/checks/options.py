@@ -18,6 +18,7 @@ from nasplug.parts import (
     DataSource,
     DistillationTeacher,
     PruningSchedule,
+    ReferenceNetwork,
     SearchSpace,
 )
 from nasplug.plugins import SLOT_WORDS
@@ -34,6 +35,7 @@ CONTRACTS: Mapping[str, type[Any]] = {
     "teacher": DistillationTeacher,
     "dataset": DataSource,
     "cost": CostMeasure,
+    "reference": ReferenceNetwork,
 }
 PARTS = tuple(CONTRACTS)
 NONSENSE = "no-such-word"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import product
 from random import Random
 from typing import Self
@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from nasplug.errors import InputError, choose_from
-from nasplug.parts import Choice, Choices, Network, Paths, SearchSpace, option
+from nasplug.parts import Choice, Choices, LayerSpec, Network, Paths, SearchSpace, option
+from nasplug.testing.toy.layer_list import block_layers
 from nasplug.testing.toy.networks import CONVOLUTION, KERNELS, OPERATIONS, ToyNetwork, ToySupernet
 from nasplug.values import Costs, Drawing, Edge, Genotype, ImageShape
 
@@ -84,6 +85,17 @@ class Toy(SearchSpace):
         self.check(genotype)
         costs = [self.path_cost(block, genotype, None, shape) for block in range(self.cells)]
         return Costs.total(costs)
+
+    def path_layers(
+        self, block: int, path: Genotype, before: Genotype | None, shape: ImageShape
+    ) -> Sequence[LayerSpec]:
+        """A cell with its lift; the join counts to the first, the head to the last."""
+        return block_layers(block, path[str(block)][0], self.cells, self.channels, shape)
+
+    def layers(self, genotype: Genotype, shape: ImageShape) -> Sequence[LayerSpec]:
+        """Those of its cells."""
+        self.check(genotype)
+        return [layer for block in range(self.cells) for layer in self.path_layers(block, genotype, None, shape)]
 
     def check(self, genotype: Genotype) -> None:
         """Every cell, and nothing else, has one known operation."""

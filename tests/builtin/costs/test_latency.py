@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nasplug.builtin.costs.latency import Latency
+from nasplug.builtin.costs.processor import processor_name, read_cpu_info
 
 SHAPE = (3, 24, 24)
 
@@ -17,11 +18,15 @@ def layers(count: int) -> nn.Module:
     ).eval()
 
 
-@pytest.mark.parametrize("runtime", ["torch", "onnxruntime"])
-def test_more_layers_take_longer_and_the_runtime_is_named(runtime: str) -> None:
-    if runtime == "onnxruntime":
+@pytest.fixture(params=["torch", "onnxruntime"])
+def runtime(request: pytest.FixtureRequest) -> str:
+    if request.param == "onnxruntime":
         pytest.importorskip("onnxruntime")
         pytest.importorskip("onnxscript")
+    return str(request.param)
+
+
+def test_more_layers_take_longer_and_what_measured_them_is_named(runtime: str) -> None:
     threads = torch.get_num_threads()
     latency = Latency(runtime=runtime, seconds=0.05)
 
@@ -31,4 +36,37 @@ def test_more_layers_take_longer_and_the_runtime_is_named(runtime: str) -> None:
     assert short.details["repeats"] >= 30
     assert long.value > 2 * short.value
     assert long.details["runtime"].startswith(f"{runtime} ")
+    assert (long.details["device"], long.details["threads"]) == (processor_name(), 1)
+    assert latency.environment().items() <= long.details.items()
     assert torch.get_num_threads() == threads
+
+
+def test_a_layer_costs_what_it_adds(runtime: str) -> None:
+    latency = Latency(runtime=runtime, seconds=0.05, layer_seconds=0.02)
+    base, nothing = latency.base_cost(), latency.layer_cost(nn.Identity(), SHAPE)
+    convolution = latency.layer_cost(nn.Conv2d(3, 64, 7, padding=3), (3, 48, 48))
+
+    assert base > 0
+    assert base == latency.base_cost()  # measured once
+    assert nothing >= 0
+    assert convolution > 5 * max(base, nothing)
+
+
+def test_a_network_that_only_torch_can_write_is_measured_too() -> None:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+
+    class Running(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.cumsum(2)
+
+    assert Latency(runtime="onnxruntime", seconds=0.01).cost(Running().eval(), (1, 4, 4)) > 0
+
+
+def test_the_processor_is_named_as_its_maker_names_it() -> None:
+    assert read_cpu_info("processor\t: 0\nmodel name\t: AMD EPYC 7B13\nflags\t: fpu\n\nprocessor\t: 1\n") == (
+        "AMD EPYC 7B13"
+    )
+    assert read_cpu_info("processor\t: 0\nModel\t\t: Raspberry Pi 4 Model B Rev 1.4\n").startswith("Raspberry Pi")
+    assert read_cpu_info("processor\t: 0\n") == ""
+    assert processor_name().strip()

@@ -15,8 +15,18 @@ from nasplug.engine import Trainer, train
 from nasplug.engine.plain.keep import Keep
 from nasplug.engine.plain.labels import LabelStage
 from nasplug.errors import InputError, RunFailure
-from nasplug.parts import Batch, Choices, CostModel, LabelRater, SearchState, read_state, write_state
-from nasplug.values import Found, Genotype, ImageShape, Rated, Step, StepClock, Training, Update
+from nasplug.parts import (
+    Batch,
+    Choices,
+    CostMeasure,
+    CostModel,
+    LabelRater,
+    LayerSpec,
+    SearchState,
+    read_state,
+    write_state,
+)
+from nasplug.values import Found, Genotype, ImageShape, Rated, Step, StepClock, Training, Unit, Update
 
 CLOCK = StepClock(steps_per_epoch=6, epochs=4)
 
@@ -247,8 +257,95 @@ def test_limits_that_nothing_meets_are_refused_before_anything_is_rated(layered,
         raise AssertionError("no image is needed")
 
     state = search_state(layered, space, images=images, budgets=[{"params": 30, "macs": 1000}])
-    with pytest.raises(InputError, match=r"at most 30 params and at most 1000 MACs: the smallest has 40 params"):
+    with pytest.raises(InputError, match=r"at most 30 params and 1,000 macs: the least that there is are 40 "):
         list(SinglePath().decide(state))
+
+
+def test_several_budgets_give_the_union_of_their_fronts(layered, graded):
+    state, _, _ = graded
+    budgets = [{"macs": 30}, {"params": 70}, {"params": 60, "macs": 30}]
+    fronts = [split_events(SinglePath(trail=0).decide(attrs.evolve(state, budgets=[budget])))[1] for budget in budgets]
+    _, found = split_events(SinglePath(trail=0).decide(attrs.evolve(state, budgets=budgets)))
+    assert found == list({event.genotype: event for front in fronts for event in front}.values())
+    assert len(found) < sum(map(len, fronts))
+    assert fronts[1][0] in found
+    assert fronts[1][0] not in fronts[0]
+    with pytest.raises(InputError, match="at most 5 params: the least that there is are 40 params"):
+        list(SinglePath().decide(attrs.evolve(state, budgets=[*budgets, {"params": 5}])))
+
+
+class Delay(CostMeasure):
+    """Milliseconds, additive over layers."""
+
+    unit = Unit("s", "m")
+    additive = True
+
+    def cost(self, net, shape):
+        raise AssertionError("whole networks are not built")
+
+
+class Peak(Delay):
+    """Not additive, and so nothing that a path has."""
+
+    additive = False
+
+
+def delay_of(layered, genotype: Genotype) -> float:
+    """The wider the slower, but the middle one is slow out of turn."""
+    milliseconds = {"narrow": 0.125, "mid": 0.75, "wide": 0.25}
+    return sum(milliseconds[picked] for _, (picked,) in genotype.picks if picked in milliseconds)
+
+
+@pytest.fixture
+def delayed(layered, graded) -> SearchState:
+    """The search whose networks have a delay and a peak beside params and MACs."""
+
+    class Listed(layered.Layered):
+        def path_layers(self, block, path, before, shape):
+            return [LayerSpec(picked, (3, 4, 4), torch.nn.Identity) for _, (picked,) in path.picks]
+
+        layers = path_layers
+
+    def layer_cost(measure: CostMeasure, layer: LayerSpec) -> float:
+        return {"narrow": 0.125, "mid": 0.75, "wide": 0.25}.get(layer.key, 0.0)
+
+    model = CostModel(Listed(), layered.SHAPE, {"delay": Delay(), "peak": Peak()}, layer_cost)
+    return attrs.evolve(graded[0], cost_model=model)
+
+
+def test_a_limit_on_a_measure_that_layers_have(layered, space, graded, delayed):
+    _, rated, _ = graded
+    ratings = {(path.block, path.path): path.rating for path in rated}
+    fitting = []
+    for first, second in product(space.paths(0).enumerate(), space.paths(1).enumerate()):
+        genotype = Genotype.join([first, second])
+        if delay_of(layered, genotype) <= 1.5 and space.cost(genotype, layered.SHAPE).macs <= 40:
+            params = space.cost(genotype, layered.SHAPE).params
+            fitting.append((params, ratings[0, first] + ratings[1, second]))
+    front = [pair for pair in fitting if not any(a <= pair[0] and b <= pair[1] and (a, b) != pair for a, b in fitting)]
+    budget = {"delay": 1.5, "macs": 40, "peak": 1.0}
+    _, found = split_events(SinglePath(trail=0).decide(attrs.evolve(delayed, budgets=[budget])))
+    assert params_and_ratings(space, found, layered.SHAPE) == sorted(set(front))
+    assert len(found) > 2
+    _, wider = split_events(SinglePath(trail=0).decide(attrs.evolve(delayed, budgets=[{"macs": 40}])))
+    assert wider != found
+
+
+def test_the_refusal_names_each_measure_with_its_unit_and_the_least(delayed):
+    state = attrs.evolve(delayed, budgets=[{"delay": 0.25, "params": 50, "peak": 0.0}])
+    with pytest.raises(InputError) as refused:
+        SinglePath().check_limits(state)
+    assert str(refused.value).startswith(
+        "No architecture that the rated paths can be combined to has at most 250 us delay and 50 params: "
+        "the least that there is are 500 us delay and 40 params. Allow more with --budget delay=... --budget params="
+    )
+    SinglePath().check_limits(attrs.evolve(delayed, budgets=[{"peak": 0.0}]))
+    # Fast networks are wide ones: each limit alone can be kept.
+    first = attrs.evolve(delayed, budgets=[{"delay": 0.5, "params": 40}])
+    SinglePath().check_limits(first)
+    narrow = attrs.evolve(delayed, budgets=[{"delay": 0.5, "macs": 19}])
+    with pytest.raises(InputError, match=r"12 macs, but no single one has all of this\. Allow more"):
+        SinglePath().check_limits(narrow)
 
 
 @pytest.mark.parametrize("done", [1, 9, 20, 44])
@@ -319,5 +416,5 @@ def test_limits_apply_to_networks_at_the_size_at_which_they_are_retrained(layere
     limit = small.cost(found.genotype, shape).params + 100
     narrow = attrs.evolve(state, rated=rated, budgets=[{"params": limit}])
     assert split_events(optimizer.decide(narrow)) == ([], [found])
-    with pytest.raises(InputError, match=f"at most {limit} params"):
+    with pytest.raises(InputError, match=f"at most {limit:,} params"):
         list(optimizer.decide(attrs.evolve(narrow, cost_model=CostModel(small.scaled(channels=8), shape))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from random import Random
 
 import attrs
@@ -155,14 +156,14 @@ class EvenOnly(Toy):
 class MiscountsParameters(Toy):
     def cost(self, genotype, shape):
         found = Toy.cost(self, genotype, shape)
-        return attrs.evolve(found, params=found.params - 1)
+        return Costs({**found, "params": found.params - 1})
 
 
 @attrs.define
 class MiscountsMacs(Toy):
     def cost(self, genotype, shape):
         found = Toy.cost(self, genotype, shape)
-        return attrs.evolve(found, macs=2 * found.macs)
+        return Costs({**found, "macs": 2 * found.macs})
 
 
 @attrs.define
@@ -174,6 +175,38 @@ class BuildsADefault(Toy):
 
     def path_cost(self, block, path, before, shape):
         return Toy.path_cost(self, block, self.parse("point " * self.cells), None, shape)
+
+    def path_layers(self, block, path, before, shape):
+        return Toy.path_layers(self, block, self.parse("point " * self.cells), None, shape)
+
+    def layers(self, genotype, shape):
+        return Toy.layers(self, self.parse("point " * self.cells), shape)
+
+
+@attrs.define
+class LosesTheHead(Toy):
+    def layers(self, genotype, shape):
+        return [layer for layer in Toy.layers(self, genotype, shape) if "head" not in layer.key]
+
+
+@attrs.define
+class LayersWithoutWidth(Toy):
+    """Their keys say nothing of channels, in which they differ."""
+
+    def path_layers(self, block, path, before, shape):
+        layers = Toy.path_layers(self, block, path, before, shape)
+        return [attrs.evolve(layer, key=re.sub(r" (to|of) \d+", "", layer.key)) for layer in layers]
+
+
+@attrs.define
+class FreeLayers(Toy):
+    """Lists the cells of blocks alone."""
+
+    def path_layers(self, block, path, before, shape):
+        return Toy.path_layers(self, block, path, before, shape)[1:2]
+
+    def layers(self, genotype, shape):
+        return Toy(channels=self.channels, cells=self.cells).layers(genotype, shape)
 
 
 @attrs.define
@@ -260,6 +293,9 @@ def nasplug_register(register):
         "networks-work-with-any-images": "EvenOnly",
         "parameters-are-counted-exactly": "MiscountsParameters",
         "multiplications-are-counted-exactly": "MiscountsMacs",
+        "layers-make-up-the-network": "LosesTheHead",
+        "equal-layers-cost-the-same": "LayersWithoutWidth",
+        "layers-of-blocks-add-up": "FreeLayers",
         "picks-reach-the-network": "BuildsADefault",
         "options-reach-the-network": "DropsAnOption",
         "supernet-has-the-choices-of-its-space": "OtherChoices",

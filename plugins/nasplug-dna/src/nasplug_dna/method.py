@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nasplug.values import Method
-from nasplug.values.recipes import COMPACT_CIFAR, EFFICIENTNET
+from nasplug.values.recipes import BARE_SELECTION, COMPACT_CIFAR, EFFICIENTNET
 
 Preset = dict[str, dict[str, Any]]
 
@@ -14,7 +14,7 @@ TINY: Preset = {
     "teacher": {"epochs": 2},
     "search": {"epochs": 2, "batch_size": 32, "lr": 2e-2},
     "retrain": {"epochs": 2, "batch_size": 64, "optimizer": "adam", "lr": 1e-2},
-    "select": {"networks": 2},
+    "select": {**BARE_SELECTION, "networks": 2},
 }
 """A whole run in about half a minute on a CPU: for tests and a first look, not for good networks."""
 

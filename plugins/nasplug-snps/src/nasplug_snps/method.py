@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nasplug.values import Method
-from nasplug.values.recipes import DARTS_CIFAR, PC_DARTS_IMAGENET
+from nasplug.values.recipes import BARE_SELECTION, DARTS_CIFAR, PC_DARTS_IMAGENET
 
 TINY: dict[str, dict[str, Any]] = {
     "space": {"cells": 3, "channels": 4},
@@ -13,7 +13,7 @@ TINY: dict[str, dict[str, Any]] = {
     "schedule": {"pace": "fit"},
     "search": {"epochs": 3, "batch_size": 64, "lr": 5e-3},
     "retrain": {"epochs": 2, "batch_size": 64, "optimizer": "adam", "lr": 1e-2},
-    "select": {"networks": 2},
+    "select": {**BARE_SELECTION, "networks": 2},
 }
 """A whole run in about half a minute on a CPU: for tests and a first look, not for good networks."""
 

@@ -9,7 +9,7 @@ import pytest
 from nasplug.compose import resolve
 from nasplug.errors import InputError
 from nasplug.plugins import load_plugins
-from nasplug.plugins.dataset_names import split_dataset_name
+from nasplug.plugins.located_names import split_location
 from nasplug.plugins.program_objects import check_present
 from nasplug.results.export.metadata import metadata_of
 from nasplug.runs.context import new_context
@@ -43,7 +43,7 @@ def plugins(install):
     ],
 )
 def test_two_components_are_the_name_where_the_first_is_a_distribution_that_registers_the_second(plugins, asked, place):
-    assert split_dataset_name(plugins, asked) == place
+    assert split_location(plugins, "dataset", asked) == place
 
 
 def test_a_distribution_chooses_among_data_sets_of_one_name(plugins, tmp_path):

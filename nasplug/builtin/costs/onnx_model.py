@@ -1,0 +1,268 @@
+"""The deployed graph as an ONNX model, written directly.
+
+torch.onnx.export takes seconds for a network and nearly one for a layer, most of it for tables that it makes anew each
+time. The graphs of small convolutional networks need few operations; what is not among them is left to it.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, fx
+
+from nasplug.builtin.costs.deployment import read_constant
+
+aten = torch.ops.aten
+
+OPSET = 18
+IR_VERSION = 8
+"""The one that belongs to the operator set, which every ONNX Runtime of recent years reads."""
+
+
+class Untranslated(Exception):
+    """A graph has an operation for which there is no translation here."""
+
+
+def write_onnx(module: fx.GraphModule) -> bytes:
+    """The model of a graph of `deployed_graph`; raises Untranslated if that is left to torch.onnx.export."""
+    model = _Model(module)
+    for node in module.graph.nodes:
+        model.translate(node)
+    graph = helper.make_graph(model.nodes, "network", model.inputs, model.outputs, model.constants)
+    written = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    content: bytes = written.SerializeToString()
+    return content
+
+
+@attrs.define
+class _Model:
+    """A model as far as it is written. Tensors have the names of their nodes in the graph of torch."""
+
+    module: fx.GraphModule
+    nodes: list[onnx.NodeProto] = attrs.field(factory=list)
+    constants: list[onnx.TensorProto] = attrs.field(factory=list)
+    inputs: list[onnx.ValueInfoProto] = attrs.field(factory=list)
+    outputs: list[onnx.ValueInfoProto] = attrs.field(factory=list)
+
+    def translate(self, node: fx.Node) -> None:
+        """Adds what stands for this node."""
+        if node.op == "placeholder":
+            self.inputs.append(helper.make_tensor_value_info(node.name, TensorProto.FLOAT, _form(node)))
+        elif node.op == "get_attr":
+            values = read_constant(self.module, node.target).detach().numpy()
+            self.constants.append(numpy_helper.from_array(values, node.name))
+        elif node.op == "output":
+            (result,) = node.all_input_nodes
+            self.add("Identity", [result], "result")
+            self.outputs.append(helper.make_tensor_value_info("result", TensorProto.FLOAT, _form(result)))
+        elif node.target is not operator.getitem:  # the parts of a split are its outputs
+            if node.target not in TRANSLATIONS:
+                raise Untranslated(str(node.target))
+            TRANSLATIONS[node.target](self, node, _name_arguments(node))
+
+    def add(self, kind: str, inputs: Sequence[Any], output: str | Sequence[str], **attributes: Any) -> str:
+        """An ONNX operation; inputs are nodes, names or arrays of numbers."""
+        names = [self._name(value) for value in inputs]
+        outputs = [output] if isinstance(output, str) else list(output)
+        self.nodes.append(helper.make_node(kind, names, outputs, **attributes))
+        return outputs[0]
+
+    def _name(self, value: Any) -> str:
+        if isinstance(value, fx.Node):
+            return value.name
+        if isinstance(value, str):
+            return value
+        name = f"constant_{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.asarray(value), name))
+        return name
+
+
+Arguments = Mapping[str, Any]
+Translation = Callable[[_Model, fx.Node, Arguments], object]
+
+
+def _same(kind: str, *inputs: str) -> Translation:
+    """An operation of the same meaning, whose inputs are these arguments."""
+    return lambda model, node, given: model.add(kind, [given[name] for name in inputs], node.name)
+
+
+def _convolve(model: _Model, node: fx.Node, given: Arguments) -> None:
+    if isinstance(given["padding"], str) or given["weight"].op != "get_attr":
+        raise Untranslated("padding by name, or a kernel that is computed")
+    model.add(
+        "Conv",
+        [given["input"], given["weight"], *_where_given(given["bias"])],
+        node.name,
+        kernel_shape=list(read_constant(model.module, given["weight"].target).shape[2:]),
+        strides=given["stride"],
+        pads=_both_sides(given["padding"]),
+        dilations=given["dilation"],
+        group=given["groups"],
+    )
+
+
+def _pool(kind: str) -> Translation:
+    def translate(model: _Model, node: fx.Node, given: Arguments) -> None:
+        if given.get("divisor_override") is not None:
+            raise Untranslated("a divisor of its own")
+        counts = {"count_include_pad": int(given["count_include_pad"])} if kind == "AveragePool" else {}
+        model.add(
+            kind,
+            [given["self"]],
+            node.name,
+            kernel_shape=_pair(given["kernel_size"]),
+            strides=_pair(given["stride"] or given["kernel_size"]),
+            pads=_both_sides(given["padding"]),
+            ceil_mode=int(given["ceil_mode"]),
+            **({"dilations": _pair(given["dilation"])} if kind == "MaxPool" else counts),
+        )
+
+    return translate
+
+
+def _average_to_one(model: _Model, node: fx.Node, given: Arguments) -> None:
+    if list(given["output_size"]) != [1, 1]:
+        raise Untranslated("adaptive pools of other sizes")
+    model.add("GlobalAveragePool", [given["self"]], node.name)
+
+
+def _compute_elementwise(kind: str) -> Translation:
+    def translate(model: _Model, node: fx.Node, given: Arguments) -> None:
+        other = given["other"]
+        if given.get("alpha", 1) != 1:
+            raise Untranslated("a scaled sum")
+        model.add(kind, [given["self"], other if isinstance(other, fx.Node) else np.float32(other)], node.name)
+
+    return translate
+
+
+def _normalise(model: _Model, node: fx.Node, given: Arguments) -> None:
+    names = ("input", "weight", "bias", "running_mean", "running_var")
+    if given["training"] or any(given[name] is None for name in names):
+        raise Untranslated("a batch norm without scale or statistics")
+    model.add("BatchNormalization", [given[name] for name in names], node.name, epsilon=given["eps"])
+
+
+def _average(model: _Model, node: fx.Node, given: Arguments) -> None:
+    model.add("ReduceMean", [given["self"], _integers(given["dim"])], node.name, keepdims=int(given["keepdim"]))
+
+
+def _weigh(model: _Model, node: fx.Node, given: Arguments) -> None:
+    if len(_form(given["input"])) != 2:
+        raise Untranslated("a linear layer of maps")
+    model.add("Gemm", [given["input"], given["weight"], *_where_given(given["bias"])], node.name, transB=1)
+
+
+def _concatenate(model: _Model, node: fx.Node, given: Arguments) -> None:
+    model.add("Concat", given["tensors"], node.name, axis=given["dim"])
+
+
+def _slice(model: _Model, node: fx.Node, given: Arguments) -> None:
+    start, end = given["start"] or 0, np.iinfo(np.int64).max if given["end"] is None else given["end"]
+    bounds = [_integers([value]) for value in (start, end, given["dim"], given["step"])]
+    model.add("Slice", [given["self"], *bounds], node.name)
+
+
+def _split(model: _Model, node: fx.Node, given: Arguments) -> None:
+    parts = {reader.args[1]: reader.name for reader in node.users}
+    sizes = [part.shape[given["dim"]] for part in node.meta["val"]]
+    names = [parts.get(number, f"{node.name}_{number}") for number in range(len(sizes))]
+    model.add("Split", [given["self"], _integers(sizes)], names, axis=given["dim"])
+
+
+def _pad(model: _Model, node: fx.Node, given: Arguments) -> None:
+    if given["mode"] != "constant":
+        raise Untranslated("padding by other values")
+    pads = list(given["pad"])
+    before, after = pads[-2::-2], pads[::-2]  # torch begins with the last dimension
+    fixed = [0] * (len(_form(given["self"])) - len(before))
+    model.add(
+        "Pad", [given["self"], _integers([*fixed, *before, *fixed, *after]), np.float32(given["value"] or 0)], node.name
+    )
+
+
+def _reshape(model: _Model, node: fx.Node, given: Arguments) -> None:
+    # The sizes of maps are known, so that whatever torch calls it is one reshape.
+    model.add("Reshape", [given["self"], _integers(_form(node))], node.name)
+
+
+def _make_zeros(model: _Model, node: fx.Node, _: Arguments) -> None:
+    model.constants.append(numpy_helper.from_array(np.zeros(_form(node), np.float32), node.name))
+
+
+def _clip(model: _Model, node: fx.Node, given: Arguments) -> None:
+    bounds = [np.float32(given["min_val"]), np.float32(given["max_val"])]
+    model.add("Clip", [given["self"], *bounds], node.name)
+
+
+def _swish(model: _Model, node: fx.Node, given: Arguments) -> None:
+    gate = model.add("Sigmoid", [given["self"]], f"{node.name}_gate")
+    model.add("Mul", [given["self"], gate], node.name)
+
+
+TRANSLATIONS: Mapping[Any, Translation] = {
+    aten.adaptive_avg_pool2d.default: _average_to_one,
+    aten.add.Tensor: _compute_elementwise("Add"),
+    aten.avg_pool2d.default: _pool("AveragePool"),
+    aten.batch_norm.default: _normalise,
+    aten.cat.default: _concatenate,
+    aten.conv2d.default: _convolve,
+    aten.flatten.using_ints: _reshape,
+    aten.hardswish.default: _same("HardSwish", "self"),
+    aten.hardtanh.default: _clip,
+    aten.linear.default: _weigh,
+    aten.max_pool2d.default: _pool("MaxPool"),
+    aten.mean.dim: _average,
+    aten.mul.Tensor: _compute_elementwise("Mul"),
+    aten.pad.default: _pad,
+    aten.relu.default: _same("Relu", "self"),
+    aten.reshape.default: _reshape,
+    aten.sigmoid.default: _same("Sigmoid", "self"),
+    aten.silu.default: _swish,
+    aten.slice.Tensor: _slice,
+    aten.split.Tensor: _split,
+    aten.squeeze.dims: _reshape,
+    aten.unsqueeze.default: _reshape,
+    aten.view.default: _reshape,
+    aten.zeros_like.default: _make_zeros,
+}
+"""How each operation is written."""
+
+
+def _name_arguments(node: fx.Node) -> Arguments:
+    """The arguments of a node by the names in the schema of its operation, defaults included."""
+    assert isinstance(node.target, torch._ops.OpOverload)  # noqa: S101 - getitem is no translation
+    values = dict(zip((argument.name for argument in node.target._schema.arguments), node.args, strict=False))
+    defaults = {argument.name: argument.default_value for argument in node.target._schema.arguments}
+    return defaults | values | node.kwargs
+
+
+def _form(node: fx.Node) -> list[int]:
+    value = node.meta["val"]
+    if not isinstance(value, Tensor) or value.dtype != torch.float32:
+        raise Untranslated("values other than float32")
+    return list(value.shape)
+
+
+def _where_given(operand: fx.Node | None) -> list[fx.Node]:
+    """An input that may be left out; an empty name in its place makes ONNX Runtime take slower kernels."""
+    return [] if operand is None else [operand]
+
+
+def _integers(values: Sequence[int]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    return np.array(values, np.int64)
+
+
+def _pair(value: Sequence[int]) -> list[int]:
+    return [value[0], value[-1]]
+
+
+def _both_sides(padding: Sequence[int]) -> list[int]:
+    return 2 * _pair(padding)

@@ -1,0 +1,3 @@
+"""The reference networks of the core."""
+
+from __future__ import annotations

@@ -1,0 +1,67 @@
+"""What a search by gradient pays for the expected cost of its architecture.
+
+    weight * sum over limited measures of E[cost] / limit,     E[cost] = b + sum over candidates of their weight * c
+
+with the relaxed weights of the supernet, so that alpha learns what candidates cost as it learns what they are good for
+(Wu et al., FBNet, CVPR 2019; Cai, Zhu & Han, ProxylessNAS, ICLR 2019). FBNet multiplies the loss by a power of the
+logarithm of an expected latency; ProxylessNAS adds it, as here. b and c follow from `fit_candidate_costs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from random import Random
+from typing import Self
+
+import attrs
+import torch
+from torch import Tensor
+
+from nasplug.errors import InputError
+from nasplug.parts import Choices, CostModel, SearchSpace
+from nasplug.parts.candidate_costs import fit_candidate_costs
+from nasplug.values import Budget
+from nasplug.values.cost import COUNTED
+
+
+@attrs.frozen(eq=False)
+class ResourceTerm:
+    """The term as a linear function of the weights of candidates: the same operations in every step."""
+
+    base: float
+    coefficients: Tensor
+    """What a weight of 1 adds, float32 (choices, candidates), on the device of the search."""
+    r_squared: Mapping[str, float] = attrs.field(factory=dict)
+    """By measure, how much of the variance of costs is explained; below 1 the expected cost is an approximation."""
+
+    @classmethod
+    def fit(cls, weight: float, budget: Budget, space: SearchSpace, cost_model: CostModel, generator: Random) -> Self:
+        """The term of a supernet of `space`, on the CPU; costs are those of `cost_model`, at its own size.
+
+        Measures that are not additive have no expected cost of this form and are left out; InputError if none is left.
+        """
+        names = [name for name in cost_model.names if name in budget and _is_additive(cost_model, name)]
+        if not names:
+            raise InputError(
+                "budget.weight needs a limit on a cost that is the sum of those of layers, such as params, macs or "
+                f"latency, but the budget limits {', '.join(budget) or 'nothing'}; add one, or set budget.weight=0."
+            )
+        fits = fit_candidate_costs(space, cost_model, names, generator)
+        table = torch.stack([fit.table * (weight / budget[name]) for name, fit in fits.items()]).sum(0)
+        return cls(
+            base=sum(weight * fit.base / budget[name] for name, fit in fits.items()),
+            coefficients=table.to(torch.float32),
+            r_squared={name: fit.r_squared for name, fit in fits.items()},
+        )
+
+    def to(self, device: torch.device) -> Self:
+        """The same term on a device."""
+        return attrs.evolve(self, coefficients=self.coefficients.to(device))
+
+    def __call__(self, choices: Choices) -> Tensor:
+        """The term for the present weights of candidates, a scalar with its graph; deleted candidates weigh 0."""
+        return (choices.weights() * self.coefficients).sum() + self.base
+
+
+def _is_additive(cost_model: CostModel, name: str) -> bool:
+    return name in COUNTED or cost_model.measures[name].additive

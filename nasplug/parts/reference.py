@@ -1,0 +1,51 @@
+"""Reference networks: what an engineer would build by hand, at any size."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar, Self
+
+from nasplug.parts.network import Network
+from nasplug.values import ImageShape
+from nasplug.values.options import option_values
+
+
+class ReferenceNetwork(ABC):
+    """A hand-designed architecture at many sizes, with which found networks of equal cost are compared.
+
+    An attrs class whose options are single values. It has no state: its methods are functions of its options and their
+    arguments, except that initial weights come from torch's global generator, which the caller has seeded.
+    """
+
+    location_option: ClassVar[str] = ""
+    """The option that takes what follows the name and a colon, as in `timm:resnet18`; empty: nothing may follow."""
+
+    @abstractmethod
+    def network(self, shape: ImageShape) -> Network:
+        """A new network for images of `shape`, on the CPU, with initial weights.
+
+        It has no auxiliary head, and as many taps as it likes. It has to work for images of 8 to 224 pixels and of 1 to
+        4 channels, with strides that fit their size. Raises InputError for images that it cannot take.
+        """
+
+    @abstractmethod
+    def scaled(self, width: float) -> Self:
+        """This architecture with the channels of every stage multiplied by `width`, rounded, at least 1.
+
+        `width` replaces the present one, so that `scaled(1.0)` is the published size.
+        """
+
+    @abstractmethod
+    def widths(self) -> Sequence[float]:
+        """The widths that are worth trying, ascending; neither parameters nor MACs fall from one to the next.
+
+        The finer the steps, the closer a network comes to the cost that it is compared at.
+        """
+
+    def size(self) -> dict[str, int | float | str]:
+        """The options from which this very network is built again, width included; by default all of them.
+
+        Written to result files. No option may be called `classes` or `size`, which are those of the images there.
+        """
+        return option_values(self)

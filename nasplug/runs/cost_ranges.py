@@ -1,0 +1,61 @@
+"""What networks of a space cost: the range of every measure, from a walk to either end and a random sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from random import Random
+from statistics import median
+
+import attrs
+
+from nasplug.parts import CostModel
+from nasplug.parts.paths import sample_distinct
+from nasplug.parts.random_walk import mutate_towards
+from nasplug.values import Costs, Genotype
+
+MUTATIONS = 1000
+"""Mutations on the way to the smallest and to the largest architecture."""
+SAMPLE = 9
+"""Random architectures that are measured, beside the smallest and the largest."""
+
+
+@attrs.frozen
+class CostRange:
+    """The costs of the networks of a space by one measure, in its unit."""
+
+    measure: str
+    smallest: float
+    median: float
+    """Of a random sample."""
+    largest: float
+
+
+def find_cost_ranges(model: CostModel, generator: Random) -> Iterator[CostRange]:
+    """The range of every measure, those first that are quick to know.
+
+    The ends are the least and the most that are known: walks end at the architectures with the fewest and the most
+    params and MACs, and what is measured is measured on these and on a sample.
+    """
+    space = model.space
+    sample = list(sample_distinct(space.random, SAMPLE, generator))
+
+    def walk(distance: Callable[[Costs], float]) -> Genotype:
+        return mutate_towards(
+            space,
+            sample[0],
+            lambda genotype: distance(model.costs(genotype, ())),
+            generator,
+            mutations=MUTATIONS,
+        )
+
+    ends = [
+        walk(lambda costs: costs.params),
+        walk(lambda costs: costs.macs),
+        walk(lambda costs: -costs.params),
+        walk(lambda costs: -costs.macs),
+    ]
+    known = list(dict.fromkeys([*sample, *ends]))
+    for name in model.names:
+        values = [model.costs(genotype, (name,))[name] for genotype in known]
+        yield CostRange(name, min(values), median(islice(values, len(sample))), max(values))

@@ -1,0 +1,116 @@
+"""The graph of a network is captured once, and written as a model that computes the same."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from random import Random
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nasplug.builtin.costs.counted import Size
+from nasplug.builtin.costs.deployment import deployed_graph
+from nasplug.builtin.darts.space import Darts
+from nasplug.builtin.mbconv.space import MBConvSpace
+from nasplug.builtin.nb201.space import NasBench201
+from nasplug.parts import SearchSpace
+from nasplug.testing.toy import Toy
+from nasplug.values import ImageShape
+
+SPACES = (
+    Darts(channels=2, cells=2, nodes=2),
+    Darts(operations=("darts7", "conv_7x1_1x7"), choices="node", channels=3, cells=1, nodes=2, stem="imagenet"),
+    NasBench201(channels=2, cells=1),
+    MBConvSpace(blocks=("s1 1x16", "s2 2x24"), channels=4),
+    Toy(),
+)
+
+
+def make_net() -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.ReLU()).eval()
+
+
+def test_one_capture_serves_all_measures_until_something_changes() -> None:
+    net = make_net()
+    first = deployed_graph(net, (2, 8, 8))
+
+    assert deployed_graph(net, (2, 8, 8)) is first
+    assert deployed_graph(net, (2, 9, 9)) is not first
+
+    with torch.no_grad():
+        net[0].weight.mul_(2)
+    images = torch.randn(1, 2, 8, 8)
+    torch.testing.assert_close(deployed_graph(net, (2, 8, 8))(images), net(images))
+
+    net[2] = nn.Identity()
+    torch.testing.assert_close(deployed_graph(net, (2, 8, 8))(images), net(images))
+    net.append(nn.Conv2d(4, 1, 1, bias=False).eval())
+    assert Size().cost(net, (2, 8, 8)) == 4 * (2 * 4 * 9 + 4 + 4)
+
+
+def test_a_capture_does_not_keep_its_network_alive() -> None:
+    net = make_net()
+    graph = weakref.ref(deployed_graph(net, (2, 8, 8)))
+    alive = weakref.ref(net)
+    del net
+    gc.collect()
+    assert alive() is None
+
+    gc.collect()  # the nodes of a graph refer to each other
+    assert graph() is None
+
+
+def test_what_is_computed_from_weights_alone_is_a_weight() -> None:
+    class Cropped(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(3, 2, 5, 5))
+            self.norm = nn.BatchNorm2d(3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            normed: Tensor = self.norm(nn.functional.conv2d(x, self.weight[:, :, 1:4, 1:4], padding=1))
+            return normed
+
+    net, images = Cropped().eval(), torch.randn(1, 2, 3, 3)
+    graph = deployed_graph(net, (2, 3, 3))
+
+    assert [str(node.target) for node in graph.graph.nodes if node.op == "call_function"] == ["aten.conv2d.default"]
+    torch.testing.assert_close(graph(images), net(images))
+    assert Size().cost(net, (2, 3, 3)) == 4 * (3 * 2 * 9 + 3)
+
+
+@pytest.mark.parametrize("space", SPACES, ids=str)
+def test_the_model_computes_what_the_network_computes(space: SearchSpace) -> None:
+    pytest.importorskip("onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    from nasplug.builtin.costs.onnx_model import write_onnx
+
+    for seed, size in enumerate((12, 17)):
+        torch.manual_seed(seed)
+        net = space.network(space.random(Random(seed)), ImageShape(channels=2, size=size, classes=3)).eval()
+        for module in net.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                nn.init.normal_(module.running_mean)  # type: ignore[arg-type]
+                nn.init.uniform_(module.running_var, 0.5, 2.0)  # type: ignore[arg-type]
+        images = torch.randn(1, 2, size, size)
+        session = runtime.InferenceSession(write_onnx(deployed_graph(net, (2, size, size))))
+        (logits,) = session.run(None, {session.get_inputs()[0].name: images.numpy()})
+
+        expected = net(images).detach().numpy()
+        assert np.ptp(expected) > 0
+        np.testing.assert_allclose(logits, expected, atol=2e-5, rtol=1e-4)
+
+
+def test_an_operation_without_translation_is_named() -> None:
+    pytest.importorskip("onnx")
+    from nasplug.builtin.costs.onnx_model import Untranslated, write_onnx
+
+    class Running(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.cumsum(2)
+
+    with pytest.raises(Untranslated, match="cumsum"):
+        write_onnx(deployed_graph(Running().eval(), (1, 3, 3)))

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from random import Random
+
+import attrs
+import pytest
+import torch
+
+from nasplug.builtin.optimizers.bilevel import Bilevel
+from nasplug.builtin.optimizers.one_level import OneLevel
+from nasplug.engine import EagerRunner
+from nasplug.engine.plain.keep import Keep
+from nasplug.engine.resource_term import ResourceTerm
+from nasplug.errors import InputError
+from nasplug.parts import Choices, CostMeasure, CostModel
+from nasplug.parts.candidate_costs import fit_candidate_costs
+from nasplug.values import Unit, Update
+from tests.engine.searches import EDGES, NODES, SHAPE, carried_out, shrinking, trainer
+
+BUDGET = {"params": 2000, "macs": 90_000}
+MODEL = CostModel(EDGES, SHAPE)
+
+
+def term(weight: float, budget=BUDGET, space=EDGES, model=MODEL) -> ResourceTerm:
+    return ResourceTerm.fit(weight, budget, space, model, Random(0))
+
+
+def random_choices() -> Choices:
+    choices = Choices(EDGES.choice_list()).double()
+    with torch.no_grad():
+        choices.alpha.normal_(generator=torch.Generator().manual_seed(2))
+    return choices
+
+
+def test_it_is_the_weighted_sum_of_expected_costs_over_limits():
+    choices, made, expected = random_choices(), term(0.7), 0.0
+    weights, fits = choices.weights().detach(), fit_candidate_costs(EDGES, MODEL, [*BUDGET], Random(0))
+    for name, limit in BUDGET.items():
+        expected += 0.7 * (fits[name].base + float((weights * fits[name].table).sum())) / limit
+    assert made(choices).item() == pytest.approx(expected, rel=1e-6)
+    assert made.coefficients.dtype == torch.float32
+    assert made.r_squared == pytest.approx({"params": 1, "macs": 1}, abs=1e-9)
+
+
+@pytest.mark.parametrize("relax", [Bilevel().relax, OneLevel().relax], ids=["softmax", "relu"])
+def test_its_gradient_is_that_of_finite_differences(relax):
+    choices, made = random_choices(), term(0.7)
+    with torch.no_grad():
+        choices.alpha.abs_().add_(1)
+    choices.relaxation = relax
+
+    def value(alpha):
+        with torch.no_grad():
+            choices.alpha.copy_(alpha)
+        return (relax(alpha, choices.active_mask) * made.coefficients).sum() + made.base
+
+    alpha = choices.alpha.detach().clone().requires_grad_()
+    assert torch.autograd.gradcheck(value, alpha)
+    (gradient,) = torch.autograd.grad(made(choices), choices.alpha)
+    (expected,) = torch.autograd.grad(value(alpha), alpha)
+    torch.testing.assert_close(gradient, expected)
+    assert gradient.abs().max() > 1e-3
+
+
+def test_a_deleted_candidate_has_no_share_in_it():
+    choices, made = random_choices(), term(1.0)
+    doomed = torch.zeros_like(choices.kept)
+    doomed[:, -1] = True
+    choices.delete(doomed)
+    spoilt = attrs.evolve(made, coefficients=made.coefficients.masked_fill(doomed, 1e6))
+    assert spoilt(choices).item() == made(choices).item()
+
+
+def test_measures_that_do_not_add_up_are_left_out():
+    class Peak(CostMeasure):
+        unit = Unit("B", whole=True)
+
+        def cost(self, net, shape):
+            raise AssertionError("networks are not built")
+
+    model = CostModel(EDGES, SHAPE, {"peak": Peak()})
+    both, alone = (term(1.0, budget, model=model) for budget in ({"peak": 5.0, "params": 2000}, {"params": 2000}))
+    assert torch.equal(both.coefficients, alone.coefficients)
+    with pytest.raises(InputError, match=r"budget\.weight needs a limit on .* but the budget limits peak; add one"):
+        term(1.0, {"peak": 5.0}, model=model)
+    with pytest.raises(InputError, match="the budget limits nothing"):
+        term(1.0, {})
+
+
+def test_it_is_added_where_alpha_learns_and_nowhere_else():
+    plain, priced = (trainer(EDGES, Bilevel(alpha_lr=0.1), Keep(), epochs=1) for _ in range(2))
+    priced.resource_term = term(0.5)
+    now = plain.clock.at(0)
+
+    def loss(made, update: Update, split: str) -> float:
+        return made.compute_loss(update, made.batches(now), now, split).item()
+
+    alpha, weights = Bilevel().updates(now)
+    expected = loss(plain, alpha, alpha.split) + priced.resource_term(priced.choices).item()
+    assert loss(priced, alpha, alpha.split) == pytest.approx(expected, rel=1e-12)
+    assert loss(priced, weights, weights.split) == loss(plain, weights, weights.split)
+    # Second order asks for the loss of the weights within the update of alpha.
+    assert loss(priced, alpha, weights.split) == loss(plain, alpha, weights.split)
+
+
+def test_the_schedule_does_not_multiply_it():
+    plain, priced = shrinking(), shrinking()
+    priced.resource_term = term(0.5, space=NODES, model=CostModel(NODES, SHAPE))
+    differences = []
+    for made in (plain, priced):
+        made.begin(torch.Generator().manual_seed(1))
+    for step in (0, 20):
+        now = plain.clock.at(step)
+        (update,) = OneLevel().updates(now)
+        losses = [made.compute_loss(update, made.batches(now), now, update.split).item() for made in (plain, priced)]
+        differences.append(losses[1] - losses[0])
+    assert differences == pytest.approx([priced.resource_term(priced.choices).item()] * 2, rel=1e-9)
+
+
+@pytest.mark.parametrize("order", ["first", pytest.param("second", marks=pytest.mark.slow)])
+def test_a_heavy_term_leads_to_cheaper_candidates(order):
+    expected = []
+    for weight in (0.0, 20.0):
+        made = trainer(EDGES, Bilevel(alpha_lr=0.1, order=order), Keep(), epochs=2)
+        made.resource_term = term(weight)
+        carried_out(made, EagerRunner())
+        expected.append(float((made.choices.weights().detach() * term(1.0).coefficients).sum()))
+    assert expected[1] < 0.8 * expected[0]

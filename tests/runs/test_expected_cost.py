@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from nasplug.compose import resolve
+from nasplug.engine import Trainer, train
+from nasplug.errors import InputError
+from nasplug.plugins import load_plugins
+from nasplug.runs.context import RunContext, new_context
+from nasplug.runs.expected_cost import describe_estimates, make_resource_term
+from nasplug.runs.search import make_search_trainer
+from nasplug.store.run_folder import RunFolder
+
+TINY = {
+    "run": {"method": "darts", "preset": "tiny", "seed": 3, "device": "cpu", "measure_every": 0},
+    "space": {"channels": 2, "nodes": 2},
+    "search": {"epochs": 1},
+    "optimizer": {"alpha_lr": 0.1},
+}
+
+
+def context_of(folder: Path, budget: dict[str, object], method: str = "darts") -> RunContext:
+    layer = TINY if method == "darts" else {"run": {**TINY["run"], "method": method}}
+    plugins = load_plugins()
+    return new_context(RunFolder(folder), plugins, resolve(plugins, [{**layer, "budget": budget}]))
+
+
+def searching(context: RunContext) -> Trainer:
+    torch.manual_seed(0)
+    trainer = make_search_trainer(context, context.composition.space.supernet(context.shape), None)
+    trainer.begin(torch.Generator().manual_seed(0))
+    return trainer
+
+
+def test_without_a_weight_there_is_no_term(tmp_path):
+    assert make_resource_term(context_of(tmp_path, {})) is None
+    limited = context_of(tmp_path, {"params": 5000, "weight": 0.0})
+    assert searching(limited).resource_term is None
+
+
+def test_of_several_budgets_the_tightest_limits_count(tmp_path):
+    several = make_resource_term(context_of(tmp_path, {"params": [9000, 5000], "macs": 10**5, "weight": 2.0}))
+    tightest = make_resource_term(context_of(tmp_path, {"params": 5000, "macs": 10**5, "weight": 2.0}))
+    assert torch.equal(several.coefficients, tightest.coefficients)
+    assert several.base == tightest.base
+    assert set(several.r_squared) == {"params", "macs"}
+    half = make_resource_term(context_of(tmp_path, {"params": 5000, "macs": 10**5, "weight": 1.0}))
+    torch.testing.assert_close(half.coefficients * 2, tightest.coefficients)
+
+
+def test_a_weight_that_nothing_would_heed_is_refused(tmp_path):
+    with pytest.raises(InputError, match="which the optimizer 'random' does not learn; set"):
+        make_resource_term(context_of(tmp_path, {"params": 5000, "weight": 1.0}, method="random"))
+    with pytest.raises(InputError, match="the budget limits nothing"):
+        make_resource_term(context_of(tmp_path, {"weight": 1.0}))
+    with pytest.raises(InputError, match="the budget limits memory"):
+        make_resource_term(context_of(tmp_path, {"memory": 10**5, "weight": 1.0}))
+
+
+def test_estimates_are_called_so():
+    assert describe_estimates({"params": 1.0, "macs": 0.9996}) == []
+    (sentence,) = describe_estimates({"params": 1.0, "latency": 0.912})
+    assert "expected latency" in sentence
+    assert "91.2%" in sentence
+
+
+@pytest.mark.slow
+def test_a_search_with_a_heavy_weight_ends_cheaper(tmp_path):
+    params, alphas = [], []
+    for budget in ({}, {"params": 3000, "weight": 0.0}, {"params": 3000, "weight": 30.0}):
+        context = context_of(tmp_path, budget)
+        trainer = searching(context)
+        for _ in train(trainer):
+            pass
+        space, choices = context.composition.space, trainer.choices
+        genotype = space.decode(choices, choices.weights().detach())
+        params.append(space.cost(genotype, context.shape).params)
+        alphas.append(choices.alpha.detach().clone())
+    assert torch.equal(alphas[0], alphas[1])
+    assert params[0] == params[1]
+    assert params[2] < 0.8 * params[1]
