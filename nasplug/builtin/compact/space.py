@@ -21,7 +21,7 @@ from nasplug.builtin.compact.choices import (
 )
 from nasplug.builtin.compact.cost import head_cost, network_cost, stage_cost, stem_cost
 from nasplug.builtin.compact.genotype import SPACE, Stage, Width, read_genotype, read_stages
-from nasplug.builtin.compact.layers import head_layer, stage_layers, stem_layer
+from nasplug.builtin.compact.layer_list import list_head, list_stage, list_stem
 from nasplug.builtin.compact.layout import (
     NOMINAL_CHANNELS,
     LayerLayout,
@@ -149,20 +149,20 @@ class Compact(SearchSpace):
         """The stem, every operation that is not left out, and the head."""
         stages = read_genotype(genotype)
         layout = self._layout(stages, shape)
-        specs = [stem_layer(layout.stem, self.activation)]
+        specs = [list_stem(layout.stem, self.activation)]
         for layers, stage in zip(layout.stages, stages, strict=True):
-            specs += stage_layers(layers, stage.operations, self.activation)
-        return (*specs, head_layer(layout.last, self.head, shape.classes, self.activation))
+            specs += list_stage(layers, stage.operations, self.activation)
+        return (*specs, list_head(layout.last, self.head, shape.classes, self.activation))
 
     def path_layers(
         self, block: int, path: Genotype, before: Genotype | None, shape: ImageShape
     ) -> Sequence[LayerSpec]:
         """The layers of a stage; the first stage has the stem, the last the head."""
         stage, stem, layers = self._path_layout(block, path, before, shape)
-        specs = [stem_layer(stem, self.activation)] if block == 0 else []
-        specs += stage_layers(layers, stage.operations, self.activation)
+        specs = [list_stem(stem, self.activation)] if block == 0 else []
+        specs += list_stage(layers, stage.operations, self.activation)
         if block == self.taps() - 1:
-            specs.append(head_layer(layers[-1], self.head, shape.classes, self.activation))
+            specs.append(list_head(layers[-1], self.head, shape.classes, self.activation))
         return specs
 
     def check(self, genotype: Genotype) -> None:
