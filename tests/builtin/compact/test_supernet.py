@@ -133,7 +133,7 @@ def stand_alone(space, net, genotype, shape) -> nn.Module:
 def test_one_path_is_the_stand_alone_network_with_the_first_channels_of_the_weights(space, shape, build, options):
     space = attrs.evolve(space, **options)
     net, images = build(space)
-    for seed in range(12):
+    for seed in range(6):
         genotype = space.random(Random(seed))
         network = stand_alone(space, net, genotype, shape)
         with net.choices.only(space.encode(genotype, net.choices)):
