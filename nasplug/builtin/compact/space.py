@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from random import Random
 from typing import Self
 
 import attrs
 from torch import Tensor
 
+from nasplug.builtin.chain_drawing import draw_chain
 from nasplug.builtin.compact.choices import (
     OPERATION_PRESETS,
     STAGE_PRESETS,
@@ -39,7 +39,7 @@ from nasplug.builtin.compact.supernet import CompactSupernet
 from nasplug.builtin.layers import IMAGENET_FROM, STEMS, half_size
 from nasplug.errors import InputError
 from nasplug.parts import Choice, Choices, LayerSpec, Network, Paths, SearchSpace, option
-from nasplug.values import Costs, Drawing, Edge, Genotype, ImageShape
+from nasplug.values import Costs, Drawing, Genotype, ImageShape
 
 
 @attrs.define
@@ -205,16 +205,10 @@ class Compact(SearchSpace):
 
     def drawings(self, genotype: Genotype) -> tuple[Drawing, ...]:
         """One drawing for each stage: the chain of its layers; width and stride are in the title."""
-        drawings = []
-        for number, stage in enumerate(read_genotype(genotype)):
-            nodes = ("in", *map(str, range(1, len(stage.operations))), "out")
-            edges = [
-                Edge(source, target, str(operation))
-                for (source, target), operation in zip(pairwise(nodes), stage.operations, strict=True)
-            ]
-            title = f"stage {number}, width {stage.width.channels}, stride {stage.width.stride}"
-            drawings.append(Drawing(title, nodes, tuple(edges)))
-        return tuple(drawings)
+        return tuple(
+            draw_chain(f"stage {number}, width {stage.width.channels}, stride {stage.width.stride}", stage.operations)
+            for number, stage in enumerate(read_genotype(genotype))
+        )
 
     def scaled(self, channels: int | None = None, cells: int | None = None) -> Self:
         """This space with networks of other widths; their depth belongs to the genotype."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from random import Random
 from typing import Self
 
 import attrs
 from torch import Tensor
 
+from nasplug.builtin.chain_drawing import draw_chain
 from nasplug.builtin.layers import IMAGENET_FROM, STEMS
 from nasplug.builtin.mbconv.choices import (
     PRESETS,
@@ -41,7 +41,7 @@ from nasplug.builtin.mbconv.paths import make_paths, mutate_genotype
 from nasplug.builtin.mbconv.supernet import MBConvSupernet
 from nasplug.errors import InputError
 from nasplug.parts import Choice, Choices, LayerSpec, Network, Paths, SearchSpace, option
-from nasplug.values import Costs, Drawing, Edge, Genotype, ImageShape
+from nasplug.values import Costs, Drawing, Genotype, ImageShape
 
 
 @attrs.define
@@ -183,17 +183,10 @@ class MBConvSpace(SearchSpace):
 
     def drawings(self, genotype: Genotype) -> tuple[Drawing, ...]:
         """One drawing for each block: the chain of its layers; their width and stride are in the title."""
-        drawings = []
-        for block, chain in enumerate(read_genotype(genotype)):
-            layers = len(chain.operations)
-            nodes = ("in", *map(str, range(1, layers)), "out")
-            edges = [
-                Edge(source, target, str(operation))
-                for (source, target), operation in zip(pairwise(nodes), chain.operations, strict=True)
-            ]
-            title = f"block {block}, width {chain.cell.width}, stride {chain.cell.stride}"
-            drawings.append(Drawing(title, nodes, tuple(edges)))
-        return tuple(drawings)
+        return tuple(
+            draw_chain(f"block {block}, width {chain.cell.width}, stride {chain.cell.stride}", chain.operations)
+            for block, chain in enumerate(read_genotype(genotype))
+        )
 
     def scaled(self, channels: int | None = None, cells: int | None = None) -> Self:
         """This space with networks of other widths; its depth belongs to the genotype."""
