@@ -28,11 +28,17 @@ RESERVED = (
     *("run", "space", "optimizer", "schedule", "teacher", "data", "search", "retrain", "select", "budget", "weight"),
     *("plugins", "environment"),
 )
-"""What no cost measure can be called: sections of recipes, and the option of the section "budget"."""
+"""What no cost measure or reference network can be called: sections of recipes, and an option of "budget"."""
 
 # No colon in a name: it separates the distribution before it (dist:name) or the location of a data set after it.
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+
+
+def _check_section(word: str, name: str) -> None:
+    """Raises InputError for a name that recipes use for something else."""
+    if name in RESERVED:
+        raise InputError(f"A {word} cannot be called '{name}', which has another meaning in recipes; choose another.")
 
 
 @attrs.frozen
@@ -102,14 +108,12 @@ class Register:
 
     def cost(self, name: str, target: str, *, summary: str) -> None:
         """Registers a cost measure, a `nasplug.parts.CostMeasure`; its name is also that of its section in recipes."""
-        if name in RESERVED:
-            raise InputError(
-                f"A cost measure cannot be called '{name}', which has another meaning in recipes; choose another name."
-            )
+        _check_section("cost measure", name)
         self._add("cost", name, target, summary)
 
     def reference(self, name: str, target: str, *, summary: str) -> None:
-        """Registers a reference network, a `nasplug.parts.ReferenceNetwork`."""
+        """Registers a reference network, a `nasplug.parts.ReferenceNetwork`; its options have a section of its name."""
+        _check_section("reference network", name)
         self._add("reference", name, target, summary)
 
     def method(self, name: str, target: str, *, summary: str, preferred: bool = False) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from nasplug.compose.references import build_reference
 from nasplug.errors import InputError
 from nasplug.parts import (
     ArchitectureOptimizer,
@@ -15,6 +16,7 @@ from nasplug.parts import (
     DataSource,
     DistillationTeacher,
     PruningSchedule,
+    ReferenceNetwork,
     SearchSpace,
 )
 from nasplug.plugins import Plugins
@@ -34,6 +36,8 @@ class Composition:
     source: DataSource
     costs: Mapping[str, CostMeasure]
     """By name, the cost measures that the run uses beside params and MACs."""
+    references: Mapping[str, ReferenceNetwork]
+    """By name, the reference networks that the run compares with."""
 
 
 def compose(plugins: Plugins, recipe: Recipe) -> Composition:
@@ -46,6 +50,7 @@ def compose(plugins: Plugins, recipe: Recipe) -> Composition:
         recipe=recipe,
         source=build_slot("dataset", recipe.source),
         costs={name: build_slot("cost", part) for name, part in recipe.costs.items()},
+        references={name: build_reference(plugins, name, part.options) for name, part in recipe.references.items()},
         **{slot: build_slot(slot, part) for slot, part in recipe.parts.items()},
     )
     _check_fit(plugins, composition)

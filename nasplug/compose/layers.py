@@ -24,9 +24,9 @@ RECORDED = ("plugins", "environment")
 
 
 def recipe_sections(plugins: Plugins) -> tuple[str, ...]:
-    """All sections that a recipe may have: its own, and for every cost measure one with its options."""
-    measures = [registration.section for registration in plugins.registrations if registration.slot == "cost"]
-    return (*SECTIONS, BUDGET, *dict.fromkeys(measures))
+    """All sections that a recipe may have: its own, and one for the options of every cost measure and reference."""
+    named = [each.section for each in plugins.registrations if each.slot in ("cost", "reference")]
+    return (*SECTIONS, BUDGET, *dict.fromkeys(named))
 
 
 def read_config(path: Path, known: Sequence[str]) -> OptionLayer:

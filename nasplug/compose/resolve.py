@@ -14,6 +14,7 @@ import attrs
 
 from nasplug.compose.budget import move_shorthands, read_budget
 from nasplug.compose.layers import BUDGET, OptionLayer
+from nasplug.compose.references import build_reference
 from nasplug.errors import InputError, choose_from, quote
 from nasplug.plugins import Plugin, Plugins, Registration
 from nasplug.plugins.located_names import split_location
@@ -75,8 +76,9 @@ def resolve_recorded(plugins: Plugins, layer: OptionLayer, run: Path) -> Recipe:
 
 
 def _build_recipe(
-    plugins: Plugins, run: RunOptions, layers: Sequence[OptionLayer], way: str, used: Sequence[Registration] = ()
+    plugins: Plugins, run: RunOptions, layers: Sequence[OptionLayer], way: str, method: Sequence[Registration] = ()
 ) -> Recipe:
+    used = list(method)
     layers = [move_shorthands(layer) for layer in layers]
     asked = {slot: _merge_part(layers, slot) for slot in SLOTS}
     data_options = _merge_section(layers, "data")
@@ -91,10 +93,9 @@ def _build_recipe(
     source_name, _ = split_location(plugins, "dataset", data.name)
     _check_data_options(plugins, source_name, source_options)
     source_part, source = _complete_part(plugins, "dataset", source_name, source_options)
-    named = [split_location(plugins, "reference", name)[0] for name in select.references]
-    references = [plugins.find("reference", name) for name in named]
-    used = [*used, *(registration for _, registration in (*completed.values(), *measures.values()))]
-    used += [source, *references]
+    references = _complete_references(plugins, layers, select.references)
+    used += [registration for _, registration in (*completed.values(), *measures.values(), *references.values())]
+    used.append(source)
     return Recipe(
         run=run,
         parts={slot: part for slot, (part, _) in completed.items()},
@@ -105,6 +106,7 @@ def _build_recipe(
         select=select,
         budget=budget,
         costs={name: part for name, (part, _) in measures.items()},
+        references={name: part for name, (part, _) in references.items()},
         plugins={
             registration.distribution: registration.version
             for registration in used
@@ -193,6 +195,19 @@ def _complete_measures(
         for name in dict.fromkeys(used)
     }
     return {name: part for name, part in completed.items() if name not in COUNTED}
+
+
+def _complete_references(
+    plugins: Plugins, layers: Sequence[OptionLayer], names: Sequence[str]
+) -> dict[str, tuple[Part, Registration]]:
+    """The reference networks that are named, with their options; what a name says after a colon is none of these."""
+    completed: dict[str, tuple[Part, Registration]] = {}
+    for name in names:
+        registration = plugins.find("reference", split_location(plugins, "reference", name)[0])
+        reference = build_reference(plugins, name, _merge_section(layers, registration.section))
+        options = {key: value for key, value in option_values(reference).items() if key != reference.location_option}
+        completed[name] = (Part(registration.name, options), registration)
+    return completed
 
 
 def _complete_part(plugins: Plugins, slot: str, name: str, options: Mapping[str, Any]) -> tuple[Part, Registration]:

@@ -24,6 +24,7 @@ from nasplug.parts.stage import Stage
 from nasplug.parts.state import read_state, write_state
 from nasplug.parts.teacher import DistillationTeacher
 from nasplug.parts.transfer import send
+from nasplug.parts.weights_file import read_weights
 from nasplug.values.options import option
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "TorchOptimizers",
     "option",
     "read_state",
+    "read_weights",
     "send",
     "softmax",
     "write_state",

@@ -29,6 +29,12 @@ class ReferenceNetwork(ABC):
         4 channels, with strides that fit their size. Raises InputError for images that it cannot take.
         """
 
+    def load_weights(self, net: Network) -> None:
+        """Gives a new `network` the weights from which its training starts; by default it keeps its initial ones.
+
+        Called once before the training. Raises InputError if the options name weights that cannot be had.
+        """
+
     @abstractmethod
     def scaled(self, width: float) -> Self:
         """This architecture with the channels of every stage multiplied by `width`, rounded, at least 1.
@@ -46,6 +52,7 @@ class ReferenceNetwork(ABC):
     def size(self) -> dict[str, int | float | str]:
         """The options from which this very network is built again, width included; by default all of them.
 
-        Written to result files. No option may be called `classes` or `size`, which are those of the images there.
+        Written to result files; where weights come from is no part of it. No option may be called `classes` or `size`,
+        which are those of the images there.
         """
         return option_values(self)

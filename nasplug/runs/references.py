@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 
-from nasplug.compose import build_reference
 from nasplug.parts import CostMeasure, Network, ReferenceNetwork
 from nasplug.plugins.program_objects import build_part
 from nasplug.runs.context import RunContext
@@ -19,8 +18,7 @@ from nasplug.values.cost import COUNTED
 
 def references_of(context: RunContext) -> dict[str, ReferenceNetwork]:
     """The reference networks of a run by name; none where networks are looked up in a table."""
-    names = () if context.recipe.run.table else context.recipe.select.references
-    return {name: build_reference(context.plugins, name) for name in names}
+    return {} if context.recipe.run.table else dict(context.composition.references)
 
 
 def plan_references(context: RunContext, chosen: Sequence[PlannedNetwork], budget: Budget) -> Iterator[PlannedNetwork]:

@@ -115,6 +115,8 @@ def make_network_trainer(
     training = attrs.evolve(training, auxiliary=0.0) if genotype is None else training.for_network(genotype)
     torch.manual_seed(context.seed(name, "weights"))
     net = build_network(context.plugins, space, plan, context.shape, auxiliary=training.auxiliary > 0)
+    if plan.reference is not None:
+        context.composition.references[plan.reference].load_weights(net)
     net = place_network(net, context.device)
     stage = LabelStage(smoothing=training.label_smoothing, auxiliary_weight=training.auxiliary)
     if training.ema > 0:

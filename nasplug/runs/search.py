@@ -59,7 +59,7 @@ def rehearse(context: RunContext) -> None:
     composition = context.composition
     refuse_impossible(context)
     for reference in references_of(context).values():
-        reference.network(context.shape)
+        reference.load_weights(reference.network(context.shape))
     if composition.optimizer.trains:
         teacher = _load_teacher(context)
         if teacher is None and (untrained := make_teacher_trainer(context)) is not None:

@@ -187,6 +187,8 @@ class Recipe:
     budget: BudgetOptions
     costs: Mapping[str, Part]
     """By name, the cost measures that the run uses beside params and MACs."""
+    references: Mapping[str, Part]
+    """By name, with a location where there is one, the reference networks; parts have the name without it."""
     plugins: Mapping[str, str]
     """By distribution that registers anything used in this run, its version."""
 
@@ -206,5 +208,6 @@ class Recipe:
             "select": option_values(self.select),
             "budget": self.budget.to_dict(),
             **{name.rpartition(":")[2]: part.plain for name, part in self.costs.items()},
+            **{part.name: part.plain for part in self.references.values() if part.plain},
             "plugins": dict(self.plugins),
         }

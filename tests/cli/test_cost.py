@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner
 
 from nasplug.builtin.nb201 import NasBench201
@@ -54,6 +55,21 @@ def test_any_measure_can_be_asked_for_with_options_of_its_own():
 
     arguments = ["cost", "--space", "nb201", "--genotype", TEXT, "--classes", "100", "--set", "space.channels=4"]
     assert CliRunner().invoke(main, [*arguments, "--measure", "params"]).stdout == f"params  {costs['params']:,}\n"
+
+
+def test_all_measures_share_one_export(monkeypatch):
+    exported, export = [], torch.export.export
+
+    def count(net, *arguments, **settings):
+        exported.append(net)
+        return export(net, *arguments, **settings)
+
+    monkeypatch.setattr(torch.export, "export", count)
+    small = ("--set", "space.channels=2", "--set", "space.cells=1", "--size", "8", "--set", "latency.seconds=0.001")
+    done = cost(TEXT, "--measure", "all", *small)
+    assert done.exit_code == 0, done.output
+    assert {"params", "macs", "size", "memory", "latency"} <= json.loads(done.stdout).keys()
+    assert len(exported) == 1
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,6 @@ aten = torch.ops.aten
 PASSED_ON = frozenset({aten.alias.default, aten.clone.default, aten.detach.default, aten.dropout.default})
 """Operations that give their first argument unchanged when a network is used."""
 
-
 _captured: WeakKeyDictionary[nn.Module, tuple[Hashable, fx.GraphModule]] = WeakKeyDictionary()
 """The last graph of each network that is alive, with what it was captured for: a capture takes about a second."""
 
@@ -58,7 +57,7 @@ def _capture(net: nn.Module, shape: Sequence[int]) -> fx.GraphModule:
         if node.target in PASSED_ON:
             node.replace_all_uses_with(node.args[0])
             module.graph.erase_node(node)
-        elif node.op == "call_function" and all(read.op == "get_attr" for read in node.all_input_nodes):
+        elif node.op == "call_function" and {read.op for read in node.all_input_nodes} == {"get_attr"}:
             _compute(module, node)
         elif node.target is aten.batch_norm.default:
             _fold(module, node)

@@ -7,13 +7,13 @@ import pytest
 import torch
 from nasplug_dna.frozen_teacher import freeze
 from nasplug_dna.torchvision_networks import build_network, cut, find_block_ends, load_network
-from nasplug_dna.weights import read_weights
 from safetensors.torch import save_file
 from torch import nn
 from torchvision import models
 from torchvision.models.convnext import CNBlockConfig
 
 from nasplug.errors import InputError
+from nasplug.parts import read_weights
 from nasplug.values import ImageShape
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

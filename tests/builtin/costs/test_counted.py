@@ -15,7 +15,7 @@ from nasplug.builtin.costs.memory import Memory
 from nasplug.builtin.darts.space import Darts
 from nasplug.builtin.mbconv.space import MBConvSpace
 from nasplug.builtin.nb201.space import NasBench201
-from nasplug.parts import SearchSpace
+from nasplug.parts import CostModel, SearchSpace
 from nasplug.values import ImageShape
 
 
@@ -110,3 +110,28 @@ def test_params_and_macs_are_those_that_spaces_compute(space: SearchSpace) -> No
 
         assert Params().cost(net, (3, 16, 16)) == cost.params
         assert Macs().cost(net, (3, 16, 16)) == cost.macs
+
+
+@pytest.mark.parametrize(
+    "space",
+    [Darts(channels=4, cells=2, nodes=2), MBConvSpace(blocks=("s1 1x16", "s2 2x24"), channels=4)],
+    ids=lambda space: space.name,
+)
+def test_the_size_of_a_network_is_that_of_its_layers(space: SearchSpace) -> None:
+    shape = ImageShape(channels=3, size=16, classes=7)
+    model = CostModel(space, shape, {"size": Size()})
+    for seed in range(2):
+        genotype = space.random(Random(seed))
+        net = space.network(genotype, shape).eval()
+
+        assert model.costs(genotype)["size"] == Size().cost(net, (3, 16, 16))
+
+
+def test_edges_that_reach_no_output_are_listed_and_not_deployed() -> None:
+    space, shape = NasBench201(channels=4, cells=1), ImageShape(channels=3, size=8, classes=7)
+    genotype = space.parse("|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|")
+    model = CostModel(space, shape, {"size": Size()})
+    net = space.network(genotype, shape).eval()
+    unread = sum(4 * (9 * channels**2 + channels) for channels in (4, 8, 16))
+
+    assert model.costs(genotype)["size"] == Size().cost(net, (3, 8, 8)) + unread

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from nasplug.errors import InputError
+from nasplug.parts import read_weights
 from nasplug_dna.timm_networks import TENSORFLOW, TIMM_EPS, has_timm_names, rename_weights, set_eps
 
-NESTED = ("state_dict", "model")
-"""Keys under which checkpoints that hold more than weights keep them."""
 WRAPPERS = ("module.", "_orig_mod.")
 """What DistributedDataParallel and torch.compile put before every name."""
 
@@ -27,6 +23,7 @@ def load_weights(network: nn.Module, name: str, needed: Collection[str], path: P
     Raises InputError if one of these is missing, has another shape or is not finite, and if the file has tensors that
     the network lacks in a module that is needed: it is then the file of another network, a deeper one for instance.
     """
+    check_file(path)
     state = _as_torchvision_names(read_weights(path), network, name, path)
     own = network.state_dict()
     try:
@@ -114,27 +111,6 @@ def _as_type_of(own: Tensor, saved: Any) -> Any:
     if saved.layout is not own.layout or saved.is_floating_point() is not own.is_floating_point():
         raise TypeError(f"it holds {saved.dtype} ({saved.layout}) where {own.dtype} belongs")
     return saved.to(own.dtype)
-
-
-def read_weights(path: Path) -> Mapping[str, Any]:
-    """The state dict in a .safetensors file, or in a file of torch, of which nothing but tensors is read."""
-    check_file(path)
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        with warnings.catch_warnings(action="ignore"):  # torch warns about unknown formats, which are refused here
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # reading a damaged or foreign pickle can raise anything
-        raise InputError(
-            f"The weights '{path}' cannot be read: the file is damaged, or holds more than tensors (code in it is "
-            f"never run); name a file of weights alone, such as torch.save(network.state_dict(), FILE) writes."
-        ) from error
-    for key in NESTED:
-        if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
-            state = state[key]
-    if not isinstance(state, Mapping):
-        raise InputError(f"The file '{path}' holds a {type(state).__name__}, but it must hold a state dict.")
-    return state
 
 
 def check_file(path: Path) -> None:
