@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
 
 from nasplug.engine.resource_term import ResourceTerm
-from nasplug.errors import InputError
+from nasplug.errors import InputError, quote, reason
 from nasplug.runs.context import RunContext
 from nasplug.runs.selection import retrain_models
+from nasplug.store.run_folder import check_object, read_json, write_checked_json
 
+REMEDY = "restore it from a copy of the run, or start a new run"
 EXACT = 0.9995
 """Share of the variance of costs from which on the expected cost is not called an estimate."""
 
@@ -17,7 +23,9 @@ def make_resource_term(context: RunContext) -> ResourceTerm | None:
     """The resource term that the recipe asks for with `budget.weight`; None without a weight.
 
     Costs are those of networks at the size of the retraining. Of several budgets the tightest limit of each measure
-    counts: one supernet has one alpha. Raises InputError where alpha is not learnt, or nothing additive is limited.
+    counts: one supernet has one alpha. What candidates cost is recorded in the run folder: measured again, latencies
+    would differ, and a resumed search would go another way. Raises InputError where alpha is not learnt, or nothing
+    additive is limited.
     """
     composition, budget = context.composition, context.recipe.budget
     if budget.weight == 0:
@@ -29,8 +37,26 @@ def make_resource_term(context: RunContext) -> ResourceTerm | None:
             f"budget.weight=0, or take an optimizer that learns it, such as bilevel or one-level."
         )
     tightest = {name: min(limits) for name, limits in budget.limits.items()}
+    question = {"weight": budget.weight, "limits": tightest}
+    path = context.folder.phase("search") / "expected_costs.json"
+    if path.is_file():
+        record = read_json(path, REMEDY)
+        check_object(record, path, REMEDY)
+        if record["question"] == question:
+            return _read_term(record, path)
     model, _ = retrain_models(context)
-    return ResourceTerm.fit(budget.weight, tightest, composition.space, model, context.random("resource term"))
+    term = ResourceTerm.fit(budget.weight, tightest, composition.space, model, context.random("resource term"))
+    facts = {"base": term.base, "coefficients": term.coefficients.tolist(), "r_squared": dict(term.r_squared)}
+    write_checked_json(path, {"question": question, **facts})
+    return term
+
+
+def _read_term(record: Mapping[str, Any], path: Path) -> ResourceTerm:
+    try:
+        coefficients = torch.tensor(record["coefficients"], dtype=torch.float32)
+        return ResourceTerm(base=float(record["base"]), coefficients=coefficients, r_squared=record["r_squared"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{quote(path)} is damaged ({reason(error)}); {REMEDY}.") from error
 
 
 def describe_estimates(r_squared: Mapping[str, float]) -> list[str]:

@@ -224,6 +224,8 @@ class RunFolder:
 def _digest(sections: Mapping[str, Any]) -> str:
     """The digest of everything that decides a search. Options of later phases may be changed during a run."""
     decisive = {name: sections[name] for name in (*SLOTS, "search")}
+    if sections.get("budget", {}).get("weight"):  # then limits are a part of the loss
+        decisive["budget"] = sections["budget"]
     decisive["run"] = {name: sections["run"].get(name) for name in ("seed", "precision")}
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
 

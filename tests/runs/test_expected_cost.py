@@ -51,6 +51,22 @@ def test_of_several_budgets_the_tightest_limits_count(tmp_path):
     torch.testing.assert_close(half.coefficients * 2, tightest.coefficients)
 
 
+def test_what_was_measured_once_is_used_again(tmp_path, monkeypatch):
+    budget = {"params": 5000, "weight": 2.0}
+    first = make_resource_term(context_of(tmp_path, budget))
+    with monkeypatch.context() as patched:
+        patched.setattr("nasplug.engine.resource_term.fit_candidate_costs", None)  # nothing is fitted again
+        again = make_resource_term(context_of(tmp_path, budget))
+    assert torch.equal(again.coefficients, first.coefficients)
+    assert (again.base, again.r_squared) == (first.base, first.r_squared)
+    other = make_resource_term(context_of(tmp_path, {"params": 5000, "weight": 1.0}))
+    assert not torch.equal(other.coefficients, first.coefficients)
+    path = tmp_path / "phases/search/expected_costs.json"
+    path.write_text(path.read_text().replace('"weight": 1.0', '"weight": 1.5'))
+    with pytest.raises(InputError, match="does not match its checksum"):
+        make_resource_term(context_of(tmp_path, {"params": 5000, "weight": 1.5}))
+
+
 def test_a_weight_that_nothing_would_heed_is_refused(tmp_path):
     with pytest.raises(InputError, match="which the optimizer 'random' does not learn; set"):
         make_resource_term(context_of(tmp_path, {"params": 5000, "weight": 1.0}, method="random"))
