@@ -57,13 +57,13 @@ def plan_brackets(
     brackets: list[Bracket] = []
     found, count = list(dict.fromkeys(found)), 0
     for budget in context.recipe.budget.points or ({},):
-        taken, pools = set(found), list[list[Candidate]]()
+        drawn, pools = set(found), list[list[Candidate]]()
         limited = _with_measures_of(context, budget)
         for number in range(1 + context.recipe.select.random):
             entering = (
-                _search_candidates(limited, found, budget, taken)
+                _search_candidates(limited, found, budget)
                 if number == 0
-                else _random_candidates(limited, pools[0], number - 1, taken)
+                else _random_candidates(limited, pools[0], number - 1, drawn)
             )
             pools.append([])
             for candidate in entering:
@@ -92,16 +92,14 @@ def _make_brackets(context: RunContext, pools: Sequence[Sequence[Candidate]], bu
         yield Bracket(role, budget, candidates, rungs)
 
 
-def _search_candidates(
-    context: RunContext, found: Sequence[Genotype], budget: Budget, taken: set[Genotype]
-) -> Iterator[Candidate]:
-    """What the search left, spread by size if it is too much; if too little, mutations of it, added to `taken`."""
+def _search_candidates(context: RunContext, found: Sequence[Genotype], budget: Budget) -> Iterator[Candidate]:
+    """What the search left, spread by size if it is too much, or with mutations of it if it is too little."""
     wanted = context.recipe.select.candidates
     parents: list[PlannedNetwork] = []
     for plan in plan_found(context, found, budget, wanted):
         parents.append(plan)
         yield Candidate(plan, "search")
-    generator = context.random("candidates")
+    generator, taken = context.random("candidates"), set(found)
     missing = wanted - len(parents)
     for attempt in range(TRIES * missing):
         if missing == 0:
@@ -140,8 +138,12 @@ def _size_as(context: RunContext, parent: PlannedNetwork, genotype: Genotype) ->
 def _random_candidates(
     context: RunContext, matched: Sequence[Candidate], number: int, taken: set[Genotype]
 ) -> Iterator[Candidate]:
-    """For each candidate of the search a random one at its cost; none of `taken`, to which it is added."""
+    """For each candidate of the search a random one at its cost; none of `taken`, to which it is added.
+
+    A random one may be what a mutation is, too: a baseline draws from all that the search has not left.
+    """
     for candidate in matched:
+        known = frozenset(taken)
         plan = plan_random(context, candidate.plan, number, taken, scales(context, candidate.plan.budget))
-        if plan is not None:
+        if plan is not None and plan.genotype not in known:  # in a small space the walk may end at one that is known
             yield Candidate(attrs.evolve(plan, matched_to=None), "random")
