@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nasplug.report.number_format import format_count, format_duration, format_memory, format_setting
@@ -37,20 +37,23 @@ def cost_rows(cost: Mapping[str, PhaseCost]) -> list[tuple[str, str, str, str]]:
 
 def _join_rungs(cost: Mapping[str, PhaseCost]) -> dict[str, PhaseCost]:
     """The costs of phases, where all trainings of one rung of a tournament are one phase, with their highest peak."""
-    phases: dict[str, list[PhaseCost]] = {}
+    rows: dict[str, list[PhaseCost]] = {}
     for name, phase in cost.items():
         kind, _, rest = name.partition("/")
-        phases.setdefault(f"{kind}/{rest.partition('/')[0]}" if kind == "tournament" else name, []).append(phase)
+        rows.setdefault(f"{kind}/{rest.partition('/')[0]}" if kind == "tournament" else name, []).append(phase)
     return {
-        name if len(parts) == 1 else f"{name} ({len(parts)} trainings)": PhaseCost(
-            seconds=sum(part.seconds or 0.0 for part in parts),
-            peak_memory=max((part.peak_memory for part in parts if part.peak_memory is not None), default=None),
-            device=parts[0].device,
-        )
-        if len(parts) > 1
-        else parts[0]
-        for name, parts in phases.items()
+        name if len(parts) == 1 else f"{name} ({len(parts)} trainings)": _add(parts) for name, parts in rows.items()
     }
+
+
+def _add(parts: Sequence[PhaseCost]) -> PhaseCost:
+    if len(parts) == 1:
+        return parts[0]
+    return PhaseCost(
+        seconds=sum(part.seconds or 0.0 for part in parts),
+        peak_memory=max((part.peak_memory for part in parts if part.peak_memory is not None), default=None),
+        device=parts[0].device,
+    )
 
 
 def recipe_sections(record: RunRecord) -> dict[str, Sections]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import time
 from random import Random
@@ -191,12 +190,12 @@ def test_the_result_has_every_ranking_and_the_cost_of_every_training(begin, trai
 
 
 RUN = (
-    *("run", "--method", "random", "--preset", "tiny", "--threads", "1", "--set", "run.checkpoint_seconds=0.1"),
+    *("run", "--method", "random", "--preset", "tiny", "--threads", "1"),
     *("--set", "select.networks=1", "--set", "select.candidates=4", "--set", "select.random=1"),
     *("--set", "space.cells=2", "--set", "space.channels=2", "--set", "space.nodes=2", "--budget", "params=6k"),
     *("--set", "retrain.epochs=4", "--set", "retrain.batch_size=32"),
 )
-"""Two rungs of 4 and 2 candidates, found and random, with one and two epochs; 34 steps each."""
+"""Two rungs of 4 and 2 candidates, found and random, with one and two epochs of 35 steps."""
 
 
 @pytest.mark.slow
@@ -218,12 +217,12 @@ def test_a_whole_run_that_was_killed_in_its_tournament_ends_like_one_that_was_no
     for rung, count in ((1, 8), (2, 4)):
         ids = [each["id"] for bracket in (found, random) for each in bracket["rungs"][rung - 1]["ranking"]]
         assert len(ids) == count
-        assert {phases.count(f"tournament/{rung}/{name}") for name in ids} == {34 * rung}
+        assert {phases.count(f"tournament/{rung}/{name}") for name in ids} == {35 * rung}
     assert not list((whole / "weights").glob("tournament*"))
     assert len(list((whole / "weights").iterdir())) == 2
 
-    words = (*RUN, "--jobs", "2", "--out", broken)
-    for kind, steps in (("tournament/1", 20), ("tournament/2", 30), ("baseline", 40)):
+    words = (*RUN, "--set", "run.checkpoint_seconds=0.3", "--jobs", "2", "--out", broken)
+    for kind, steps in (("tournament/1", 20), ("tournament/2", 30)):
         process = nasplug.start(*words)
         deadline = time.monotonic() + 300
         while not any(
@@ -250,11 +249,7 @@ def test_a_whole_run_that_was_killed_in_its_tournament_ends_like_one_that_was_no
         assert all(np.array_equal(one[name], other[name], equal_nan=True) for name in one)
 
     again = tmp_path / "again"
-    done = here("retrain", whole, "--set", "select.candidates=0", "--out", again)
-    assert done.exit_code == 0, done.output
-    assert json.loads((again / "result.json").read_text())["tournament"] == []
-    shutil.rmtree(again)
-    done = here("retrain", whole, "--set", "select.candidates=2", "--out", again)
+    done = here("retrain", whole, "--set", "select.candidates=2", "--epochs", "1", "--jobs", "1", "--out", again)
     assert done.exit_code == 0, done.output
     brackets = json.loads((again / "result.json").read_text())["tournament"]
-    assert [len(bracket["rungs"][0]["ranking"]) for bracket in brackets] == [2, 2]
+    assert [[len(rung["ranking"]) for rung in bracket["rungs"]] for bracket in brackets] == [[2], [2]]
