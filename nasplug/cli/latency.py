@@ -95,7 +95,7 @@ def _find_layers(space: SearchSpace, widths: Sequence[int], networks: int, shape
     found: dict[LayerSpec, None] = {}
     for each in [space.scaled(channels=width) for width in widths] or [space]:
         for seed in range(networks):
-            layers = each.layers(each.random(Random(seed)), shape)
+            layers = each.layer_list(each.random(Random(seed)), shape)
             if layers is None:
                 raise InputError(
                     f"The space '{space.name}' lists no layers, so that only whole networks can be measured: "

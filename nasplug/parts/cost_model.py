@@ -71,7 +71,7 @@ class CostModel:
 
     def knows_paths(self, name: str) -> bool:
         """Whether `path_costs` can be asked for this measure."""
-        lists_layers = type(self.space).layers is not SearchSpace.layers
+        lists_layers = type(self.space).layer_list is not SearchSpace.layer_list
         return name in COUNTED or (self.measures[name].additive and lists_layers)
 
     def path_costs(
@@ -94,7 +94,7 @@ class CostModel:
     def _cost(self, name: str, genotype: Genotype) -> float:
         key = (name, genotype)
         if key not in self._known:
-            layers = self.space.layers(genotype, self.shape) if self.measures[name].additive else None
+            layers = self.space.layer_list(genotype, self.shape) if self.measures[name].additive else None
             self._known[key] = self._measure(name, genotype) if layers is None else self._sum(name, [None, *layers])
         return self._known[key]
 

@@ -93,7 +93,7 @@ class SearchSpace(ABC):
     def cost(self, genotype: Genotype, shape: ImageShape) -> Costs:
         """The parameters and multiply-accumulates of `network(genotype, shape)`; must agree with the built network."""
 
-    def layers(self, genotype: Genotype, shape: ImageShape) -> Sequence[LayerSpec] | None:
+    def layer_list(self, genotype: Genotype, shape: ImageShape) -> Sequence[LayerSpec] | None:
         """The layers of `network(genotype, shape)` in any order, each as often as it occurs; None: not known.
 
         Additive cost measures are summed over them during a search, which is much faster than to build and measure
@@ -105,8 +105,8 @@ class SearchSpace(ABC):
     def path_layers(
         self, block: int, path: Genotype, before: Genotype | None, shape: ImageShape
     ) -> Sequence[LayerSpec] | None:
-        """The layers that one block with this path adds to a network; None: not known. See `path_cost` and `layers`."""
-        return self.layers(path, shape)
+        """The layers that one block with this path adds to a network; None: not known. See `path_cost`, `layer_list`."""
+        return self.layer_list(path, shape)
 
     @abstractmethod
     def check(self, genotype: Genotype) -> None:

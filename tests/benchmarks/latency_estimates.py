@@ -70,7 +70,7 @@ def compare(space: SearchSpace, shape: ImageShape, networks: int, rounds: int) -
         model = CostModel(space, shape, {"latency": latency})  # knows no layer yet
         estimates.append([model.costs(genotype)["latency"] for genotype in genotypes])
         measured.append([latency.cost(net, (shape.channels, shape.size, shape.size)) for net in nets])
-        layers = len({layer for genotype in genotypes for layer in space.layers(genotype, shape) or ()})
+        layers = len({layer for genotype in genotypes for layer in space.layer_list(genotype, shape) or ()})
         print(f"{space.name}: round {number + 1} of {rounds}", file=sys.stderr)
     macs = [space.cost(genotype, shape).macs for genotype in genotypes]
     return Figures(layers, np.median(estimates, 0), np.median(measured, 0), macs)

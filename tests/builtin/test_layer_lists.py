@@ -53,7 +53,7 @@ def test_layers_have_all_params_and_macs(name: str) -> None:
     for seed in range(4):
         shape = ImageShape(channels=2, size=SIZES.get(name, (32, 33))[seed % 2], classes=3)
         genotype = space.random(Random(seed))
-        layers, cost = space.layers(genotype, shape), space.cost(genotype, shape)
+        layers, cost = space.layer_list(genotype, shape), space.cost(genotype, shape)
 
         assert layers is not None
         assert total(layers) == (cost.params, cost.macs)
@@ -73,21 +73,21 @@ def test_layers_of_a_path_have_what_path_cost_counts(name: str) -> None:
             assert total(layers) == (cost.params, cost.macs)
             parts += layers
         if not name.startswith("darts"):  # where cells may be left out of a network, though not of its blocks
-            whole = space.layers(Genotype.join(paths), shape)
+            whole = space.layer_list(Genotype.join(paths), shape)
             assert sorted(parts, key=str) == sorted(whole, key=str)
 
 
 def test_sums_and_concatenations_are_layers_and_skip_connections_are_not() -> None:
     space = NasBench201(channels=2, cells=1)
     genotype = space.parse("|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|avg_pool_3x3~1|skip_connect~2|")
-    layers = space.layers(genotype, ImageShape(channels=3, size=8, classes=5))
+    layers = space.layer_list(genotype, ImageShape(channels=3, size=8, classes=5))
     first_stage = [layer for layer in layers if layer.shape == (2, 8, 8)]
     cell = sorted(layer.key for layer in first_stage if "residual" not in layer.key)
 
     assert cell == ["nb201 avg_pool_3x3", "nb201 nor_conv_3x3", "sum of 3"]
 
     darts = Darts(channels=4, cells=1, nodes=2)
-    layers = darts.layers(darts.random(Random(0)), ImageShape(channels=3, size=8, classes=5))
+    layers = darts.layer_list(darts.random(Random(0)), ImageShape(channels=3, size=8, classes=5))
     joined = [layer for layer in layers if layer.key == "concat of 2"]
     assert [layer.shape for layer in joined] == [(4, 8, 8)]
     assert joined[0].build()(torch.zeros(1, 4, 8, 8)).shape == (1, 8, 8, 8)
@@ -109,6 +109,8 @@ def test_inputs_of_odd_size_are_those_of_the_network() -> None:
             module.register_forward_hook(lambda _, inputs, output: seen.append(tuple(inputs[0].shape[1:])))
     net(torch.zeros(1, 1, 17, 17))
 
-    listed = [layer.shape for layer in space.layers(genotype, shape) if "reduce to" in layer.key or "skip" in layer.key]
+    listed = [
+        layer.shape for layer in space.layer_list(genotype, shape) if "reduce to" in layer.key or "skip" in layer.key
+    ]
     assert seen
     assert sorted(listed) == sorted(seen)

@@ -39,7 +39,7 @@ def test_a_network_costs_its_base_and_its_layers(model):
     space = model.space
     for seed in range(3):
         genotype = space.random(Random(seed))
-        expected = 7 + len(space.layers(genotype, SHAPE)) + space.cost(genotype, SHAPE).params
+        expected = 7 + len(space.layer_list(genotype, SHAPE)) + space.cost(genotype, SHAPE).params
 
         assert model.costs(genotype)["calls"] == expected
         assert model.path_costs(None, genotype, names=["calls"])["calls"] == expected

@@ -145,7 +145,7 @@ class Compact(SearchSpace):
         stages = read_genotype(genotype)
         return network_cost(self._layout(stages, shape), [stage.operations for stage in stages])
 
-    def layers(self, genotype: Genotype, shape: ImageShape) -> Sequence[LayerSpec]:
+    def layer_list(self, genotype: Genotype, shape: ImageShape) -> Sequence[LayerSpec]:
         """The stem, every operation that is not left out, and the head."""
         stages = read_genotype(genotype)
         layout = self._layout(stages, shape)

@@ -146,7 +146,7 @@ class Darts(SearchSpace):
         """What `network` costs, counted without building it."""
         return network_cost(self._blueprint(genotype, shape), shape)
 
-    def layers(self, genotype: Genotype, shape: ImageShape) -> Sequence[LayerSpec]:
+    def layer_list(self, genotype: Genotype, shape: ImageShape) -> Sequence[LayerSpec]:
         """Stem, the preprocessing, operations, sums and concatenation of every cell that is built, classifier."""
         return network_layers(self._blueprint(genotype, shape), shape)
 

@@ -1,4 +1,4 @@
-"""The layers of stand-alone networks one by one, for costs that are summed over them; see `SearchSpace.layers`."""
+"""The layers of stand-alone networks one by one, for costs that are summed over them; see `SearchSpace.layer_list`."""
 
 from __future__ import annotations
 

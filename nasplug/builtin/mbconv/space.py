@@ -146,7 +146,7 @@ class MBConvSpace(SearchSpace):
         chains = read_genotype(genotype)
         return network_cost(self._layout(chains, shape), chains)
 
-    def layers(self, genotype: Genotype, shape: ImageShape) -> Sequence[LayerSpec]:
+    def layer_list(self, genotype: Genotype, shape: ImageShape) -> Sequence[LayerSpec]:
         """Stem, inverted residuals, head."""
         chains = read_genotype(genotype)
         return network_layers(self._layout(chains, shape), chains, shape)

@@ -103,7 +103,7 @@ class NasBench201(SearchSpace):
         """What `network` costs, counted without building it."""
         return network_cost(self._layout(shape), read_genotype(genotype))
 
-    def layers(self, genotype: Genotype, shape: ImageShape) -> Sequence[LayerSpec]:
+    def layer_list(self, genotype: Genotype, shape: ImageShape) -> Sequence[LayerSpec]:
         """Stem, the edges and sums of every cell, residual blocks, classifier."""
         return network_layers(self._layout(shape), read_genotype(genotype))
 

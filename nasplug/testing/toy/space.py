@@ -92,7 +92,7 @@ class Toy(SearchSpace):
         """A cell with its lift; the join counts to the first, the head to the last."""
         return block_layers(block, path[str(block)][0], self.cells, self.channels, shape)
 
-    def layers(self, genotype: Genotype, shape: ImageShape) -> Sequence[LayerSpec]:
+    def layer_list(self, genotype: Genotype, shape: ImageShape) -> Sequence[LayerSpec]:
         """Those of its cells."""
         self.check(genotype)
         return [layer for block in range(self.cells) for layer in self.path_layers(block, genotype, None, shape)]

@@ -34,7 +34,7 @@ def test_counted_cost_is_that_of_the_built_network_and_of_its_layers(options, sh
         net = space.network(genotype, shape)
         expected = counted(net, (shape.channels, shape.size, shape.size))
         assert space.cost(genotype, shape) == expected
-        layers = space.layers(genotype, shape)
+        layers = space.layer_list(genotype, shape)
         assert Costs.total(counted(layer.build(), layer.shape) for layer in layers) == expected
 
 
@@ -56,14 +56,14 @@ def test_costs_and_layers_of_paths_add_up_and_depend_on_the_stage_before_by_its_
         layers = [
             layer for each in zip(blocks, parts, befores, strict=True) for layer in space.path_layers(*each, shape)
         ]
-        assert layers == list(space.layers(genotype, shape))
+        assert layers == list(space.layer_list(genotype, shape))
 
 
 def test_layers_in_a_row_are_the_network():
     shape, space = ImageShape(3, 15, 4), Compact(operations=("all",), head=6)
     genotype = space.random(Random(3))
     x = torch.zeros(2, 3, 15, 15)
-    for layer in space.layers(genotype, shape):
+    for layer in space.layer_list(genotype, shape):
         assert x.shape[1:] == layer.shape
         x = layer.build().eval()(x)
     assert x.shape == (2, 4)
@@ -73,6 +73,6 @@ def test_layers_of_one_key_and_shape_are_alike():
     shape, known = ImageShape(3, 16, 4), {}
     for seed in range(30):
         space = Compact(operations=("all",), stages=("s1 2x8", "s1 2x8", "s2 2x8"))
-        for layer in space.layers(space.random(Random(seed)), shape):
+        for layer in space.layer_list(space.random(Random(seed)), shape):
             text = str(layer.build())
             assert known.setdefault(layer, text) == text

@@ -179,14 +179,14 @@ class BuildsADefault(Toy):
     def path_layers(self, block, path, before, shape):
         return Toy.path_layers(self, block, self.parse("point " * self.cells), None, shape)
 
-    def layers(self, genotype, shape):
-        return Toy.layers(self, self.parse("point " * self.cells), shape)
+    def layer_list(self, genotype, shape):
+        return Toy.layer_list(self, self.parse("point " * self.cells), shape)
 
 
 @attrs.define
 class LosesTheHead(Toy):
-    def layers(self, genotype, shape):
-        return [layer for layer in Toy.layers(self, genotype, shape) if "head" not in layer.key]
+    def layer_list(self, genotype, shape):
+        return [layer for layer in Toy.layer_list(self, genotype, shape) if "head" not in layer.key]
 
 
 @attrs.define
@@ -205,8 +205,8 @@ class FreeLayers(Toy):
     def path_layers(self, block, path, before, shape):
         return Toy.path_layers(self, block, path, before, shape)[1:2]
 
-    def layers(self, genotype, shape):
-        return Toy(channels=self.channels, cells=self.cells).layers(genotype, shape)
+    def layer_list(self, genotype, shape):
+        return Toy(channels=self.channels, cells=self.cells).layer_list(genotype, shape)
 
 
 @attrs.define

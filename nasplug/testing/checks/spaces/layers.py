@@ -29,7 +29,7 @@ def layers_make_up_the_network(case: Case) -> None:
     space = case.once(space_of)
     for number, genotype in enumerate(case.once(genotypes)):
         shape = LARGE_SHAPES[number % len(LARGE_SHAPES)]
-        layers = space.layers(genotype, shape)
+        layers = space.layer_list(genotype, shape)
         if layers is None:
             raise NotApplicable("it lists no layers")
         net = space.network(genotype, shape)
@@ -53,7 +53,7 @@ def equal_layers_cost_the_same(case: Case) -> None:
     counted: dict[LayerSpec, tuple[int, int]] = {}
     for each in sizes:
         for genotype in case.once(genotypes)[:3]:
-            for layer in each.layers(genotype, SHAPE) or ():
+            for layer in each.layer_list(genotype, SHAPE) or ():
                 counts = _count([layer])
                 known = counted.setdefault(layer, counts)
                 require(
@@ -79,7 +79,7 @@ def layers_of_blocks_add_up(case: Case) -> None:
     for seed in range(3):
         generator = Random(seed)
         paths = [space.paths(block).sample(generator) for block in blocks]
-        whole = space.layers(Genotype.join(paths), SHAPE)
+        whole = space.layer_list(Genotype.join(paths), SHAPE)
         if whole is None:
             raise NotApplicable("it lists no layers")
         befores = [None, *paths[:-1]]
