@@ -26,13 +26,22 @@ def compare(runs: Sequence[Path], out: Path | None, as_json: bool) -> None:
     A row stands for the finished runs of one method, space, data set and preset with the same options; only their
     seeds differ. The tables are Markdown. The same is written as an HTML page with charts.
     """
-    comparison = read_comparison(runs)
-    page = PAGE if out is None and not as_json else out
-    if page is not None:
-        write_comparison(comparison, page)
-    if as_json:
-        echo(json.dumps(_plain(comparison), indent=2))
+    if not as_json:
+        show_comparison(runs, out or PAGE)
         return
+    comparison = read_comparison(runs)
+    if out is not None:
+        write_comparison(comparison, out)
+    echo(json.dumps(_plain(comparison), indent=2))
+
+
+def show_comparison(runs: Sequence[Path], page: Path) -> None:
+    """Writes the comparison of these runs as a page, and prints its tables.
+
+    Raises InputError for a folder that is no run or is named twice, and if none is finished.
+    """
+    comparison = read_comparison(runs)
+    write_comparison(comparison, page)
     _write_table(group_table(comparison.groups))
     _write_table(run_table(comparison.groups))
     for line in (*legend(comparison.groups), *comparison.notes):
