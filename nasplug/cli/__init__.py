@@ -32,6 +32,7 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
         "compare": LazyCommand(
             "nasplug.cli.compare:compare", "Methods against random networks, over seeds.", plugins=False
         ),
+        "rank": LazyCommand("nasplug.cli.rank:rank", "Whether the order that a search left is that of trained errors."),
         "cost": LazyCommand("nasplug.cli.cost:cost", "Parameters and multiply-accumulates of an architecture."),
         "latency": LazyCommand(
             "nasplug.cli.latency:latency", "What layers take on this machine: the table of a space."

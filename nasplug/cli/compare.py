@@ -10,8 +10,9 @@ from typing import Any
 import click
 
 from nasplug.cli.output import echo
+from nasplug.cli.tables import write_markdown
 from nasplug.report.methods import ComparedRun, Group, MethodComparison, Spread, read_comparison, write_comparison
-from nasplug.report.methods.tables import TextTable, group_table, legend, run_table
+from nasplug.report.methods.tables import group_table, legend, run_table
 
 PAGE = Path("compare.html")
 
@@ -42,27 +43,11 @@ def show_comparison(runs: Sequence[Path], page: Path) -> None:
     """
     comparison = read_comparison(runs)
     write_comparison(comparison, page)
-    _write_table(group_table(comparison.groups))
-    _write_table(run_table(comparison.groups))
+    write_markdown(*group_table(comparison.groups))
+    write_markdown(*run_table(comparison.groups))
     for line in (*legend(comparison.groups), *comparison.notes):
         echo(line)
     echo(f"\nPage: {page}")
-
-
-def _write_table(table: TextTable) -> None:
-    """A Markdown table whose figures stand to the right."""
-    names, rows, numbers = table
-    widths = [max(len(row[column]) for row in (names, *rows)) for column in range(len(names))]
-    first = len(names) - numbers
-    rule = ["-" * width if column < first else "-" * (width - 1) + ":" for column, width in enumerate(widths)]
-    for row in (names, rule, *rows):
-        texts = [cell.replace("\n", "\\n") for cell in row]  # a row is one line
-        cells = [
-            text.ljust(width) if column < first else text.rjust(width)
-            for column, (text, width) in enumerate(zip(texts, widths, strict=True))
-        ]
-        echo(f"| {' | '.join(cells)} |")
-    echo()
 
 
 def _plain(comparison: MethodComparison) -> dict[str, Any]:

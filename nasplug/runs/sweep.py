@@ -4,31 +4,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import attrs
 
-from nasplug.compose import resolve_recorded
-from nasplug.errors import InputError, quote
+from nasplug.errors import InputError
 from nasplug.plugins import Plugins
+from nasplug.runs.same_run import decisive_options, refuse_other_run
 from nasplug.runs.signals import ShouldStop
 from nasplug.store.result import RESULT, read_result
-from nasplug.store.run_folder import RunFolder
 from nasplug.values.recipe import Recipe
 
 POLL_SECONDS = 0.2
 """Time between two looks at whether a run has to be stopped."""
-MACHINE: Mapping[str, tuple[str, ...]] = {
-    "run": ("device", "jobs", "threads", "checkpoint_seconds", "cuda_graphs", "poll", "device_data"),
-    "data": ("root", "download"),
-}
-"""By section, the options that say where and how a run computes, and not what."""
-RECORD = "plugins"
-"""The section that says who supplied the parts."""
-SHOWN = 3
-"""Differences that a message names, at most."""
 
 
 @attrs.frozen
@@ -50,7 +40,7 @@ def plan_sweep(plugins: Plugins, recipes: Mapping[Path, Recipe]) -> list[SweepRu
     """
     folders: dict[str, Path] = {}
     for folder, recipe in recipes.items():
-        sections = _decisive(recipe)
+        sections = decisive_options(recipe)
         sections["run"].pop("method")
         twin = folders.setdefault(repr(sections), folder)
         if twin != folder:
@@ -65,38 +55,9 @@ def plan_sweep(plugins: Plugins, recipes: Mapping[Path, Recipe]) -> list[SweepRu
 def _find_status(plugins: Plugins, folder: Path, recipe: Recipe) -> Literal["new", "stopped", "finished"]:
     if not (folder / "recipe.toml").is_file():
         return "new"
-    recorded = resolve_recorded(plugins, RunFolder.existing(folder).recipe_layer(), folder)
-    if differences := list(find_differences(recorded, recipe)):
-        more = len(differences) - SHOWN
-        named = "; ".join(differences[:SHOWN]) + (f"; and {more} more" if more > 0 else "")
-        raise InputError(
-            f"{quote(folder)} holds a run with another recipe: {named}. Ask for the same options, or name another "
-            f"folder with --out."
-        )
+    refuse_other_run(plugins, folder, recipe)
     is_done = (folder / RESULT).is_file() and read_result(folder).status == "done"
     return "finished" if is_done else "stopped"
-
-
-def find_differences(recorded: Recipe, asked: Recipe) -> Iterator[str]:
-    """In which options that decide what a run computes two recipes differ, in words."""
-    there, here = _decisive(recorded), _decisive(asked)
-    for section in dict.fromkeys((*there, *here)):
-        old, new = there.get(section, {}), here.get(section, {})
-        for name in dict.fromkeys((*old, *new)):
-            if old.get(name) != new.get(name):
-                yield f"{section}.{name} is {_show(old.get(name))} there and {_show(new.get(name))} here"
-
-
-def _decisive(recipe: Recipe) -> dict[str, dict[str, Any]]:
-    return {
-        section: {name: value for name, value in options.items() if name not in MACHINE.get(section, ())}
-        for section, options in recipe.to_dict().items()
-        if section != RECORD
-    }
-
-
-def _show(value: object) -> str:
-    return "unset" if value is None else quote(value)
 
 
 def carry_out(folder: Path, should_stop: ShouldStop) -> int:

@@ -14,7 +14,7 @@ from nasplug.errors import InputError
 from nasplug.plugins import load_plugins
 from nasplug.runs.create import start
 from nasplug.runs.defaults import resolve_recipe
-from nasplug.runs.sweep import carry_out, find_differences, plan_sweep
+from nasplug.runs.sweep import carry_out, plan_sweep
 from nasplug.store.result import set_status
 from nasplug.store.run_folder import RunFolder
 from nasplug.values.recipe import Recipe
@@ -57,14 +57,6 @@ def test_a_run_with_another_recipe_is_refused_with_what_differs(recipe, tmp_path
         plan_sweep(load_plugins(), {tmp_path / "random-0": other})
     assert "retrain.epochs is 2 there and 7 here" in str(caught.value)
     assert "budget.params is unset there and 5000 here" in str(caught.value)
-
-
-def test_differences_are_those_of_all_sections_but_not_of_the_machine(recipe):
-    assert list(find_differences(recipe(), recipe({"run": {"jobs": 7, "threads": 5}}))) == []
-    assert list(find_differences(recipe(), recipe({"space": {"cells": 4}}))) == ["space.cells is 3 there and 4 here"]
-    assert "latency.repeats is 9 there and unset here" in find_differences(
-        recipe({"latency": {"repeats": 9}}), recipe()
-    )
 
 
 def test_two_methods_that_options_make_the_same_are_refused(recipe, tmp_path):
