@@ -7,6 +7,8 @@ from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from nasplug.compose import resolve_recorded
 from nasplug.compose.layers import BUDGET, SECTIONS
 from nasplug.errors import InputError, quote
@@ -60,6 +62,7 @@ def start_ranking(source: RunContext, out: Path, recipe: Recipe) -> Generator[Pr
         context = reopen_context(folder, source.plugins)
         if recipe.run.table != source.recipe.run.table:
             adopt_table(context)
+        torch.set_num_threads(recipe.run.threads)
         order = read_order(source)
         plans: list[PlannedNetwork] = []
         scores: dict[str, dict[str, float]] = {name: {} for name in order.names}
