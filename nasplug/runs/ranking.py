@@ -49,8 +49,14 @@ def ranking_recipe(plugins: Plugins, source: RunFolder, changes: Mapping[str, Ma
 def start_ranking(source: RunContext, out: Path, recipe: Recipe) -> Generator[Progress, None, None]:
     """Creates the run in `out`, ready to be carried out: its networks are a sample of the order of the search.
 
-    The number of networks is that of the recipe. Raises InputError if the search has left no order, or `out` is in use.
+    The number of networks is that of the recipe. Raises InputError if the search has left no order, if no image is held
+    out, or if `out` is in use.
     """
+    if len(source.splits.validation) + len(source.splits.test) == 0:
+        raise InputError(
+            f"The run {quote(source.folder.path)} holds out no image on which errors could be compared; name a run "
+            f"with data.validation or data.test above 0."
+        )
     with new_folder(out) as folder:
         for name in COPIED:
             copy_record(source.folder.path / name, folder.path / name)

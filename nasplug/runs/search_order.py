@@ -83,7 +83,7 @@ def read_order(context: RunContext) -> SearchOrder:
             f"The search of {quote(context.folder.path)} has left no order of architectures: its optimizer '{part}' "
             f"has rated no paths and trained no supernet that could be evaluated. Name a run of another method."
         )
-    return _order_by_supernet(context, load_supernet(context))
+    return order_by_supernet(context, load_supernet(context))
 
 
 def order_by_rating(rated: list[Rated]) -> SearchOrder:
@@ -100,7 +100,7 @@ def order_by_rating(rated: list[Rated]) -> SearchOrder:
     return SearchOrder(RATING, draw, {})
 
 
-def _order_by_supernet(context: RunContext, net: Supernet) -> SearchOrder:
+def order_by_supernet(context: RunContext, net: Supernet) -> SearchOrder:
     """The error of the supernet with one architecture alone, and alpha where it is learnt."""
     space, choices = context.composition.space, net.choices
     learns_alpha = context.composition.optimizer.learns_alpha

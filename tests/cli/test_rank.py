@@ -5,6 +5,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
+
+from nasplug.builtin.nb201 import NasBench201, to_string
+from nasplug.values import Genotype
 
 SMALL = (
     *("--set", "data.validation=0.2", "--set", "search.batch_size=8", "--set", "retrain.batch_size=32"),
@@ -30,9 +35,6 @@ RATING = (
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    import torch
-    from safetensors.torch import save_file
-
     path = tmp_path_factory.mktemp("many") / "images.safetensors"
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(0, 256, (900, 8, 8, 1), dtype=torch.uint8, generator=generator)
@@ -93,3 +95,31 @@ def test_a_search_that_orders_nothing_is_refused_and_leaves_nothing(here, images
     assert done.exit_code == 2
     assert "has left no order of architectures: its optimizer 'random'" in done.stderr
     assert not (run / "rank").exists()
+
+
+@pytest.mark.slow
+def test_networks_of_a_table_are_looked_up(here, tmp_path):
+    space = NasBench201(operations=("none", "skip_connect"))
+    listed = list(space.paths(None).enumerate())
+    rows = [f"{to_string(genotype)},{50 + place / 4},{25 + place / 8}" for place, genotype in enumerate(listed)]
+    table = tmp_path / "table.csv"
+    table.write_text("\n".join(["arch_str,cifar10_valid_acc,cifar10_test_acc", *rows, ""]))
+    pixels = torch.randint(0, 255, (620, 32, 32, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    tests = {"test_images": pixels[:20].clone(), "test_labels": torch.arange(20) % 10}
+    save_file({"images": pixels, "labels": torch.arange(620) % 10, **tests}, tmp_path / "cifar10.safetensors")
+    words = ("--data", f"arrays:{tmp_path / 'cifar10.safetensors'}", "--table", table, "--jobs", "1", "--threads", "1")
+    options = ("space.operations=none,skip_connect", "space.channels=2", "space.cells=1", "retrain.channels=16")
+    options += ("retrain.cells=5", "optimizer.rating_images=32", "search.batch_size=64", "run.measure_every=0")
+    settings = (word for option in (*options, "select.networks=1", "select.measures=") for word in ("--set", option))
+    method = ("--method", "random", "--optimizer", "single-path", "--space", "nb201", "--preset", "tiny")
+    done = here("run", *method, *words, "--epochs", "1", *settings, "--out", tmp_path / "run")
+    assert done.exit_code == 0, done.output
+
+    done = here("rank", tmp_path / "run", "--networks", "16")
+    assert done.exit_code == 0, done.output
+    found = json.loads((tmp_path / "run" / "rank" / "rank.json").read_text())
+    assert found["images"] is None
+    errors = {genotype: 1 - (25 + place / 8) / 100 for place, genotype in enumerate(listed)}
+    for network in found["networks"]:
+        genotype = Genotype.from_json((tmp_path / "run" / "rank" / network["genotype"]).read_text())
+        assert network["error"] == pytest.approx(errors[genotype])
