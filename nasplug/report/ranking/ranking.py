@@ -12,6 +12,7 @@ import attrs
 import numpy as np
 
 from nasplug.errors import InputError, command
+from nasplug.report.number_format import format_percent
 from nasplug.report.ranking.statistics import Estimate, estimate, expected_least, kendall, regret, spearman
 from nasplug.store.result import NetworkResult, RunResult, read_result
 from nasplug.store.run_folder import RunFolder
@@ -80,7 +81,7 @@ class Ranking:
         """How much the errors differ, and how much of that is chance, in a sentence or two."""
         least, most = min(self.errors), max(self.errors)
         spread = stdev(self.errors)
-        text = f"The errors of {len(self.errors)} networks are {least:.2%} to {most:.2%}"
+        text = f"The errors of {len(self.errors)} networks are {format_percent(least)} to {format_percent(most)}"
         noise = self.noise()
         if noise is None:
             return f"{text}, their standard deviation is {100 * spread:.2f} points."

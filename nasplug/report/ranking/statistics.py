@@ -57,7 +57,8 @@ def regret(count: int) -> Statistic:
         last = np.sort(scores)[count - 1]
         certain, tied = errors[scores < last], errors[scores == last]
         least = certain.min() if len(certain) else math.inf
-        return expected_least(np.minimum(tied, least), count - len(certain)) - float(errors.min())
+        expected = expected_least(np.minimum(tied, least), count - len(certain))
+        return max(0.0, expected - float(errors.min()))  # rounding may leave less than nothing
 
     return measure
 

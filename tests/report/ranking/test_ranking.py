@@ -12,11 +12,13 @@ ERRORS = {"aa": (0.1, 0.2), "bb": (0.2, 0.3), "cc": (0.4, 0.4), "dd": (0.3, 0.1)
 SCORES = {"alpha": {"aa": 1.0, "bb": 2.0, "cc": 3.0, "dd": 4.0}, "supernet": dict.fromkeys(ERRORS, 0.5)}
 
 
-def sample(folder: Path, source: str = "trained", status: str = "done", scores: object = SCORES) -> Path:
+def sample(
+    folder: Path, source: str = "trained", status: str = "done", scores: object = SCORES, errors: dict = ERRORS
+) -> Path:
     networks = [
         {"id": name, "role": "found", "matched_to": None, "params": 10, "macs": 20, "source": source}
         | {"val_error": validation, "test_error": test}
-        for name, (validation, test) in ERRORS.items()
+        for name, (validation, test) in errors.items()
     ]
     result = {"schema": 1, "status": status, "method": "darts", "dataset": "digits", "seed": 0, "networks": networks}
     run = RunFolder(folder)
@@ -30,6 +32,17 @@ def test_errors_are_those_of_all_images_that_were_held_out(tmp_path):
     assert ranking.errors == pytest.approx([(0.1 + 0.6) / 4, (0.2 + 0.9) / 4, 0.4, (0.3 + 0.3) / 4])
     assert ranking.images == 400
     assert ranking.noise() == pytest.approx((sum(e * (1 - e) for e in ranking.errors) / 4 / 400) ** 0.5)
+
+
+def test_the_sentence_says_how_much_is_chance(tmp_path):
+    # Their standard deviation is 11.3 points; that of an error near 25 % on 400 images is 2.1.
+    sentence = read_ranking(sample(tmp_path)).describe()
+    assert sentence.startswith("The errors of 4 networks are 15.00 % to 40.00 % on 400 held-out images.")
+    assert (
+        "standard deviation is 11.37 points; that of one error, by the choice of its images alone, is 2.11." in sentence
+    )
+    same = read_ranking(sample(tmp_path / "same", errors=dict.fromkeys(ERRORS, (0.25, 0.25)) | {"aa": (0.26, 0.26)}))
+    assert "no score can predict it well" in same.describe()
 
 
 def test_errors_of_a_table_are_its_test_errors(tmp_path):
