@@ -16,7 +16,7 @@ from nasplug.errors import InputError, command
 from nasplug.plugins import load_plugins
 from nasplug.runs.context import note_changed_recipe, reopen_context, show_notes
 from nasplug.runs.create import new_folder
-from nasplug.runs.pipeline import plan_networks, write_run_report
+from nasplug.runs.pipeline import plan_first_trainings, write_run_report
 from nasplug.runs.ranking import copy_record
 from nasplug.runs.signals import Signals
 from nasplug.runs.tabular import adopt_table
@@ -95,7 +95,7 @@ def retrain(
         context = reopen_context(new, plugins)
         if context.recipe.run.table != table:
             adopt_table(context)
-        with closing(plan_networks(context, Signals())) as steps:  # now: it refuses budgets that nothing keeps
+        with closing(plan_first_trainings(context, Signals())) as steps:  # now: it refuses budgets that nothing keeps
             show_progress(steps, PrintableConsole())
     show_notes(context, echo)
     complete_run(context)

@@ -274,7 +274,7 @@ class Trainer:
         return self.net.blocks()[number].parameters()
 
     def _training_of(self, stage: int) -> Training:
-        return self.training.lengthened(self.stages[stage].length)
+        return self.training.with_epochs(self.stages[stage].length * self.training.epochs)
 
     def _epochs_before(self, stage: int) -> int:
         return sum(self._training_of(number).epochs for number in range(stage))

@@ -20,6 +20,11 @@ def format_count(number: int) -> str:
     return f"{number:,}"
 
 
+def format_epochs(number: int) -> str:
+    """A number of epochs."""
+    return f"{format_count(number)} {'epoch' if number == 1 else 'epochs'}"
+
+
 def format_duration(seconds: float | None) -> str:
     """Seconds, and hours and minutes where they are easier to grasp."""
     if seconds is None:

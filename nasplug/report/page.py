@@ -17,6 +17,8 @@ from nasplug.report.run_record import RunRecord, read_run_record
 from nasplug.report.settings import cost_rows, data_facts, recipe_sections, repeat_command
 from nasplug.report.step_figures import PhaseFigures
 from nasplug.report.templating import render, write_page
+from nasplug.report.tournament import describe_tournament, tabulate_bracket
+from nasplug.report.tournament_chart import draw_tournament
 from nasplug.report.training_curves import draw_training_curves
 from nasplug.store.result import RunResult
 from nasplug.values import Drawing
@@ -61,6 +63,9 @@ def render_report(record: RunRecord, drawings: Drawings) -> str:
         schedule_chart=draw_figures(*figures) if figures else "",
         snapshots=_describe_snapshots(figures[0]) if figures else "",
         flatness_chart=draw_flatness(record),
+        tournament=describe_tournament(result),
+        tournament_charts=draw_tournament(result),
+        brackets=[tabulate_bracket(result, bracket) for bracket in result.tournament if bracket.rungs],
         training_charts=draw_training_curves(record),
         drawn={network.id for network in with_drawings},
         architectures=[(network, draw_cells(drawings[network.id])) for network in with_drawings],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nasplug.report.number_format import format_count, format_duration, format_memory, format_setting
@@ -25,14 +25,35 @@ def data_facts(result: RunResult) -> dict[str, Any]:
 
 
 def cost_rows(cost: Mapping[str, PhaseCost]) -> list[tuple[str, str, str, str]]:
-    """Name, device, memory and time of every phase, and their total."""
+    """Name, device, memory and time of every phase, of all trainings of a rung together, and their total."""
     rows = [
         (name, phase.device or "not recorded", format_memory(phase.peak_memory), format_duration(phase.seconds))
-        for name, phase in cost.items()
+        for name, phase in _join_rungs(cost).items()
     ]
     total = sum(phase.seconds or 0.0 for phase in cost.values())
     peaks = [phase.peak_memory for phase in cost.values() if phase.peak_memory is not None]
     return [*rows, ("total", "", format_memory(max(peaks, default=None)), format_duration(total))]
+
+
+def _join_rungs(cost: Mapping[str, PhaseCost]) -> dict[str, PhaseCost]:
+    """The costs of phases, where all trainings of one rung of a tournament are one phase, with their highest peak."""
+    rows: dict[str, list[PhaseCost]] = {}
+    for name, phase in cost.items():
+        kind, _, rest = name.partition("/")
+        rows.setdefault(f"{kind}/{rest.partition('/')[0]}" if kind == "tournament" else name, []).append(phase)
+    return {
+        name if len(parts) == 1 else f"{name} ({len(parts)} trainings)": _add(parts) for name, parts in rows.items()
+    }
+
+
+def _add(parts: Sequence[PhaseCost]) -> PhaseCost:
+    if len(parts) == 1:
+        return parts[0]
+    return PhaseCost(
+        seconds=sum(part.seconds or 0.0 for part in parts),
+        peak_memory=max((part.peak_memory for part in parts if part.peak_memory is not None), default=None),
+        device=parts[0].device,
+    )
 
 
 def recipe_sections(record: RunRecord) -> dict[str, Sections]:

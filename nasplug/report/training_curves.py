@@ -5,7 +5,7 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from nasplug.report.charts import Curve, draw_errors, draw_losses
-from nasplug.report.number_format import format_count
+from nasplug.report.number_format import format_count, format_epochs
 from nasplug.report.run_record import RunRecord
 
 
@@ -19,7 +19,7 @@ def draw_training_curves(record: RunRecord) -> list[tuple[Markup, str]]:
     for number, (title, curves) in enumerate(groups):
         steps = max(curve.phase.steps for curve in curves)
         epochs = max(curve.phase.epochs for curve in curves)
-        caption = f"{title}: {format_count(steps)} steps, {format_count(epochs)} {'epoch' if epochs == 1 else 'epochs'}"
+        caption = f"{title}: {format_count(steps)} steps, {format_epochs(epochs)}"
         caption += f"; {_explain_lines(record)}" if curves is networks else ""
         charts.append((draw_losses(f"loss{number}", f"Loss of {title}", curves), caption))
         for measure in ("train_error", "val_error"):
@@ -31,13 +31,16 @@ def draw_training_curves(record: RunRecord) -> list[tuple[Markup, str]]:
 
 
 def _network_curves(record: RunRecord) -> list[Curve]:
-    """Networks in training: a random one has the colour of the found one that it is matched to, others their own."""
+    """Networks in training: a random one has the colour of the found one that it is matched to, others their own.
+
+    Candidates of a tournament are left out, since there are many.
+    """
     found = [network.id for network in record.result.networks if network.found]
     colours = {name: number for number, name in enumerate(found)}
     curves = []
     for phase_name, phase in record.phases.items():
         kind, _, name = phase_name.partition("/")
-        if not name:
+        if not name or kind == "tournament":
             continue
         network = record.result.network(name)
         partner = network.matched_to if network and network.matched_to and kind == "baseline" else name

@@ -12,6 +12,7 @@ import torch
 from nasplug.engine import Trainer
 from nasplug.parts import Network
 from nasplug.runs.context import RunContext
+from nasplug.runs.halving import plan_rungs
 from nasplug.runs.retrain import make_network_trainer, make_teacher_trainer
 from nasplug.runs.search import make_search_trainer
 from nasplug.runs.training import peak_memory
@@ -66,8 +67,20 @@ def estimate_run(context: RunContext) -> Iterator[PhaseEstimate]:
     trainer = make_network_trainer(
         context, "retrain", space, PlannedNetwork.found(space, typical, context.shape), recipe.retrain
     )
-    networks = recipe.select.networks * (1 + recipe.select.random)
-    yield attrs.evolve(_measure(context, trainer), phases=networks, at_once=min(jobs, networks))
+    options, training = recipe.select, _measure(context, trainer)
+    # Of each of these as many networks are trained: those of the search and the random ones, for every budget.
+    groups = (1 + options.random) * max(1, len(recipe.budget.points))
+    rungs = plan_rungs(options.candidates, options.networks, recipe.retrain.epochs, options.rung)
+    for number, rung in enumerate(rungs, 1):
+        yield attrs.evolve(
+            training,
+            name=f"tournament/{number}",
+            phases=groups * rung.candidates,
+            at_once=min(jobs, groups * rung.candidates),
+            steps=training.steps // recipe.retrain.epochs * rung.epochs,
+        )
+    networks = groups * options.networks
+    yield attrs.evolve(training, phases=networks, at_once=min(jobs, networks))
 
 
 def _build_search_trainer(context: RunContext, teacher: Network | None) -> Trainer:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
+
 from nasplug.runs.context import RunContext
 from nasplug.runs.scaling import MeasuredNetwork, SizedNetwork, measure_network
-from nasplug.store.networks import PlannedNetwork
+from nasplug.store.networks import PlannedNetwork, build_network
 from nasplug.values import Budget, Genotype
 
 
@@ -37,3 +39,15 @@ def plan_at_size(
         budget=budget,
         **others,
     )
+
+
+def measure_plan(context: RunContext, plan: PlannedNetwork) -> PlannedNetwork:
+    """The plan with what it costs by the other measures of the run, too, measured on the built network."""
+    left = {name: measure for name, measure in context.composition.costs.items() if name not in plan.costs}
+    if not left:
+        return plan
+    space = context.composition.space
+    sized = SizedNetwork(plan.size, plan.costs, lambda: build_network(context.plugins, space, plan, context.shape))
+    network = measure_network(sized, left, context.shape)
+    details = {name: each.details for name, each in network.measurements.items() if each.details}
+    return attrs.evolve(plan, costs=network.costs, measurements={**plan.measurements, **details})

@@ -11,14 +11,16 @@ from nasplug.engine.finite import NonFinite
 from nasplug.errors import InputError, RunFailure, command, one_line
 from nasplug.plugins import Plugins
 from nasplug.plugins.hook_calls import note
+from nasplug.runs.bracket import tournament_phases
 from nasplug.runs.context import RunContext
 from nasplug.runs.search import found_genotypes, prepare_teacher, search
 from nasplug.runs.selection import select
 from nasplug.runs.signals import ShouldStop, Signals
 from nasplug.runs.summary import write_result
 from nasplug.runs.tabular import look_up
+from nasplug.runs.tournament import enter_candidates, hold_tournament
 from nasplug.runs.training import Progress, Stopped
-from nasplug.runs.workers import retrain_networks
+from nasplug.runs.workers import journal_path, retrain_networks
 from nasplug.store.events import EventCallback, ignore_event, merge_journals
 from nasplug.store.lock import lock_run
 from nasplug.store.networks import PlannedNetwork, load_network, space_of
@@ -53,11 +55,12 @@ def _run_phases(context: RunContext, signals: Signals, on_event: EventCallback) 
             for name, run_phase in (("teacher", prepare_teacher), ("search", search)):
                 if folder.done(name) is None:
                     yield from run_phase(context, journal, signals)
-            plans = yield from plan_networks(context, signals)
+            plans = yield from plan_networks(context, signals, on_event)
             write_result(context, "running", plans)
             yield from look_up(context, plans)
             yield from retrain_networks(context, plans, signals, on_event)
-            merge_journals(folder.events, [(plan.phase, folder.phase(plan.phase) / "events.jsonl") for plan in plans])
+            phases = [*tournament_phases(folder), *(plan.phase for plan in plans)]
+            merge_journals(folder.events, [(phase, journal_path(context, phase)) for phase in phases])
             yield from measure_test_errors(context, plans, signals)
             write_result(context, "done", plans)
     except GeneratorExit:
@@ -73,11 +76,24 @@ def _run_phases(context: RunContext, signals: Signals, on_event: EventCallback) 
         raise
 
 
-def plan_networks(context: RunContext, should_stop: ShouldStop) -> Generator[Progress, None, list[PlannedNetwork]]:
-    """The networks of this run: selected once, then kept in the run folder."""
+def plan_first_trainings(context: RunContext, should_stop: ShouldStop) -> Generator[Progress, None, None]:
+    """Plans what is trained first after the search: the networks of the run, or the candidates of its tournament."""
+    if context.recipe.select.candidates:
+        yield from enter_candidates(context, should_stop)
+    else:
+        yield from plan_networks(context, should_stop)
+
+
+def plan_networks(
+    context: RunContext, should_stop: ShouldStop, on_event: EventCallback = ignore_event
+) -> Generator[Progress, None, list[PlannedNetwork]]:
+    """The networks of this run: selected once, by their sizes or in a tournament, then kept in the run folder."""
     plans = read_plans(context.folder)
     if plans is None:
-        plans = yield from select(context, found_genotypes(context), should_stop)
+        if context.recipe.select.candidates:
+            plans = yield from hold_tournament(context, should_stop, on_event)
+        else:
+            plans = yield from select(context, found_genotypes(context), should_stop)
         context.folder.finish("select", {"plans": [plan.to_dict() for plan in plans]})
     return plans
 

@@ -33,12 +33,12 @@ FINISHED = ("teacher", "search")
 
 
 def ranking_recipe(plugins: Plugins, source: RunFolder, changes: Mapping[str, Mapping[str, Any]]) -> Recipe:
-    """The recipe by which the sample is trained: that of the run, without random and reference networks.
+    """The recipe by which the sample is trained: that of the run, without random and reference networks and without a tournament.
 
     Only the costs that the budget limits are measured. `changes` are options by section.
     """
     layer = source.recipe_layer()
-    layer["select"] |= {"random": 0, "references": [], "measures": []}
+    layer["select"] |= {"random": 0, "references": [], "measures": [], "candidates": 0}
     kept = (*SECTIONS, BUDGET, *layer.get(BUDGET, {}))
     sections = {name: section for name, section in layer.items() if name in kept}
     for name, options in changes.items():

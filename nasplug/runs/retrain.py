@@ -22,16 +22,20 @@ from nasplug.runs.context import RunContext
 from nasplug.runs.norm_statistics import NORM_BATCH, measure_norms, norm_batches
 from nasplug.runs.signals import ShouldStop
 from nasplug.runs.training import Progress, cost_record, lower_rate, run_training
+from nasplug.runs.training_task import TrainingTask
 from nasplug.store.events import Journal, read_events, require_entries
 from nasplug.store.networks import PlannedNetwork, build_network, save_network, strip_auxiliary_head
 from nasplug.values.options import build, option_values
 from nasplug.values.recipe import RetrainOptions
 
 
-def retrain(context: RunContext, plan: PlannedNetwork, journal: Journal, should_stop: ShouldStop) -> Iterator[Progress]:
-    """Trains a planned network and records its weights and validation error."""
-    space, path = context.composition.space, context.folder.weights(plan.id)
-    yield from train_network(context, plan.phase, space, plan, context.recipe.retrain, path, journal, should_stop)
+def train_task(
+    context: RunContext, task: TrainingTask, journal: Journal, should_stop: ShouldStop
+) -> Iterator[Progress]:
+    """Trains a network by the recipe of the retraining, and records its validation error."""
+    space, training = context.composition.space, context.recipe.retrain.with_epochs(task.epochs)
+    path = context.folder.weights(task.plan.id) if task.keeps_weights else None
+    yield from train_network(context, task.phase, space, task.plan, training, path, journal, should_stop)
 
 
 def train_teacher(
@@ -70,11 +74,11 @@ def train_network(
     space: SearchSpace,
     plan: PlannedNetwork,
     training: RetrainOptions,
-    weights: Path,
+    weights: Path | None,
     journal: Journal,
     should_stop: ShouldStop,
 ) -> Iterator[Progress]:
-    """One pass of the loop over a stand-alone network, from seeded initial weights to a weights file.
+    """One pass of the loop over a stand-alone network, from seeded initial weights to a weights file, if there is one.
 
     Where the weights are averaged (option `ema`), the average is what is validated and written. After a training that
     is too short for running averages, the statistics of its batch norms are measured first. Raises RunFailure if the
@@ -91,8 +95,9 @@ def train_network(
         errors = context.errors(net, "validation")
         if errors is None:  # no image is held out: look at answers to training images
             measure_errors(net, norm_batches(context, NORM_BATCH), context.shape.classes)
-        shipped = strip_auxiliary_head(net, build_network(context.plugins, space, plan, context.shape))
-        save_network(weights, shipped, context.composition, plan, context.preprocessing(), images)
+        if weights is not None:
+            shipped = strip_auxiliary_head(net, build_network(context.plugins, space, plan, context.shape))
+            save_network(weights, shipped, context.composition, plan, context.preprocessing(), images)
     except NonFinite as failure:
         raise RunFailure(
             f"The network of phase '{name}' is of no use after its {phase.steps} steps: {failure} "

@@ -11,6 +11,7 @@ from nasplug.engine.assembly import assemble_search, place_network
 from nasplug.errors import InputError, command
 from nasplug.parts import Network, Supernet
 from nasplug.runs.budget_check import refuse_impossible
+from nasplug.runs.candidates import refuse_tournament
 from nasplug.runs.context import RunContext
 from nasplug.runs.decision import decide, initial_search_state, write_ratings
 from nasplug.runs.expected_cost import make_resource_term
@@ -67,11 +68,12 @@ def load_supernet(context: RunContext) -> Supernet:
 def rehearse(context: RunContext) -> None:
     """Assembles the search and throws it away, so that what would be refused later is refused now, as InputError.
 
-    Budgets that no architecture keeps are refused first.
+    Budgets that no architecture keeps, and tournaments that cannot be held, are refused first.
 
     In place of a teacher that has yet to be trained stands its network with initial weights.
     """
     composition = context.composition
+    refuse_tournament(context)
     refuse_impossible(context)
     for reference in references_of(context).values():
         reference.load_weights(reference.network(context.shape))

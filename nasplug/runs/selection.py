@@ -43,11 +43,9 @@ def select(
 def _plan_networks(context: RunContext, found: Sequence[Genotype], budget: Budget) -> Iterator[PlannedNetwork]:
     """The networks of one budget: found ones, then the random ones of each, then references."""
     scaled, chosen = scales(context, budget), []
-    for plan in (_scale_found if scaled else _keep_sizes)(context, found, budget):
+    for plan in plan_found(context, found, budget, context.recipe.select.networks):
         chosen.append(plan)
         yield plan
-    if not chosen:
-        raise _nothing_fits(context, found, budget)
     taken = {plan.genotype for plan in chosen if plan.genotype is not None}
     for plan in chosen:
         for number in range(context.recipe.select.random):
@@ -55,6 +53,19 @@ def _plan_networks(context: RunContext, found: Sequence[Genotype], budget: Budge
             if matched is not None:
                 yield matched
     yield from plan_references(context, chosen, budget)
+
+
+def plan_found(context: RunContext, found: Sequence[Genotype], budget: Budget, count: int) -> Iterator[PlannedNetwork]:
+    """At most `count` architectures of the search, scaled to the budget or at the size of the retraining.
+
+    They are spread by size. Raises InputError if none keeps the budget.
+    """
+    empty = True
+    for plan in (_scale_found if scales(context, budget) else _keep_sizes)(context, found, budget, count):
+        empty = False
+        yield plan
+    if empty:
+        raise _nothing_fits(context, found, budget)
 
 
 def scales(context: RunContext, budget: Budget) -> bool:
@@ -70,11 +81,11 @@ def retrain_models(context: RunContext) -> tuple[CostModel, list[CostModel]]:
     return model, [model.resized(base.scaled(channels=width)) for width in options.widths]
 
 
-def _scale_found(context: RunContext, found: Sequence[Genotype], budget: Budget) -> Iterator[PlannedNetwork]:
+def _scale_found(context: RunContext, found: Sequence[Genotype], budget: Budget, most: int) -> Iterator[PlannedNetwork]:
     """Architectures as large as the budget allows: those whose sizes in the search are spread, as far as they fit."""
     base, _ = retrain_models(context)
     sizes = [base.costs(genotype, ()).params for genotype in found]
-    first = spread_by_size(sizes, context.recipe.select.networks)
+    first = spread_by_size(sizes, most)
     others = sorted(set(range(len(found))) - set(first), key=lambda place: sizes[place])
     count = 0
     for place in (*first, *others):
@@ -86,13 +97,13 @@ def _scale_found(context: RunContext, found: Sequence[Genotype], budget: Budget)
             yield plan_at_size(context, "found", found[place], network, budget)
 
 
-def _keep_sizes(context: RunContext, found: Sequence[Genotype], budget: Budget) -> Iterator[PlannedNetwork]:
+def _keep_sizes(context: RunContext, found: Sequence[Genotype], budget: Budget, most: int) -> Iterator[PlannedNetwork]:
     """Architectures at the size of the retraining that keep the budget, their sizes spread."""
     base, of_widths = retrain_models(context)
     models = of_widths if len(found) == 1 and of_widths else [base]
     fitting = [(model, genotype) for model in models for genotype in found if model.is_within(genotype, budget)]
     sizes = [model.costs(genotype, ()).params for model, genotype in fitting]
-    for place in spread_by_size(sizes, context.recipe.select.networks):
+    for place in spread_by_size(sizes, most):
         model, genotype = fitting[place]
         plan = plan_at_size(context, "found", genotype, size_genotype(model, genotype, budget), budget)
         if is_within(plan.costs, budget):

@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from nasplug.errors import InputError, one_line
+from nasplug.runs.bracket import read_brackets, tournament_phases
 from nasplug.runs.context import RunContext
 from nasplug.runs.expected_cost import describe_estimates
 from nasplug.runs.references import references_of
@@ -51,6 +52,7 @@ def write_result(context: RunContext, status: str, plans: Sequence[PlannedNetwor
         "budgets": [dict(budget) for budget in recipe.budget.points],
         "figures": [attrs.asdict(figure) for figure in context.composition.schedule.figures],
         "ratings": ratings,
+        "tournament": [bracket.result(folder, plans).to_entry() for bracket in read_brackets(folder) or ()],
         "notes": [
             *context.notes,
             *_sampling_notes(ratings),
@@ -150,6 +152,6 @@ def _statistics_notes(networks: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _costs(folder: RunFolder, plans: Sequence[PlannedNetwork]) -> dict[str, Any]:
-    names = ["teacher", "search", *(plan.phase for plan in plans)]
+    names = ["teacher", "search", *tournament_phases(folder), *(plan.phase for plan in plans)]
     records = {name: folder.done(name) for name in names}
     return {name: record["cost"] for name, record in records.items() if record and "cost" in record}

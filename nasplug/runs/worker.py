@@ -1,4 +1,4 @@
-"""A process that retrains networks for a run, one after the other, as its parent orders.
+"""A process that trains networks for a run, one after the other, as its parent orders.
 
 This module is what such a process imports first. It imports no torch, which takes seconds: the process listens to its
 parent from its first moment, and ends at once when the parent is gone, however that ended. Otherwise it might write to
@@ -25,11 +25,11 @@ READY = "ready"
 """What a worker sends when it has nothing to do."""
 
 Task = dict[str, Any] | None
-"""What its parent sends: a planned network as plain data, or None to stop at the next step."""
+"""What its parent sends: a training task as plain data, or None to stop at the next step."""
 
 
 def run_worker(run: str, objects: bytes, parent: Connection[Any, Task]) -> None:
-    """The main function of a worker: retrains networks until its parent has no more, or asks it to stop.
+    """The main function of a worker: trains networks until its parent has no more, or asks it to stop.
 
     `objects` is a pickle of the objects of the program by slot. A failure is sent to the parent.
     """
@@ -43,11 +43,11 @@ def run_worker(run: str, objects: bytes, parent: Connection[Any, Task]) -> None:
     from nasplug.plugins.program_objects import add_objects
     from nasplug.runs.context import reopen_context
     from nasplug.runs.memory import keep_freed_memory
-    from nasplug.runs.retrain import retrain
+    from nasplug.runs.retrain import train_task
     from nasplug.runs.training import Stopped
+    from nasplug.runs.training_task import TrainingTask
     from nasplug.runs.workers import phase_journal
     from nasplug.store.events import ignore_event
-    from nasplug.store.networks import PlannedNetwork
     from nasplug.store.run_folder import RunFolder
 
     torch.set_num_threads(1)
@@ -56,9 +56,10 @@ def run_worker(run: str, objects: bytes, parent: Connection[Any, Task]) -> None:
     try:
         plugins = add_objects(plugins, pickle.loads(objects))  # noqa: S301 - from the parent
         context = reopen_context(RunFolder(Path(run)), plugins)
-        for task in orders:
-            plan = PlannedNetwork.from_dict(task)
-            for _ in retrain(context, plan, phase_journal(context, plan, ignore_event), orders.should_stop):
+        for order in orders:
+            task = TrainingTask.from_dict(order)
+            journal = phase_journal(context, task.phase, ignore_event)
+            for _ in train_task(context, task, journal, orders.should_stop):
                 pass
     except Stopped:
         pass

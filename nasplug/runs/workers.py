@@ -1,4 +1,4 @@
-"""Retraining of several networks in parallel: each in a process of its own, with one thread.
+"""Training of several networks in parallel: each in a process of its own, with one thread.
 
 On two cores, two trainings in parallel have nearly twice the throughput of one training with two threads. `on_event`
 gets the events of one phase in their order; events of parallel phases alternate as they are read from the journals.
@@ -26,9 +26,10 @@ from nasplug.errors import InputError, RunFailure
 from nasplug.plugins import Plugins
 from nasplug.plugins.program_objects import objects_for_workers
 from nasplug.runs.context import RunContext
-from nasplug.runs.retrain import retrain
+from nasplug.runs.retrain import train_task
 from nasplug.runs.signals import ShouldStop, blocked_signals
 from nasplug.runs.training import Progress, Stopped
+from nasplug.runs.training_task import TrainingTask
 from nasplug.runs.worker import READY, Task, run_worker
 from nasplug.store.checkpoint import count_saved_events
 from nasplug.store.events import EventCallback, Journal, Tail
@@ -43,12 +44,20 @@ def retrain_networks(
     context: RunContext, plans: Sequence[PlannedNetwork], should_stop: ShouldStop, on_event: EventCallback
 ) -> Iterator[Progress]:
     """Trains every planned network that is not finished, `run.jobs` of them in parallel."""
-    left = [plan for plan in plans if context.folder.done(plan.phase) is None]
+    tasks = [TrainingTask.retraining(context, plan) for plan in plans]
+    yield from train_networks(context, tasks, should_stop, on_event)
+
+
+def train_networks(
+    context: RunContext, tasks: Sequence[TrainingTask], should_stop: ShouldStop, on_event: EventCallback
+) -> Iterator[Progress]:
+    """Carries out every task whose phase is not finished, `run.jobs` of them in parallel."""
+    left = [task for task in tasks if context.folder.done(task.phase) is None]
     if context.recipe.run.jobs > 1:
-        yield from _retrain_in_parallel(context, left, should_stop, on_event)
+        yield from _train_in_parallel(context, left, should_stop, on_event)
         return
-    for plan in left:
-        yield from retrain(context, plan, phase_journal(context, plan, on_event), should_stop)
+    for task in left:
+        yield from train_task(context, task, phase_journal(context, task.phase, on_event), should_stop)
 
 
 def check_jobs(plugins: Plugins, recipe: Recipe) -> None:
@@ -61,23 +70,24 @@ def check_jobs(plugins: Plugins, recipe: Recipe) -> None:
         )
 
 
-def phase_journal(context: RunContext, plan: PlannedNetwork, on_event: EventCallback) -> Journal:
+def phase_journal(context: RunContext, phase: str, on_event: EventCallback) -> Journal:
     """The journal of a phase that may run in parallel with others; `merge_journals` joins them."""
-    return context.journal(_journal_path(context, plan), on_event)
+    return context.journal(journal_path(context, phase), on_event)
 
 
-def _journal_path(context: RunContext, plan: PlannedNetwork) -> Path:
-    return context.folder.phase(plan.phase) / "events.jsonl"
+def journal_path(context: RunContext, phase: str) -> Path:
+    """Where this journal is."""
+    return context.folder.phase(phase) / "events.jsonl"
 
 
-def _retrain_in_parallel(
-    context: RunContext, plans: Sequence[PlannedNetwork], should_stop: ShouldStop, on_event: EventCallback
+def _train_in_parallel(
+    context: RunContext, tasks: Sequence[TrainingTask], should_stop: ShouldStop, on_event: EventCallback
 ) -> Iterator[Progress]:
-    reader = _JournalReader(context, plans, on_event)
+    reader = _JournalReader(context, tasks, on_event)
     workers: list[_Worker] = []
     try:
-        _start_workers(context, min(context.recipe.run.jobs, len(plans)), workers)
-        yield from _give_tasks(context, plans, reader, workers, should_stop)
+        _start_workers(context, min(context.recipe.run.jobs, len(tasks)), workers)
+        yield from _give_tasks(context, tasks, reader, workers, should_stop)
     finally:
         try:
             for worker in workers:
@@ -97,7 +107,7 @@ def _retrain_in_parallel(
 
 @attrs.define(eq=False)
 class _Worker:
-    """A process that retrains networks, and the connection to it."""
+    """A process that trains networks, and the connection to it."""
 
     process: BaseProcess
     connection: Connection[Task, Any]
@@ -147,17 +157,17 @@ def _hide_main_program() -> Iterator[None]:
 
 def _give_tasks(
     context: RunContext,
-    plans: Sequence[PlannedNetwork],
+    tasks: Sequence[TrainingTask],
     reader: _JournalReader,
     workers: Sequence[_Worker],
     should_stop: ShouldStop,
 ) -> Iterator[Progress]:
-    """Gives a network to every worker that has none, and yields progress, until all workers have left.
+    """Gives a training to every worker that has none, and yields progress, until all workers have left.
 
     Raises the first failure of a worker.
     """
     # The largest first, so that at the end no worker is busy with a long one while the others have nothing to do.
-    left = deque(plan.to_dict() for plan in sorted(plans, key=lambda plan: -plan.costs.macs))
+    left = deque(task.to_dict() for task in sorted(tasks, key=lambda task: -task.plan.costs.macs * task.epochs))
     present = {worker.connection: worker for worker in workers}
     stopping = False
     while present:
@@ -194,7 +204,7 @@ def _check_end(context: RunContext, worker: _Worker) -> None:
         how = "ended before its network was finished;"
     else:
         return
-    raise RunFailure(f"A process that retrained a network {how} go on with: {context.resume_hint}")
+    raise RunFailure(f"A process that trained a network {how} go on with: {context.resume_hint}")
 
 
 class _JournalReader:
@@ -203,14 +213,14 @@ class _JournalReader:
     Events after the last checkpoint of a phase happen again, so they are cut off first.
     """
 
-    def __init__(self, context: RunContext, plans: Sequence[PlannedNetwork], on_event: EventCallback) -> None:
-        self._steps_per_epoch = context.stream("", "", context.splits.train, context.recipe.retrain).steps_per_epoch
-        self._total = self._steps_per_epoch * context.recipe.retrain.epochs
+    def __init__(self, context: RunContext, tasks: Sequence[TrainingTask], on_event: EventCallback) -> None:
+        steps_per_epoch = context.stream("", "", context.splits.train, context.recipe.retrain).steps_per_epoch
+        self._totals = {task.phase: steps_per_epoch * task.epochs for task in tasks}
         self._on_event = on_event
-        for plan in plans:
-            count = count_saved_events(context.folder.checkpoint(plan.phase))
-            phase_journal(context, plan, on_event).cut(count)
-        self._tails = {plan.phase: Tail(_journal_path(context, plan)) for plan in plans}
+        for phase in self._totals:
+            count = count_saved_events(context.folder.checkpoint(phase))
+            phase_journal(context, phase, on_event).cut(count)
+        self._tails = {phase: Tail(journal_path(context, phase)) for phase in self._totals}
 
     def read(self) -> Iterator[Progress]:
         """Passes on every event since the last read, and yields the progress of each phase that had any."""
@@ -220,4 +230,4 @@ class _JournalReader:
                 self._on_event(event)
             if events:
                 epoch, done = events[-1]["epoch"], events[-1]["step"]
-                yield Progress(phase, done, self._total, f"epoch {epoch + 1}")
+                yield Progress(phase, done, self._totals[phase], f"epoch {epoch + 1}")

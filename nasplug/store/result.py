@@ -21,6 +21,7 @@ from nasplug.formats.limits import FormatError
 from nasplug.formats.regular_file import decode, read_file
 from nasplug.store.costs import cost_units
 from nasplug.store.lock import is_under_way
+from nasplug.store.tournament import BracketResult
 from nasplug.values import Budget, Costs, Figure, Unit, is_within
 from nasplug.values.checksum import is_intact
 from nasplug.values.cost import COUNTED
@@ -42,6 +43,7 @@ FIELDS: Mapping[str, Kind] = {
     "units": object_of(OBJECT),
     "figures": list_of(OBJECT).or_null(),
     "ratings": list_of(OBJECT),
+    "tournament": list_of(OBJECT),
     "notes": list_of(TEXT),
     "networks": Kind("a list of objects", list_of(OBJECT).holds),
     "front": Kind("a list of ids", list_of(TEXT).holds),
@@ -172,6 +174,8 @@ class RunResult:
     """By cost measure that networks have on record, its unit."""
     figures: tuple[Figure, ...] | None
     """What the schedule declares about its measures; None: written by a version that did not record it."""
+    tournament: tuple[BracketResult, ...]
+    """Empty: networks were selected by their sizes."""
     entries: Mapping[str, Any] = attrs.field(eq=False, repr=False)
     """The whole file."""
 
@@ -299,6 +303,7 @@ def _parse(content: Mapping[str, Any], entries: Collection[str], network_entries
         for figure in content.get("figures") or ():
             check_fields(figure, {}, FIGURE_FIELDS)
         units = cost_units(content)
+        tournament = tuple(map(BracketResult.from_entry, content.get("tournament", ())))
     except FormatError as error:
         raise _DamagedError(f"is damaged: {error}") from error
     rows, front = content.get("networks", []), content.get("front", [])
@@ -326,6 +331,7 @@ def _parse(content: Mapping[str, Any], entries: Collection[str], network_entries
         cost={phase: PhaseCost.from_entry(row) for phase, row in content.get("cost", {}).items()},
         units=units,
         figures=None if figures is None else tuple(Figure(**figure) for figure in figures),
+        tournament=tournament,
         entries=content,
     )
 

@@ -120,6 +120,23 @@ class SelectOptions:
     measures: tuple[str, ...] = option(
         ("latency",), "costs of which networks are measured beside params, MACs and those of the budget"
     )
+    candidates: int = option(
+        0,
+        "candidates of the tournament in which short trainings decide what is retrained, as many random ones beside "
+        "them; 16 is a good start; 0: none, networks are selected by their sizes",
+        at_least=0,
+    )
+    rung: float = option(
+        0.25, "epochs of the first trainings of a tournament, as a share of the retraining's", above=0, at_most=1
+    )
+
+    def __attrs_post_init__(self) -> None:
+        if 0 < self.candidates < self.networks:
+            raise InputError(
+                f"Option 'candidates' is what the {self.networks} networks to retrain are chosen from, so it must be "
+                f"at least as many (or 0, for no tournament), but it is {self.candidates}; set "
+                f"select.candidates={max(16, self.networks)}, or lower select.networks."
+            )
 
 
 EARLIER_SELECTION: Mapping[str, Any] = MappingProxyType({"scale": False, "references": (), "measures": ()})

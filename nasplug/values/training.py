@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Self
 
 import attrs
 
@@ -82,15 +83,16 @@ class Training:
             return self.lr * (now.step + 1) / warm_steps
         return self.lr_min + (self.lr - self.lr_min) * self._lr_share(now)
 
-    def lengthened(self, length: int) -> Training:
-        """This training with `length` times as many epochs, its learning rate over them the same curve."""
-        if length == 1:
+    def with_epochs(self, epochs: int) -> Self:
+        """This training over another number of epochs, its learning rate over them the same curve.
+
+        The tail of the schedule linear-tail keeps its length.
+        """
+        if epochs == self.epochs:
             return self
+        share = epochs / self.epochs
         return attrs.evolve(
-            self,
-            epochs=length * self.epochs,
-            lr_warmup=length * self.lr_warmup,
-            lr_decay_epochs=length * self.lr_decay_epochs,
+            self, epochs=epochs, lr_warmup=share * self.lr_warmup, lr_decay_epochs=share * self.lr_decay_epochs
         )
 
     def drop_path_at(self, now: StepInfo) -> float:

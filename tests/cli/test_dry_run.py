@@ -62,6 +62,27 @@ def test_phases_and_steps_are_those_of_the_run(words, few_images, tmp_path):
     assert [path.name for path in Path(tmp_path / "run").iterdir() if path.name == "phases"] == []
 
 
+def test_a_tournament_is_counted_rung_by_rung_for_every_budget(tmp_path):
+    recipe = resolve(
+        load_plugins(),
+        [
+            {
+                "run": {"method": "random", "preset": "tiny", "jobs": 2, "threads": 1, "device": "cpu"},
+                "retrain": {"batch_size": 64, "epochs": 8},
+                "select": {"networks": 2, "random": 1, "candidates": 7},
+                "budget": {"params": [20_000, 40_000]},
+            }
+        ],
+    )
+    estimates = list(estimate_run(start(tmp_path / "run", load_plugins(), recipe, [])))
+    # The digits: 1138 training images, 17 batches of 64. Found and random networks for two budgets: four groups.
+    assert [(each.name, each.phases, each.at_once, each.steps) for each in estimates] == [
+        ("tournament/1", 4 * 7, 2, 2 * 17),
+        ("tournament/2", 4 * 4, 2, 4 * 17),
+        ("retrain", 4 * 2, 2, 8 * 17),
+    ]
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [(7, "7 s"), (119, "1 min 59 s"), (3700, "1 h 1 min"), (86400 * 3, "3.0 days"), (86400, "24 h 0 min")],

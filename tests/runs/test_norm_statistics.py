@@ -18,9 +18,10 @@ from nasplug.plugins import load_plugins
 from nasplug.runs import norm_statistics
 from nasplug.runs.create import start
 from nasplug.runs.norm_statistics import measure_norms, norm_batches
-from nasplug.runs.retrain import make_network_trainer, retrain
+from nasplug.runs.retrain import make_network_trainer, train_task
 from nasplug.runs.summary import write_result
 from nasplug.runs.training import Stopped
+from nasplug.runs.training_task import TrainingTask
 from nasplug.store.checkpoint import load_checkpoint
 from nasplug.store.events import Journal, ignore_event
 from nasplug.store.networks import PlannedNetwork
@@ -63,7 +64,9 @@ def carry_out(context, stop_after=None):
         seen += 1
         return seen == stop_after
 
-    for _ in retrain(context, plan, Journal(context.folder.phase(plan.phase) / "events.jsonl", ignore_event), stop):
+    task = TrainingTask.retraining(context, plan)
+    journal = Journal(context.folder.phase(plan.phase) / "events.jsonl", ignore_event)
+    for _ in train_task(context, task, journal, stop):
         pass
     return load_file(context.folder.weights(plan.id)), context.folder.done(plan.phase)
 

@@ -35,7 +35,7 @@ def end(code, dismissed):
 def test_a_process_that_did_not_leave_in_order_is_a_failure(code, dismissed, sentence):
     with pytest.raises(RunFailure) as failure:
         end(code, dismissed)
-    assert str(failure.value) == f"A process that retrained a network {sentence}"
+    assert str(failure.value) == f"A process that trained a network {sentence}"
 
 
 def test_a_process_that_was_told_to_leave_may():

@@ -133,3 +133,23 @@ def test_every_option_is_documented_with_its_default():
         values = field.default if isinstance(field.default, tuple) else (field.default,)
         words = ", ".join("unset" if value is None else str(value) for value in values) or "none"
         assert f"\n| `{name}` | {words.lower()} | " in page
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "linear", "step", "constant"])
+@pytest.mark.parametrize("epochs", [5, 40])
+def test_over_another_number_of_epochs_the_rate_is_the_same_curve(schedule, epochs):
+    """With 20 epochs and 400 steps, or 5 epochs and 100 steps, the rate at a share of the steps is the same."""
+    training = RetrainOptions(epochs=20, lr=0.1, lr_schedule=schedule, lr_warmup=4.0, lr_decay=0.5, lr_decay_epochs=2.0)
+    other = training.with_epochs(epochs)
+    assert (other.epochs, other.lr_warmup, other.lr_decay_epochs) == (epochs, epochs / 5, epochs / 10)
+    whole = StepClock(20 * epochs, 20)  # as many steps in all
+    clock = StepClock(400, epochs)
+    for step in range(0, 400 * epochs, 400):  # the beginnings of the shorter training's epochs
+        if schedule in ("cosine", "linear") and epochs > 20 and step % 800:
+            continue  # within an epoch of `training`, whose rate is constant there
+        assert other.rate(clock.at(step)) == pytest.approx(training.rate(whole.at(step)), rel=2e-3)
+
+
+def test_as_many_epochs_are_the_same_training():
+    training = RetrainOptions(epochs=7, lr_warmup=0.1)
+    assert training.with_epochs(7) is training

@@ -64,7 +64,7 @@ def test_every_cell_of_the_paper_learns_for_twenty_epochs() -> None:
     lengths = [cells.get(block, 1) for block in range(count_blocks(space))]
     assert lengths == [3, 3, 3, 3, 3, 1]
     for length in lengths:
-        training = search.lengthened(length)
+        training = search.with_epochs(length * search.epochs)
         clock = StepClock(steps_per_epoch=3, epochs=training.epochs)
         assert clock.epochs / length == 20
         # After e epochs of a cell, that is `length` times as many of the block, the rate is 0.9^e.

@@ -1,0 +1,149 @@
+"""Who enters a tournament: what the search left, mutations of it, and as many random architectures at equal cost."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from typing import cast
+
+import attrs
+
+from nasplug.errors import InputError
+from nasplug.parts.random_walk import mutate_towards
+from nasplug.runs.baselines import plan_random
+from nasplug.runs.bracket import Bracket, Candidate
+from nasplug.runs.context import RunContext
+from nasplug.runs.halving import plan_rungs
+from nasplug.runs.measuring import plan_at_size
+from nasplug.runs.scaling import GenotypeSizes, MeasuredNetwork, SizedNetwork, fit, size_genotype
+from nasplug.runs.selection import plan_found, retrain_models, scales
+from nasplug.runs.signals import ShouldStop
+from nasplug.runs.training import Progress, Stopped
+from nasplug.store.networks import PlannedNetwork, resize_space
+from nasplug.values import Budget, Genotype
+
+MUTATIONS = 100
+"""Mutations tried, at most, on the way from an architecture to one that is not in the tournament yet."""
+TRIES = 5
+"""Mutated architectures per candidate wanted, at most; small spaces and tight budgets do not have as many."""
+
+
+def refuse_tournament(context: RunContext) -> None:
+    """Raises InputError if the recipe asks for a tournament that this run cannot hold."""
+    options = context.recipe.select
+    if not options.candidates:
+        return
+    if len(context.splits.validation) == 0:
+        raise InputError(
+            f"A tournament (select.candidates={options.candidates}) chooses by validation error, and this run holds "
+            f"out no validation images; set data.validation=0.1, or select.candidates=0."
+        )
+    if context.recipe.run.table:
+        raise InputError(
+            f"A tournament (select.candidates={options.candidates}) trains its candidates, and --table looks networks "
+            f"up instead of training them; leave --table out, or set select.candidates=0."
+        )
+
+
+def plan_brackets(
+    context: RunContext, found: Sequence[Genotype], should_stop: ShouldStop
+) -> Generator[Progress, None, list[Bracket]]:
+    """For each budget a bracket of candidates of the search, then `select.random` brackets of as many random ones.
+
+    `found` is in the order of the search. Candidates are measured by what the budget limits only, since most of them
+    will not be retrained. Raises Stopped if `should_stop` says so, and InputError if there can be no tournament, or no
+    architecture found keeps a budget.
+    """
+    refuse_tournament(context)
+    brackets: list[Bracket] = []
+    found, count = list(dict.fromkeys(found)), 0
+    for budget in context.recipe.budget.points or ({},):
+        drawn, pools = set(found), list[list[Candidate]]()
+        limited = _with_measures_of(context, budget)
+        for number in range(1 + context.recipe.select.random):
+            entering = (
+                _search_candidates(limited, found, budget)
+                if number == 0
+                else _random_candidates(limited, pools[0], number - 1, drawn)
+            )
+            pools.append([])
+            for candidate in entering:
+                pools[-1].append(candidate)
+                count += 1
+                yield Progress("candidates", count, 0, "candidates of the tournament measured")
+                if should_stop():
+                    raise Stopped
+        brackets += _make_brackets(context, pools, budget)
+    return brackets
+
+
+def _with_measures_of(context: RunContext, budget: Budget) -> RunContext:
+    """The run, if it had only the cost measures of this budget."""
+    measures = {name: measure for name, measure in context.composition.costs.items() if name in budget}
+    return attrs.evolve(context, composition=attrs.evolve(context.composition, costs=measures))
+
+
+def _make_brackets(context: RunContext, pools: Sequence[Sequence[Candidate]], budget: Budget) -> Iterator[Bracket]:
+    """Brackets of equal numbers: as many candidates as the smallest pool has, but not fewer than are to be found."""
+    options, epochs = context.recipe.select, context.recipe.retrain.epochs
+    count = max(min(map(len, pools)), options.networks)
+    for role, pool in zip(("found", *["random"] * options.random), pools, strict=True):
+        candidates = tuple(pool[:count])
+        rungs = plan_rungs(len(candidates), options.networks, epochs, options.rung)
+        yield Bracket(role, budget, candidates, rungs)
+
+
+def _search_candidates(context: RunContext, found: Sequence[Genotype], budget: Budget) -> Iterator[Candidate]:
+    """What the search left, spread by size if it is too much, or with mutations of it if it is too little."""
+    wanted = context.recipe.select.candidates
+    parents: list[PlannedNetwork] = []
+    for plan in plan_found(context, found, budget, wanted):
+        parents.append(plan)
+        yield Candidate(plan, "search")
+    generator, taken = context.random("candidates"), set(found)
+    missing = wanted - len(parents)
+    for attempt in range(TRIES * missing):
+        if missing == 0:
+            return
+        parent = parents[attempt % len(parents)]
+        genotype = mutate_towards(
+            context.composition.space,
+            cast("Genotype", parent.genotype),  # only reference networks have none
+            lambda _: 0.0,
+            generator,
+            mutations=MUTATIONS,
+            tolerance=0.0,
+            excluded=taken,
+        )
+        if genotype in taken:  # the walk met no other one
+            continue
+        taken.add(genotype)
+        network = _size_as(context, parent, genotype)
+        if network is not None:
+            missing -= 1
+            yield Candidate(plan_at_size(context, "found", genotype, network, budget), "mutation")
+
+
+def _size_as(context: RunContext, parent: PlannedNetwork, genotype: Genotype) -> SizedNetwork | MeasuredNetwork | None:
+    """A genotype as large as the budget allows, or at the size of `parent` where networks keep theirs.
+
+    None if it does not keep the budget.
+    """
+    if scales(context, parent.budget):
+        base, _ = retrain_models(context)
+        return fit(GenotypeSizes(base, genotype), parent.budget, context.composition.costs, context.shape)
+    model = context.cost_model(resize_space(context.composition.space, parent.size))
+    return size_genotype(model, genotype, parent.budget) if model.is_within(genotype, parent.budget) else None
+
+
+def _random_candidates(
+    context: RunContext, matched: Sequence[Candidate], number: int, taken: set[Genotype]
+) -> Iterator[Candidate]:
+    """For each candidate of the search a random one at its cost; none of `taken`, to which it is added.
+
+    A random one may be what a mutation is, too: a baseline draws from all that the search has not left.
+    """
+    for candidate in matched:
+        known = frozenset(taken)
+        plan = plan_random(context, candidate.plan, number, taken, scales(context, candidate.plan.budget))
+        if plan is not None and plan.genotype not in known:  # in a small space the walk may end at one that is known
+            yield Candidate(attrs.evolve(plan, matched_to=None), "random")

@@ -1,0 +1,179 @@
+"""Who enters a tournament: numbers, origins and costs of candidates."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from random import Random
+from types import SimpleNamespace
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from nasplug.compose import resolve
+from nasplug.errors import InputError
+from nasplug.plugins import load_plugins
+from nasplug.runs.candidates import plan_brackets, refuse_tournament
+from nasplug.runs.create import start
+from nasplug.values.recipe import SelectOptions
+
+PLUGINS = load_plugins()
+
+
+@pytest.fixture(scope="module")
+def begin(tmp_path_factory):
+    """Starts a run on 700 images, with options by section."""
+    folder = tmp_path_factory.mktemp("candidates")
+    pixels = torch.randint(0, 256, (700, 8, 8, 1), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    save_file({"images": pixels, "labels": torch.arange(700) % 4}, folder / "images.safetensors")
+
+    def begin(budget=None, space=None, run=None, data=None, **select):
+        layer = {
+            "space": space
+            or {
+                "part": "darts",
+                "cells": 2,
+                "nodes": 2,
+                "channels": 4,
+                "choices": "node",
+                "topology": "per-cell",
+                "operations": "nadd3",
+            },
+            "data": {
+                "name": f"arrays:{folder / 'images.safetensors'}",
+                "validation": 0.1,
+                "test": 0.05,
+                **(data or {}),
+            },
+            "run": {"method": "random", "preset": "tiny", "threads": 1, "device": "cpu", **(run or {})},
+            "select": {"networks": 2, "random": 1, "candidates": 8, "measures": ["memory"], **select},
+            "budget": budget or {},
+        }
+        number = len(list(folder.iterdir()))
+        return start(folder / f"run{number}", PLUGINS, resolve(PLUGINS, [layer]), [])
+
+    return begin
+
+
+def plan(context, count=3):
+    generator = Random(0)
+    found = [context.composition.space.random(generator) for _ in range(count)]
+    steps = plan_brackets(context, found, lambda: False)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return found, end.value
+
+
+def genotypes_of(bracket):
+    return [candidate.plan.genotype for candidate in bracket.candidates]
+
+
+def test_what_the_search_left_comes_first_then_its_mutations_and_as_many_random_ones(begin):
+    found, brackets = plan(begin(random=2))
+    assert [bracket.role for bracket in brackets] == ["found", "random", "random"]
+    assert {len(bracket.candidates) for bracket in brackets} == {8}
+    assert len({bracket.rungs for bracket in brackets}) == 1
+    assert set(genotypes_of(brackets[0])[:3]) == set(found)
+    origins = [[candidate.origin for candidate in bracket.candidates] for bracket in brackets]
+    assert origins == [["search"] * 3 + ["mutation"] * 5, ["random"] * 8, ["random"] * 8]
+    assert len({genotype for bracket in brackets for genotype in genotypes_of(bracket)}) == 24
+    assert all(candidate.plan.matched_to is None for bracket in brackets for candidate in bracket.candidates)
+
+
+def test_mutations_are_one_step_from_what_the_search_left(begin):
+    found, (search, _) = plan(begin())
+
+    def differences(one, other):
+        return sum(a != b for a, b in zip(one.picks, other.picks, strict=True))
+
+    for genotype in genotypes_of(search)[3:]:
+        assert min(differences(genotype, parent) for parent in found) == 1
+
+
+def test_without_a_budget_candidates_have_one_size_and_random_ones_as_many_params(begin):
+    _, (search, random) = plan(begin())
+    sizes = {tuple(sorted(each.plan.size.items())) for each in (*search.candidates, *random.candidates)}
+    assert len(sizes) == 1
+    for one, other in zip(search.candidates, random.candidates, strict=True):
+        assert other.plan.costs.params == pytest.approx(one.plan.costs.params, rel=0.05)
+
+
+def test_every_candidate_is_scaled_to_each_budget(begin):
+    _, brackets = plan(begin({"params": [20_000, 40_000]}, candidates=4))
+    assert [(bracket.role, bracket.budget["params"]) for bracket in brackets] == [
+        ("found", 20_000),
+        ("random", 20_000),
+        ("found", 40_000),
+        ("random", 40_000),
+    ]
+    for bracket in brackets:
+        assert len(bracket.candidates) == 4
+        for candidate in bracket.candidates:
+            assert candidate.plan.budget == bracket.budget
+            assert 0.7 < candidate.plan.costs.params / bracket.budget["params"] <= 1
+
+
+def test_candidates_are_measured_by_what_the_budget_limits(begin):
+    context = begin({"params": 20_000}, measures=["memory"])
+    _, brackets = plan(context)
+    assert set(context.composition.costs) == {"memory"}
+    assert {name for bracket in brackets for each in bracket.candidates for name in each.plan.costs} == {
+        "params",
+        "macs",
+    }
+
+
+def test_of_too_many_the_sizes_are_spread(begin):
+    context = begin(candidates=4)
+    found, (search, _) = plan(context, 12)
+    params = sorted(context.composition.space.cost(genotype, context.shape).params for genotype in found)
+    chosen = [candidate.plan.costs.params for candidate in search.candidates]
+    assert [candidate.origin for candidate in search.candidates] == ["search"] * 4
+    assert (chosen[0], chosen[-1]) == (params[0], params[-1])
+
+
+def test_the_same_seed_gives_the_same_candidates(begin):
+    (_, one), (_, again), (_, other) = plan(begin()), plan(begin()), plan(begin(run={"seed": 1}))
+    assert one == again
+    assert set(genotypes_of(one[0])) != set(genotypes_of(other[0]))
+    assert set(genotypes_of(one[1])).isdisjoint(genotypes_of(other[1]))
+
+
+def test_a_small_space_gives_brackets_of_equal_numbers(begin):
+    """It has 16 architectures. Random candidates are none that the search left, so there are fewer of them."""
+    operations = ["skip_connect", "sep_conv_3x3"]
+    space = {"part": "darts", "cells": 1, "nodes": 1, "channels": 2, "operations": operations, "choices": "edge"}
+    context = begin(space=space, candidates=20, networks=1)
+    found, (search, random) = plan(context, 1)
+    assert context.composition.space.paths(None).count == 16
+    assert 2 < len(search.candidates) == len(random.candidates) < 16
+    for bracket in (search, random):
+        assert len(set(genotypes_of(bracket))) == len(bracket.candidates)
+    assert found[0] not in genotypes_of(random)
+
+
+def test_a_tournament_without_validation_images_is_refused_at_the_start(begin):
+    with pytest.raises(InputError, match=r"chooses by validation error, and this run holds out no validation images"):
+        begin(data={"validation": 0.0})
+    begin(data={"validation": 0.0}, candidates=0)
+
+
+def test_a_tournament_with_a_table_is_refused():
+    run = SimpleNamespace(table="table.csv")
+    for select in (SelectOptions(candidates=0), SelectOptions(candidates=16)):
+        recipe = SimpleNamespace(run=run, select=select)
+        context = SimpleNamespace(recipe=recipe, splits=SimpleNamespace(validation=range(300)))
+        with (
+            nullcontext() if select.candidates == 0 else pytest.raises(InputError, match=r"and --table looks networks")
+        ):
+            refuse_tournament(context)
+
+
+def test_fewer_candidates_than_networks_are_refused():
+    layer = {"run": {"method": "random", "preset": "tiny"}, "select": {"networks": 4, "candidates": 3}}
+    with pytest.raises(
+        InputError, match=r"select: Option 'candidates' .* at least as many .* set select.candidates=16"
+    ):
+        resolve(PLUGINS, [layer])
