@@ -24,6 +24,7 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     table={
         "run": LazyCommand("nasplug.cli.run:run", "Search, retrain what was found, compare and report."),
         "resume": LazyCommand("nasplug.cli.run:resume", "Go on with a run that was stopped."),
+        "sweep": LazyCommand("nasplug.cli.sweep:sweep", "Run methods over seeds, each as a run, and compare them."),
         "retrain": LazyCommand("nasplug.cli.retrain:retrain", "Select and retrain again from the trail of a run."),
         "report": LazyCommand("nasplug.cli.retrain:report", "Write the report of a run again."),
         "export": LazyCommand("nasplug.cli.export:write_file", "Write a network as ONNX, pt2 or safetensors."),
@@ -31,6 +32,7 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
         "compare": LazyCommand(
             "nasplug.cli.compare:compare", "Methods against random networks, over seeds.", plugins=False
         ),
+        "rank": LazyCommand("nasplug.cli.rank:rank", "Whether the order that a search left is that of trained errors."),
         "cost": LazyCommand("nasplug.cli.cost:cost", "Parameters and multiply-accumulates of an architecture."),
         "latency": LazyCommand(
             "nasplug.cli.latency:latency", "What layers take on this machine: the table of a space."

@@ -10,9 +10,10 @@ from typing import Any
 import click
 
 from nasplug.cli.output import echo
+from nasplug.cli.tables import write_markdown
 from nasplug.report.methods import ComparedRun, Group, MethodComparison, Spread, read_comparison, write_comparison
 from nasplug.report.methods.groups import measures_of
-from nasplug.report.methods.tables import TextTable, group_table, legend, run_table
+from nasplug.report.methods.tables import group_table, legend, run_table
 
 PAGE = Path("compare.html")
 
@@ -27,34 +28,27 @@ def compare(runs: Sequence[Path], out: Path | None, as_json: bool) -> None:
     A row stands for the finished runs of one method, space, data set and preset with the same options; only their
     seeds differ. The tables are Markdown. The same is written as an HTML page with charts.
     """
-    comparison = read_comparison(runs)
-    page = PAGE if out is None and not as_json else out
-    if page is not None:
-        write_comparison(comparison, page)
-    if as_json:
-        echo(json.dumps(_plain(comparison), indent=2))
+    if not as_json:
+        show_comparison(runs, out or PAGE)
         return
-    _write_table(group_table(comparison.groups))
-    _write_table(run_table(comparison.groups))
+    comparison = read_comparison(runs)
+    if out is not None:
+        write_comparison(comparison, out)
+    echo(json.dumps(_plain(comparison), indent=2))
+
+
+def show_comparison(runs: Sequence[Path], page: Path) -> None:
+    """Writes the comparison of these runs as a page, and prints its tables.
+
+    Raises InputError for a folder that is no run or is named twice, and if none is finished.
+    """
+    comparison = read_comparison(runs)
+    write_comparison(comparison, page)
+    write_markdown(*group_table(comparison.groups))
+    write_markdown(*run_table(comparison.groups))
     for line in (*legend(comparison.groups), *comparison.notes):
         echo(line)
     echo(f"\nPage: {page}")
-
-
-def _write_table(table: TextTable) -> None:
-    """A Markdown table whose figures stand to the right."""
-    names, rows, numbers = table
-    widths = [max(len(row[column]) for row in (names, *rows)) for column in range(len(names))]
-    first = len(names) - numbers
-    rule = ["-" * width if column < first else "-" * (width - 1) + ":" for column, width in enumerate(widths)]
-    for row in (names, rule, *rows):
-        texts = [cell.replace("\n", "\\n") for cell in row]  # a row is one line
-        cells = [
-            text.ljust(width) if column < first else text.rjust(width)
-            for column, (text, width) in enumerate(zip(texts, widths, strict=True))
-        ]
-        echo(f"| {' | '.join(cells)} |")
-    echo()
 
 
 def _plain(comparison: MethodComparison) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`nasplug run --dry-run`: what a run would do, without doing it."""
+"""`--dry-run`: what a run would do, without doing it."""
 
 from __future__ import annotations
 
@@ -43,6 +43,13 @@ def write_estimate(plugins: Plugins, recipe: Recipe) -> None:
     total = format_duration(sum(estimate.seconds for estimate in estimates))
     memory = max(estimate.peak_memory_bytes for estimate in estimates)
     echo(f"\nAbout {total} of training and {memory / 2**30:.1f} GiB, as far as these steps tell.", err=True)
+
+
+def estimate_seconds(plugins: Plugins, recipe: Recipe) -> float:
+    """How long the training of a run of this recipe takes, from a few steps of each of its phases."""
+    with TemporaryDirectory(prefix="nasplug-dry-run-") as scratch:
+        context = start(Path(scratch) / "run", plugins, recipe, [])
+        return sum(estimate.seconds for estimate in estimate_run(context))
 
 
 def _write_costs(plugins: Plugins, context: RunContext) -> None:

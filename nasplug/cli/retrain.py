@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -18,6 +17,7 @@ from nasplug.plugins import load_plugins
 from nasplug.runs.context import note_changed_recipe, reopen_context, show_notes
 from nasplug.runs.create import new_folder
 from nasplug.runs.pipeline import plan_first_trainings, write_run_report
+from nasplug.runs.ranking import copy_record
 from nasplug.runs.signals import Signals
 from nasplug.runs.tabular import adopt_table
 from nasplug.store.events import keep_phases
@@ -89,7 +89,7 @@ def retrain(
     recipe["plugins"] |= old.recipe()["plugins"]
     with new_folder(out) as new:
         for name in COPIED:
-            _copy(old.path / name, new.path / name)
+            copy_record(old.path / name, new.path / name)
         keep_phases(new.events, ("teacher", "search"))
         new.write_recipe(old.recipe() | recipe)
         context = reopen_context(new, plugins)
@@ -107,10 +107,3 @@ def report(folder: Path) -> None:
     """Write the report of RUN again."""
     path = write_run_report(RunFolder.existing(folder), load_plugins())
     echo(f"Report: {path}")
-
-
-def _copy(source: Path, target: Path) -> None:
-    if source.is_dir():
-        shutil.copytree(source, target)
-    elif source.exists():
-        shutil.copy2(source, target)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from nasplug.cli.output import echo
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -27,6 +29,21 @@ def write_rows(header: Sequence[str], rows: Sequence[Sequence[object]], *, err: 
     for row in rows:
         table.add_row(*map(str, row))
     write_table(table, err=err)
+
+
+def write_markdown(names: Sequence[str], rows: Sequence[Sequence[str]], numbers: int) -> None:
+    """Prints a Markdown table, whose last `numbers` columns stand to the right."""
+    widths = [max(len(row[column]) for row in (names, *rows)) for column in range(len(names))]
+    first = len(names) - numbers
+    rule = ["-" * width if column < first else "-" * (width - 1) + ":" for column, width in enumerate(widths)]
+    for row in (names, rule, *rows):
+        texts = [cell.replace("\n", "\\n") for cell in row]  # a row is one line
+        cells = [
+            text.ljust(width) if column < first else text.rjust(width)
+            for column, (text, width) in enumerate(zip(texts, widths, strict=True))
+        ]
+        echo(f"| {' | '.join(cells)} |")
+    echo()
 
 
 def write_table(table: Table, *, err: bool = False) -> None:

@@ -97,9 +97,9 @@ def discretisation(net: Supernet, space: SearchSpace, calibration: Batches, held
     genotype = space.decode(choices, choices.weights().detach())
     mask = space.encode(genotype, choices).to(choices.alpha.device)
     with untouched(net):
-        loss, error = _evaluate(net, calibration, held_out)
+        loss, error = evaluate(net, calibration, held_out)
         with choices.only(mask):
-            discrete_loss, discrete_error = _evaluate(net, calibration, held_out)
+            discrete_loss, discrete_error = evaluate(net, calibration, held_out)
     return {
         "supernet_error": error,
         "discrete_error": discrete_error,
@@ -157,8 +157,11 @@ def _judge(net: Supernet, batches: Iterable[Batch]) -> tuple[Tensor, Tensor]:
     return loss, error
 
 
-def _evaluate(net: Supernet, calibration: Batches, held_out: Batches) -> tuple[float, float]:
-    """Mean loss and error in evaluation, with the statistics of what now counts."""
+def evaluate(net: Supernet, calibration: Batches, held_out: Batches) -> tuple[float, float]:
+    """Mean loss and error on `held_out` in evaluation, with statistics that are measured on `calibration`.
+
+    Both are those of the candidates that now count. Leaves the statistics and the mode of the network changed.
+    """
     recalibrate(net, (batch.images for batch in calibration()))
     net.eval()
     loss, error = _judge(net, held_out())

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from math import isnan
 from statistics import median
 
 import numpy as np
-import numpy.typing as npt
 
+from nasplug.report.ranking.statistics import spearman
 from nasplug.store.result import RunResult
 
 
@@ -20,7 +20,8 @@ def describe_estimates(result: RunResult) -> list[str]:
         if not pairs:
             continue
         error = median(abs(estimate - cost) / cost for estimate, cost in pairs)
-        ranks = "" if len(pairs) < 3 else f"; their rank correlation (Spearman) is {rank_correlation(pairs):.2f}"
+        agreement = spearman(*np.array(pairs).T)
+        ranks = "" if len(pairs) < 3 or isnan(agreement) else f"; their rank correlation (Spearman) is {agreement:.2f}"
         listed = ", ".join(f"{unit.format(estimate)} for {unit.format(cost)}" for estimate, cost in pairs[:4])
         more = f" and {len(pairs) - 4} more" if len(pairs) > 4 else ""
         sentences.append(
@@ -28,18 +29,3 @@ def describe_estimates(result: RunResult) -> list[str]:
             f"The median error of an estimate is {100 * error:.0f} %{ranks}."
         )
     return sentences
-
-
-def rank_correlation(pairs: Sequence[tuple[float, float]]) -> float:
-    """Spearman's rank correlation of two quantities, ties with their mean rank; 0 where one of them is constant."""
-    first, second = (_ranks(np.array(column)) for column in zip(*pairs, strict=True))
-    if first.std() == 0 or second.std() == 0:
-        return 0.0
-    return float(np.corrcoef(first, second)[0, 1])
-
-
-def _ranks(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    below = (values[None, :] < values[:, None]).sum(1, dtype=np.float64)
-    equal = (values[None, :] == values[:, None]).sum(1, dtype=np.float64)
-    ranks: npt.NDArray[np.float64] = below + (equal - 1) / 2
-    return ranks

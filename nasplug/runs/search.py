@@ -8,6 +8,7 @@ import torch
 
 from nasplug.engine import Trainer
 from nasplug.engine.assembly import assemble_search, place_network
+from nasplug.errors import InputError, command
 from nasplug.parts import Network, Supernet
 from nasplug.runs.budget_check import refuse_impossible
 from nasplug.runs.candidates import refuse_tournament
@@ -19,6 +20,7 @@ from nasplug.runs.references import references_of
 from nasplug.runs.retrain import make_teacher_trainer, train_teacher
 from nasplug.runs.signals import ShouldStop
 from nasplug.runs.training import Progress, cost_record, count_further_work, no_cost, run_training
+from nasplug.store.checkpoint import load_checkpoint
 from nasplug.store.events import Journal, read_events
 from nasplug.store.networks import PlannedNetwork, load_network
 from nasplug.values import Genotype
@@ -48,6 +50,19 @@ def search(context: RunContext, journal: Journal, should_stop: ShouldStop) -> It
         record = {"cost": no_cost(context)}
         yield from decide(context, None, (), journal, should_stop)
     context.folder.finish("search", {**record, "ratings": write_ratings(context)})
+
+
+def load_supernet(context: RunContext) -> Supernet:
+    """The supernet as the search has left it, on the device of the run; InputError if it is gone or damaged."""
+    path = context.folder.checkpoint("search")
+    if not path.exists():
+        raise InputError(
+            f"'{path}', which holds the supernet of the search, is gone; restore it from a copy of the run, or search "
+            f"again: {command('run', '--config', context.folder.path / 'recipe.toml')}"
+        )
+    net = context.composition.space.supernet(context.shape)
+    load_checkpoint(path, make_search_trainer(context, net, _load_teacher(context)))
+    return net
 
 
 def rehearse(context: RunContext) -> None:

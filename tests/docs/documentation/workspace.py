@@ -21,6 +21,7 @@ from click.testing import CliRunner
 
 import nasplug.cli.retrain
 import nasplug.cli.run
+import nasplug.cli.sweep
 from documentation.blocks import Block
 from documentation.installing import ROOT, install
 from documentation.shell import Command, commands_of
@@ -159,7 +160,7 @@ class Workspace:
 
 
 def stop_before_training(patch: pytest.MonkeyPatch) -> None:
-    """Lets `run`, `retrain` and `check` do all but what takes long."""
+    """Lets `run`, `sweep`, `retrain` and `check` do all but what takes long."""
 
     def start(out: Path | None, plugins: Any, recipe: Any, line: Any) -> None:
         compose(plugins, recipe)
@@ -167,6 +168,8 @@ def stop_before_training(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(nasplug.cli.run, "start", start)
     patch.setattr(nasplug.cli.run, "write_estimate", compose)
+    patch.setattr(nasplug.cli.sweep, "start", start)
+    patch.setattr(nasplug.cli.sweep, "estimate_seconds", lambda plugins, recipe: 0.0)
     patch.setattr(nasplug.cli.retrain, "complete_run", lambda context: None)
     patch.setattr(CheckRunner, "outcomes", lambda runner: iter(()))
 

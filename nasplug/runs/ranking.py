@@ -1,0 +1,119 @@
+"""A run that trains a sample of architectures in the order in which a finished search has left them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nasplug.compose import resolve_recorded
+from nasplug.compose.layers import BUDGET, SECTIONS
+from nasplug.errors import InputError, quote
+from nasplug.plugins import Plugins
+from nasplug.runs.context import RunContext, reopen_context
+from nasplug.runs.create import new_folder
+from nasplug.runs.measuring import plan_at_size
+from nasplug.runs.scaling import GenotypeSizes, fit, size_genotype
+from nasplug.runs.search_order import Scored, SearchOrder, read_order
+from nasplug.runs.selection import retrain_models, scales
+from nasplug.runs.tabular import adopt_table
+from nasplug.runs.training import Progress
+from nasplug.store.networks import PlannedNetwork
+from nasplug.store.run_folder import RunFolder
+from nasplug.values import Genotype
+from nasplug.values.recipe import Recipe
+
+COPIED = ("splits.safetensors", "data.json", "table.csv", "phases/table")
+"""What the sample has from the run of the search."""
+FINISHED = ("teacher", "search")
+"""The phases that are not repeated."""
+
+
+def ranking_recipe(plugins: Plugins, source: RunFolder, changes: Mapping[str, Mapping[str, Any]]) -> Recipe:
+    """The recipe by which the sample is trained: that of the run, without random and reference networks and without a tournament.
+
+    Only the costs that the budget limits are measured. `changes` are options by section.
+    """
+    layer = source.recipe_layer()
+    layer["select"] |= {"random": 0, "references": [], "measures": [], "candidates": 0}
+    kept = (*SECTIONS, BUDGET, *layer.get(BUDGET, {}))
+    sections = {name: section for name, section in layer.items() if name in kept}
+    for name, options in changes.items():
+        sections[name] = {**sections[name], **options}
+    return resolve_recorded(plugins, sections, source.path)
+
+
+def start_ranking(source: RunContext, out: Path, recipe: Recipe) -> Generator[Progress, None, None]:
+    """Creates the run in `out`, ready to be carried out: its networks are a sample of the order of the search.
+
+    The number of networks is that of the recipe. Raises InputError if the search has left no order, if no image is held
+    out, or if `out` is in use.
+    """
+    if len(source.splits.validation) + len(source.splits.test) == 0:
+        raise InputError(
+            f"The run {quote(source.folder.path)} holds out no image on which errors could be compared; name a run "
+            f"with data.validation or data.test above 0."
+        )
+    with new_folder(out) as folder:
+        for name in COPIED:
+            copy_record(source.folder.path / name, folder.path / name)
+        for phase in FINISHED:
+            folder.finish(phase, source.folder.done(phase) or {})
+        recorded, sections = source.folder.recipe(), recipe.to_dict()
+        plugins = {**sections["plugins"], **recorded["plugins"]}
+        folder.write_recipe({**sections, "plugins": plugins, "environment": recorded.get("environment", {})})
+        context = reopen_context(folder, source.plugins)
+        if recipe.run.table != source.recipe.run.table:
+            adopt_table(context)
+        torch.set_num_threads(recipe.run.threads)
+        order = read_order(source)
+        plans: list[PlannedNetwork] = []
+        scores: dict[str, dict[str, float]] = {name: {} for name in order.names}
+        for stratum in order.draw_strata(recipe.select.networks, context.random("rank")):
+            plan, scored = _plan_one(context, stratum)
+            plans.append(plan)
+            for name, score in _score(order, scored).items():
+                scores[name][plan.id] = score
+            yield Progress("sample", len(plans), recipe.select.networks, "architectures scored")
+        folder.finish("select", {"plans": [plan.to_dict() for plan in plans], "scores": scores})
+
+
+def copy_record(source: Path, target: Path) -> None:
+    """Copies a file or folder of a run, if the run has it."""
+    if source.is_dir():
+        shutil.copytree(source, target)
+    elif source.exists():
+        shutil.copy2(source, target)
+
+
+def _plan_one(context: RunContext, stratum: Sequence[Scored]) -> tuple[PlannedNetwork, Scored]:
+    """The first of these architectures that can be trained."""
+    for genotype, score in stratum:
+        plan = _plan(context, genotype)
+        if plan is not None:
+            return plan, (genotype, score)
+    raise InputError(
+        f"Of {len(stratum)} architectures that are neighbours in the order of the search, none can be made as small as "
+        f"the budget of {quote(context.folder.path)} asks for; ask for fewer networks, or take a run with a larger "
+        f"budget."
+    )
+
+
+def _plan(context: RunContext, genotype: Genotype) -> PlannedNetwork | None:
+    """An architecture as large as the budget allows, else at the size of the retraining; None if nothing fits."""
+    model = retrain_models(context)[0]
+    budget = next(iter(context.recipe.budget.points), {})
+    if not scales(context, budget):
+        return plan_at_size(context, "found", genotype, size_genotype(model, genotype, {}), {})
+    network = fit(GenotypeSizes(model, genotype), budget, context.composition.costs, context.shape)
+    return None if network is None else plan_at_size(context, "found", genotype, network, budget)
+
+
+def _score(order: SearchOrder, scored: Scored) -> dict[str, float]:
+    """All scores of an architecture by name."""
+    genotype, first = scored
+    known = {} if order.first is None else {order.first: first}
+    return known | {name: measure(genotype) for name, measure in order.further.items()}

@@ -1,0 +1,58 @@
+"""Whether a folder holds the run that is asked for: the options that decide what a run computes are the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from nasplug.compose import resolve_recorded
+from nasplug.errors import InputError, quote
+from nasplug.plugins import Plugins
+from nasplug.store.run_folder import RunFolder
+from nasplug.values.recipe import Recipe
+
+MACHINE: Mapping[str, tuple[str, ...]] = {
+    "run": ("device", "jobs", "threads", "checkpoint_seconds", "cuda_graphs", "poll", "device_data"),
+    "data": ("root", "download"),
+}
+"""By section, the options that say where and how a run computes, and not what."""
+RECORD = "plugins"
+"""The section that says who supplied the parts."""
+SHOWN = 3
+"""Differences that a message names, at most."""
+
+
+def refuse_other_run(plugins: Plugins, folder: Path, asked: Recipe) -> None:
+    """Raises InputError if the run in `folder` has another recipe than the one that is asked for."""
+    recorded = resolve_recorded(plugins, RunFolder.existing(folder).recipe_layer(), folder)
+    if differences := list(find_differences(recorded, asked)):
+        more = len(differences) - SHOWN
+        named = "; ".join(differences[:SHOWN]) + (f"; and {more} more" if more > 0 else "")
+        raise InputError(
+            f"{quote(folder)} holds a run with another recipe: {named}. Ask for the same options, or name another "
+            f"folder with --out."
+        )
+
+
+def find_differences(recorded: Recipe, asked: Recipe) -> Iterator[str]:
+    """In which options that decide what a run computes two recipes differ, in words."""
+    there, here = decisive_options(recorded), decisive_options(asked)
+    for section in dict.fromkeys((*there, *here)):
+        old, new = there.get(section, {}), here.get(section, {})
+        for name in dict.fromkeys((*old, *new)):
+            if old.get(name) != new.get(name):
+                yield f"{section}.{name} is {_show(old.get(name))} there and {_show(new.get(name))} here"
+
+
+def decisive_options(recipe: Recipe) -> dict[str, dict[str, Any]]:
+    """The options of a recipe that decide what a run computes, by section."""
+    return {
+        section: {name: value for name, value in options.items() if name not in MACHINE.get(section, ())}
+        for section, options in recipe.to_dict().items()
+        if section != RECORD
+    }
+
+
+def _show(value: object) -> str:
+    return "unset" if value is None else quote(value)
