@@ -14,10 +14,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-EPS = 1e-5
+from nasplug.supernets.batch_statistics import EPS
 
 NormFactory = Callable[[int], nn.Module]
 """From a number of channels to a batch norm: torch's for stand-alone networks, `Norm` for supernets."""
+
+
+TorchNorm = nn.modules.batchnorm._BatchNorm
 
 
 class Norm(nn.Module):
@@ -78,8 +81,24 @@ def batch_norm(x: Tensor, norms: Sequence[Norm], weight: Tensor | None = None, b
     return F.batch_norm(x, None, None, weight, bias, training=True, eps=EPS)
 
 
-TorchNorm = nn.modules.batchnorm._BatchNorm
 AnyNorm = Norm | TorchNorm
+
+
+@torch.no_grad()
+def update_running_averages(norms: Sequence[TorchNorm], mean: Tensor, inverse: Tensor, values: int) -> None:
+    """Adds the statistics of a batch to the running averages of torch's batch norms, as these do themselves.
+
+    `mean` and `inverse` are the means and inverse standard deviations of all their channels, concatenated; `values` is
+    the number of values of a channel.
+    """
+    sizes = [norm.num_features for norm in norms]
+    var = (inverse.square().reciprocal() - norms[0].eps).clamp_min(0) * (values / (values - 1))
+    averages = [(norm.running_mean, norm.running_var, norm.num_batches_tracked) for norm in norms]
+    means, variances, counts = (list(each) for each in zip(*averages, strict=True))
+    torch._foreach_add_(counts, 1)
+    momentum = norms[0].momentum
+    weight = 1 / float(counts[0]) if momentum is None else momentum
+    torch._foreach_lerp_([*means, *variances], [*mean.split(sizes), *var.split(sizes)], weight)
 
 
 @torch.no_grad()

@@ -62,10 +62,12 @@ class Separable(Candidate):
     def compute_group(cls, modules: Sequence[Self], sources: Sequence[Source], stride: int, weight: Tensor) -> Tensor:
         """See `Candidate`."""
         stages = []
-        for repeat in range(len(modules[0].norms)):
+        repeats = len(modules[0].norms)
+        for repeat in range(repeats):
             depthwise_layers, pointwise_layers, norms = zip(*(module.stage(repeat) for module in modules), strict=True)
-            stages.append(SeparableStage(_weights(depthwise_layers), _weights(pointwise_layers), norms))
-        return separable(sources, stages, stride, modules[0].dilation, weight)
+            scale = weight if repeat == repeats - 1 else None
+            stages.append(SeparableStage(_weights(depthwise_layers), _weights(pointwise_layers), norms, scale))
+        return separable(sources, stages, stride, modules[0].dilation)
 
 
 class Factorised(Candidate):
