@@ -89,6 +89,11 @@ def compute_norm_gradients(
     return NormGradients(_unfold(rows, x), slope, total)
 
 
+def takes_pixels_together(x: Tensor) -> bool:
+    """Whether these functions are faster than torch's batch norm of this map."""
+    return _fold_factor(x) > 1
+
+
 def _fold_factor(x: Tensor) -> int:
     """How many adjacent pixels are taken together: a power of two that divides their number."""
     channels, pixels, fold = x.shape[1], x.numel() // x.shape[1], 1

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nasplug.supernets.batch_statistics import EPS
+from nasplug.supernets.batch_statistics import EPS, compute_norm_gradients, normalise, takes_pixels_together
 
 NormFactory = Callable[[int], nn.Module]
 """From a number of channels to a batch norm: torch's for stand-alone networks, `Norm` for supernets."""
@@ -82,6 +83,40 @@ def batch_norm(x: Tensor, norms: Sequence[Norm], weight: Tensor | None = None, b
 
 
 AnyNorm = Norm | TorchNorm
+
+
+def train_norm(norm: TorchNorm, x: Tensor) -> Tensor:
+    """The result of a torch batch norm in training mode for a map (N, C, H, W) on a CPU, its averages updated."""
+    if not takes_pixels_together(x):
+        normed: Tensor = norm(x)
+        return normed
+    result, mean, inverse = _NormOfBatch.apply(x, norm.weight, norm.bias, norm.eps)
+    update_running_averages([norm], mean, inverse, x.numel() // x.shape[1])
+    return cast("Tensor", result)
+
+
+class _NormOfBatch(torch.autograd.Function):
+    """`batch_statistics.normalise`; where its gradients are to be differentiated they are those of torch."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, ...]:
+        result, mean, inverse = normalise(x, weight, bias, eps)
+        ctx.save_for_backward(x, weight, bias, mean, inverse)
+        ctx.mark_non_differentiable(mean, inverse)
+        ctx.eps = eps
+        return result, mean, inverse
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, bias, mean, inverse = ctx.saved_tensors
+        asked = ctx.needs_input_grad[:3]
+        if torch.is_grad_enabled():
+            inputs = [tensor for tensor, needed in zip((x, weight, bias), asked, strict=True) if needed]
+            result = F.batch_norm(x, None, None, weight, bias, training=True, eps=ctx.eps)
+            found = iter(torch.autograd.grad(result, inputs, gradients[0], create_graph=True))
+            return *(next(found) if needed else None for needed in asked), None
+        by = compute_norm_gradients(gradients[0], x, mean, inverse, weight, asked_x=asked[0])
+        return *(gradient if needed else None for gradient, needed in zip(by, asked, strict=True)), None
 
 
 @torch.no_grad()

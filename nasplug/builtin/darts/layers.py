@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nasplug.builtin.darts.genotype import DILATED, FACTORISED, POOLS, SEPARABLE, SKIP
-from nasplug.builtin.layers import Depthwise, Pointwise
-from nasplug.supernets.convolution import drop_unread_edge, is_symbolic
-from nasplug.supernets.normalise import NormFactory
+from nasplug.builtin.layers import Depthwise, Pointwise, trains_on_cpu
+from nasplug.supernets.convolution import drop_unread_edge, is_symbolic, pointwise
+from nasplug.supernets.normalise import NormFactory, train_norm
+from nasplug.supernets.space_to_batch import every_second
 
 AUXILIARY_SIZES = {"cifar": 8, "imagenet": 7}
 """For each stem the size of the map that a published auxiliary head reads."""
@@ -25,6 +26,12 @@ class ReluConvNorm(nn.Sequential):
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(nn.ReLU(), Pointwise(in_channels, out_channels), nn.BatchNorm2d(out_channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) to (N, out_channels, H, W)."""
+        relu, convolution, norm = self
+        x = convolution(relu(x))
+        return train_norm(norm, x) if trains_on_cpu(self, x) else norm(x)
 
 
 class FactorizedReduce(nn.Module):
@@ -42,6 +49,9 @@ class FactorizedReduce(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, out_channels, ceil(H / 2), ceil(W / 2))."""
         x = F.relu(x)
+        if trains_on_cpu(self, x):
+            pixels = zip(every_second(x, (0, 1)), (self.even, self.odd), strict=True)
+            return train_norm(self.norm, torch.cat([pointwise(each, layer.weight) for each, layer in pixels], 1))
         even = drop_unread_edge(x, self.even.weight)
         normed: Tensor = self.norm(torch.cat((self.even(even), self.odd(shift_by_one(x))), 1))
         return normed
@@ -96,7 +106,8 @@ class CifarStem(nn.Sequential):
         """Images (N, in_channels, H, W) to the two inputs of the first cell, which are the same map."""
         features = images
         for layer in self:
-            features = layer(features)
+            fast = isinstance(layer, nn.BatchNorm2d) and trains_on_cpu(self, features)
+            features = train_norm(layer, features) if fast else layer(features)
         return features, features
 
 
