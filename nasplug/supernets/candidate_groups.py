@@ -22,7 +22,7 @@ candidates of two states of 16 channels and 32x32 pixels, batch 64, take 2.3 tim
 
 @attrs.frozen
 class CellCandidate:
-    """One operation on one edge of a cell, and where it is in the table of choices or among the candidates of its node."""
+    """One operation on one edge of a cell, and where it is: in the table of choices, or among the picks of a node."""
 
     operation: str
     source: int

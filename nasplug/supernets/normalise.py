@@ -85,13 +85,18 @@ def batch_norm(x: Tensor, norms: Sequence[Norm], weight: Tensor | None = None, b
 AnyNorm = Norm | TorchNorm
 
 
-def train_norm(norm: TorchNorm, x: Tensor) -> Tensor:
-    """The result of a torch batch norm in training mode for a map (N, C, H, W) on a CPU, its averages updated."""
-    if not takes_pixels_together(x):
-        normed: Tensor = norm(x)
+def train_norms(norms: Sequence[TorchNorm], x: Tensor) -> Tensor:
+    """The result of torch's batch norms in training mode on a CPU for a map (N, C, H, W); their averages are updated.
+
+    The channels of the map belong to `norms`, concatenated in this order.
+    """
+    first = norms[0]
+    if len(norms) == 1 and not takes_pixels_together(x):
+        normed: Tensor = first(x)
         return normed
-    result, mean, inverse = _NormOfBatch.apply(x, norm.weight, norm.bias, norm.eps)
-    update_running_averages([norm], mean, inverse, x.numel() // x.shape[1])
+    weight, bias = torch.cat([norm.weight for norm in norms]), torch.cat([norm.bias for norm in norms])
+    result, mean, inverse = _NormOfBatch.apply(x, weight, bias, first.eps)
+    update_running_averages(norms, mean, inverse, x.numel() // x.shape[1])
     return cast("Tensor", result)
 
 

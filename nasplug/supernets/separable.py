@@ -104,9 +104,7 @@ class _Separable(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: Any, counts: tuple[int, ...], stride: int, dilation: int, *tensors: Any
-    ) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, counts: tuple[int, ...], stride: int, dilation: int, *tensors: Any) -> tuple[Tensor, ...]:
         states, parameters = tensors[: len(counts)], tensors[len(counts) :]
         x, maps, statistics = repeat_sources(list(zip(states, counts, strict=True))), [], []
         for first in range(0, len(parameters), PER_STAGE):
@@ -134,7 +132,7 @@ class _Separable(torch.autograd.Function):
         gradient = gradients[0].contiguous(memory_format=torch.channels_last)
         for stage in reversed(range(stages)):
             first = sources + PER_STAGE * stage
-            kernel, mixing, scale, shift = inputs[first : first + PER_STAGE]
+            kernel, mixing, scale, _ = inputs[first : first + PER_STAGE]
             (spatial, mixed), (mean, inverse) = (each[2 * stage : 2 * stage + 2] for each in (maps, statistics))
             upstream = any(asked[: first + 2])
             by_mixed, found[first + 2], found[first + 3] = compute_norm_gradients(
@@ -143,7 +141,9 @@ class _Separable(torch.autograd.Function):
             if by_mixed is None:
                 break
             if stage:
-                x = normalise_by(maps[2 * stage - 1], *statistics[2 * stage - 2 : 2 * stage], *inputs[first - 2 : first])
+                x = normalise_by(
+                    maps[2 * stage - 1], *statistics[2 * stage - 2 : 2 * stage], *inputs[first - 2 : first]
+                )
                 x = x.relu_()
             else:
                 x = repeat_sources(list(zip(inputs[:sources], ctx.counts, strict=True)))

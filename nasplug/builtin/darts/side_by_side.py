@@ -18,9 +18,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nasplug.builtin.darts.genotype import DILATED, POOLS, SEPARABLE, Pick
+from nasplug.builtin.darts.layers import FactorizedReduce, compute_reductions, compute_separable
 from nasplug.supernets.accumulate import add
 from nasplug.supernets.candidate_groups import CellCandidate, count_side_by_side, group_candidates
-from nasplug.supernets.separable import SeparableStage, separable_of_batch
 
 
 @attrs.frozen
@@ -84,23 +84,29 @@ class CellPass:
         """Computes all nodes, and returns all states."""
         for node, wave in enumerate(waves, 2):
             for group in wave:
-                if group.operation in SEPARABLE or group.operation in DILATED:
-                    self._compute_separable(group.edges)
+                if self._runs_side_by_side(group):
+                    self._compute_together(group.edges)
                 else:
                     for edge in group.edges:
                         self._compute_alone(group.operation, edge)
             self.states[node] = self._complete(node)
         return self.states
 
-    def _compute_separable(self, edges: Sequence[Edge]) -> None:
+    def _runs_side_by_side(self, group: EdgeGroup) -> bool:
+        if group.operation in SEPARABLE or group.operation in DILATED:
+            return True
+        return isinstance(self._operations[group.edges[0].name], FactorizedReduce)
+
+    def _compute_together(self, edges: Sequence[Edge]) -> None:
         at_once = count_side_by_side(self._relu(edges[0].state), len(edges))
         for first in range(0, len(edges), at_once):
             part = edges[first : first + at_once]
             sources = [(self._relu(state), len(list(run))) for state, run in groupby(part, attrgetter("state"))]
-            stages = [_read_stages(self._operations[edge.name]) for edge in part]
-            depthwise = cast("nn.Conv2d", stages[0][0][1])
-            joined = [_join(candidates) for candidates in zip(*stages, strict=True)]
-            result = separable_of_batch(sources, joined, depthwise.stride[0], depthwise.dilation[0])
+            modules = [self._operations[edge.name] for edge in part]
+            if isinstance(modules[0], FactorizedReduce):
+                result = compute_reductions(cast("list[FactorizedReduce]", modules), sources)
+            else:
+                result = compute_separable(cast("list[nn.Sequential]", modules), sources)
             if self._masks:
                 factors = torch.cat([self._masks[edge.name] for edge in part], 1)
                 result = result * factors.repeat_interleave(result.shape[1] // len(part), 1)
@@ -137,20 +143,3 @@ class CellPass:
         if state not in self._relus:
             self._relus[state] = F.relu(self.states[state])
         return self._relus[state]
-
-
-def _read_stages(module: nn.Module) -> list[nn.Sequential]:
-    """The separable convolutions of a candidate: ReLU, depthwise and 1x1 convolution, batch norm each."""
-    layers = cast("nn.Sequential", module)
-    return [layers] if isinstance(layers[0], nn.ReLU) else [cast("nn.Sequential", stage) for stage in layers]
-
-
-def _join(candidates: Sequence[nn.Sequential]) -> SeparableStage:
-    """The same stage of several candidates, side by side."""
-    _, depthwise, pointwise, norms = zip(*candidates, strict=True)
-    kernels = [_concatenate([layer.weight for layer in layers]) for layers in (depthwise, pointwise, norms)]
-    return SeparableStage(kernels[0], kernels[1], norms, kernels[2], _concatenate([norm.bias for norm in norms]))
-
-
-def _concatenate(parameters: Sequence[Tensor]) -> Tensor:
-    return parameters[0] if len(parameters) == 1 else torch.cat(tuple(parameters))

@@ -26,6 +26,7 @@ from nasplug.supernets.candidate_groups import (
     repeat_for_channels,
 )
 
+
 class States:
     """The states of a cell during one forward pass, and the ReLU of each, which all edges that leave it share."""
 
