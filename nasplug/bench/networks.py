@@ -21,6 +21,7 @@ class ComparedNetwork:
     """A stand-alone network and the plain computation of it, measured in one run."""
 
     params: int
+    """With its auxiliary head, if it has one."""
     fast: Measurement
     reference: Measurement
 
