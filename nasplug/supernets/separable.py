@@ -81,7 +81,9 @@ def separable_of_batch(
         spatial = stage.depthwise
         if number or stride == 1:
             spatial = remove_idle_taps(spatial, height, width, dilation)
-        parameters += [spatial, stage.pointwise, stage.scale, stage.shift]
+        # torch 2.15 reads a scale of stride 0 (an expanded one) beyond its end in the backward pass on a CPU.
+        scale = None if stage.scale is None else stage.scale.contiguous()
+        parameters += [spatial, stage.pointwise, scale, stage.shift]
     result, *statistics = _Separable.apply(counts, stride, dilation, *states, *parameters)
     for stage, mean, inverse in zip(stages, statistics[::2], statistics[1::2], strict=True):
         norms = [norm for norm in stage.norms if isinstance(norm, TorchNorm)]

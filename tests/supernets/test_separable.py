@@ -109,6 +109,14 @@ def test_affine_norms_of_every_stage_and_their_running_averages_are_those_of_tor
         torch.testing.assert_close(gradient, expected_gradient, rtol=1e-10, atol=1e-8)
 
 
+def test_an_expanded_scale_is_read_as_it_is():
+    sources, layers = [(random(2, 3, 4, 4), 1)], stages(3, (1,))
+    weight = torch.tensor([0.7], dtype=torch.float64, requires_grad=True)
+    results = [function(sources, layers, 1, 1, weight.expand(3)) for function in (compute, plain)]
+    found, expected = (torch.autograd.grad(y.pow(3).sum(), [weight, sources[0][0]]) for y in results)
+    torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-9)
+
+
 def test_only_the_gradients_asked_for_are_computed():
     sources = [(random(2, 3, 4, 4).detach(), 2)]
     layers, scale = stages(3, (2,)), random(6)
