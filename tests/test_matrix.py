@@ -32,6 +32,11 @@ NAMES = {
     for slot in ("space", "optimizer", "schedule", "teacher", "method")
 }
 TINY = {
+    "compact": {
+        "stages": ["s1 1x8", "s2 2x8"],
+        "multipliers": [0.5, 1.0],
+        "operations": ["res3", "ds3", "ir3e2", "skip"],
+    },
     "darts per-type": {"cells": 3, "nodes": 2, "channels": 2, "operations": ["darts"], "topology": "per-type"},
     "darts per-cell": {"cells": 3, "nodes": 2, "channels": 2, "operations": ["nadd3"], "topology": "per-cell"},
     "nb201": {"cells": 1, "channels": 4},

@@ -73,7 +73,7 @@ def test_the_best_network_reproduces_its_recorded_error(finished_run, result):
 
 
 def test_limits_that_nothing_meets_are_refused_with_the_smallest(finished_run):
-    with pytest.raises(InputError, match="the smallest has"):
+    with pytest.raises(InputError, match="the cheapest has"):
         package.load(finished_run).best(max_params=10)
     result = package.load(finished_run)
     with pytest.raises(InputError, match=r"has no trained network yet; go on: nasplug resume"):

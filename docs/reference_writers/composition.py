@@ -15,6 +15,7 @@ SPACES: Mapping[str, Mapping[str, Any]] = {
     "darts, topology=per-type": {"part": "darts", "topology": "per-type", "choices": "edge", "operations": ["darts"]},
     "darts, topology=per-cell": {"part": "darts", "topology": "per-cell", "choices": "node", "operations": ["nadd3"]},
     "nb201": {"part": "nb201"},
+    "compact": {"part": "compact"},
     "mbconv": {"part": "mbconv"},
 }
 HEAD = """# Which parts go together

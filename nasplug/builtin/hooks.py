@@ -13,6 +13,11 @@ RESUMES = ">=0.1,<0.3"
 def nasplug_register(register: Register) -> None:
     """The parts, methods, data sets, cost measures and reference networks that come with the core."""
     register.space(
+        "compact",
+        "nasplug.builtin.compact.space:Compact",
+        summary="Stages of layers of several kinds and widths, for small devices.",
+    )
+    register.space(
         "darts",
         "nasplug.builtin.darts.space:Darts",
         summary="Cells of separable and dilated convolutions, pools and skips, as in DARTS.",

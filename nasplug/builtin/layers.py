@@ -1,4 +1,4 @@
-"""What networks of several spaces have in common: convolutions, drop path, maps of half the size, costs."""
+"""What networks of several spaces have in common: convolutions, drop path, sizes of maps and widths, costs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from torch import Tensor, nn
 from nasplug.supernets import depthwise, pointwise
 from nasplug.supernets.convolution import is_symbolic, uses_torch_kernels
 from nasplug.values import Costs
+
+STEMS = ("auto", "imagenet", "small")
+"""What the stem of a network does: halve the images, keep their size, or, by default, what suits their size."""
+IMAGENET_FROM = 64
+"""Images of at least this many pixels are halved by the stem "auto"."""
 
 
 class Depthwise(nn.Conv2d):
@@ -63,6 +68,20 @@ def trains_on_cpu(module: nn.Module, x: Tensor) -> bool:
 def half_size(size: int) -> int:
     """The side of a map of `size` pixels after any operation of stride 2."""
     return (size + 1) // 2
+
+
+def stem_stride(stem: str, size: int) -> int:
+    """The stride of the stem of this name, one of STEMS, for images of `size` pixels."""
+    return 2 if stem == "imagenet" or (stem == "auto" and size >= IMAGENET_FROM) else 1
+
+
+def round_width(exact: float, coarsest: int) -> int:
+    """A number of channels near `exact`, at least 1.
+
+    A multiple of `coarsest` from 32 on, of 2 from 8 on, and any whole number below.
+    """
+    unit = coarsest if exact >= 32 else 2 if exact >= 8 else 1
+    return max(1, unit * int(exact / unit + 0.5))
 
 
 def convolution_cost(weights: int, pixels: int, norm_channels: int = 0) -> Costs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from nasplug.values import Method
 from nasplug.values.darts import DARTS, Preset
 from nasplug.values.method import Options
+from nasplug.values.recipes import COMPACT_CIFAR
 
 __all__ = ["DARTS", "RANDOM"]
 
@@ -29,11 +30,23 @@ def _make_random_preset(preset: Options) -> Preset:
     }
 
 
+COMPACT_CIFAR10: Preset = {
+    "space": {"part": "compact"},
+    "data": {"name": "cifar10"},
+    "optimizer": {"samples": 8},
+    "retrain": {**COMPACT_CIFAR},
+    "select": {"networks": 8, "random": 0},
+}
+"""Small networks for small devices, as many as the preset of this name of the method `dna` trains."""
+
 RANDOM = Method(
     name="random",
     space=DARTS.space,
     optimizer="random",
     options={"space": DARTS.options["space"]},
-    presets={name: _make_random_preset(preset) for name, preset in DARTS.presets.items() if name not in SEARCHES},
+    presets={
+        **{name: _make_random_preset(preset) for name, preset in DARTS.presets.items() if name not in SEARCHES},
+        "compact-cifar10": COMPACT_CIFAR10,
+    },
     paper=DARTS.paper,
 )

@@ -11,6 +11,7 @@ import click
 
 from nasplug.cli.output import echo
 from nasplug.report.methods import ComparedRun, Group, MethodComparison, Spread, read_comparison, write_comparison
+from nasplug.report.methods.groups import measures_of
 from nasplug.report.methods.tables import TextTable, group_table, legend, run_table
 
 PAGE = Path("compare.html")
@@ -73,7 +74,8 @@ def _group(group: Group) -> dict[str, Any]:
         "preset": group.preset,
         "options": list(group.variant),
         "pairs": len(comparison.pairs) if comparison else 0,
-        "params": _spread(group.params),
+        "params": _spread(group.cost("params")),
+        "costs": {name: _spread(group.cost(name)) for name in measures_of([group])},
         "test_accuracy": _spread(group.accuracy),
         "random_minus_found": _spread(group.gain),
         "interval": group.gain.interval if group.gain else None,
@@ -95,6 +97,7 @@ def _run(run: ComparedRun) -> dict[str, Any]:
         "seed": run.seed,
         "best": run.best.id if run.best else None,
         "params": run.best.params if run.best else None,
+        "costs": dict(run.best.costs) if run.best else None,
         "macs": run.best.macs if run.best else None,
         "test_accuracy": run.accuracy,
         "pairs": len(run.comparison.pairs) if run.comparison else 0,

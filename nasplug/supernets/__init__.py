@@ -6,16 +6,19 @@ supernet, and the exact Pareto front of combinations of rated paths.
 
 from __future__ import annotations
 
+from nasplug.supernets.computed_weights import ComputedWeights
 from nasplug.supernets.convolution import depthwise, pointwise
-from nasplug.supernets.normalise import Norm, batch_norm, recalibrate
+from nasplug.supernets.normalise import Norm, affine_batch_norm, batch_norm, recalibrate
 from nasplug.supernets.pareto import Candidates, Combination, least_costs, pareto_front
 from nasplug.supernets.rating import PathRating
 
 __all__ = [
     "Candidates",
     "Combination",
+    "ComputedWeights",
     "Norm",
     "PathRating",
+    "affine_batch_norm",
     "batch_norm",
     "depthwise",
     "least_costs",

@@ -52,27 +52,36 @@ class Norm(nn.Module):
 
     @torch.no_grad()
     def measure(self, mean: Tensor, var: Tensor) -> None:
-        """Updates the measured statistics by those of one more batch, (channels,) each."""
+        """Updates the measured statistics by those of one more batch: of all channels, or of the first ones alone."""
         self.batches += 1
-        self.mean.lerp_(mean.to(self.mean.dtype), 1 / self.batches)
-        self.var.lerp_(var.to(self.var.dtype), 1 / self.batches)
+        for measured, value in ((self.mean, mean), (self.var, var)):
+            measured[: len(value)].lerp_(value.to(measured.dtype), 1 / self.batches)
 
 
-def batch_norm(x: Tensor, norms: Sequence[Norm], weight: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
+def batch_norm(
+    x: Tensor,
+    norms: Sequence[Norm],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    sizes: Sequence[int] | None = None,
+) -> Tensor:
     """Batch norm of maps (N, C, H, W) whose channels belong to `norms`, concatenated in this order.
+
+    Where the map has only the first channels of the norms, `sizes` says how many of each.
 
     In training mode the statistics are those of the batch; in evaluation mode those measured last by `recalibrate`, or
     those of the batch if none have been measured. `weight` and `bias`, (C,), scale and shift the normalised channels.
     """
     first = norms[0]
+    sizes = [len(norm.mean) for norm in norms] if sizes is None else list(sizes)
     if weight is not None:
         # torch 2.15 reads a weight of stride 0 (an expanded one) beyond its end in the backward pass on a CPU.
         weight = weight.contiguous()
     if not first.training and first.batches and not first.is_measuring:
-        mean, var = torch.cat([norm.mean for norm in norms]), torch.cat([norm.var for norm in norms])
+        mean = torch.cat([norm.mean[:size] for norm, size in zip(norms, sizes, strict=True)])
+        var = torch.cat([norm.var[:size] for norm, size in zip(norms, sizes, strict=True)])
         return F.batch_norm(x, mean, var, weight, bias, eps=EPS)
     if first.is_measuring:
-        sizes = [len(norm.mean) for norm in norms]
         mean, var = (first.mean.new_zeros(sum(sizes)) for _ in range(2))
         # With momentum 1 the running statistics are those of this batch, so they are computed only once.
         normalised = F.batch_norm(x, mean, var, weight, bias, training=True, momentum=1.0, eps=EPS)
@@ -80,6 +89,31 @@ def batch_norm(x: Tensor, norms: Sequence[Norm], weight: Tensor | None = None, b
             norm.measure(norm_mean, norm_var)
         return normalised
     return F.batch_norm(x, None, None, weight, bias, training=True, eps=EPS)
+
+
+def affine_batch_norm(
+    x: Tensor, norms: Sequence[nn.Module], factors: Tensor | None = None, sizes: Sequence[int] | None = None
+) -> Tensor:
+    """`batch_norm` with the affine parameters of the norms, each of which is a `Norm` that has them.
+
+    `factors` multiply the result, channel by channel: (C, 1), or (norms, C / norms) or (norms, 1) where the norms are
+    equally wide. `sizes` as in `batch_norm`.
+    """
+    affine = cast("Sequence[Norm]", norms)
+    counts = [len(norm.mean) for norm in affine] if sizes is None else sizes
+    scale, shift = (
+        torch.cat([_first(values, count) for values, count in zip(parameters, counts, strict=True)])
+        for parameters in ([norm.weight for norm in affine], [norm.bias for norm in affine])
+    )
+    if factors is not None:
+        scale, shift = ((parameter.view(len(factors), -1) * factors).flatten() for parameter in (scale, shift))
+    return batch_norm(x, affine, scale, shift, counts)
+
+
+def _first(values: Tensor | None, count: int) -> Tensor:
+    """The first `count` of the values of a parameter, which is there."""
+    parameter = cast("Tensor", values)
+    return parameter if len(parameter) == count else parameter[:count]
 
 
 AnyNorm = Norm | TorchNorm

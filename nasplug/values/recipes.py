@@ -28,6 +28,21 @@ DARTS_CIFAR: Options = {
 }
 """Liu, Simonyan & Yang, DARTS, ICLR 2019, released code (cnn/train.py): CIFAR-10, 20 cells, 36 channels."""
 
+COMPACT_CIFAR: Options = {
+    "epochs": 200,
+    "batch_size": 128,
+    "optimizer": "sgd",
+    "lr": 0.1,
+    "lr_schedule": "cosine",
+    "momentum": 0.9,
+    "weight_decay": 5e-4,
+    "augment": "standard",
+}
+"""CIFAR-10 for networks of some 10^4 to 10^5 parameters, as ResNets are trained there (chosen here, no paper's).
+
+They underfit rather than overfit, so nothing is cut out, dropped or smoothed.
+"""
+
 _IMAGENET: Options = {
     "epochs": 250,
     "optimizer": "sgd",

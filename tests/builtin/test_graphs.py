@@ -8,6 +8,7 @@ from random import Random
 import pytest
 import torch
 
+from nasplug.builtin.compact import Compact
 from nasplug.builtin.darts import Darts
 from nasplug.builtin.mbconv import MBConvSpace
 from nasplug.builtin.nb201 import NasBench201
@@ -18,6 +19,8 @@ from nasplug.parts import ReferenceNetwork
 from nasplug.values import ImageShape
 
 NETWORKS = {
+    "compact": (Compact(operations=("all",), activation="relu6", head=5), 16),
+    "compact, odd sizes": (Compact(channels=4), 9),
     "darts": (Darts(cells=3, nodes=2, channels=2), 8),
     "darts, odd sizes": (Darts(cells=3, nodes=2, channels=2), 9),
     "darts, stem for ImageNet": (Darts(cells=3, nodes=2, channels=2, stem="imagenet"), 32),

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from nasplug.builtin.compact import Compact
 from nasplug.builtin.darts.space import Darts
 from nasplug.builtin.mbconv.space import MBConvSpace
 from nasplug.builtin.nb201.space import NasBench201
@@ -18,6 +19,7 @@ from nasplug.testing.toy import Toy
 from nasplug.values import Genotype, ImageShape
 
 SPACES = {
+    "compact": Compact(operations=("all",), channels=5, head=6),
     "darts": Darts(channels=2, cells=4),
     "darts, all operations at nodes": Darts(
         operations=("darts7", "conv_7x1_1x7", "sep_conv_7x7"), choices="node", channels=3, cells=2, nodes=2
@@ -57,7 +59,7 @@ def test_layers_have_all_params_and_macs(name: str) -> None:
         assert total(layers) == (cost.params, cost.macs)
 
 
-@pytest.mark.parametrize("name", ["darts, imagenet", "mbconv", "mbconv, imagenet", "toy"])
+@pytest.mark.parametrize("name", ["compact", "darts, imagenet", "mbconv", "mbconv, imagenet", "toy"])
 def test_layers_of_a_path_have_what_path_cost_counts(name: str) -> None:
     space: SearchSpace = SPACES[name]
     blocks = sorted({block for choice in space.choice_list() for block in choice.blocks})

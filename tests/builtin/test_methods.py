@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from nasplug.builtin.compact import Compact
 from nasplug.builtin.darts import Darts
 from nasplug.builtin.methods import DARTS, RANDOM
 from nasplug.builtin.nb201 import NasBench201
@@ -14,7 +15,7 @@ from nasplug.values import Method
 from nasplug.values.options import build
 from nasplug.values.recipe import RetrainOptions, SearchOptions, SelectOptions
 
-SPACES: dict[str, type] = {"darts": Darts, "nb201": NasBench201}
+SPACES: dict[str, type] = {"compact": Compact, "darts": Darts, "nb201": NasBench201}
 SECTIONS: dict[str, type] = {"search": SearchOptions, "retrain": RetrainOptions, "select": SelectOptions}
 
 
@@ -44,7 +45,7 @@ def test_both_orders_of_darts_have_a_preset_and_random_search_has_one_for_both()
     assert second == {**first, "optimizer": {"order": "second"}}
     assert "optimizer" not in first
     assert DARTS.paper == "paper-cifar10"
-    assert set(RANDOM.presets) == set(DARTS.presets) - {"paper-cifar10-first"}
+    assert set(RANDOM.presets) - {"compact-cifar10"} == set(DARTS.presets) - {"paper-cifar10-first"}
 
 
 def test_reading_a_recipe_does_not_import_torch() -> None:

@@ -95,7 +95,7 @@ def test_files_that_cannot_be_read_are_named_after_the_others(finished_run, imag
     ("words", "reason"),
     [
         (("--id", "zz"), "has no network 'zz'"),
-        (("--max-params", "10"), "the smallest has"),
+        (("--max-params", "10"), "the cheapest has"),
         (("--id", "a", "--max-params", "10"), "limits choose among all"),
     ],
 )

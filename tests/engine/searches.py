@@ -79,7 +79,7 @@ def distilled(device: torch.device = CPU) -> Trainer:
 
 def priced(device: torch.device = CPU) -> Trainer:
     made = shrinking(device)
-    term = ResourceTerm.fit(0.3, {"params": 3000, "macs": 1e5}, NODES, CostModel(NODES, SHAPE), Random(0))
+    term = ResourceTerm.fit(0.2, {"params": 3000, "macs": 1e5}, NODES, CostModel(NODES, SHAPE), Random(0))
     made.resource_term = term.to(device)
     return made
 

@@ -9,6 +9,7 @@ from nasplug_snps.shrink import Shrink
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import DataDependentOutputException
 
+from nasplug.builtin.compact import Compact
 from nasplug.builtin.mbconv import MBConvSpace
 from nasplug.builtin.nb201 import NasBench201
 from nasplug.builtin.optimizers.bilevel import Bilevel
@@ -26,6 +27,7 @@ SPACES = {
     "edges": EDGES,
     "nodes": NODES,
     "nb201": NasBench201(channels=4, cells=1),
+    "compact": Compact(stages=("s1 2x8", "s2 1x8"), operations=("all",)),
     "mbconv": MBConvSpace(channels=4, kernels=(3, 5), expansions=(3,)),
 }
 CLOCK = StepClock(steps_per_epoch=4, epochs=3)

@@ -285,10 +285,11 @@ READERS = {
         f"genotype-{name}": Reader(
             read_architecture(name), json_texts(tuple(genotype.to_dict() for genotype in genotypes(name)))
         )
-        for name in ("darts", "nb201", "mbconv")
+        for name in ("compact", "darts", "nb201", "mbconv")
     },
     "published-darts": Reader(read_architecture("darts"), notation(*map(published, genotypes("darts")))),
     "published-nb201": Reader(read_architecture("nb201"), notation(CELLS)),
+    "line-compact": Reader(read_architecture("compact"), notation("16s1 res3 skip | 32s2 ds5 ir3e4", "resnet8")),
     "published-mbconv": Reader(read_architecture("mbconv"), notation(BLOCKS)),
     "setting": Reader(read_setting, mutated(SETTINGS)),
     "recipe": Reader(in_file("recipe.toml", read_recipe), mutated((RECIPE,))),

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
+import attrs
 import pytest
 import torch
 from safetensors import safe_open
@@ -64,6 +65,26 @@ def test_a_result_and_its_networks_can_be_pickled_and_copied_and_find_their_run_
     for network in (again.best(), best, copy.deepcopy(best)):
         assert (network.id, network.genotype) == (result.best().id, best.genotype)
         assert torch.equal(network.predict(IMAGES), expected)
+
+
+def test_the_best_network_is_chosen_within_costs_on_record(run):
+    result = load(run)
+    record = {**result.record, "units": {"latency": {"symbol": "s", "prefix": "m", "whole": False}}}
+    (entry,) = record["networks"]
+    record["networks"] = [{**entry, "costs": {**entry["costs"], "latency": 0.25}}]
+    result = attrs.evolve(result, record=record)
+    params = entry["params"]
+
+    assert result.best(params=params, latency="300us").id == entry["id"]
+    assert result.best(max_params=params, latency=0.3).id == entry["id"]
+    with pytest.raises(InputError, match=r"has at most 200 us latency; the cheapest has 250 us latency, [\d,]+ params"):
+        result.best(latency="0.2ms")
+    with pytest.raises(InputError, match=r"There is no cost on record in '.*' 'latncy'. Did you mean 'latency'"):
+        result.best(latncy=1)
+    with pytest.raises(InputError, match="latency: '2KB' is no amount in ms"):
+        result.best(latency="2KB")
+    with pytest.raises(InputError, match="A limit is a number or text"):
+        result.best(latency=[1])
 
 
 def test_pickled_plugins_are_loaded_again_with_the_objects_of_the_program():

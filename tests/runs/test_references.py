@@ -50,6 +50,7 @@ def finished(tmp_path_factory):
         "data": {"name": f"arrays:{folder / 'images.safetensors'}", "validation": 0.1, "test": 0.1},
         "retrain": {"epochs": 1, "batch_size": 50, "auxiliary": 0.4, "drop_path": 0.3, "dropout": 0.5},
         "run": {"method": "random", "preset": "tiny", "threads": 1, "jobs": 2, "device": "cpu"},
+        "select": {"references": ["resnet8", "nasplug:plain"]},
     }
     context = start(folder / "run", PLUGINS, resolve(PLUGINS, [layer]), [])
     space = context.composition.space

@@ -32,10 +32,11 @@ def _study(space, retrain=None, budget=None, measures=None, **selection):
         budget=BudgetOptions(limits),
         run=RunOptions(),
     )
-    costs = measures or {}
+    costs, plugins = measures or {}, load_plugins()
+    references = {name: build_reference(plugins, name) for name in recipe.select.references}
     return SimpleNamespace(
-        composition=SimpleNamespace(space=space, costs=costs),
-        plugins=load_plugins(),
+        composition=SimpleNamespace(space=space, costs=costs, references=references),
+        plugins=plugins,
         recipe=recipe,
         shape=SHAPE,
         folder=SimpleNamespace(path=Path("RUN")),

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nasplug.supernets import Norm, batch_norm, recalibrate
+from nasplug.supernets import Norm, affine_batch_norm, batch_norm, recalibrate
 from nasplug.supernets.normalise import find_norms, measure_statistics, reset_statistics
 
 
@@ -72,3 +72,42 @@ def test_measuring_takes_batch_statistics_in_evaluation_as_well_and_leaves_no_ot
     reset_statistics(find_norms(net))
     torch.testing.assert_close(own(batches[1]), F.batch_norm(batches[1], None, None, training=True))
     assert int(stock.num_batches_tracked) == 0
+
+
+def make_affine_norms(*channels: int) -> list[Norm]:
+    norms = [Norm(count, affine=True).double() for count in channels]
+    with torch.no_grad():
+        for norm in norms:
+            norm.weight.normal_()
+            norm.bias.normal_()
+    return norms
+
+
+def test_norms_side_by_side_scale_and_shift_by_their_own_parameters_and_the_factors():
+    torch.manual_seed(0)
+    norms, x = make_affine_norms(3, 3), torch.randn(4, 6, 2, 2, dtype=torch.float64)
+    alone = [norm(part) for norm, part in zip(norms, x.split(3, 1), strict=True)]
+    torch.testing.assert_close(affine_batch_norm(x, norms), torch.cat(alone, 1))
+    factors = torch.tensor([2.0, -3.0], dtype=torch.float64)
+    weighed = torch.cat([part * factor for part, factor in zip(alone, factors, strict=True)], 1)
+    torch.testing.assert_close(affine_batch_norm(x, norms, factors[:, None]), weighed)
+    by_channel = torch.randn(2, 3, dtype=torch.float64)
+    expected = torch.cat(alone, 1) * by_channel.flatten()[:, None, None]
+    torch.testing.assert_close(affine_batch_norm(x, norms, by_channel), expected)
+    torch.testing.assert_close(affine_batch_norm(x, norms, by_channel.view(6, 1)), expected)
+
+
+def test_a_map_with_the_first_channels_of_its_norms_uses_and_measures_those_alone():
+    torch.manual_seed(0)
+    norms, x = make_affine_norms(3, 4), torch.randn(8, 3, 2, 2, dtype=torch.float64)
+    with measure_statistics(norms):
+        measured = affine_batch_norm(x, norms, sizes=[2, 1])
+    mean, var = x.mean((0, 2, 3)), x.var((0, 2, 3))
+    torch.testing.assert_close(norms[0].mean, torch.cat([mean[:2], torch.zeros(1, dtype=torch.float64)]))
+    torch.testing.assert_close(norms[1].var, torch.cat([var[2:], torch.ones(3, dtype=torch.float64)]))
+    for norm in norms:
+        norm.eval()
+    scale = torch.cat([norms[0].weight[:2], norms[1].weight[:1]])
+    shift = torch.cat([norms[0].bias[:2], norms[1].bias[:1]])
+    torch.testing.assert_close(measured, F.batch_norm(x, None, None, scale, shift, training=True))
+    torch.testing.assert_close(affine_batch_norm(x, norms, sizes=[2, 1]), F.batch_norm(x, mean, var, scale, shift))

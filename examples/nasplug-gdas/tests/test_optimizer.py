@@ -160,9 +160,11 @@ def test_the_gradient_of_alpha_is_that_of_the_relaxed_weight_of_the_sample() -> 
         assert torch.allclose(gradient[row, :width], slopes[row] * jacobian, rtol=1e-10, atol=1e-15)
 
 
-@pytest.mark.parametrize("name", ["darts", "nb201", "mbconv"])
+@pytest.mark.parametrize("name", ["darts", "nb201", "mbconv", "compact"])
 def test_a_supernet_computes_exactly_the_sampled_architecture(name: str) -> None:
-    options = {"darts": {"cells": 2, "channels": 4}, "nb201": {"cells": 1, "channels": 4}, "mbconv": {}}[name]
+    options = {"darts": {"cells": 2, "channels": 4}, "nb201": {"cells": 1, "channels": 4}, "mbconv": {}, "compact": {}}[
+        name
+    ]
     torch.manual_seed(0)
     searched = space(name, **options)
     net: Supernet = searched.supernet(ImageShape(channels=1, size=8, classes=3))

@@ -10,9 +10,9 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-import torch
 from torch import Tensor
 
+from nasplug.builtin.block_genotypes import encode_picks, strongest_columns
 from nasplug.builtin.mbconv.genotype import Cell, Chain, Operation, cell_place, read_chains, write_genotype
 from nasplug.errors import InputError, choose_from
 from nasplug.parts import Choice, Choices
@@ -110,14 +110,7 @@ def encode_genotype(genotype: Genotype, choices: Choices) -> Tensor:
             layer_choice(block, chain.cell, layer): str(operation)
             for layer, operation in enumerate(chain.operations, 1)
         }
-    width = choices.valid_mask.shape[1]
-    rows = []
-    for choice in choices:
-        (block,) = choice.blocks
-        name = held[block].get(choice.name) if block in held else None
-        row = [block not in held or candidate == name for candidate in choice.candidates]
-        rows.append(row + [False] * (width - len(row)))
-    return torch.tensor(rows, dtype=torch.bool)
+    return encode_picks(held, choices)
 
 
 def decode_genotype(choices: Choices, weights: Tensor, cells: Cells, operations: Sequence[Operation]) -> Genotype:
@@ -125,16 +118,10 @@ def decode_genotype(choices: Choices, weights: Tensor, cells: Cells, operations:
 
     Ties go to the first.
     """
-    masked = torch.where(choices.active_mask.to(weights.device), weights, -torch.inf)
-    table: list[list[float]] = masked.tolist()
-
-    def strongest(name: str) -> int:
-        row = table[choices.rows[name]]
-        return row.index(max(row))
-
+    strongest = strongest_columns(choices, weights)
     chains = {}
     for block, alternatives in enumerate(cells):
-        cell = alternatives[strongest(cell_place(block))] if len(alternatives) > 1 else alternatives[0]
+        cell = alternatives[strongest[cell_place(block)]] if len(alternatives) > 1 else alternatives[0]
         layers = range(1, cell.layers + 1)
-        chains[block] = Chain(cell, tuple(operations[strongest(layer_choice(block, cell, layer))] for layer in layers))
+        chains[block] = Chain(cell, tuple(operations[strongest[layer_choice(block, cell, layer)]] for layer in layers))
     return write_genotype(chains)

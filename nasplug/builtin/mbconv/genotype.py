@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 import attrs
 
+from nasplug.builtin.block_genotypes import check_numbers, read_picks
 from nasplug.errors import InputError, quote, quote_all
 from nasplug.values import Genotype
 
@@ -101,27 +102,13 @@ def write_genotype(chains: Mapping[int, Chain]) -> Genotype:
 def read_genotype(genotype: Genotype) -> tuple[Chain, ...]:
     """The blocks of a whole genotype; InputError if it is malformed."""
     chains = read_chains(genotype)
-    if not chains or list(chains) != list(range(len(chains))):
-        blocks = quote_all(chains) if chains else "none"
-        raise InputError(f"The blocks of a genotype are numbered from 0 in order; this one has {blocks}.")
+    check_numbers(chains, "blocks")
     return tuple(chains.values())
 
 
 def read_chains(genotype: Genotype) -> dict[int, Chain]:
     """The blocks of a genotype, or of a part of one, by number; InputError if one of them is malformed."""
-    if genotype.space != SPACE:
-        raise InputError(f"This genotype belongs to the space {quote(genotype.space)}, not to '{SPACE}'.")
-    places: dict[int, dict[str, str]] = {}
-    for place, texts in genotype.picks:
-        number = place.partition("/")[0]
-        if not (number.isascii() and number.isdecimal() and len(number) < 4):
-            raise InputError(
-                f"A place is written block/cell or block/layer, such as '0/cell', but {quote(place)} is not."
-            )
-        if len(texts) != 1:
-            held = quote_all(texts) or "nothing"
-            raise InputError(f"At {quote(place)} exactly one candidate is picked in this space, but here it is {held}.")
-        places.setdefault(int(number), {})[place] = texts[0]
+    places = read_picks(genotype, SPACE, "block/cell or block/layer, such as '0/cell'")
     return {block: _read_chain(block, picks) for block, picks in places.items()}
 
 

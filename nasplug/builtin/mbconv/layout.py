@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import attrs
 
-from nasplug.builtin.layers import half_size
+from nasplug.builtin.layers import half_size, round_width, stem_stride
 from nasplug.builtin.mbconv.choices import Cells
 from nasplug.builtin.mbconv.genotype import Cell
 from nasplug.values import ImageShape, MapShape
@@ -18,8 +18,6 @@ PUBLISHED_STEM = 32
 """Channels of the stem at which every cell has the width in its name."""
 STEM_WIDTH = 16
 """The width of the stem's output then."""
-IMAGENET_FROM = 64
-"""Images of at least this many pixels get the ImageNet stem if the stem is "auto"."""
 WIDEST_HEAD = 1280
 
 
@@ -110,8 +108,7 @@ class Widths:
         exact = width * self.channels / PUBLISHED_STEM
         if self.channels == PUBLISHED_STEM:
             return width
-        unit = 8 if exact >= 32 else 2 if exact >= 8 else 1
-        return max(1, unit * int(exact / unit + 0.5))
+        return round_width(exact, coarsest=8)
 
     @property
     def stem(self) -> int:
@@ -132,7 +129,7 @@ def size_after(size: int, blocks: Cells) -> int:
 
 def make_stem_layout(stem: str, widths: Widths, shape: ImageShape) -> StemLayout:
     """The stem of this name: "imagenet" halves the images, "small" does not, "auto" depends on their size."""
-    stride = 2 if stem == "imagenet" or (stem == "auto" and shape.size >= IMAGENET_FROM) else 1
+    stride = stem_stride(stem, shape.size)
     size = half_size(shape.size) if stride == 2 else shape.size
     return StemLayout(shape.channels, widths.channels, widths.stem, stride, size)
 

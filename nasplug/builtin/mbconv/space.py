@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from random import Random
 from typing import Self
 
 import attrs
 from torch import Tensor
 
+from nasplug.builtin.chain_drawing import draw_chain
+from nasplug.builtin.layers import IMAGENET_FROM, STEMS
 from nasplug.builtin.mbconv.choices import (
     PRESETS,
     Cells,
@@ -23,7 +24,6 @@ from nasplug.builtin.mbconv.cost import block_cost, head_cost, network_cost, ste
 from nasplug.builtin.mbconv.genotype import SPACE, Chain, Operation, read_chains, read_genotype
 from nasplug.builtin.mbconv.layer_list import block_layers, list_head, list_stem, network_layers
 from nasplug.builtin.mbconv.layout import (
-    IMAGENET_FROM,
     PUBLISHED_STEM,
     LayerLayout,
     NetworkLayout,
@@ -41,7 +41,7 @@ from nasplug.builtin.mbconv.paths import make_paths, mutate_genotype
 from nasplug.builtin.mbconv.supernet import MBConvSupernet
 from nasplug.errors import InputError
 from nasplug.parts import Choice, Choices, LayerSpec, Network, Paths, SearchSpace, option
-from nasplug.values import Costs, Drawing, Edge, Genotype, ImageShape
+from nasplug.values import Costs, Drawing, Genotype, ImageShape
 
 
 @attrs.define
@@ -68,7 +68,7 @@ class MBConvSpace(SearchSpace):
     stem: str = option(
         "auto",
         f"stem; imagenet halves the images, small does not, auto is imagenet from {IMAGENET_FROM} pixels on",
-        choices=("auto", "imagenet", "small"),
+        choices=STEMS,
     )
     match: str = option(
         "doubled",
@@ -183,17 +183,10 @@ class MBConvSpace(SearchSpace):
 
     def drawings(self, genotype: Genotype) -> tuple[Drawing, ...]:
         """One drawing for each block: the chain of its layers; their width and stride are in the title."""
-        drawings = []
-        for block, chain in enumerate(read_genotype(genotype)):
-            layers = len(chain.operations)
-            nodes = ("in", *map(str, range(1, layers)), "out")
-            edges = [
-                Edge(source, target, str(operation))
-                for (source, target), operation in zip(pairwise(nodes), chain.operations, strict=True)
-            ]
-            title = f"block {block}, width {chain.cell.width}, stride {chain.cell.stride}"
-            drawings.append(Drawing(title, nodes, tuple(edges)))
-        return tuple(drawings)
+        return tuple(
+            draw_chain(f"block {block}, width {chain.cell.width}, stride {chain.cell.stride}", chain.operations)
+            for block, chain in enumerate(read_genotype(genotype))
+        )
 
     def scaled(self, channels: int | None = None, cells: int | None = None) -> Self:
         """This space with networks of other widths; its depth belongs to the genotype."""

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from nasplug.builtin.mbconv.genotype import Operation
 from nasplug.builtin.mbconv.layout import SupernetLayout
 from nasplug.builtin.mbconv.network import Head, Stem
-from nasplug.builtin.mbconv.supernet_block import ComputedWeights, Features, SupernetBlock
+from nasplug.builtin.mbconv.supernet_block import Features, SupernetBlock
 from nasplug.parts import Block, Choices, Layer, Outputs, Supernet
-from nasplug.supernets import Norm, recalibrate
+from nasplug.supernets import ComputedWeights, Norm, recalibrate
 
 
 class MBConvSupernet(Supernet):

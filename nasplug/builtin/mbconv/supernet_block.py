@@ -13,7 +13,6 @@ from functools import partial
 from itertools import groupby
 from typing import cast
 
-import attrs
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -23,23 +22,10 @@ from nasplug.builtin.mbconv.genotype import Cell, Operation, cell_place
 from nasplug.builtin.mbconv.layout import LayerLayout
 from nasplug.builtin.mbconv.network import MBConv
 from nasplug.parts import Choices
-from nasplug.supernets import Norm, batch_norm, depthwise, pointwise
+from nasplug.supernets import ComputedWeights, Norm, affine_batch_norm, batch_norm, depthwise, pointwise
 
 Features = dict[Cell, Tensor]
 """The present map of each cell that is computed."""
-
-
-@attrs.frozen(eq=False)
-class ComputedWeights:
-    """What one forward pass computes: the columns of each row of the table of choices, and the weights of each row."""
-
-    columns: tuple[tuple[int, ...], ...]
-    rows: tuple[Tensor, ...]
-
-    @classmethod
-    def of(cls, choices: Choices) -> ComputedWeights:
-        """Those of the present choices."""
-        return cls(choices.computed_columns, choices.weights().unbind(0))
 
 
 class SupernetBlock(nn.Module):
@@ -159,11 +145,13 @@ def _weigh_branch(x: Tensor, candidate: MBConv, weight: Tensor) -> Tensor:
 def _add_branches(x: Tensor, candidates: Sequence[MBConv], weights: Tensor) -> Tensor:
     """The weighted sum of the residual branches of several candidates, sorted by kernel."""
     expanded = pointwise(x, torch.cat([candidate.expand.weight for candidate in candidates]))
-    expanded = F.silu(_normalise(expanded, [candidate.expand_norm for candidate in candidates]))
+    expanded = F.silu(affine_batch_norm(expanded, [candidate.expand_norm for candidate in candidates]))
     groups = [list(group) for _, group in groupby(candidates, key=lambda candidate: candidate.operation.kernel)]
     parts = expanded.split([sum(candidate.channels for candidate in group) for group in groups], 1)
     projected = [branch for group, part in zip(groups, parts, strict=True) for branch in _project(part, group)]
-    branches = _normalise(torch.cat(projected, 1), [candidate.project_norm for candidate in candidates], weights)
+    branches = affine_batch_norm(
+        torch.cat(projected, 1), [candidate.project_norm for candidate in candidates], weights[:, None]
+    )
     total: Tensor = branches.unflatten(1, (len(candidates), -1)).sum(1)
     return total
 
@@ -175,18 +163,8 @@ def _project(x: Tensor, group: Sequence[MBConv]) -> list[Tensor]:
     """
     channels = [candidate.channels for candidate in group]
     x = depthwise(x, torch.cat([candidate.depthwise.weight for candidate in group]), group[0].layout.stride)
-    x = F.silu(_normalise(x, [candidate.depthwise_norm for candidate in group]))
+    x = F.silu(affine_batch_norm(x, [candidate.depthwise_norm for candidate in group]))
     pooled = x.mean((2, 3)).split(channels, 1)
     gates = torch.cat([candidate.gate(mean) for candidate, mean in zip(group, pooled, strict=True)], 1)
     gated = (x * gates[:, :, None, None]).split(channels, 1)
     return [pointwise(part, candidate.project.weight) for candidate, part in zip(group, gated, strict=True)]
-
-
-def _normalise(x: Tensor, modules: Sequence[nn.Module], weights: Tensor | None = None) -> Tensor:
-    """The affine batch norms of channels that lie side by side; `weights` scale the result of each norm."""
-    norms = cast("Sequence[Norm]", modules)
-    scale = torch.cat([cast("Tensor", norm.weight) for norm in norms])
-    shift = torch.cat([cast("Tensor", norm.bias) for norm in norms])
-    if weights is not None:
-        scale, shift = ((parameter.view(len(weights), -1) * weights[:, None]).flatten() for parameter in (scale, shift))
-    return batch_norm(x, norms, scale, shift)

@@ -13,6 +13,8 @@ from nasplug.errors import InputError, command, quote
 from nasplug.report.methods.runs import ComparedRun, read_run
 from nasplug.report.methods.spread import Spread, measure_spread
 from nasplug.report.paired_comparison import PairedComparison
+from nasplug.values import Unit
+from nasplug.values.cost import COUNTED
 
 UNSET = "unset"
 
@@ -48,10 +50,9 @@ class Group:
         """The preset."""
         return self.runs[0].preset
 
-    @property
-    def params(self) -> Spread | None:
-        """Parameters of the best network, over seeds."""
-        return measure_spread([run.best.params if run.best else None for run in self.runs])
+    def cost(self, measure: str) -> Spread | None:
+        """A cost of the best network, over seeds; None where it is on record for none of them."""
+        return measure_spread([run.best.costs.get(measure) if run.best else None for run in self.runs])
 
     @property
     def accuracy(self) -> Spread | None:
@@ -143,6 +144,15 @@ def read_comparison(folders: Sequence[Path]) -> MethodComparison:
     if not finished:
         raise InputError(f"None of these runs is finished; '{command('resume', folders[0])}' continues the first.")
     return MethodComparison(_group_runs(finished), tuple(run for run in runs if run.record.result.status != "done"))
+
+
+def measures_of(groups: Sequence[Group]) -> dict[str, Unit]:
+    """The costs that the networks of some groups have on record, in the order of tables of a run, with their units."""
+    results = [run.record.result for group in groups for run in group.runs]
+    units = {name: unit for result in results for name, unit in result.units.items()}
+    limited = [name for result in results for network in result.networks for name in network.budget]
+    names = dict.fromkeys((*limited, *COUNTED, *(name for result in results for name in result.measures)))
+    return {name: units[name] for name in names}
 
 
 def _note_other_images(runs: Sequence[ComparedRun]) -> list[str]:

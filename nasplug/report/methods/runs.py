@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import ItemsView, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from nasplug.report.run_record import RunRecord, read_run_record
 from nasplug.store.result import NetworkResult
 from nasplug.values.recipe import SLOTS
 
-COMPARED_SECTIONS = (*SLOTS, "data", "search", "retrain", "select")
+COMPARED_SECTIONS = (*SLOTS, "data", "search", "retrain", "select", "budget")
 """Sections of a recipe that decide what a run measures; seed and machine are in `run`."""
 LOCATIONS = ("data.name", "data.root", "data.download")
 """Options that say where the images are, but not which images they are."""
@@ -127,6 +127,11 @@ def read_run(folder: Path) -> ComparedRun:
     return ComparedRun(str(folder), seed, space, preset, record, options | {"images": images, "networks": sources})
 
 
+def _section(recipe: Mapping[str, Any], name: str) -> ItemsView[str, Any]:
+    section: Mapping[str, Any] = recipe.get(name, {}) if name == "budget" else recipe[name]  # new in version 0.2
+    return section.items()
+
+
 def _options(recipe: Mapping[str, Any]) -> dict[str, str]:
-    flat = {f"{section}.{name}": value for section in COMPARED_SECTIONS for name, value in recipe[section].items()}
+    flat = {f"{section}.{name}": value for section in COMPARED_SECTIONS for name, value in _section(recipe, section)}
     return {name: format_setting(value) for name, value in flat.items() if name not in LOCATIONS}

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from nasplug.report.methods.groups import Group
+from nasplug.report.methods.groups import Group, measures_of
 from nasplug.report.methods.runs import ComparedRun
 from nasplug.report.methods.spread import Spread
 from nasplug.report.number_format import format_count
+from nasplug.values import Unit
 
 NONE = "-"
 RANDOM_GAIN, REFERENCE_GAIN = "random - found, points", "reference - found, points"
 INTERVAL, SECONDS = "95 % interval", ("search, s", "all training, s")
 
 LEGEND = (
-    "params, test accuracy: of the best network, which is the found one with the lowest validation error; mean ± "
-    "standard deviation over runs, one per seed.",
+    "costs such as params, and test accuracy: of the best network, which is the found one with the lowest validation "
+    "error; mean ± standard deviation over runs, one per seed.",
     "random - found: test error of a random network minus that of the found one of its size, in percentage points "
     "(positive: the found one is better); mean over runs, ± standard error over all pairs of a row.",
     "95 % interval: of that mean, over runs (Student's t), which takes the pairs of one run for one measurement.",
@@ -43,12 +44,13 @@ def group_table(groups: Sequence[Group]) -> TextTable:
     """A row for each group."""
     varied = any(group.variant for group in groups)
     references = has_references(groups)
-    numbers = ["runs", "pairs", "params", "test accuracy", RANDOM_GAIN, INTERVAL]
+    measures = measures_of(groups)
+    numbers = ["runs", "pairs", *measures, "test accuracy", RANDOM_GAIN, INTERVAL]
     numbers += [*([REFERENCE_GAIN, INTERVAL] if references else []), *SECONDS]
     columns = ["data", "method", "space", "preset", *(["options"] if varied else []), *numbers]
     names = [[group.dataset, group.method, group.space, group.preset] for group in groups]
     options = [[", ".join(group.variant)] if varied else [] for group in groups]
-    figures = [_figures(group, references) for group in groups]
+    figures = [_figures(group, measures, references) for group in groups]
     rows = [[*name, *option, *figure] for name, option, figure in zip(names, options, figures, strict=True)]
     return TextTable(columns, rows, len(numbers))
 
@@ -56,8 +58,9 @@ def group_table(groups: Sequence[Group]) -> TextTable:
 def run_table(groups: Sequence[Group]) -> TextTable:
     """A row for each run."""
     references = has_references(groups)
-    rows = [_run(group, run, references) for group in groups for run in group.runs]
-    numbers = ["seed", "pairs", "params", "test accuracy", RANDOM_GAIN]
+    measures = measures_of(groups)
+    rows = [_run(group, run, measures, references) for group in groups for run in group.runs]
+    numbers = ["seed", "pairs", *measures, "test accuracy", RANDOM_GAIN]
     numbers += [*([REFERENCE_GAIN] if references else []), *SECONDS]
     return TextTable(["run", "of", "best", *(["reference"] if references else []), *numbers], rows, len(numbers))
 
@@ -100,14 +103,14 @@ def _describe(group: Group, gain: Spread, what: str) -> str:
     return f"{sentence} (95 % interval over {len(gain.values)} runs: {_interval(gain)}; {chance})."
 
 
-def _figures(group: Group, references: bool) -> list[str]:
+def _figures(group: Group, measures: Mapping[str, Unit], references: bool) -> list[str]:
     comparison = group.comparison
     error = comparison.standard_error if comparison else None
     beside = group.reference_gain
     return [
         str(len(group.runs)),
         str(len(comparison.pairs) if comparison else 0),
-        _spread(group.params, lambda value: format_count(round(value))),
+        *(_spread(group.cost(name), unit.format) for name, unit in measures.items()),
         _spread(group.accuracy, _percent),
         *(_mean_gain(group.gain, error), _interval(group.gain)),
         *([_mean_gain(beside, beside.standard_error if beside else None), _interval(beside)] if references else []),
@@ -116,8 +119,9 @@ def _figures(group: Group, references: bool) -> list[str]:
     ]
 
 
-def _run(group: Group, run: ComparedRun, references: bool) -> list[str]:
+def _run(group: Group, run: ComparedRun, measures: Mapping[str, Unit], references: bool) -> list[str]:
     pairs, beside = run.comparison, run.reference_comparison
+    costs = run.best.costs if run.best else {}
     name = NONE if beside is None else f"{beside.reference.reference} ({format_count(beside.reference.params)})"
     return [
         run.folder,
@@ -126,7 +130,7 @@ def _run(group: Group, run: ComparedRun, references: bool) -> list[str]:
         *([name] if references else []),
         str(run.seed),
         str(len(pairs.pairs) if pairs else 0),
-        format_count(run.best.params) if run.best else NONE,
+        *(unit.format(costs[name]) if name in costs else NONE for name, unit in measures.items()),
         NONE if run.accuracy is None else _percent(run.accuracy),
         NONE if run.gain is None else _points(run.gain),
         *([NONE if run.reference_gain is None else _points(run.reference_gain)] if references else []),

@@ -7,6 +7,7 @@ from nasplug_dna.blockwise import Blockwise, count_blocks, count_cells
 from nasplug_dna.method import DNA
 from nasplug_dna.torchvision_networks import build_network, cut, find_block_ends
 
+from nasplug.builtin.compact import Compact
 from nasplug.builtin.mbconv import MBConvSpace
 from nasplug.builtin.mbconv.choices import read_blocks
 from nasplug.builtin.mbconv.layout import Widths, make_stem_layout, make_supernet_layout
@@ -20,8 +21,9 @@ PAPER = DNA.presets[DNA.paper]
 
 @pytest.mark.parametrize("preset", DNA.presets)
 def test_every_option_of_every_preset_fits(preset: str) -> None:
+    space = dict(DNA.presets[preset].get("space", {}))
     kinds: dict[str, type] = {
-        "space": MBConvSpace,
+        "space": {"compact": Compact, "mbconv": MBConvSpace}[space.pop("part", DNA.space)],
         "optimizer": SinglePath,
         "teacher": Blockwise,
         "search": SearchOptions,
@@ -29,7 +31,11 @@ def test_every_option_of_every_preset_fits(preset: str) -> None:
         "select": SelectOptions,
     }
     parts = {
-        name: build(kind, {**DNA.options.get(name, {}), **DNA.presets[preset].get(name, {})}, name)
+        name: build(
+            kind,
+            {**DNA.options.get(name, {}), **(space if name == "space" else DNA.presets[preset].get(name, {}))},
+            name,
+        )
         for name, kind in kinds.items()
     }
     teacher = parts["teacher"]

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from nasplug.builtin.compact.space import Compact
 from nasplug.builtin.costs.counted import Macs, Params, Size
 from nasplug.builtin.costs.deployment import deployed_graph
 from nasplug.builtin.costs.memory import Memory
@@ -97,7 +98,9 @@ def test_the_deployed_graph_computes_what_the_network_computes() -> None:
 
 
 @pytest.mark.parametrize(
-    "space", [Darts(channels=4, cells=2), NasBench201(channels=4, cells=1), MBConvSpace()], ids=lambda space: space.name
+    "space",
+    [Compact(), Darts(channels=4, cells=2), NasBench201(channels=4, cells=1), MBConvSpace()],
+    ids=lambda space: space.name,
 )
 def test_params_and_macs_are_those_that_spaces_compute(space: SearchSpace) -> None:
     shape = ImageShape(channels=3, size=16, classes=7)

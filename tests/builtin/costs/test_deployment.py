@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from nasplug.builtin.compact import Compact
 from nasplug.builtin.costs.counted import Size
 from nasplug.builtin.costs.deployment import deployed_graph
 from nasplug.builtin.darts.space import Darts
@@ -24,6 +25,7 @@ SPACES = (
     Darts(channels=2, cells=2, nodes=2),
     Darts(operations=("darts7", "conv_7x1_1x7"), choices="node", channels=3, cells=1, nodes=2, stem="imagenet"),
     NasBench201(channels=2, cells=1),
+    Compact(stages=("s1 1x16", "s2 2x24"), operations=("res3", "ds3", "ir3e2", "pool"), channels=4),
     MBConvSpace(blocks=("s1 1x16", "s2 2x24"), channels=4),
     Toy(),
 )

@@ -306,8 +306,9 @@ def delayed(layered, graded) -> SearchState:
 
         layers = path_layers
 
-    def layer_cost(measure: CostMeasure, layer: LayerSpec) -> float:
-        return {"narrow": 0.125, "mid": 0.75, "wide": 0.25}.get(layer.key, 0.0)
+    def layer_cost(measure: CostMeasure, layer: LayerSpec | None) -> float:
+        prices = {"narrow": 0.125, "mid": 0.75, "wide": 0.25}
+        return 0.0 if layer is None else prices.get(layer.key, 0.0)
 
     model = CostModel(Listed(), layered.SHAPE, {"delay": Delay(), "peak": Peak()}, layer_cost)
     return attrs.evolve(graded[0], cost_model=model)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nasplug.values import Method
-from nasplug.values.recipes import BARE_SELECTION, EFFICIENTNET
+from nasplug.values.recipes import BARE_SELECTION, COMPACT_CIFAR, EFFICIENTNET
 
 Preset = dict[str, dict[str, Any]]
 
@@ -45,6 +45,16 @@ CIFAR10: Preset = {
     "select": {"networks": 8},
 }
 """DNA scaled down to CIFAR-10. The paper has no such search: blocks, teacher and all lengths are inferred here."""
+
+COMPACT_CIFAR10: Preset = {
+    "space": {"part": "compact", "operations": ["all"]},
+    "data": {"name": "cifar10"},
+    "teacher": {"epochs": 60},
+    "search": {"epochs": 20, "batch_size": 256, "lr": 5e-3},
+    "retrain": {**COMPACT_CIFAR},
+    "select": {"networks": 8},
+}
+"""Small networks for small devices on CIFAR-10, of some 10^4 to 10^5 parameters. No paper has this search."""
 
 PAPER_IMAGENET: Preset = {
     "run": {"precision": "float32"},
@@ -89,6 +99,12 @@ DNA = Method(
             "clip": 0.0,
         },
     },
-    presets={"tiny": TINY, "laptop": LAPTOP, "cifar10": CIFAR10, "paper-imagenet": PAPER_IMAGENET},
+    presets={
+        "tiny": TINY,
+        "laptop": LAPTOP,
+        "cifar10": CIFAR10,
+        "compact-cifar10": COMPACT_CIFAR10,
+        "paper-imagenet": PAPER_IMAGENET,
+    },
     paper="paper-imagenet",
 )
