@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from nasplug.supernets import depthwise, pointwise
-from nasplug.supernets.convolution import is_symbolic
+from nasplug.supernets.convolution import is_symbolic, uses_torch_kernels
 from nasplug.values import Costs
 
 STEMS = ("auto", "imagenet", "small")
@@ -44,9 +45,24 @@ class Pointwise(nn.Conv2d):
 
 def drop_path(x: Tensor, probability: float) -> Tensor:
     """Zeroes whole samples of (N, C, H, W) with this probability and scales the others to keep the mean (DARTS)."""
+    return x * drop_path_mask(x, probability)
+
+
+def drop_path_mask(x: Tensor, probability: float) -> Tensor:
+    """The factors (N, 1, 1, 1) of the samples of a map in `drop_path`: 0, or the inverse of the share that is kept."""
     keep = 1.0 - probability
-    mask = x.new_empty(x.shape[0], 1, 1, 1).bernoulli_(keep)
-    return x * (mask / keep)
+    return x.new_empty(x.shape[0], 1, 1, 1).bernoulli_(keep) / keep
+
+
+def trains_on_cpu(module: nn.Module, x: Tensor) -> bool:
+    """Whether a layer may compute in its own way what its torch modules compute one by one.
+
+    Only where that is faster, in training on a CPU: graphs that other programs read hold the modules, and evaluation
+    computes what is exported.
+    """
+    if is_symbolic(x) or not module.training or torch.compiler.is_compiling():
+        return False
+    return not uses_torch_kernels(x) and x.dtype in (torch.float32, torch.float64)
 
 
 def half_size(size: int) -> int:

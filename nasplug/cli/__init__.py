@@ -37,7 +37,9 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
         "latency": LazyCommand(
             "nasplug.cli.latency:latency", "What layers take on this machine: the table of a space."
         ),
-        "bench": LazyCommand("nasplug.cli.bench:bench", "How fast a supernet is on this machine, beside a plain one."),
+        "bench": LazyCommand(
+            "nasplug.cli.bench:bench", "How fast a supernet or a network is on this machine, beside a plain one."
+        ),
         "list": LazyCommand("nasplug.cli.listing:list_names", "What is installed: parts, methods and data sets."),
         "show": LazyCommand("nasplug.cli.listing:show", "What a name stands for and its options; or a run's results."),
         "plugins": LazyCommand("nasplug.cli.plugins:plugins", "What is installed, and what is wrong with it."),

@@ -1,18 +1,20 @@
-"""`nasplug bench`: how fast the supernet of a search is on this machine."""
+"""`nasplug bench`: how fast the supernet of a search, or a stand-alone network, is on this machine."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
 import torch
 
-from nasplug.bench import compare_supernets, loop_cost
-from nasplug.cli.bench_figures import collect_figures, write_figures
+from nasplug.bench import compare_network, compare_supernets, loop_cost
+from nasplug.cli.bench_figures import collect_figures, collect_network_figures, write_figures, write_network_figures
+from nasplug.cli.genotypes import read_genotype
 from nasplug.cli.output import echo
 from nasplug.cli.parameters import LARGEST_SIDE, MOST_CLASSES, Share
 from nasplug.compose import OptionLayer, compose, parse_setting, recipe_sections, resolve
@@ -67,6 +69,9 @@ FLAGS = {
 @click.option(
     "--repeats", type=click.IntRange(2, 1000), default=7, show_default=True, help="Repetitions, taken in turns."
 )
+@click.option("--network", is_flag=True, help="Measure a stand-alone network of the space, as it is retrained.")
+@click.option("--genotype", metavar="FILE_OR_TEXT", help="Genotype of --network.  [default: a random one]")
+@click.option("--seed", type=click.IntRange(0), help="Seed of the random genotype of --network.  [default: 0]")
 @click.option(
     "--set", "settings", multiple=True, metavar="SECTION.OPTION=VALUE", help="Any option that has no flag here."
 )
@@ -86,6 +91,9 @@ def bench(
     threads: int | None,
     deleted: float,
     repeats: int,
+    network: bool,
+    genotype: str | None,
+    seed: int | None,
     settings: Sequence[str],
     as_json: bool,
 ) -> None:
@@ -95,6 +103,9 @@ def bench(
     operation on every edge, contiguous layout, float32. The ratio is the median over neighbouring repetitions.
     On CUDA the step of the first is recorded and replayed, unless --set run.cuda_graphs=false.
 
+    With --network a stand-alone network instead, in training mode and float32, beside torch's own modules that compute
+    the same one by one in contiguous layout.
+
     With --data also the loop of a search on these images: what engine, events, checkpoints and progress add to the
     bare steps, and the share of a step that goes into data.
     """
@@ -102,6 +113,7 @@ def bench(
     known = recipe_sections(plugins)
     given = [parse_setting(setting, known) for setting in settings]
     _check_settings(given, data, data_root)
+    _check_network_options(network, data, genotype, seed)
     chosen: Method = plugins.resolve(plugins.find("method", method))
     named = {"method": method, "preset": preset or chosen.paper or "laptop", "device": device, "precision": precision}
     layers: list[OptionLayer] = [{"run": {**named, "threads": threads or torch.get_num_threads()}}]
@@ -125,16 +137,7 @@ def bench(
             shape, loop = context.shape, loop_cost(context, repeats)
     where = find_device(recipe.run.device)
     bf16, device_options = uses_bf16(recipe.run.precision, where), DeviceOptions.of(recipe.run, where)
-    comparisons = compare_supernets(
-        compose(plugins, recipe),
-        shape,
-        batch=recipe.search.batch_size,
-        device=where,
-        bf16=bf16,
-        graph_cache=device_options.graph_cache,
-        deleted=deleted,
-        repeats=repeats,
-    )
+    composition = compose(plugins, recipe)
     setting = {
         "method": method,
         "preset": recipe.run.preset,
@@ -148,10 +151,49 @@ def bench(
         "size": shape.size,
         "repeats": repeats,
     }
+    if network:
+        setting |= {"precision": "float32", "cuda_graphs": False}
+        text = None if genotype is None else read_genotype(composition.space, genotype)
+        architecture = composition.space.random(Random(seed or 0)) if text is None else text
+        torch.manual_seed(0)
+        net = composition.space.network(architecture, shape)
+        compared = compare_network(net, shape, batch=recipe.search.batch_size, device=where, repeats=repeats)
+        if as_json:
+            found = {"genotype": architecture.to_dict(), **collect_network_figures(compared, recipe.search.batch_size)}
+            echo(json.dumps(setting | found, indent=2))
+        else:
+            write_network_figures(setting, compared)
+        return
+    comparisons = compare_supernets(
+        composition,
+        shape,
+        batch=recipe.search.batch_size,
+        device=where,
+        bf16=bf16,
+        graph_cache=device_options.graph_cache,
+        deleted=deleted,
+        repeats=repeats,
+    )
     if as_json:
         echo(json.dumps(setting | collect_figures(comparisons, loop, recipe.search.batch_size), indent=2))
     else:
         write_figures(setting, comparisons, loop)
+
+
+def _check_network_options(network: bool, data: str | None, genotype: str | None, seed: int | None) -> None:
+    """Raises InputError for options that would have no effect."""
+    if not network and (genotype is not None or seed is not None):
+        unused = "--seed" if genotype is None else "--genotype"
+        raise InputError(f"{unused} is that of a stand-alone network, but the supernet is measured; add --network.")
+    if genotype is not None and seed is not None:
+        raise InputError("--seed is that of a random genotype, but --genotype gives one; leave one of them out.")
+    if network and data is not None:
+        raise InputError("--network measures random images, so --data has no use; leave it out and set --size.")
+    if (
+        network
+        and click.get_current_context().get_parameter_source("deleted") is click.core.ParameterSource.COMMANDLINE
+    ):
+        raise InputError("A stand-alone network has no candidates to delete; leave out --deleted with --network.")
 
 
 def _check_settings(settings: Sequence[tuple[str, str, Any]], data: str | None, data_root: str | None) -> None:

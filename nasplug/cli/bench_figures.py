@@ -6,9 +6,11 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nasplug.bench import Compared, LoopCost, Measurement, ratios
+from nasplug.bench import Compared, ComparedNetwork, LoopCost, Measurement, ratios
 from nasplug.cli.output import echo
 from nasplug.cli.tables import write_rows
+
+COLUMNS = ("images/s", "plain", "times as fast", "memory", "plain", "of it")
 
 
 def collect_figures(comparisons: Sequence[Compared], loop: LoopCost | None, batch: int) -> dict[str, Any]:
@@ -29,11 +31,19 @@ def collect_figures(comparisons: Sequence[Compared], loop: LoopCost | None, batc
     return known
 
 
+def collect_network_figures(comparison: ComparedNetwork, batch: int) -> dict[str, Any]:
+    """All figures of a stand-alone network."""
+    return {"params": comparison.params, **_compare_measurements(comparison, batch)}
+
+
 def _compare(comparison: Compared, batch: int) -> dict[str, Any]:
+    named = {"case": comparison.case, "candidates": comparison.candidates}
+    return named | _compare_measurements(comparison, batch)
+
+
+def _compare_measurements(comparison: Compared | ComparedNetwork, batch: int) -> dict[str, Any]:
     lower, middle, upper = ratios(comparison.fast, comparison.reference)
     return {
-        "case": comparison.case,
-        "candidates": comparison.candidates,
         "fast": _describe(comparison.fast, batch),
         "reference": _describe(comparison.reference, batch),
         "ratio": middle,
@@ -55,19 +65,21 @@ def _speedup(first: Compared, later: Compared) -> float:
     return statistics.median(first.fast.seconds) / statistics.median(later.fast.seconds)
 
 
+def write_network_figures(setting: Mapping[str, Any], comparison: ComparedNetwork) -> None:
+    """Prints what was measured of a stand-alone network as a table."""
+    _write_setting(setting)
+    write_rows(
+        ["network", "parameters", *COLUMNS],
+        [["as trained", str(comparison.params), *_format(comparison, setting["batch"])]],
+    )
+
+
 def write_figures(setting: Mapping[str, Any], comparisons: Sequence[Compared], loop: LoopCost | None) -> None:
     """Prints what was measured as a table."""
-    batch = setting["batch"]
-    space = ", ".join(f"{name}={value}" for name, value in setting["space"].items())
-    how = f"{setting['precision']}{', CUDA graphs' if setting['cuda_graphs'] else ''}"
-    echo(
-        f"{setting['method']}, preset {setting['preset']}: {space}\n"
-        f"{setting['device']}, {setting['threads']} CPU threads, {how}, torch {setting['torch']}; "
-        f"batches of {batch} images of {setting['size']} pixels, {setting['repeats']} repetitions in turns\n"
-    )
+    _write_setting(setting)
     write_rows(
-        ["supernet", "candidates", "images/s", "plain", "times as fast", "memory", "plain", "of it"],
-        [_format_row(comparison, batch) for comparison in comparisons],
+        ["supernet", "candidates", *COLUMNS],
+        [[each.case, str(each.candidates), *_format(each, setting["batch"])] for each in comparisons],
     )
     for comparison in comparisons[1:]:
         speedup = _speedup(comparisons[0], comparison)
@@ -80,12 +92,20 @@ def write_figures(setting: Mapping[str, Any], comparisons: Sequence[Compared], l
         )
 
 
-def _format_row(comparison: Compared, batch: int) -> list[str]:
+def _write_setting(setting: Mapping[str, Any]) -> None:
+    space = ", ".join(f"{name}={value}" for name, value in setting["space"].items())
+    how = f"{setting['precision']}{', CUDA graphs' if setting['cuda_graphs'] else ''}"
+    echo(
+        f"{setting['method']}, preset {setting['preset']}: {space}\n"
+        f"{setting['device']}, {setting['threads']} CPU threads, {how}, torch {setting['torch']}; "
+        f"batches of {setting['batch']} images of {setting['size']} pixels, {setting['repeats']} repetitions in turns\n"
+    )
+
+
+def _format(comparison: Compared | ComparedNetwork, batch: int) -> list[str]:
     lower, middle, upper = ratios(comparison.fast, comparison.reference)
     fast, plain = comparison.fast.peak_memory_bytes, comparison.reference.peak_memory_bytes
     return [
-        comparison.case,
-        str(comparison.candidates),
         f"{comparison.fast.images_per_second(batch):.1f}",
         f"{comparison.reference.images_per_second(batch):.1f}",
         f"{middle:.2f} ({lower:.2f} to {upper:.2f})",

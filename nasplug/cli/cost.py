@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import click
 
+from nasplug.cli.genotypes import read_genotype
 from nasplug.cli.output import echo
 from nasplug.cli.parameters import LARGEST_SIDE, MOST_CLASSES
 from nasplug.compose import parse_setting
-from nasplug.errors import InputError, quote
-from nasplug.formats.limits import FormatError
-from nasplug.formats.regular_file import decode, find_kind, read_file
 from nasplug.parts import CostMeasure, SearchSpace
 from nasplug.plugins import Plugins, load_plugins
-from nasplug.values import Genotype, ImageShape
+from nasplug.values import ImageShape
 from nasplug.values.options import build
 
-NOTATION = frozenset("{[(|")
-"""Letters of every notation of genotypes; a text with none of them was meant as the name of a file."""
 EVERY = "all"
 """What stands for all measures."""
 
@@ -63,7 +58,7 @@ def cost(
         measures = [registration.name for registration in plugins.registrations if registration.slot == "cost"]
     options = group_settings(settings, ["space", *measures])
     space: SearchSpace = build(plugins.resolve(plugins.find("space", name)), options["space"], f"space {name}")
-    architecture = _read_genotype(space, genotype)
+    architecture = read_genotype(space, genotype)
     shape = ImageShape(channels=channels, size=size, classes=classes)
     if not measures:
         price = space.cost(architecture, shape)
@@ -90,34 +85,3 @@ def group_settings(settings: Sequence[str], sections: Sequence[str]) -> dict[str
         section, option, value = parse_setting(setting, sections, "section of options here")
         options[section][option] = value
     return options
-
-
-def _read_genotype(space: SearchSpace, file_or_text: str) -> Genotype:
-    """The genotype in the file of this name, or where there is none, the one that the text itself describes."""
-    content = _read_file(file_or_text)
-    if content is not None:
-        return space.parse(content)
-    try:
-        return space.parse(file_or_text)
-    except InputError as error:
-        if set(file_or_text) & NOTATION:
-            raise
-        raise InputError(
-            f"There is no genotype file {quote(file_or_text)}, and the space '{space.name}' cannot read it as text: "
-            f"{error}"
-        ) from error
-
-
-def _read_file(name: str) -> str | None:
-    """What the file of this name holds; None if there is none."""
-    path = Path(name)
-    try:
-        if not name or find_kind(path) is None:
-            return None
-    except InputError:  # longer than any file name, or with letters that none has
-        return None
-    content = read_file(path, "genotype file")
-    try:
-        return decode(content)
-    except FormatError as error:
-        raise InputError(f"The genotype file {quote(path)} is not text that can be read: {error}.") from error

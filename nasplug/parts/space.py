@@ -105,7 +105,7 @@ class SearchSpace(ABC):
     def path_layers(
         self, block: int, path: Genotype, before: Genotype | None, shape: ImageShape
     ) -> Sequence[LayerSpec] | None:
-        """The layers that one block with this path adds to a network; None: not known. See `path_cost`, `layer_list`."""
+        """The layers that one block with this path adds to a network; None: unknown. See `path_cost`, `layer_list`."""
         return self.layer_list(path, shape)
 
     @abstractmethod

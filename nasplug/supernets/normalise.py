@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-EPS = 1e-5
+from nasplug.supernets.batch_statistics import EPS, compute_norm_gradients, normalise, takes_pixels_together
 
 NormFactory = Callable[[int], nn.Module]
 """From a number of channels to a batch norm: torch's for stand-alone networks, `Norm` for supernets."""
+
+
+TorchNorm = nn.modules.batchnorm._BatchNorm
 
 
 class Norm(nn.Module):
@@ -113,8 +116,63 @@ def _first(values: Tensor | None, count: int) -> Tensor:
     return parameter if len(parameter) == count else parameter[:count]
 
 
-TorchNorm = nn.modules.batchnorm._BatchNorm
 AnyNorm = Norm | TorchNorm
+
+
+def train_norms(norms: Sequence[TorchNorm], x: Tensor) -> Tensor:
+    """The result of torch's batch norms in training mode on a CPU for a map (N, C, H, W); their averages are updated.
+
+    The channels of the map belong to `norms`, concatenated in this order.
+    """
+    first = norms[0]
+    if len(norms) == 1 and not takes_pixels_together(x):
+        normed: Tensor = first(x)
+        return normed
+    weight, bias = torch.cat([norm.weight for norm in norms]), torch.cat([norm.bias for norm in norms])
+    result, mean, inverse = _NormOfBatch.apply(x, weight, bias, first.eps)
+    update_running_averages(norms, mean, inverse, x.numel() // x.shape[1])
+    return cast("Tensor", result)
+
+
+class _NormOfBatch(torch.autograd.Function):
+    """`batch_statistics.normalise`; where its gradients are to be differentiated they are those of torch."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, ...]:
+        result, mean, inverse = normalise(x, weight, bias, eps)
+        ctx.save_for_backward(x, weight, bias, mean, inverse)
+        ctx.mark_non_differentiable(mean, inverse)
+        ctx.eps = eps
+        return result, mean, inverse
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, bias, mean, inverse = ctx.saved_tensors
+        asked = ctx.needs_input_grad[:3]
+        if torch.is_grad_enabled():
+            inputs = [tensor for tensor, needed in zip((x, weight, bias), asked, strict=True) if needed]
+            result = F.batch_norm(x, None, None, weight, bias, training=True, eps=ctx.eps)
+            found = iter(torch.autograd.grad(result, inputs, gradients[0], create_graph=True))
+            return *(next(found) if needed else None for needed in asked), None
+        by = compute_norm_gradients(gradients[0], x, mean, inverse, weight, asked_x=asked[0])
+        return *(gradient if needed else None for gradient, needed in zip(by, asked, strict=True)), None
+
+
+@torch.no_grad()
+def update_running_averages(norms: Sequence[TorchNorm], mean: Tensor, inverse: Tensor, values: int) -> None:
+    """Adds the statistics of a batch to the running averages of torch's batch norms, as these do themselves.
+
+    `mean` and `inverse` are the means and inverse standard deviations of all their channels, concatenated; `values` is
+    the number of values of a channel.
+    """
+    sizes = [norm.num_features for norm in norms]
+    var = (inverse.square().reciprocal() - norms[0].eps).clamp_min(0) * (values / (values - 1))
+    averages = [(norm.running_mean, norm.running_var, norm.num_batches_tracked) for norm in norms]
+    means, variances, counts = (list(each) for each in zip(*averages, strict=True))
+    torch._foreach_add_(counts, 1)
+    momentum = norms[0].momentum
+    weight = 1 / float(counts[0]) if momentum is None else momentum
+    torch._foreach_lerp_([*means, *variances], [*mean.split(sizes), *var.split(sizes)], weight)
 
 
 @torch.no_grad()

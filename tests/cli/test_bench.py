@@ -42,6 +42,22 @@ def test_spaces_without_a_plain_supernet_are_refused(here):
     assert "There is no plain supernet of the space 'mbconv'" in result.stderr
 
 
+def test_a_stand_alone_network_is_measured_beside_its_modules(here):
+    words = ("bench", "--network", "--method", "snps", *SMALL, "--json")
+    first, again, other = (json.loads(here(*words, "--seed", seed).stdout) for seed in ("1", "1", "2"))
+
+    assert first["genotype"] == again["genotype"] != other["genotype"]
+    assert first["params"] == again["params"] > 1000
+    assert (first["batch"], first["precision"]) == (4, "float32")
+    assert first["fast"]["images_per_second"] > 0 < first["reference"]["images_per_second"]
+    given = json.loads(
+        here(
+            "bench", "--network", "--method", "snps", *SMALL, "--json", "--genotype", json.dumps(first["genotype"])
+        ).stdout
+    )
+    assert (given["genotype"], given["params"]) == (first["genotype"], first["params"])
+
+
 @pytest.mark.slow
 def test_the_loop_of_a_search_is_measured_on_images(here, few_images):
     words = ("--method", "dnad", *SMALL[:2], "--batch", "8", "--repeats", "2", "--threads", "1")
@@ -83,6 +99,10 @@ def test_the_size_of_images_is_that_of_the_data(here, few_images):
         (["--set", "run.device=cpu"], "write --device cpu."),
         (["--batch", "1"], "2<=x"),
         (["--repeats", "1"], "2<=x"),
+        (["--seed", "1"], "--seed is that of a stand-alone network, but the supernet is measured; add --network."),
+        (["--network", "--seed", "1", "--genotype", "x"], "leave one of them out."),
+        (["--network", "--data", "digits"], "so --data has no use"),
+        (["--network", "--deleted", "0.2"], "has no candidates to delete"),
         (["--deleted", "0.001"], "0.001 of the 80 candidates is none of them"),
     ],
 )

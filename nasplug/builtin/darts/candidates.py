@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from nasplug.builtin.darts.genotype import DILATED, FACTORISED, SEPARABLE, SKIP
 from nasplug.supernets import Norm, batch_norm, pointwise
+from nasplug.supernets.reduction import reduce_maps
 from nasplug.supernets.separable import SeparableStage, Source, repeat_sources, separable
-from nasplug.supernets.space_to_batch import every_second
 
 
 def _weights(convolutions: Sequence[nn.Conv2d]) -> Tensor:
@@ -62,10 +62,12 @@ class Separable(Candidate):
     def compute_group(cls, modules: Sequence[Self], sources: Sequence[Source], stride: int, weight: Tensor) -> Tensor:
         """See `Candidate`."""
         stages = []
-        for repeat in range(len(modules[0].norms)):
+        repeats = len(modules[0].norms)
+        for repeat in range(repeats):
             depthwise_layers, pointwise_layers, norms = zip(*(module.stage(repeat) for module in modules), strict=True)
-            stages.append(SeparableStage(_weights(depthwise_layers), _weights(pointwise_layers), norms))
-        return separable(sources, stages, stride, modules[0].dilation, weight)
+            scale = weight if repeat == repeats - 1 else None
+            stages.append(SeparableStage(_weights(depthwise_layers), _weights(pointwise_layers), norms, scale))
+        return separable(sources, stages, stride, modules[0].dilation)
 
 
 class Factorised(Candidate):
@@ -108,18 +110,7 @@ class Reduction(Candidate):
         weight: Tensor | None,
     ) -> Tensor:
         """See `Candidate`; all that read one state are two matrix products. Always of stride 2."""
-        results, rest = [], list(modules)
-        for state, count in sources:
-            readers, rest = rest[:count], rest[count:]
-            even, odd = every_second(state, (0, 1))
-            halves = (
-                pointwise(even, _weights([module.even for module in readers])),
-                pointwise(odd, _weights([module.odd for module in readers])),
-            )
-            # Each product holds its half of every candidate; the halves of a candidate belong side by side.
-            split = [half.permute(0, 2, 3, 1).unflatten(3, (count, -1)) for half in halves]
-            results.append(torch.cat(split, 4).flatten(3).permute(0, 3, 1, 2))
-        x = results[0] if len(results) == 1 else torch.cat(results, 1)
+        x = reduce_maps(sources, [(module.even.weight, module.odd.weight) for module in modules])
         return batch_norm(x, [module.norm for module in modules], weight)
 
 

@@ -5,14 +5,19 @@ Supernets have the same stems, with norms of their own.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nasplug.builtin.darts.genotype import DILATED, FACTORISED, POOLS, SEPARABLE, SKIP
-from nasplug.builtin.layers import Depthwise, Pointwise
+from nasplug.builtin.layers import Depthwise, Pointwise, trains_on_cpu
 from nasplug.supernets.convolution import drop_unread_edge, is_symbolic
-from nasplug.supernets.normalise import NormFactory
+from nasplug.supernets.normalise import NormFactory, train_norms
+from nasplug.supernets.reduction import reduce_maps
+from nasplug.supernets.separable import SeparableStage, Source, separable_of_batch
 
 AUXILIARY_SIZES = {"cifar": 8, "imagenet": 7}
 """For each stem the size of the map that a published auxiliary head reads."""
@@ -25,6 +30,12 @@ class ReluConvNorm(nn.Sequential):
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(nn.ReLU(), Pointwise(in_channels, out_channels), nn.BatchNorm2d(out_channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) to (N, out_channels, H, W)."""
+        relu, convolution, norm = self
+        x = convolution(relu(x))
+        return train_norms([cast("nn.BatchNorm2d", norm)], x) if trains_on_cpu(self, x) else norm(x)
 
 
 class FactorizedReduce(nn.Module):
@@ -42,9 +53,20 @@ class FactorizedReduce(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, out_channels, ceil(H / 2), ceil(W / 2))."""
         x = F.relu(x)
+        if trains_on_cpu(self, x):
+            return compute_reductions([self], [(x, 1)])
         even = drop_unread_edge(x, self.even.weight)
         normed: Tensor = self.norm(torch.cat((self.even(even), self.odd(shift_by_one(x))), 1))
         return normed
+
+
+def compute_reductions(layers: Sequence[FactorizedReduce], sources: Sequence[Source]) -> Tensor:
+    """The results of several reductions in training on a CPU, side by side: (N, G * out_channels, H', W').
+
+    `sources` are states after their ReLU, in the order of the layers.
+    """
+    x = reduce_maps(sources, [(layer.even.weight, layer.odd.weight) for layer in layers])
+    return train_norms([layer.norm for layer in layers], x)
 
 
 def shift_by_one(x: Tensor) -> Tensor:
@@ -63,6 +85,29 @@ def make_separable(channels: int, kernel: int, stride: int, dilation: int = 1) -
         Pointwise(channels, channels),
         nn.BatchNorm2d(channels),
     )
+
+
+def compute_separable(modules: Sequence[nn.Sequential], sources: Sequence[Source]) -> Tensor:
+    """The results of several separable operations of one kind in training on a CPU, side by side, (N, G * C, H', W').
+
+    `modules` are those of `make_operation`, once or twice a `make_separable`, in the order of the sources, which are
+    states after their ReLU.
+    """
+    stages = [
+        [module] if isinstance(module[0], nn.ReLU) else cast("list[nn.Sequential]", [*module]) for module in modules
+    ]
+    first = cast("Depthwise", stages[0][0][1])
+    joined = [_join(repeats) for repeats in zip(*stages, strict=True)]
+    return separable_of_batch(sources, joined, first.stride[0], first.dilation[0])
+
+
+def _join(modules: Sequence[nn.Sequential]) -> SeparableStage:
+    """The same stage of several operations, side by side."""
+    _, depthwise, pointwise, norms = zip(*modules, strict=True)
+    kernels = ([layer.weight for layer in layers] for layers in (depthwise, pointwise))
+    affine = [norm.weight for norm in norms], [norm.bias for norm in norms]
+    spatial, mixing, scale, shift = (each[0] if len(each) == 1 else torch.cat(each) for each in (*kernels, *affine))
+    return SeparableStage(spatial, mixing, norms, scale, shift)
 
 
 def make_operation(name: str, channels: int, stride: int) -> nn.Module:
@@ -96,7 +141,10 @@ class CifarStem(nn.Sequential):
         """Images (N, in_channels, H, W) to the two inputs of the first cell, which are the same map."""
         features = images
         for layer in self:
-            features = layer(features)
+            if isinstance(layer, nn.BatchNorm2d) and trains_on_cpu(self, features):
+                features = train_norms([layer], features)
+            else:
+                features = layer(features)
         return features, features
 
 

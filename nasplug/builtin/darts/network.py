@@ -15,8 +15,10 @@ from nasplug.builtin.darts.layers import (
     make_stem,
 )
 from nasplug.builtin.darts.layout import Blueprint, CellLayout, tap_cells
-from nasplug.builtin.layers import drop_path
+from nasplug.builtin.darts.side_by_side import CellPass, group_edges
+from nasplug.builtin.layers import drop_path, drop_path_mask, trains_on_cpu
 from nasplug.parts import Network, Outputs
+from nasplug.supernets.concatenate import concatenate
 from nasplug.values import ImageShape
 
 
@@ -31,6 +33,7 @@ class Cell(nn.Module):
         super().__init__()
         self.concat = graph.concat
         self.nodes = name_modules(graph)
+        self.waves = group_edges(self.nodes)
         self.preprocess = nn.ModuleDict()
         for source in sorted(graph.inputs):
             layer = FactorizedReduce if source == 0 and layout.halves_older else ReluConvNorm
@@ -49,6 +52,9 @@ class Cell(nn.Module):
         for source, x in enumerate((older, newer)):
             if str(source) in self.preprocess:
                 states[source] = self.preprocess[str(source)](x)
+        read = next(iter(states.values()))
+        if trains_on_cpu(self, read):
+            return self._compute_side_by_side(states, self._draw_masks(read, drop))
         for number, node in enumerate(self.nodes, 2):
             terms = []
             for name, pick in node.items():
@@ -59,6 +65,19 @@ class Cell(nn.Module):
                 terms.append(term)
             states[number] = sum(terms[1:], start=terms[0])
         return torch.cat([states[number] for number in self.concat], 1)
+
+    def _compute_side_by_side(self, states: dict[int, Tensor], masks: dict[str, Tensor]) -> Tensor:
+        states = CellPass(self.operations, states, masks).compute(self.waves)
+        return concatenate([states[number] for number in self.concat])
+
+    def _draw_masks(self, like: Tensor, drop: float) -> dict[str, Tensor]:
+        """The drop path masks of all candidates but identities, drawn in the order in which `forward` draws them."""
+        if drop == 0:
+            return {}
+        names = [name for node in self.nodes for name in node]
+        return {
+            name: drop_path_mask(like, drop) for name in names if not isinstance(self.operations[name], nn.Identity)
+        }
 
 
 def name_modules(graph: CellGraph) -> list[dict[str, Pick]]:
