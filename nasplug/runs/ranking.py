@@ -33,7 +33,7 @@ FINISHED = ("teacher", "search")
 
 
 def ranking_recipe(plugins: Plugins, source: RunFolder, changes: Mapping[str, Mapping[str, Any]]) -> Recipe:
-    """The recipe by which the sample is trained: that of the run, without random and reference networks and without a tournament.
+    """The recipe by which the sample is trained: that of the run, without other networks and without a tournament.
 
     Only the costs that the budget limits are measured. `changes` are options by section.
     """
