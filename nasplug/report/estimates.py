@@ -7,7 +7,7 @@ from statistics import median
 
 import numpy as np
 
-from nasplug.report.ranking.statistics import spearman
+from nasplug.report.rank_statistics import spearman
 from nasplug.store.result import RunResult
 
 

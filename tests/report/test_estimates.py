@@ -1,23 +1,9 @@
 from __future__ import annotations
 
-import math
-from random import Random
 from types import SimpleNamespace
 
-import pytest
-from scipy.stats import spearmanr
-
-from nasplug.report.estimates import describe_estimates, rank_correlation
+from nasplug.report.estimates import describe_estimates
 from nasplug.values import Unit
-
-
-def test_the_rank_correlation_is_spearmans_with_ties():
-    generator = Random(0)
-    for count in (3, 8, 30):
-        pairs = [(float(generator.randrange(6)), float(generator.randrange(6))) for _ in range(count)]
-        assert rank_correlation(pairs) == pytest.approx(spearmanr(*zip(*pairs, strict=True)).statistic)
-    assert rank_correlation([(1.0, 2.0), (1.0, 3.0), (1.0, 4.0)]) == 0
-    assert math.isclose(rank_correlation([(1, 10), (2, 100), (3, 1000)]), 1)
 
 
 def test_estimates_are_told_beside_measurements():

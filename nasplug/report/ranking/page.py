@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from nasplug.report.methods.tables import NONE, TextTable
 from nasplug.report.number_format import format_count, format_percent
+from nasplug.report.rank_statistics import Estimate
 from nasplug.report.ranking.ranking import LABELS, Agreement, Ranking, Regret
-from nasplug.report.ranking.statistics import Estimate
 from nasplug.report.style import light
 from nasplug.report.svg import inline_svg, use_style
 from nasplug.report.templating import render, write_page

@@ -13,7 +13,7 @@ import numpy as np
 
 from nasplug.errors import InputError, command
 from nasplug.report.number_format import format_percent
-from nasplug.report.ranking.statistics import Estimate, estimate, expected_least, kendall, regret, spearman
+from nasplug.report.rank_statistics import Estimate, estimate, expected_least, kendall, regret, spearman
 from nasplug.store.result import NetworkResult, RunResult, read_result
 from nasplug.store.run_folder import RunFolder
 

@@ -304,7 +304,7 @@ def delayed(layered, graded) -> SearchState:
         def path_layers(self, block, path, before, shape):
             return [LayerSpec(picked, (3, 4, 4), torch.nn.Identity) for _, (picked,) in path.picks]
 
-        layers = path_layers
+        layer_list = path_layers
 
     def layer_cost(measure: CostMeasure, layer: LayerSpec | None) -> float:
         prices = {"narrow": 0.125, "mid": 0.75, "wide": 0.25}

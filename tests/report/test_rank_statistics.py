@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau, spearmanr
 
-from nasplug.report.ranking.statistics import estimate, expected_least, kendall, regret, spearman
+from nasplug.report.rank_statistics import estimate, expected_least, kendall, regret, spearman
 
 GENERATOR = np.random.default_rng(3)
 TIED = [GENERATOR.integers(0, 6, (2, 12)).astype(float) for _ in range(20)]
