@@ -249,7 +249,9 @@ def test_a_whole_run_that_was_killed_in_its_tournament_ends_like_one_that_was_no
         assert all(np.array_equal(one[name], other[name], equal_nan=True) for name in one)
 
     again = tmp_path / "again"
-    done = here("retrain", whole, "--set", "select.candidates=2", "--epochs", "1", "--jobs", "1", "--out", again)
+    done = here(
+        "retrain", whole, "--set", "select.candidates=2", "--epochs", "1", "--set", "run.jobs=1", "--out", again
+    )
     assert done.exit_code == 0, done.output
     brackets = json.loads((again / "result.json").read_text())["tournament"]
     assert [[len(rung["ranking"]) for rung in bracket["rungs"]] for bracket in brackets] == [[2], [2]]
