@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
 
+from nasplug.compose.budget import SHORTHANDS
 from nasplug.errors import InputError, quote
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-SHORTHANDS: Mapping[str, str] = {"max_params": "params", "max_macs": "macs"}
 
 
 def budget_options(meaning: str) -> Callable[[F], F]:

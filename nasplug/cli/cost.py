@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -13,9 +13,9 @@ from nasplug.cli.output import echo
 from nasplug.cli.parameters import LARGEST_SIDE, MOST_CLASSES
 from nasplug.compose import parse_setting
 from nasplug.parts import CostMeasure, SearchSpace
-from nasplug.plugins import Plugins, load_plugins
+from nasplug.plugins import load_plugins
+from nasplug.plugins.program_objects import build_part
 from nasplug.values import ImageShape
-from nasplug.values.options import build
 
 EVERY = "all"
 """What stands for all measures."""
@@ -57,7 +57,7 @@ def cost(
     if EVERY in measures:
         measures = [registration.name for registration in plugins.registrations if registration.slot == "cost"]
     options = group_settings(settings, ["space", *measures])
-    space: SearchSpace = build(plugins.resolve(plugins.find("space", name)), options["space"], f"space {name}")
+    space: SearchSpace = build_part(plugins, "space", name, options["space"])
     architecture = read_genotype(space, genotype)
     shape = ImageShape(channels=channels, size=size, classes=classes)
     if not measures:
@@ -65,17 +65,12 @@ def cost(
         costs: dict[str, float] = {"params": price.params, "macs": price.macs}
         text = f"{price.params:,} params, {price.macs:,} multiply-accumulates per image"
     else:
-        built = {word: _build_measure(plugins, word, options[word]) for word in measures}
+        built: dict[str, CostMeasure] = {word: build_part(plugins, "cost", word, options[word]) for word in measures}
         net = space.network(architecture, shape).eval()
         costs = {word: measure.cost(net, (channels, size, size)) for word, measure in built.items()}
         width = max(map(len, built))
         text = "\n".join(f"{word:<{width}}  {measure.unit.format(costs[word])}" for word, measure in built.items())
     echo(json.dumps(costs) if as_json else text)
-
-
-def _build_measure(plugins: Plugins, name: str, options: Mapping[str, Any]) -> CostMeasure:
-    measure: CostMeasure = build(plugins.resolve(plugins.find("cost", name)), options, f"cost {name}")
-    return measure
 
 
 def group_settings(settings: Sequence[str], sections: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -17,7 +17,7 @@ from nasplug.runs.context import RunContext, show_notes
 from nasplug.runs.cost_ranges import find_cost_ranges
 from nasplug.runs.create import start
 from nasplug.runs.estimate import PhaseEstimate, estimate_run
-from nasplug.runs.selection import retrain_models, scales
+from nasplug.runs.retrain_size import retrain_models, scales
 from nasplug.values.cost import COUNTED
 from nasplug.values.recipe import SLOTS, Recipe
 

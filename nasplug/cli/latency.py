@@ -16,9 +16,9 @@ from nasplug.cli.parameters import LARGEST_SIDE, MOST_CLASSES
 from nasplug.errors import InputError
 from nasplug.parts import CostMeasure, LayerSpec, SearchSpace
 from nasplug.plugins import load_plugins
+from nasplug.plugins.program_objects import build_part
 from nasplug.store.layer_table import LayerTable
 from nasplug.values import ImageShape
-from nasplug.values.options import build
 
 REPORT_SECONDS = 2.0
 """Least time between two lines of progress."""
@@ -71,12 +71,12 @@ def latency(
     """
     plugins = load_plugins()
     options = group_settings(settings, ["space", "latency"])
-    measure: CostMeasure = build(plugins.resolve(plugins.find("cost", "latency")), options["latency"], "cost latency")
+    measure: CostMeasure = build_part(plugins, "cost", "latency", options["latency"])
     table = LayerTable(notice=lambda sentence: echo(sentence, err=True))
     if only_path:
         echo(table.path(measure))
         return
-    space: SearchSpace = build(plugins.resolve(plugins.find("space", name)), options["space"], f"space {name}")
+    space: SearchSpace = build_part(plugins, "space", name, options["space"])
     layers = _find_layers(space, widths, networks, ImageShape(channels=channels, size=size, classes=classes))
     if rebuild:
         table.forget(measure)

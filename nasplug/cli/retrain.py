@@ -8,19 +8,20 @@ from pathlib import Path
 
 import click
 
-from nasplug.cli.budget import SHORTHANDS, budget_options, read_budget_options
+from nasplug.cli.budget import budget_options, read_budget_options
 from nasplug.cli.output import echo
 from nasplug.cli.run import complete_run
 from nasplug.compose import parse_setting, recipe_sections, resolve_recorded
+from nasplug.compose.budget import SHORTHANDS
 from nasplug.errors import InputError, command
 from nasplug.plugins import load_plugins
 from nasplug.runs.context import note_changed_recipe, reopen_context, show_notes
 from nasplug.runs.create import new_folder
 from nasplug.runs.pipeline import plan_first_trainings, write_run_report
-from nasplug.runs.ranking import copy_record
 from nasplug.runs.signals import Signals
 from nasplug.runs.tabular import adopt_table
 from nasplug.store.events import keep_phases
+from nasplug.store.files import copy_whole
 from nasplug.store.run_folder import RunFolder
 from nasplug.ui import PrintableConsole, show_progress
 from nasplug.values.options import option_values
@@ -89,7 +90,7 @@ def retrain(
     recipe["plugins"] |= old.recipe()["plugins"]
     with new_folder(out) as new:
         for name in COPIED:
-            copy_record(old.path / name, new.path / name)
+            copy_whole(old.path / name, new.path / name)
         keep_phases(new.events, ("teacher", "search"))
         new.write_recipe(old.recipe() | recipe)
         context = reopen_context(new, plugins)

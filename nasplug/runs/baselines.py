@@ -7,6 +7,7 @@ from collections.abc import Collection
 from nasplug.parts.random_walk import mutate_towards
 from nasplug.runs.context import RunContext
 from nasplug.runs.measuring import plan_at_size
+from nasplug.runs.retrain_size import retrain_models, scales
 from nasplug.runs.scaling import GenotypeSizes, MeasuredNetwork, SizedNetwork, fit, size_genotype
 from nasplug.store.networks import PlannedNetwork, resize_space
 from nasplug.values import Genotype, is_within, share_of
@@ -17,14 +18,13 @@ DRAWS = 20
 """Random architectures scaled to a budget, at most, until one takes as large a share of it as the found one."""
 
 
-def plan_random(
-    context: RunContext, plan: PlannedNetwork, number: int, taken: set[Genotype], scaled: bool
-) -> PlannedNetwork | None:
+def plan_random(context: RunContext, plan: PlannedNetwork, number: int, taken: set[Genotype]) -> PlannedNetwork | None:
     """A random architecture at the cost of `plan`, none of `taken`, to which it is added.
 
     None if no architecture within the budget of `plan` was met.
     """
-    found = _draw_scaled(context, plan, number, taken) if scaled else _walk_to_size(context, plan, number, taken)
+    look = _draw_scaled if scales(context, plan.budget) else _walk_to_size
+    found = look(context, plan, number, taken)
     if found is None:
         return None
     genotype, network = found
@@ -70,21 +70,21 @@ def _draw_scaled(
     The sizes of a space are steps, so not every architecture can take up the same share. They are drawn until one
     does, within the tolerance; else the nearest is taken.
     """
-    space = context.composition.space
-    model = context.cost_model(space.scaled(channels=None, cells=context.recipe.retrain.cells))
+    model, _ = retrain_models(context)
     generator = context.random("baseline", plan.id, number)
     share = share_of(plan.costs, plan.budget)
-    drawn = [genotype for genotype in (space.random(generator) for _ in range(DRAWS)) if genotype not in taken]
-    candidates: list[tuple[float, int, Genotype]] = []
-    for place, genotype in enumerate(dict.fromkeys(drawn)):
-        sized = GenotypeSizes(model, genotype).largest_within(plan.budget)
+    drawn = [model.space.random(generator) for _ in range(DRAWS)]
+    candidates: list[tuple[float, GenotypeSizes]] = []
+    for genotype in dict.fromkeys(genotype for genotype in drawn if genotype not in taken):
+        sizes = GenotypeSizes(model, genotype)
+        sized = sizes.largest_within(plan.budget)
         if sized is not None:
             gap = abs(share_of(sized.costs, plan.budget) - share)
-            candidates.append((gap, place, genotype))
+            candidates.append((gap, sizes))
             if gap <= context.recipe.select.tolerance:
                 break
-    for _, _, genotype in sorted(candidates, key=lambda candidate: candidate[:2]):
-        network = fit(GenotypeSizes(model, genotype), plan.budget, context.composition.costs, context.shape)
+    for _, sizes in sorted(candidates, key=lambda candidate: candidate[0]):  # of equal gaps the first drawn
+        network = fit(sizes, plan.budget, context.composition.costs, context.shape)
         if network is not None:
-            return genotype, network
+            return sizes.genotype, network
     return None

@@ -10,8 +10,8 @@ from nasplug.errors import InputError
 from nasplug.parts import CostModel, SearchSpace
 from nasplug.parts.random_walk import mutate_towards
 from nasplug.runs.context import RunContext
+from nasplug.runs.retrain_size import retrain_models, scales
 from nasplug.runs.scaling import STEP, measure_network, size_genotype
-from nasplug.runs.selection import retrain_models, scales
 from nasplug.values import Budget, Costs, Genotype, is_within, share_of
 from nasplug.values.cost import COUNTED
 

@@ -14,8 +14,9 @@ from nasplug.runs.bracket import Bracket, Candidate
 from nasplug.runs.context import RunContext
 from nasplug.runs.halving import plan_rungs
 from nasplug.runs.measuring import plan_at_size
+from nasplug.runs.retrain_size import retrain_models, scales
 from nasplug.runs.scaling import GenotypeSizes, MeasuredNetwork, SizedNetwork, fit, size_genotype
-from nasplug.runs.selection import plan_found, retrain_models, scales
+from nasplug.runs.selection import plan_found
 from nasplug.runs.signals import ShouldStop
 from nasplug.runs.training import Progress, Stopped
 from nasplug.store.networks import PlannedNetwork, resize_space
@@ -144,6 +145,6 @@ def _random_candidates(
     """
     for candidate in matched:
         known = frozenset(taken)
-        plan = plan_random(context, candidate.plan, number, taken, scales(context, candidate.plan.budget))
+        plan = plan_random(context, candidate.plan, number, taken)
         if plan is not None and plan.genotype not in known:  # in a small space the walk may end at one that is known
             yield Candidate(attrs.evolve(plan, matched_to=None), "random")

@@ -12,7 +12,7 @@ from nasplug.errors import InputError, RunFailure
 from nasplug.parts import Batch, SearchState, Stage, Supernet
 from nasplug.runs.budget_check import limits_of_search
 from nasplug.runs.context import RunContext
-from nasplug.runs.selection import retrain_models
+from nasplug.runs.retrain_size import retrain_models
 from nasplug.runs.signals import ShouldStop
 from nasplug.runs.training import Progress, Stopped
 from nasplug.store.events import Journal, read_events, require_entries

@@ -11,7 +11,7 @@ import torch
 from nasplug.engine.resource_term import ResourceTerm
 from nasplug.errors import InputError, quote, reason
 from nasplug.runs.context import RunContext
-from nasplug.runs.selection import retrain_models
+from nasplug.runs.retrain_size import retrain_models
 from nasplug.store.run_folder import check_object, read_json, write_checked_json
 
 REMEDY = "restore it from a copy of the run, or start a new run"

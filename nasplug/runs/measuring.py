@@ -35,7 +35,7 @@ def plan_at_size(
         size=sized.size,
         costs=network.costs,
         estimates={name: sized.costs[name] for name in sized.estimated},
-        measurements={name: each.details for name, each in measurements.items() if each.details},
+        measurements=network.details,
         budget=budget,
         **others,
     )
@@ -49,5 +49,4 @@ def measure_plan(context: RunContext, plan: PlannedNetwork) -> PlannedNetwork:
     space = context.composition.space
     sized = SizedNetwork(plan.size, plan.costs, lambda: build_network(context.plugins, space, plan, context.shape))
     network = measure_network(sized, left, context.shape)
-    details = {name: each.details for name, each in network.measurements.items() if each.details}
-    return attrs.evolve(plan, costs=network.costs, measurements={**plan.measurements, **details})
+    return attrs.evolve(plan, costs=network.costs, measurements={**plan.measurements, **network.details})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,12 @@ from nasplug.plugins import Plugins
 from nasplug.runs.context import RunContext, reopen_context
 from nasplug.runs.create import new_folder
 from nasplug.runs.measuring import plan_at_size
+from nasplug.runs.retrain_size import retrain_models, scales
 from nasplug.runs.scaling import GenotypeSizes, fit, size_genotype
 from nasplug.runs.search_order import Scored, SearchOrder, read_order
-from nasplug.runs.selection import retrain_models, scales
 from nasplug.runs.tabular import adopt_table
 from nasplug.runs.training import Progress
+from nasplug.store.files import copy_whole
 from nasplug.store.networks import PlannedNetwork
 from nasplug.store.run_folder import RunFolder
 from nasplug.values import Genotype
@@ -59,7 +59,7 @@ def start_ranking(source: RunContext, out: Path, recipe: Recipe) -> Generator[Pr
         )
     with new_folder(out) as folder:
         for name in COPIED:
-            copy_record(source.folder.path / name, folder.path / name)
+            copy_whole(source.folder.path / name, folder.path / name)
         for phase in FINISHED:
             folder.finish(phase, source.folder.done(phase) or {})
         recorded, sections = source.folder.recipe(), recipe.to_dict()
@@ -79,14 +79,6 @@ def start_ranking(source: RunContext, out: Path, recipe: Recipe) -> Generator[Pr
                 scores[name][plan.id] = score
             yield Progress("sample", len(plans), recipe.select.networks, "architectures scored")
         folder.finish("select", {"plans": [plan.to_dict() for plan in plans], "scores": scores})
-
-
-def copy_record(source: Path, target: Path) -> None:
-    """Copies a file or folder of a run, if the run has it."""
-    if source.is_dir():
-        shutil.copytree(source, target)
-    elif source.exists():
-        shutil.copy2(source, target)
 
 
 def _plan_one(context: RunContext, stratum: Sequence[Scored]) -> tuple[PlannedNetwork, Scored]:

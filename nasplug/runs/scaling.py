@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import attrs
 
@@ -56,6 +56,11 @@ class MeasuredNetwork:
     def costs(self) -> Costs:
         """All costs that are known, as measured where they were."""
         return Costs({**self.sized.costs, **{name: each.value for name, each in self.measurements.items()}})
+
+    @property
+    def details(self) -> dict[str, Mapping[str, Any]]:
+        """By name, how it was measured, where there is something to say."""
+        return {name: each.details for name, each in self.measurements.items() if each.details}
 
 
 def measure_network(sized: SizedNetwork, measures: Mapping[str, CostMeasure], shape: ImageShape) -> MeasuredNetwork:

@@ -6,16 +6,16 @@ import math
 from collections.abc import Generator, Iterator, Sequence
 
 from nasplug.errors import InputError, command
-from nasplug.parts import CostModel
 from nasplug.runs.baselines import plan_random
 from nasplug.runs.context import RunContext
 from nasplug.runs.measuring import plan_at_size
 from nasplug.runs.references import plan_references
+from nasplug.runs.retrain_size import retrain_models, scales
 from nasplug.runs.scaling import GenotypeSizes, fit, size_genotype
 from nasplug.runs.signals import ShouldStop
 from nasplug.runs.training import Progress, Stopped
 from nasplug.store.networks import PlannedNetwork
-from nasplug.values import Budget, Costs, Genotype, is_within
+from nasplug.values import Budget, Genotype, is_within
 
 
 def select(
@@ -42,14 +42,14 @@ def select(
 
 def _plan_networks(context: RunContext, found: Sequence[Genotype], budget: Budget) -> Iterator[PlannedNetwork]:
     """The networks of one budget: found ones, then the random ones of each, then references."""
-    scaled, chosen = scales(context, budget), []
+    chosen = []
     for plan in plan_found(context, found, budget, context.recipe.select.networks):
         chosen.append(plan)
         yield plan
     taken = {plan.genotype for plan in chosen if plan.genotype is not None}
     for plan in chosen:
         for number in range(context.recipe.select.random):
-            matched = plan_random(context, plan, number, taken, scaled)  # adds it to `taken`
+            matched = plan_random(context, plan, number, taken)  # adds it to `taken`
             if matched is not None:
                 yield matched
     yield from plan_references(context, chosen, budget)
@@ -66,19 +66,6 @@ def plan_found(context: RunContext, found: Sequence[Genotype], budget: Budget, c
         yield plan
     if empty:
         raise _nothing_fits(context, found, budget)
-
-
-def scales(context: RunContext, budget: Budget) -> bool:
-    """Whether networks get the size that a budget allows."""
-    return bool(budget) and context.recipe.select.scale and not context.recipe.run.table
-
-
-def retrain_models(context: RunContext) -> tuple[CostModel, list[CostModel]]:
-    """Costs at the size of networks where several architectures are found, and at each size where there is one."""
-    options = context.recipe.retrain
-    base = context.composition.space.scaled(channels=options.channels, cells=options.cells)
-    model = context.cost_model(base)
-    return model, [model.resized(base.scaled(channels=width)) for width in options.widths]
 
 
 def _scale_found(context: RunContext, found: Sequence[Genotype], budget: Budget, most: int) -> Iterator[PlannedNetwork]:
@@ -113,14 +100,12 @@ def _keep_sizes(context: RunContext, found: Sequence[Genotype], budget: Budget, 
 def _nothing_fits(context: RunContext, found: Sequence[Genotype], budget: Budget) -> InputError:
     base, _ = retrain_models(context)
     least = min(found, key=lambda genotype: base.costs(genotype, ()).params)
-    costs = base.costs(least, budget)
-    known = Costs({"params": costs.params, "macs": costs.macs, **{name: costs[name] for name in budget}})
     way = "Raise the limit"
     if not scales(context, budget):
         way += ", lower retrain.channels, or let networks be scaled (select.scale=true)"
     return InputError(
         f"No architecture that the search found has at most {base.describe(budget)}; the smallest has "
-        f"{base.describe(known)} at {dict(base.space.size())}. {way}: "
+        f"{base.describe(base.costs(least, budget))} at {dict(base.space.size())}. {way}: "
         f"{command('retrain', context.folder.path, '--budget', 'NAME=LIMIT')}."
     )
 

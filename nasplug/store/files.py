@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -101,3 +102,11 @@ def _remedy(what: str) -> str:
     if what == "checkpoint":
         return "restore it from a copy of the run, or remove it, and 'nasplug resume' repeats its phase"
     return "restore it from a copy of the run, or train it again: 'nasplug retrain' does so for networks of a run"
+
+
+def copy_whole(source: Path, target: Path) -> None:
+    """Copies a file or a folder, if there is one."""
+    if source.is_dir():
+        shutil.copytree(source, target)
+    elif source.exists():
+        shutil.copy2(source, target)
