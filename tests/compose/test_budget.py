@@ -3,8 +3,10 @@ from __future__ import annotations
 import pytest
 
 from nasplug.compose import resolve, resolve_recorded
+from nasplug.compose.layers import BUDGET, RECORDED, SECTIONS
 from nasplug.errors import InputError
 from nasplug.plugins import load_plugins
+from nasplug.register import RESERVED
 from nasplug.values.recipe import BudgetOptions
 
 
@@ -81,3 +83,7 @@ def test_what_a_recipe_of_an_earlier_version_does_not_say_is_done_as_then(plugin
     recipe = resolve_recorded(plugins, recorded, None)
     assert (recipe.select.scale, recipe.select.references, recipe.select.measures) == (False, (), ())
     assert recipe.budget.points == ({"params": 9000},)
+
+
+def test_no_measure_or_reference_can_have_the_name_of_another_section():
+    assert set(RESERVED) == {*SECTIONS, BUDGET, *RECORDED, "weight"}

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from nasplug.builtin.compact import Compact
 from nasplug.values import ImageShape
+from tests.builtin.mixtures import randomised
 
 ACTIVATIONS = {"relu": torch.relu, "relu6": lambda x: x.clamp(0, 6)}
 
@@ -111,13 +112,7 @@ def build(shape):
 
     def build_supernet(space):
         torch.manual_seed(0)
-        net = space.supernet(shape).double()
-        with torch.no_grad():
-            net.choices.alpha.normal_()
-            for name, parameter in net.named_parameters():
-                if "norm" in name:
-                    parameter.add_(0.3 * torch.randn_like(parameter))
-        return net, torch.randn(3, 2, 7, 7, dtype=torch.float64)
+        return randomised(space.supernet(shape)), torch.randn(3, 2, 7, 7, dtype=torch.float64)
 
     return build_supernet
 

@@ -8,6 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nasplug.builtin.compact import Compact
 from nasplug.values import Costs, Genotype, ImageShape
+from tests.builtin.mixtures import sample_paths
 
 OPTIONS = [
     ({}, ImageShape(1, 16, 3)),
@@ -41,21 +42,12 @@ def test_counted_cost_is_that_of_the_built_network_and_of_its_layers(options, sh
 @pytest.mark.parametrize(("options", "shape"), OPTIONS)
 def test_costs_and_layers_of_paths_add_up_and_depend_on_the_stage_before_by_its_interface_alone(options, shape):
     space, generator = Compact(**options), Random(1)
-    blocks = range(space.taps())
     for _ in range(50):
-        parts = [space.paths(block).sample(generator) for block in blocks]
-        others = [space.paths(block).sample(generator) for block in blocks]
-        befores = [
-            other if space.interface(block, other) == space.interface(block, part) else part
-            for block, part, other in zip(blocks, parts, others, strict=True)
-        ]
-        befores = [None, *befores[:-1]]
-        costs = [space.path_cost(*each, shape) for each in zip(blocks, parts, befores, strict=True)]
-        genotype = Genotype.join(parts)
+        paths = sample_paths(space, generator)
+        costs = [space.path_cost(*each, shape) for each in paths]
+        genotype = Genotype.join(path for _, path, _ in paths)
         assert Costs.total(costs) == space.cost(genotype, shape)
-        layers = [
-            layer for each in zip(blocks, parts, befores, strict=True) for layer in space.path_layers(*each, shape)
-        ]
+        layers = [layer for each in paths for layer in space.path_layers(*each, shape)]
         assert layers == list(space.layer_list(genotype, shape))
 
 

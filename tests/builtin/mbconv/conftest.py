@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from nasplug.builtin.mbconv import MBConvSpace
 from nasplug.builtin.mbconv.supernet import MBConvSupernet
 from nasplug.values import ImageShape
+from tests.builtin.mixtures import randomised
 
 
 def normalise(x: Tensor, norm: nn.Module) -> Tensor:
@@ -95,13 +96,7 @@ def build(space, shape):
 
     def build_supernet(space=space):
         torch.manual_seed(0)
-        net = space.supernet(shape).double()
-        with torch.no_grad():
-            net.choices.alpha.normal_()
-            for name, parameter in net.named_parameters():
-                if "norm" in name:
-                    parameter.add_(0.3 * torch.randn_like(parameter))
-        return net, torch.randn(4, 1, 8, 8, dtype=torch.float64)
+        return randomised(space.supernet(shape)), torch.randn(4, 1, 8, 8, dtype=torch.float64)
 
     return build_supernet
 

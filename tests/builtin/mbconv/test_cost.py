@@ -12,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 from nasplug.builtin.mbconv import MBConvSpace
 from nasplug.values import Costs, Genotype, ImageShape
+from tests.builtin.mixtures import sample_paths
 
 PUBLISHED = json.loads((Path(__file__).parent / "published.json").read_text())
 IMAGENET = ImageShape(3, 224, 1000)
@@ -98,17 +99,8 @@ def test_counted_cost_is_that_of_the_built_network(options, shape):
 )
 def test_costs_of_paths_add_up_exactly_and_depend_on_the_block_before_by_its_interface_alone(options, shape):
     space, generator = MBConvSpace(**options), Random(1)
-    blocks = range(space.taps())
     for _ in range(200):
-        parts = [space.paths(block).sample(generator) for block in blocks]
-        others = [space.paths(block).sample(generator) for block in blocks]
-        befores = [
-            other if space.interface(block, other) == space.interface(block, part) else part
-            for block, part, other in zip(blocks, parts, others, strict=True)
-        ]
-        costs = [
-            space.path_cost(block, part, befores[block - 1] if block else None, shape)
-            for block, part in zip(blocks, parts, strict=True)
-        ]
-        whole = space.cost(Genotype.join(parts), shape)
+        paths = sample_paths(space, generator)
+        costs = [space.path_cost(*each, shape) for each in paths]
+        whole = space.cost(Genotype.join(path for _, path, _ in paths), shape)
         assert whole == Costs.total(costs)

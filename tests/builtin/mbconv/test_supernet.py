@@ -10,34 +10,12 @@ from nasplug.builtin.mbconv import MBConvSpace
 from nasplug.builtin.mbconv.network import MBConv
 from nasplug.supernets import Norm
 from nasplug.values import Genotype
-
-EXACT = {"rtol": 1e-9, "atol": 1e-11}
-
-
-def gradients(net, logits):
-    """The gradients of a loss that depends on every logit, by name, without those that are None or zero."""
-    named = dict(net.named_parameters())
-    loss = (logits * torch.linspace(1, 2, logits.numel(), dtype=logits.dtype).view(logits.shape)).sum()
-    found = torch.autograd.grad(loss, list(named.values()), allow_unused=True)
-    return {
-        name: gradient for name, gradient in zip(named, found, strict=True) if gradient is not None and gradient.any()
-    }
+from tests.builtin.mixtures import EXACT, assert_same_outputs, gradients
 
 
 def assert_same(net, images, plain):
     """Logits, taps and gradients are those of the plain supernet; returns the gradients by name."""
-    outputs, (logits, taps) = net.outputs(images), plain(net, images)
-    torch.testing.assert_close(outputs.logits, logits, **EXACT)
-    for tap, expected_tap in zip(outputs.taps, taps, strict=True):
-        torch.testing.assert_close(tap, expected_tap, **EXACT)
-    expected = gradients(net, logits)
-    computed = gradients(net, outputs.logits)
-    # A bias in front of a batch norm of the whole batch has a gradient of zero, up to rounding.
-    parameters = dict(net.named_parameters())
-    for name in expected.keys() | computed.keys():
-        zero = torch.zeros_like(parameters[name])
-        torch.testing.assert_close(computed.get(name, zero), expected.get(name, zero), rtol=1e-7, atol=1e-10)
-    return expected
+    return assert_same_outputs(net, net.outputs(images), *plain(net, images))
 
 
 def test_the_mixture_its_taps_and_all_gradients_are_the_explicit_sums(build, plain):
