@@ -12,6 +12,7 @@ import click
 from nasplug.cli.environment import plugin_options
 from nasplug.cli.failure import report_errors
 from nasplug.errors import quote, suggest
+from nasplug.runs.memory import paused_collection
 
 
 @attrs.frozen
@@ -41,7 +42,8 @@ class LazyGroup(click.Group):
             return None
         entry = self.table[cmd_name]
         module, _, function = entry.target.partition(":")
-        command: click.Command = getattr(importlib.import_module(module), function)
+        with paused_collection():
+            command: click.Command = getattr(importlib.import_module(module), function)
         if entry.plugins:
             known = {parameter.name for parameter in command.params}
             command.params += [option for option in plugin_options() if option.name not in known]

@@ -12,6 +12,7 @@ from nasplug.errors import InputError, command
 from nasplug.plugins import Plugins
 from nasplug.runs.context import RunContext, new_context, write_start
 from nasplug.runs.device import find_device
+from nasplug.runs.memory import paused_collection
 from nasplug.runs.search import rehearse
 from nasplug.runs.tabular import adopt_table
 from nasplug.store.files import write_atomically
@@ -29,7 +30,8 @@ def start(out: Path | None, plugins: Plugins, recipe: Recipe, words: list[str]) 
         if recipe.run.teacher_from:
             borrow_teacher(context, Path(recipe.run.teacher_from))
         adopt_table(context)
-        rehearse(context)
+        with paused_collection():
+            rehearse(context)
         write_start(context, words)
     return context
 

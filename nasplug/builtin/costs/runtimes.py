@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from importlib import import_module
+from importlib.util import find_spec
 
 import attrs
 import torch
@@ -75,8 +76,10 @@ def choose_runtime(name: str) -> Runtime:
     if name == "torch":
         return TorchRuntime()
     try:
+        import_module("onnxruntime")
         for package in PACKAGES:
-            import_module(package)
+            if find_spec(package) is None:  # not imported: onnxscript takes long, and is seldom used
+                raise ModuleNotFoundError(f"No module named '{package}'")
     except ImportError as error:
         if name == "auto":
             return TorchRuntime()

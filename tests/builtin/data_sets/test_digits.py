@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from importlib.machinery import ModuleSpec
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from nasplug.builtin.data_sets import digits
 from nasplug.builtin.data_sets.digits import Digits
 from nasplug.data.splits import make_splits
 from nasplug.errors import InputError
@@ -23,6 +26,16 @@ def test_digits_are_those_of_scikit_learn_on_the_scale_of_bytes():
 def test_digits_are_enough_for_the_default_splits():
     splits = make_splits(Digits().load("", None, False), seed=0)
     assert (len(splits.test), len(splits.validation), len(splits.train)) == (359, 300, 1138)
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_a_missing_file_is_said_with_the_place_where_it_was_looked_for(installed, monkeypatch, tmp_path):
+    package = ModuleSpec("sklearn", None, is_package=True)
+    assert package.submodule_search_locations is not None
+    package.submodule_search_locations.append(str(tmp_path))
+    monkeypatch.setattr(digits, "find_spec", lambda name: package if installed else None)
+    with pytest.raises(InputError, match=str(tmp_path) if installed else "is not installed"):
+        Digits().load("", None, False)
 
 
 def test_a_location_is_refused():
