@@ -96,6 +96,11 @@ def nasplug_register(register: Register) -> None:
         summary="Your own images, a folder per class: folder:PATH.",
     )
     register.dataset(
+        "csv",
+        "nasplug.builtin.data_sets.csv_list:CsvList",
+        summary="Your own images, a table of files and classes: csv:FILE.",
+    )
+    register.dataset(
         "arrays",
         "nasplug.builtin.data_sets.arrays:Arrays",
         summary="Your own images and labels as arrays in one safetensors file: arrays:PATH.",

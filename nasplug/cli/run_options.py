@@ -42,7 +42,7 @@ OPTIONS: Mapping[str, Callable[[Any], Any]] = {
     "schedule": click.option("--schedule", help="Pruning schedule, in place of the method's."),
     "teacher": click.option("--teacher", help="Distillation teacher, in place of the method's."),
     "data": click.option(
-        "--data", help="Data set: digits, cifar10, cifar100, fashion-mnist, folder:PATH, arrays:PATH."
+        "--data", help="Data set: digits, cifar10, cifar100, fashion-mnist, folder:PATH, csv:PATH, arrays:PATH."
     ),
     "data_root": click.option("--data-root", type=click.Path(), help="Folder in which data sets keep their files."),
     "download": click.option("--download", is_flag=True, default=None, help="Fetch missing files of a data set."),

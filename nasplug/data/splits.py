@@ -20,8 +20,10 @@ from nasplug.values.seeds import derive_seed
 
 Indices = npt.NDArray[np.int64]
 
-SMALLEST_VALIDATION = 300
-"""With fewer validation images, good networks cannot be ranked: 300 give a standard error of 1 % at 3 % error."""
+ENOUGH_VALIDATION = 300
+"""With fewer validation images, good networks can hardly be ranked: 300 give a standard error of 1 % at 3 % error."""
+LARGEST_SHARE = 3
+"""To get that many, at most one of so many images is held out, unless more is asked for."""
 
 SMALLEST_CLASS = 2
 """The least number of training images of each class."""
@@ -44,9 +46,10 @@ class Splits:
 def make_splits(data: ImageData, seed: int, validation: float = 0.1, test: float = 0.2) -> Splits:
     """Splits the images of `data`; a function of the labels, the seed and the shares.
 
-    `validation` is a share of `data.train`, of at least SMALLEST_VALIDATION images, or 0 for none. `test` is a share of
-    `data.train` as well and is taken first; it has no effect on data with test images of their own. Raises InputError
-    if training would keep fewer than SMALLEST_CLASS images of a class or fewer images than validation.
+    `validation` is a share of `data.train`, or 0 for none; a share that is less than ENOUGH_VALIDATION images is raised
+    to that many, or to a third of what is not for the test. `test` is a share of `data.train` as well and is taken
+    first; it has no effect on data with test images of their own. Raises InputError if training would keep fewer than
+    SMALLEST_CLASS images of a class or fewer images than validation.
     """
     labels = np.asarray(data.train.labels, dtype=np.int64)
     rest = np.arange(len(labels), dtype=np.int64)
@@ -54,12 +57,14 @@ def make_splits(data: ImageData, seed: int, validation: float = 0.1, test: float
         test_indices, rest = _sample(rest, labels, round(test * len(labels)), derive_seed(seed, "split", "test"))
     else:
         test_indices = np.arange(len(data.test), dtype=np.int64)
-    size = max(round(validation * len(labels)), SMALLEST_VALIDATION) if validation > 0 else 0
+    enough = min(ENOUGH_VALIDATION, len(rest) // LARGEST_SHARE)
+    size = max(round(validation * len(labels)), enough) if validation > 0 else 0
     if size > len(rest) - size:
+        largest = len(rest) // 2 / max(len(labels), 1)
         raise InputError(
-            f"data.validation={validation:g} holds out {size} images (it holds out at least {SMALLEST_VALIDATION}), "
-            f"but data set '{data.name}' has {len(rest)} images for training and validation, and training must keep no "
-            f"fewer than validation takes; use {_remedy(len(labels), len(rest))} or more images."
+            f"data.validation={validation:g} holds out {size} images, but data set '{data.name}' has {len(rest)} "
+            f"images for training and validation, and training must keep no fewer than validation takes; use a smaller "
+            f"data.validation (at most {int(largest * 1000) / 1000:g}) or more images."
         )
     validation_indices, train = _sample(rest, labels, size, derive_seed(seed, "split", "validation"))
     counts = np.bincount(labels[train], minlength=len(data.classes))
@@ -165,11 +170,3 @@ def _sample(pool: Indices, labels: Indices, count: int, seed: int) -> tuple[Indi
     ]
     taken = np.sort(np.concatenate([np.empty(0, np.int64), *samples]))
     return taken, np.setdiff1d(pool, taken, assume_unique=True)
-
-
-def _remedy(images: int, available: int) -> str:
-    """The largest data.validation that works, for a message."""
-    largest = available // 2
-    if largest < SMALLEST_VALIDATION:
-        return "data.validation=0"
-    return f"a smaller data.validation (at most {int(largest / images * 1000) / 1000:g})"

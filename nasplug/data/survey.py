@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 
 import attrs
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from nasplug.data.reading import all_of, read_in_chunks
-from nasplug.data.splits import Splits
+from nasplug.data.splits import ENOUGH_VALIDATION, Splits
 from nasplug.parts import ImageData, Images
 
 
@@ -50,7 +51,7 @@ def note_properties(data: ImageData, splits: Splits, train: SurveyedImages, test
     evaluated = sets[0] if splits.test_from == "train" else sets[-1]
     for name, (images, surveyed) in (("test", evaluated), ("validation", sets[0])):
         notes += _note_copies(name, images, surveyed, getattr(splits, name), sets[0], splits.train)
-    return [*notes, *_note_imbalance(data, evaluated[0], splits)]
+    return [*notes, *_note_imbalance(data, evaluated[0], splits), *_note_few(splits)]
 
 
 def _note_constant(sets: Sequence[tuple[Images, SurveyedImages]]) -> list[str]:
@@ -110,6 +111,19 @@ def _note_imbalance(data: ImageData, tests: Images, splits: Splits) -> list[str]
         f"The classes are out of balance: {counts[largest]:,} of {counts.sum():,} {name} images are of class "
         f"'{data.classes[largest]}', so that always answering it has an error of {error:.1%}. The balanced test error, "
         f"the mean of the errors by class, tells more; result.json has it for each network."
+    ]
+
+
+def _note_few(splits: Splits) -> list[str]:
+    """So few validation images that chance has a large part in which network is taken to be the best."""
+    count = len(splits.validation)
+    if not 0 < count < ENOUGH_VALIDATION:
+        return []
+    chance = math.sqrt(0.1 * 0.9 / count)
+    return [
+        f"{_count(count, 'image')} held out for validation, so one image is {1 / count:.1%}, and an error of 10 % has "
+        f"a standard error of {chance:.1%}: which network is the best, and when, is partly chance. More images, or "
+        f"several seeds, tell more."
     ]
 
 

@@ -58,7 +58,11 @@ class DataOptions:
     name: str = option("digits", "data set: a registered name, for some followed by a colon and a path")
     root: str = option("", "folder in which data sets keep their files")
     download: bool = option(False, "whether missing files may be fetched")
-    validation: float = option(0.1, "share held out for selection (at least 300 images; 0 holds out none)", at_least=0)
+    validation: float = option(
+        0.1,
+        "share held out for selection, raised to 300 images or a third, whichever is less; 0 holds out none",
+        at_least=0,
+    )
     test: float = option(0.2, "share held out for the test, if the data set has no test images", at_least=0, below=1)
 
 

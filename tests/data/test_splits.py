@@ -75,9 +75,16 @@ def test_splits_depend_on_the_seed_alone():
         assert getattr(first, name).tolist() != getattr(other, name).tolist()
 
 
-def test_too_few_images_for_validation_are_refused_with_what_would_work():
-    with pytest.raises(InputError, match=r"holds out 300 .* has 400 images .* use data.validation=0 or more images"):
-        make_splits(data_of([250, 250]), 0)
+def test_of_few_images_a_third_of_what_is_not_for_the_test_is_held_out():
+    data = data_of([20, 20, 20])
+    splits = make_splits(data, 0)
+    assert [len(splits.test), len(splits.validation), len(splits.train)] == [12, 16, 32]
+    assert all(count >= 5 for count in per_class(data, splits.validation))
+    assert len(make_splits(data, 0, validation=0.35).validation) == 21
+    assert len(make_splits(data_of([449, 449], test=1), 0).validation) == 299
+
+
+def test_more_validation_than_training_images_are_refused_with_what_would_work():
     with pytest.raises(InputError, match=r"holds out 700 .* \(at most 0.5\)"):
         make_splits(data_of([500, 500], test=1), 0, validation=0.7)
     assert len(make_splits(data_of([500, 500], test=1), 0, validation=0.5).train) == 500

@@ -21,7 +21,17 @@ def notes(pixels, labels, train, validation=(), test=(), tests=None):
 
 
 def test_ordinary_images_need_no_note():
-    assert notes(PIXELS, LABELS, [0, 1, 2, 3], [4, 5], [6, 7, 8, 9]) == []
+    assert notes(PIXELS, LABELS, [0, 1, 2, 3], [], [6, 7, 8, 9]) == []
+
+
+def test_few_validation_images_are_said_with_what_chance_makes_of_them():
+    (said,) = notes(PIXELS, LABELS, [0, 1, 2, 3], [4, 5], [6, 7, 8, 9])
+    assert said.startswith("2 images are held out for validation, so one image is 50.0%, and an error of 10 % has a ")
+    assert "a standard error of 21.2%" in said
+    pixels = torch.randint(0, 256, (310, 1, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    labels = [0, 1] * 155
+    assert notes(pixels, labels, [0, 1], range(2, 302), range(302, 310)) == []
+    assert len(notes(pixels, labels, [0, 1, 2], range(3, 302), range(302, 310))) == 1
 
 
 def test_images_without_content_are_counted():

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from nasplug.builtin.data_sets.csv_list import CsvList
+from nasplug.builtin.data_sets.folder import Folder
+from nasplug.errors import InputError
+
+
+@pytest.fixture
+def photos(tmp_path) -> Path:
+    for name in ("cat", "dog"):
+        for number in range(4):
+            file = tmp_path / "photos" / name / f"{number}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("L", (6, 6), 10 * number + (100 if name == "dog" else 0)).save(file)
+    return tmp_path / "photos"
+
+
+def write(photos: Path, *lines: str, name: str = "list.csv", encoding: str = "utf-8") -> Path:
+    table = photos / name
+    table.write_text("\n".join(lines) + "\n", encoding=encoding)
+    return table
+
+
+def load(table: Path, **options):
+    return CsvList(**{"channels": 1, "size": 6, **options}).load(str(table), None, False)
+
+
+def levels(images) -> list[int]:
+    return images.read(range(len(images)))[:, 0, 0, 0].tolist()
+
+
+def all_rows(photos: Path) -> list[str]:
+    return [f"{file.relative_to(photos).as_posix()},{file.parent.name}" for file in sorted(photos.glob("*/*.png"))]
+
+
+def test_a_table_of_class_folders_is_read_as_the_folders_are(photos):
+    ours = load(write(photos, "path,label", *reversed(all_rows(photos))), size=4)
+    theirs = Folder(channels=1, size=4).load(str(photos), None, False)
+    assert (ours.classes, ours.test, ours.size, ours.bits) == (theirs.classes, None, 4, theirs.bits)
+    assert sorted(zip(levels(ours.train), ours.train.labels.tolist(), strict=True)) == sorted(
+        zip(levels(theirs.train), theirs.train.labels.tolist(), strict=True)
+    )
+
+
+def test_splits_are_told_apart_and_validation_images_are_passed_over(photos):
+    table = write(
+        photos,
+        *("path,label,split", "cat/0.png,cat,train", "dog/0.png,dog,", "dog/1.png,dog,Training"),
+        *("cat/1.png,cat,test", "cat/2.png,cat,val", "dog/2.png,dog,validation"),
+    )
+    data = load(table)
+    assert (levels(data.train), data.train.labels.tolist()) == ([0, 100, 110], [0, 1, 1])
+    assert (levels(data.test), data.test.labels.tolist()) == ([10], [0])
+    assert data.notes == (
+        "2 images of the split validation were passed over: validation images are drawn from the training images "
+        "(data.validation).",
+    )
+
+
+@pytest.mark.parametrize(("delimiter", "encoding"), [(",", "utf-8"), (";", "utf-8-sig"), ("\t", "utf-8")])
+def test_columns_are_found_by_name_whatever_separates_them(photos, delimiter, encoding):
+    lines = ["Label, id ,PATH", " cat ,7,cat/1.png", "", "dog,8,dog/1.png"]
+    data = load(write(photos, *(line.replace(",", delimiter) for line in lines), encoding=encoding))
+    assert (data.classes, levels(data.train)) == (("cat", "dog"), [10, 110])
+
+
+def test_values_that_hold_the_separator_are_quoted(photos):
+    (photos / "cat" / "0.png").rename(photos / "a, b.png")
+    data = load(write(photos, "path,label", '"a, b.png","cat, black"', "dog/1.png,dog"))
+    assert (data.classes, levels(data.train)) == (("cat, black", "dog"), [0, 110])
+
+
+def test_numbers_are_classes_in_the_order_of_numbers(photos):
+    data = load(write(photos, "path,label", "cat/0.png,10", "cat/1.png,9", "cat/2.png,0"))
+    assert data.classes == ("0", "9", "10")
+    assert levels(data.train) == [20, 10, 0]
+
+
+def test_paths_may_lead_out_of_the_folder_of_the_table(photos, tmp_path):
+    table = write(tmp_path, "path,label", f"{photos / 'cat' / '0.png'},cat", "photos/../photos/dog/0.png,dog")
+    data = load(table)
+    assert levels(data.train) == [0, 100]
+
+
+def test_an_image_that_is_named_twice_is_taken_once(photos):
+    data = load(write(photos, "path,label", "cat/0.png,cat", "./cat/0.png,cat", "dog/0.png,dog"))
+    assert levels(data.train) == [0, 100]
+    assert "1 images are named more than once and were taken once" in data.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        (["file,label", "cat/0.png,cat"], "must have one column 'path' .* its columns are: file, label"),
+        (["path,label,path", "cat/0.png,cat,cat/0.png"], "must have one column 'path'"),
+        ([""], "its columns are: none"),
+        (["path,label"], "names no training images"),
+        (["path,label", "cat/0.png,cat"], "at least two classes, but it has only 'cat'"),
+        (["path,label", "cat/0.png,", "dog/0.png,dog"], "Line 2 of .* has no label"),
+        (["path,label", "cat/0.png,cat", ",dog"], "Line 3 of .* has no path"),
+        (["path,label", "cat/0.png,cat,train"], "Line 2 of .* has 3 values, but the header names 2"),
+        (["path,label,split", "cat/0.png,cat,holdout"], "Line 2 of .* names the split 'holdout'; known: test"),
+        (["path,label", "cat/9.png,cat", "eel,eel", "dog/0.png,dog"], r"names 2 of 3 images .*9.png \(line 2\), .*eel"),
+        (["path,label", "cat/0.png,cat", "cat/0.png,dog"], "Lines 2 and 3 of .* name the same image"),
+        (["path,label,split", "cat/0.png,cat,train", "cat/0.png,cat,test"], "name the same image"),
+        (
+            ["path,label,split", "cat/0.png,cat,", "dog/0.png,dog,", "dog/1.png,eel,test"],
+            "Line 4 of .* is a test image of the class 'eel'",
+        ),
+        (["path,label", '"cat/0.png,cat'], "cannot be read as a table"),
+    ],
+)
+def test_what_is_wrong_in_a_table_is_said_with_its_line(photos, lines, sentence):
+    with pytest.raises(InputError, match=sentence):
+        load(write(photos, *lines))
+
+
+def test_files_that_are_no_tables_are_refused(photos):
+    with pytest.raises(InputError, match="There is no file"):
+        load(photos / "none.csv")
+    with pytest.raises(InputError, match="There is no file"):
+        load(photos)
+    with pytest.raises(InputError, match="cannot be read as a table"):
+        load(photos / "cat" / "0.png")
+    with pytest.raises(InputError, match="must be text in UTF-8"):
+        load(write(photos, "path,label", "cät.png,cat", encoding="latin-1"))
+    with pytest.raises(InputError, match="needs a table, but none was named"):
+        CsvList().load("", None, False)
