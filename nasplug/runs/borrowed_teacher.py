@@ -1,0 +1,82 @@
+"""A teacher's network that another run has trained (`run.teacher_from`), for the search or for retrainings."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from nasplug.errors import InputError, command
+from nasplug.runs.context import RunContext
+from nasplug.store.files import write_atomically
+from nasplug.store.networks import load_network
+from nasplug.store.result import read_result
+from nasplug.store.run_folder import RunFolder
+
+
+def borrow_teacher(context: RunContext, source: Path) -> None:
+    """Copies the network of a run or weights file into the run, so that the run stands on its own.
+
+    Of a run it takes the teacher, if it has one, else its best network. InputError if there is neither, if it was
+    trained on other images or has weights that are not finite, if the method's teacher wants no network and no network
+    of the run learns from one either, or if a search is to learn from a reference network.
+    """
+    is_for_search = context.teacher() is not None
+    if not is_for_search and context.recipe.retrain.distil == 0:
+        name = context.recipe.parts["teacher"].name
+        raise InputError(
+            f"--teacher-from names a network, but the teacher '{name}' uses none; try --teacher features, or have the "
+            f"retraining learn from it: --set retrain.distil=0.5."
+        )
+    path, error = _find_network(source)
+    facts = load_network(path, context.plugins)[1]
+    if is_for_search and "reference" in facts:
+        raise InputError(
+            f"The network of '{source}' is the reference network '{facts['reference']['part']}', and a teacher is a "
+            f"network of a search space; name another one."
+        )
+    trained_on, needed = facts["data"], context.preprocessing()
+    for key in ("classes", "channels", "size"):
+        if trained_on[key] != needed[key]:
+            raise InputError(
+                f"The teacher '{source}' was trained for {key} {trained_on[key]}, but '{context.data.name}' has "
+                f"{needed[key]}; name a network trained on such images."
+            )
+    write_atomically(context.folder.teacher, path.read_bytes())
+    context.folder.finish("teacher", {"from": str(source), "val_error": error})
+
+
+def replace_teacher(context: RunContext, before: str) -> None:
+    """Borrows the network that `run.teacher_from` names in place of `before`, for a run that only retrains.
+
+    InputError if the search has learnt from a teacher's network, which is the teacher of the retraining then.
+    """
+    source = context.recipe.run.teacher_from
+    if source == before:
+        return
+    if context.teacher() is not None:
+        raise InputError(
+            f"run.teacher_from names another teacher, but the search has learnt from the network of its teacher "
+            f"'{context.recipe.parts['teacher'].name}', which 'nasplug retrain' keeps; leave it out, and with "
+            f"retrain.distil networks learn from that one."
+        )
+    shutil.rmtree(context.folder.phase("teacher"), ignore_errors=True)
+    if source:
+        borrow_teacher(context, Path(source))
+
+
+def _find_network(source: Path) -> tuple[Path, float | None]:
+    """The weights file that is meant, and the validation error of its network where a run has it on record."""
+    if source.is_file():
+        return source, None
+    if not source.exists():
+        raise InputError(f"There is no '{source}'; --teacher-from takes the folder of a run or a weights file.")
+    folder = RunFolder.existing(source)
+    if folder.teacher.is_file():
+        return folder.teacher, (folder.done("teacher") or {}).get("val_error")
+    result = read_result(source)
+    best = result.network(result.best)
+    if best is None:
+        raise InputError(f"The run '{source}' has no trained network yet; finish it: {command('resume', source)}")
+    if not folder.weights(best.id).is_file():
+        raise InputError(f"The best network of '{source}', {best.id}, has no weights; name a weights file of the run.")
+    return folder.weights(best.id), best.val_error
