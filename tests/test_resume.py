@@ -44,7 +44,7 @@ def _beyond(run: Path, phase: str, events: int):
     if phase in ("teacher", "search"):
         lines = [line for line in _events(run / "events.jsonl") if json.loads(line)["phase"] == phase]
         return len(lines) >= events and (run / "phases" / phase / "checkpoint.safetensors").exists()
-    return any(len(_events(path)) >= events for path in run.glob(f"phases/{phase}/*/events.jsonl"))
+    return any(len(_events(path)) >= events for path in run.glob(f"phases/{phase}/**/events.jsonl"))
 
 
 def _state(run: Path):
@@ -56,6 +56,15 @@ def _state(run: Path):
     result.pop("checksum")  # of the costs, too
     genotypes = {path.name: path.read_text() for path in run.glob("genotypes/*")}
     return weights, _events(run / "events.jsonl"), result, genotypes
+
+
+def _assert_equal(whole: Path, broken: Path) -> None:
+    expected, actual = _state(whole), _state(broken)
+    assert expected[1:] == actual[1:]
+    assert expected[0].keys() == actual[0].keys()
+    for name, tensors in expected[0].items():
+        for key, value in tensors.items():
+            assert np.array_equal(value, actual[0][name][key], equal_nan=True), (name, key)
 
 
 @pytest.mark.timeout(900)
@@ -83,12 +92,28 @@ def test_a_run_that_was_killed_ends_like_one_that_was_not(nasplug, here, few_ima
     done = here(*words)
     assert done.exit_code == 0, done.output
 
-    expected, actual = _state(whole), _state(broken)
-    assert expected[1:] == actual[1:]
-    assert expected[0].keys() == actual[0].keys()
-    for name, tensors in expected[0].items():
-        for key, value in tensors.items():
-            assert np.array_equal(value, actual[0][name][key], equal_nan=True), (name, key)
+    _assert_equal(whole, broken)
+
+
+@pytest.mark.timeout(900)
+def test_distilled_candidates_and_networks_are_those_of_one_job_after_a_kill(nasplug, here, few_images, tmp_path):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    options = ("--set", "retrain.distil=0.7", "--set", "select.candidates=2", "--set", "select.references=['resnet8']")
+    short = (*SHORT, "--data", f"arrays:{few_images}", *options)
+    done = here(*short, "--jobs", "1", "--out", whole)
+    assert done.exit_code == 0, done.output
+    assert json.loads((whole / "result.json").read_text())["distillation"]["weight"] == 0.7
+
+    words = (*short, "--jobs", "2", "--out", str(broken))
+    for phase, events in (("tournament", 5), ("retrain", 14)):
+        process = nasplug.start(*words)
+        _wait(lambda phase=phase, events=events: _beyond(broken, phase, events), process)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        words = ("resume", str(broken))
+    done = here(*words)
+    assert done.exit_code == 0, done.output
+    _assert_equal(whole, broken)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)])

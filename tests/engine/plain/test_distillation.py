@@ -147,7 +147,7 @@ class Small(Network):
 
 
 def train_on_digits(net: Network, stage: Stage, images: MemoryImages, indices: np.ndarray) -> Network:
-    training = Training(epochs=8, batch_size=64, lr=0.05, augment="none")
+    training = Training(epochs=5, batch_size=64, lr=0.05, augment="none")
     settings = {"mean": (0.3,), "std": (0.38,), "flips": False, "shift": 0, "seed": 0, "phase": "p", "split": "train"}
     cpu = torch.device("cpu")
     streams = {"train": BatchStream(images, indices, training=training, device=cpu, **settings)}
