@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 # Many processes that import torch, on machines that may be busy: generous, since only a hang should count.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(450)]
@@ -96,10 +96,13 @@ def test_a_run_that_was_killed_ends_like_one_that_was_not(nasplug, here, few_ima
 
 
 @pytest.mark.timeout(900)
-def test_distilled_candidates_and_networks_are_those_of_one_job_after_a_kill(nasplug, here, few_images, tmp_path):
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    options = ("--set", "retrain.distil=0.7", "--set", "select.candidates=2", "--set", "select.references=['resnet8']")
-    short = (*SHORT, "--data", f"arrays:{few_images}", *options)
+def test_distilled_candidates_and_networks_are_those_of_one_job_after_a_kill(nasplug, here, tmp_path):
+    whole, broken, images = tmp_path / "whole", tmp_path / "broken", tmp_path / "images.safetensors"
+    pixels = np.random.default_rng(0).integers(0, 256, (800, 6, 6, 1), dtype=np.uint8)
+    save_file({"images": pixels, "labels": np.arange(800) % 4}, images)  # enough to hold some out, as tournaments do
+    options = ("retrain.distil=0.7", "select.candidates=2", "select.rung=0.5", "data.validation=0.1")
+    options += ("search.batch_size=64", "retrain.batch_size=32", "select.references=['resnet8']")
+    short = (*SHORT, "--data", f"arrays:{images}", *(word for option in options for word in ("--set", option)))
     done = here(*short, "--jobs", "1", "--out", whole)
     assert done.exit_code == 0, done.output
     assert json.loads((whole / "result.json").read_text())["distillation"]["weight"] == 0.7

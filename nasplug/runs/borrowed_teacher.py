@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
+from nasplug.data import load_splits
 from nasplug.errors import InputError, command
 from nasplug.runs.context import RunContext
+from nasplug.runs.data import read_data_record
 from nasplug.store.files import write_atomically
 from nasplug.store.networks import load_network
 from nasplug.store.result import read_result
@@ -27,7 +30,7 @@ def borrow_teacher(context: RunContext, source: Path) -> None:
             f"--teacher-from names a network, but the teacher '{name}' uses none; try --teacher features, or have the "
             f"retraining learn from it: --set retrain.distil=0.5."
         )
-    path, error = _find_network(source)
+    path, recorded = _find_network(context, source)
     facts = load_network(path, context.plugins)[1]
     if is_for_search and "reference" in facts:
         raise InputError(
@@ -42,7 +45,7 @@ def borrow_teacher(context: RunContext, source: Path) -> None:
                 f"{needed[key]}; name a network trained on such images."
             )
     write_atomically(context.folder.teacher, path.read_bytes())
-    context.folder.finish("teacher", {"from": str(source), "val_error": error})
+    context.folder.finish("teacher", {"from": str(source), **recorded})
 
 
 def replace_teacher(context: RunContext, before: str) -> None:
@@ -64,19 +67,33 @@ def replace_teacher(context: RunContext, before: str) -> None:
         borrow_teacher(context, Path(source))
 
 
-def _find_network(source: Path) -> tuple[Path, float | None]:
-    """The weights file that is meant, and the validation error of its network where a run has it on record."""
+def _find_network(context: RunContext, source: Path) -> tuple[Path, dict[str, Any]]:
+    """The weights file that is meant, and what its run has on record: `val_error`, and `seen` as in `Distillation`."""
     if source.is_file():
-        return source, None
+        return source, {}
     if not source.exists():
         raise InputError(f"There is no '{source}'; --teacher-from takes the folder of a run or a weights file.")
     folder = RunFolder.existing(source)
     if folder.teacher.is_file():
-        return folder.teacher, (folder.done("teacher") or {}).get("val_error")
+        record = folder.done("teacher") or {"from": None}
+        seen = {} if "from" in record else _count_seen(context, folder)
+        return folder.teacher, {"val_error": record.get("val_error"), **seen}
     result = read_result(source)
     best = result.network(result.best)
     if best is None:
         raise InputError(f"The run '{source}' has no trained network yet; finish it: {command('resume', source)}")
     if not folder.weights(best.id).is_file():
         raise InputError(f"The best network of '{source}', {best.id}, has no weights; name a weights file of the run.")
-    return folder.weights(best.id), best.val_error
+    return folder.weights(best.id), {"val_error": best.val_error, **_count_seen(context, folder)}
+
+
+def _count_seen(context: RunContext, folder: RunFolder) -> dict[str, int]:
+    """How many of the images that the run holds out the networks of another one were trained on, where that is known.
+
+    Images that are in the training split of the run as well are not counted.
+    """
+    theirs, ours, splits = read_data_record(folder), context.record, context.splits
+    if theirs is None or ours is None:
+        return {}
+    held_out = {*ours.members(splits, "validation"), *ours.members(splits, "test")} - {*ours.members(splits, "train")}
+    return {"seen": len(held_out & {*theirs.members(load_splits(folder.splits), "train")})}

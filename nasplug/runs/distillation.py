@@ -25,6 +25,8 @@ class Distillation:
     """Where its network is from: what `run.teacher_from` names; empty: the run has trained it."""
     teacher_error: float | None
     """Its validation error in the run that has trained it, from 0 to 1; None: unknown, or not trained yet."""
+    seen: int = 0
+    """Images held out by this run that the teacher was trained on, as far as is known."""
 
     @classmethod
     def of(cls, context: RunContext) -> Distillation | None:
@@ -34,24 +36,28 @@ class Distillation:
             return None
         record = context.folder.done("teacher") or {}
         source = context.recipe.run.teacher_from
-        return cls(options.distil, options.distil_temperature, source, record.get("val_error"))
+        return cls(options.distil, options.distil_temperature, source, record.get("val_error"), record.get("seen", 0))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as in `result.json`."""
         return {
             "weight": self.weight,
             "temperature": self.temperature,
-            "teacher": {"from": self.teacher or None, "val_error": self.teacher_error},
+            "teacher": {"from": self.teacher or None, "val_error": self.teacher_error, "seen": self.seen},
         }
 
     def describe(self) -> str:
-        """One sentence."""
+        """In words: one sentence, and another where the teacher knows images that it should not."""
         teacher = f"that of {quote(self.teacher)}" if self.teacher else "trained before the search"
         error = "" if self.teacher_error is None else f", validation error {100 * self.teacher_error:.2f} %"
+        warning = (
+            f" The teacher was trained on {self.seen:,} of the images that this run holds out, so errors may be lower "
+            f"than on new images; one from a run of the same data, seed and shares would not know them."
+        )
         return (
             f"Networks that are trained from scratch here learn from the logits of a teacher's network ({teacher}"
             f"{error}) at temperature {self.temperature:g}: {self.weight:.0%} of their loss, {1 - self.weight:.0%} is "
-            f"that of the labels."
+            f"that of the labels.{warning if self.seen else ''}"
         )
 
 

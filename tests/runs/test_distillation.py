@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from random import Random
 from types import SimpleNamespace
 
@@ -123,7 +124,10 @@ def test_every_step_minimises_the_mixed_loss(taught):
 
 
 def test_with_weight_0_a_network_is_trained_as_ever_and_starts_alike_with_any_other(tmp_path, few_images, taught):
-    plain, off = begin(tmp_path / "plain", few_images), begin(tmp_path / "off", few_images, distil=0.0)
+    plain, off = (
+        begin(tmp_path / "plain", few_images),
+        begin(tmp_path / "off", few_images, distil=0.0, distil_temperature=9.0),
+    )
     weights = carry_out(plain)
     assert equal(carry_out(off), weights)
     assert losses(off) == losses(plain)
@@ -248,7 +252,7 @@ def test_a_teacher_that_was_lost_is_named(tmp_path, few_images, teacher):
 
 def test_the_result_names_teacher_weight_temperature_and_error(tmp_path, few_images, teacher, taught):
     result = write_result(taught.context, "running", [])
-    expected = {"from": str(teacher), "val_error": None}
+    expected = {"from": str(teacher), "val_error": None, "seen": 0}
     assert result["distillation"] == {"weight": 0.6, "temperature": 4.0, "teacher": expected}
     (note,) = [note for note in result["notes"] if "teacher" in note]
     assert "teacher.safetensors" in note
@@ -261,6 +265,23 @@ def test_the_result_names_teacher_weight_temperature_and_error(tmp_path, few_ima
     assert third.folder.teacher.read_bytes() == teacher.read_bytes()
     plain = begin(tmp_path / "plain", few_images)
     assert write_result(plain, "running", [])["distillation"] is None
+
+
+def test_a_teacher_that_knows_images_held_out_here_is_noticed(tmp_path, few_images, teacher):
+    other = begin(tmp_path / "other", few_images, run={"seed": 1})
+    other.folder.teacher.parent.mkdir(parents=True)
+    shutil.copy(teacher, other.folder.teacher)
+    other.folder.finish("teacher", {"val_error": None})  # as if it had been trained there
+    for seed in (0, 1):
+        context = begin(tmp_path / f"{seed}", few_images, other.folder.path, run={"seed": seed}, distil=0.5)
+        known = len(set(context.splits.test) & set(other.splits.train))
+        assert Distillation.of(context).seen == known
+        assert (known > 0) == (seed == 0)
+        assert (f"trained on {known} of the images that this run holds out" in Distillation.of(context).describe()) == (
+            seed == 0
+        )
+    borrowed = begin(tmp_path / "third", few_images, tmp_path / "1", run={"seed": 0}, distil=0.5)
+    assert Distillation.of(borrowed).seen == 0  # which images the lender's lender used is not known
 
 
 def test_estimates_include_the_teachers_pass(tmp_path, few_images, taught, monkeypatch):
