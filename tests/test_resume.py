@@ -102,6 +102,7 @@ def test_distilled_candidates_and_networks_are_those_of_one_job_after_a_kill(nas
     save_file({"images": pixels, "labels": np.arange(800) % 4}, images)  # enough to hold some out, as tournaments do
     options = ("retrain.distil=0.7", "select.candidates=2", "select.rung=0.5", "data.validation=0.1")
     options += ("search.batch_size=64", "retrain.batch_size=32", "select.references=['resnet8']")
+    options += ("search.epochs=1", "teacher.epochs=1", "select.random=0")
     short = (*SHORT, "--data", f"arrays:{images}", *(word for option in options for word in ("--set", option)))
     done = here(*short, "--jobs", "1", "--out", whole)
     assert done.exit_code == 0, done.output

@@ -33,7 +33,7 @@ PLUGINS = load_plugins()
 SPACE = {"part": "darts", "cells": 2, "nodes": 2, "channels": 2, "operations": ["sep_conv_3x3", "skip_connect"]}
 
 
-def begin(folder, images, teacher="", method="random", run=None, **retrain):
+def begin(folder, images, teacher="", method="random", run=None, sections=None, **retrain):
     options = {"epochs": 2, "batch_size": 16, "auxiliary": 0.4, "drop_path": 0.3, "dropout": 0.5}
     layer = {
         "space": SPACE,
@@ -43,6 +43,7 @@ def begin(folder, images, teacher="", method="random", run=None, **retrain):
         "run": {"method": method, "preset": "tiny", "threads": 1, "device": "cpu", "teacher_from": str(teacher)},
     }
     layer["run"].update(run or {})
+    layer.update(sections or {})
     return start(folder, PLUGINS, resolve(PLUGINS, [layer]), [])
 
 
@@ -181,6 +182,9 @@ def test_a_run_without_a_teachers_network_is_refused_before_anything_is_written(
             begin(tmp_path / "run", few_images, method=method, distil=0.5)
     with pytest.raises(InputError, match=r"'voting', as it is set, trains none that has logits for the classes"):
         begin(tmp_path / "run", few_images, method="sd-darts", distil=0.5)
+    frozen = {"space": {"part": "mbconv"}, "teacher": {"model": "resnet18", "weights": "random"}}
+    with pytest.raises(InputError, match=r"'blockwise', as it is set, trains none that has logits for the classes"):
+        begin(tmp_path / "run", few_images, method="dna", sections=frozen, distil=0.5, auxiliary=0.0)
     assert list(tmp_path.iterdir()) == []
 
 
