@@ -7,7 +7,8 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 from nasplug.data import BatchStream, MemoryImages
-from nasplug.engine import Trainer, train
+from nasplug.engine import EagerRunner, Runner, Trainer, train
+from nasplug.engine.ahead.runner import AheadRunner
 from nasplug.engine.plain.distillation import DistillationStage, divergence
 from nasplug.engine.plain.fixed import Fixed
 from nasplug.engine.plain.keep import Keep
@@ -134,6 +135,16 @@ def test_steps_are_recorded_only_with_a_teacher_whose_operations_are_known():
     assert stage.graph_key(NOW) is None
 
 
+def test_steps_ahead_of_the_host_are_those_one_by_one():
+    trained = []
+    for runner in (EagerRunner(), AheadRunner(poll=4)):
+        torch.manual_seed(0)
+        net, teacher = Small(4), Small(8)
+        train_on_noise(net, DistillationStage(LabelStage(), teacher, 0.5, 4.0), runner)
+        trained.append(net.state_dict())
+    assert all(torch.equal(value, trained[1][name]) for name, value in trained[0].items())
+
+
 # Digits.
 
 
@@ -146,12 +157,24 @@ class Small(Network):
         return Outputs(self.layers(images), ())
 
 
-def train_on_digits(net: Network, stage: Stage, images: MemoryImages, indices: np.ndarray) -> Network:
-    training = Training(epochs=5, batch_size=64, lr=0.05, augment="none")
+def train_on_noise(net: Network, stage: Stage, runner: Runner) -> None:
+    pixels = torch.randint(0, 256, (30, 1, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    train_on(net, stage, MemoryImages(pixels, np.arange(30) % 10), np.arange(30), batch_size=3, runner=runner)
+
+
+def train_on(
+    net: Network,
+    stage: Stage,
+    images: MemoryImages,
+    indices: np.ndarray,
+    batch_size: int = 64,
+    runner: Runner | None = None,
+) -> Network:
+    training = Training(epochs=5, batch_size=batch_size, lr=0.05, augment="none")
     settings = {"mean": (0.3,), "std": (0.38,), "flips": False, "shift": 0, "seed": 0, "phase": "p", "split": "train"}
     cpu = torch.device("cpu")
     streams = {"train": BatchStream(images, indices, training=training, device=cpu, **settings)}
-    for _ in train(Trainer("p", net, Fixed(), Keep(), [stage], training, streams, cpu)):
+    for _ in train(Trainer("p", net, Fixed(), Keep(), [stage], training, streams, cpu), runner):
         pass
     return net.eval()
 
@@ -161,12 +184,12 @@ def test_on_digits_a_distilled_network_comes_nearer_to_its_teacher():
     pixels = torch.from_numpy((digits.images * 255 / 16).round().astype(np.uint8))[:, None]
     images, held_out = MemoryImages(pixels, digits.target), (pixels[1200:] / 255 - 0.3) / 0.38
     torch.manual_seed(0)
-    teacher = train_on_digits(Small(128), LabelStage(), images, np.arange(1200))
+    teacher = train_on(Small(128), LabelStage(), images, np.arange(1200))
     nets = {}
     for weight in (0.0, 0.9):
         torch.manual_seed(1)
         stage = LabelStage() if weight == 0 else DistillationStage(LabelStage(), teacher, weight, 4.0)
-        nets[weight] = train_on_digits(Small(12), stage, images, np.arange(1200))
+        nets[weight] = train_on(Small(12), stage, images, np.arange(1200))
     with torch.no_grad():
         apart = {weight: float(divergence(net(held_out), teacher(held_out), 4.0)) for weight, net in nets.items()}
         errors = {
