@@ -70,7 +70,7 @@ def replace_teacher(context: RunContext, before: str) -> None:
 def _find_network(context: RunContext, source: Path) -> tuple[Path, dict[str, Any]]:
     """The weights file that is meant, and what its run has on record: `val_error`, and `seen` as in `Distillation`."""
     if source.is_file():
-        return source, {}
+        return source, _read_record(context, source.absolute())
     if not source.exists():
         raise InputError(f"There is no '{source}'; --teacher-from takes the folder of a run or a weights file.")
     folder = RunFolder.existing(source)
@@ -84,7 +84,19 @@ def _find_network(context: RunContext, source: Path) -> tuple[Path, dict[str, An
         raise InputError(f"The run '{source}' has no trained network yet; finish it: {command('resume', source)}")
     if not folder.weights(best.id).is_file():
         raise InputError(f"The best network of '{source}', {best.id}, has no weights; name a weights file of the run.")
-    return folder.weights(best.id), {"val_error": best.val_error, **_count_seen(context, folder)}
+    return folder.weights(best.id), _read_record(context, folder.weights(best.id))
+
+
+def _read_record(context: RunContext, weights: Path) -> dict[str, Any]:
+    """The same for a weights file; empty where it does not lie in a run."""
+    folder = RunFolder(weights.parent.parent)
+    if weights != folder.weights(weights.stem):
+        return {}
+    try:
+        network = read_result(folder.path).network(weights.stem)
+        return {} if network is None else {"val_error": network.val_error, **_count_seen(context, folder)}
+    except InputError:  # the weights are all that is needed of that run
+        return {}
 
 
 def _count_seen(context: RunContext, folder: RunFolder) -> dict[str, int]:

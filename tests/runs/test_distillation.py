@@ -288,6 +288,24 @@ def test_a_teacher_that_knows_images_held_out_here_is_noticed(tmp_path, few_imag
     assert Distillation.of(borrowed).seen == 0  # which images the lender's lender used is not known
 
 
+def test_the_error_of_a_network_is_that_of_the_run_that_its_weights_lie_in(tmp_path, few_images, teacher):
+    lender = begin(tmp_path / "lender", few_images)
+    plan = plan_of(lender)
+    carry_out(lender)
+    lender.folder.finish(plan.phase, {**lender.folder.done(plan.phase), "val_error": 0.25})
+    write_result(lender, "done", [plan])
+    weights = lender.folder.weights(plan.id)
+    copied, damaged = tmp_path / "copied.safetensors", tmp_path / "damaged"
+    shutil.copy(weights, copied)
+    shutil.copytree(lender.folder.path, damaged)
+    (damaged / "result.json").write_text("{")
+    sources = {lender.folder.path: 0.25, weights: 0.25, copied: None, damaged / "weights" / weights.name: None}
+    for number, (source, error) in enumerate(sources.items()):
+        context = begin(tmp_path / f"{number}", few_images, source, distil=0.5)
+        assert Distillation.of(context).teacher_error == error
+        assert context.folder.teacher.read_bytes() == weights.read_bytes()
+
+
 def test_estimates_include_the_teachers_pass(tmp_path, few_images, taught, monkeypatch):
     calls = []
     kind = type(load_network(taught.context.folder.teacher, PLUGINS)[0])
