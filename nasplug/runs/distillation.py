@@ -56,7 +56,7 @@ class Distillation:
         )
         return (
             f"Networks that are trained from scratch here learn from the logits of a teacher's network ({teacher}"
-            f"{error}) at temperature {self.temperature:g}: {self.weight:.0%} of their loss, {1 - self.weight:.0%} is "
+            f"{error}) at temperature {self.temperature:g}: {100 * self.weight:g} % of their loss, {100 * (1 - self.weight):g} % is "
             f"that of the labels.{warning if self.seen else ''}"
         )
 

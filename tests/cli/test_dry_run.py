@@ -94,7 +94,7 @@ def test_a_dry_run_says_what_networks_learn_from(here, words, monkeypatch):
     done = here("run", "--method", "dnad", *words, "--dry-run")
     assert done.exit_code == 0, done.output
     assert tomllib.loads(done.stdout)["retrain"]["distil"] == 0.25
-    assert "a teacher's network (trained before the search) at temperature 4: 25% of their loss" in done.stderr
+    assert "a teacher's network (trained before the search) at temperature 4: 25 % of their loss" in done.stderr
     refused = here("run", "--method", "random", *words, "--dry-run")
     assert refused.exit_code == 2
     assert "--teacher-from RUN_OR_FILE" in refused.stderr

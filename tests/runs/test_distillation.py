@@ -260,7 +260,7 @@ def test_the_result_names_teacher_weight_temperature_and_error(tmp_path, few_ima
     assert result["distillation"] == {"weight": 0.6, "temperature": 4.0, "teacher": expected}
     (note,) = [note for note in result["notes"] if "teacher" in note]
     assert "teacher.safetensors" in note
-    assert "at temperature 4: 60% of their loss, 40% is that of the labels." in note
+    assert "at temperature 4: 60 % of their loss, 40 % is that of the labels." in note
     context = begin(tmp_path / "again", few_images, taught.context.folder.path, distil=0.6)
     context.folder.finish("teacher", {"val_error": 0.125})
     assert "validation error 12.50 %" in Distillation.of(context).describe()
