@@ -56,8 +56,8 @@ class Distillation:
         )
         return (
             f"Networks that are trained from scratch here learn from the logits of a teacher's network ({teacher}"
-            f"{error}) at temperature {self.temperature:g}: {100 * self.weight:g} % of their loss, {100 * (1 - self.weight):g} % is "
-            f"that of the labels.{warning if self.seen else ''}"
+            f"{error}) at temperature {self.temperature:g}: {100 * self.weight:g} % of their loss, "
+            f"{100 * (1 - self.weight):g} % is that of the labels.{warning if self.seen else ''}"
         )
 
 
