@@ -186,6 +186,47 @@ def test_retraining_again_keeps_the_search(here, finished_run, tmp_path):
     assert result["status"] == "done"
 
 
+def test_retraining_again_learns_from_the_teacher_of_the_search_or_from_another(here, finished_run, tmp_path):
+    out, options = (
+        tmp_path / "distilled",
+        ("--epochs", "1", "--set", "select.networks=1", "--set", "retrain.distil=0.5"),
+    )
+    done = here("retrain", finished_run, "--out", out, *options, "--set", "retrain.channels=6")
+    assert done.exit_code == 0, done.output
+    result = json.loads((out / "result.json").read_text())
+    validated = json.loads((finished_run / "phases" / "teacher" / "done.json").read_text())["val_error"]
+    assert result["distillation"]["teacher"] == {"from": None, "val_error": validated, "seen": 0}
+    assert f"trained before the search, validation error {100 * validated:.2f} %" in (out / "report.html").read_text()
+
+    other = ("--set", f"run.teacher_from={finished_run}")
+    refused = here("retrain", finished_run, "--out", tmp_path / "refused", *options, *other)
+    assert refused.exit_code == 2
+    assert "learnt from the network of its teacher 'features'" in refused.stderr
+    assert not (tmp_path / "refused").exists()
+
+    searched, taught = tmp_path / "random", tmp_path / "taught"
+    words = ("run", "--method", "random", "--preset", "tiny", "--seed", "7", "--jobs", "1", "--threads", "1")
+    words += ("--set", "select.networks=1", "--set", "retrain.epochs=1", "--set", "select.references=[]")
+    assert here(*words, "--out", searched).exit_code == 0
+    refused = here("retrain", searched, "--out", taught, *options)
+    assert refused.exit_code == 2
+    assert "the run has none, since its teacher is 'labels'" in refused.stderr
+    done = here("retrain", searched, "--out", taught, *options, *other)
+    assert done.exit_code == 0, done.output
+    result = json.loads((taught / "result.json").read_text())
+    assert result["distillation"]["teacher"] == {"from": str(finished_run), "val_error": validated, "seen": 0}
+
+
+def test_a_sample_of_a_search_learns_from_the_teacher_of_its_run(here, finished_run, tmp_path):
+    run = tmp_path / "run"  # the run itself is shared with tests in other processes
+    shutil.copytree(finished_run, run)
+    recipe = (run / "recipe.toml").read_text()
+    (run / "recipe.toml").write_text(recipe.replace("distil = 0.0", "distil = 0.5"))
+    done = here("rank", run, "--networks", "8", "--epochs", "1")
+    assert done.exit_code == 0, done.output
+    assert json.loads((run / "rank" / "result.json").read_text())["distillation"]["weight"] == 0.5
+
+
 @pytest.mark.parametrize("words", [("darts",), ("random",), ("dnad", "--optimizer", "bilevel", "--schedule", "keep")])
 def test_other_methods_and_mixtures_go_all_the_way(here, few_images, tmp_path, words):
     options = ("--preset", "tiny", "--epochs", "2", "--set", "retrain.epochs=2", "--set", "select.networks=1")

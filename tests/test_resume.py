@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 # Many processes that import torch, on machines that may be busy: generous, since only a hang should count.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(450)]
@@ -44,7 +44,7 @@ def _beyond(run: Path, phase: str, events: int):
     if phase in ("teacher", "search"):
         lines = [line for line in _events(run / "events.jsonl") if json.loads(line)["phase"] == phase]
         return len(lines) >= events and (run / "phases" / phase / "checkpoint.safetensors").exists()
-    return any(len(_events(path)) >= events for path in run.glob(f"phases/{phase}/*/events.jsonl"))
+    return any(len(_events(path)) >= events for path in run.glob(f"phases/{phase}/**/events.jsonl"))
 
 
 def _state(run: Path):
@@ -56,6 +56,15 @@ def _state(run: Path):
     result.pop("checksum")  # of the costs, too
     genotypes = {path.name: path.read_text() for path in run.glob("genotypes/*")}
     return weights, _events(run / "events.jsonl"), result, genotypes
+
+
+def _assert_equal(whole: Path, broken: Path) -> None:
+    expected, actual = _state(whole), _state(broken)
+    assert expected[1:] == actual[1:]
+    assert expected[0].keys() == actual[0].keys()
+    for name, tensors in expected[0].items():
+        for key, value in tensors.items():
+            assert np.array_equal(value, actual[0][name][key], equal_nan=True), (name, key)
 
 
 @pytest.mark.timeout(900)
@@ -83,12 +92,32 @@ def test_a_run_that_was_killed_ends_like_one_that_was_not(nasplug, here, few_ima
     done = here(*words)
     assert done.exit_code == 0, done.output
 
-    expected, actual = _state(whole), _state(broken)
-    assert expected[1:] == actual[1:]
-    assert expected[0].keys() == actual[0].keys()
-    for name, tensors in expected[0].items():
-        for key, value in tensors.items():
-            assert np.array_equal(value, actual[0][name][key], equal_nan=True), (name, key)
+    _assert_equal(whole, broken)
+
+
+@pytest.mark.timeout(900)
+def test_distilled_candidates_and_networks_are_those_of_one_job_after_a_kill(nasplug, here, tmp_path):
+    whole, broken, images = tmp_path / "whole", tmp_path / "broken", tmp_path / "images.safetensors"
+    pixels = np.random.default_rng(0).integers(0, 256, (800, 6, 6, 1), dtype=np.uint8)
+    save_file({"images": pixels, "labels": np.arange(800) % 4}, images)  # enough to hold some out, as tournaments do
+    options = ("retrain.distil=0.7", "select.candidates=2", "select.rung=0.5", "data.validation=0.1")
+    options += ("search.batch_size=64", "retrain.batch_size=32", "select.references=['resnet8']")
+    options += ("search.epochs=1", "teacher.epochs=1", "select.random=0")
+    short = (*SHORT, "--data", f"arrays:{images}", *(word for option in options for word in ("--set", option)))
+    done = here(*short, "--jobs", "1", "--out", whole)
+    assert done.exit_code == 0, done.output
+    assert json.loads((whole / "result.json").read_text())["distillation"]["weight"] == 0.7
+
+    words = (*short, "--jobs", "2", "--out", str(broken))
+    for phase, events in (("tournament", 5), ("retrain", 14)):
+        process = nasplug.start(*words)
+        _wait(lambda phase=phase, events=events: _beyond(broken, phase, events), process)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        words = ("resume", str(broken))
+    done = here(*words)
+    assert done.exit_code == 0, done.output
+    _assert_equal(whole, broken)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)])

@@ -16,6 +16,7 @@ from nasplug.plugins.program_objects import build_part
 from nasplug.runs.context import RunContext, show_notes
 from nasplug.runs.cost_ranges import find_cost_ranges
 from nasplug.runs.create import start
+from nasplug.runs.distillation import Distillation
 from nasplug.runs.estimate import PhaseEstimate, estimate_run
 from nasplug.runs.retrain_size import retrain_models, scales
 from nasplug.values.cost import COUNTED
@@ -33,6 +34,8 @@ def write_estimate(plugins: Plugins, recipe: Recipe) -> None:
         echo(tomli_w.dumps(recipe.to_dict()).rstrip())
         write_rows(["slot", "part", "from"], _list_suppliers(plugins, recipe), err=True)
         _write_costs(plugins, context)
+        if (distillation := Distillation.of(context)) is not None:
+            echo(f"\n{distillation.describe()}", err=True)
         echo(f"\nMeasuring a few steps of each phase on {context.device} ({context.data.name}) ...\n", err=True)
         estimates = list(estimate_run(context))
     write_rows(

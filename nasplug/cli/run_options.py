@@ -68,7 +68,11 @@ OPTIONS: Mapping[str, Callable[[Any], Any]] = {
         metavar="NAME",
         help="Hand-designed network to compare with; may be repeated.  [default: plain, resnet8]",
     ),
-    "teacher_from": click.option("--teacher-from", help="Run folder or weights file whose network is the teacher."),
+    "teacher_from": click.option(
+        "--teacher-from",
+        help="Run folder or weights file whose network is the teacher, of the search or, with retrain.distil, of "
+        "retrainings.",
+    ),
     "table": click.option(
         "--table", type=click.Path(), help="CSV table of nb201: networks in it are looked up, not retrained."
     ),

@@ -101,12 +101,14 @@ class DataRecord:
 
     def split_digests(self, splits: Splits) -> dict[str, str]:
         """By name, what identifies the images of each split, whatever their order."""
-        held_out = self.test if splits.test_from == "test" and self.test is not None else self.train
-        members = (("train", self.train), ("validation", self.train), ("test", held_out))
-        return {
-            name: _digest(sorted((record.digests[index], record.labels[index]) for index in getattr(splits, name)))
-            for name, record in members
-        }
+        return {name: _digest(sorted(self.members(splits, name))) for name in ("train", "validation", "test")}
+
+    def members(self, splits: Splits, name: str) -> list[tuple[str, int]]:
+        """Digest and label of each image of a split: "train", "validation" or "test"."""
+        record = self.train
+        if name == "test" and splits.test_from == "test" and self.test is not None:
+            record = self.test
+        return [(record.digests[index], record.labels[index]) for index in getattr(splits, name)]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""

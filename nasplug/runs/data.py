@@ -98,6 +98,12 @@ def write_data_record(folder: RunFolder, record: DataRecord, composition: Compos
     write_checked_json(folder.data, content)
 
 
+def read_data_record(folder: RunFolder) -> DataRecord | None:
+    """The record of the images of a run; None for a run of a version that kept none. InputError if it is damaged."""
+    entries = _read_entries(folder)
+    return None if entries is None else DataRecord.from_dict(entries)
+
+
 def reload_data(
     folder: RunFolder, composition: Composition, only: Mapping[str, Indices] | None = None
 ) -> tuple[ImageData, DataRecord | None]:
@@ -106,10 +112,9 @@ def reload_data(
     Raises InputError if there are none, or others, at the recorded place and at the one that the recipe names from
     here. With `only`, images are compared at these indices of "train" and "test".
     """
-    if not folder.data.is_file():
+    entries = _read_entries(folder)
+    if entries is None:
         return load_data(composition), None
-    entries = read_json(folder.data)
-    check_object(entries, folder.data, "restore it from a copy of the run")
     record = DataRecord.from_dict(entries)
     place = _read_place(folder, entries)
     refusals = []
@@ -140,6 +145,14 @@ def check_count(folder: RunFolder, data: ImageData, splits: Splits) -> None:
             f"the images as they were, or, if nothing was changed, go on with the version of nasplug that started the "
             f"run: this one may read other files of a folder."
         )
+
+
+def _read_entries(folder: RunFolder) -> dict[str, Any] | None:
+    if not folder.data.is_file():
+        return None
+    entries = read_json(folder.data)
+    check_object(entries, folder.data, "restore it from a copy of the run")
+    return entries
 
 
 def _refuse(folder: RunFolder, composition: Composition, place: str, difference: str) -> InputError:

@@ -12,6 +12,7 @@ import torch
 from nasplug.engine import Trainer
 from nasplug.parts import Network
 from nasplug.runs.context import RunContext
+from nasplug.runs.distillation import retraining_teacher
 from nasplug.runs.halving import plan_rungs
 from nasplug.runs.retrain import make_network_trainer, make_teacher_trainer
 from nasplug.runs.search import make_search_trainer
@@ -64,9 +65,10 @@ def estimate_run(context: RunContext) -> Iterator[PhaseEstimate]:
     space = context.composition.space.scaled(channels=recipe.retrain.channels, cells=recipe.retrain.cells)
     genotypes = [space.random(context.random("foresee", number)) for number in range(9)]
     typical = sorted(genotypes, key=lambda genotype: space.cost(genotype, context.shape).macs)[4]
-    trainer = make_network_trainer(
-        context, "retrain", space, PlannedNetwork.found(space, typical, context.shape), recipe.retrain
-    )
+    plan = PlannedNetwork.found(space, typical, context.shape)
+    if context.folder.teacher.exists():
+        teacher = retraining_teacher(context)
+    trainer = make_network_trainer(context, "retrain", space, plan, recipe.retrain, teacher)
     options, training = recipe.select, _measure(context, trainer)
     # Of each of these as many networks are trained: those of the search and the random ones, for every budget.
     groups = (1 + options.random) * max(1, len(recipe.budget.points))

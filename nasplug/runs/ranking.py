@@ -14,6 +14,7 @@ from nasplug.errors import InputError, quote
 from nasplug.plugins import Plugins
 from nasplug.runs.context import RunContext, reopen_context
 from nasplug.runs.create import new_folder
+from nasplug.runs.distillation import refuse_missing_teacher
 from nasplug.runs.measuring import plan_at_size
 from nasplug.runs.retrain_size import retrain_models, scales
 from nasplug.runs.scaling import GenotypeSizes, fit, size_genotype
@@ -26,7 +27,7 @@ from nasplug.store.run_folder import RunFolder
 from nasplug.values import Genotype
 from nasplug.values.recipe import Recipe
 
-COPIED = ("splits.safetensors", "data.json", "table.csv", "phases/table")
+COPIED = ("splits.safetensors", "data.json", "table.csv", "phases/table", "phases/teacher")
 """What the sample has from the run of the search."""
 FINISHED = ("teacher", "search")
 """The phases that are not repeated."""
@@ -68,6 +69,7 @@ def start_ranking(source: RunContext, out: Path, recipe: Recipe) -> Generator[Pr
         context = reopen_context(folder, source.plugins)
         if recipe.run.table != source.recipe.run.table:
             adopt_table(context)
+        refuse_missing_teacher(context)
         torch.set_num_threads(recipe.run.threads)
         order = read_order(source)
         plans: list[PlannedNetwork] = []

@@ -13,12 +13,14 @@ from nasplug.engine.assembly import place_network
 from nasplug.engine.finite import NonFinite
 from nasplug.engine.norm_statistics import running_averages_lag
 from nasplug.engine.plain.averaging import AveragingStage
+from nasplug.engine.plain.distillation import DistillationStage
 from nasplug.engine.plain.fixed import Fixed
 from nasplug.engine.plain.keep import Keep
 from nasplug.engine.plain.labels import LabelStage
 from nasplug.errors import RunFailure
-from nasplug.parts import SearchSpace
+from nasplug.parts import Network, SearchSpace, Stage
 from nasplug.runs.context import RunContext
+from nasplug.runs.distillation import retraining_teacher
 from nasplug.runs.norm_statistics import NORM_BATCH, measure_norms, norm_batches
 from nasplug.runs.signals import ShouldStop
 from nasplug.runs.training import Progress, cost_record, lower_rate, run_training
@@ -35,24 +37,25 @@ def train_task(
     """Trains a network by the recipe of the retraining, and records its validation error."""
     space, training = context.composition.space, context.recipe.retrain.with_epochs(task.epochs)
     path = context.folder.weights(task.plan.id) if task.keeps_weights else None
-    yield from train_network(context, task.phase, space, task.plan, training, path, journal, should_stop)
+    trainer = make_network_trainer(context, task.phase, space, task.plan, training, retraining_teacher(context))
+    yield from train_network(context, trainer, space, task.plan, path, journal, should_stop)
 
 
 def train_teacher(
     context: RunContext, space: SearchSpace, plan: PlannedNetwork, journal: Journal, should_stop: ShouldStop
 ) -> Iterator[Progress]:
     """Trains the network that a teacher asked for, by the recipe of a retraining."""
-    training = teacher_training(context)
-    yield from train_network(context, "teacher", space, plan, training, context.folder.teacher, journal, should_stop)
+    trainer = make_network_trainer(context, "teacher", space, plan, teacher_training(context))
+    yield from train_network(context, trainer, space, plan, context.folder.teacher, journal, should_stop)
 
 
 def teacher_training(context: RunContext) -> RetrainOptions:
-    """How the teacher's network is trained: as in a retraining, but for what the teacher asks for.
+    """How the teacher's network is trained: from labels, as in a retraining but for what the teacher asks for.
 
     Raises InputError if it asks for an option or a value that there is not.
     """
     teacher = context.composition.teacher
-    options = {**option_values(context.recipe.retrain), **teacher.training_options()}
+    options = {**option_values(context.recipe.retrain), **teacher.training_options(), "distil": 0.0}
     if teacher.epochs:
         options["epochs"] = teacher.epochs
     return build(RetrainOptions, options, "The training of the teacher")
@@ -70,27 +73,25 @@ def make_teacher_trainer(context: RunContext) -> Trainer | None:
 
 def train_network(
     context: RunContext,
-    name: str,
+    trainer: Trainer,
     space: SearchSpace,
     plan: PlannedNetwork,
-    training: RetrainOptions,
     weights: Path | None,
     journal: Journal,
     should_stop: ShouldStop,
 ) -> Iterator[Progress]:
     """One pass of the loop over a stand-alone network, from seeded initial weights to a weights file, if there is one.
 
-    Where the weights are averaged (option `ema`), the average is what is validated and written. After a training that
-    is too short for running averages, the statistics of its batch norms are measured first. Raises RunFailure if the
-    network, its statistics or its answers are not finite.
+    `trainer` is what `make_network_trainer` has made for `plan`. Where the weights are averaged (option `ema`), the
+    average is what is validated and written. After a training that is too short for running averages, the statistics of
+    its batch norms are measured first. Raises RunFailure if the network, its statistics or its answers are not finite.
     """
-    phase = make_network_trainer(context, name, space, plan, training)
-    stage = phase.stages[0]
-    net = stage.average if isinstance(stage, AveragingStage) else phase.net
-    yield from run_training(context, phase, journal, should_stop)
-    loss = mean_last_loss(journal, name, phase.clock.steps_per_epoch)
-    decay = stage.decay_at(phase.steps - 1) if isinstance(stage, AveragingStage) else 0.0
-    images = measure_norms(context, net) if running_averages_lag(net, phase.steps, decay) else 0
+    name, stage = trainer.name, trainer.stages[0]
+    net = stage.average if isinstance(stage, AveragingStage) else trainer.net
+    yield from run_training(context, trainer, journal, should_stop)
+    loss = mean_last_loss(journal, name, trainer.clock.steps_per_epoch)
+    decay = stage.decay_at(trainer.steps - 1) if isinstance(stage, AveragingStage) else 0.0
+    images = measure_norms(context, net) if running_averages_lag(net, trainer.steps, decay) else 0
     try:
         errors = context.errors(net, "validation")
         if errors is None:  # no image is held out: look at answers to training images
@@ -100,8 +101,8 @@ def train_network(
             save_network(weights, shipped, context.composition, plan, context.preprocessing(), images)
     except NonFinite as failure:
         raise RunFailure(
-            f"The network of phase '{name}' is of no use after its {phase.steps} steps: {failure} "
-            f"{lower_rate(context, name, training.lr)}"
+            f"The network of phase '{name}' is of no use after its {trainer.steps} steps: {failure} "
+            f"{lower_rate(context, name, trainer.training.lr)}"
         ) from failure
     error = None if errors is None else errors.rate
     record = {"val_error": error, "train_loss": loss, "statistics_images": images, "cost": cost_record(context, name)}
@@ -110,11 +111,17 @@ def train_network(
 
 
 def make_network_trainer(
-    context: RunContext, name: str, space: SearchSpace, plan: PlannedNetwork, training: RetrainOptions
+    context: RunContext,
+    name: str,
+    space: SearchSpace,
+    plan: PlannedNetwork,
+    training: RetrainOptions,
+    teacher: Network | None = None,
 ) -> Trainer:
     """The training of a stand-alone network, with the initial weights of its phase.
 
     A reference network is trained as a found one of the density for which `drop_path` is meant, without auxiliary head.
+    `teacher` is the network, on the device of the run, that it learns from if `training.distil` is above 0.
     """
     genotype = plan.genotype
     training = attrs.evolve(training, auxiliary=0.0) if genotype is None else training.for_network(genotype)
@@ -123,9 +130,14 @@ def make_network_trainer(
     if plan.reference is not None:
         context.composition.references[plan.reference].load_weights(net)
     net = place_network(net, context.device)
-    stage = LabelStage(smoothing=training.label_smoothing, auxiliary_weight=training.auxiliary)
+    labels = LabelStage(smoothing=training.label_smoothing, auxiliary_weight=training.auxiliary)
+    stage: Stage = labels
+    if training.distil > 0:
+        if teacher is None:
+            raise TypeError("retrain.distil is above 0, but there is no teacher to learn from")
+        stage = DistillationStage(labels, teacher, training.distil, training.distil_temperature)
     if training.ema > 0:
-        stage = AveragingStage(net, training.ema, training.label_smoothing, training.auxiliary)
+        stage = AveragingStage(stage, net, training.ema)
     return Trainer(
         name=name,
         net=net,

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 import torch
 
 from nasplug.engine import Trainer
-from nasplug.engine.assembly import assemble_search, place_network
+from nasplug.engine.assembly import assemble_search
 from nasplug.errors import InputError, command
 from nasplug.parts import Network, Supernet
 from nasplug.runs.budget_check import refuse_impossible
 from nasplug.runs.candidates import refuse_tournament
 from nasplug.runs.context import RunContext
 from nasplug.runs.decision import decide, initial_search_state, write_ratings
+from nasplug.runs.distillation import load_teacher, refuse_missing_teacher
 from nasplug.runs.expected_cost import make_resource_term
 from nasplug.runs.flatness import flatness
 from nasplug.runs.references import references_of
@@ -22,7 +23,7 @@ from nasplug.runs.signals import ShouldStop
 from nasplug.runs.training import Progress, cost_record, count_further_work, no_cost, run_training
 from nasplug.store.checkpoint import load_checkpoint
 from nasplug.store.events import Journal, read_events
-from nasplug.store.networks import PlannedNetwork, load_network
+from nasplug.store.networks import PlannedNetwork
 from nasplug.values import Genotype
 
 
@@ -41,7 +42,7 @@ def search(context: RunContext, journal: Journal, should_stop: ShouldStop) -> It
     if context.composition.optimizer.trains:
         torch.manual_seed(context.seed("search", "weights"))
         net = context.composition.space.supernet(context.shape)
-        trainer = make_search_trainer(context, net, _load_teacher(context))
+        trainer = make_search_trainer(context, net, _search_teacher(context))
         yield from run_training(context, trainer, journal, should_stop)
         with count_further_work(context, trainer, journal):
             yield from decide(context, net, trainer.stages, journal, should_stop)
@@ -61,24 +62,26 @@ def load_supernet(context: RunContext) -> Supernet:
             f"again: {command('run', '--config', context.folder.path / 'recipe.toml')}"
         )
     net = context.composition.space.supernet(context.shape)
-    load_checkpoint(path, make_search_trainer(context, net, _load_teacher(context)))
+    load_checkpoint(path, make_search_trainer(context, net, _search_teacher(context)))
     return net
 
 
 def rehearse(context: RunContext) -> None:
     """Assembles the search and throws it away, so that what would be refused later is refused now, as InputError.
 
-    Budgets that no architecture keeps, and tournaments that cannot be held, are refused first.
+    Budgets that no architecture keeps, tournaments that cannot be held, and a retraining without the network that it is
+    to learn from, are refused first.
 
     In place of a teacher that has yet to be trained stands its network with initial weights.
     """
     composition = context.composition
     refuse_tournament(context)
     refuse_impossible(context)
+    refuse_missing_teacher(context)
     for reference in references_of(context).values():
         reference.load_weights(reference.network(context.shape))
     if composition.optimizer.trains:
-        teacher = _load_teacher(context)
+        teacher = _search_teacher(context)
         if teacher is None and (untrained := make_teacher_trainer(context)) is not None:
             teacher = untrained.net
         net = composition.space.supernet(context.shape)
@@ -117,8 +120,6 @@ def _explained_variance(trainer: Trainer) -> dict[str, float]:
     return {} if trainer.resource_term is None else dict(trainer.resource_term.r_squared)
 
 
-def _load_teacher(context: RunContext) -> Network | None:
-    if not context.folder.teacher.exists():
-        return None
-    net, _ = load_network(context.folder.teacher, context.plugins)
-    return place_network(net, context.device)
+def _search_teacher(context: RunContext) -> Network | None:
+    """The trained network that the teacher asked for; one that only retrainings learn from is none of the search's."""
+    return None if context.teacher() is None else load_teacher(context)

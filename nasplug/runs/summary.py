@@ -10,6 +10,7 @@ import attrs
 from nasplug.errors import InputError, one_line
 from nasplug.runs.bracket import read_brackets, tournament_phases
 from nasplug.runs.context import RunContext
+from nasplug.runs.distillation import Distillation
 from nasplug.runs.expected_cost import describe_estimates
 from nasplug.runs.references import references_of
 from nasplug.store.networks import PlannedNetwork
@@ -37,6 +38,7 @@ def write_result(context: RunContext, status: str, plans: Sequence[PlannedNetwor
                 f"remove '{plan.phase}/done.json' and 'test/done.json' there, and 'nasplug resume' does them again."
             ) from error
     best = best_network(results)
+    distillation = Distillation.of(context)
     result = {
         "schema": SCHEMA,
         "status": status,
@@ -53,8 +55,10 @@ def write_result(context: RunContext, status: str, plans: Sequence[PlannedNetwor
         "figures": [attrs.asdict(figure) for figure in context.composition.schedule.figures],
         "ratings": ratings,
         "tournament": [bracket.result(folder, plans).to_entry() for bracket in read_brackets(folder) or ()],
+        "distillation": None if distillation is None else distillation.to_dict(),
         "notes": [
             *context.notes,
+            *([] if distillation is None else [distillation.describe()]),
             *_sampling_notes(ratings),
             *describe_estimates(search.get("expected_costs", {})),
             *_table_notes(networks),

@@ -44,6 +44,7 @@ FIELDS: Mapping[str, Kind] = {
     "figures": list_of(OBJECT).or_null(),
     "ratings": list_of(OBJECT),
     "tournament": list_of(OBJECT),
+    "distillation": OBJECT.or_null(),
     "notes": list_of(TEXT),
     "networks": Kind("a list of objects", list_of(OBJECT).holds),
     "front": Kind("a list of ids", list_of(TEXT).holds),

@@ -43,7 +43,11 @@ class RunOptions:
         at_least=0,
     )
     device_data: bool = option(True, "whether images in memory are copied to the device whole, if they have room there")
-    teacher_from: str = option("", "a run or a weights file whose network is the teacher; empty trains one if needed")
+    teacher_from: str = option(
+        "",
+        "a run or a weights file whose network is the teacher, of the search or of the retraining (retrain.distil); "
+        "empty trains one if the search needs it",
+    )
     table: str = option("", "CSV table in which networks are looked up instead of training them; empty: none")
     measure_every: int = option(
         25, "epochs of a search between measurements of its flatness, the last is always measured; 0: none", at_least=0
@@ -86,6 +90,15 @@ class RetrainOptions(Training):
 
     drop_path_per_operation: float = option(
         0.0, "what drop_path gains for each operation of a genotype beyond two per place", at_least=0
+    )
+    distil: float = option(
+        0.0,
+        "share of the loss that is the divergence from the teacher's network, the rest is that of the labels; 0: off",
+        at_least=0,
+        at_most=1,
+    )
+    distil_temperature: float = option(
+        4.0, "temperature of the softmax of both networks in this divergence (distil)", above=0
     )
     channels: int | None = option(None, "channels of the first cell; unset: as in the search", at_least=1)
     cells: int | None = option(None, "cells; unset: as in the search", at_least=1)

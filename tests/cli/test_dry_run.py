@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from nasplug.cli import dry_run
 from nasplug.cli.dry_run import format_duration
 from nasplug.compose import read_config, recipe_sections, resolve
 from nasplug.plugins import load_plugins
 from nasplug.runs.create import start
-from nasplug.runs.estimate import estimate_run
+from nasplug.runs.estimate import PhaseEstimate, estimate_run
 
 
 @pytest.fixture
@@ -81,6 +82,22 @@ def test_a_tournament_is_counted_rung_by_rung_for_every_budget(tmp_path):
         ("tournament/2", 4 * 4, 2, 4 * 17),
         ("retrain", 4 * 2, 2, 8 * 17),
     ]
+
+
+def test_a_dry_run_says_what_networks_learn_from(here, words, monkeypatch):
+    estimate = PhaseEstimate("retrain", 1, 1, 8, 0.5, 2**30)
+    monkeypatch.setattr(dry_run, "_write_costs", lambda *_: None)  # which takes seconds, and is tested above
+    monkeypatch.setattr(dry_run, "estimate_run", lambda _: [estimate])
+    small = ("space.cells=2", "space.nodes=2", "space.channels=2", "retrain.channels=2", "retrain.distil=0.25")
+    small += ("select.references=[]", "select.measures=[]")
+    words += tuple(word for option in small for word in ("--set", option))
+    done = here("run", "--method", "dnad", *words, "--dry-run")
+    assert done.exit_code == 0, done.output
+    assert tomllib.loads(done.stdout)["retrain"]["distil"] == 0.25
+    assert "a teacher's network (trained before the search) at temperature 4: 25 % of their loss" in done.stderr
+    refused = here("run", "--method", "random", *words, "--dry-run")
+    assert refused.exit_code == 2
+    assert "--teacher-from RUN_OR_FILE" in refused.stderr
 
 
 @pytest.mark.parametrize(

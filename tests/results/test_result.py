@@ -22,8 +22,8 @@ from nasplug.errors import InputError
 from nasplug.plugins import Plugins, load_plugins
 from nasplug.plugins.program_objects import PluginsWithObjects, add_objects
 from nasplug.results.result import load
+from nasplug.runs.borrowed_teacher import borrow_teacher
 from nasplug.runs.context import new_context, write_start
-from nasplug.runs.create import borrow_teacher
 from nasplug.runs.summary import write_result
 from nasplug.store.files import encode_tensors
 from nasplug.store.networks import PlannedNetwork, save_network

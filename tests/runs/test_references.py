@@ -19,7 +19,8 @@ from nasplug.plugins import load_plugins
 from nasplug.report import write_report
 from nasplug.results.export import export
 from nasplug.results.result import choose_network, load
-from nasplug.runs.create import borrow_teacher, start
+from nasplug.runs.borrowed_teacher import borrow_teacher
+from nasplug.runs.create import start
 from nasplug.runs.pipeline import run_pipeline, write_run_report
 from nasplug.runs.retrain import make_network_trainer
 from nasplug.runs.signals import Signals

@@ -1,3 +1,3 @@
-"""The neutral parts, with which stand-alone networks are trained: fixed, keep, labels, averaging."""
+"""How stand-alone networks are trained: the neutral parts (fixed, keep, labels), distillation, averaging."""
 
 from __future__ import annotations

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import attrs
 from torch import Tensor
 from torch.nn import functional as F
 
-from nasplug.parts import Batch, DistillationTeacher, Network, Stage, Supernet
+from nasplug.parts import Batch, DistillationTeacher, Network, Outputs, Stage, Supernet
 from nasplug.values import ImageShape, StepInfo, Update
 
 
@@ -27,12 +27,24 @@ class LabelStage(Stage):
 
     def forward(self, net: Network, batch: Batch, update: Update, now: StepInfo) -> Tensor:
         """The scalar loss of `net` on `batch`, whatever is updated."""
-        out = net.outputs(batch.images)
-        loss = F.cross_entropy(out.logits.float(), batch.labels, label_smoothing=self.smoothing)
-        if out.auxiliary is None or self.auxiliary_weight == 0:
-            return loss
-        auxiliary = F.cross_entropy(out.auxiliary.float(), batch.labels, label_smoothing=self.smoothing)
-        return loss + self.auxiliary_weight * auxiliary
+        return self.loss(net.outputs(batch.images), batch.labels)
+
+    def loss(self, out: Outputs, labels: Tensor) -> Tensor:
+        """The scalar loss of what a network has given for N images with these labels, int64 (N,)."""
+        return add_auxiliary_loss(
+            out, self.auxiliary_weight, lambda logits: F.cross_entropy(logits, labels, label_smoothing=self.smoothing)
+        )
+
+
+def add_auxiliary_loss(out: Outputs, auxiliary_weight: float, loss: Callable[[Tensor], Tensor]) -> Tensor:
+    """The loss of the logits, plus `auxiliary_weight` times that of the auxiliary head's logits, if there is one.
+
+    `loss` gets logits in float32.
+    """
+    main = loss(out.logits.float())
+    if out.auxiliary is None or auxiliary_weight == 0:
+        return main
+    return main + auxiliary_weight * loss(out.auxiliary.float())
 
 
 @attrs.define

@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from nasplug.data import BatchStream, MemoryImages
 from nasplug.engine import Trainer, train
 from nasplug.engine.plain.averaging import AveragingStage
+from nasplug.engine.plain.distillation import DistillationStage
 from nasplug.engine.plain.fixed import Fixed
 from nasplug.engine.plain.keep import Keep
+from nasplug.engine.plain.labels import LabelStage
 from nasplug.parts import Network, Outputs
 from nasplug.store.checkpoint import load_checkpoint, save_checkpoint
 from nasplug.values import StepClock, Training
@@ -33,7 +35,7 @@ def test_the_average_follows_its_closed_form() -> None:
     net, steps, decay = Small().double(), 30, 0.8
     first = net.layers[0].weight
     start = first.detach().clone()
-    stage = AveragingStage(net, decay)
+    stage = AveragingStage(LabelStage(), net, decay)
     for now in StepClock(steps, 1).since(0):
         with torch.no_grad():
             first.copy_(start * (now.step + 2))
@@ -47,7 +49,7 @@ def test_the_average_follows_its_closed_form() -> None:
 
 def test_batch_norm_statistics_are_averaged_and_counts_copied() -> None:
     net = Small()
-    stage = AveragingStage(net, 0.999)
+    stage = AveragingStage(LabelStage(), net, 0.999)
     net.train()(torch.randn(8, 1, 4, 4) + 3)
     stage.after_step(net, StepClock(1, 1).at(0))
     ours, theirs = stage.average.layers[1], net.layers[1]
@@ -57,7 +59,7 @@ def test_batch_norm_statistics_are_averaged_and_counts_copied() -> None:
 
 def test_the_network_and_its_average_share_nothing_and_only_the_network_learns() -> None:
     net = Small()
-    stage = AveragingStage(net, 0.9)
+    stage = AveragingStage(LabelStage(), net, 0.9)
     assert not any(each.requires_grad for each in stage.parameters())
     before = [each.clone() for each in stage.parameters()]
     with torch.no_grad():
@@ -67,7 +69,7 @@ def test_the_network_and_its_average_share_nothing_and_only_the_network_learns()
 
 
 def trainer() -> Trainer:
-    """A retraining with every option that has a state of its own."""
+    """A retraining with every option that has a state of its own, and a teacher, which has none."""
     options = {"optimizer": "rmsprop", "decay_norms": False, "weight_decay": 0.01, "lr_schedule": "step"}
     images = {"augment": "imagenet", "color_jitter": (0.4, 0.4, 0.4, 0.2), "random_erasing": 0.5}
     training = Training(epochs=3, batch_size=8, lr=0.01, lr_decay=0.5, lr_decay_epochs=0.7, **options, **images)
@@ -76,8 +78,8 @@ def trainer() -> Trainer:
     data = MemoryImages(pixels, np.arange(24) % 2)
     stream = BatchStream(data, np.arange(24), training=training, device=CPU, **settings)
     torch.manual_seed(0)
-    net = Small()
-    stages = [AveragingStage(net, 0.9, smoothing=0.1)]
+    teacher, net = Small(), Small()
+    stages = [AveragingStage(DistillationStage(LabelStage(smoothing=0.1), teacher, 0.5, 4.0), net, 0.9)]
     return Trainer(
         name="retrain",
         net=net,
@@ -97,6 +99,7 @@ def test_a_resumed_average_equals_one_that_was_never_stopped(tmp_path: Path) -> 
             save_checkpoint(path, whole, 4, 0.0)
     torch.manual_seed(1)
     resumed = trainer()
+    assert not any(name.startswith("learning") for name in resumed.stages[0].state_dict())
     load_checkpoint(path, resumed)
     assert len(list(train(resumed))) == 5
     for ours, theirs in ((whole.net, resumed.net), (whole.stages[0], resumed.stages[0])):

@@ -1,0 +1,111 @@
+"""The teacher's network of a run, and what stand-alone networks learn from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from nasplug.engine.assembly import place_network
+from nasplug.engine.renormalised import Renormalised
+from nasplug.errors import InputError, quote
+from nasplug.parts import Network
+from nasplug.runs.context import RunContext
+from nasplug.store.networks import load_network
+
+
+@attrs.frozen
+class Distillation:
+    """How the stand-alone networks of a run learn from a teacher's network."""
+
+    weight: float
+    """The share of the loss, above 0 and at most 1."""
+    temperature: float
+    teacher: str
+    """Where its network is from: what `run.teacher_from` names; empty: the run has trained it."""
+    teacher_error: float | None
+    """Its validation error in the run that has trained it, from 0 to 1; None: unknown, or not trained yet."""
+    seen: int = 0
+    """Images held out by this run that the teacher was trained on, as far as is known."""
+
+    @classmethod
+    def of(cls, context: RunContext) -> Distillation | None:
+        """That of a run; None: its networks learn from labels alone."""
+        options = context.recipe.retrain
+        if options.distil == 0:
+            return None
+        record = context.folder.done("teacher") or {}
+        source = context.recipe.run.teacher_from
+        return cls(options.distil, options.distil_temperature, source, record.get("val_error"), record.get("seen", 0))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, as in `result.json`."""
+        return {
+            "weight": self.weight,
+            "temperature": self.temperature,
+            "teacher": {"from": self.teacher or None, "val_error": self.teacher_error, "seen": self.seen},
+        }
+
+    def describe(self) -> str:
+        """In words: one sentence, and another where the teacher knows images that it should not."""
+        teacher = f"that of {quote(self.teacher)}" if self.teacher else "trained before the search"
+        error = "" if self.teacher_error is None else f", validation error {100 * self.teacher_error:.2f} %"
+        warning = (
+            f" The teacher was trained on {self.seen:,} of the images that this run holds out, so errors may be lower "
+            f"than on new images; one from a run of the same data, seed and shares would not know them."
+        )
+        return (
+            f"Networks that are trained from scratch here learn from the logits of a teacher's network ({teacher}"
+            f"{error}) at temperature {self.temperature:g}: {100 * self.weight:g} % of their loss, "
+            f"{100 * (1 - self.weight):g} % is that of the labels.{warning if self.seen else ''}"
+        )
+
+
+def load_teacher(context: RunContext) -> Network | None:
+    """The network of the run's teacher, in eval mode on the device of the run; None if there is none, or not yet."""
+    if not context.folder.teacher.exists():
+        return None
+    net, _ = load_network(context.folder.teacher, context.plugins)
+    return place_network(net, context.device)
+
+
+def retraining_teacher(context: RunContext) -> Network | None:
+    """The network whose logits stand-alone networks learn from, for images normalised as in this run.
+
+    None: they learn from labels alone. Raises InputError if the recipe asks for such a network and there is none.
+    """
+    if context.recipe.retrain.distil == 0:
+        return None
+    if not context.folder.teacher.exists():
+        raise _missing_teacher(context)
+    net, facts = load_network(context.folder.teacher, context.plugins)
+    given, expected = (context.mean, context.std), (tuple(facts["data"]["mean"]), tuple(facts["data"]["std"]))
+    return place_network(net if given == expected else Renormalised(net, given, expected), context.device)
+
+
+def refuse_missing_teacher(context: RunContext) -> None:
+    """Raises InputError if stand-alone networks are to learn from a network that this run will not have.
+
+    One that the run trains before its search need not be there yet.
+    """
+    if context.recipe.retrain.distil == 0:
+        return
+    if context.folder.done("search") is not None or context.teacher() is None:
+        retraining_teacher(context)
+
+
+def _missing_teacher(context: RunContext) -> InputError:
+    asked = f"retrain.distil={context.recipe.retrain.distil:g} has networks learn from the logits of a trained network"
+    remedy = (
+        "Name one that was trained on such images, with --teacher-from RUN_OR_FILE (where there is no such flag, --set "
+        "run.teacher_from=RUN_OR_FILE), or set retrain.distil=0."
+    )
+    if context.teacher() is not None:
+        return InputError(f"{asked}, but '{context.folder.teacher}' is gone; restore it from a copy of the run.")
+    name = context.recipe.parts["teacher"].name
+    if context.composition.teacher.distils:
+        return InputError(
+            f"{asked}, but the teacher '{name}', as it is set, trains none that has logits for the classes of "
+            f"'{context.data.name}'. {remedy}"
+        )
+    return InputError(f"{asked}, but the run has none, since its teacher is '{name}'. {remedy}")
