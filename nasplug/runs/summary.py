@@ -55,6 +55,7 @@ def write_result(context: RunContext, status: str, plans: Sequence[PlannedNetwor
         "tournament": [bracket.result(folder, plans).to_entry() for bracket in read_brackets(folder) or ()],
         "notes": [
             *context.notes,
+            *search.get("warnings", ()),
             *_sampling_notes(ratings),
             *describe_estimates(search.get("expected_costs", {})),
             *_table_notes(networks),
