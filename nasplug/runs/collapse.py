@@ -30,7 +30,7 @@ PERSISTENCE = 3
 little more than random and change from epoch to epoch."""
 LEAST_RATIO = 0.75
 """The least ratio of the mean eigenvalue of WINDOW epochs to that of the next, from Zela et al. (ICLR 2020, section
-4.3), where a search stops that falls below it."""
+4), who stop a search that falls below it."""
 WINDOW = 5
 """Epochs over which they average."""
 MOST_ENTROPY = 0.99
