@@ -12,7 +12,7 @@ from nasplug.engine.parameterless import ParameterlessOperations
 from nasplug.parts import Supernet
 from nasplug.runs.collapse_text import describe_growth, describe_indecision, describe_parameterless
 from nasplug.runs.context import RunContext
-from nasplug.store.events import read_events
+from nasplug.store.events import read_events, require_entries
 from nasplug.values import SearchWarning
 from nasplug.values.recipe import Recipe
 
@@ -79,9 +79,10 @@ class CollapseGuard:
         return warnings
 
     def _read_share(self, record: Mapping[str, Any], last: bool) -> tuple[float, float, str] | None:
-        if (share := record.get(SHARE)) is None:
+        share, expected = record.get(SHARE), record.get(EXPECTED)
+        if share is None or expected is None:
             return None
-        epoch, expected = record["epoch"] + 1, record[EXPECTED]
+        epoch = record["epoch"] + 1
         most = max(MOST_PARAMETERLESS, expected + MARGIN)
         self._above = [*self._above, epoch] if share > most else []
         if not self._above or (len(self._above) < PERSISTENCE and not last):
@@ -112,5 +113,9 @@ class CollapseGuard:
 
 def read_warnings(context: RunContext) -> list[str]:
     """What a search has been warned of, in sentences, in the order of the journal."""
-    events = read_events(context.folder.events)
-    return [event["text"] for event in events if event["event"] == "warning" and event["phase"] == "search"]
+    texts = []
+    for event in read_events(context.folder.events):
+        if event["event"] == "warning" and event["phase"] == "search":
+            require_entries(event, ("text",), context.folder.events)
+            texts.append(event["text"])
+    return texts

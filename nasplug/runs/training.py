@@ -19,7 +19,7 @@ from nasplug.runs.collapse import CollapseGuard
 from nasplug.runs.context import RunContext
 from nasplug.runs.signals import ShouldStop
 from nasplug.store.checkpoint import load_checkpoint, save_checkpoint
-from nasplug.store.events import Journal, read_events
+from nasplug.store.events import Journal, read_events, require_entries
 from nasplug.store.files import read_tensors
 from nasplug.values import Figure, Step
 
@@ -106,6 +106,7 @@ def _catch_up(guard: CollapseGuard | None, journal: Journal, phase: str) -> None
     if guard is not None:
         for event in read_events(journal.path):
             if event["phase"] == phase and event["event"] == "step":
+                require_entries(event, ("step", "epoch"), journal.path)
                 guard.read(event)
 
 
