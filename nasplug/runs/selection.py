@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator, Sequence
 
 from nasplug.errors import InputError, command
 from nasplug.runs.baselines import plan_random
+from nasplug.runs.budget_check import smallest_model
 from nasplug.runs.context import RunContext
 from nasplug.runs.measuring import plan_at_size
 from nasplug.runs.references import plan_references
@@ -98,14 +99,14 @@ def _keep_sizes(context: RunContext, found: Sequence[Genotype], budget: Budget, 
 
 
 def _nothing_fits(context: RunContext, found: Sequence[Genotype], budget: Budget) -> InputError:
-    base, _ = retrain_models(context)
-    least = min(found, key=lambda genotype: base.costs(genotype, ()).params)
+    model = smallest_model(context, budget)
+    least = min((model.costs(genotype, budget) for genotype in found), key=lambda costs: costs.params)
     way = "Raise the limit"
     if not scales(context, budget):
         way += ", lower retrain.channels, or let networks be scaled (select.scale=true)"
     return InputError(
-        f"No architecture that the search found has at most {base.describe(budget)}; the smallest has "
-        f"{base.describe(base.costs(least, budget))} at {dict(base.space.size())}. {way}: "
+        f"No architecture that the search found has at most {model.describe(budget)}; the smallest has "
+        f"{model.describe(least)} at {dict(model.space.size())}. {way}: "
         f"{command('retrain', context.folder.path, '--budget', 'NAME=LIMIT')}."
     )
 

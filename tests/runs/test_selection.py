@@ -14,7 +14,7 @@ from nasplug.compose import build_reference
 from nasplug.errors import InputError
 from nasplug.parts import CostMeasure, CostModel
 from nasplug.plugins import load_plugins
-from nasplug.runs.budget_check import limits_of_search, refuse_impossible
+from nasplug.runs.budget_check import limits_of_search, refuse_impossible, smallest_model
 from nasplug.runs.scaling import GenotypeSizes, fit, largest_number
 from nasplug.runs.selection import select as run_selection
 from nasplug.values import ImageShape, Unit, share_of
@@ -133,6 +133,15 @@ def test_without_scaling_limits_hold_and_the_refusal_names_the_smallest(space, t
 
     with pytest.raises(InputError, match=f"the smallest has {costs[0]:,} params"):
         select(_study(space, budget={"params": costs[0] - 1}, scale=False), trail)
+
+
+def test_with_scaling_the_refusal_names_the_smallest_at_the_smallest_size_that_networks_get(space, trail):
+    study = _study(space, budget={"params": 100})
+    smallest = smallest_model(study, {"params": 100})
+    least = min(smallest.costs(genotype, ()).params for genotype in trail)
+    assert least < min(space.cost(genotype, SHAPE).params for genotype in trail)
+    with pytest.raises(InputError, match=rf"the smallest has {least:,} params .* at .*'channels': 2"):
+        select(study, trail)
 
 
 def test_networks_are_scaled_to_the_largest_width_within_the_budget(space, trail):

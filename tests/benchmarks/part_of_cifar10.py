@@ -1,9 +1,9 @@
 """Writes a class-balanced part of CIFAR-10 as one file for `--data arrays:PATH`.
 
-    python tests/benchmarks/small_cifar10.py DATA_ROOT OUT.safetensors
+    python tests/benchmarks/part_of_cifar10.py DATA_ROOT OUT.safetensors [--train 500] [--test 100]
 
-DATA_ROOT holds `cifar-10-batches-py`, as torchvision keeps it. Taken are the first 500 training and the first 100 test
-images of every class.
+DATA_ROOT holds `cifar-10-batches-py`, as torchvision keeps it. Taken are the first images of every class, as many as
+the options say.
 """
 
 from __future__ import annotations
@@ -30,10 +30,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("data_root", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--train", type=int, default=500, help="training images of each class")
+    parser.add_argument("--test", type=int, default=100, help="test images of each class")
     arguments = parser.parse_args()
     train, test = (CIFAR10(arguments.data_root, train=which) for which in (True, False))
-    images, labels = part(train, 500)
-    test_images, test_labels = part(test, 100)
+    images, labels = part(train, arguments.train)
+    test_images, test_labels = part(test, arguments.test)
     tensors = {"images": images, "labels": labels, "test_images": test_images, "test_labels": test_labels}
     save_file(tensors, arguments.out, metadata={"classes": json.dumps(train.classes)})
 
