@@ -5,13 +5,13 @@ from __future__ import annotations
 from nasplug.values import Method
 from nasplug.values.darts import DARTS, Preset
 from nasplug.values.method import Options
-from nasplug.values.recipes import COMPACT_CIFAR
+from nasplug.values.recipes import COMPACT, COMPACT_CIFAR
 
 __all__ = ["DARTS", "RANDOM"]
 
 
-SEARCHES = ("paper-cifar10-first",)
-"""Presets of DARTS that differ from another one in the search alone, which random search has not."""
+SEARCHES = ("compact", "paper-cifar10-first")
+"""Presets of DARTS that random search has not, or has another one for."""
 
 
 def _make_random_preset(preset: Options) -> Preset:
@@ -30,6 +30,9 @@ def _make_random_preset(preset: Options) -> Preset:
     }
 
 
+COMPACT_SEARCH: Preset = {**COMPACT, "optimizer": {"samples": 16}, "select": {**COMPACT["select"], "random": 0}}
+"""Small networks for small devices: random ones, of which a tournament chooses."""
+
 COMPACT_CIFAR10: Preset = {
     "space": {"part": "compact"},
     "data": {"name": "cifar10"},
@@ -46,6 +49,7 @@ RANDOM = Method(
     options={"space": DARTS.options["space"]},
     presets={
         **{name: _make_random_preset(preset) for name, preset in DARTS.presets.items() if name not in SEARCHES},
+        "compact": COMPACT_SEARCH,
         "compact-cifar10": COMPACT_CIFAR10,
     },
     paper=DARTS.paper,

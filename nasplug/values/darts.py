@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nasplug.values.method import Method
-from nasplug.values.recipes import BARE_SELECTION, DARTS_CIFAR, DARTS_IMAGENET, NB201
+from nasplug.values.recipes import BARE_SELECTION, COMPACT, DARTS_CIFAR, DARTS_IMAGENET, NB201
 
 Preset = dict[str, dict[str, Any]]
 
@@ -25,6 +25,13 @@ LAPTOP: Preset = {
     "retrain": {"epochs": 15, "batch_size": 64, "optimizer": "sgd", "lr": 0.1, "widths": [6, 8, 12, 16]},
 }
 """Small images on a CPU. A few hundred steps instead of 2 * 10^4, hence a higher learning rate of alpha."""
+
+COMPACT_SEARCH: Preset = {
+    **COMPACT,
+    "search": {"epochs": 10, "batch_size": 64, "lr": 0.05},
+    "optimizer": {"alpha_lr": 1e-2},
+}
+"""Small networks for small devices; no paper has this search."""
 
 PAPER_CIFAR10_FIRST: Preset = {
     "run": {"precision": "float32"},
@@ -92,6 +99,7 @@ DARTS = Method(
     presets={
         "tiny": TINY,
         "laptop": LAPTOP,
+        "compact": COMPACT_SEARCH,
         "paper-cifar10": PAPER_CIFAR10,
         "paper-cifar10-first": PAPER_CIFAR10_FIRST,
         "paper-imagenet": PAPER_IMAGENET,

@@ -28,6 +28,36 @@ DARTS_CIFAR: Options = {
 }
 """Liu, Simonyan & Yang, DARTS, ICLR 2019, released code (cnn/train.py): CIFAR-10, 20 cells, 36 channels."""
 
+COMPACT_SHORT: Options = {
+    "epochs": 20,
+    "batch_size": 128,
+    "optimizer": "sgd",
+    "nesterov": True,
+    "lr": 0.4,
+    "lr_schedule": "cosine",
+    "lr_warmup": 1.0,
+    "momentum": 0.9,
+    "weight_decay": 5e-4,
+    "augment": "standard",
+}
+"""Some 10^4 steps for networks of some 10^4 to 10^5 parameters on images like CIFAR-10's, on a CPU.
+
+Chosen on the reference networks ResNet-8 and a plain stack of 20,000 parameters, by validation error after 10 epochs of
+25,000 images: docs/reference/benchmarks.md has the figures.
+"""
+
+COMPACT: dict[str, Options] = {
+    "space": {"part": "compact"},
+    "data": {"name": "cifar10"},
+    "retrain": {**COMPACT_SHORT},
+    "select": {"networks": 1, "candidates": 16, "references": ["plain", "resnet8", "ds-cnn", "mobilenetv2"]},
+}
+"""Sections that the presets `compact` of all methods have in common: small networks for small devices, on a CPU.
+
+One network for each budget, chosen by a tournament, beside one that the same tournament chooses from as many random
+ones, and all the networks that engineers have designed for such devices.
+"""
+
 COMPACT_CIFAR: Options = {
     "epochs": 200,
     "batch_size": 128,

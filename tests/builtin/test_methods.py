@@ -48,6 +48,14 @@ def test_both_orders_of_darts_have_a_preset_and_random_search_has_one_for_both()
     assert set(RANDOM.presets) - {"compact-cifar10"} == set(DARTS.presets) - {"paper-cifar10-first"}
 
 
+def test_methods_are_compared_on_small_networks_by_one_recipe():
+    sections = ("space", "data", "retrain")
+    assert [DARTS.presets["compact"][name] for name in sections] == [
+        RANDOM.presets["compact"][name] for name in sections
+    ]
+    assert {**DARTS.presets["compact"]["select"], "random": 0} == RANDOM.presets["compact"]["select"]
+
+
 def test_reading_a_recipe_does_not_import_torch() -> None:
     code = "import sys, nasplug.builtin.methods; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -4,6 +4,7 @@ import pytest
 from nasplug_sd_darts.method import SD_DARTS
 from nasplug_sd_darts.voting import USUAL_EPOCHS, Voting
 
+from nasplug.builtin.compact import Compact
 from nasplug.builtin.darts import Darts
 from nasplug.builtin.nb201 import NasBench201
 from nasplug.builtin.optimizers.bilevel import Bilevel
@@ -26,7 +27,7 @@ def test_it_is_darts_with_a_teacher() -> None:
 @pytest.mark.parametrize("preset", sorted(SD_DARTS.presets))
 def test_every_option_of_every_preset_is_known(preset: str) -> None:
     kinds: dict[str, type] = {
-        "space": NasBench201 if preset == "paper-nb201" else Darts,
+        "space": {"paper-nb201": NasBench201, "compact": Compact}.get(preset, Darts),
         "optimizer": Bilevel,
         "teacher": Voting,
         "search": SearchOptions,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nasplug.values import Method
-from nasplug.values.recipes import BARE_SELECTION, COMPACT_CIFAR, EFFICIENTNET
+from nasplug.values.recipes import BARE_SELECTION, COMPACT, COMPACT_CIFAR, EFFICIENTNET
 
 Preset = dict[str, dict[str, Any]]
 
@@ -45,6 +45,14 @@ CIFAR10: Preset = {
     "select": {"networks": 8},
 }
 """DNA scaled down to CIFAR-10. The paper has no such search: blocks, teacher and all lengths are inferred here."""
+
+COMPACT_SEARCH: Preset = {
+    **COMPACT,
+    "optimizer": {"rating_limit": 1000},
+    "teacher": {"epochs": 20},
+    "search": {"epochs": 10, "batch_size": 128, "lr": 5e-3},
+}
+"""Small networks for small devices, on a CPU. No paper has this search."""
 
 COMPACT_CIFAR10: Preset = {
     "space": {"part": "compact", "operations": ["all"]},
@@ -103,6 +111,7 @@ DNA = Method(
         "tiny": TINY,
         "laptop": LAPTOP,
         "cifar10": CIFAR10,
+        "compact": COMPACT_SEARCH,
         "compact-cifar10": COMPACT_CIFAR10,
         "paper-imagenet": PAPER_IMAGENET,
     },

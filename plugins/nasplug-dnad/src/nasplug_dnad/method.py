@@ -12,6 +12,7 @@ from nasplug.values import Method
 TEACHER: dict[str, dict[str, Any]] = {
     "tiny": {"epochs": 2},
     "laptop": {"epochs": 15},
+    "compact": {"epochs": 20},
     "paper-cifar10": {
         "channel_factor": 2.25,
         "epochs": 200,

@@ -12,6 +12,7 @@ from nasplug.values.darts import DARTS
 PRESETS = {
     "tiny": DARTS.presets["tiny"],
     "laptop": DARTS.presets["laptop"],
+    "compact": DARTS.presets["compact"],
     "paper-cifar10": DARTS.presets["paper-cifar10-first"],
     "paper-imagenet": DARTS.presets["paper-imagenet"],
     "paper-nb201": DARTS.presets["paper-nb201"],

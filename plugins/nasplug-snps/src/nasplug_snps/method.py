@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nasplug.values import Method
-from nasplug.values.recipes import BARE_SELECTION, DARTS_CIFAR, PC_DARTS_IMAGENET
+from nasplug.values.recipes import BARE_SELECTION, COMPACT, DARTS_CIFAR, PC_DARTS_IMAGENET
 
 TINY: dict[str, dict[str, Any]] = {
     "space": {"cells": 3, "channels": 4},
@@ -26,6 +26,14 @@ LAPTOP: dict[str, dict[str, Any]] = {
     "select": {"networks": 4},
 }
 """Small images on a CPU. Some 400 steps instead of 10^4, so the learning rate of alpha is ten times as large."""
+
+COMPACT_SEARCH: dict[str, dict[str, Any]] = {
+    **COMPACT,
+    "optimizer": {"alpha_lr": 2.0},
+    "schedule": {"pace": "fit"},
+    "search": {"epochs": 10, "batch_size": 128, "lr": 3e-3},
+}
+"""Small networks for small devices, on a CPU. No paper has this search."""
 
 PAPER_CIFAR10: dict[str, dict[str, Any]] = {
     "run": {"precision": "float32"},
@@ -89,6 +97,12 @@ SNPS = Method(
             "clip": 5.0,
         },
     },
-    presets={"tiny": TINY, "laptop": LAPTOP, "paper-cifar10": PAPER_CIFAR10, "paper-imagenet": PAPER_IMAGENET},
+    presets={
+        "tiny": TINY,
+        "laptop": LAPTOP,
+        "compact": COMPACT_SEARCH,
+        "paper-cifar10": PAPER_CIFAR10,
+        "paper-imagenet": PAPER_IMAGENET,
+    },
     paper="paper-cifar10",
 )
