@@ -15,7 +15,8 @@ from nasplug.store.events import read_events
 from nasplug.values import Figure
 
 FLATNESS = ("sharpness", "alpha_eigenvalue", "supernet_error", "discrete_error", "gap_error", "gap_loss")
-COMMON = ("loss", "train_error", "val_error", "deleted", *FLATNESS)
+ALPHA = ("alpha_entropy", "parameterless_share", "parameterless_expected")
+COMMON = ("loss", "train_error", "val_error", "deleted", *FLATNESS, *ALPHA)
 """Measures of a step that do not come from the schedule."""
 POSITIONS = ("step", "epoch", "stage")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 
@@ -12,6 +12,7 @@ from nasplug.errors import InputError, command
 from nasplug.parts import Network, Supernet
 from nasplug.runs.budget_check import refuse_impossible
 from nasplug.runs.candidates import refuse_tournament
+from nasplug.runs.collapse import CollapseGuard, read_warnings, watch_alpha
 from nasplug.runs.context import RunContext
 from nasplug.runs.decision import decide, initial_search_state, write_ratings
 from nasplug.runs.distillation import load_teacher, refuse_missing_teacher
@@ -24,7 +25,9 @@ from nasplug.runs.training import Progress, cost_record, count_further_work, no_
 from nasplug.store.checkpoint import load_checkpoint
 from nasplug.store.events import Journal, read_events
 from nasplug.store.networks import PlannedNetwork
-from nasplug.values import Genotype
+from nasplug.values import Genotype, StepInfo
+
+Measure = Callable[[StepInfo], Mapping[str, float]]
 
 
 def prepare_teacher(context: RunContext, journal: Journal, should_stop: ShouldStop) -> Iterator[Progress]:
@@ -43,10 +46,14 @@ def search(context: RunContext, journal: Journal, should_stop: ShouldStop) -> It
         torch.manual_seed(context.seed("search", "weights"))
         net = context.composition.space.supernet(context.shape)
         trainer = make_search_trainer(context, net, _search_teacher(context))
-        yield from run_training(context, trainer, journal, should_stop)
+        yield from run_training(context, trainer, journal, should_stop, guard=CollapseGuard(context.recipe))
         with count_further_work(context, trainer, journal):
             yield from decide(context, net, trainer.stages, journal, should_stop)
-        record = {"cost": cost_record(context, "search"), "expected_costs": _explained_variance(trainer)}
+        record = {
+            "cost": cost_record(context, "search"),
+            "expected_costs": _explained_variance(trainer),
+            "warnings": read_warnings(context),
+        }
     else:
         record = {"cost": no_cost(context)}
         yield from decide(context, None, (), journal, should_stop)
@@ -110,9 +117,17 @@ def make_search_trainer(context: RunContext, net: Supernet, teacher: Network | N
         context.device,
         teacher=teacher,
         bf16=context.bf16,
-        measure=flatness(context, net, shares),
+        measure=_join(flatness(context, net, shares), watch_alpha(context, net)),
         resource_term=make_resource_term(context),
     )
+
+
+def _join(*measures: Measure | None) -> Measure | None:
+    """All figures of several measures, as one; None if there are none."""
+    present = [measure for measure in measures if measure is not None]
+    if not present:
+        return None
+    return lambda now: {name: value for measure in present for name, value in measure(now).items()}
 
 
 def _explained_variance(trainer: Trainer) -> dict[str, float]:

@@ -59,6 +59,7 @@ def write_result(context: RunContext, status: str, plans: Sequence[PlannedNetwor
         "notes": [
             *context.notes,
             *([] if distillation is None else [distillation.describe()]),
+            *search.get("warnings", ()),
             *_sampling_notes(ratings),
             *describe_estimates(search.get("expected_costs", {})),
             *_table_notes(networks),

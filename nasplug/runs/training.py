@@ -14,10 +14,12 @@ import torch
 from nasplug.engine import Runner, Trainer
 from nasplug.engine.finite import find_nonfinite
 from nasplug.errors import RunFailure
+from nasplug.plugins.hook_calls import note
+from nasplug.runs.collapse import CollapseGuard
 from nasplug.runs.context import RunContext
 from nasplug.runs.signals import ShouldStop
 from nasplug.store.checkpoint import load_checkpoint, save_checkpoint
-from nasplug.store.events import Journal
+from nasplug.store.events import Journal, read_events, require_entries
 from nasplug.store.files import read_tensors
 from nasplug.values import Figure, Step
 
@@ -46,12 +48,14 @@ def run_training(
     journal: Journal,
     should_stop: ShouldStop,
     runner: Runner | None = None,
+    guard: CollapseGuard | None = None,
 ) -> Iterator[Progress]:
     """Trains to the end, from the checkpoint of the phase if there is one, with events, checkpoints and progress.
 
     Raises Stopped after saving, if `should_stop` says so, and RunFailure if the loss, a weight or alpha is not finite
     or the disk is full; the last good checkpoint is kept in any case. Weights and alpha are looked at after every
     epoch and before every checkpoint: the loss of a step is that before its update, so no loss shows the last one.
+    What `guard` warns of, if there is one, becomes an event and a line on stderr.
     """
     runner = context.device_options.runner() if runner is None else runner
     path = context.folder.checkpoint(trainer.name)
@@ -60,6 +64,7 @@ def run_training(
         count, worked = load_checkpoint(path, trainer)
         if not trainer.over:  # what was decided after the training does not happen again
             journal.cut(count)
+            _catch_up(guard, journal, trainer.name)
     else:
         journal.drop(trainer.name)
         trainer.begin(torch.Generator().manual_seed(context.seed(trainer.name, "alpha")))
@@ -78,6 +83,7 @@ def run_training(
             _check(event, trainer, context)
             with _with_remedy(context, trainer):
                 journal.append(trainer.name, event.record())
+                _warn(guard, event, journal, trainer.name, last=trainer.over and event is events[-1])
         if trainer.step % trainer.clock.steps_per_epoch == 0:
             _check_state(trainer, context)
         if (halt := should_stop()) or time.monotonic() - saved >= interval:
@@ -93,6 +99,23 @@ def run_training(
             save()
             raise
     save()
+
+
+def _catch_up(guard: CollapseGuard | None, journal: Journal, phase: str) -> None:
+    """Shows the guard what a phase that goes on has recorded before."""
+    if guard is not None:
+        for event in read_events(journal.path):
+            if event["phase"] == phase and event["event"] == "step":
+                require_entries(event, ("step", "epoch"), journal.path)
+                guard.read(event)
+
+
+def _warn(guard: CollapseGuard | None, event: Step, journal: Journal, phase: str, *, last: bool) -> None:
+    """Records and says what the guard warns of after a step; `last` is true for the last step of the phase."""
+    if guard is not None:
+        for warning in guard.read(event.record(), last=last):
+            journal.append(phase, warning.record())
+            note(f"Note: {warning.text}")
 
 
 @contextmanager

@@ -30,12 +30,24 @@ FIELDS: Mapping[str, Mapping[str, Kind]] = {
         "epoch": WHOLE.or_null(),
         "stage": WHOLE.or_null(),
         "loss": NUMBER,
+        "alpha_eigenvalue": NUMBER,
+        "alpha_entropy": NUMBER,
+        "parameterless_share": NUMBER,
+        "parameterless_expected": NUMBER,
         "snapshot": OBJECT.or_null(),
         "reason": TEXT.or_null(),
         "stop": FLAG,
     },
     "found": {"step": WHOLE.or_null(), "reason": TEXT.or_null(), "genotype": OBJECT},
     "rated": {"block": WHOLE.or_null(), "rating": NUMBER, "space": TEXT, "path": object_of(list_of(TEXT))},
+    "warning": {
+        "sign": TEXT,
+        "step": WHOLE.or_null(),
+        "epoch": WHOLE.or_null(),
+        "value": NUMBER,
+        "limit": NUMBER,
+        "text": TEXT,
+    },
 }
 """By kind of event, what its entries must be; measures of a schedule have names of their own."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nasplug.values.clock import StepClock, StepInfo
 from nasplug.values.cost import Budget, Costs, describe_costs, is_within, share_of
 from nasplug.values.drawing import Drawing, Edge
-from nasplug.values.events import Event, Found, Rated, Step
+from nasplug.values.events import Event, Found, Rated, SearchWarning, Step
 from nasplug.values.figure import Figure
 from nasplug.values.genotype import Genotype
 from nasplug.values.known_result import KnownResult
@@ -30,6 +30,7 @@ __all__ = [
     "MapShape",
     "Method",
     "Rated",
+    "SearchWarning",
     "Step",
     "StepClock",
     "StepInfo",

@@ -87,4 +87,25 @@ class Rated:
         return {"event": "rated", "block": self.block, "rating": self.rating, "space": self.path.space, "path": picks}
 
 
-Event = Step | Found | Rated
+@attrs.frozen
+class SearchWarning:
+    """What a search has shown that endangers its result; each sign is reported once, when it is first seen."""
+
+    sign: str
+    """What was seen, in one word."""
+    step: int
+    """Steps completed when it was seen."""
+    epoch: int
+    """Epochs completed before the last of these steps."""
+    value: float
+    """The figure that crossed its limit."""
+    limit: float
+    text: str
+    """What was seen and when, and what to try, in sentences for the user."""
+
+    def record(self) -> dict[str, Any]:
+        """This event as plain data, ready for JSON."""
+        return {"event": "warning", **attrs.asdict(self)}
+
+
+Event = Step | Found | Rated | SearchWarning

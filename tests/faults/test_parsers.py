@@ -175,6 +175,16 @@ EVENTS = (
     {"event": "step", "phase": "a", "step": 2, "epoch": 0, "loss": 1, "reason": "epoch", "snapshot": {"schema": 1}},
     {"event": "found", "phase": "search", "step": 2, "reason": "decoded", "genotype": {"schema": 1}},
     {"event": "rated", "phase": "search", "block": 1, "rating": 0.5, "space": "darts", "path": {"0/2": ["none"]}},
+    {
+        "event": "warning",
+        "phase": "search",
+        "sign": "a",
+        "step": 2,
+        "epoch": 0,
+        "value": 0.5,
+        "limit": 0.4,
+        "text": "b",
+    },
 )
 NETWORK = {
     "id": "0123456789ab",
