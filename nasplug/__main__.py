@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import io
 import os
 import sys
+from typing import NoReturn
 
 from nasplug.runs.signals import Signals
+
+REFUSED = 2
+"""Exit code of a command that cannot be carried out as it was asked for."""
 
 
 def run_program() -> None:
@@ -18,6 +23,10 @@ def run_program() -> None:
         from nasplug.cli import main  # here, because a signal that is received meanwhile must find its handler
 
         main(prog_name="nasplug", obj=signals)
+    except SystemExit as end:
+        if end.code == REFUSED:
+            _leave_at_once()
+        raise
     except KeyboardInterrupt:  # before the command line was there to report it
         sys.stderr.write(f"Stopped by {signals.received.name if signals.received else 'SIGINT'}.\n")
         sys.exit(signals.exit_code)
@@ -31,6 +40,16 @@ def _replace_unknown_letters() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+
+
+def _leave_at_once() -> NoReturn:
+    """Ends a process that was refused something without taking torch apart, for which the interpreter takes a second.
+
+    Whatever was to be done at the end of the process is done.
+    """
+    atexit._run_exitfuncs()
+    _flush_output()
+    os._exit(REFUSED)
 
 
 def _flush_output() -> None:
