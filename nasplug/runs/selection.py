@@ -6,6 +6,7 @@ import math
 from collections.abc import Generator, Iterator, Sequence
 
 from nasplug.errors import InputError, command
+from nasplug.parts.random_walk import mutate_towards
 from nasplug.runs.baselines import plan_random
 from nasplug.runs.budget_check import smallest_model
 from nasplug.runs.context import RunContext
@@ -16,7 +17,13 @@ from nasplug.runs.scaling import GenotypeSizes, fit, size_genotype
 from nasplug.runs.signals import ShouldStop
 from nasplug.runs.training import Progress, Stopped
 from nasplug.store.networks import PlannedNetwork
-from nasplug.values import Budget, Genotype, is_within
+from nasplug.values import Budget, Genotype, is_within, share_of
+from nasplug.values.cost import COUNTED
+
+SHARES = (1.0, 0.8, 0.6, 0.4, 0.2)
+"""The shares of a limit that an architecture is changed to cost, one after the other, until its network keeps it."""
+MUTATIONS = 1000
+"""Mutations on the way to each of them, at most."""
 
 
 def select(
@@ -59,14 +66,19 @@ def _plan_networks(context: RunContext, found: Sequence[Genotype], budget: Budge
 def plan_found(context: RunContext, found: Sequence[Genotype], budget: Budget, count: int) -> Iterator[PlannedNetwork]:
     """At most `count` architectures of the search, scaled to the budget or at the size of the retraining.
 
-    They are spread by size. Raises InputError if none keeps the budget.
+    They are spread by size. Where all cost too much even at their smallest, it is the smallest one, changed until it
+    keeps the budget. Raises InputError if none keeps it and networks keep their sizes.
     """
     empty = True
     for plan in (_scale_found if scales(context, budget) else _keep_sizes)(context, found, budget, count):
         empty = False
         yield plan
-    if empty:
+    if not empty:
+        return
+    changed = _change_to_fit(context, found, budget) if scales(context, budget) else None
+    if changed is None:
         raise _nothing_fits(context, found, budget)
+    yield changed
 
 
 def _scale_found(context: RunContext, found: Sequence[Genotype], budget: Budget, most: int) -> Iterator[PlannedNetwork]:
@@ -96,6 +108,32 @@ def _keep_sizes(context: RunContext, found: Sequence[Genotype], budget: Budget, 
         plan = plan_at_size(context, "found", genotype, size_genotype(model, genotype, budget), budget)
         if is_within(plan.costs, budget):
             yield plan
+
+
+def _change_to_fit(context: RunContext, found: Sequence[Genotype], budget: Budget) -> PlannedNetwork | None:
+    """The smallest architecture, mutated until it costs as little as the budget says; None if it does not get there.
+
+    Mutations lower what can be counted. Where the budget limits other costs, they go on until it is kept by these, too.
+    """
+    model, (base, _) = smallest_model(context, budget), retrain_models(context)
+    genotype = min(found, key=lambda each: model.costs(each, ()).params)
+    limits = {name: limit for name, limit in budget.items() if name in COUNTED}
+    limits = limits or {"params": float(model.costs(genotype, ()).params)}
+    generator = context.random("changes")
+    for share in SHARES:
+        wanted = {name: share * limit for name, limit in limits.items()}
+        genotype = mutate_towards(
+            model.space,
+            genotype,
+            lambda each: share_of(model.costs(each, ()), wanted),  # noqa: B023 - used in this round alone
+            generator,
+            mutations=MUTATIONS,
+            tolerance=1.0,
+        )
+        network = fit(GenotypeSizes(base, genotype), budget, context.composition.costs, context.shape)
+        if network is not None:
+            return plan_at_size(context, "found", genotype, network, budget, changed=True)
+    return None
 
 
 def _nothing_fits(context: RunContext, found: Sequence[Genotype], budget: Budget) -> InputError:

@@ -65,6 +65,7 @@ def write_result(context: RunContext, status: str, plans: Sequence[PlannedNetwor
             *_table_notes(networks),
             *_statistics_notes(networks),
             *_reference_notes(context, plans),
+            *_changed_notes(context, plans),
         ],
         "networks": networks,
         "front": list(pareto_front(results)),
@@ -122,6 +123,17 @@ def _sampling_notes(ratings: Sequence[Mapping[str, Any]]) -> list[str]:
                 f"A random sample of {rating['rated']:,} of the {rating['paths']:,} paths through {where} was rated."
             )
     return notes
+
+
+def _changed_notes(context: RunContext, plans: Sequence[PlannedNetwork]) -> list[str]:
+    """What is said of networks whose architectures the search has not left."""
+    model = context.cost_model(context.composition.space)
+    return [
+        f"All architectures that the search found cost too much for {model.describe(plan.budget)}, even at their "
+        f"smallest; {plan.id} is the smallest of them, changed by random mutations until it kept this budget."
+        for plan in plans
+        if plan.changed
+    ]
 
 
 def _table_notes(networks: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -47,6 +47,8 @@ class PlannedNetwork:
     """By cost measure, how a cost in `costs` was measured."""
     budget: Budget = attrs.field(factory=dict)
     """What it was selected to keep; empty: no limits."""
+    changed: bool = False
+    """Whether the search has not left this genotype, but one that was changed into it to keep the budget."""
 
     def __attrs_post_init__(self) -> None:
         is_reference = self.role == "reference"
@@ -82,6 +84,7 @@ class PlannedNetwork:
             "estimates": dict(self.estimates),
             "measurements": {name: dict(details) for name, details in self.measurements.items()},
             "budget": dict(self.budget),
+            "changed": self.changed,
         }
 
     @classmethod
@@ -98,7 +101,7 @@ class PlannedNetwork:
             costs=Costs({"params": data["params"], "macs": data["macs"], **data.get("costs", {})}),
             matched_to=data["matched_to"],
             reference=reference,
-            **{name: data[name] for name in ("estimates", "measurements", "budget") if name in data},
+            **{name: data[name] for name in ("estimates", "measurements", "budget", "changed") if name in data},
         )
 
 

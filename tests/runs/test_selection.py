@@ -17,6 +17,8 @@ from nasplug.plugins import load_plugins
 from nasplug.runs.budget_check import limits_of_search, refuse_impossible, smallest_model
 from nasplug.runs.scaling import GenotypeSizes, fit, largest_number
 from nasplug.runs.selection import select as run_selection
+from nasplug.runs.summary import _changed_notes
+from nasplug.store.networks import PlannedNetwork
 from nasplug.values import ImageShape, Unit, share_of
 from nasplug.values.recipe import BudgetOptions, RetrainOptions, RunOptions, SelectOptions
 from nasplug.values.seeds import derive_seed
@@ -142,6 +144,32 @@ def test_with_scaling_the_refusal_names_the_smallest_at_the_smallest_size_that_n
     assert least < min(space.cost(genotype, SHAPE).params for genotype in trail)
     with pytest.raises(InputError, match=rf"the smallest has {least:,} params .* at .*'channels': 2"):
         select(study, trail)
+
+
+def test_where_all_cost_too_much_at_their_smallest_the_smallest_is_changed_until_it_fits(space, trail):
+    smallest = smallest_model(_study(space, budget={"params": 1}), {"params": 1})
+    costs = {genotype: smallest.costs(genotype, ()) for genotype in trail}
+    least = min(costs.values(), key=lambda each: each.params)
+    for budget in ({"params": least.params - 1}, {"params": 10**6, "macs": min(c.macs for c in costs.values()) // 2}):
+        study = _study(space, networks=3, random=0, budget=budget)
+        (found,) = select(study, trail)
+        assert (found.role, found.changed) == ("found", True)
+        assert found.genotype not in trail
+        for name, limit in budget.items():
+            assert found.costs[name] <= limit
+        assert PlannedNetwork.from_dict(found.to_dict()) == found
+        assert select(study, trail)[0] == found
+        (note,) = _changed_notes(study, [found])
+        assert f"{found.id} is the smallest of them, changed" in note
+        assert f"{budget['params']:,} params" in note
+
+
+def test_where_one_fits_at_its_smallest_none_is_changed(space, trail):
+    smallest = smallest_model(_study(space, budget={"params": 1}), {"params": 1})
+    least = min(smallest.costs(genotype, ()).params for genotype in trail)
+    plans = select(_study(space, networks=3, random=0, budget={"params": least}), trail)
+    assert [plan.changed for plan in plans] == [False]
+    assert plans[0].costs.params == least
 
 
 def test_networks_are_scaled_to_the_largest_width_within_the_budget(space, trail):
