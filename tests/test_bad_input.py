@@ -42,13 +42,14 @@ def call(*words: object) -> Result:
     return CliRunner().invoke(main, [str(word) for word in words], catch_exceptions=False)
 
 
-def refused(result: Result, *remedy: str) -> None:
-    """`result` is a refusal whose one line has all the words of the `remedy`."""
+def refused(result: Result, *remedy: str, notes: int = 0) -> None:
+    """`result` is a refusal whose one line has all the words of the `remedy`, after `notes` on the work before it."""
     assert result.exit_code == 2, result.output
-    assert result.stderr.startswith("Error: ")
-    assert result.stderr.count("\n") == 1
+    *said, sentence = result.stderr.splitlines()
+    assert [line.partition(" ")[0] for line in said] == ["Note:"] * notes
+    assert sentence.startswith("Error: ")
     for word in remedy:
-        assert word in result.stderr
+        assert word in sentence
 
 
 def run_refused(*words: object, remedy: tuple[str, ...]) -> None:
@@ -192,7 +193,7 @@ def test_configuration_that_is_not_there_is_refused(tmp_path):
         (("--set", "budget.weight=-1"), "'weight' must be at least 0"),
         (("--set", "latency.runtime=tpu"), "it is one of auto, onnxruntime, torch"),
         (("--precision", "fp8"), "it is one of auto, float32, bf16"),
-        (("--set", "data.validation=2"), "use data.validation=0 or more images"),
+        (("--set", "data.validation=2"), "use a smaller data.validation"),
     ],
 )
 def test_values_that_cannot_be_had_are_refused(tmp_path, words, remedy):
@@ -289,10 +290,11 @@ def test_arrays_that_make_no_data_set_are_refused(tmp_path, changes, remedy):
     run_refused("--data", f"arrays:{path}", remedy=(remedy,))
 
 
-def test_too_few_images_for_validation_are_refused(tmp_path):
+def test_more_images_for_validation_than_for_training_are_refused(tmp_path):
     path = arrays(tmp_path / "images.safetensors")
 
-    run_refused("--data", f"arrays:{path}", "--set", "data.validation=0.1", remedy=("use data.validation=0",))
+    remedy = "use a smaller data.validation (at most 0.39"
+    run_refused("--data", f"arrays:{path}", "--set", "data.validation=0.6", remedy=(remedy,))
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "text", "folder", "dangling"])
@@ -694,7 +696,7 @@ def test_a_limit_that_no_network_meets_fails_after_the_search(original, tmp_path
     assert not out.exists()
     words = (*words, "--budget", "params=1500", "--set", "select.scale=false")
 
-    refused(call("run", *SMALL, *words), "the smallest has", f"nasplug retrain {out} --budget NAME=LIMIT")
+    refused(call("run", *SMALL, *words), "the smallest has", f"nasplug retrain {out} --budget NAME=LIMIT", notes=1)
     assert json.loads((out / "result.json").read_text())["status"] == "failed"
     # The advice: the same search, with a limit that the network meets at the channels that are asked for.
     again = tmp_path / "again"
