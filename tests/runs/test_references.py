@@ -155,8 +155,14 @@ def test_a_reference_network_whose_package_is_gone_is_named(finished):
 def test_a_reference_network_is_no_teacher(finished):
     weights = finished.context.folder.weights(finished.plans[1].id)
     recipe = resolve(PLUGINS, [{"run": {"method": "dnad", "preset": "tiny", "device": "cpu"}}])
+    context = finished.context
     teacher = SimpleNamespace(
-        recipe=recipe, plugins=PLUGINS, teacher=lambda: True, preprocessing=finished.context.preprocessing
+        recipe=recipe,
+        plugins=PLUGINS,
+        teacher=lambda: True,
+        preprocessing=context.preprocessing,
+        record=context.record,
+        splits=context.splits,
     )
     with pytest.raises(InputError, match="reference network 'resnet8', and a teacher is a network of a search space"):
         borrow_teacher(teacher, weights)
