@@ -687,6 +687,7 @@ def test_a_run_on_arrays_measures_their_test_images(original):
     assert all(network["test_error"] in [number / 10 for number in range(11)] for network in result["networks"])
 
 
+@pytest.mark.slow
 def test_a_limit_that_no_network_meets_fails_after_the_search(original, tmp_path):
     data = original.parent / "images.safetensors"
     out = tmp_path / "limited"

@@ -130,6 +130,8 @@ def _change_to_fit(context: RunContext, found: Sequence[Genotype], budget: Budge
             mutations=MUTATIONS,
             tolerance=1.0,
         )
+        if share_of(model.costs(genotype, ()), limits) > 1:
+            return None
         network = fit(GenotypeSizes(base, genotype), budget, context.composition.costs, context.shape)
         if network is not None:
             return plan_at_size(context, "found", genotype, network, budget, changed=True)

@@ -46,6 +46,7 @@ def test_one_search_gives_networks_within_each_budget_and_every_command_chooses_
     assert {network["role"] for network in result["networks"]} == {"found", "random", "reference"}
 
 
+@pytest.mark.slow
 def test_a_dry_run_says_what_networks_cost_and_how_they_are_scaled(here, few_images):
     words = ("--data", f"arrays:{few_images}", "--set", "data.validation=0", "--budget", "params=8k")
     done = here("run", *WORDS, *words, "--dry-run")

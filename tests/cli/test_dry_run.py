@@ -19,6 +19,7 @@ def words(few_images):
     return ("--preset", "tiny", "--data", f"arrays:{few_images}", "--jobs", "2", *options)
 
 
+@pytest.mark.slow
 def test_a_dry_run_prints_a_recipe_that_can_be_run_and_leaves_nothing(here, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done = here("run", "--method", "dna", *words, "--dry-run")

@@ -204,6 +204,7 @@ def stopped(whole: Path, out: Path, phase: str, events: int) -> Path:
     raise AssertionError(f"there are no {events} events of {phase}")
 
 
+@pytest.mark.slow
 def test_a_sample_of_flipped_bits_is_noticed(finished_run, tmp_path):
     counts, wrong = judge_flips({"finished": finished_run}, tmp_path / "work", ("show", "predict"), 10, 1)
     assert wrong == []
