@@ -58,6 +58,19 @@ def _state(run: Path):
     return weights, _events(run / "events.jsonl"), result, genotypes
 
 
+def _kill_and_resume(nasplug, here, words, run, kills):
+    """A run that is killed in each of these phases, after so many events, and resumed to its end."""
+    words = (*words, "--out", str(run))
+    for phase, events in kills:
+        process = nasplug.start(*words)
+        _wait(lambda phase=phase, events=events: _beyond(run, phase, events), process)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        words = ("resume", str(run))
+    done = here(*words)
+    assert done.exit_code == 0, done.output
+
+
 def _assert_equal(whole: Path, broken: Path) -> None:
     expected, actual = _state(whole), _state(broken)
     assert expected[1:] == actual[1:]
@@ -82,16 +95,7 @@ def test_a_run_that_was_killed_ends_like_one_that_was_not(nasplug, here, few_ima
     done = here(*short, "--jobs", "1", "--out", whole)  # what runs at once changes nothing about the outcome
     assert done.exit_code == 0, done.output
 
-    words = (*short, "--jobs", str(jobs), "--out", str(broken))
-    for phase, events in kills:
-        process = nasplug.start(*words)
-        _wait(lambda phase=phase, events=events: _beyond(broken, phase, events), process)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        words = ("resume", str(broken))
-    done = here(*words)
-    assert done.exit_code == 0, done.output
-
+    _kill_and_resume(nasplug, here, (*short, "--jobs", str(jobs)), broken, kills)
     _assert_equal(whole, broken)
 
 
@@ -108,15 +112,7 @@ def test_distilled_candidates_and_networks_are_those_of_one_job_after_a_kill(nas
     assert done.exit_code == 0, done.output
     assert json.loads((whole / "result.json").read_text())["distillation"]["weight"] == 0.7
 
-    words = (*short, "--jobs", "2", "--out", str(broken))
-    for phase, events in (("tournament", 5), ("retrain", 14)):
-        process = nasplug.start(*words)
-        _wait(lambda phase=phase, events=events: _beyond(broken, phase, events), process)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        words = ("resume", str(broken))
-    done = here(*words)
-    assert done.exit_code == 0, done.output
+    _kill_and_resume(nasplug, here, (*short, "--jobs", "2"), broken, (("tournament", 5), ("retrain", 14)))
     _assert_equal(whole, broken)
 
 
