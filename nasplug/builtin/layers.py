@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import torch
 from torch import Tensor, nn
 
@@ -68,6 +69,21 @@ def trains_on_cpu(module: nn.Module, x: Tensor) -> bool:
 def half_size(size: int) -> int:
     """The side of a map of `size` pixels after any operation of stride 2."""
     return (size + 1) // 2
+
+
+@attrs.frozen
+class LayerShape:
+    """One layer, whatever its operation: its channels, its stride, and the side of the map that it reads."""
+
+    in_channels: int
+    out_channels: int
+    stride: int
+    size: int
+
+    @property
+    def out_size(self) -> int:
+        """Side of the map that it gives."""
+        return half_size(self.size) if self.stride == 2 else self.size
 
 
 def stem_stride(stem: str, size: int) -> int:

@@ -84,13 +84,17 @@ def smallest_space(space: SearchSpace, generator: Random) -> SearchSpace:
 def find_cheapest(model: CostModel, budget: Budget, generator: Random) -> Genotype:
     """The end of a walk that lowers the largest share of a limit on params or MACs; without one, the params."""
     limits = {name: limit for name, limit in budget.items() if name in COUNTED} or {"params": 1.0}
-    start = model.space.random(generator)
+    return mutate_within(model, model.space.random(generator), limits, generator, MUTATIONS)
+
+
+def mutate_within(model: CostModel, start: Genotype, limits: Budget, generator: Random, mutations: int) -> Genotype:
+    """The end of a walk that lowers the largest share of limits on params or MACs, until all of them are kept."""
     return mutate_towards(
         model.space,
         start,
         lambda genotype: share_of(model.costs(genotype, ()), limits),
         generator,
-        mutations=MUTATIONS,
+        mutations=mutations,
         tolerance=1.0,
     )
 

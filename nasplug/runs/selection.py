@@ -6,9 +6,8 @@ import math
 from collections.abc import Generator, Iterator, Sequence
 
 from nasplug.errors import InputError, command
-from nasplug.parts.random_walk import mutate_towards
 from nasplug.runs.baselines import plan_random
-from nasplug.runs.budget_check import smallest_model
+from nasplug.runs.budget_check import mutate_within, smallest_model
 from nasplug.runs.context import RunContext
 from nasplug.runs.measuring import plan_at_size
 from nasplug.runs.references import plan_references
@@ -122,14 +121,7 @@ def _change_to_fit(context: RunContext, found: Sequence[Genotype], budget: Budge
     generator = context.random("changes")
     for share in SHARES:
         wanted = {name: share * limit for name, limit in limits.items()}
-        genotype = mutate_towards(
-            model.space,
-            genotype,
-            lambda each: share_of(model.costs(each, ()), wanted),  # noqa: B023 - used in this round alone
-            generator,
-            mutations=MUTATIONS,
-            tolerance=1.0,
-        )
+        genotype = mutate_within(model, genotype, wanted, generator, MUTATIONS)
         if share_of(model.costs(genotype, ()), limits) > 1:
             return None
         network = fit(GenotypeSizes(base, genotype), budget, context.composition.costs, context.shape)

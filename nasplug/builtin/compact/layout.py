@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import attrs
 
 from nasplug.builtin.compact.genotype import Width, keeps_shape
-from nasplug.builtin.layers import half_size, round_width, stem_stride
+from nasplug.builtin.layers import LayerShape, round_width, stem_stride
 from nasplug.values import ImageShape
 
 NOMINAL_CHANNELS = 16
@@ -20,21 +20,12 @@ COARSEST = 4
 
 
 @attrs.frozen
-class LayerLayout:
-    """One layer, whatever its operation: its channels, its stride, and the side of the map that it reads."""
+class LayerLayout(LayerShape):
+    """A layer of the space, whatever its operation."""
 
-    in_channels: int
-    out_channels: int
-    stride: int
-    size: int
     keeps_shape: bool
     """Whether its input can be added to its output, or take its place. By its position, not by its channels: the first
     layer of a stage may happen to have as many channels as it reads."""
-
-    @property
-    def out_size(self) -> int:
-        """Side of the map that it gives."""
-        return half_size(self.size) if self.stride == 2 else self.size
 
 
 @attrs.frozen

@@ -52,11 +52,11 @@ class CsvList(ImageFiles):
         rows = list(_read_rows(table))
         _refuse_missing(table, rows)
         notes = (*_note_held_out(rows), *_note_repeated(table, rows))
-        kept = list({(row.file, row.split): row for row in rows if row.split != "validation"}.values())
+        kept = list({row.file: row for row in rows if row.split != "validation"}.values())
         splits = [[row for row in kept if row.split == split] for split in ("train", "test")]
         classes = _sort_classes({row.label for row in splits[0]})
         _check_classes(table, classes, splits[1])
-        by_class = [[[row.file for row in split if row.label == name] for name in classes] for split in splits if split]
+        by_class = [_files_by_class(classes, split) for split in splits if split]
         folder = Path(os.path.commonpath([row.file.parent for row in kept]))
         return self.assemble("csv", classes, by_class, folder, (*notes, *note_similar_names(classes)))
 
@@ -135,12 +135,20 @@ def _check_classes(table: Path, classes: Sequence[str], test: Sequence[Row]) -> 
             f"{printable(str(table))} must name training images of at least two classes, but it has only "
             f"'{printable(classes[0])}'."
         )
-    unknown = next((row for row in test if row.label not in classes), None)
+    known = set(classes)
+    unknown = next((row for row in test if row.label not in known), None)
     if unknown is not None:
         raise InputError(
             f"Line {unknown.line} of {printable(str(table))} is a test image of the class "
             f"'{printable(unknown.label)}', of which there are no training images; add some, or remove it."
         )
+
+
+def _files_by_class(classes: Sequence[str], rows: Sequence[Row]) -> list[list[Path]]:
+    files: dict[str, list[Path]] = {name: [] for name in classes}
+    for row in rows:
+        files[row.label].append(row.file)
+    return list(files.values())
 
 
 def _sort_classes(labels: set[str]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import attrs
 
-from nasplug.builtin.layers import half_size, round_width, stem_stride
+from nasplug.builtin.layers import LayerShape, half_size, round_width, stem_stride
 from nasplug.builtin.mbconv.choices import Cells
 from nasplug.builtin.mbconv.genotype import Cell
 from nasplug.values import ImageShape, MapShape
@@ -22,18 +22,8 @@ WIDEST_HEAD = 1280
 
 
 @attrs.frozen
-class LayerLayout:
-    """One layer, whatever its operation: its channels, its stride, and the side of the map that it reads."""
-
-    in_channels: int
-    out_channels: int
-    stride: int
-    size: int
-
-    @property
-    def out_size(self) -> int:
-        """Side of the map that it gives."""
-        return half_size(self.size) if self.stride == 2 else self.size
+class LayerLayout(LayerShape):
+    """A layer of a cell, whatever its operation."""
 
     @property
     def squeeze_channels(self) -> int:
