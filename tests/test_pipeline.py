@@ -186,6 +186,29 @@ def test_retraining_again_keeps_the_search(here, finished_run, tmp_path):
     assert result["status"] == "done"
 
 
+def test_the_same_networks_are_trained_again_from_another_seed(here, finished_run, result, tmp_path):
+    out = tmp_path / "again"
+
+    done = here("retrain", finished_run, "--out", out, "--same-networks", "--seed", "1", "--epochs", "1")
+
+    assert done.exit_code == 0, done.output
+    before, after = result["networks"], json.loads((out / "result.json").read_text())["networks"]
+    for entry in ("id", "role", "matched_to", "params", "macs"):
+        assert [network[entry] for network in after] == [network[entry] for network in before]
+    assert [network["train_loss"] for network in after] != [network["train_loss"] for network in before]
+    assert (out / "splits.safetensors").read_bytes() == (finished_run / "splits.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "options", [("--max-params", "5000"), ("--set", "select.networks=1"), ("--set", "retrain.channels=6")]
+)
+def test_the_same_networks_are_not_selected_otherwise(here, finished_run, tmp_path, options):
+    refused = here("retrain", finished_run, "--out", tmp_path / "again", "--same-networks", *options)
+    assert refused.exit_code == 2
+    assert "--same-networks trains the networks that the earlier run has selected" in refused.stderr
+    assert not (tmp_path / "again").exists()
+
+
 def test_retraining_again_learns_from_the_teacher_of_the_search_or_from_another(here, finished_run, tmp_path):
     out, options = (
         tmp_path / "distilled",

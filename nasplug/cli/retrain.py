@@ -40,12 +40,27 @@ COPIED = (
 )
 """What a retraining takes from the earlier run."""
 
+SELECTION = "phases/select"
+"""What it takes, too, if it trains the same networks."""
+
+SIZES = (("retrain", "cells"), ("retrain", "channels"), ("retrain", "widths"))
+"""Options of the section "retrain" that belong to the selection."""
+
+PHASES = {"search": "search", "select": "selection"}
+"""Phases of the earlier run that must be finished, as a message calls them."""
+
 
 @click.command()
 @click.argument("source", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: a new one under runs/]")
 @click.option("--epochs", type=int, help="Epochs of each retraining.")
 @budget_options("The most that a network may cost, as for nasplug run, in place of the budget of RUN; may be repeated.")
+@click.option(
+    "--same-networks",
+    is_flag=True,
+    help="Train the networks that RUN has selected once more, such as from another seed, instead of selecting anew.",
+)
+@click.option("--seed", type=int, help="Seed of initial weights and batches.  [default: that of RUN]")
 @click.option(
     "--set",
     "settings",
@@ -57,30 +72,44 @@ def retrain(
     source: Path,
     out: Path | None,
     epochs: int | None,
+    same_networks: bool,
+    seed: int | None,
     budgets: Sequence[str],
     max_params: int | None,
     max_macs: int | None,
     settings: Sequence[str],
 ) -> None:
-    """Select and retrain again from the trail of RUN, with other options, into a new run folder."""
+    """Select and retrain again from the trail of RUN, with other options, into a new run folder.
+
+    The images stay divided as in RUN.
+    """
     plugins = load_plugins()
     old = RunFolder.existing(source)
     old.refuse_links()
-    if old.done("search") is None:
-        raise InputError(f"The search of '{source}' is not finished; go on with: {command('resume', source)}")
+    for phase in ("search", "select") if same_networks else ("search",):
+        if old.done(phase) is None:
+            raise InputError(
+                f"The {PHASES[phase]} of '{source}' is not finished; go on with: {command('resume', source)}"
+            )
     note_changed_recipe(old)
     sections = {name: dict(section) for name, section in old.recipe_layer().items()}
     table, teacher = sections["run"].get("table"), sections["run"].get("teacher_from", "")
     # What earlier versions did not know is done as by default: this is another run.
     sections["select"] = option_values(SelectOptions()) | sections["select"]
-    if limits := read_budget_options(budgets, max_params, max_macs):
+    limits = read_budget_options(budgets, max_params, max_macs)
+    if limits and same_networks:
+        raise _refuse_selection("--budget")
+    if limits:
         for shorthand in SHORTHANDS:
             sections["select"].pop(shorthand, None)
         sections["budget"] = {"weight": sections.get("budget", {}).get("weight", 0.0), **limits}
     known = recipe_sections(plugins)
     changes = [parse_setting(text, known) for text in settings]
     changes += [("retrain", "epochs", epochs)] if epochs is not None else []
+    changes += [("run", "seed", seed)] if seed is not None else []
     for section, name, value in changes:
+        if same_networks and (section in ("select", "budget") or (section, name) in SIZES):
+            raise _refuse_selection(f"--set {section}.{name}")
         if section in SLOTS or section in ("data", "search"):
             raise InputError(
                 f"'{section}.{name}' belongs to the search, which 'nasplug retrain' does not repeat; it takes "
@@ -91,7 +120,7 @@ def retrain(
     recipe = resolve_recorded(plugins, sections, source).to_dict()
     recipe["plugins"] |= old.recipe()["plugins"]
     with new_folder(out) as new:
-        for name in COPIED:
+        for name in (*COPIED, SELECTION) if same_networks else COPIED:
             copy_whole(old.path / name, new.path / name)
         keep_phases(new.events, ("teacher", "search"))
         new.write_recipe(old.recipe() | recipe)
@@ -104,6 +133,13 @@ def retrain(
             show_progress(steps, PrintableConsole())
     show_notes(context, echo)
     complete_run(context)
+
+
+def _refuse_selection(option: str) -> InputError:
+    return InputError(
+        f"--same-networks trains the networks that the earlier run has selected, at their sizes, and {option} asks for "
+        f"others; leave out one of them."
+    )
 
 
 @click.command()
