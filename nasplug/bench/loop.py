@@ -20,7 +20,7 @@ from nasplug.errors import InputError
 from nasplug.parts import Batch
 from nasplug.runs.context import RunContext
 from nasplug.runs.retrain import make_teacher_trainer
-from nasplug.runs.search import make_search_trainer
+from nasplug.runs.search_trainer import make_search_trainer
 from nasplug.runs.training import Progress, run_training
 from nasplug.store.events import Journal, ignore_event
 from nasplug.store.run_folder import RunFolder

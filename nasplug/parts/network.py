@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple
 
 from torch import Tensor, nn
 
 from nasplug.parts.block import Block, Layer
 from nasplug.parts.choice import Choices
+from nasplug.values import Genotype
 
 
 class Outputs(NamedTuple):
@@ -75,6 +76,14 @@ class Supernet(Network):
     def blocks(self) -> Sequence[Block]:
         """The blocks that can be trained on their own, in order; by default the whole network is the only one."""
         return (self.whole(),)
+
+    def path_weights(self, genotype: Genotype, network: Network) -> Mapping[str, Tensor]:
+        """Weights of one path from which `network`, the stand-alone network of `genotype`, may start its training.
+
+        By the name of each parameter of `network`, a tensor of its shape. Empty, which is the default, where there are
+        none: weights of this supernet are not those of networks, `network` is wider, or a candidate is deleted.
+        """
+        return {}
 
     @abstractmethod
     def prune(self) -> None:

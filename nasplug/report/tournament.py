@@ -38,7 +38,8 @@ def _describe_bracket(result: RunResult, bracket: BracketResult) -> str:
     steps = [f"{len(rung.ranking)} for {format_epochs(rung.epochs)}" for rung in bracket.rungs]
     origins = Counter(standing.origin for standing in bracket.rungs[-1].best)
     left = ", ".join(f"{number} {ORIGINS.get(origin, origin)}" for origin, number in origins.items())
-    return f"{_name(result, bracket)}: {', then '.join(steps)} were trained; kept: {left}."
+    shared = f", {bracket.sharing} of them from weights of the supernet" if bracket.sharing else ""
+    return f"{_name(result, bracket)}: {', then '.join(steps)} were trained{shared}; kept: {left}."
 
 
 def tabulate_bracket(result: RunResult, bracket: BracketResult) -> BracketTable:

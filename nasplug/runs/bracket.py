@@ -26,6 +26,8 @@ class Candidate:
     plan: PlannedNetwork
     origin: str
     """As in `Standing`."""
+    shares_weights: bool = False
+    """Whether its trainings start from weights of the supernet."""
 
 
 @attrs.frozen
@@ -59,7 +61,13 @@ class Bracket:
         """The trainings of the first rung that is not finished; empty after the last."""
         results, left = self.finished_rungs(folder)
         return [
-            TrainingTask(candidate.plan, _rung_phase(number, candidate.plan.id), rung.epochs, keeps_weights=False)
+            TrainingTask(
+                candidate.plan,
+                _rung_phase(number, candidate.plan.id),
+                rung.epochs,
+                keeps_weights=False,
+                shares_weights=candidate.shares_weights,
+            )
             for number, rung in list(enumerate(self.rungs, 1))[len(results) :][:1]
             for candidate in left
         ]
@@ -76,21 +84,27 @@ class Bracket:
         rungs, left = self.finished_rungs(folder)
         networks = {attrs.evolve(plan, matched_to=None).id: plan.id for plan in plans if plan.role == self.role}
         winners = [networks[each.plan.id] for each in left if each.plan.id in networks]
-        return BracketResult(self.role, self.budget, tuple(rungs), tuple(winners) if plans else ())
+        sharing = sum(each.shares_weights for each in self.candidates)
+        return BracketResult(self.role, self.budget, tuple(rungs), tuple(winners) if plans else (), sharing)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
         return {
             "role": self.role,
             "budget": dict(self.budget),
-            "candidates": [{"plan": each.plan.to_dict(), "origin": each.origin} for each in self.candidates],
+            "candidates": [
+                {**attrs.asdict(each, recurse=False), "plan": each.plan.to_dict()} for each in self.candidates
+            ],
             "rungs": [attrs.asdict(rung) for rung in self.rungs],
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Reads what `to_dict` wrote. Raises KeyError, TypeError or InputError if it is anything else."""
-        candidates = [Candidate(PlannedNetwork.from_dict(each["plan"]), each["origin"]) for each in data["candidates"]]
+        candidates = [
+            Candidate(PlannedNetwork.from_dict(each["plan"]), each["origin"], each.get("shares_weights", False))
+            for each in data["candidates"]
+        ]
         rungs = tuple(Rung(**rung) for rung in data["rungs"])
         return cls(data["role"], data["budget"], tuple(candidates), rungs)
 

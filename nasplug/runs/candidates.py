@@ -16,7 +16,9 @@ from nasplug.runs.halving import plan_rungs
 from nasplug.runs.measuring import plan_at_size
 from nasplug.runs.retrain_size import retrain_models, scales
 from nasplug.runs.scaling import GenotypeSizes, MeasuredNetwork, SizedNetwork, fit, size_genotype
+from nasplug.runs.search_trainer import load_supernet
 from nasplug.runs.selection import plan_found
+from nasplug.runs.shared_weights import has_weights
 from nasplug.runs.signals import ShouldStop
 from nasplug.runs.training import Progress, Stopped
 from nasplug.store.networks import PlannedNetwork, resize_space
@@ -37,6 +39,12 @@ def refuse_tournament(context: RunContext) -> None:
         raise InputError(
             f"A tournament (select.candidates={options.candidates}) chooses by validation error, and this run holds "
             f"out no validation images; set data.validation=0.1, or select.candidates=0."
+        )
+    if options.share_weights and not context.composition.optimizer.trains:
+        raise InputError(
+            f"Candidates of a tournament are to start from weights of the supernet (select.share_weights=true), but "
+            f"the optimizer '{context.recipe.parts['optimizer'].name}' trains none; set select.share_weights=false, or "
+            f"take another optimizer."
         )
     if context.recipe.run.table:
         raise InputError(
@@ -87,8 +95,12 @@ def _make_brackets(context: RunContext, pools: Sequence[Sequence[Candidate]], bu
     """Brackets of equal numbers: as many candidates as the smallest pool has, but not fewer than are to be found."""
     options, epochs = context.recipe.select, context.recipe.retrain.epochs
     count = max(min(map(len, pools)), options.networks)
+    supernet = load_supernet(context) if options.share_weights else None
     for role, pool in zip(("found", *["random"] * options.random), pools, strict=True):
-        candidates = tuple(pool[:count])
+        candidates = tuple(
+            attrs.evolve(each, shares_weights=supernet is not None and has_weights(context, supernet, each.plan))
+            for each in pool[:count]
+        )
         rungs = plan_rungs(len(candidates), options.networks, epochs, options.rung)
         yield Bracket(role, budget, candidates, rungs)
 

@@ -15,7 +15,7 @@ from nasplug.runs.context import RunContext
 from nasplug.runs.distillation import retraining_teacher
 from nasplug.runs.halving import plan_rungs
 from nasplug.runs.retrain import make_network_trainer, make_teacher_trainer
-from nasplug.runs.search import make_search_trainer
+from nasplug.runs.search_trainer import make_search_trainer
 from nasplug.runs.training import peak_memory
 from nasplug.store.networks import PlannedNetwork
 

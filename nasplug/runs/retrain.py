@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import attrs
 import torch
+from torch import Tensor
 
 from nasplug.engine import Trainer, measure_errors
 from nasplug.engine.assembly import place_network
@@ -22,6 +24,7 @@ from nasplug.parts import Network, SearchSpace, Stage
 from nasplug.runs.context import RunContext
 from nasplug.runs.distillation import retraining_teacher
 from nasplug.runs.norm_statistics import NORM_BATCH, measure_norms, norm_batches
+from nasplug.runs.shared_weights import initial_weights
 from nasplug.runs.signals import ShouldStop
 from nasplug.runs.training import Progress, cost_record, lower_rate, run_training
 from nasplug.runs.training_task import TrainingTask
@@ -37,7 +40,9 @@ def train_task(
     """Trains a network by the recipe of the retraining, and records its validation error."""
     space, training = context.composition.space, context.recipe.retrain.with_epochs(task.epochs)
     path = context.folder.weights(task.plan.id) if task.keeps_weights else None
-    trainer = make_network_trainer(context, task.phase, space, task.plan, training, retraining_teacher(context))
+    weights = initial_weights(context, task.plan) if task.shares_weights else {}
+    teacher = retraining_teacher(context)
+    trainer = make_network_trainer(context, task.phase, space, task.plan, training, teacher, weights)
     yield from train_network(context, trainer, space, task.plan, path, journal, should_stop)
 
 
@@ -117,8 +122,9 @@ def make_network_trainer(
     plan: PlannedNetwork,
     training: RetrainOptions,
     teacher: Network | None = None,
+    weights: Mapping[str, Tensor] = MappingProxyType({}),
 ) -> Trainer:
-    """The training of a stand-alone network, with the initial weights of its phase.
+    """The training of a stand-alone network, with the initial weights of its phase but for those of `weights`.
 
     A reference network is trained as a found one of the density for which `drop_path` is meant, without auxiliary head.
     `teacher` is the network, on the device of the run, that it learns from if `training.distil` is above 0.
@@ -129,6 +135,7 @@ def make_network_trainer(
     net = build_network(context.plugins, space, plan, context.shape, auxiliary=training.auxiliary > 0)
     if plan.reference is not None:
         context.composition.references[plan.reference].load_weights(net)
+    net.load_state_dict({**net.state_dict(), **weights})
     net = place_network(net, context.device)
     labels = LabelStage(smoothing=training.label_smoothing, auxiliary_weight=training.auxiliary)
     stage: Stage = labels

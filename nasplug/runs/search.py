@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 
 import torch
 
 from nasplug.engine import Trainer
-from nasplug.engine.assembly import assemble_search
-from nasplug.errors import InputError, command
-from nasplug.parts import Network, Supernet
 from nasplug.runs.budget_check import refuse_impossible
 from nasplug.runs.candidates import refuse_tournament
-from nasplug.runs.collapse import CollapseGuard, read_warnings, watch_alpha
+from nasplug.runs.collapse import CollapseGuard, read_warnings
 from nasplug.runs.context import RunContext
 from nasplug.runs.decision import decide, initial_search_state, write_ratings
-from nasplug.runs.distillation import load_teacher, refuse_missing_teacher
-from nasplug.runs.expected_cost import make_resource_term
-from nasplug.runs.flatness import flatness
+from nasplug.runs.distillation import refuse_missing_teacher
 from nasplug.runs.references import references_of
 from nasplug.runs.retrain import make_teacher_trainer, train_teacher
+from nasplug.runs.search_trainer import make_search_trainer, search_teacher
 from nasplug.runs.signals import ShouldStop
 from nasplug.runs.training import Progress, cost_record, count_further_work, no_cost, run_training
-from nasplug.store.checkpoint import load_checkpoint
 from nasplug.store.events import Journal, read_events
 from nasplug.store.networks import PlannedNetwork
-from nasplug.values import Genotype, StepInfo
-
-Measure = Callable[[StepInfo], Mapping[str, float]]
+from nasplug.values import Genotype
 
 
 def prepare_teacher(context: RunContext, journal: Journal, should_stop: ShouldStop) -> Iterator[Progress]:
@@ -45,7 +38,7 @@ def search(context: RunContext, journal: Journal, should_stop: ShouldStop) -> It
     if context.composition.optimizer.trains:
         torch.manual_seed(context.seed("search", "weights"))
         net = context.composition.space.supernet(context.shape)
-        trainer = make_search_trainer(context, net, _search_teacher(context))
+        trainer = make_search_trainer(context, net, search_teacher(context))
         yield from run_training(context, trainer, journal, should_stop, guard=CollapseGuard(context.recipe))
         with count_further_work(context, trainer, journal):
             yield from decide(context, net, trainer.stages, journal, should_stop)
@@ -58,19 +51,6 @@ def search(context: RunContext, journal: Journal, should_stop: ShouldStop) -> It
         record = {"cost": no_cost(context)}
         yield from decide(context, None, (), journal, should_stop)
     context.folder.finish("search", {**record, "ratings": write_ratings(context)})
-
-
-def load_supernet(context: RunContext) -> Supernet:
-    """The supernet as the search has left it, on the device of the run; InputError if it is gone or damaged."""
-    path = context.folder.checkpoint("search")
-    if not path.exists():
-        raise InputError(
-            f"'{path}', which holds the supernet of the search, is gone; restore it from a copy of the run, or search "
-            f"again: {command('run', '--config', context.folder.path / 'recipe.toml')}"
-        )
-    net = context.composition.space.supernet(context.shape)
-    load_checkpoint(path, make_search_trainer(context, net, _search_teacher(context)))
-    return net
 
 
 def rehearse(context: RunContext) -> None:
@@ -88,7 +68,7 @@ def rehearse(context: RunContext) -> None:
     for reference in references_of(context).values():
         reference.load_weights(reference.network(context.shape))
     if composition.optimizer.trains:
-        teacher = _search_teacher(context)
+        teacher = search_teacher(context)
         if teacher is None and (untrained := make_teacher_trainer(context)) is not None:
             teacher = untrained.net
         net = composition.space.supernet(context.shape)
@@ -104,37 +84,6 @@ def found_genotypes(context: RunContext) -> list[Genotype]:
     return [Genotype.from_dict(record) for record in records if record]
 
 
-def make_search_trainer(context: RunContext, net: Supernet, teacher: Network | None) -> Trainer:
-    """The trainer of a supernet; `teacher` is the trained network that the teacher asked for, or None."""
-    composition, training = context.composition, context.recipe.search
-    shares = context.shares()
-    return assemble_search(
-        composition,
-        net,
-        context.shape,
-        training,
-        {name: context.stream("search", name, indices, training) for name, indices in shares.items()},
-        context.device,
-        teacher=teacher,
-        bf16=context.bf16,
-        measure=_join(flatness(context, net, shares), watch_alpha(context, net)),
-        resource_term=make_resource_term(context),
-    )
-
-
-def _join(*measures: Measure | None) -> Measure | None:
-    """All figures of several measures, as one; None if there are none."""
-    present = [measure for measure in measures if measure is not None]
-    if not present:
-        return None
-    return lambda now: {name: value for measure in present for name, value in measure(now).items()}
-
-
 def _explained_variance(trainer: Trainer) -> dict[str, float]:
     """By measure for whose expected cost alpha paid, how much of the variance of costs it explains."""
     return {} if trainer.resource_term is None else dict(trainer.resource_term.r_squared)
-
-
-def _search_teacher(context: RunContext) -> Network | None:
-    """The trained network that the teacher asked for; one that only retrainings learn from is none of the search's."""
-    return None if context.teacher() is None else load_teacher(context)

@@ -19,7 +19,7 @@ from nasplug.parts import Batch, Supernet
 from nasplug.parts.random_walk import mutate_towards
 from nasplug.runs.context import RunContext
 from nasplug.runs.decision import read_ratings
-from nasplug.runs.search import load_supernet
+from nasplug.runs.search_trainer import load_supernet
 from nasplug.values import Genotype, Rated
 
 RATING, ALPHA, SUPERNET = "rating", "alpha", "supernet"

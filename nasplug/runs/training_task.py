@@ -20,6 +20,8 @@ class TrainingTask:
     epochs: int
     keeps_weights: bool
     """Whether the trained network is written; else its errors are all that is left."""
+    shares_weights: bool = False
+    """Whether it starts from weights of the supernet."""
 
     @classmethod
     def retraining(cls, context: RunContext, plan: PlannedNetwork) -> Self:
@@ -33,6 +35,7 @@ class TrainingTask:
             "phase": self.phase,
             "epochs": self.epochs,
             "keeps_weights": self.keeps_weights,
+            "shares_weights": self.shares_weights,
         }
 
     @classmethod

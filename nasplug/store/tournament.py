@@ -73,13 +73,15 @@ class BracketResult:
     """Those that are finished."""
     winners: tuple[str, ...]
     """Ids of the networks of the run that its best candidates became, the best first; empty before it is decided."""
+    sharing: int = 0
+    """How many of its candidates start every training from weights of the supernet."""
 
     @classmethod
     def from_entry(cls, entry: Mapping[str, Any]) -> Self:
         """Reads an entry; FormatError if it is none."""
-        check_fields(entry, BRACKET)
+        check_fields(entry, BRACKET, {"sharing": WHOLE})
         rungs = tuple(map(RungResult.from_entry, entry["rungs"]))
-        return cls(entry["role"], entry["budget"], rungs, tuple(entry["winners"]))
+        return cls(entry["role"], entry["budget"], rungs, tuple(entry["winners"]), entry.get("sharing", 0))
 
     def to_entry(self) -> dict[str, Any]:
         """Plain data."""

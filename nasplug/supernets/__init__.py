@@ -10,6 +10,7 @@ from nasplug.supernets.computed_weights import ComputedWeights
 from nasplug.supernets.convolution import depthwise, pointwise
 from nasplug.supernets.normalise import Norm, affine_batch_norm, batch_norm, recalibrate
 from nasplug.supernets.pareto import Candidates, Combination, least_costs, pareto_front
+from nasplug.supernets.path_weights import take_path_weights
 from nasplug.supernets.rating import PathRating
 
 __all__ = [
@@ -25,4 +26,5 @@ __all__ = [
     "pareto_front",
     "pointwise",
     "recalibrate",
+    "take_path_weights",
 ]

@@ -146,6 +146,10 @@ class SelectOptions:
     rung: float = option(
         0.25, "epochs of the first trainings of a tournament, as a share of the retraining's", above=0, at_most=1
     )
+    share_weights: bool = option(
+        False,
+        "whether candidates of a tournament start from weights of the supernet, as far as they are not wider",
+    )
 
     def __attrs_post_init__(self) -> None:
         if 0 < self.candidates < self.networks:
@@ -153,6 +157,11 @@ class SelectOptions:
                 f"Option 'candidates' is what the {self.networks} networks to retrain are chosen from, so it must be "
                 f"at least as many (or 0, for no tournament), but it is {self.candidates}; set "
                 f"select.candidates={max(16, self.networks)}, or lower select.networks."
+            )
+        if self.share_weights and not self.candidates:
+            raise InputError(
+                "Option 'share_weights' is one of tournaments, and there is none with candidates=0; set "
+                "select.candidates=16, or select.share_weights=false."
             )
 
 

@@ -11,7 +11,7 @@ from nasplug.errors import InputError
 from nasplug.plugins import load_plugins
 from nasplug.runs.context import RunContext, new_context
 from nasplug.runs.expected_cost import describe_estimates, make_resource_term
-from nasplug.runs.search import make_search_trainer
+from nasplug.runs.search_trainer import make_search_trainer
 from nasplug.store.run_folder import RunFolder
 
 TINY = {

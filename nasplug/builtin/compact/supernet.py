@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -16,9 +16,9 @@ from nasplug.builtin.compact.layout import LayerLayout, NetworkLayout
 from nasplug.builtin.compact.network import Head, Stem
 from nasplug.builtin.compact.operations import Activation
 from nasplug.builtin.compact.supernet_layer import MixedLayer
-from nasplug.parts import Block, Choices, Layer, Outputs, Supernet
-from nasplug.supernets import ComputedWeights, Norm, affine_batch_norm, pointwise, recalibrate
-from nasplug.values import MapShape
+from nasplug.parts import Block, Choices, Layer, Network, Outputs, Supernet
+from nasplug.supernets import ComputedWeights, Norm, affine_batch_norm, pointwise, recalibrate, take_path_weights
+from nasplug.values import Genotype, MapShape
 
 
 class SupernetStage(nn.Module):
@@ -115,6 +115,18 @@ class CompactSupernet(Supernet):
             taps.append(stage.widen(x))
             reads = stage.channels(weights)
         return Outputs(logits=self._run_head(x), taps=tuple(taps))
+
+    def path_weights(self, genotype: Genotype, network: Network) -> Mapping[str, Tensor]:
+        """Of each tensor its first channels, with which the network computes what this path does."""
+
+        def find(name: str) -> str:
+            if not name.startswith("stages."):
+                return name
+            _, stage, layer, rest = name.split(".", 3)
+            (operation,) = genotype[layer_place(int(stage), int(layer))]
+            return f"stages.{stage}.layers.{int(layer) - 1}.candidates.{operation}.{rest}"
+
+        return take_path_weights(self, network, find, narrower=True)
 
     def prune(self) -> None:
         """Removes the modules of deleted operations. The function computed stays the same."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any, cast
@@ -10,12 +10,13 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from nasplug.builtin.mbconv.genotype import Operation
+from nasplug.builtin.mbconv.genotype import Operation, cell_place, layer_place
 from nasplug.builtin.mbconv.layout import SupernetLayout
 from nasplug.builtin.mbconv.network import Head, Stem
 from nasplug.builtin.mbconv.supernet_block import Features, SupernetBlock
-from nasplug.parts import Block, Choices, Layer, Outputs, Supernet
-from nasplug.supernets import ComputedWeights, Norm, recalibrate
+from nasplug.parts import Block, Choices, Layer, Network, Outputs, Supernet
+from nasplug.supernets import ComputedWeights, Norm, recalibrate, take_path_weights
+from nasplug.values import Genotype
 
 
 class MBConvSupernet(Supernet):
@@ -46,6 +47,19 @@ class MBConvSupernet(Supernet):
             x = block(x, weights)
             taps.append(x)
         return Outputs(logits=self.head(x, self.dropout), taps=tuple(taps))
+
+    def path_weights(self, genotype: Genotype, network: Network) -> Mapping[str, Tensor]:
+        """Those of the path's candidates, for a network of the supernet's size."""
+
+        def find(name: str) -> str:
+            if not name.startswith("blocks."):
+                return name
+            _, block, layer, rest = name.split(".", 3)
+            (cell,) = genotype[cell_place(int(block))]
+            (operation,) = genotype[layer_place(int(block), int(layer) + 1)]
+            return f"body.{block}.steps.{layer}.{cell}.candidates.{operation}.{rest}"
+
+        return take_path_weights(self, network, find)
 
     def prune(self) -> None:
         """Removes the modules of deleted cells and operations. The function computed stays the same."""

@@ -116,6 +116,10 @@ def test_one_path_is_the_stand_alone_network_with_the_first_channels_of_the_weig
     for seed in range(6):
         genotype = space.random(Random(seed))
         network = stand_alone(space, net, genotype, shape)
+        taken = net.path_weights(genotype, space.network(genotype, shape))
+        assert {name: weight.tolist() for name, weight in taken.items()} == {
+            name: weight.tolist() for name, weight in network.named_parameters()
+        }
         with net.choices.only(space.encode(genotype, net.choices)):
             outputs = net.outputs(images)
             assert set(net.choices.weights().unique().tolist()) == {0.0, 1.0}
@@ -131,6 +135,19 @@ def test_one_path_is_the_stand_alone_network_with_the_first_channels_of_the_weig
         means = {name: value for name, value in network.named_buffers() if name.endswith("running_mean")}
         assert all(value.any() for value in means.values())
         torch.testing.assert_close(evaluated, network.eval()(images), rtol=1e-9, atol=1e-9)
+
+
+def test_there_are_no_path_weights_for_a_wider_network_or_a_deleted_candidate(space, build, shape):
+    net, _ = build(space)
+    genotype = space.parse("2s1 conv3 skip | 9s2 ds3 ir3e2 | 4s1 res3 pool")
+    wider = attrs.evolve(space, channels=2 * space.channels)
+    assert net.path_weights(genotype, space.network(genotype, shape))
+    assert not net.path_weights(genotype, wider.network(genotype, shape))
+    deleted = torch.zeros_like(net.choices.kept)
+    deleted[net.choices.rows["1/2"], net.choices.active_names("1/2").index("ir3e2")] = True
+    net.choices.delete(deleted)
+    net.prune()
+    assert not net.path_weights(genotype, space.network(genotype, shape))
 
 
 def test_every_path_of_a_tiny_space_is_its_network(build, shape):

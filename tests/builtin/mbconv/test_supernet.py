@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from random import Random
 
+import attrs
 import pytest
 import torch
 import torch.nn.functional as F
@@ -77,6 +78,12 @@ def test_one_path_is_the_chain_of_its_layers_and_the_stand_alone_network(build, 
                 state |= {f"blocks.{block}.{layer}.{name}": value for name, value in own.items()}
         missing = network.load_state_dict(state, strict=False)
         assert not missing.unexpected_keys
+        taken = supernet.path_weights(genotype, space.network(genotype, shape))
+        assert {name: weight.tolist() for name, weight in taken.items()} == {
+            name: weight.tolist() for name, weight in network.named_parameters()
+        }
+        wider = attrs.evolve(space, channels=2 * space.channels)
+        assert not supernet.path_weights(genotype, wider.network(genotype, shape))
         assert all("running" in name or "num_batches" in name for name in missing.missing_keys)
         with supernet.choices.only(space.encode(genotype, supernet.choices)):
             logits = supernet(images)
