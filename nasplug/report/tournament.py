@@ -11,7 +11,12 @@ from nasplug.store.result import RunResult
 from nasplug.store.tournament import BracketResult, Standing
 from nasplug.values import describe_costs
 
-ORIGINS = {"search": "left by the search", "mutation": "mutated from those", "random": "random"}
+ORIGINS = {
+    "search": "left by the search",
+    "rating": "rated best by it",
+    "mutation": "mutated from those",
+    "random": "random",
+}
 """By the origin of a candidate, what is said of several."""
 
 

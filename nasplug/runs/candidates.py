@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
+from itertools import chain
 from typing import cast
 
 import attrs
@@ -14,6 +15,7 @@ from nasplug.runs.bracket import Bracket, Candidate
 from nasplug.runs.context import RunContext
 from nasplug.runs.halving import plan_rungs
 from nasplug.runs.measuring import plan_at_size
+from nasplug.runs.rated_candidates import best_rated
 from nasplug.runs.retrain_size import retrain_models, scales
 from nasplug.runs.scaling import GenotypeSizes, MeasuredNetwork, SizedNetwork, fit, size_genotype
 from nasplug.runs.search_trainer import load_supernet
@@ -106,14 +108,35 @@ def _make_brackets(context: RunContext, pools: Sequence[Sequence[Candidate]], bu
 
 
 def _search_candidates(context: RunContext, found: Sequence[Genotype], budget: Budget) -> Iterator[Candidate]:
-    """What the search left, spread by size if it is too much, or with mutations of it if it is too little."""
+    """What the search left, spread by size, what it rated best within the budget, then mutations of both.
+
+    Where it has rated paths, half of the candidates are of the first kind and half of the second, as far as there are
+    as many.
+    """
     wanted = context.recipe.select.candidates
-    parents: list[PlannedNetwork] = []
-    for plan in plan_found(context, found, budget, wanted):
-        parents.append(plan)
+    rated = best_rated(context, budget)
+    first = next(rated, None)
+    entered: list[PlannedNetwork] = []
+    for plan in plan_found(context, found, budget, wanted if first is None else -(-wanted // 2)):
+        entered.append(plan)
         yield Candidate(plan, "search")
-    generator, taken = context.random("candidates"), set(found)
-    missing = wanted - len(parents)
+    taken = {plan.genotype for plan in entered}
+    for genotype in () if first is None else chain([first], rated):
+        if len(entered) == wanted:
+            return
+        network = None if genotype in taken else _size_as(context, entered[-1], genotype)
+        if network is not None:
+            entered.append(plan_at_size(context, "found", genotype, network, budget))
+            yield Candidate(entered[-1], "rating")
+    yield from _mutations(context, found, entered, budget, wanted - len(entered))
+
+
+def _mutations(
+    context: RunContext, found: Sequence[Genotype], parents: Sequence[PlannedNetwork], budget: Budget, missing: int
+) -> Iterator[Candidate]:
+    """Mutations of the candidates there are, one step each, none of which the search has left."""
+    generator = context.random("candidates")
+    taken = {*found, *(cast("Genotype", parent.genotype) for parent in parents)}
     for attempt in range(TRIES * missing):
         if missing == 0:
             return

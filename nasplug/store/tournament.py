@@ -29,7 +29,8 @@ class Standing:
 
     id: str
     origin: str
-    """Where its architecture comes from: "search", "mutation" (of one that the search left) or "random"."""
+    """Where its architecture comes from: "search" (left by it), "rating" (rated well by it), "mutation" (of one of
+    these) or "random"."""
     params: int
     val_error: float
 

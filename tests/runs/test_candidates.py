@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from random import Random
 from types import SimpleNamespace
 
+import attrs
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -15,6 +16,9 @@ from nasplug.errors import InputError
 from nasplug.plugins import load_plugins
 from nasplug.runs.candidates import plan_brackets, refuse_tournament
 from nasplug.runs.create import start
+from nasplug.runs.rated_candidates import best_rated
+from nasplug.store.events import ignore_event
+from nasplug.values import Genotype, Rated
 from nasplug.values.recipe import SelectOptions
 
 PLUGINS = load_plugins()
@@ -80,6 +84,63 @@ def test_what_the_search_left_comes_first_then_its_mutations_and_as_many_random_
     assert origins == [["search"] * 3 + ["mutation"] * 5, ["random"] * 8, ["random"] * 8]
     assert len({genotype for bracket in brackets for genotype in genotypes_of(bracket)}) == 24
     assert all(candidate.plan.matched_to is None for bracket in brackets for candidate in bracket.candidates)
+
+
+def rate(context, blocks):
+    """Records ratings of paths as a search does: by block, those of each path."""
+    journal = context.journal(context.folder.events, ignore_event)
+    for block, ratings in blocks.items():
+        for path, rating in ratings.items():
+            journal.append("search", Rated(block=block, path=path, rating=rating).record())
+
+
+def test_half_of_the_candidates_are_the_best_rated_architectures_within_the_budget(begin):
+    context = begin({"params": 20_000}, random=1)
+    space, generator = context.composition.space, Random(7)
+    rated = {space.random(generator): generator.random() for _ in range(40)}
+    rate(context, {None: rated})
+    costs = {genotype: space.cost(genotype, context.shape).params for genotype in rated}
+    limit = sorted(costs.values())[25]
+    context = attrs.evolve(context, composition=attrs.evolve(context.composition, recipe=limited(context, limit)))
+
+    found, (search, _) = plan(context, 12)
+
+    within = [genotype for genotype in sorted(rated, key=rated.__getitem__) if costs[genotype] <= limit]
+    assert [candidate.origin for candidate in search.candidates] == ["search"] * 4 + ["rating"] * 4
+    assert set(genotypes_of(search)[:4]) <= set(found)
+    assert genotypes_of(search)[4:] == within[:4]
+    assert all(candidate.plan.costs.params <= limit for candidate in search.candidates)
+
+
+def limited(context, limit):
+    recipe = context.recipe
+    return attrs.evolve(recipe, budget=attrs.evolve(recipe.budget, limits={"params": (float(limit),)}))
+
+
+def test_where_fewer_are_rated_mutations_of_all_follow(begin):
+    context = begin({"params": 20_000}, random=1)
+    generator = Random(7)
+    rate(context, {None: {context.composition.space.random(generator): rating for rating in (0.3, 0.1)}})
+    _, (search, _) = plan(context, 2)
+    assert [candidate.origin for candidate in search.candidates] == ["search"] * 2 + ["rating"] * 2 + ["mutation"] * 4
+    assert len(set(genotypes_of(search))) == 8
+
+
+def test_paths_through_blocks_are_combined_by_the_sum_of_their_ratings(begin):
+    space = {"part": "mbconv", "blocks": ["s1 1x4 2x4", "s2 1x6"], "channels": 8, "head": 8}
+    context = begin({"params": 60_000}, space=space)
+    generator = Random(3)
+    blocks = {
+        block: {path: generator.random() for path in context.composition.space.paths(block).select(6, generator)}
+        for block in (0, 1)
+    }
+    rate(context, blocks)
+    sums = sorted((one + other, (a, b)) for a, one in blocks[0].items() for b, other in blocks[1].items())
+    best = list(best_rated(context, {}))
+    assert best == [Genotype.join(paths) for _, paths in sums]
+    costs = {genotype: context.composition.space.cost(genotype, context.shape) for genotype in best}
+    limit = sorted(cost.macs for cost in costs.values())[10]
+    assert list(best_rated(context, {"macs": limit})) == [each for each in best if costs[each].macs <= limit]
 
 
 def test_mutations_are_one_step_from_what_the_search_left(begin):
