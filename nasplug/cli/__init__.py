@@ -33,6 +33,7 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
             "nasplug.cli.compare:compare", "Methods against random networks, over seeds.", plugins=False
         ),
         "rank": LazyCommand("nasplug.cli.rank:rank", "Whether the order that a search left is that of trained errors."),
+        "data": LazyCommand("nasplug.cli.data:data", "A look at the images before the search: leaks, balance, sizes."),
         "cost": LazyCommand("nasplug.cli.cost:cost", "Parameters and multiply-accumulates of an architecture."),
         "latency": LazyCommand(
             "nasplug.cli.latency:latency", "What layers take on this machine: the table of a space."

@@ -41,6 +41,8 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 """What turns an image upright, by its EXIF orientation."""
+SIDEWAYS = frozenset({5, 6, 7, 8})
+"""The orientations of images whose width becomes their height."""
 REMARKS = {
     "transparent": "transparent in places, which became white",
     "frames": "of several frames or pages, of which the first was read",
@@ -53,6 +55,19 @@ NO_PIXELS = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "PDF", "WM
 """Formats known to Pillow that are drawings, videos or containers. To read EPS, Pillow runs Ghostscript."""
 
 _opening = Lock()
+
+
+@attrs.frozen
+class ImageHeader:
+    """What the header of an image file says."""
+
+    width: int
+    """Of the upright image, in pixels."""
+    height: int
+    mode: str
+    """As Pillow calls it, such as "RGB" and "L"."""
+    format: str
+    """As Pillow calls it, such as "JPEG"."""
 
 
 @attrs.frozen(eq=False)
@@ -97,6 +112,11 @@ class FileImages(Images):
     def names(self) -> tuple[str, ...]:
         """Their paths within the folder of the data set."""
         return tuple(path.relative_to(self.root).as_posix() for path in self.paths)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Their files."""
+        return self.paths
 
     def digests(self, indices: Sequence[int]) -> list[str]:
         """Digests of the content of the files at `indices`, which are read but not decoded."""
@@ -144,6 +164,11 @@ class DecodedImages(MemoryImages):
         """The paths of their files."""
         return self._files.names
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Their files."""
+        return self._files.paths
+
     def digests(self, indices: Sequence[int]) -> list[str]:
         """Digests of their files, as they were when they were decoded."""
         return self._files.digests(indices)
@@ -166,6 +191,14 @@ def decode(path: Path, size: int, channels: int, bits: int | None = None) -> Ten
         return _decode(path.read_bytes(), size, channels, bits)[0]
     except Exception as error:
         raise UnreadableImages([(str(path), _reason(error))]) from error
+
+
+def read_header(path: Path) -> ImageHeader:
+    """The header of an image file that can be decoded."""
+    with path.open("rb") as stream, _open(stream) as image:
+        turned = _read_orientation(image) in SIDEWAYS
+        width, height = (image.height, image.width) if turned else (image.width, image.height)
+        return ImageHeader(width, height, image.mode, str(image.format))
 
 
 def fit_image(image: Image.Image, size: int, channels: int, bits: int | None) -> Tensor:

@@ -71,6 +71,8 @@ class DataRecord:
     """Per channel, over the train split, on the scale from 0 to 1."""
     std: tuple[float, ...]
     notes: tuple[str, ...]
+    leaks: tuple[str, ...] = ()
+    """What was said of test images that are trained on."""
 
     def find_difference(self, data: ImageData, only: Mapping[str, Indices] | None = None) -> str | None:
         """How `data` differ from the images recorded, as a part of a sentence; None if they are the same.
@@ -127,6 +129,7 @@ class DataRecord:
                 mean=tuple(map(float, entries["mean"])),
                 std=tuple(map(float, entries["std"])),
                 notes=tuple(map(str, entries["notes"])),
+                leaks=tuple(map(str, entries.get("leaks", ()))),  # new in version 0.2
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"The record of the images is damaged ({error!r}); restore it from a copy.") from error

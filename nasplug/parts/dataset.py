@@ -34,6 +34,14 @@ class Images(ABC):
         """What a user calls each image, such as the path of its file; None: they are numbered. May be overridden."""
         return None
 
+    @property
+    def files(self) -> Sequence[Path] | None:
+        """The file of each image, whose header tells what was in it before it was scaled; None: they have none.
+
+        May be overridden.
+        """
+        return None
+
     def digests(self, indices: Sequence[int]) -> list[str] | None:
         """Digests of what holds the images at `indices`, such as their files; None: their pixels are all there is.
 

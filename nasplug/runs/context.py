@@ -78,8 +78,13 @@ class RunContext:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a user should know of the images of this run."""
+        """What a user should know of the images of this run, besides leaks."""
         return (UNRECORDED,) if self.record is None else self.record.notes
+
+    @property
+    def leaks(self) -> tuple[str, ...]:
+        """What a user must know of test images that are trained on."""
+        return () if self.record is None else self.record.leaks
 
     @property
     def bf16(self) -> bool:
@@ -229,6 +234,8 @@ def show_notes(context: RunContext, say: Callable[[str], object] = note) -> None
     Whether the recipe was changed since the run was started is said on stderr.
     """
     note_changed_recipe(context.folder)
+    for text in context.leaks:
+        say(f"Warning: {text}")
     for text in context.notes:
         say(f"Note: {text}")
 

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import numpy as np
 
 from nasplug.compose import Composition
-from nasplug.data import DataRecord, Splits, mean_and_std
+from nasplug.data import DataRecord, Splits
 from nasplug.data.class_names import printable
+from nasplug.data.near_duplicates import LEAST_SIDE
+from nasplug.data.overview import look
 from nasplug.data.record import SetRecord
 from nasplug.data.splits import Indices
-from nasplug.data.survey import note_properties, survey
 from nasplug.errors import InputError
 from nasplug.formats.regular_file import expand_home
 from nasplug.parts import ImageData
@@ -26,6 +26,10 @@ UNRECORDED = (
     "This run was started by a version that recorded nothing of its images, so whether they are still the same could "
     "only be told by their number."
 )
+
+
+MOST_LOOKED_AT_CLOSELY = 10_000
+"""Images among which a run looks for nearly equal ones before it starts; of so many that takes two or three seconds."""
 
 
 @attrs.frozen
@@ -70,25 +74,25 @@ def load_data(composition: Composition, location: str | None = None, root: str |
 
 def inspect_data(data: ImageData, splits: Splits) -> DataRecord:
     """Looks at every image of a new run. Raises InputError that names those which cannot be read."""
-    train = survey(data.train)
-    test = None if data.test is None else survey(data.test)
-    mean, std = mean_and_std(data.train, splits.train)
-    noticed = [*data.train.notes, *(data.test.notes if data.test is not None else ())]
-    notes = [
-        *data.notes,
-        *noticed,
-        *note_properties(data, splits, train, test),
-        *_note_constant_channels(mean, std),
-    ]
+    count = len(data.train) + (0 if data.test is None else len(data.test))
+    closely = count <= MOST_LOOKED_AT_CLOSELY
+    overview = look(data, splits, closely=closely)
+    notes = list(overview.notes)
+    if not closely and data.size >= LEAST_SIDE:
+        notes.append(
+            f"Nearly equal images were not looked for, because there are more than {MOST_LOOKED_AT_CLOSELY:,} images; "
+            f"the command 'nasplug data' finds them."
+        )
     return DataRecord(
         classes=data.classes,
         size=data.size,
         channels=data.channels,
-        train=SetRecord.of(data.train, train.pixels),
-        test=None if data.test is None or test is None else SetRecord.of(data.test, test.pixels),
-        mean=mean,
-        std=std,
+        train=SetRecord.of(data.train, overview.train.pixels),
+        test=None if data.test is None or overview.test is None else SetRecord.of(data.test, overview.test.pixels),
+        mean=overview.mean,
+        std=overview.std,
         notes=tuple(map(printable, notes)),
+        leaks=tuple(map(printable, overview.remarks.leaks)),
     )
 
 
@@ -181,13 +185,3 @@ def _read_place(folder: RunFolder, entries: Mapping[str, Any]) -> Place:
 
 def _absolute(path: str) -> str:
     return os.path.abspath(expand_home(path))
-
-
-def _note_constant_channels(mean: tuple[float, ...], std: tuple[float, ...]) -> list[str]:
-    """Channels that are the same everywhere: `mean_and_std` gives them the deviation 1, which no other can have."""
-    constant = np.flatnonzero(np.array(std) == 1.0).tolist()
-    if not constant:
-        return []
-    which = "All channels" if len(constant) == len(std) else f"Channel {' and '.join(map(str, constant))}"
-    values = ", ".join(f"{mean[channel]:.3f}" for channel in constant)
-    return [f"{which} of the training images have one value everywhere ({values} of 1), which tells nothing."]

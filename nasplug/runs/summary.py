@@ -56,7 +56,9 @@ def write_result(context: RunContext, status: str, plans: Sequence[PlannedNetwor
         "ratings": ratings,
         "tournament": [bracket.result(folder, plans).to_entry() for bracket in read_brackets(folder) or ()],
         "distillation": None if distillation is None else distillation.to_dict(),
+        "leaks": list(context.leaks),
         "notes": [
+            *context.leaks,
             *context.notes,
             *([] if distillation is None else [distillation.describe()]),
             *search.get("warnings", ()),

@@ -45,6 +45,7 @@ FIELDS: Mapping[str, Kind] = {
     "ratings": list_of(OBJECT),
     "tournament": list_of(OBJECT),
     "distillation": OBJECT.or_null(),
+    "leaks": list_of(TEXT),
     "notes": list_of(TEXT),
     "networks": Kind("a list of objects", list_of(OBJECT).holds),
     "front": Kind("a list of ids", list_of(TEXT).holds),
@@ -165,6 +166,8 @@ class RunResult:
     best: str | None
     """Id of the best network that the run names; where it names none, the choice of `best_network`."""
     notes: tuple[str, ...]
+    leaks: tuple[str, ...]
+    """Those of the notes that warn of test images which are trained on."""
     data: Mapping[str, Any]
     """Preprocessing and class names."""
     splits: Mapping[str, int]
@@ -327,6 +330,7 @@ def _parse(content: Mapping[str, Any], entries: Collection[str], network_entries
         front=tuple(front),
         best=best if best is not None or chosen is None else chosen.id,
         notes=tuple(content.get("notes", [])),
+        leaks=tuple(content.get("leaks", [])),
         data=content.get("data", {}),
         splits={name: _whole(content["splits"], name) for name in content.get("splits", {})},
         cost={phase: PhaseCost.from_entry(row) for phase, row in content.get("cost", {}).items()},

@@ -136,19 +136,6 @@ def find_images(classes: Mapping[str, Path], passed_over: PassedOver) -> tuple[l
     )
 
 
-def note_similar_names(names: Sequence[str]) -> tuple[str, ...]:
-    """A sentence for each group of classes whose names differ only by case or in compatible characters."""
-    groups: dict[str, list[str]] = {}
-    for name in names:
-        groups.setdefault(unicodedata.normalize("NFKC", name).casefold(), []).append(name)
-    return tuple(
-        f"The classes {' and '.join(map(repr, group))} have nearly the same name; if they are one, put their images "
-        f"into one folder."
-        for group in groups.values()
-        if len(group) > 1
-    )
-
-
 def list_folders(folder: Path, passed_over: PassedOver | None = None) -> list[str]:
     """The names of the folders in `folder`, sorted, without hidden ones and those that begin with `__`."""
     names = []

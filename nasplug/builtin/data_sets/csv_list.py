@@ -11,7 +11,7 @@ from pathlib import Path
 
 import attrs
 
-from nasplug.builtin.data_sets.class_folders import SPLITS, note_similar_names
+from nasplug.builtin.data_sets.class_folders import SPLITS
 from nasplug.builtin.data_sets.image_files import ImageFiles
 from nasplug.data.class_names import printable
 from nasplug.data.reading import list_some
@@ -58,7 +58,7 @@ class CsvList(ImageFiles):
         _check_classes(table, classes, splits[1])
         by_class = [_files_by_class(classes, split) for split in splits if split]
         folder = Path(os.path.commonpath([row.file.parent for row in kept]))
-        return self.assemble("csv", classes, by_class, folder, (*notes, *note_similar_names(classes)))
+        return self.assemble("csv", classes, by_class, folder, notes)
 
 
 def _read_rows(table: Path) -> Iterator[Row]:

@@ -11,7 +11,6 @@ from nasplug.builtin.data_sets.class_folders import (
     find_classes,
     find_images,
     find_layout,
-    note_similar_names,
 )
 from nasplug.builtin.data_sets.image_files import ImageFiles
 from nasplug.data.class_names import printable
@@ -49,6 +48,5 @@ class Folder(ImageFiles):
         notes = (
             *passed_over.note(path),
             *dict.fromkeys(note for _, notes in found for note in notes),
-            *note_similar_names(names),
         )
         return self.assemble("folder", names, [images for images, _ in found], path, notes)

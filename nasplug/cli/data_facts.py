@@ -1,0 +1,161 @@
+"""What `nasplug data` tells of a data set, as plain data ready for JSON."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+
+from nasplug.compose import Composition
+from nasplug.data import Splits
+from nasplug.data.duplicates import SPLITS, Copy, Duplicates
+from nasplug.data.file_facts import QUANTILES, FileFacts, quantiles
+from nasplug.data.overview import Overview
+from nasplug.data.suggestions import suggest_batch_size, suggest_size
+from nasplug.parts import ImageData
+
+
+@attrs.frozen
+class Given:
+    """What the command line says beside the name of the data set."""
+
+    words: Sequence[str]
+    """Those that a run needs to find and divide these images in the same way."""
+    options: frozenset[str]
+    """The options of the data that it sets; no other values are suggested for them."""
+
+
+def collect_facts(
+    composition: Composition, data: ImageData, splits: Splits, overview: Overview, given: Given
+) -> dict[str, Any]:
+    """Everything that is printed."""
+    files = _read_files(data)
+    classes = _count_classes(data, splits)
+    suggestions = [
+        each
+        for each in _suggest(composition, data, splits, overview, files)
+        if each["default"] or each["option"].removeprefix("data.") not in given.options
+    ]
+    return {
+        "data": composition.recipe.data.name,
+        "images": sum(len(indices) for indices in overview.duplicates.members.values()),
+        "splits": {name: len(indices) for name, indices in overview.duplicates.members.items()},
+        "classes": classes,
+        "balance": _balance(classes),
+        "size": data.size,
+        "channels": data.channels,
+        "files": None if files is None else _describe_files(files),
+        "grey": _count_grey(data, overview),
+        "mean": list(overview.mean),
+        "std": list(overview.std),
+        "nearly_equal_looked_for": overview.duplicates.near is not None,
+        "duplicates": _list_overlaps(overview.duplicates),
+        "leaks": list(overview.remarks.leaks),
+        "contradictions": list(overview.remarks.contradictions),
+        "notes": [*overview.noticed, *overview.remarks.notes],
+        "suggestions": suggestions,
+        "command": _command(composition, suggestions, given.words),
+    }
+
+
+def _read_files(data: ImageData) -> FileFacts | None:
+    found = [images.files for images in (data.train, data.test) if images is not None]
+    paths = [path for files in found for path in files or ()]
+    return FileFacts.read(paths) if paths else None
+
+
+def _count_classes(data: ImageData, splits: Splits) -> list[dict[str, Any]]:
+    tests = data.train if splits.test_from == "train" or data.test is None else data.test
+    sources = {"train": data.train, "validation": data.train, "test": tests}
+    counts = {
+        name: np.bincount(images.labels[getattr(splits, name)], minlength=len(data.classes)).tolist()
+        for name, images in sources.items()
+    }
+    totals = [sum(counts[name][label] for name in SPLITS) for label in range(len(data.classes))]
+    return [
+        {
+            "class": data.classes[label],
+            **{name: counts[name][label] for name in SPLITS},
+            "images": total,
+            "share": total / sum(totals),
+        }
+        for label, total in enumerate(totals)
+    ]
+
+
+def _balance(classes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    largest = max(classes, key=lambda row: row["images"])
+    smallest = min(classes, key=lambda row: row["images"])
+    return {
+        "largest": largest["class"],
+        "smallest": smallest["class"],
+        "ratio": largest["images"] / smallest["images"],
+    }
+
+
+def _describe_files(files: FileFacts) -> dict[str, Any]:
+    return {
+        "formats": dict(files.formats),
+        "modes": dict(files.modes),
+        "quantiles": list(QUANTILES),
+        "width": quantiles(files.widths),
+        "height": quantiles(files.heights),
+        "shorter_side": quantiles(files.shorter_sides),
+    }
+
+
+def _count_grey(data: ImageData, overview: Overview) -> int | None:
+    """Images of three channels that are equal; None where there is one channel."""
+    if data.channels == 1:
+        return None
+    return sum(int(seen.grey.sum()) for seen in (overview.train, overview.test) if seen is not None)
+
+
+def _list_overlaps(duplicates: Duplicates) -> list[dict[str, Any]]:
+    def named(copies: Sequence[Copy]) -> list[list[str]]:
+        return [[duplicates.names[copy], duplicates.names[original]] for copy, original in copies]
+
+    return [
+        {"splits": [each.first, each.second], "equal": named(each.equal), "nearly_equal": named(each.near)}
+        for each in duplicates.overlaps()
+    ]
+
+
+def _suggest(
+    composition: Composition, data: ImageData, splits: Splits, overview: Overview, files: FileFacts | None
+) -> list[dict[str, Any]]:
+    """Options that suit these images, each with its reason, and whether a run has to be told."""
+    recipe, known = composition.recipe, composition.recipe.source.options
+    found: list[tuple[str, Any, Any, str]] = []
+    if files is not None and "size" in known:
+        median = quantiles(files.shorter_sides)[QUANTILES.index(0.5)]
+        found.append(
+            ("data.size", suggest_size(files.shorter_sides), data.size, f"the median shorter side is {median} pixels")
+        )
+    images = len(data.train) + (0 if data.test is None else len(data.test))
+    if "channels" in known and _count_grey(data, overview) == images:
+        found.append(("data.channels", 1, data.channels, "all images are grey"))
+    share = min(composition.optimizer.splits().values())
+    for section, trained, usual in (
+        ("search", int(share * len(splits.train)), recipe.search.batch_size),
+        ("retrain", len(splits.train), recipe.retrain.batch_size),
+    ):
+        size = suggest_batch_size(trained, usual)
+        reason = f"{-(-trained // size):,} steps in an epoch of {trained:,} images"
+        found.append((f"{section}.batch_size", size, usual, reason))
+    held_out = len(splits.validation)
+    reason = f"{held_out:,} images are held out, one of which is {1 / held_out:.2%}" if held_out else "none is held out"
+    found.append(("data.validation", recipe.data.validation, recipe.data.validation, reason))
+    return [
+        {"option": option, "value": value, "because": because, "default": value == present}
+        for option, value, present, because in found
+    ]
+
+
+def _command(composition: Composition, suggestions: Sequence[Mapping[str, Any]], words: Sequence[str]) -> str:
+    """The command that starts a run on these images with what is suggested."""
+    settings = [f"--set={each['option']}={each['value']}" for each in suggestions if not each["default"]]
+    return shlex.join(["nasplug", "run", "--data", composition.recipe.data.name, *words, *settings])

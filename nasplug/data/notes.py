@@ -1,0 +1,134 @@
+"""What the images tell of themselves that makes a result mean less than it seems to, as sentences."""
+
+from __future__ import annotations
+
+import math
+
+import attrs
+import numpy as np
+
+from nasplug.data.duplicates import Duplicates
+from nasplug.data.label_forms import note_label_forms
+from nasplug.data.splits import ENOUGH_VALIDATION, Splits
+from nasplug.data.survey import SurveyedImages
+from nasplug.parts import ImageData, Images
+
+
+@attrs.frozen
+class Remarks:
+    """Sentences on the images of a run."""
+
+    leaks: tuple[str, ...]
+    """On test images that are trained on; they are warnings."""
+    contradictions: tuple[str, ...]
+    """On equal images of several classes."""
+    notes: tuple[str, ...]
+
+
+def remark(
+    data: ImageData, splits: Splits, train: SurveyedImages, test: SurveyedImages | None, duplicates: Duplicates
+) -> Remarks:
+    """What is to be said of surveyed images and of their division."""
+    evaluated = data.train if splits.test_from == "train" or data.test is None else data.test
+    notes = [
+        *note_label_forms(data.classes),
+        *_note_constant(train, test, duplicates),
+        *_describe_copies(duplicates, "validation"),
+        *_note_flood(duplicates),
+        *_note_imbalance(data, evaluated, splits),
+        *_note_few(splits),
+    ]
+    if len(set(train.pixels)) == 1:
+        notes.append("All images for training are equal; there is nothing to learn from them.")
+    return Remarks(
+        leaks=tuple(f"A leak between training and test: {text}" for text in _describe_copies(duplicates, "test")),
+        contradictions=tuple(_describe_contradictions(data, duplicates)),
+        notes=tuple(notes),
+    )
+
+
+def _describe_copies(duplicates: Duplicates, split: str) -> list[str]:
+    """The images of a split that are also trained on, pixel by pixel or nearly."""
+    overlap = duplicates.overlap("train", split)
+    images = _count(len(duplicates.members[split]), f"{split} image")
+    return [
+        f"{len(copies):,} of {images} {what} (first: {duplicates.describe(copies, word)}); the {split} error says less "
+        f"of new images."
+        for copies, what, word in (
+            (overlap.equal, "copies of training images, pixel by pixel", "equal to"),
+            (overlap.near, "nearly equal to training images", "nearly equal to"),
+        )
+        if copies
+    ]
+
+
+def _describe_contradictions(data: ImageData, duplicates: Duplicates) -> list[str]:
+    """Equal images of different classes, of which at most one can be right."""
+    labels = [*data.train.labels.tolist(), *([] if data.test is None else data.test.labels.tolist())]
+    classes: dict[str, set[int]] = {}
+    for digest, label in zip(duplicates.digests, labels, strict=True):
+        classes.setdefault(digest, set()).add(label)
+    found = [index for index, digest in enumerate(duplicates.digests) if len(classes[digest]) > 1]
+    if not found:
+        return []
+    # Two of one content, whose classes differ.
+    first = found[0]
+    other = next(
+        index
+        for index in found
+        if duplicates.digests[index] == duplicates.digests[first] and labels[index] != labels[first]
+    )
+    named = " and ".join(f"{duplicates.names[index]} ({data.classes[labels[index]]})" for index in (first, other))
+    return [
+        f"{_count(len(found), 'image')} equal to images of another class, pixel by pixel (such as {named}); at most "
+        f"one of the classes is right."
+    ]
+
+
+def _note_constant(train: SurveyedImages, test: SurveyedImages | None, duplicates: Duplicates) -> list[str]:
+    constant = np.concatenate([each.constant for each in (train, test) if each is not None])
+    found = np.flatnonzero(constant)
+    if len(found) == 0:
+        return []
+    return [f"{_count(len(found), 'image')} of one single colour (first: {duplicates.names[found[0]]})."]
+
+
+def _note_flood(duplicates: Duplicates) -> list[str]:
+    if duplicates.near is None or duplicates.near.complete:
+        return []
+    return [
+        "So many images are nearly equal to each other that the search for them was given up; there are more than are "
+        "named."
+    ]
+
+
+def _note_imbalance(data: ImageData, tests: Images, splits: Splits) -> list[str]:
+    """A class so large that always answering it has less than half of the error of guessing."""
+    name, images, indices = ("test", tests, splits.test) if len(splits.test) else ("training", data.train, splits.train)
+    counts = np.bincount(images.labels[indices], minlength=len(data.classes))
+    largest = int(counts.argmax())
+    error = 1 - counts[largest] / counts.sum()
+    if error >= (1 - 1 / len(data.classes)) / 2:
+        return []
+    return [
+        f"The classes are out of balance: {counts[largest]:,} of {counts.sum():,} {name} images are of class "
+        f"'{data.classes[largest]}', so that always answering it has an error of {error:.1%}. The balanced test error, "
+        f"the mean of the errors by class, tells more; result.json has it for each network."
+    ]
+
+
+def _note_few(splits: Splits) -> list[str]:
+    """So few validation images that chance has a large part in which network is taken to be the best."""
+    count = len(splits.validation)
+    if not 0 < count < ENOUGH_VALIDATION:
+        return []
+    chance = math.sqrt(0.1 * 0.9 / count)
+    return [
+        f"{_count(count, 'image')} held out for validation, so one image is {1 / count:.1%}, and an error of 10 % has "
+        f"a standard error of {chance:.1%}: which network is the best, and when, is partly chance. More images, or "
+        f"several seeds, tell more."
+    ]
+
+
+def _count(number: int, what: str) -> str:
+    return f"1 {what} is" if number == 1 else f"{number:,} {what}s are"
