@@ -48,8 +48,8 @@ def data(
 
     SPEC is what --data of a run takes: digits, cifar10, folder:PATH, csv:PATH, arrays:PATH, or a data set of a plugin.
 
-    The images are divided as a run with this seed divides them. A leak is a test image that equals a training image, or
-    nearly does; a contradiction is an image with two classes.
+    The images are divided as a run with this seed divides them. A leak is a test image that equals a training or
+    validation image, or nearly does; a contradiction is an image with two classes.
     """
     plugins = load_plugins()
     options = {name: value for _, name, value in (parse_setting(text, ["data"]) for text in settings)}

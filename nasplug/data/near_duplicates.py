@@ -22,7 +22,7 @@ IndexPairs = npt.NDArray[np.int64]
 SIDE = 32
 """The size at which pHash looks at an image."""
 LEAST_SIDE = 16
-"""Smaller images are too much alike: of 1,797 digits of 8x8 pixels, 53 pairs of different ones would be nearly equal."""
+"""Smaller images are too much alike: of 1,797 digits of 8x8 pixels, 53 pairs by other hands would be nearly equal."""
 BITS = 64
 DISTANCE = 4
 """The most bits in which the hashes of nearly equal images differ."""
@@ -111,5 +111,6 @@ def correlate(thumbnails: Thumbnails, pairs: IndexPairs) -> npt.NDArray[np.float
     first -= first.mean(1, keepdims=True)
     second -= second.mean(1, keepdims=True)
     scale = np.sqrt(np.square(first).sum(1) * np.square(second).sum(1))
-    products = (first * second).sum(1)
-    return np.divide(products, scale, out=np.zeros(len(pairs)), where=scale > 0)
+    correlation = np.zeros(len(pairs))
+    np.divide((first * second).sum(1), scale, out=correlation, where=scale > 0)
+    return correlation

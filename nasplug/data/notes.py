@@ -13,13 +13,16 @@ from nasplug.data.splits import ENOUGH_VALIDATION, Splits
 from nasplug.data.survey import SurveyedImages
 from nasplug.parts import ImageData, Images
 
+WORDS = {"train": "training", "validation": "validation"}
+"""What the images of a split are called."""
+
 
 @attrs.frozen
 class Remarks:
     """Sentences on the images of a run."""
 
     leaks: tuple[str, ...]
-    """On test images that are trained on; they are warnings."""
+    """On test images that are also trained on or chosen by; they are warnings."""
     contradictions: tuple[str, ...]
     """On equal images of several classes."""
     notes: tuple[str, ...]
@@ -33,7 +36,7 @@ def remark(
     notes = [
         *note_label_forms(data.classes),
         *_note_constant(train, test, duplicates),
-        *_describe_copies(duplicates, "validation"),
+        *_describe_copies(duplicates, "train", "validation"),
         *_note_flood(duplicates),
         *_note_imbalance(data, evaluated, splits),
         *_note_few(splits),
@@ -41,22 +44,26 @@ def remark(
     if len(set(train.pixels)) == 1:
         notes.append("All images for training are equal; there is nothing to learn from them.")
     return Remarks(
-        leaks=tuple(f"A leak between training and test: {text}" for text in _describe_copies(duplicates, "test")),
+        leaks=tuple(
+            f"A leak between {WORDS[first]} and test: {text}"
+            for first in ("train", "validation")
+            for text in _describe_copies(duplicates, first, "test")
+        ),
         contradictions=tuple(_describe_contradictions(data, duplicates)),
         notes=tuple(notes),
     )
 
 
-def _describe_copies(duplicates: Duplicates, split: str) -> list[str]:
-    """The images of a split that are also trained on, pixel by pixel or nearly."""
-    overlap = duplicates.overlap("train", split)
-    images = _count(len(duplicates.members[split]), f"{split} image")
+def _describe_copies(duplicates: Duplicates, first: str, second: str) -> list[str]:
+    """The images of a split that are also in another one, pixel by pixel or nearly."""
+    overlap = duplicates.overlap(first, second)
+    images, originals = _count(len(duplicates.members[second]), f"{second} image"), f"{WORDS[first]} images"
     return [
-        f"{len(copies):,} of {images} {what} (first: {duplicates.describe(copies, word)}); the {split} error says less "
+        f"{len(copies):,} of {images} {what} (first: {duplicates.describe(copies, word)}); the {second} error says less "
         f"of new images."
         for copies, what, word in (
-            (overlap.equal, "copies of training images, pixel by pixel", "equal to"),
-            (overlap.near, "nearly equal to training images", "nearly equal to"),
+            (overlap.equal, f"copies of {originals}, pixel by pixel", "equal to"),
+            (overlap.near, f"nearly equal to {originals}", "nearly equal to"),
         )
         if copies
     ]

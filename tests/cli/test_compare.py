@@ -388,6 +388,22 @@ def test_the_page_stands_alone_with_charts_for_each_data_set(three):
     assert Path("page.html").read_text(encoding="utf-8") == text
 
 
+def test_runs_of_one_recipe_are_averaged_only_over_equal_images():
+    images = {"data": "1", "train": "2", "validation": "3", "test": "4"}
+    run("a", seed=0, digests=images)
+    run("b", seed=1, digests=images | {"train": "5", "test": "6"})  # another seed holds out other images
+    run("c", seed=2, digests=dict.fromkeys(images, "9"))
+    run("d", seed=0, digests=images | {"test": "7"})
+    assert [[member["run"] for member in group["runs"]] for group in figures("a", "b")["groups"]] == [["a", "b"]]
+    others = figures("a", "b", "c")
+    assert [[member["run"] for member in group["runs"]] for group in others["groups"]] == [["a", "b"], ["c"]]
+    assert [group["options"] for group in others["groups"]] == [["data digest=1"], ["data digest=9"]]
+    assert others["groups"][0]["test_accuracy"] == figures("a", "b")["groups"][0]["test_accuracy"]
+    groups = figures("a", "b", "d")["groups"]
+    assert [[member["run"] for member in group["runs"]] for group in groups] == [["a", "b"], ["d"]]
+    assert [group["options"] for group in groups] == [["test digest=4"], ["test digest=7"]]
+
+
 def test_runs_on_other_images_are_named():
     images = {"data": "1", "train": "2", "validation": "3", "test": "4"}
     run("a", digests=images)
@@ -401,6 +417,6 @@ def test_runs_on_other_images_are_named():
     notes = figures("a", "b", "c", "d", "e", "f")["notes"]
     assert notes == [
         "d and a have the same seed, but other images of digits for test; do not compare their errors.",
-        "e had other images of digits than a; do not compare them.",
+        "e had other images of digits than a; they are in different rows, do not compare these.",
         "Whether f had the same images of digits as the others is not recorded.",
     ]

@@ -17,19 +17,21 @@ from nasplug.data.in_memory import InMemorySource, to_image_data
 from nasplug.errors import InputError
 from nasplug.plugins import load_plugins
 from nasplug.plugins.program_objects import PROGRAM, add_objects
+from nasplug.runs import data as runs_data
 from nasplug.runs.context import new_context, reopen_context, show_notes, write_start
 from nasplug.runs.data import UNRECORDED
+from nasplug.runs.summary import write_result
 from nasplug.store.run_folder import RunFolder
 
 PLUGINS = load_plugins()
 
 
-def paint(folder: Path, seed: int) -> None:
+def paint(folder: Path, seed: int, side: int = 8) -> None:
     generator = np.random.default_rng(seed)
     for number in range(12):
         path = folder / "ab"[number % 2] / f"{number:02}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(generator.integers(0, 256, (8, 8), dtype=np.uint8)).save(path)
+        Image.fromarray(generator.integers(0, 256, (side, side), dtype=np.uint8)).save(path)
 
 
 def begin(folder: Path, location: str = "folder:photos", plugins=PLUGINS, **options):
@@ -171,14 +173,38 @@ def test_properties_of_the_images_are_said_at_the_start(tmp_path, monkeypatch):
     paint(tmp_path / "photos" / "train", 0)
     shutil.copytree(tmp_path / "photos" / "train", tmp_path / "photos" / "test")
     (tmp_path / "photos" / "train" / "a" / "notes.txt").write_text("")
-    notes = begin(tmp_path / "run").notes
-    assert notes[0] == "Passed over in 'photos': files: 1 .txt."
-    assert notes[1].startswith("12 of 12 test images are copies of training images")
+    context = begin(tmp_path / "run")
+    assert context.notes[0] == "Passed over in 'photos': files: 1 .txt."
+    (leak,) = context.leaks
+    assert (
+        "12 of 12 test images are copies of training images, pixel by pixel (first: test/a/00.png, equal to tr" in leak
+    )
+    said: list[str] = []
+    show_notes(context, said.append)
+    assert said == [f"Warning: {leak}", *(f"Note: {note}" for note in context.notes)]
+    result = write_result(context, "running", [])
+    assert (result["leaks"], result["notes"][0]) == ([leak], leak)
+    assert reopen_context(RunFolder(tmp_path / "run"), PLUGINS).leaks == context.leaks
     for path in (tmp_path / "photos").glob("*/*/*.png"):
         Image.new("RGB", (8, 8), (int(path.stem), 7, 0)).save(path)
     assert begin(tmp_path / "other").notes[-1] == (
         "Channel 1 and 2 of the training images have one value everywhere (0.027, 0.000 of 1), which tells nothing."
     )
+
+
+def test_nearly_equal_images_are_looked_for_where_that_takes_seconds(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    paint(tmp_path / "photos" / "train", 0, side=32)
+    paint(tmp_path / "photos" / "test", 1, side=32)
+    darker = Image.open(tmp_path / "photos/train/b/03.png").point(lambda value: value // 2)
+    darker.save(tmp_path / "photos/test/b/03.png")
+    context = begin(tmp_path / "run", size=32)
+    (leak,) = context.leaks
+    assert "(first: test/b/03.png, nearly equal to train/b/03.png)" in leak
+    monkeypatch.setattr(runs_data, "MOST_LOOKED_AT_CLOSELY", 23)
+    context = begin(tmp_path / "other", size=32)
+    assert context.leaks == ()
+    assert context.notes[-1].startswith("Nearly equal images were not looked for, because there are more than 23")
 
 
 def test_names_of_files_that_are_not_utf8_are_shown_with_escapes(tmp_path, monkeypatch):

@@ -164,7 +164,10 @@ def _note_other_images(runs: Sequence[ComparedRun]) -> list[str]:
         for run in known:
             first, twin = known[0], same_seed.setdefault(run.seed, run)
             if run.digests.get("data") != first.digests.get("data"):
-                notes.append(f"{run.folder} had other images of {dataset} than {first.folder}; do not compare them.")
+                notes.append(
+                    f"{run.folder} had other images of {dataset} than {first.folder}; they are in different rows, do "
+                    f"not compare these."
+                )
             # With another seed, other images are held out.
             elif differing := [name for name, digest in run.digests.items() if twin.digests.get(name) != digest]:
                 notes.append(
@@ -199,6 +202,27 @@ def _split_variants(family: Sequence[ComparedRun], varied: Sequence[str]) -> lis
         variant = tuple(f"{name}={run.options.get(name, UNSET)}" for name in differing)
         members.setdefault(variant, []).append(run)
     return [
-        Group(tuple(sorted(runs, key=lambda run: run.seed)), variant, ", ".join((*title, *variant)))
+        Group(tuple(sorted(part, key=lambda run: run.seed)), named, ", ".join((*title, *named)))
         for variant, runs in members.items()
+        for images, part in _split_images(runs)
+        for named in [(*variant, *images)]
     ]
+
+
+def _split_images(runs: Sequence[ComparedRun]) -> list[tuple[tuple[str, ...], list[ComparedRun]]]:
+    """Splits runs that were not tested on the same images, and tells what identifies those of each part.
+
+    Of one data set, each seed may hold out other images for the test, but one seed always the same.
+    """
+    parts: list[list[ComparedRun]] = []
+    for run in runs:
+        part = next((part for part in parts if all(_may_have_same_images(run, other) for other in part)), None)
+        parts.append([run]) if part is None else part.append(run)
+    varied = [name for name in ("data", "test") if len({part[0].digests.get(name, UNSET) for part in parts}) > 1]
+    return [(tuple(f"{name} digest={part[0].digests.get(name, UNSET)}" for name in varied[:1]), part) for part in parts]
+
+
+def _may_have_same_images(run: ComparedRun, other: ComparedRun) -> bool:
+    if run.digests.get("data") != other.digests.get("data"):
+        return False
+    return run.seed != other.seed or run.digests.get("test") == other.digests.get("test")
