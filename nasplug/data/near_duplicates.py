@@ -49,8 +49,9 @@ class NearDuplicates:
 
 def make_thumbnails(pixels: Tensor) -> Thumbnails:
     """A batch of images, uint8 (n, C, H, W), in grey at the size of a hash."""
-    weights = torch.tensor(LUMA, dtype=torch.float32) / 1000
-    grey = pixels.float() if pixels.shape[1] == 1 else (pixels.float() * weights.view(1, 3, 1, 1)).sum(1, keepdim=True)
+    grey = pixels.float()
+    if pixels.shape[1] == 3:
+        grey = F.conv2d(grey, torch.tensor(LUMA, dtype=torch.float32).view(1, 3, 1, 1) / 1000)
     scaled = F.interpolate(grey, size=(SIDE, SIDE), mode="bilinear", antialias=True, align_corners=False)
     return scaled.round().clamp(0, 255).to(torch.uint8)[:, 0].numpy()
 

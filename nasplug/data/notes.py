@@ -59,8 +59,8 @@ def _describe_copies(duplicates: Duplicates, first: str, second: str) -> list[st
     overlap = duplicates.overlap(first, second)
     images, originals = _count(len(duplicates.members[second]), f"{second} image"), f"{WORDS[first]} images"
     return [
-        f"{len(copies):,} of {images} {what} (first: {duplicates.describe(copies, word)}); the {second} error says less "
-        f"of new images."
+        f"{len(copies):,} of {images} {what} (first: {duplicates.describe(copies, word)}); the {second} error says "
+        f"less of new images."
         for copies, what, word in (
             (overlap.equal, f"copies of {originals}, pixel by pixel", "equal to"),
             (overlap.near, f"nearly equal to {originals}", "nearly equal to"),

@@ -52,6 +52,14 @@ def test_the_search_for_close_hashes_ends_where_all_are_alike():
     assert last is None
 
 
+def test_where_nearly_all_images_are_alike_some_pairs_are_enough(monkeypatch):
+    monkeypatch.setattr("nasplug.data.near_duplicates.MOST_CLOSE", 1000)
+    thumbnails = np.random.default_rng(0).integers(0, 200, (1, 32, 32), dtype=np.uint8)
+    found = find_near_duplicates(thumbnails + np.arange(50, dtype=np.uint8)[:, None, None])
+    assert 200 <= len(found.pairs) < 50 * 49 // 2  # each may be compared once for each of five bands
+    assert not found.complete
+
+
 def smooth(seed: int, count: int = 20, side: int = 64) -> list[Image.Image]:
     """Images with structure at several scales, as photographs have it."""
     generator = np.random.default_rng(seed)

@@ -207,6 +207,13 @@ def test_names_are_escaped(tmp_path, result, recipe, write_run):
     assert outline.text.count(nasty) > 8
 
 
+def test_a_leak_stands_out_among_the_notes(tmp_path, result, write_run):
+    result |= {"notes": ["A leak.", "A note."], "leaks": ["A leak."]}
+    text = write_report(write_run(tmp_path, result), {}).read_text(encoding="utf-8")
+    assert '<p class="state">A leak.</p>' in text
+    assert "<p>A note.</p>" in text
+
+
 @pytest.mark.parametrize("status", ["running", "stopped", "failed"])
 def test_a_run_without_networks_has_a_report(tmp_path, result, write_run, status):
     result |= {"status": status, "networks": [], "front": [], "cost": {}}
