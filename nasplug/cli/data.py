@@ -59,7 +59,7 @@ def data(
     check_class_names(images)
     wanted = composition.recipe.data
     splits = make_splits(images, seed, wanted.validation, wanted.test)
-    overview = look(images, splits, closely=True)
+    overview = look(images, splits, with_thumbnails=True)
     used = composition.recipe.plugins
     words = [
         *(["--data-root", data_root] if data_root else []),
@@ -67,7 +67,7 @@ def data(
         *(f"--set={text}" for text in settings),
         *(f"--plugin={plugin.path}" for plugin in plugins.all if plugin.path and plugin.distribution in used),
     ]
-    facts = collect_facts(composition, images, splits, overview, Given(words, frozenset(options)))
+    facts = collect_facts(composition, overview, Given(words, frozenset(options)))
     echo(json.dumps(facts, indent=2)) if as_json else _write(facts)
     if strict and (facts["leaks"] or facts["contradictions"]):
         ctx.exit(1)

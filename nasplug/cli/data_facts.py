@@ -10,7 +10,6 @@ import attrs
 import numpy as np
 
 from nasplug.compose import Composition
-from nasplug.data import Splits
 from nasplug.data.duplicates import SPLITS, Copy, Duplicates
 from nasplug.data.file_facts import QUANTILES, FileFacts, quantiles
 from nasplug.data.overview import Overview
@@ -28,34 +27,35 @@ class Given:
     """The options of the data that it sets; no other values are suggested for them."""
 
 
-def collect_facts(
-    composition: Composition, data: ImageData, splits: Splits, overview: Overview, given: Given
-) -> dict[str, Any]:
+def collect_facts(composition: Composition, overview: Overview, given: Given) -> dict[str, Any]:
     """Everything that is printed."""
+    data = overview.data
+    duplicates = overview.find_duplicates(closely=True)
+    remarks = overview.remark(duplicates)
     files = _read_files(data)
-    classes = _count_classes(data, splits)
+    classes = _count_classes(overview)
     suggestions = [
         each
-        for each in _suggest(composition, data, splits, overview, files)
+        for each in _suggest(composition, overview, files)
         if each["default"] or each["option"].removeprefix("data.") not in given.options
     ]
     return {
         "data": composition.recipe.data.name,
-        "images": sum(len(indices) for indices in overview.duplicates.members.values()),
-        "splits": {name: len(indices) for name, indices in overview.duplicates.members.items()},
+        "images": sum(row["images"] for row in classes),
+        "splits": {name: len(indices) for name, indices in duplicates.members.items()},
         "classes": classes,
         "balance": _balance(classes),
         "size": data.size,
         "channels": data.channels,
         "files": None if files is None else _describe_files(files),
-        "grey": _count_grey(data, overview),
+        "grey": _count_grey(overview),
         "mean": list(overview.mean),
         "std": list(overview.std),
-        "nearly_equal_looked_for": overview.duplicates.near is not None,
-        "duplicates": _list_overlaps(overview.duplicates),
-        "leaks": list(overview.remarks.leaks),
-        "contradictions": list(overview.remarks.contradictions),
-        "notes": [*overview.noticed, *overview.remarks.notes],
+        "nearly_equal_looked_for": overview.has_thumbnails,
+        "duplicates": _list_overlaps(duplicates),
+        "leaks": list(remarks.leaks),
+        "contradictions": list(remarks.contradictions),
+        "notes": [*overview.noticed, *remarks.notes],
         "suggestions": suggestions,
         "command": _command(composition, suggestions, given.words),
     }
@@ -67,7 +67,8 @@ def _read_files(data: ImageData) -> FileFacts | None:
     return FileFacts.read(paths) if paths else None
 
 
-def _count_classes(data: ImageData, splits: Splits) -> list[dict[str, Any]]:
+def _count_classes(overview: Overview) -> list[dict[str, Any]]:
+    data, splits = overview.data, overview.splits
     tests = data.train if splits.test_from == "train" or data.test is None else data.test
     sources = {"train": data.train, "validation": data.train, "test": tests}
     counts = {
@@ -107,9 +108,9 @@ def _describe_files(files: FileFacts) -> dict[str, Any]:
     }
 
 
-def _count_grey(data: ImageData, overview: Overview) -> int | None:
+def _count_grey(overview: Overview) -> int | None:
     """Images of three channels that are equal; None where there is one channel."""
-    if data.channels == 1:
+    if overview.data.channels == 1:
         return None
     return sum(int(seen.grey.sum()) for seen in (overview.train, overview.test) if seen is not None)
 
@@ -124,10 +125,9 @@ def _list_overlaps(duplicates: Duplicates) -> list[dict[str, Any]]:
     ]
 
 
-def _suggest(
-    composition: Composition, data: ImageData, splits: Splits, overview: Overview, files: FileFacts | None
-) -> list[dict[str, Any]]:
+def _suggest(composition: Composition, overview: Overview, files: FileFacts | None) -> list[dict[str, Any]]:
     """Options that suit these images, each with its reason, and whether a run has to be told."""
+    data, splits = overview.data, overview.splits
     recipe, known = composition.recipe, composition.recipe.source.options
     found: list[tuple[str, Any, Any, str]] = []
     if files is not None and "size" in known:
@@ -136,7 +136,7 @@ def _suggest(
             ("data.size", suggest_size(files.shorter_sides), data.size, f"the median shorter side is {median} pixels")
         )
     images = len(data.train) + (0 if data.test is None else len(data.test))
-    if "channels" in known and _count_grey(data, overview) == images:
+    if "channels" in known and _count_grey(overview) == images:
         found.append(("data.channels", 1, data.channels, "all images are grey"))
     share = min(composition.optimizer.splits().values())
     for section, trained, usual in (

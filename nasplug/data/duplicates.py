@@ -43,8 +43,10 @@ class Duplicates:
     """Of the first images of each content; None: they were not looked for."""
 
     @classmethod
-    def find(cls, data: ImageData, splits: Splits, train: SurveyedImages, test: SurveyedImages | None) -> Duplicates:
-        """Those among surveyed images."""
+    def find(
+        cls, data: ImageData, splits: Splits, train: SurveyedImages, test: SurveyedImages | None, *, closely: bool
+    ) -> Duplicates:
+        """Those among surveyed images, with `closely` those that are nearly equal, too."""
         digests, names = train.pixels, _names(data.train, "number {}")
         members = {name: np.asarray(getattr(splits, name)) for name in SPLITS}
         if data.test is not None and test is not None:
@@ -53,7 +55,7 @@ class Duplicates:
         if splits.test_from == "test":
             members["test"] = members["test"] + len(data.train)
         thumbnails = [each.thumbnails for each in (train, test) if each is not None and each.thumbnails is not None]
-        if not thumbnails:
+        if not (closely and thumbnails):
             return cls(digests, names, members, None)
         _, firsts = np.unique(digests, return_index=True)
         firsts = np.sort(firsts)

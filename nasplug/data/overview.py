@@ -17,38 +17,42 @@ from nasplug.parts import ImageData
 class Overview:
     """What was seen of a data set and of its division into splits."""
 
+    data: ImageData
+    splits: Splits
     train: SurveyedImages
     test: SurveyedImages | None
     """Of its own test images, if there are any."""
-    duplicates: Duplicates
     mean: tuple[float, ...]
     """Per channel, over the train split, on the scale from 0 to 1."""
     std: tuple[float, ...]
-    remarks: Remarks
-    noticed: tuple[str, ...]
-    """What was said when the images were found and read."""
 
     @property
-    def notes(self) -> tuple[str, ...]:
-        """All sentences except warnings."""
-        return (*self.noticed, *self.remarks.contradictions, *self.remarks.notes)
+    def has_thumbnails(self) -> bool:
+        """Whether nearly equal images can be found."""
+        return self.train.thumbnails is not None
+
+    @property
+    def noticed(self) -> tuple[str, ...]:
+        """What was said when the images were found and read."""
+        train, test = self.data.train, self.data.test
+        return (*self.data.notes, *train.notes, *(test.notes if test is not None else ()))
+
+    def find_duplicates(self, *, closely: bool) -> Duplicates:
+        """The equal images and, with `closely` and thumbnails, those that are nearly equal, which takes longer."""
+        return Duplicates.find(self.data, self.splits, self.train, self.test, closely=closely)
+
+    def remark(self, duplicates: Duplicates) -> Remarks:
+        """What is to be said of the images."""
+        remarks = remark(self.data, self.splits, self.train, self.test, duplicates)
+        return attrs.evolve(remarks, notes=(*remarks.notes, *_note_constant_channels(self.mean, self.std)))
 
 
-def look(data: ImageData, splits: Splits, *, closely: bool) -> Overview:
-    """Reads every image once; with `closely`, nearly equal images are found too.
-
-    Raises InputError that names images which cannot be read.
-    """
-    train = survey(data.train, closely=closely)
-    test = None if data.test is None else survey(data.test, closely=closely)
-    duplicates = Duplicates.find(data, splits, train, test)
+def look(data: ImageData, splits: Splits, *, with_thumbnails: bool) -> Overview:
+    """Reads every image once. Raises InputError that names images which cannot be read."""
+    train = survey(data.train, with_thumbnails=with_thumbnails)
+    test = None if data.test is None else survey(data.test, with_thumbnails=with_thumbnails)
     mean, std = mean_and_std_of(train.sums[splits.train], data.size**2)
-    remarks = remark(data, splits, train, test, duplicates)
-    noticed = (*data.notes, *data.train.notes, *(data.test.notes if data.test is not None else ()))
-    constant = _note_constant_channels(mean, std)
-    return Overview(
-        train, test, duplicates, mean, std, attrs.evolve(remarks, notes=(*remarks.notes, *constant)), noticed
-    )
+    return Overview(data, splits, train, test, mean, std)
 
 
 def _note_constant_channels(mean: tuple[float, ...], std: tuple[float, ...]) -> list[str]:

@@ -30,8 +30,8 @@ class SurveyedImages:
     """To find what is nearly equal; None: that was not asked for, or the images are too small to tell."""
 
 
-def survey(images: Images, *, closely: bool = False) -> SurveyedImages:
-    """Reads all images, with thumbnails if `closely`. Raises InputError that names those which cannot be read."""
+def survey(images: Images, *, with_thumbnails: bool = False) -> SurveyedImages:
+    """Reads all images once. Raises InputError that names those which cannot be read."""
     digests: list[str] = []
     constant: list[npt.NDArray[np.bool_]] = []
     grey: list[npt.NDArray[np.bool_]] = []
@@ -43,7 +43,7 @@ def survey(images: Images, *, closely: bool = False) -> SurveyedImages:
         constant.append((flat.amin(2) == flat.amax(2)).all(1).numpy())
         grey.append((flat == flat[:, :1]).flatten(1).all(1).numpy())
         sums.append(channel_sums(pixels))
-        if closely and pixels.shape[-1] >= LEAST_SIDE:
+        if with_thumbnails and pixels.shape[-1] >= LEAST_SIDE:
             thumbnails.append(make_thumbnails(pixels))
     return SurveyedImages(
         pixels=tuple(digests),

@@ -28,13 +28,22 @@ from nasplug.data import (
     sequential_batches,
 )
 from nasplug.data.class_names import check_class_names
+from nasplug.data.overview import Overview
 from nasplug.engine import Errors, Stream, measure_errors
 from nasplug.errors import InputError
 from nasplug.parts import Batch, CostModel, ImageData, Images, Network, SearchSpace
 from nasplug.plugins import Plugins
 from nasplug.plugins.hook_calls import note
 from nasplug.plugins.program_objects import PluginsWithObjects, resume_hint
-from nasplug.runs.data import UNRECORDED, check_count, inspect_data, load_data, reload_data, write_data_record
+from nasplug.runs.data import (
+    UNRECORDED,
+    check_count,
+    load_data,
+    look_at_data,
+    make_data_record,
+    reload_data,
+    write_data_record,
+)
 from nasplug.runs.device import DeviceOptions, find_device, uses_bf16
 from nasplug.store.events import EventCallback, Journal
 from nasplug.store.layer_table import LayerTable
@@ -59,6 +68,8 @@ class RunContext:
     device: torch.device
     record: DataRecord | None
     """Which images they were when the run was started; None: it was started by a version that recorded nothing."""
+    overview: Overview | None = None
+    """What was seen of the images of a run that is about to start."""
 
     @property
     def recipe(self) -> Recipe:
@@ -199,8 +210,20 @@ def new_context(folder: RunFolder, plugins: Plugins, recipe: Recipe) -> RunConte
     data = load_data(composition)
     check_class_names(data)
     splits = make_splits(data, recipe.run.seed, recipe.data.validation, recipe.data.test)
-    record = inspect_data(data, splits)
-    return RunContext(folder, plugins, composition, data, splits, record.mean, record.std, device, record)
+    overview = look_at_data(data, splits)
+    record = make_data_record(overview, closely=False)
+    return RunContext(folder, plugins, composition, data, splits, record.mean, record.std, device, record, overview)
+
+
+def look_closely(context: RunContext) -> RunContext:
+    """A run that is about to start, with what is said of nearly equal images.
+
+    They are looked for when nothing can refuse the run any more, because that takes seconds.
+    """
+    overview, record = context.overview, context.record
+    if overview is not None and overview.has_thumbnails:
+        record = make_data_record(overview, closely=True)
+    return attrs.evolve(context, record=record, overview=None)
 
 
 def write_start(context: RunContext, command: list[str]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from nasplug.compose import recipe_sections, resolve_recorded
 from nasplug.plugins import Plugins
 from nasplug.runs.borrowed_teacher import borrow_teacher
-from nasplug.runs.context import RunContext, new_context, write_start
+from nasplug.runs.context import RunContext, look_closely, new_context, write_start
 from nasplug.runs.device import find_device
 from nasplug.runs.memory import paused_collection
 from nasplug.runs.search import rehearse
@@ -29,6 +29,7 @@ def start(out: Path | None, plugins: Plugins, recipe: Recipe, words: list[str]) 
         adopt_table(context)
         with paused_collection():
             rehearse(context)
+        context = look_closely(context)
         write_start(context, words)
     return context
 

@@ -13,7 +13,7 @@ from nasplug.compose import Composition
 from nasplug.data import DataRecord, Splits
 from nasplug.data.class_names import printable
 from nasplug.data.near_duplicates import LEAST_SIDE
-from nasplug.data.overview import look
+from nasplug.data.overview import Overview, look
 from nasplug.data.record import SetRecord
 from nasplug.data.splits import Indices
 from nasplug.errors import InputError
@@ -28,8 +28,8 @@ UNRECORDED = (
 )
 
 
-MOST_LOOKED_AT_CLOSELY = 10_000
-"""Images among which a run looks for nearly equal ones before it starts; of so many that takes two or three seconds."""
+MOST_LOOKED_AT_CLOSELY = 20_000
+"""Images among which a run looks for nearly equal ones before it starts; of so many that takes some five seconds."""
 
 
 @attrs.frozen
@@ -72,13 +72,18 @@ def load_data(composition: Composition, location: str | None = None, root: str |
     return composition.source.load(location, Path(root) if root else None, options.download)
 
 
-def inspect_data(data: ImageData, splits: Splits) -> DataRecord:
+def look_at_data(data: ImageData, splits: Splits) -> Overview:
     """Looks at every image of a new run. Raises InputError that names those which cannot be read."""
     count = len(data.train) + (0 if data.test is None else len(data.test))
-    closely = count <= MOST_LOOKED_AT_CLOSELY
-    overview = look(data, splits, closely=closely)
-    notes = list(overview.notes)
-    if not closely and data.size >= LEAST_SIDE:
+    return look(data, splits, with_thumbnails=count <= MOST_LOOKED_AT_CLOSELY)
+
+
+def make_data_record(overview: Overview, *, closely: bool) -> DataRecord:
+    """The images of a new run, and what is said of them; with `closely` also of nearly equal ones."""
+    data = overview.data
+    remarks = overview.remark(overview.find_duplicates(closely=closely))
+    notes = [*overview.noticed, *remarks.contradictions, *remarks.notes]
+    if not overview.has_thumbnails and data.size >= LEAST_SIDE:
         notes.append(
             f"Nearly equal images were not looked for, because there are more than {MOST_LOOKED_AT_CLOSELY:,} images; "
             f"the command 'nasplug data' finds them."
@@ -92,7 +97,7 @@ def inspect_data(data: ImageData, splits: Splits) -> DataRecord:
         mean=overview.mean,
         std=overview.std,
         notes=tuple(map(printable, notes)),
-        leaks=tuple(map(printable, overview.remarks.leaks)),
+        leaks=tuple(map(printable, remarks.leaks)),
     )
 
 

@@ -22,8 +22,8 @@ def find(contents, splits, tests=None, closely=False):
 
     data = to_image_data((data_of(contents), data_of(tests)) if tests else data_of(contents))
     parts = Splits(*(np.array(part, np.int64) for part in splits), "test" if tests else "train")
-    test = None if data.test is None else survey(data.test, closely=closely)
-    return Duplicates.find(data, parts, survey(data.train, closely=closely), test)
+    test = None if data.test is None else survey(data.test, with_thumbnails=True)
+    return Duplicates.find(data, parts, survey(data.train, with_thumbnails=True), test, closely=closely)
 
 
 GENERATOR = torch.Generator().manual_seed(0)

@@ -17,7 +17,8 @@ PIXELS = torch.randint(0, 256, (10, 3, 4, 4), dtype=torch.uint8, generator=torch
 def remarks(pixels, labels, train, validation=(), test=(), tests=None, closely=False):
     data = to_image_data(((pixels, labels), tests) if tests else (pixels, labels))
     splits = Splits(*(np.array(part, np.int64) for part in (train, validation, test)), "test" if tests else "train")
-    return look(data, splits, closely=closely).remarks
+    overview = look(data, splits, with_thumbnails=closely)
+    return overview.remark(overview.find_duplicates(closely=closely))
 
 
 def notes(*arguments, **options):

@@ -43,5 +43,5 @@ def test_mean_and_deviation_of_a_split_follow_from_one_reading():
 def test_thumbnails_are_made_where_they_are_asked_for_and_tell_something():
     large = PIXELS.repeat(1, 1, 4, 4)
     assert survey(images_of(large)).thumbnails is None
-    assert survey(images_of(PIXELS), closely=True).thumbnails is None
-    assert survey(images_of(large), closely=True).thumbnails.shape == (10, 32, 32)
+    assert survey(images_of(PIXELS), with_thumbnails=True).thumbnails is None
+    assert survey(images_of(large), with_thumbnails=True).thumbnails.shape == (10, 32, 32)

@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
+from nasplug.compose import resolve
+from nasplug.data.in_memory import InMemorySource, to_image_data
 from nasplug.errors import InputError
-from nasplug.runs.create import new_folder
+from nasplug.plugins import load_plugins
+from nasplug.plugins.program_objects import PROGRAM, add_objects
+from nasplug.runs.create import new_folder, start
+from nasplug.runs.data import read_data_record
 from nasplug.store.lock import AlreadyRunning
 from nasplug.store.run_folder import RunFolder
 
 
+def test_a_run_starts_with_what_a_close_look_at_its_images_tells(tmp_path):
+    pixels = torch.randint(0, 200, (24, 1, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    pixels[12:] = pixels[:12] + 9
+    source = InMemorySource(images=to_image_data((pixels, [0, 1] * 12)))
+    plugins = add_objects(load_plugins(), {"dataset": (PROGRAM, source)})
+    layer = {"run": {"method": "random", "preset": "tiny", "device": "cpu"}, "data": {"name": PROGRAM}}
+    context = start(tmp_path / "run", plugins, resolve(plugins, [layer]), [])
+    assert any("test images are nearly equal to training images" in leak for leak in context.leaks)
+    assert read_data_record(context.folder) == context.record
+
+
 @pytest.mark.parametrize("error", [InputError("no"), ZeroDivisionError(), KeyboardInterrupt(), SystemExit(1)])
 def test_nothing_is_left_of_a_start_that_breaks_off(tmp_path, error):
-    def start():
+    def begin():
         with new_folder(tmp_path / "deep" / "run") as folder:
             folder.splits.write_bytes(b"1")
             raise error
 
     with pytest.raises(type(error)):
-        start()
+        begin()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import attrs
 import numpy as np
 import pytest
 import tomli_w
@@ -18,7 +19,7 @@ from nasplug.errors import InputError
 from nasplug.plugins import load_plugins
 from nasplug.plugins.program_objects import PROGRAM, add_objects
 from nasplug.runs import data as runs_data
-from nasplug.runs.context import new_context, reopen_context, show_notes, write_start
+from nasplug.runs.context import look_closely, new_context, reopen_context, show_notes, write_start
 from nasplug.runs.data import UNRECORDED
 from nasplug.runs.summary import write_result
 from nasplug.store.run_folder import RunFolder
@@ -199,10 +200,14 @@ def test_nearly_equal_images_are_looked_for_where_that_takes_seconds(tmp_path, m
     darker = Image.open(tmp_path / "photos/train/b/03.png").point(lambda value: value // 2)
     darker.save(tmp_path / "photos/test/b/03.png")
     context = begin(tmp_path / "run", size=32)
-    (leak,) = context.leaks
+    assert (context.leaks, context.notes) == ((), ())
+    closely = look_closely(context)
+    (leak,) = closely.leaks
+    assert attrs.evolve(closely.record, leaks=()) == context.record
+    assert closely.overview is None
     assert "(first: test/b/03.png, nearly equal to train/b/03.png)" in leak
     monkeypatch.setattr(runs_data, "MOST_LOOKED_AT_CLOSELY", 23)
-    context = begin(tmp_path / "other", size=32)
+    context = look_closely(begin(tmp_path / "other", size=32))
     assert context.leaks == ()
     assert context.notes[-1].startswith("Nearly equal images were not looked for, because there are more than 23")
 
