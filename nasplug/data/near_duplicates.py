@@ -22,7 +22,7 @@ IndexPairs = npt.NDArray[np.int64]
 SIDE = 32
 """The size at which pHash looks at an image."""
 LEAST_SIDE = 16
-"""Smaller images are too much alike: of 1,797 digits of 8x8 pixels, 53 pairs by other hands would be nearly equal."""
+"""Smaller images are too much alike: of 1,797 digits of 8x8 pixels, 48 pairs by other hands would be nearly equal."""
 BITS = 64
 DISTANCE = 4
 """The most bits in which the hashes of nearly equal images differ."""
