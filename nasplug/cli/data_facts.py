@@ -138,7 +138,7 @@ def _suggest(composition: Composition, overview: Overview, files: FileFacts | No
     images = len(data.train) + (0 if data.test is None else len(data.test))
     if "channels" in known and _count_grey(overview) == images:
         found.append(("data.channels", 1, data.channels, "all images are grey"))
-    share = min(composition.optimizer.splits().values())
+    share = max(composition.optimizer.splits().values())
     for section, trained, usual in (
         ("search", int(share * len(splits.train)), recipe.search.batch_size),
         ("retrain", len(splits.train), recipe.retrain.batch_size),
