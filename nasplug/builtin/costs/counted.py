@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from nasplug.builtin.costs.deployment import constants, deployed_graph
+from nasplug.deployment.graph import constants, deployed_graph
 from nasplug.parts import CostMeasure
 from nasplug.values import Unit
 

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from nasplug.builtin.compact.space import Compact
 from nasplug.builtin.costs.counted import Macs, Params, Size
-from nasplug.builtin.costs.deployment import deployed_graph
 from nasplug.builtin.costs.memory import Memory
 from nasplug.builtin.darts.space import Darts
 from nasplug.builtin.mbconv.space import MBConvSpace
 from nasplug.builtin.nb201.space import NasBench201
+from nasplug.deployment.graph import deployed_graph
 from nasplug.parts import CostModel, SearchSpace
 from nasplug.values import ImageShape
 
