@@ -6,6 +6,7 @@ costs on a device is read from the graph after that step.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Hashable, Sequence
 from weakref import WeakKeyDictionary
 
@@ -65,6 +66,11 @@ def _capture(net: nn.Module, shape: Sequence[int]) -> fx.GraphModule:
     module.delete_all_unused_submodules()
     module.recompile()
     return module
+
+
+def count_operations(module: fx.GraphModule) -> int:
+    """The operations that a graph of `deployed_graph` consists of."""
+    return sum(node.op == "call_function" and node.target is not operator.getitem for node in module.graph.nodes)
 
 
 def constants(module: fx.GraphModule) -> list[Tensor]:
