@@ -18,7 +18,7 @@ from nasplug.runs.pipeline import report_or_say
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
 @click.argument("name", metavar="[ID]", required=False)
 @click.option("--format", "form", required=True, type=click.Choice(list(FORMATS)), help="Kind of file; see above.")
-@click.option("--out", type=click.Path(path_type=Path), help="File to write.  [default: RUN/exports/ID.FORMAT]")
+@click.option("--out", type=click.Path(path_type=Path), help="File to write.  [default: in RUN/exports]")
 @budget_options("The best network within this cost, such as params=50k or latency=2ms; may be repeated.")
 @click.option("--int8", is_flag=True, help="Weights and maps of 8 bits; for onnx.")
 @click.option(
@@ -51,6 +51,8 @@ def write_file(
                  (N, C, H, W) in, class probabilities (N, classes) out;
                  needs pip install 'nasplug[onnx]'
     pt2          the same as a torch.export program, for torch without nasplug
+    python       readable code of plain torch in FILE.py, with the weights
+                 in FILE.pt, for programs without nasplug
     safetensors  the weights, and what nasplug needs to build the network;
                  nasplug predict and --teacher-from take it in place of a run
 

@@ -17,6 +17,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, fx
 
+from nasplug.deployment.arguments import name_arguments
 from nasplug.deployment.graph import read_constant
 
 aten = torch.ops.aten
@@ -94,7 +95,7 @@ class _Model:
         elif node.target is not operator.getitem:  # the parts of a split are its outputs
             if node.target not in TRANSLATIONS:
                 raise Untranslated(str(node.target))
-            TRANSLATIONS[node.target](self, node, _name_arguments(node))
+            TRANSLATIONS[node.target](self, node, name_arguments(node))
 
     def sizes(self, node: fx.Node) -> list[str | int]:
         """The form of the result of a node, which was captured for one image."""
@@ -276,14 +277,6 @@ TRANSLATIONS: Mapping[Any, Translation] = {
     aten.zeros_like.default: _make_zeros,
 }
 """How each operation is written."""
-
-
-def _name_arguments(node: fx.Node) -> Arguments:
-    """The arguments of a node by the names in the schema of its operation, defaults included."""
-    assert isinstance(node.target, torch._ops.OpOverload)  # noqa: S101 - getitem is no translation
-    values = dict(zip((argument.name for argument in node.target._schema.arguments), node.args, strict=False))
-    defaults = {argument.name: argument.default_value for argument in node.target._schema.arguments}
-    return defaults | values | node.kwargs
 
 
 def _form(node: fx.Node) -> list[int]:

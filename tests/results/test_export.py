@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from random import Random
@@ -199,6 +200,32 @@ def test_8_bits_are_refused_where_there_is_no_such_format_or_no_image_to_calibra
     with pytest.raises(InputError, match="calibrated on training images of its run, and they cannot be used"):
         export(load(run).best(), "onnx", int8=True)
     assert not (run / "exports").exists()
+
+
+def test_python_code_needs_torch_alone_and_is_equal_in_float64(run, tmp_path):
+    network = load(run).networks[0]
+    written = export(network, "python", tmp_path / "digits.py")
+    images = tmp_path / "images.pt"
+    torch.save(DIGITS[:7], images)
+    program = (
+        "import sys, torch; sys.modules['nasplug'] = None; import digits; net = digits.load().double(); "
+        f"torch.save(net(torch.load({str(images)!r})), {str(tmp_path / 'answers.pt')!r}); print(digits.CLASSES)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == str([str(digit) for digit in range(10)])
+    whole = classifier_of(network).double()
+    mean, std = (values.reshape(-1, 1, 1) for values in (whole.mean, whole.std))
+    expected = whole.net((DIGITS[:7].double() / 255 - mean) / std).softmax(1)
+    torch.testing.assert_close(torch.load(tmp_path / "answers.pt"), expected, rtol=1e-10, atol=1e-12)
+    assert written.parity.holds
+    assert written.figures.bytes == sum((tmp_path / name).stat().st_size for name in ("digits.py", "digits.pt"))
+    source = written.path.read_text()
+    assert "nasplug" not in source
+    assert max(map(len, source.splitlines())) < 1000
+    written.path.unlink()
+    with pytest.raises(InputError, match=r"digits.pt' exists already"):
+        export(network, "python", written.path)
 
 
 def test_real_images_are_those_of_the_test_split(run):

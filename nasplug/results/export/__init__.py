@@ -21,6 +21,8 @@ from nasplug.store.files import write_atomically
 
 __all__ = ["FORMATS", "Exported", "Parity", "Sample", "export"]
 
+WEIGHTS = ".pt"
+"""The ending of a second file with the weights, where a format has one."""
 ALL_IMAGES = 10_000
 """Test images on which errors are compared, at most."""
 
@@ -56,14 +58,16 @@ def export(
     """
     if path is None:
         network.run.refuse_links()
-        path = network.run.path / "exports" / f"{network.id}{'-int8' if int8 else ''}.{form}"
+        path = network.run.path / "exports" / f"{network.id}{'-int8' if int8 else ''}.{suffix_of(form)}"
     _check_path(path, form, force)
-    quantise = FORMATS[form].quantise
+    quantise, encode_weights = FORMATS[form].quantise, FORMATS[form].weights
     if int8 and quantise is None:
         known = ", ".join(name for name, each in FORMATS.items() if each.quantise is not None)
         raise InputError(f"There are no files in the format {form} in 8 bits; take --format {known}.")
     classifier = network.classifier()
     metadata = metadata_of(network, classifier)
+    if not FORMATS[form].rebuilds:
+        del metadata["nasplug"]
     content = FORMATS[form].encode(classifier, metadata)
     if int8 and quantise is not None:
         content = quantise(content, _calibration_images(network, classifier, calibration))
@@ -73,6 +77,8 @@ def export(
         with TemporaryDirectory(dir=path.parent, prefix=".nasplug-") as folder, one_thread():
             draft = Path(folder) / path.name
             write_atomically(draft, content)
+            if encode_weights is not None:
+                write_atomically(draft.with_suffix(WEIGHTS), encode_weights(classifier))
             opened = FORMATS[form].read(draft)
             if opened.metadata != metadata:
                 raise RunFailure(f"'{path}' was not written: its metadata could not be read back as they were.")
@@ -80,6 +86,8 @@ def export(
             if parity is not None and not parity.holds:
                 raise RunFailure(f"'{path}' was not written: its answers differ from those of the network. {parity}")
             measured = _measure(network, classifier, opened)
+            if encode_weights is not None:
+                draft.with_suffix(WEIGHTS).replace(path.with_suffix(WEIGHTS))
             draft.replace(path)
     except OSError as error:
         raise RunFailure(f"'{path}' cannot be written: {error.strerror}.") from error
@@ -91,12 +99,17 @@ def export(
         format=form,
         int8=int8,
         file=path.name,
-        bytes=len(content),
+        bytes=path.stat().st_size + (path.with_suffix(WEIGHTS).stat().st_size if encode_weights is not None else 0),
         nodes=None if count is None else count(content),
         **attrs.asdict(measured),
     )
     record_export(network.run, figures)
     return Exported(path, parity, figures)
+
+
+def suffix_of(form: str) -> str:
+    """The ending of files in this format, without the dot."""
+    return FORMATS[form].suffix or form
 
 
 def _calibration_images(network: TrainedNetwork, classifier: Classifier, count: int) -> Tensor:
@@ -120,7 +133,9 @@ def _measure(network: TrainedNetwork, classifier: Classifier, opened: Opened) ->
 
 
 def _check_path(path: Path, form: str, force: bool) -> None:
-    if path.suffix != f".{form}":
-        raise InputError(f"A file in the format {form} must end in '.{form}', but '{path}' does not.")
-    if path.is_dir() or (path.exists() and not force):
-        raise InputError(f"'{path}' exists already; name another file with --out, or replace it with --force.")
+    suffix = suffix_of(form)
+    if path.suffix != f".{suffix}":
+        raise InputError(f"A file in the format {form} must end in '.{suffix}', but '{path}' does not.")
+    for file in [path, *([path.with_suffix(WEIGHTS)] if FORMATS[form].weights is not None else [])]:
+        if file.is_dir() or (file.exists() and not force):
+            raise InputError(f"'{file}' exists already; name another file with --out, or replace it with --force.")

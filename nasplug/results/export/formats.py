@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
@@ -13,8 +14,10 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 from torch.export import Dim, ExportedProgram
+from torch.fx import GraphModule
 
 from nasplug.deployment.graph import deployed_graph
+from nasplug.deployment.python_source import collect_weights, write_source
 from nasplug.errors import InputError
 from nasplug.plugins import load_plugins
 from nasplug.results.classifier import Classifier
@@ -45,6 +48,12 @@ class Format:
     """From the bytes of a file and images, uint8 (N, C, H, W), to calibrate on, to those of a file in 8 bits."""
     count_nodes: Callable[[bytes], int] | None = None
     """The operations of the graph in the bytes of a file."""
+    suffix: str = ""
+    """The ending of its files; empty: its name."""
+    weights: Callable[[Classifier], bytes] | None = None
+    """The bytes of a second file, beside the first and with the ending ".pt", that holds the weights."""
+    rebuilds: bool = True
+    """Whether a file says what nasplug needs to build the network."""
 
 
 def _graph(classifier: Classifier) -> ExportedProgram:
@@ -147,6 +156,27 @@ def _read_pt2(path: Path) -> Opened:
     return Opened(module, json.loads(extra[PT2_METADATA]))
 
 
+def _encode_python(classifier: Classifier, metadata: Metadata) -> bytes:
+    source = write_source(_plain_graph(classifier), classifier.mean.tolist(), classifier.std.tolist(), metadata)
+    return source.encode()
+
+
+def _encode_python_weights(classifier: Classifier) -> bytes:
+    buffer = BytesIO()
+    torch.save(collect_weights(_plain_graph(classifier)), buffer)
+    return buffer.getvalue()
+
+
+def _plain_graph(classifier: Classifier) -> GraphModule:
+    """The graph with its batch norms, which can only be folded with a rounding error."""
+    return deployed_graph(classifier.net, (classifier.channels, classifier.size, classifier.size), folded=False)
+
+
+def _read_python(path: Path) -> Opened:
+    module = runpy.run_path(str(path))
+    return Opened(module["load"](), module["ABOUT"])
+
+
 def _encode_safetensors(classifier: Classifier, metadata: Metadata) -> bytes:
     return b"".join(encode_tensors(classifier.net.state_dict(), metadata))
 
@@ -160,6 +190,7 @@ def _read_safetensors(path: Path) -> Opened:
 FORMATS: dict[str, Format] = {
     "onnx": Format(_encode_onnx, _read_onnx, _quantise_onnx, _count_onnx_nodes),
     "pt2": Format(_encode_pt2, _read_pt2),
+    "python": Format(_encode_python, _read_python, suffix="py", weights=_encode_python_weights, rebuilds=False),
     "safetensors": Format(_encode_safetensors, _read_safetensors),
 }
-"""Every format by its name, which is also the ending of its files."""
+"""Every format by its name."""
