@@ -121,6 +121,11 @@ def nasplug_register(register: Register) -> None:
         summary="Bytes of the weights on the device.",
     )
     register.cost(
+        "operations",
+        "nasplug.builtin.costs.counted:Operations",
+        summary="Operations of the deployed graph.",
+    )
+    register.cost(
         "memory",
         "nasplug.builtin.costs.memory:Memory",
         summary="Peak bytes of activations for one image.",

@@ -11,14 +11,24 @@ from nasplug.cli.budget import budget_options, read_budget_options
 from nasplug.cli.output import echo
 from nasplug.results.export import FORMATS, export
 from nasplug.results.result import choose_network, load
+from nasplug.runs.pipeline import report_or_say
 
 
 @click.command("export")
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
 @click.argument("name", metavar="[ID]", required=False)
 @click.option("--format", "form", required=True, type=click.Choice(list(FORMATS)), help="Kind of file; see above.")
-@click.option("--out", type=click.Path(path_type=Path), help="File to write.  [default: RUN/exports/ID.FORMAT]")
+@click.option("--out", type=click.Path(path_type=Path), help="File to write.  [default: in RUN/exports]")
 @budget_options("The best network within this cost, such as params=50k or latency=2ms; may be repeated.")
+@click.option("--int8", is_flag=True, help="Weights and maps of 8 bits; for onnx.")
+@click.option(
+    "--calibration-images",
+    "calibration",
+    type=click.IntRange(min=1),
+    default=256,
+    show_default=True,
+    help="Training images that give the ranges of values for --int8.",
+)
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
 def write_file(
     run: Path,
@@ -28,6 +38,8 @@ def write_file(
     budgets: Sequence[str],
     max_params: int | None,
     max_macs: int | None,
+    int8: bool,
+    calibration: int,
     force: bool,
 ) -> None:
     """Write a network of RUN as one file, read it back and compare it with the network on test images.
@@ -39,14 +51,21 @@ def write_file(
                  (N, C, H, W) in, class probabilities (N, classes) out;
                  needs pip install 'nasplug[onnx]'
     pt2          the same as a torch.export program, for torch without nasplug
+    python       readable code of plain torch in FILE.py, with the weights
+                 in FILE.pt, for programs without nasplug
     safetensors  the weights, and what nasplug needs to build the network;
                  nasplug predict and --teacher-from take it in place of a run
 
     Every format has preprocessing, class names, genotype, params and errors in its metadata. Graphs take batches of
-    any size, and their preprocessing is a part of them.
+    any size, and their preprocessing is a part of them. The error of the file on
+    test images and its time stand in result.json and the report.
     """  # noqa: D301 - click asks for the backslash
     network = choose_network(load(run), name, read_budget_options(budgets, max_params, max_macs))
-    written = export(network, form, out, force)
+    written = export(network, form, out, force, int8=int8, calibration=calibration)
     size = written.path.stat().st_size
     echo(f"Network {network.id} ({network.params:,} params): {written.path} ({size:,} bytes)")
-    echo(str(written.parity))
+    for line in (written.parity, written.figures):
+        if line is not None:
+            echo(str(line))
+    if written.figures is not None:
+        report_or_say(network.run, network.plugins)

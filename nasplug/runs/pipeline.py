@@ -42,7 +42,7 @@ def run_pipeline(
     """
     with lock_run(context.folder):
         yield from _run_phases(context, signals, on_event)
-        _report(context)
+        report_or_say(context.folder, context.plugins)
 
 
 def _run_phases(context: RunContext, signals: Signals, on_event: EventCallback) -> Iterator[Progress]:
@@ -140,12 +140,12 @@ def measure_test_errors(
     context.folder.finish("test", {"errors": rates, "by_class": by_class})
 
 
-def _report(context: RunContext) -> None:
-    """Writes the report of a finished run; where that fails, the run is finished all the same."""
+def report_or_say(folder: RunFolder, plugins: Plugins) -> None:
+    """Writes the report of a run; where that fails, says so: what it is about was done all the same."""
     try:
-        write_run_report(context.folder, context.plugins)
+        write_run_report(folder, plugins)
     except Exception as error:
-        note(describe_report_failure(context.folder, error))
+        note(describe_report_failure(folder, error))
 
 
 def write_run_report(folder: RunFolder, plugins: Plugins) -> Path:

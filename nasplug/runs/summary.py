@@ -13,6 +13,7 @@ from nasplug.runs.context import RunContext
 from nasplug.runs.distillation import Distillation
 from nasplug.runs.expected_cost import describe_estimates
 from nasplug.runs.references import references_of
+from nasplug.store.exports import EXPORTS
 from nasplug.store.networks import PlannedNetwork
 from nasplug.store.result import SCHEMA, NetworkResult, best_network, pareto_front
 from nasplug.store.run_folder import RunFolder, write_json
@@ -72,6 +73,7 @@ def write_result(context: RunContext, status: str, plans: Sequence[PlannedNetwor
         "networks": networks,
         "front": list(pareto_front(results)),
         "best": best.id if best else None,
+        **_exports(folder),
     }
     folder.write_result(result)
     return result
@@ -103,6 +105,14 @@ def _network(context: RunContext, plan: PlannedNetwork, tests: Mapping[str, Any]
         "weights": f"weights/{plan.id}.safetensors" if done and source == "trained" else None,
         "network": {**plan.size, "classes": context.shape.classes, "size": context.shape.size},
     }
+
+
+def _exports(folder: RunFolder) -> dict[str, Any]:
+    """What was exported from this run before the result is written again."""
+    try:
+        return {name: value for name, value in folder.result().items() if name == EXPORTS}
+    except InputError:  # there is no result yet, or it is damaged
+        return {}
 
 
 def _mean(by_class: Sequence[float | None] | None) -> float | None:

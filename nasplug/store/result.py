@@ -20,6 +20,7 @@ from nasplug.formats.json_text import parse_object
 from nasplug.formats.limits import FormatError
 from nasplug.formats.regular_file import decode, read_file
 from nasplug.store.costs import cost_units
+from nasplug.store.exports import ExportResult
 from nasplug.store.lock import is_under_way
 from nasplug.store.tournament import BracketResult
 from nasplug.values import Budget, Costs, Figure, Unit, is_within
@@ -44,6 +45,7 @@ FIELDS: Mapping[str, Kind] = {
     "figures": list_of(OBJECT).or_null(),
     "ratings": list_of(OBJECT),
     "tournament": list_of(OBJECT),
+    "exports": list_of(OBJECT),
     "distillation": OBJECT.or_null(),
     "leaks": list_of(TEXT),
     "notes": list_of(TEXT),
@@ -180,6 +182,8 @@ class RunResult:
     """What the schedule declares about its measures; None: written by a version that did not record it."""
     tournament: tuple[BracketResult, ...]
     """Empty: networks were selected by their sizes."""
+    exports: tuple[ExportResult, ...]
+    """Files that were exported, the last one last."""
     entries: Mapping[str, Any] = attrs.field(eq=False, repr=False)
     """The whole file."""
 
@@ -308,6 +312,7 @@ def _parse(content: Mapping[str, Any], entries: Collection[str], network_entries
             check_fields(figure, {}, FIGURE_FIELDS)
         units = cost_units(content)
         tournament = tuple(map(BracketResult.from_entry, content.get("tournament", ())))
+        exports = tuple(map(ExportResult.from_entry, content.get("exports", ())))
     except FormatError as error:
         raise _DamagedError(f"is damaged: {error}") from error
     rows, front = content.get("networks", []), content.get("front", [])
@@ -337,6 +342,7 @@ def _parse(content: Mapping[str, Any], entries: Collection[str], network_entries
         units=units,
         figures=None if figures is None else tuple(Figure(**figure) for figure in figures),
         tournament=tournament,
+        exports=exports,
         entries=content,
     )
 

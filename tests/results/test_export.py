@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from random import Random
@@ -19,6 +20,7 @@ from nasplug.compose import resolve
 from nasplug.data import load_splits
 from nasplug.errors import InputError, RunFailure
 from nasplug.plugins import load_plugins
+from nasplug.report import write_report
 from nasplug.results.classifier import Classifier
 from nasplug.results.export import FORMATS, export
 from nasplug.results.export.parity import Sample, check, sample
@@ -26,6 +28,7 @@ from nasplug.results.result import choose_network, load
 from nasplug.runs.context import new_context, write_start
 from nasplug.runs.summary import write_result
 from nasplug.store.networks import PlannedNetwork, save_network
+from nasplug.store.result import read_result
 from nasplug.store.run_folder import RunFolder
 
 SPACE = {
@@ -139,6 +142,90 @@ def test_onnxruntime_makes_the_predictions_of_the_network(run, tmp_path):
     assert CHECKOUT.encode() not in path.read_bytes()
     # 1x1 convolutions are convolutions, not the matrix products that are faster in training on a CPU.
     assert "MatMul" not in {node.op_type for node in model.graph.node}
+
+
+def test_an_onnx_file_of_8_bits_is_smaller_and_answers_nearly_as_the_network(run, tmp_path):
+    network = load(run).networks[0]
+    whole = export(network, "onnx", tmp_path / "float.onnx")
+    small = export(network, "onnx", tmp_path / "int8.onnx", int8=True, calibration=64)
+
+    model = onnx.load(small.path)
+    kinds = {node.op_type for node in model.graph.node}
+    assert "QuantizeLinear" in kinds
+    weights = [each.data_type for each in model.graph.initializer if len(each.dims) == 4]
+    assert set(weights) == {onnx.TensorProto.INT8}
+    assert all(
+        abs(onnx.numpy_helper.to_array(each)).max() <= 64 for each in model.graph.initializer if len(each.dims) == 4
+    )
+    told = {each.key: each.value for each in model.metadata_props}
+    assert (told["id"], json.loads(told["classes"])) == (network.id, [str(digit) for digit in range(10)])
+
+    test = load_splits(run / "splits.safetensors").test
+    labels = torch.from_numpy(load_digits().target[test])
+    expected = network.predict(DIGITS[test]).argmax(1)
+    session = onnxruntime.InferenceSession(small.path, providers=["CPUExecutionProvider"])
+    answers = torch.from_numpy(session.run(None, {"images": DIGITS[test].numpy()})[0]).argmax(1)
+    figures = small.figures
+    assert figures.images == len(test)
+    assert figures.agreeing == int((answers == expected).sum()) > 0.9 * len(test)
+    assert figures.error == pytest.approx(float((answers != labels).float().mean()))
+    assert figures.float_error == pytest.approx(float((expected != labels).float().mean()))
+    assert (figures.bytes, figures.nodes) == (small.path.stat().st_size, len(model.graph.node))
+    assert whole.figures.agreeing == len(test)
+    assert small.parity is None
+
+
+def test_the_result_keeps_what_was_exported_last_of_each_kind(run, tmp_path):
+    network, other = load(run).networks[:2]
+    for place, (each, int8) in enumerate([(network, False), (network, True), (other, False), (network, True)]):
+        last = export(each, "onnx", tmp_path / f"{place}.onnx", int8=int8, calibration=16)
+    kept = read_result(run).exports
+    assert [(each.network, each.int8, each.file) for each in kept] == [
+        (network.id, False, "0.onnx"),
+        (other.id, False, "2.onnx"),
+        (network.id, True, "3.onnx"),
+    ]
+    assert kept[-1] == last.figures
+    page = write_report(run, {}).read_text()
+    assert "On the device" in page
+    assert f"{last.figures.bytes:,}" in page
+
+
+def test_8_bits_are_refused_where_there_is_no_such_format_or_no_image_to_calibrate_on(run, tmp_path):
+    network = load(run).best()
+    with pytest.raises(InputError, match="no files in the format pt2 in 8 bits; take --format onnx"):
+        export(network, "pt2", int8=True)
+    recipe = run / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace('name = "digits"', f'name = "folder:{tmp_path / "gone"}"'))
+    with pytest.raises(InputError, match="calibrated on training images of its run, and they cannot be used"):
+        export(load(run).best(), "onnx", int8=True)
+    assert not (run / "exports").exists()
+
+
+def test_python_code_needs_torch_alone_and_is_equal_in_float64(run, tmp_path):
+    network = load(run).networks[0]
+    written = export(network, "python", tmp_path / "digits.py")
+    images = tmp_path / "images.pt"
+    torch.save(DIGITS[:7], images)
+    program = (
+        "import sys, torch; sys.modules['nasplug'] = None; import digits; net = digits.load().double(); "
+        f"torch.save(net(torch.load({str(images)!r})), {str(tmp_path / 'answers.pt')!r}); print(digits.CLASSES)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == str([str(digit) for digit in range(10)])
+    whole = classifier_of(network).double()
+    mean, std = (values.reshape(-1, 1, 1) for values in (whole.mean, whole.std))
+    expected = whole.net((DIGITS[:7].double() / 255 - mean) / std).softmax(1)
+    torch.testing.assert_close(torch.load(tmp_path / "answers.pt"), expected, rtol=1e-10, atol=1e-12)
+    assert written.parity.holds
+    assert written.figures.bytes == sum((tmp_path / name).stat().st_size for name in ("digits.py", "digits.pt"))
+    source = written.path.read_text()
+    assert "nasplug" not in source
+    assert max(map(len, source.splitlines())) < 1000
+    written.path.unlink()
+    with pytest.raises(InputError, match=r"digits.pt' exists already"):
+        export(network, "python", written.path)
 
 
 def test_real_images_are_those_of_the_test_split(run):

@@ -1,4 +1,4 @@
-"""Costs that are counted: parameters, multiply-accumulates, bytes of weights."""
+"""Costs that are counted: parameters, multiply-accumulates, bytes of weights, operations of the graph."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from nasplug.builtin.costs.deployment import constants, deployed_graph
+from nasplug.deployment.graph import constants, count_operations, deployed_graph
 from nasplug.parts import CostMeasure
 from nasplug.values import Unit
 
@@ -49,3 +49,14 @@ class Size(CostMeasure):
     def cost(self, net: nn.Module, shape: tuple[int, int, int]) -> float:
         """The bytes of all constants that the deployed graph reads; what a file adds for its graph is left out."""
         return sum(tensor.nbytes for tensor in constants(deployed_graph(net, shape)))
+
+
+@attrs.frozen
+class Operations(CostMeasure):
+    """Operations of the deployed graph, with batch norms folded: each call costs time, however little it computes."""
+
+    unit = Unit(whole=True)
+
+    def cost(self, net: nn.Module, shape: tuple[int, int, int]) -> float:
+        """The number of tensors that the graph computes; the parts of a split count once."""
+        return count_operations(deployed_graph(net, shape))

@@ -8,7 +8,7 @@ import attrs
 import torch
 from torch import fx, nn
 
-from nasplug.builtin.costs.deployment import deployed_graph
+from nasplug.deployment.graph import deployed_graph
 from nasplug.parts import CostMeasure
 from nasplug.values import Unit
 

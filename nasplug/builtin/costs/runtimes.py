@@ -11,7 +11,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from nasplug.builtin.costs.deployment import deployed_graph
+from nasplug.deployment.graph import deployed_graph
 from nasplug.errors import InputError
 
 PACKAGES = ("onnx", "onnxruntime", "onnxscript")
@@ -92,7 +92,7 @@ def choose_runtime(name: str) -> Runtime:
 
 def _make_model(net: nn.Module, image: Tensor) -> bytes:
     """The network as an ONNX model."""
-    from nasplug.builtin.costs.onnx_model import Untranslated, write_onnx  # here, because it needs onnx
+    from nasplug.deployment.onnx_model import Untranslated, write_onnx  # here, because it needs onnx
 
     try:
         return write_onnx(deployed_graph(net, image.shape[1:]))

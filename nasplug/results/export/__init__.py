@@ -6,15 +6,25 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import attrs
+from torch import Tensor
 
 from nasplug.errors import InputError, RunFailure
-from nasplug.results.export.formats import FORMATS
+from nasplug.results.classifier import Classifier
+from nasplug.results.export.device import Measured, measure, one_thread
+from nasplug.results.export.formats import FORMATS, Opened
 from nasplug.results.export.metadata import metadata_of
 from nasplug.results.export.parity import Parity, Sample, check, sample
+from nasplug.results.export.run_images import RunImages
 from nasplug.results.result import TrainedNetwork
+from nasplug.store.exports import ExportResult, record_export
 from nasplug.store.files import write_atomically
 
 __all__ = ["FORMATS", "Exported", "Parity", "Sample", "export"]
+
+WEIGHTS = ".pt"
+"""The ending of a second file with the weights, where a format has one."""
+ALL_IMAGES = 10_000
+"""Test images on which errors are compared, at most."""
 
 
 @attrs.frozen
@@ -22,43 +32,110 @@ class Exported:
     """A file that was written, and how it compares with the network."""
 
     path: Path
-    parity: Parity
+    parity: Parity | None
+    """None for a file in 8 bits, which is another network."""
+    figures: ExportResult | None
+    """None where the run's images are not at hand any more."""
 
 
-def export(network: TrainedNetwork, form: str, path: Path | None = None, force: bool = False) -> Exported:
-    """Writes `network` in one of FORMATS to `path`, or to `exports/ID.FORM` in its run folder.
+def export(
+    network: TrainedNetwork,
+    form: str,
+    path: Path | None = None,
+    force: bool = False,
+    *,
+    int8: bool = False,
+    calibration: int = 256,
+) -> Exported:
+    """Writes `network` in one of FORMATS to `path`, or to `exports/ID.FORM` in its run folder (`exports/ID-int8.FORM`).
 
-    The file is read back and must answer like the network before it takes its name. Raises InputError if `path` is
-    taken (unless by `force`) or has another ending than the format's, or if weights or packages are missing;
-    RunFailure if the file differs from the network or cannot be written.
+    The file is read back, and must answer like the network before it takes its name; its errors and time are measured
+    and recorded in `result.json`. With `int8`, weights and maps have 8 bits, for the ranges of values that at most
+    `calibration` training images of the run give; such a file has an error of its own. Raises InputError if `path` is
+    taken (unless by `force`) or has another ending than the format's, if weights, packages or images to calibrate on
+    are missing, or if there is no such format in 8 bits; RunFailure if the file differs from the network or cannot be
+    written.
     """
     if path is None:
         network.run.refuse_links()
-        path = network.run.path / "exports" / f"{network.id}.{form}"
+        path = network.run.path / "exports" / f"{network.id}{'-int8' if int8 else ''}.{suffix_of(form)}"
     _check_path(path, form, force)
+    quantise, encode_weights = FORMATS[form].quantise, FORMATS[form].weights
+    if int8 and quantise is None:
+        known = ", ".join(name for name, each in FORMATS.items() if each.quantise is not None)
+        raise InputError(f"There are no files in the format {form} in 8 bits; take --format {known}.")
     classifier = network.classifier()
     metadata = metadata_of(network, classifier)
+    if not FORMATS[form].rebuilds:
+        del metadata["nasplug"]
     content = FORMATS[form].encode(classifier, metadata)
-    images = sample(network.run, classifier)
+    if int8 and quantise is not None:
+        content = quantise(content, _calibration_images(network, classifier, calibration))
+    images = None if int8 else sample(network.run, classifier)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=path.parent, prefix=".nasplug-") as folder:
+        with TemporaryDirectory(dir=path.parent, prefix=".nasplug-") as folder, one_thread():
             draft = Path(folder) / path.name
             write_atomically(draft, content)
+            if encode_weights is not None:
+                write_atomically(draft.with_suffix(WEIGHTS), encode_weights(classifier))
             opened = FORMATS[form].read(draft)
             if opened.metadata != metadata:
                 raise RunFailure(f"'{path}' was not written: its metadata could not be read back as they were.")
-            parity = check(opened.predict, network.predict, images)
-            if not parity.holds:
+            parity = None if images is None else check(opened.predict, network.predict, images)
+            if parity is not None and not parity.holds:
                 raise RunFailure(f"'{path}' was not written: its answers differ from those of the network. {parity}")
+            measured = _measure(network, classifier, opened)
+            if encode_weights is not None:
+                draft.with_suffix(WEIGHTS).replace(path.with_suffix(WEIGHTS))
             draft.replace(path)
     except OSError as error:
         raise RunFailure(f"'{path}' cannot be written: {error.strerror}.") from error
-    return Exported(path, parity)
+    if measured is None:
+        return Exported(path, parity, None)
+    count = FORMATS[form].count_nodes
+    figures = ExportResult(
+        network=network.id,
+        format=form,
+        int8=int8,
+        file=path.name,
+        bytes=path.stat().st_size + (path.with_suffix(WEIGHTS).stat().st_size if encode_weights is not None else 0),
+        nodes=None if count is None else count(content),
+        **attrs.asdict(measured),
+    )
+    record_export(network.run, figures)
+    return Exported(path, parity, figures)
+
+
+def suffix_of(form: str) -> str:
+    """The ending of files in this format, without the dot."""
+    return FORMATS[form].suffix or form
+
+
+def _calibration_images(network: TrainedNetwork, classifier: Classifier, count: int) -> Tensor:
+    try:
+        return RunImages.of(network.run, classifier, "train", count).read()
+    except InputError as error:
+        raise InputError(
+            f"A file in 8 bits is calibrated on training images of its run, and they cannot be used: {error}"
+        ) from error
+
+
+def _measure(network: TrainedNetwork, classifier: Classifier, opened: Opened) -> Measured | None:
+    """A file on the test images of its run; None if these are not at hand, or there are none."""
+    try:
+        images = RunImages.of(network.run, classifier, "test", ALL_IMAGES)
+    except InputError:
+        return None
+    if images.split != "test":
+        return None
+    return measure(opened.predict, classifier, images)
 
 
 def _check_path(path: Path, form: str, force: bool) -> None:
-    if path.suffix != f".{form}":
-        raise InputError(f"A file in the format {form} must end in '.{form}', but '{path}' does not.")
-    if path.is_dir() or (path.exists() and not force):
-        raise InputError(f"'{path}' exists already; name another file with --out, or replace it with --force.")
+    suffix = suffix_of(form)
+    if path.suffix != f".{suffix}":
+        raise InputError(f"A file in the format {form} must end in '.{suffix}', but '{path}' does not.")
+    for file in [path, *([path.with_suffix(WEIGHTS)] if FORMATS[form].weights is not None else [])]:
+        if file.is_dir() or (file.exists() and not force):
+            raise InputError(f"'{file}' exists already; name another file with --out, or replace it with --force.")

@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import attrs
-import numpy as np
 import torch
 from torch import Tensor
 
-from nasplug.compose import compose, resolve_recorded
-from nasplug.data import load_splits
 from nasplug.errors import InputError
-from nasplug.plugins import load_plugins
 from nasplug.results.classifier import Classifier
-from nasplug.runs.data import check_count, reload_data
+from nasplug.results.export.run_images import RunImages
 from nasplug.store.run_folder import RunFolder
 
 COUNT = 48
@@ -72,36 +68,11 @@ def check(predict: Predict, reference: Predict, sample: Sample) -> Parity:
 def sample(run: RunFolder, classifier: Classifier) -> Sample:
     """Images of the run's test split, spread over all of it; random ones if its data are not at hand any more."""
     try:
-        return _sample_from_run(run, classifier)
+        found = RunImages.of(run, classifier, "test", COUNT)
+        return Sample(found.read(), {"test": "test images", "train": "training images"}[found.split])
     except InputError as error:
         shape = (COUNT, classifier.channels, classifier.size, classifier.size)
         noise = torch.randint(
             0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0), device="cpu"
         )
         return Sample(noise, f"random images (those of the run cannot be used: {str(error).rstrip('.')})")
-
-
-def _sample_from_run(run: RunFolder, classifier: Classifier) -> Sample:
-    layer = run.recipe_layer()
-    # A check fetches nothing, and reads a few files rather than decode all of a folder at once.
-    modest = {"download": False} | ({"memory": 0} if "memory" in layer["data"] else {})
-    plugins = load_plugins()
-    layer["data"] |= modest
-    splits = load_splits(run.splits)
-    name = "test" if len(splits.test) else "training"
-    indices = splits.test if len(splits.test) else splits.train
-    chosen = indices[np.linspace(0, len(indices) - 1, min(COUNT, len(indices))).round().astype(np.int64)]
-    source = "test" if name == "test" and splits.test_from == "test" else "train"
-    composition = compose(plugins, resolve_recorded(plugins, layer, run.path))
-    data, record = reload_data(run, composition, only={source: chosen})
-    if record is None:
-        check_count(run, data, splits)
-    if (data.channels, data.size) != (classifier.channels, classifier.size):
-        raise InputError(
-            f"the network takes {classifier.channels} x {classifier.size} x {classifier.size} pixels, and the data "
-            f"now have {data.channels} x {data.size} x {data.size}."
-        )
-    images = data.test if source == "test" else data.train
-    if images is None or len(images) <= int(chosen.max()):
-        raise InputError(f"'{data.name}' has lost images since the run was started.")
-    return Sample(images.read(chosen.tolist()), f"{name} images")

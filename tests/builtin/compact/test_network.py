@@ -11,7 +11,7 @@ from torch import nn
 
 from nasplug.builtin.compact import Compact
 from nasplug.builtin.compact import operations as operations_module
-from nasplug.builtin.costs.deployment import deployed_graph
+from nasplug.deployment.graph import deployed_graph
 from nasplug.values import ImageShape
 
 LINE = "8s1 res3 skip ir3e2 | 12s2 res3 ir5e2 ds3"

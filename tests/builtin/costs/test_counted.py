@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from nasplug.builtin.compact.space import Compact
-from nasplug.builtin.costs.counted import Macs, Params, Size
-from nasplug.builtin.costs.deployment import deployed_graph
+from nasplug.builtin.costs.counted import Macs, Operations, Params, Size
 from nasplug.builtin.costs.memory import Memory
 from nasplug.builtin.darts.space import Darts
 from nasplug.builtin.mbconv.space import MBConvSpace
 from nasplug.builtin.nb201.space import NasBench201
+from nasplug.deployment.graph import deployed_graph
 from nasplug.parts import CostModel, SearchSpace
 from nasplug.values import ImageShape
 
@@ -60,6 +60,21 @@ def test_resnet8_costs_what_is_published() -> None:
     assert Params().cost(plain, (3, 32, 32)) == 77_850
     assert Params().cost(biased, (3, 32, 32)) == 78_186
     assert Macs().cost(plain, (3, 32, 32)) == Macs().cost(biased, (3, 32, 32)) == 12_501_632
+
+
+def test_operations_are_those_left_after_batch_norms_are_folded() -> None:
+    # Stem 2; pairs of 2 convolutions, addition and 2 activations, of which two have a convolution beside them; pool and
+    # classifier.
+    assert Operations().cost(ResNet8(bias=False).eval(), (3, 32, 32)) == 2 + 5 + 6 + 6 + 2
+
+
+def test_a_split_is_one_operation() -> None:
+    class Halves(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            one, other = x.split(1, 1)
+            return one + other
+
+    assert Operations().cost(Halves().eval(), (2, 3, 3)) == 2
 
 
 def test_resnet8_needs_three_maps_of_its_first_stage() -> None:

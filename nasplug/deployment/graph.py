@@ -6,6 +6,7 @@ costs on a device is read from the graph after that step.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Hashable, Sequence
 from weakref import WeakKeyDictionary
 
@@ -22,20 +23,20 @@ _captured: WeakKeyDictionary[nn.Module, tuple[Hashable, fx.GraphModule]] = WeakK
 """The last graph of each network that is alive, with what it was captured for: a capture takes about a second."""
 
 
-def deployed_graph(net: nn.Module, shape: Sequence[int]) -> fx.GraphModule:
+def deployed_graph(net: nn.Module, shape: Sequence[int], *, folded: bool = True) -> fx.GraphModule:
     """What `net`, in evaluation mode, computes for one input of `shape` (C, H, W), in its order of execution.
 
     Nodes are ATen operations; the meta entry "val" of each holds a tensor without data, of the form of its result.
-    Batch norms that follow a convolution are folded into it, what is computed from weights alone becomes a weight, and
-    operations that change nothing are left out.
+    Batch norms that follow a convolution are folded into it unless `folded` is false, what is computed from weights
+    alone becomes a weight, and operations that change nothing are left out.
 
     The graph is captured once for a network and a shape, and again when its modules, their modes, or its weights have
     changed; it must not be changed itself.
     """
-    key = (tuple(shape), _identify(net))
+    key = (tuple(shape), folded, _identify(net))
     known = _captured.get(net)
     if known is None or known[0] != key:
-        known = _captured[net] = (key, _capture(net, shape))
+        known = _captured[net] = (key, _capture(net, shape, folded))
     return known[1]
 
 
@@ -47,7 +48,7 @@ def _identify(net: nn.Module) -> Hashable:
     return modules, tuple((id(tensor), None if tensor.is_inference() else tensor._version) for tensor in tensors)
 
 
-def _capture(net: nn.Module, shape: Sequence[int]) -> fx.GraphModule:
+def _capture(net: nn.Module, shape: Sequence[int], folded: bool) -> fx.GraphModule:
     example = torch.zeros(1, *shape)
     with torch.no_grad():
         program = torch.export.export(net, (example,))
@@ -59,12 +60,17 @@ def _capture(net: nn.Module, shape: Sequence[int]) -> fx.GraphModule:
             module.graph.erase_node(node)
         elif node.op == "call_function" and {read.op for read in node.all_input_nodes} == {"get_attr"}:
             _compute(module, node)
-        elif node.target is aten.batch_norm.default:
+        elif folded and node.target is aten.batch_norm.default:
             _fold(module, node)
     module.graph.eliminate_dead_code()
     module.delete_all_unused_submodules()
     module.recompile()
     return module
+
+
+def count_operations(module: fx.GraphModule) -> int:
+    """The operations that a graph of `deployed_graph` consists of."""
+    return sum(node.op == "call_function" and node.target is not operator.getitem for node in module.graph.nodes)
 
 
 def constants(module: fx.GraphModule) -> list[Tensor]:

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from nasplug.builtin.compact import Compact
 from nasplug.builtin.costs.counted import Size
-from nasplug.builtin.costs.deployment import deployed_graph
 from nasplug.builtin.darts.space import Darts
 from nasplug.builtin.mbconv.space import MBConvSpace
 from nasplug.builtin.nb201.space import NasBench201
+from nasplug.deployment.graph import deployed_graph
 from nasplug.parts import SearchSpace
 from nasplug.testing.toy import Toy
 from nasplug.values import ImageShape
@@ -88,7 +88,7 @@ def test_what_is_computed_from_weights_alone_is_a_weight() -> None:
 def test_the_model_computes_what_the_network_computes(space: SearchSpace) -> None:
     pytest.importorskip("onnx")
     runtime = pytest.importorskip("onnxruntime")
-    from nasplug.builtin.costs.onnx_model import write_onnx
+    from nasplug.deployment.onnx_model import write_onnx
 
     for seed, size in enumerate((12, 17)):
         torch.manual_seed(seed)
@@ -108,7 +108,7 @@ def test_the_model_computes_what_the_network_computes(space: SearchSpace) -> Non
 
 def test_an_operation_without_translation_is_named() -> None:
     pytest.importorskip("onnx")
-    from nasplug.builtin.costs.onnx_model import Untranslated, write_onnx
+    from nasplug.deployment.onnx_model import Untranslated, write_onnx
 
     class Running(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
@@ -116,3 +116,25 @@ def test_an_operation_without_translation_is_named() -> None:
 
     with pytest.raises(Untranslated, match="cumsum"):
         write_onnx(deployed_graph(Running().eval(), (1, 3, 3)))
+
+
+@pytest.mark.parametrize("space", SPACES, ids=str)
+def test_a_classifier_takes_raw_images_in_batches_of_any_size(space: SearchSpace) -> None:
+    onnx = pytest.importorskip("onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    from nasplug.deployment.onnx_model import write_classifier
+
+    torch.manual_seed(1)
+    net = space.network(space.random(Random(1)), ImageShape(channels=3, size=12, classes=4)).eval()
+    mean, std = (0.2, 0.5, 0.4), (0.1, 0.3, 0.2)
+    model = write_classifier(deployed_graph(net, (3, 12, 12)), mean, std)
+    onnx.checker.check_model(model, full_check=True)
+    session = runtime.InferenceSession(model.SerializeToString())
+
+    assert (session.get_inputs()[0].name, session.get_inputs()[0].shape) == ("images", ["batch", 3, 12, 12])
+    for count in (1, 2, 5):
+        images = torch.randint(0, 256, (count, 3, 12, 12), dtype=torch.uint8)
+        (probabilities,) = session.run(["probabilities"], {"images": images.numpy()})
+        shift, scale = (torch.tensor(values)[:, None, None] for values in (mean, std))
+        expected = net((images / 255 - shift) / scale).softmax(1).detach().numpy()
+        np.testing.assert_allclose(probabilities, expected, atol=2e-6, rtol=1e-4)

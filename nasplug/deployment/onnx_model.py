@@ -1,4 +1,4 @@
-"""The deployed graph as an ONNX model, written directly.
+"""The deployed graph as an ONNX model, written directly, alone or between raw images and probabilities.
 
 torch.onnx.export takes seconds for a network and nearly one for a layer, most of it for tables that it makes anew each
 time. The graphs of small convolutional networks need few operations; what is not among them is left to it.
@@ -17,7 +17,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, fx
 
-from nasplug.builtin.costs.deployment import read_constant
+from nasplug.deployment.arguments import name_arguments
+from nasplug.deployment.graph import read_constant
 
 aten = torch.ops.aten
 
@@ -31,14 +32,39 @@ class Untranslated(Exception):
 
 
 def write_onnx(module: fx.GraphModule) -> bytes:
-    """The model of a graph of `deployed_graph`; raises Untranslated if that is left to torch.onnx.export."""
+    """The model of a graph of `deployed_graph`, for one image; raises Untranslated if that is left to torch."""
     model = _Model(module)
     for node in module.graph.nodes:
         model.translate(node)
-    graph = helper.make_graph(model.nodes, "network", model.inputs, model.outputs, model.constants)
-    written = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
-    content: bytes = written.SerializeToString()
+    content: bytes = model.finish().SerializeToString()
     return content
+
+
+def write_classifier(module: fx.GraphModule, mean: Sequence[float], std: Sequence[float]) -> onnx.ModelProto:
+    """The model of a network between raw images and class probabilities, for batches of any size.
+
+    `module` is the graph of `deployed_graph` for normalised images; `mean` and `std` are per channel, on the scale from
+    0 to 1. The model takes `images`, uint8 (batch, C, H, W), and gives `probabilities`, float32 (batch, classes).
+    Raises Untranslated as `write_onnx` does.
+    """
+    model = _Model(module, batch="batch")
+    for node in module.graph.nodes:
+        if node.op == "placeholder":
+            _normalise_images(model, node, np.array(mean, np.float32), np.array(std, np.float32))
+        elif node.op == "output":
+            (logits,) = node.all_input_nodes
+            model.add("Softmax", [logits], "probabilities", axis=1)
+            model.outputs.append(helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, model.sizes(logits)))
+        else:
+            model.translate(node)
+    return model.finish()
+
+
+def _normalise_images(model: _Model, node: fx.Node, mean: Floats, std: Floats) -> None:
+    model.inputs.append(helper.make_tensor_value_info("images", TensorProto.UINT8, model.sizes(node)))
+    pixels = model.add("Cast", ["images"], "pixels", to=TensorProto.FLOAT)
+    scaled = model.add("Mul", [pixels, (1 / (255 * std))[:, None, None]], "scaled")
+    model.names[node] = model.add("Add", [scaled, (-mean / std)[:, None, None]], "normalised")
 
 
 @attrs.define
@@ -46,6 +72,10 @@ class _Model:
     """A model as far as it is written. Tensors have the names of their nodes in the graph of torch."""
 
     module: fx.GraphModule
+    batch: str | int = 1
+    """The number of images, or a name for any number of them."""
+    names: dict[fx.Node, str] = attrs.field(factory=dict)
+    """Tensors with another name than that of their node."""
     nodes: list[onnx.NodeProto] = attrs.field(factory=list)
     constants: list[onnx.TensorProto] = attrs.field(factory=list)
     inputs: list[onnx.ValueInfoProto] = attrs.field(factory=list)
@@ -54,18 +84,27 @@ class _Model:
     def translate(self, node: fx.Node) -> None:
         """Adds what stands for this node."""
         if node.op == "placeholder":
-            self.inputs.append(helper.make_tensor_value_info(node.name, TensorProto.FLOAT, _form(node)))
+            self.inputs.append(helper.make_tensor_value_info(node.name, TensorProto.FLOAT, self.sizes(node)))
         elif node.op == "get_attr":
             values = read_constant(self.module, node.target).detach().numpy()
             self.constants.append(numpy_helper.from_array(values, node.name))
         elif node.op == "output":
             (result,) = node.all_input_nodes
             self.add("Identity", [result], "result")
-            self.outputs.append(helper.make_tensor_value_info("result", TensorProto.FLOAT, _form(result)))
+            self.outputs.append(helper.make_tensor_value_info("result", TensorProto.FLOAT, self.sizes(result)))
         elif node.target is not operator.getitem:  # the parts of a split are its outputs
             if node.target not in TRANSLATIONS:
                 raise Untranslated(str(node.target))
-            TRANSLATIONS[node.target](self, node, _name_arguments(node))
+            TRANSLATIONS[node.target](self, node, name_arguments(node))
+
+    def sizes(self, node: fx.Node) -> list[str | int]:
+        """The form of the result of a node, which was captured for one image."""
+        return [self.batch, *_form(node)[1:]]
+
+    def finish(self) -> onnx.ModelProto:
+        """The whole model."""
+        graph = helper.make_graph(self.nodes, "network", self.inputs, self.outputs, self.constants)
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
 
     def add(self, kind: str, inputs: Sequence[Any], output: str | Sequence[str], **attributes: Any) -> str:
         """An ONNX operation; inputs are nodes, names or arrays of numbers."""
@@ -76,7 +115,7 @@ class _Model:
 
     def _name(self, value: Any) -> str:
         if isinstance(value, fx.Node):
-            return value.name
+            return self.names.get(value, value.name)
         if isinstance(value, str):
             return value
         name = f"constant_{len(self.constants)}"
@@ -85,6 +124,7 @@ class _Model:
 
 
 Arguments = Mapping[str, Any]
+Floats = np.ndarray[Any, np.dtype[np.float32]]
 Translation = Callable[[_Model, fx.Node, Arguments], object]
 
 
@@ -189,12 +229,15 @@ def _pad(model: _Model, node: fx.Node, given: Arguments) -> None:
 
 
 def _reshape(model: _Model, node: fx.Node, given: Arguments) -> None:
-    # The sizes of maps are known, so that whatever torch calls it is one reshape.
-    model.add("Reshape", [given["self"], _integers(_form(node))], node.name)
+    # The sizes of maps are known, so that whatever torch calls it is one reshape; 0 keeps the number of images.
+    if _form(given["self"])[0] != _form(node)[0]:
+        raise Untranslated("a reshape across images")
+    model.add("Reshape", [given["self"], _integers([0, *_form(node)[1:]])], node.name)
 
 
 def _make_zeros(model: _Model, node: fx.Node, _: Arguments) -> None:
-    model.constants.append(numpy_helper.from_array(np.zeros(_form(node), np.float32), node.name))
+    size = model.add("Shape", [node.args[0]], f"{node.name}_size")
+    model.add("ConstantOfShape", [size], node.name)
 
 
 def _clip(model: _Model, node: fx.Node, given: Arguments) -> None:
@@ -234,14 +277,6 @@ TRANSLATIONS: Mapping[Any, Translation] = {
     aten.zeros_like.default: _make_zeros,
 }
 """How each operation is written."""
-
-
-def _name_arguments(node: fx.Node) -> Arguments:
-    """The arguments of a node by the names in the schema of its operation, defaults included."""
-    assert isinstance(node.target, torch._ops.OpOverload)  # noqa: S101 - getitem is no translation
-    values = dict(zip((argument.name for argument in node.target._schema.arguments), node.args, strict=False))
-    defaults = {argument.name: argument.default_value for argument in node.target._schema.arguments}
-    return defaults | values | node.kwargs
 
 
 def _form(node: fx.Node) -> list[int]:

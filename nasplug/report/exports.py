@@ -1,0 +1,36 @@
+"""What was exported from a run: files beside the networks that they were made from."""
+
+from __future__ import annotations
+
+from nasplug.report.number_format import format_count, format_percent
+from nasplug.store.result import RunResult
+
+HEADS = (
+    "network",
+    "format",
+    "bits",
+    "bytes",
+    "operations",
+    "us for one image",
+    "error",
+    "error of the network",
+    "agree",
+)
+
+
+def tabulate_exports(result: RunResult) -> list[tuple[str, ...]]:
+    """A row of HEADS for each exported file."""
+    return [
+        (
+            each.network,
+            each.format,
+            "8" if each.int8 else "32",
+            format_count(each.bytes),
+            "" if each.nodes is None else format_count(each.nodes),
+            f"{1000 * each.milliseconds:.0f}",
+            format_percent(each.error),
+            format_percent(each.float_error),
+            format_percent(each.agreeing / each.images if each.images else None),
+        )
+        for each in result.exports
+    ]

@@ -1,0 +1,69 @@
+"""What an exported file does on this machine: its errors on test images, and its time for one of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import attrs
+import numpy as np
+import torch
+from torch import Tensor
+
+from nasplug.results.export.parity import Predict
+from nasplug.results.export.run_images import RunImages
+
+WARM_UP, REPEATS = 20, 200
+"""Images classified before their time is taken, and while it is."""
+
+
+@attrs.frozen
+class Measured:
+    """A file beside the network that it was made from; its entries are those of `ExportResult`."""
+
+    milliseconds: float
+    images: int
+    agreeing: int
+    error: float
+    float_error: float
+
+
+def measure(predict: Predict, reference: Predict, images: RunImages) -> Measured:
+    """Classifies `images` by a file that was read back and by its network, and takes the file's time for single ones.
+
+    The median over REPEATS images.
+    """
+    agreeing = wrong = float_wrong = 0
+    with torch.inference_mode():
+        for pixels, labels in images.batches():
+            answers, expected = predict(pixels).argmax(1), reference(pixels).argmax(1)
+            agreeing += int((answers == expected).sum())
+            wrong += int((answers != labels).sum())
+            float_wrong += int((expected != labels).sum())
+        first, _ = next(images.batches())
+        milliseconds = float(np.median(_take_times(predict, first[:1])))
+    count = len(images)
+    return Measured(milliseconds, count, agreeing, wrong / count, float_wrong / count)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """A block in which torch, and what reads its number of threads, computes in one thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _take_times(predict: Predict, image: Tensor) -> list[float]:
+    """In milliseconds."""
+    times = []
+    for number in range(WARM_UP + REPEATS):
+        start = time.perf_counter()
+        predict(image)
+        if number >= WARM_UP:
+            times.append(1000 * (time.perf_counter() - start))
+    return times

@@ -1,0 +1,82 @@
+"""What was exported from a run, as `result.json` has it: one entry for each network, format and precision.
+
+Importing this module imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+import attrs
+
+from nasplug.formats.fields import FLAG, NUMBER, TEXT, WHOLE, Kind, check_fields
+
+if TYPE_CHECKING:
+    from nasplug.store.run_folder import RunFolder
+
+EXPORTS = "exports"
+FIELDS: Mapping[str, Kind] = {
+    "network": TEXT,
+    "format": TEXT,
+    "int8": FLAG,
+    "file": TEXT,
+    "bytes": WHOLE,
+    "nodes": WHOLE.or_null(),
+    "milliseconds": NUMBER,
+    "images": WHOLE,
+    "agreeing": WHOLE,
+    "error": NUMBER,
+    "float_error": NUMBER,
+}
+
+
+@attrs.frozen
+class ExportResult:
+    """An exported file beside the network that it was made from."""
+
+    network: str
+    """Its id."""
+    format: str
+    int8: bool
+    """Whether weights and maps have 8 bits."""
+    file: str
+    """Its name."""
+    bytes: int
+    nodes: int | None
+    """Operations of its graph; None: unknown for its format."""
+    milliseconds: float
+    """The median time for one image in one thread, in the program that reads the format."""
+    images: int
+    """Test images that both classified."""
+    agreeing: int
+    """Of them, those that both put into the same class."""
+    error: float
+    """The error of the file on them, from 0 to 1."""
+    float_error: float
+    """That of the network."""
+
+    @classmethod
+    def from_entry(cls, entry: Mapping[str, Any]) -> Self:
+        """Reads an entry; FormatError if it is none."""
+        check_fields(entry, FIELDS)
+        return cls(**{name: entry[name] for name in FIELDS})
+
+    def __str__(self) -> str:
+        graph = "" if self.nodes is None else f", {self.nodes} operations"
+        agreement = f"{100 * self.agreeing / self.images:.2f} % of the predictions agree" if self.images else "none"
+        return (
+            f"{self.bytes:,} bytes{graph}, {1000 * self.milliseconds:.0f} us for one image. On {self.images:,} test "
+            f"images: error {100 * self.error:.2f} %, that of the network {100 * self.float_error:.2f} %; {agreement}."
+        )
+
+
+def record_export(folder: RunFolder, export: ExportResult) -> None:
+    """Adds an export to those of a result, in place of an earlier one of the same network, format and precision."""
+    result, kind = folder.result(), (export.network, export.format, export.int8)
+    others = [
+        entry
+        for entry in result.get(EXPORTS, ())
+        if (entry.get("network"), entry.get("format"), entry.get("int8")) != kind
+    ]
+    folder.write_result(result | {EXPORTS: [*others, attrs.asdict(export)]})

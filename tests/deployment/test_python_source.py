@@ -1,0 +1,68 @@
+"""The code of a network computes what the network computes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+from runpy import run_path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nasplug.builtin.compact import Compact
+from nasplug.builtin.darts.space import Darts
+from nasplug.builtin.mbconv.space import MBConvSpace
+from nasplug.builtin.nb201.space import NasBench201
+from nasplug.deployment.graph import deployed_graph
+from nasplug.deployment.python_source import collect_weights, write_source
+from nasplug.parts import SearchSpace
+from nasplug.values import ImageShape
+
+MEAN, STD = (0.2, 0.5, 0.4), (0.1, 0.3, 0.2)
+ABOUT = {"id": "abc", "params": "1234", "classes": '["cat", "a \\"dog\\""]'}
+SPACES = (
+    Darts(channels=2, cells=2, nodes=2),
+    Darts(operations=("darts7", "conv_7x1_1x7"), choices="node", channels=3, cells=1, nodes=2, stem="imagenet"),
+    NasBench201(channels=2, cells=1),
+    Compact(operations=("all",), activation="relu6", head=8, channels=4),
+    MBConvSpace(blocks=("s1 1x16", "s2 2x24"), channels=4),
+)
+
+
+def run_source(net: nn.Module, folder: Path) -> nn.Module:
+    graph = deployed_graph(net, (3, 12, 12), folded=False)
+    (folder / "net.py").write_text(write_source(graph, MEAN, STD, ABOUT))
+    torch.save(collect_weights(graph), folder / "net.pt")
+    module = run_path(str(folder / "net.py"))
+    assert module["CLASSES"] == ["cat", 'a "dog"']
+    loaded: nn.Module = module["load"]()
+    return loaded
+
+
+@pytest.mark.parametrize("space", SPACES, ids=str)
+def test_code_is_equal_in_float64_for_batches_of_any_size(space: SearchSpace, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    net = space.network(space.random(Random(1)), ImageShape(channels=3, size=12, classes=4)).eval()
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean)  # type: ignore[arg-type]
+            nn.init.uniform_(module.running_var, 0.5, 2.0)  # type: ignore[arg-type]
+    loaded = run_source(net, tmp_path).double()
+    shift, scale = (torch.tensor(values)[:, None, None].double() for values in (MEAN, STD))
+    for count in (1, 3):
+        images = torch.randint(0, 256, (count, 3, 12, 12), dtype=torch.uint8)
+        expected = net.double()((images.double() / 255 - shift) / scale).softmax(1)
+        torch.testing.assert_close(loaded(images), expected, rtol=1e-10, atol=1e-12)
+
+
+def test_an_operation_without_code_of_its_own_is_called_by_its_name(tmp_path: Path) -> None:
+    class Running(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            one, other = x.cumsum(2).split(6, 3)
+            return (one + 2 * other).mean((2, 3))
+
+    net = Running().eval()
+    images = torch.randint(0, 256, (2, 3, 12, 12), dtype=torch.uint8)
+    shift, scale = (torch.tensor(values)[:, None, None] for values in (MEAN, STD))
+    torch.testing.assert_close(run_source(net, tmp_path)(images), net((images / 255 - shift) / scale).softmax(1))
