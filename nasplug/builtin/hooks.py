@@ -101,6 +101,11 @@ def nasplug_register(register: Register) -> None:
         summary="Your own images, a table of files and classes: csv:FILE.",
     )
     register.dataset(
+        "hf",
+        "nasplug.builtin.data_sets.hugging_face:HuggingFace",
+        summary="Images of the package datasets of Hugging Face: hf:PATH or hf:NAME.",
+    )
+    register.dataset(
         "arrays",
         "nasplug.builtin.data_sets.arrays:Arrays",
         summary="Your own images and labels as arrays in one safetensors file: arrays:PATH.",

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import attrs
 import click
 from torch import Tensor
 
 from nasplug.cli.budget import budget_options, read_budget_options
 from nasplug.cli.output import echo
 from nasplug.cli.tables import write_rows
-from nasplug.errors import InputError
+from nasplug.data.encoded_images import MAX_BYTES, EncodedImage
+from nasplug.data.image_folders import PassedOver, image_suffixes, list_images
+from nasplug.errors import InputError, quote
+from nasplug.formats.regular_file import find_kind
 from nasplug.plugins import load_plugins
+from nasplug.plugins.hook_calls import note
 from nasplug.results.classifier import Classifier
 from nasplug.results.prediction import classify
 from nasplug.results.result import choose_network, load
@@ -41,18 +47,19 @@ def predict(
 ) -> None:
     """What a network of RUN sees in image files, with probabilities.
 
-    RUN is a run folder, or a file from 'nasplug export RUN --format safetensors'. Images are turned upright, scaled
-    and cropped to the size of the training images. Files that cannot be read are named at the end; the exit code is
-    2 then.
+    RUN is a run folder, or a file from 'nasplug export RUN --format safetensors'. IMAGE is a file, a folder, of which
+    all images are taken, also those in folders within it, or - for an image on standard input. Images are turned
+    upright, scaled and cropped to the size of the training images. Files that cannot be read are named at the end; the
+    exit code is 2 then.
     """
     classifier = _open_classifier(source, name, read_budget_options(budgets, max_params, max_macs))
     predictions: list[dict[str, Any]] = []
     refused: list[InputError] = []
-    for path, answer in classify(classifier, images):
+    for file, answer in classify(classifier, _find_files(images)):
         if isinstance(answer, InputError):
             refused.append(answer)
         else:
-            predictions.append({"file": str(path), "classes": _select_best(answer, classifier.classes, top)})
+            predictions.append({"file": str(file), "classes": _select_best(answer, classifier.classes, top)})
     if as_json:
         echo(json.dumps(predictions, indent=2))
     elif predictions:
@@ -66,6 +73,41 @@ def predict(
         echo(f"Error: {error}", err=True)
     if refused:
         ctx.exit(InputError.exit_code)
+
+
+@attrs.frozen
+class _StandardInput:
+    """An image whose bytes another program hands over."""
+
+    content: bytes = attrs.field(repr=False)
+
+    def __str__(self) -> str:
+        return "-"
+
+    def read_bytes(self) -> bytes:
+        return self.content
+
+
+def _find_files(images: Sequence[Path]) -> list[EncodedImage]:
+    """The files that are named, and those in the folders that are named; what is passed over there is said on stderr.
+
+    Raises InputError for a folder without images.
+    """
+    files: list[EncodedImage] = []
+    for path in images:
+        if str(path) == "-":
+            files.append(_StandardInput(sys.stdin.buffer.read(MAX_BYTES + 1)))
+        elif find_kind(path) == "folder":
+            passed_over = PassedOver()
+            found = list_images(path, passed_over)
+            if not found:
+                raise InputError(f"The folder {quote(path)} holds no images ({', '.join(sorted(image_suffixes()))}).")
+            files += found
+            for text in passed_over.note(path):
+                note(f"Note: {text}")
+        else:
+            files.append(path)
+    return files
 
 
 def _open_classifier(source: Path, name: str | None, limits: Mapping[str, Any]) -> Classifier:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nasplug.cli.output import echo
+from nasplug.errors import printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -27,7 +28,8 @@ def write_rows(header: Sequence[str], rows: Sequence[Sequence[object]], *, err: 
     for index, name in enumerate(header):
         table.add_column(name, no_wrap=index < len(header) - 1, overflow="fold")
     for row in rows:
-        table.add_row(*map(str, row))
+        # Escapes have to be there when the width is measured, and a row is one line.
+        table.add_row(*(printable(str(cell)).replace("\n", "\\n") for cell in row))
     write_table(table, err=err)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -34,6 +34,9 @@ from nasplug.values.recipe import (
     SearchOptions,
     SelectOptions,
 )
+
+if TYPE_CHECKING:
+    from nasplug.parts import DataSource
 
 
 def resolve(plugins: Plugins, layers: Sequence[OptionLayer]) -> Recipe:
@@ -72,11 +75,18 @@ def resolve_recorded(plugins: Plugins, layer: OptionLayer, run: Path) -> Recipe:
     """
     way = f"nasplug.resume('{run}', {{}}) goes on with the run"
     layer = {**layer, "select": {**EARLIER_SELECTION, **layer["select"]}}
-    return _build_recipe(plugins, build(RunOptions, _merge_section([layer], "run"), "run"), [layer], way)
+    run_options = build(RunOptions, _merge_section([layer], "run"), "run")
+    return _build_recipe(plugins, run_options, [layer], way, is_recorded=True)
 
 
 def _build_recipe(
-    plugins: Plugins, run: RunOptions, layers: Sequence[OptionLayer], way: str, method: Sequence[Registration] = ()
+    plugins: Plugins,
+    run: RunOptions,
+    layers: Sequence[OptionLayer],
+    way: str,
+    method: Sequence[Registration] = (),
+    *,
+    is_recorded: bool = False,
 ) -> Recipe:
     used = list(method)
     layers = [move_shorthands(layer) for layer in layers]
@@ -91,6 +101,9 @@ def _build_recipe(
     budget = read_budget(plugins, _merge_section(layers, BUDGET))
     measures = _complete_measures(plugins, layers, (*budget.limits, *select.measures))
     source_name, _ = split_location(plugins, "dataset", data.name)
+    if is_recorded:
+        cls: type[DataSource] = plugins.resolve(plugins.find("dataset", source_name))
+        source_options = {**cls.earlier_options, **source_options}
     _check_data_options(plugins, source_name, source_options)
     source_part, source = _complete_part(plugins, "dataset", source_name, source_options)
     references = _complete_references(plugins, layers, select.references)

@@ -21,6 +21,7 @@ import torch
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from nasplug.data.encoded_images import EncodedImage, open_content, read_content
 from nasplug.data.images import MemoryImages
 from nasplug.data.pixels import lay_on_white
 from nasplug.data.reading import UnreadableImages, all_of, read_in_chunks
@@ -74,14 +75,14 @@ class ImageHeader:
 class FileImages(Images):
     """Images that stay in their files and are decoded each time they are read."""
 
-    paths: tuple[Path, ...]
+    paths: tuple[EncodedImage, ...]
     labels: npt.NDArray[np.int64]
     size: int
     channels: int
     bits: int | None = None
     """Bits that the files of more than 8 use, in the whole data set; None: there are none."""
     root: Path = Path()
-    """The folder of the data set, from which images are named."""
+    """The folder of the data set, from which files are named."""
     _remarks: dict[str, set[int]] = attrs.field(factory=lambda: defaultdict(set), init=False)
     _digests: dict[int, str] = attrs.field(factory=dict, init=False)
 
@@ -96,7 +97,7 @@ class FileImages(Images):
         failures = []
         for position, index in enumerate(indices):
             try:
-                content = self.paths[index].read_bytes()
+                content = read_content(self.paths[index])
                 self._digests.setdefault(index, _digest(content))
                 pixels[position], remarks = _decode(content, self.size, self.channels, self.bits)
                 for remark in remarks:
@@ -105,13 +106,15 @@ class FileImages(Images):
             except Exception as error:
                 failures.append((str(self.paths[index]), _reason(error)))
         if failures:
-            raise UnreadableImages(failures)
+            raise UnreadableImages(failures, skippable=True)
         return pixels
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Their paths within the folder of the data set."""
-        return tuple(path.relative_to(self.root).as_posix() for path in self.paths)
+        """Their paths within the folder of the data set, or what they are called that are no files."""
+        return tuple(
+            path.relative_to(self.root).as_posix() if isinstance(path, Path) else str(path) for path in self.paths
+        )
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -124,8 +127,8 @@ class FileImages(Images):
         for index in indices:
             if index not in self._digests:
                 try:
-                    self._digests[index] = _digest(self.paths[index].read_bytes())
-                except OSError as error:
+                    self._digests[index] = _digest(read_content(self.paths[index]))
+                except (OSError, ValueError) as error:
                     failures.append((str(self.paths[index]), _reason(error)))
         if failures:
             raise UnreadableImages(failures)
@@ -179,8 +182,8 @@ class DecodedImages(MemoryImages):
         return self._files.notes
 
 
-def decode(path: Path, size: int, channels: int, bits: int | None = None) -> Tensor:
-    """The image in `path` as uint8 (channels, size, size).
+def decode(file: EncodedImage, size: int, channels: int, bits: int | None = None) -> Tensor:
+    """The image in `file` as uint8 (channels, size, size).
 
     It is turned upright, its shorter side is scaled to `size` with antialiasing, and its centre is cropped.
     Transparent places become white; of several frames the first is taken. Values of more than 8 bits are divided by the
@@ -188,9 +191,9 @@ def decode(path: Path, size: int, channels: int, bits: int | None = None) -> Ten
     nothing tells how bright others are meant to be. Raises InputError for a damaged or unreadable file.
     """
     try:
-        return _decode(path.read_bytes(), size, channels, bits)[0]
+        return _decode(read_content(file), size, channels, bits)[0]
     except Exception as error:
-        raise UnreadableImages([(str(path), _reason(error))]) from error
+        raise UnreadableImages([(str(file), _reason(error))]) from error
 
 
 def read_header(path: Path) -> ImageHeader:
@@ -216,19 +219,19 @@ def image_formats() -> tuple[str, ...]:
     return tuple(sorted(set(Image.OPEN) - NO_PIXELS))
 
 
-def find_bits(paths: Iterable[Path]) -> int | None:
+def find_bits(files: Iterable[EncodedImage]) -> int | None:
     """The bits that the values of a whole data set use in files of more than 8 bits; None if there are no such files.
 
     All of them are scaled by this one number, so that equal values stay equal. Files that cannot be read are left to
     `decode`.
     """
     with ThreadPoolExecutor(THREADS, thread_name_prefix="nasplug-depth") as pool:
-        return max((bits for bits in pool.map(_used_bits, paths) if bits is not None), default=None)
+        return max((bits for bits in pool.map(_used_bits, files) if bits is not None), default=None)
 
 
-def _used_bits(path: Path) -> int | None:
+def _used_bits(file: EncodedImage) -> int | None:
     try:
-        with path.open("rb") as stream, _open(stream) as image:
+        with open_content(file) as stream, _open(stream) as image:
             if _is_deep(image):
                 return max(int(np.array(image).max()).bit_length(), 8)
             if _is_cut_to_8_bits(image):

@@ -39,6 +39,7 @@ def remark(
         *_describe_copies(duplicates, "train", "validation"),
         *_note_flood(duplicates),
         *_note_imbalance(data, evaluated, splits),
+        *_note_own_validation(data),
         *_note_few(splits),
     ]
     if len(set(train.pixels)) == 1:
@@ -121,6 +122,16 @@ def _note_imbalance(data: ImageData, tests: Images, splits: Splits) -> list[str]
         f"The classes are out of balance: {counts[largest]:,} of {counts.sum():,} {name} images are of class "
         f"'{data.classes[largest]}', so that always answering it has an error of {error:.1%}. The balanced test error, "
         f"the mean of the errors by class, tells more; result.json has it for each network."
+    ]
+
+
+def _note_own_validation(data: ImageData) -> list[str]:
+    """That validation images are those of the data set, and none are held out."""
+    if data.validation is None:
+        return []
+    return [
+        f"{_count(len(data.validation), 'image')} the validation split, as the data set has it; data.validation, the "
+        f"share to hold out for it, has no effect."
     ]
 
 

@@ -73,6 +73,8 @@ class DataRecord:
     notes: tuple[str, ...]
     leaks: tuple[str, ...] = ()
     """What was said of test images that are trained on."""
+    skipped: tuple[str, ...] = ()
+    """As `ImageData.skipped`."""
 
     def find_difference(self, data: ImageData, only: Mapping[str, Indices] | None = None) -> str | None:
         """How `data` differ from the images recorded, as a part of a sentence; None if they are the same.
@@ -130,6 +132,7 @@ class DataRecord:
                 std=tuple(map(float, entries["std"])),
                 notes=tuple(map(str, entries["notes"])),
                 leaks=tuple(map(str, entries.get("leaks", ()))),  # new in version 0.2
+                skipped=tuple(map(str, entries.get("skipped", ()))),  # versions before 0.3 skipped none
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"The record of the images is damaged ({error!r}); restore it from a copy.") from error

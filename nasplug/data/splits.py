@@ -48,25 +48,23 @@ def make_splits(data: ImageData, seed: int, validation: float = 0.1, test: float
 
     `validation` is a share of `data.train`, or 0 for none; a share that is less than ENOUGH_VALIDATION images is raised
     to that many, or to a third of what is not for the test. `test` is a share of `data.train` as well and is taken
-    first; it has no effect on data with test images of their own. Raises InputError if training would keep fewer than
-    SMALLEST_CLASS images of a class or fewer images than validation.
+    first. Neither has an effect on data with such images of their own, and the test is not drawn from those for
+    validation. Raises InputError if training would keep fewer than SMALLEST_CLASS images of a class, or fewer images
+    than are held out for validation.
     """
     labels = np.asarray(data.train.labels, dtype=np.int64)
     rest = np.arange(len(labels), dtype=np.int64)
+    if data.validation is not None:
+        rest = np.setdiff1d(rest, data.validation, assume_unique=True)
     if data.test is None:
-        test_indices, rest = _sample(rest, labels, round(test * len(labels)), derive_seed(seed, "split", "test"))
+        test_indices, rest = _sample(rest, labels, round(test * len(rest)), derive_seed(seed, "split", "test"))
     else:
         test_indices = np.arange(len(data.test), dtype=np.int64)
-    enough = min(ENOUGH_VALIDATION, len(rest) // LARGEST_SHARE)
-    size = max(round(validation * len(labels)), enough) if validation > 0 else 0
-    if size > len(rest) - size:
-        largest = len(rest) // 2 / max(len(labels), 1)
-        raise InputError(
-            f"data.validation={validation:g} holds out {size} images, but data set '{data.name}' has {len(rest)} "
-            f"images for training and validation, and training must keep no fewer than validation takes; use a smaller "
-            f"data.validation (at most {int(largest * 1000) / 1000:g}) or more images."
-        )
-    validation_indices, train = _sample(rest, labels, size, derive_seed(seed, "split", "validation"))
+    if data.validation is not None:
+        validation_indices, train = np.sort(data.validation), rest
+    else:
+        size = _validation_size(data, len(rest), validation)
+        validation_indices, train = _sample(rest, labels, size, derive_seed(seed, "split", "validation"))
     counts = np.bincount(labels[train], minlength=len(data.classes))
     if counts.min() < SMALLEST_CLASS:
         scarce = int(counts.argmin())
@@ -76,6 +74,20 @@ def make_splits(data: ImageData, seed: int, validation: float = 0.1, test: float
             f"class; use more images of this class, or hold out fewer."
         )
     return Splits(train, validation_indices, test_indices, "train" if data.test is None else "test")
+
+
+def _validation_size(data: ImageData, available: int, share: float) -> int:
+    """How many of the images that are `available` for training and validation are held out."""
+    count = len(data.train)
+    size = max(round(share * count), min(ENOUGH_VALIDATION, available // LARGEST_SHARE)) if share > 0 else 0
+    if size > available - size:
+        largest = available // 2 / max(count, 1)
+        raise InputError(
+            f"data.validation={share:g} holds out {size} images, but data set '{data.name}' has {available} "
+            f"images for training and validation, and training must keep no fewer than validation takes; use a smaller "
+            f"data.validation (at most {int(largest * 1000) / 1000:g}) or more images."
+        )
+    return size
 
 
 def divide(indices: Indices, shares: Mapping[str, float], seed: int) -> dict[str, Indices]:

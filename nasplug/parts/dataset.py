@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import attrs
 import numpy as np
@@ -69,7 +70,7 @@ class ImageData:
     channels: int
     """1 or 3."""
     train: Images
-    """The images for training; validation is held out from them."""
+    """The images for training; those for validation are among them."""
     test: Images | None
     """The images for the test; None: a share of `train` is held out for it."""
     flips: bool = True
@@ -80,13 +81,21 @@ class ImageData:
     """Bits used of each value in files of more than 8, which were scaled to 8; None: all files have 8 bits."""
     notes: tuple[str, ...] = ()
     """Sentences that a user should know, such as which files were passed over; a run prints and records them."""
+    validation: npt.NDArray[np.int64] | None = attrs.field(default=None, eq=False)
+    """Indices of the images in `train` that are for validation and not trained on; None: a share is held out."""
+    skipped: tuple[str, ...] = ()
+    """Names of the images that were left out because they cannot be read, where the user has asked for this."""
 
 
 class DataSource(ABC):
     """Where images come from."""
 
     location_is_path: ClassVar[bool] = False
-    """Whether the location is a path: a run is then resumed from any directory, with the images at the same place."""
+    """Whether the location can be a path: a run is then resumed from any directory, with the images at the same
+    place."""
+    earlier_options: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    """What options that were added later are in runs of earlier versions, whose recipes do not have them; those that
+    are not here have their default."""
 
     @abstractmethod
     def load(self, location: str, root: Path | None, download: bool) -> ImageData:

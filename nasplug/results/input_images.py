@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from nasplug.data.decoding import decode, fit_image
+from nasplug.data.encoded_images import EncodedImage
 from nasplug.data.pixels import to_uint8
 from nasplug.errors import InputError
 
@@ -44,12 +45,12 @@ def read_images(images: Any, channels: int, size: int, bits: int | None = None) 
     return torch.stack(read) if read else torch.empty(0, channels, size, size, dtype=torch.uint8, device="cpu")
 
 
-def read_file(path: Path, channels: int, size: int, bits: int | None) -> Tensor:
+def read_file(file: EncodedImage, channels: int, size: int, bits: int | None) -> Tensor:
     """The image in a file, uint8 (channels, size, size). Raises InputError if there is none."""
     _refuse_other_channels(channels)
-    if not path.is_file():
-        raise InputError(f"There is no image file '{path}'{'; it is a folder' if path.is_dir() else ''}.")
-    return decode(path, size, channels, bits)
+    if isinstance(file, Path) and not file.is_file():
+        raise InputError(f"There is no image file '{file}'{'; it is a folder' if file.is_dir() else ''}.")
+    return decode(file, size, channels, bits)
 
 
 def _read_one(image: Any, channels: int, size: int, bits: int | None, what: str) -> Tensor:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from nasplug.data.encoded_images import EncodedImage
 from nasplug.errors import InputError
 from nasplug.results.classifier import Classifier
 from nasplug.results.input_images import read_file, read_images
@@ -17,18 +17,20 @@ BATCH = 64
 """Images that are classified at a time."""
 
 
-def classify(classifier: Classifier, paths: Sequence[Path]) -> Iterator[tuple[Path, Tensor | InputError]]:
+def classify(
+    classifier: Classifier, files: Sequence[EncodedImage]
+) -> Iterator[tuple[EncodedImage, Tensor | InputError]]:
     """For each file its class probabilities, (classes,), or why it cannot be read.
 
     Files are brought to the form of the training images as the data set `folder` does it.
     """
-    for start in range(0, len(paths), BATCH):
-        batch = paths[start : start + BATCH]
-        read = [_try_to_read(path, classifier) for path in batch]
+    for start in range(0, len(files), BATCH):
+        batch = files[start : start + BATCH]
+        read = [_try_to_read(file, classifier) for file in batch]
         images = [image for image in read if isinstance(image, Tensor)]
         answers = iter(answer(classifier, torch.stack(images)) if images else ())
-        for path, image in zip(batch, read, strict=True):
-            yield path, next(answers) if isinstance(image, Tensor) else image
+        for file, image in zip(batch, read, strict=True):
+            yield file, next(answers) if isinstance(image, Tensor) else image
 
 
 def predict(classifier: Classifier, images: Any) -> Tensor:
@@ -55,8 +57,8 @@ def answer(classifier: Classifier, pixels: Tensor) -> Tensor:
     return probabilities
 
 
-def _try_to_read(path: Path, classifier: Classifier) -> Tensor | InputError:
+def _try_to_read(file: EncodedImage, classifier: Classifier) -> Tensor | InputError:
     try:
-        return read_file(path, classifier.channels, classifier.size, classifier.bits)
+        return read_file(file, classifier.channels, classifier.size, classifier.bits)
     except InputError as error:
         return error

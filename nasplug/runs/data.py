@@ -48,7 +48,7 @@ class Place:
         return cls(
             location=location,
             root=root,
-            absolute_location=_absolute(location) if location and composition.source.location_is_path else None,
+            absolute_location=_absolute(location) if _is_path(composition, location) else None,
             absolute_root=_absolute(root) if root else None,
         )
 
@@ -98,6 +98,7 @@ def make_data_record(overview: Overview, *, closely: bool) -> DataRecord:
         std=overview.std,
         notes=tuple(map(printable, notes)),
         leaks=tuple(map(printable, remarks.leaks)),
+        skipped=tuple(map(printable, data.skipped)),
     )
 
 
@@ -186,6 +187,11 @@ def _read_place(folder: RunFolder, entries: Mapping[str, Any]) -> Place:
         return Place(**entries["place"])
     except (KeyError, TypeError) as error:
         raise InputError(f"'{folder.data}' is damaged ({error!r}); restore it from a copy of the run.") from error
+
+
+def _is_path(composition: Composition, location: str) -> bool:
+    """Whether a location is the path of something; what can be a path may also be the name of a data set elsewhere."""
+    return bool(location) and composition.source.location_is_path and expand_home(location).exists()
 
 
 def _absolute(path: str) -> str:

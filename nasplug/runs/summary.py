@@ -47,7 +47,7 @@ def write_result(context: RunContext, status: str, plans: Sequence[PlannedNetwor
         "space": recipe.parts["space"].name,
         "dataset": recipe.data.name,
         "seed": recipe.run.seed,
-        "data": context.preprocessing(),
+        "data": context.preprocessing() | {"skipped": len(context.record.skipped) if context.record else 0},
         "splits": {name: len(getattr(context.splits, name)) for name in ("train", "validation", "test")},
         "digests": _digests(context),
         "cost": _costs(folder, plans),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import attrs
 import numpy as np
 import pytest
 import torch
@@ -181,3 +182,18 @@ def test_a_changed_index_is_noticed(tmp_path):
     path.write_bytes(content)
     with pytest.raises(InputError, match="do not match their checksum"):
         load_splits(path)
+
+
+@pytest.mark.parametrize("tests", [None, 5])
+def test_images_for_validation_of_their_own_are_the_validation_split(tests):
+    data = attrs.evolve(data_of([30, 60], test=tests), validation=np.arange(80, 90))
+    for share in (0.0, 0.3, 0.9):
+        splits = make_splits(data, 0, validation=share, test=0.25)
+        assert splits.validation.tolist() == list(range(80, 90))
+        assert splits.test_from == ("train" if tests is None else "test")
+        assert len(splits.test) == (20 if tests is None else 5)
+        used = [splits.train, splits.validation, *([splits.test] if tests is None else [])]
+        assert sorted(np.concatenate(used).tolist()) == list(range(90))
+    few = attrs.evolve(data_of([3, 60], test=5), validation=np.arange(62))
+    with pytest.raises(InputError, match="would be left for training"):
+        make_splits(few, 0)

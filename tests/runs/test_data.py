@@ -23,6 +23,7 @@ from nasplug.runs.context import look_closely, new_context, reopen_context, show
 from nasplug.runs.data import UNRECORDED
 from nasplug.runs.summary import write_result
 from nasplug.store.run_folder import RunFolder
+from nasplug.values.checksum import CHECKSUM
 
 PLUGINS = load_plugins()
 
@@ -227,3 +228,55 @@ def test_names_of_files_that_are_not_utf8_are_shown_with_escapes(tmp_path, monke
     odd.write_bytes(b"")
     with pytest.raises(InputError, match=r"a/caf\\udce9\\n\.png cannot be read"):
         begin(tmp_path / "other")
+
+
+def test_a_folder_for_validation_becomes_that_split(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for seed, split in enumerate(("train", "val", "test")):
+        paint(tmp_path / "photos" / split, seed)
+    context = begin(tmp_path / "run")
+    own = [index for index, name in enumerate(context.data.train.names) if name.startswith("val/")]
+    assert context.splits.validation.tolist() == own
+    assert len(context.splits.train) == len(context.splits.test) == 12
+    note = "12 images are the validation split, as the data set has it; data.validation, the share to hold out for it,"
+    assert any(text.startswith(note) for text in context.notes)
+    assert reopen_context(RunFolder(tmp_path / "run"), PLUGINS).splits.validation.tolist() == own
+    (tmp_path / "photos/val/a/00.png").rename(tmp_path / "photos/train/a/new.png")
+    with pytest.raises(InputError, match=r"added: train/a/new\.png; removed: val/a/00\.png"):
+        reopen_context(RunFolder(tmp_path / "run"), PLUGINS)
+
+
+def test_a_run_of_a_version_that_passed_over_validation_images_still_does(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for seed, split in enumerate(("train", "val", "test")):
+        paint(tmp_path / "photos" / split, seed)
+    begin(tmp_path / "run", size=8, own_validation=False)
+    folder = RunFolder(tmp_path / "run")
+    sections = folder.recipe()
+    for name in ("own_validation", "skip_damaged"):  # as earlier versions have written it
+        del sections["data"][name]
+    (folder.path / "recipe.toml").write_text(tomli_w.dumps(sections))
+    entries = json.loads(folder.data.read_text())
+    folder.data.write_text(
+        json.dumps({name: value for name, value in entries.items() if name not in ("skipped", CHECKSUM)})
+    )
+    context = reopen_context(folder, PLUGINS)
+    assert (len(context.data.train), context.data.validation, context.record.skipped) == (12, None, ())
+
+
+def test_images_that_were_skipped_are_recorded_and_are_skipped_again(here):
+    photos = here / "photos"
+    whole = (photos / "b/05.png").read_bytes()
+    (photos / "b/05.png").write_bytes(whole[:50])
+    for memory in (0, 2048):
+        begun = begin(here / f"memory{memory}", size=8, memory=memory, skip_damaged=True)
+        assert begun.record.skipped == (str(Path("photos/b/05.png")),)
+        assert any("1 image that cannot be read was left out" in text for text in begun.notes)
+        context = reopen_context(RunFolder(here / f"memory{memory}"), PLUGINS)
+        assert context.record.skipped == begun.record.skipped
+        assert "b/05.png" not in context.record.train.names
+    (photos / "b/05.png").write_bytes(whole)
+    with pytest.raises(InputError, match=r"\(added: b/05\.png\)"):
+        reopen_context(RunFolder(here / "memory0"), PLUGINS)
+    (photos / "b/05.png").unlink()
+    assert len(reopen_context(RunFolder(here / "memory0"), PLUGINS).data.train) == 11

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import attrs
 
-from nasplug.builtin.data_sets.class_folders import SPLITS
-from nasplug.builtin.data_sets.image_files import ImageFiles
+from nasplug.builtin.data_sets.image_files import ImageFiles, group_by_class, sort_classes
+from nasplug.builtin.data_sets.split_names import SPLITS, find_split
 from nasplug.data.class_names import printable
-from nasplug.data.reading import list_some
+from nasplug.data.reading import NAMED_FILES, list_some
 from nasplug.errors import InputError, reason
-from nasplug.formats.regular_file import expand_home
+from nasplug.formats.regular_file import expand_home, find_kind
 from nasplug.parts import ImageData
 
 DELIMITERS = ",;\t"
@@ -40,8 +40,8 @@ class CsvList(ImageFiles):
     """`--data csv:FILE`: a table with the columns `path` and `label`, and perhaps `split`, one line for each image.
 
     Columns are separated by commas, semicolons or tabs, and may stand in any order beside others. Relative paths start
-    at the folder of the table. A split is train, test or validation; rows without one are training images. Validation
-    images are drawn from the training images, so rows of the split validation are passed over, which is said.
+    at the folder of the table. A split is train, validation or test, as the folders of `folder` are called; rows
+    without one are training images.
     """
 
     def load(self, location: str, root: Path | None, download: bool) -> ImageData:
@@ -50,32 +50,45 @@ class CsvList(ImageFiles):
             raise InputError("Data set 'csv' needs a table, but none was named; use --data csv:FILE.csv.")
         table = expand_home(location)
         rows = list(_read_rows(table))
-        _refuse_missing(table, rows)
-        notes = (*_note_held_out(rows), *_note_repeated(table, rows))
-        kept = list({row.file: row for row in rows if row.split != "validation"}.values())
-        splits = [[row for row in kept if row.split == split] for split in ("train", "test")]
-        classes = _sort_classes({row.label for row in splits[0]})
-        _check_classes(table, classes, splits[1])
-        by_class = [_files_by_class(classes, split) for split in splits if split]
+        if not any(row.split == "train" for row in rows):
+            raise InputError(f"{printable(str(table))} names no training images; add lines with a path and a label.")
+        notes = [*_note_repeated(table, rows)]
+        missing = _find_missing(rows)
+        if missing and not self.skip_damaged:
+            raise _refuse_missing(table, rows, missing)
+        if not self.own_validation:
+            notes += _note_passed_over(rows)
+            rows = [row for row in rows if row.split != "validation"]
+        kept = [row for row in {row.file: row for row in rows}.values() if str(row.file) not in missing]
+        splits = {split: [row for row in kept if row.split == split] for split in SPLITS}
+        classes = sort_classes({row.label for row in splits["train"]})
+        _check_classes(table, classes, [row for row in kept if row.split != "train"])
+        by_class = {
+            split: group_by_class(classes, [(row.file, row.label) for row in of_split])
+            for split, of_split in splits.items()
+            if of_split
+        }
         folder = Path(os.path.commonpath([row.file.parent for row in kept]))
-        return self.assemble("csv", classes, by_class, folder, notes)
+        skipped = {printable(name): f"{reason}, line {line}" for name, (line, reason) in missing.items()}
+        return self.assemble("csv", classes, by_class, folder, tuple(notes), skipped)
 
 
 def _read_rows(table: Path) -> Iterator[Row]:
     """The rows of a table; InputError if it cannot be read, lacks a column, or a row lacks a value."""
-    splits = {name: split for split, names in SPLITS.items() for name in names}
     for line, values in _read_values(table):
         for column in ("path", "label"):
             if not values[column]:
                 raise InputError(f"Line {line} of {printable(str(table))} has no {column}; fill it in, or remove it.")
         written = values["split"] or "train"
-        if written.lower() not in splits:
+        split = find_split(written)
+        if split is None:
+            known = sorted(name for names in SPLITS.values() for name in names)
             raise InputError(
                 f"Line {line} of {printable(str(table))} names the split '{printable(written)}'; known: "
-                f"{', '.join(sorted(splits))}."
+                f"{', '.join(known)}."
             )
         file = Path(os.path.normpath(table.parent / values["path"]))
-        yield Row(line, file, unicodedata.normalize("NFC", values["label"]), splits[written.lower()])
+        yield Row(line, file, unicodedata.normalize("NFC", values["label"]), split)
 
 
 def _read_values(table: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
@@ -117,52 +130,44 @@ def _find_columns(table: Path, header: Sequence[str]) -> list[tuple[str, int]]:
     return [(name, header.index(name) if name in header else -1) for name in COLUMNS]
 
 
-def _refuse_missing(table: Path, rows: Sequence[Row]) -> None:
-    """Raises InputError for a table without training images, and for one that names files that do not exist."""
-    if not any(row.split == "train" for row in rows):
-        raise InputError(f"{printable(str(table))} names no training images; add lines with a path and a label.")
-    missing = [f"{printable(str(row.file))} (line {row.line})" for row in rows if not row.file.is_file()]
-    if missing:
-        raise InputError(
-            f"{printable(str(table))} names {len(missing)} of {len(rows)} images that are no files: "
-            f"{list_some(missing)}; relative paths start at {printable(str(table.parent))}."
-        )
+def _find_missing(rows: Sequence[Row]) -> dict[str, tuple[int, str]]:
+    """The paths that are no files, each with its line and what is there."""
+    kinds = {None: "no such file", "folder": "a folder", "device or pipe": "a device or pipe"}
+    found = ((row, find_kind(row.file)) for row in rows)
+    return {str(row.file): (row.line, kinds[kind]) for row, kind in found if kind != "file"}
 
 
-def _check_classes(table: Path, classes: Sequence[str], test: Sequence[Row]) -> None:
+def _refuse_missing(table: Path, rows: Sequence[Row], missing: Mapping[str, tuple[int, str]]) -> InputError:
+    listed = [f"{printable(name)} (line {line})" for name, (line, _) in missing.items()]
+    return InputError(
+        f"{printable(str(table))} names {len(missing)} of {len(rows)} images that are no files: "
+        f"{list_some(listed, NAMED_FILES)}; relative paths start at {printable(str(table.parent))}. "
+        f"data.skip_damaged=true leaves them out."
+    )
+
+
+def _check_classes(table: Path, classes: Sequence[str], others: Sequence[Row]) -> None:
+    """Raises InputError for less than two classes, and for one of `others`, which are not trained on, of another."""
     if len(classes) < 2:
+        found = f"only '{printable(classes[0])}'" if classes else "none"
         raise InputError(
-            f"{printable(str(table))} must name training images of at least two classes, but it has only "
-            f"'{printable(classes[0])}'."
+            f"{printable(str(table))} must name training images of at least two classes, but it has {found}."
         )
     known = set(classes)
-    unknown = next((row for row in test if row.label not in known), None)
+    unknown = next((row for row in others if row.label not in known), None)
     if unknown is not None:
         raise InputError(
-            f"Line {unknown.line} of {printable(str(table))} is a test image of the class "
+            f"Line {unknown.line} of {printable(str(table))} is a {unknown.split} image of the class "
             f"'{printable(unknown.label)}', of which there are no training images; add some, or remove it."
         )
 
 
-def _files_by_class(classes: Sequence[str], rows: Sequence[Row]) -> list[list[Path]]:
-    files: dict[str, list[Path]] = {name: [] for name in classes}
-    for row in rows:
-        files[row.label].append(row.file)
-    return list(files.values())
-
-
-def _sort_classes(labels: set[str]) -> tuple[str, ...]:
-    """By number if all are numbers, else by name."""
-    numbers = all(label.isascii() and label.isdigit() for label in labels)
-    return tuple(sorted(labels, key=lambda label: (int(label) if numbers else 0, label)))
-
-
-def _note_held_out(rows: Sequence[Row]) -> Iterator[str]:
+def _note_passed_over(rows: Sequence[Row]) -> Iterator[str]:
     held_out = sum(row.split == "validation" for row in rows)
     if held_out:
         yield (
-            f"{held_out:,} images of the split validation were passed over: validation images are drawn from the "
-            f"training images (data.validation)."
+            f"{held_out:,} images of the split validation were passed over (data.own_validation=false); validation "
+            f"images are drawn from the training images."
         )
 
 

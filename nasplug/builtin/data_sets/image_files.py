@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar, TypeVar
 
 import attrs
 import numpy as np
 
+from nasplug.data.class_names import printable
 from nasplug.data.decoding import FileImages, find_bits
-from nasplug.parts import DataSource, ImageData
+from nasplug.data.encoded_images import EncodedImage
+from nasplug.data.reading import UnreadableImages, all_of, list_failures, read_in_chunks
+from nasplug.errors import InputError
+from nasplug.parts import DataSource, ImageData, Images
 from nasplug.values.options import option
+
+FilesByClass = Sequence[Sequence[EncodedImage]]
+T = TypeVar("T")
 
 
 @attrs.frozen
@@ -19,43 +27,127 @@ class ImageFiles(DataSource):
     """A data set whose images are files of any size."""
 
     location_is_path: ClassVar[bool] = True
+    earlier_options: ClassVar[Mapping[str, Any]] = MappingProxyType({"own_validation": False})
 
     size: int = option(32, "side to which images are scaled and cropped, in pixels", at_least=1)
     channels: int = option(3, "colour planes: 3, or 1 for grey", choices=(1, 3))
     flips: bool = option(True, "whether a mirrored image is the same thing")
     memory: int = option(2048, "images beyond this stay in their files while training, in MiB", at_least=0)
+    own_validation: bool = option(
+        True, "whether images that are kept apart for validation are used for it; else they are passed over"
+    )
+    skip_damaged: bool = option(False, "whether images that cannot be read are left out; else they are refused")
 
     def assemble(
         self,
         name: str,
         classes: tuple[str, ...],
-        splits: Sequence[Sequence[Sequence[Path]]],
+        splits: Mapping[str, FilesByClass],
         root: Path,
         notes: tuple[str, ...],
+        skipped: Mapping[str, str] = MappingProxyType({}),
     ) -> ImageData:
         """The data set of these files, decoded if all of them fit into `memory`.
 
-        `splits` holds the training files and, if there are any, the test files, each by class. Files are named from
-        `root`.
+        `splits` holds the files of "train" and, where there are any, of "validation" and "test", each by class. Files
+        are named from `root`. `skipped` says of images that were left out already why they cannot be read.
         """
-        bits = find_bits(file for split in splits for of_class in split for file in of_class)
-        images = [self._images(split, root, bits) for split in splits]
-        fits = sum(each.nbytes for each in images) <= self.memory << 20
-        loaded = [each.in_memory() if fits else each for each in images]
+        bits = find_bits(file for split in splits.values() for files in split for file in files)
+        held_out = splits.get("validation", ())
+        train = self._images([splits["train"], held_out], root, bits)
+        test = self._images([splits["test"]], root, bits) if "test" in splits else None
+        present = [images for images in (train, test) if images is not None]
+        fits = sum(images.nbytes for images in present) <= self.memory << 20
+        try:
+            loaded: Sequence[Images] = _for_all(present, FileImages.in_memory) if fits else present
+            if self.skip_damaged and not fits:
+                _for_all(present, _look_at)
+        except UnreadableImages as error:
+            if not self.skip_damaged:
+                raise
+            rest = {split: _without(files, error) for split, files in splits.items()}
+            _refuse_empty(classes, rest, error)
+            return self.assemble(name, classes, rest, root, notes, {**skipped, **dict(error.failures)})
+        count = sum(map(len, held_out))
         return ImageData(
             name=name,
             classes=classes,
             size=self.size,
             channels=self.channels,
             train=loaded[0],
-            test=loaded[1] if len(loaded) > 1 else None,
+            test=loaded[1] if test is not None else None,
             flips=self.flips,
             shift=self.size // 8,
             bits=bits,
-            notes=notes,
+            notes=(*notes, *_note_skipped(skipped)),
+            validation=np.arange(len(train) - count, len(train)) if held_out else None,
+            skipped=tuple(skipped),
         )
 
-    def _images(self, split: Sequence[Sequence[Path]], root: Path, bits: int | None) -> FileImages:
-        labels = np.repeat(np.arange(len(split), dtype=np.int64), [len(files) for files in split])
-        files = tuple(file for of_class in split for file in of_class)
-        return FileImages(files, labels, self.size, self.channels, bits, root)
+    def _images(self, splits: Sequence[FilesByClass], root: Path, bits: int | None) -> FileImages:
+        """The files of one or more splits, one after the other."""
+        labels = [np.repeat(np.arange(len(split), dtype=np.int64), [len(files) for files in split]) for split in splits]
+        files = tuple(file for split in splits for of_class in split for file in of_class)
+        return FileImages(files, np.concatenate(labels), self.size, self.channels, bits, root)
+
+
+def sort_classes(labels: Iterable[str]) -> tuple[str, ...]:
+    """Names of classes in their order: by number if all are numbers, else by name."""
+    names = set(labels)
+    numbers = all(name.isascii() and name.isdigit() for name in names)
+    return tuple(sorted(names, key=lambda name: (int(name) if numbers else 0, name)))
+
+
+def group_by_class(classes: Sequence[str], labelled: Iterable[tuple[EncodedImage, str]]) -> FilesByClass:
+    """Files with the name of their class as the files of each class, which keep their order."""
+    files: dict[str, list[EncodedImage]] = {name: [] for name in classes}
+    for file, name in labelled:
+        files[name].append(file)
+    return list(files.values())
+
+
+def _for_all(sets: Sequence[FileImages], read: Callable[[FileImages], T]) -> list[T]:
+    """What `read` makes of each set. Raises UnreadableImages, which names what it cannot read in all of them."""
+    results: list[T] = []
+    failures: list[tuple[str, str]] = []
+    for images in sets:
+        try:
+            results.append(read(images))
+        except UnreadableImages as error:
+            failures += error.failures
+    if failures:
+        raise UnreadableImages(failures, skippable=True)
+    return results
+
+
+def _look_at(images: FileImages) -> None:
+    """Reads all images and keeps none."""
+    for _ in read_in_chunks(images, all_of(images)):
+        pass
+
+
+def _without(files: FilesByClass, error: UnreadableImages) -> FilesByClass:
+    """The files that `error` does not name, by class."""
+    damaged = dict(error.failures)
+    return [[file for file in of_class if printable(str(file)) not in damaged] for of_class in files]
+
+
+def _refuse_empty(classes: Sequence[str], splits: Mapping[str, FilesByClass], error: UnreadableImages) -> None:
+    """Raises InputError if a class has no training images left, or another split none at all."""
+    bare = [
+        f"class '{name}' has no training images"
+        for name, files in zip(classes, splits["train"], strict=True)
+        if not files
+    ]
+    bare += [f"there are no {split} images" for split, files in splits.items() if not any(files)]
+    if bare:
+        raise InputError(f"Without the images that cannot be read, {bare[0]}: {list_failures(error.failures)}.")
+
+
+def _note_skipped(skipped: Mapping[str, str]) -> tuple[str, ...]:
+    if not skipped:
+        return ()
+    counted = (
+        "1 image that cannot be read was" if len(skipped) == 1 else f"{len(skipped):,} images that cannot be read were"
+    )
+    return (f"{counted} left out (data.skip_damaged): {list_failures(tuple(skipped.items()))}.",)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from nasplug.builtin.data_sets.class_folders import image_suffixes
 from nasplug.builtin.data_sets.folder import Folder
+from nasplug.data.image_folders import image_suffixes
 from nasplug.errors import InputError
 
 
@@ -85,16 +85,34 @@ def test_what_is_no_regular_file_is_not_opened(pets):
     assert "1 no regular files" in load(pets).notes[0]
 
 
-@pytest.mark.parametrize(("train", "test"), [("Train", "Test"), ("training", "testing"), ("TRAINING", "test")])
-def test_folders_for_training_and_test_have_several_names(pets, tmp_path, train, test):
-    for name in (train, test, "Val"):
+@pytest.mark.parametrize(
+    ("train", "validation", "test"),
+    [("Train", "Val", "Test"), ("training", "VALID", "testing"), ("train_set", "dev-set", "Test Images")],
+)
+def test_folders_of_splits_have_several_names(tmp_path, train, validation, test):
+    for name in (train, validation, test):
         for label in ("cat", "dog"):
-            paint(tmp_path / "whole" / name / label / f"{name}.png")
-    paint(tmp_path / "whole" / "extra" / "cat" / "0.png")
-    data = load(tmp_path / "whole")
-    assert data.train.names == (f"{train}/cat/{train}.png", f"{train}/dog/{train}.png")
+            paint(tmp_path / name / label / f"{name}.png")
+    for name in ("eval", "holdout"):  # for validation or for the test, who knows
+        paint(tmp_path / name / "cat" / "0.png")
+    data = load(tmp_path)
+    own = [f"{name}/{label}/{name}.png" for name in (train, validation) for label in ("cat", "dog")]
+    assert data.train.names == tuple(own)
+    assert data.train.labels.tolist() == [0, 1, 0, 1]
+    assert data.validation.tolist() == [2, 3]
     assert data.test.names == (f"{test}/cat/{test}.png", f"{test}/dog/{test}.png")
-    assert "folders: 'Val', 'extra'" in data.notes[0]
+    assert data.notes == (f"Passed over in '{tmp_path}': folders: 'eval', 'holdout'.",)
+
+
+def test_a_folder_for_validation_needs_none_for_the_test_and_can_be_passed_over(tmp_path):
+    for name in ("train", "val"):
+        for label in ("cat", "dog"):
+            paint(tmp_path / name / label / "0.png")
+    data = load(tmp_path)
+    assert (data.test, data.validation.tolist()) == (None, [2, 3])
+    data = load(tmp_path, own_validation=False)
+    assert (data.test, data.validation, len(data.train)) == (None, None, 2)
+    assert data.notes == (f"Passed over in '{tmp_path}': folders: 'val'.",)
 
 
 def test_two_folders_for_training_are_refused(tmp_path):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -47,18 +48,22 @@ def test_a_table_of_class_folders_is_read_as_the_folders_are(photos):
     )
 
 
-def test_splits_are_told_apart_and_validation_images_are_passed_over(photos):
+def test_splits_are_told_apart(photos):
     table = write(
         photos,
         *("path,label,split", "cat/0.png,cat,train", "dog/0.png,dog,", "dog/1.png,dog,Training"),
         *("cat/1.png,cat,test", "cat/2.png,cat,val", "dog/2.png,dog,validation"),
     )
     data = load(table)
-    assert (levels(data.train), data.train.labels.tolist()) == ([0, 100, 110], [0, 1, 1])
+    assert (levels(data.train), data.train.labels.tolist()) == ([0, 100, 110, 20, 120], [0, 1, 1, 0, 1])
+    assert data.validation.tolist() == [3, 4]
     assert (levels(data.test), data.test.labels.tolist()) == ([10], [0])
+    assert data.notes == ()
+    data = load(table, own_validation=False)
+    assert (levels(data.train), data.validation) == ([0, 100, 110], None)
     assert data.notes == (
-        "2 images of the split validation were passed over: validation images are drawn from the training images "
-        "(data.validation).",
+        "2 images of the split validation were passed over (data.own_validation=false); validation images are drawn "
+        "from the training images.",
     )
 
 
@@ -104,13 +109,17 @@ def test_an_image_that_is_named_twice_is_taken_once(photos):
         (["path,label", "cat/0.png,", "dog/0.png,dog"], "Line 2 of .* has no label"),
         (["path,label", "cat/0.png,cat", ",dog"], "Line 3 of .* has no path"),
         (["path,label", "cat/0.png,cat,train"], "Line 2 of .* has 3 values, but the header names 2"),
-        (["path,label,split", "cat/0.png,cat,holdout"], "Line 2 of .* names the split 'holdout'; known: test"),
+        (["path,label,split", "cat/0.png,cat,holdout"], "Line 2 of .* names the split 'holdout'; known: dev, test"),
         (["path,label", "cat/9.png,cat", "eel,eel", "dog/0.png,dog"], r"names 2 of 3 images .*9.png \(line 2\), .*eel"),
         (["path,label", "cat/0.png,cat", "cat/0.png,dog"], "Lines 2 and 3 of .* name the same image"),
         (["path,label,split", "cat/0.png,cat,train", "cat/0.png,cat,test"], "name the same image"),
         (
             ["path,label,split", "cat/0.png,cat,", "dog/0.png,dog,", "dog/1.png,eel,test"],
             "Line 4 of .* is a test image of the class 'eel'",
+        ),
+        (
+            ["path,label,split", "cat/0.png,cat,", "dog/0.png,dog,", "dog/1.png,eel,val"],
+            "Line 4 of .* is a validation image of the class 'eel'",
         ),
         (["path,label", '"cat/0.png,cat'], "cannot be read as a table"),
     ],
@@ -131,3 +140,21 @@ def test_files_that_are_no_tables_are_refused(photos):
         load(write(photos, "path,label", "cät.png,cat", encoding="latin-1"))
     with pytest.raises(InputError, match="needs a table, but none was named"):
         CsvList().load("", None, False)
+
+
+def test_lines_without_an_image_are_left_out_on_request(photos):
+    os.mkfifo(photos / "cat" / "pipe.png")
+    (photos / "cat" / "1.png").write_bytes(b"")
+    lines = ["path,label", *all_rows(photos)[:2], "cat/9.png,cat", "cat,cat", "cat/pipe.png,cat", "dog/0.png,dog"]
+    with pytest.raises(InputError, match=r"names 3 of 6 images that are no files: .* data.skip_damaged=true leaves"):
+        load(write(photos, *lines))
+    data = load(write(photos, *lines), skip_damaged=True)
+    assert data.train.names == ("cat/0.png", "dog/0.png")
+    assert data.notes == (
+        f"4 images that cannot be read were left out (data.skip_damaged): {photos}/cat/9.png (no such file, line 4), "
+        f"{photos}/cat (a folder, line 5), {photos}/cat/pipe.png (a device or pipe, line 6), {photos}/cat/1.png (it is "
+        f"empty, damaged or no image).",
+    )
+    assert len(data.skipped) == 4
+    with pytest.raises(InputError, match="at least two classes, but it has none"):
+        load(write(photos, "path,label", "cat/8.png,cat", "dog/9.png,dog"), skip_damaged=True)

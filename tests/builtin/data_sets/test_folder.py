@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -50,7 +52,8 @@ def test_train_and_test_folders_are_told_apart(pets, tmp_path):
         paint(whole / "test" / name / "x.jpg", 200)
         paint(whole / "val" / name / "y.png", 250)
     data = load(whole)
-    assert len(data.train) == 9
+    assert levels(data.train) == [0, 1, 2, 50, 51, 52, 100, 101, 102, 250, 250, 250]
+    assert data.validation.tolist() == [9, 10, 11]
     assert levels(data.test) == [200, 200, 200]
     assert data.test.labels.tolist() == [0, 1, 2]
 
@@ -124,7 +127,39 @@ def test_mistakes_of_train_and_test_folders_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"test must have the classes of .*train, but they differ in c;"):
         load(tmp_path)
     (tmp_path / "test").rename(tmp_path / "val")
-    with pytest.raises(InputError, match="has 'val' beside 'train', but no 'test'"):
+    with pytest.raises(InputError, match=r"val must have the classes of .*train, but they differ in c;"):
         load(tmp_path)
     (tmp_path / "val").rename(tmp_path / "elsewhere")
     assert load(tmp_path).test is None
+
+
+@pytest.mark.parametrize("memory", [0, 2048])
+def test_damaged_images_are_left_out_on_request(pets, tmp_path, memory):
+    for split in ("train", "val", "test"):
+        shutil.copytree(pets, tmp_path / "whole" / split)
+    damaged = [tmp_path / "whole" / name for name in ("train/cat/1.png", "val/dog/0.png", "test/eel/2.png")]
+    for path in damaged:
+        path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(InputError, match=r"^3 image files cannot be read: .* or start with data.skip_damaged=true"):
+        load(tmp_path / "whole")
+    data = load(tmp_path / "whole", memory=memory, skip_damaged=True)
+    assert levels(data.train) == [0, 2, 50, 51, 52, 100, 101, 102, 0, 1, 2, 51, 52, 100, 101, 102]
+    assert data.train.labels[data.validation].tolist() == [0, 0, 0, 1, 1, 2, 2, 2]
+    assert levels(data.test) == [0, 1, 2, 50, 51, 52, 100, 101]
+    assert sorted(data.skipped) == sorted(map(str, damaged))
+    assert data.notes[0].startswith("3 images that cannot be read were left out (data.skip_damaged): ")
+    for number in range(3):
+        (tmp_path / "whole" / "train" / "dog" / f"{number}.png").write_bytes(b"")
+    with pytest.raises(InputError, match="Without the images that cannot be read, class 'dog' has no training images"):
+        load(tmp_path / "whole", memory=memory, skip_damaged=True)
+
+
+def test_what_is_left_decides_how_deep_images_are_scaled(pets):
+    """A file whose pixels can be read, but whose values are refused, has no say in the bits of the others."""
+    values = np.full((4, 4), 1023, np.uint16)
+    for name in ("cat/deep.png", "dog/deep.png"):
+        Image.fromarray(values).save(pets / name)
+    Image.fromarray(np.array([[-1, 9000]], np.int32)).save(pets / "eel" / "wrong.tif")
+    data = load(pets, skip_damaged=True, channels=1)
+    assert (data.bits, len(data.skipped)) == (10, 1)
+    assert data.train.read([3]).unique().tolist() == [255]
