@@ -260,8 +260,8 @@ def _fit(image: Image.Image, size: int, channels: int, bits: int | None) -> tupl
     if orientation is None:
         remarks.append("exif")
     if _is_deep(image):
-        plain = _scale_to_8_bits(image, bits)
-        remarks.append("deep")
+        plain, transparent = _scale_to_8_bits(image, bits)
+        remarks += ["deep", "transparent"] if transparent else ["deep"]
     elif image.mode == "F":
         raise ValueError("its pixels are floating-point numbers, and whole numbers of 8 or 16 bits are needed")
     else:
@@ -322,8 +322,11 @@ def _is_cut_to_8_bits(image: Image.Image) -> bool:
     return not _is_deep(image) and any(isinstance(mode, str) and ";16" in mode for mode in modes)
 
 
-def _scale_to_8_bits(image: Image.Image, bits: int | None) -> Image.Image:
-    """Divides values by the largest of `bits` bits; Pillow's own conversion clips them."""
+def _scale_to_8_bits(image: Image.Image, bits: int | None) -> tuple[Image.Image, bool]:
+    """Divides values by the largest of `bits` bits; Pillow's own conversion clips them.
+
+    Where the value is that which stands for transparency, it becomes white; whether this is so anywhere.
+    """
     values = np.array(image).astype(np.int64)
     low, high = int(values.min()), int(values.max())
     if low < 0:
@@ -335,7 +338,9 @@ def _scale_to_8_bits(image: Image.Image, bits: int | None) -> Image.Image:
         )
     if high >= 1 << (bits or 16):
         raise ValueError(f"its values reach {high}, and those of the training images have {bits} bits")
-    return Image.fromarray((values * 255 // ((1 << (bits or 16)) - 1)).astype(np.uint8))
+    transparent = values == image.info.get("transparency", -1)
+    scaled = np.where(transparent, 255, values * 255 // ((1 << (bits or 16)) - 1))
+    return Image.fromarray(scaled.astype(np.uint8)), bool(transparent.any())
 
 
 def _digest(content: bytes) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from pathlib import Path
+from typing import Literal
 
 import attrs
 from PIL import Image
@@ -42,7 +43,7 @@ def list_folders(folder: Path, passed_over: PassedOver | None = None) -> list[st
     """The names of the folders in `folder`, sorted, without hidden ones and those that begin with `__`."""
     names = []
     for entry in _scan(folder):
-        if entry.is_dir():
+        if _is(entry, "folder"):
             if not entry.name.startswith((".", "__")):
                 names.append(entry.name)
             elif passed_over is not None:
@@ -59,7 +60,7 @@ def count_loose_files(folder: Path, passed_over: PassedOver) -> None:
     """Counts the files that lie in `folder` itself."""
     suffixes = image_suffixes()
     for entry in _scan(folder):
-        if not entry.is_dir():
+        if not _is(entry, "folder"):
             kind = "images in no class folder" if _is_image(entry, suffixes) else _kind(entry)
             passed_over.files[kind] += 1
 
@@ -70,7 +71,7 @@ def _walk(folder: Path, suffixes: frozenset[str], passed_over: PassedOver) -> li
         path = Path(entry.path)
         if _is_image(entry, suffixes):
             images.append(path)
-        elif entry.is_dir():
+        elif _is(entry, "folder"):
             if entry.is_symlink() or entry.name.startswith((".", "__")):
                 passed_over.folders.append(path)
             else:
@@ -82,16 +83,23 @@ def _walk(folder: Path, suffixes: frozenset[str], passed_over: PassedOver) -> li
 
 def _is_image(entry: os.DirEntry[str], suffixes: frozenset[str]) -> bool:
     # A folder and a link that leads nowhere count, so that they are named among the images that cannot be read.
-    possible = entry.is_file() or entry.is_dir() or entry.is_symlink()
+    possible = entry.is_symlink() or _is(entry, "file") or _is(entry, "folder")
     return possible and not entry.name.startswith(".") and Path(entry.name).suffix.lower() in suffixes
 
 
 def _kind(entry: os.DirEntry[str]) -> str:
     if entry.name.startswith("."):
         return "hidden"
-    if not entry.is_file():
+    if not _is(entry, "file"):
         return "no regular files"
     return printable(Path(entry.name).suffix.lower()) or "without a suffix"
+
+
+def _is(entry: os.DirEntry[str], kind: Literal["file", "folder"]) -> bool:
+    try:
+        return entry.is_file() if kind == "file" else entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def _scan(folder: Path) -> list[os.DirEntry[str]]:
