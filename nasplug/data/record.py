@@ -132,7 +132,7 @@ class DataRecord:
                 std=tuple(map(float, entries["std"])),
                 notes=tuple(map(str, entries["notes"])),
                 leaks=tuple(map(str, entries.get("leaks", ()))),  # new in version 0.2
-                skipped=tuple(map(str, entries.get("skipped", ()))),  # versions before 0.3 skipped none
+                skipped=tuple(map(str, entries.get("skipped", ()))),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"The record of the images is damaged ({error!r}); restore it from a copy.") from error

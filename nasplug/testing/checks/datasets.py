@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from nasplug.data import BatchStream, make_splits
-from nasplug.errors import InputError
+from nasplug.errors import InputError, quote
 from nasplug.parts import ImageData, Images
 from nasplug.testing.case import Case
 from nasplug.testing.check import check
@@ -141,6 +141,31 @@ def test_images_are_not_trained_on(case: Case) -> None:
     train, test = (_digests(images) for images in (data.train, data.test))
     shared = len(set(test) & set(train))
     require(shared == 0, f"{shared} of {len(test)} test images are training images", "remove them from one set")
+
+
+@check("dataset")
+def validation_images_are_some_of_those_for_training(case: Case) -> None:
+    """Validation images of its own are given as different indices of its training images, of which others remain.
+
+    An image that is in both splits makes networks look better than they are when one of them is chosen.
+    """
+    data = case.once(loaded)
+    if data.validation is None:
+        raise NotApplicable("it has no validation images of its own")
+    indices, count = np.asarray(data.validation), len(data.train)
+    whole = np.issubdtype(indices.dtype, np.integer) and indices.ndim == 1 and 0 < len(indices) < count
+    require(
+        whole and len(np.unique(indices)) == len(indices) and indices.min() >= 0 and indices.max() < count,
+        f"its validation indices are {quote(indices.tolist())}, with {count} images",
+        "give each index of a validation image within `train` once",
+    )
+    left = np.delete(np.asarray(data.train.labels), indices)
+    absent = np.setdiff1d(np.arange(len(data.classes)), left)
+    require(
+        len(absent) == 0,
+        f"all images of class '{data.classes[absent[0]] if len(absent) else ''}' are for validation",
+        "leave some of each class for training",
+    )
 
 
 @check("dataset")

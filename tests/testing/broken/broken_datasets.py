@@ -65,6 +65,12 @@ class TestsOnTraining(Stripes):
 
 
 @attrs.define
+class OneTwiceForValidation(Stripes):
+    def change(self, data):
+        return attrs.evolve(data, validation=np.array([0, 1, 1]))
+
+
+@attrs.define
 class OneImage(Stripes):
     """The same image, again and again."""
 
@@ -86,6 +92,7 @@ def nasplug_register(register):
         "reads-the-same-twice": "OtherOrder",
         "names-tell-its-images-apart": "OneName",
         "test-images-are-not-trained-on": "TestsOnTraining",
+        "validation-images-are-some-of-those-for-training": "OneTwiceForValidation",
         "batches-differ-between-steps": "OneImage",
         "refuses-a-place-that-is-not-there": "Anywhere",
     }.items():
