@@ -55,20 +55,19 @@ class CsvList(ImageFiles):
         notes = [*_note_repeated(table, rows)]
         missing = _find_missing(rows)
         if missing and not self.skip_damaged:
-            raise _refuse_missing(table, rows, missing)
+            raise _missing_refusal(table, rows, missing)
         if not self.own_validation:
             notes += _note_passed_over(rows)
             rows = [row for row in rows if row.split != "validation"]
-        kept = [row for row in {row.file: row for row in rows}.values() if str(row.file) not in missing]
-        splits = {split: [row for row in kept if row.split == split] for split in SPLITS}
-        classes = sort_classes({row.label for row in splits["train"]})
-        _check_classes(table, classes, [row for row in kept if row.split != "train"])
+        classes = sort_classes(row.label for row in rows if row.split == "train")
+        _check_classes(table, classes, [row for row in rows if row.split != "train"])
+        present = [row for row in {row.file: row for row in rows}.values() if str(row.file) not in missing]
         by_class = {
-            split: group_by_class(classes, [(row.file, row.label) for row in of_split])
-            for split, of_split in splits.items()
-            if of_split
+            split: group_by_class(classes, [(row.file, row.label) for row in present if row.split == split])
+            for split in SPLITS
+            if any(row.split == split for row in rows)
         }
-        folder = Path(os.path.commonpath([row.file.parent for row in kept]))
+        folder = Path(os.path.commonpath([row.file.parent for row in rows]))
         skipped = {printable(name): f"{reason}, line {line}" for name, (line, reason) in missing.items()}
         return self.assemble("csv", classes, by_class, folder, tuple(notes), skipped)
 
@@ -137,7 +136,7 @@ def _find_missing(rows: Sequence[Row]) -> dict[str, tuple[int, str]]:
     return {str(row.file): (row.line, kinds[kind]) for row, kind in found if kind != "file"}
 
 
-def _refuse_missing(table: Path, rows: Sequence[Row], missing: Mapping[str, tuple[int, str]]) -> InputError:
+def _missing_refusal(table: Path, rows: Sequence[Row], missing: Mapping[str, tuple[int, str]]) -> InputError:
     listed = [f"{printable(name)} (line {line})" for name, (line, _) in missing.items()]
     return InputError(
         f"{printable(str(table))} names {len(missing)} of {len(rows)} images that are no files: "
@@ -149,9 +148,9 @@ def _refuse_missing(table: Path, rows: Sequence[Row], missing: Mapping[str, tupl
 def _check_classes(table: Path, classes: Sequence[str], others: Sequence[Row]) -> None:
     """Raises InputError for less than two classes, and for one of `others`, which are not trained on, of another."""
     if len(classes) < 2:
-        found = f"only '{printable(classes[0])}'" if classes else "none"
         raise InputError(
-            f"{printable(str(table))} must name training images of at least two classes, but it has {found}."
+            f"{printable(str(table))} must name training images of at least two classes, but it has only "
+            f"'{printable(classes[0])}'."
         )
     known = set(classes)
     unknown = next((row for row in others if row.label not in known), None)

@@ -24,7 +24,7 @@ LABELS = ("label", "labels", "class", "fine_label")
 """What columns of labels are called that do not say by their type that they are such."""
 TABLES = {".parquet": "parquet", ".arrow": "arrow"}
 """Files of tables, by suffix, and which loader of the library reads them."""
-UNLABELLED = -1
+UNLABELLED = (None, -1)
 """What the library has in place of a label that is not known."""
 
 
@@ -50,16 +50,8 @@ class Cell:
         return read_content(Path(value["path"])) if content is None else content
 
 
-@attrs.frozen
-class Table:
-    """A split of a data set."""
-
-    split: str
-    name: str
-    """What the data set calls it."""
-    cells: tuple[Cell, ...]
-    labels: tuple[str | None, ...]
-    """Names of classes; None: not known."""
+Labelled = tuple[Cell, str | None]
+"""An image and the name of its class; None: not known."""
 
 
 @attrs.frozen
@@ -82,38 +74,33 @@ class HuggingFace(ImageFiles):
         path = expand_home(location)
         loaded = self._load_tables(location, path, root, download)
         found, notes = _assign_splits(location, loaded, own_validation=self.own_validation)
-        if "train" not in found:
-            raise InputError(
-                f"The data set {quote(location)} needs a split for training, but its splits are: "
-                f"{', '.join(map(str, loaded)) or 'none'}; rename one of them to 'train'."
-            )
         features = loaded[found["train"]].features
         image = _choose(location, "image", self.image, features, _holds_images, ())
         label = _choose(location, "label", self.label, features, _is_class_label, LABELS)
-        tables = [
-            _read_table(location, split, name, loaded[name], image, label, path.absolute())
+        splits = {
+            split: _read_split(location, name, loaded[name], image, label, path.absolute())
             for split, name in found.items()
-        ]
-        unlabelled = [table for table in tables if not any(name is not None for name in table.labels)]
-        notes += [f"The split '{table.name}' has no labels, and was passed over." for table in unlabelled]
-        kept = {table.split: table for table in tables if table not in unlabelled}
-        if "train" not in kept:
-            raise InputError(f"The column {quote(label)} of {quote(location)} has no labels; name another column.")
-        declared = getattr(features[label], "names", None)
-        classes = tuple(declared) if declared else sort_classes({str(name) for name in kept["train"].labels})
-        for table in kept.values():
-            _check_labels(location, table, classes)
+        }
+        for split, labelled in list(splits.items()):
+            if split != "train" and all(name is None for _, name in labelled):
+                notes.append(f"The split '{found[split]}' has no labels, and was passed over.")
+                del splits[split]
+        names = {name for _, name in splits["train"] if name is not None}
+        classes = tuple(getattr(features[label], "names", None) or sort_classes(names))
+        for split, labelled in splits.items():
+            _check_labels(location, found[split], labelled, classes)
         by_class = {
-            split: group_by_class(classes, zip(table.cells, map(str, table.labels), strict=True))
-            for split, table in kept.items()
+            split: group_by_class(classes, ((cell, str(name)) for cell, name in labelled))
+            for split, labelled in splits.items()
         }
         return self.assemble("hf", classes, by_class, path, tuple(notes))
 
     def _load_tables(self, location: str, path: Path, root: Path | None, download: bool) -> Mapping[str, Any]:
         """The tables of a data set by the names of their splits."""
         library = _import_library()
+        whole, cache = str(path.absolute()), None if root is None else str(root)
         is_saved = any((path / name).is_file() for name in ("dataset_dict.json", "state.json"))
-        if is_saved and self.config:
+        if self.config and (is_saved or path.is_file()):
             raise InputError(f"{quote(path)} has one configuration, but data.config={self.config}; leave it out.")
         if path.is_file() and path.suffix not in TABLES:
             raise InputError(
@@ -122,13 +109,12 @@ class HuggingFace(ImageFiles):
         try:
             with _settings(library, offline=not download):
                 if is_saved:
-                    loaded = library.load_from_disk(str(path.absolute()))
+                    loaded = library.load_from_disk(whole)
+                elif path.is_file():
+                    loaded = library.load_dataset(TABLES[path.suffix], data_files=whole, cache_dir=cache)
                 else:
-                    cache = None if root is None else str(root)
-                    name, files = (str(path.absolute()) if path.exists() else location), None
-                    if path.is_file():
-                        name, files = TABLES[path.suffix], str(path.absolute())
-                    loaded = library.load_dataset(name, self.config or None, data_files=files, cache_dir=cache)
+                    name = whole if path.exists() else location
+                    loaded = library.load_dataset(name, self.config or None, cache_dir=cache)
         except Exception as error:  # whatever the library and the loaders of its formats trip over
             way_on = "check it, or save it anew with save_to_disk"
             if not path.exists():
@@ -140,7 +126,10 @@ class HuggingFace(ImageFiles):
 def _assign_splits(
     location: str, loaded: Mapping[str, Any], *, own_validation: bool
 ) -> tuple[dict[str, str], list[str]]:
-    """For "train", "validation" and "test", what the data set calls them, and a note on what is passed over."""
+    """For "train", "validation" and "test", what the data set calls them, and a note on what is passed over.
+
+    Raises InputError for a data set with two of one split, or without one for training.
+    """
     found: dict[str, str] = {}
     passed_over = []
     for name in loaded:
@@ -153,6 +142,11 @@ def _assign_splits(
             )
         else:
             found[split] = name
+    if "train" not in found:
+        raise InputError(
+            f"The data set {quote(location)} needs a split for training, but its splits are: "
+            f"{', '.join(map(str, loaded)) or 'none'}; rename one of them to 'train'."
+        )
     return found, [f"Passed over in '{location}': splits: {list_some(passed_over)}."] if passed_over else []
 
 
@@ -196,29 +190,29 @@ def _describe(feature: Any) -> str:
     return str(getattr(feature, "dtype", "")) if type(feature).__name__ == "Value" else type(feature).__name__
 
 
-def _read_table(location: str, split: str, name: str, table: Any, image: str, label: str, folder: Path) -> Table:
+def _read_split(location: str, name: str, table: Any, image: str, label: str, folder: Path) -> list[Labelled]:
     """The images and labels of a split. Raises InputError for columns that cannot be read as such."""
     for column in (image, label):
         if column not in table.features:
             raise InputError(f"The split '{name}' of {quote(location)} has no column {quote(column)}, unlike others.")
-    library = _import_library()
-    names = getattr(table.features[label], "names", None)
-    if not names and type(table.features[label]).__name__ != "Value":
+    classes = getattr(table.features[label], "names", None)
+    if not classes and type(table.features[label]).__name__ != "Value":
         raise InputError(f"The column {quote(label)} of {quote(location)} has no single labels; name another one.")
     try:
-        rows = table.select_columns([image]).cast_column(image, library.Image(decode=False))
+        rows = table.select_columns([image]).cast_column(image, _import_library().Image(decode=False))
     except Exception as error:  # of the libraries that hold the table
         raise InputError(
             f"The column {quote(image)} of {quote(location)} holds no images ({reason(error)}); name another one."
         ) from error
-    paths = _list_paths(rows, image, folder)
-    cells = tuple(Cell(rows, image, index, f"{name}[{index}]{path}") for index, path in enumerate(paths))
+    cells = [
+        Cell(rows, image, row, f"{name}[{row}]{path}") for row, path in enumerate(_list_paths(rows, image, folder))
+    ]
     values = table[label][:]
-    if names:
-        labels = [None if value in (None, UNLABELLED) else names[value] for value in values]
+    if classes:
+        labels = [None if value in UNLABELLED else classes[value] for value in values]
     else:
         labels = [None if value is None else unicodedata.normalize("NFC", str(value).strip()) for value in values]
-    return Table(split, name, cells, tuple(labels))
+    return list(zip(cells, labels, strict=True))
 
 
 def _list_paths(rows: Any, image: str, folder: Path) -> Iterator[str]:
@@ -228,18 +222,18 @@ def _list_paths(rows: Any, image: str, folder: Path) -> Iterator[str]:
         yield f" {inner}" if inner else ""
 
 
-def _check_labels(location: str, table: Table, classes: Sequence[str]) -> None:
+def _check_labels(location: str, split: str, labelled: Sequence[Labelled], classes: Sequence[str]) -> None:
     """Raises InputError for two classes of one name or less than two, and for images without a class or of another."""
     if len(classes) < 2 or len(set(classes)) < len(classes):
         raise InputError(
             f"{quote(location)} must have at least two different classes, but it has {quote(list(classes))}."
         )
     known = set(classes)
-    wrong = [cell for cell, name in zip(table.cells, table.labels, strict=True) if name not in known]
+    wrong = [cell for cell, name in labelled if name not in known]
     if wrong:
         raise InputError(
-            f"{len(wrong):,} of {len(table.cells):,} images of the split '{table.name}' of {quote(location)} have no "
-            f"label, or one that no training image has (first: {wrong[0]}); remove them or add training images."
+            f"{len(wrong):,} of {len(labelled):,} images of the split '{split}' of {quote(location)} have no label, or "
+            f"one that no training image has (first: {wrong[0]}); remove them, or add training images."
         )
 
 

@@ -52,6 +52,7 @@ class ImageFiles(DataSource):
         `splits` holds the files of "train" and, where there are any, of "validation" and "test", each by class. Files
         are named from `root`. `skipped` says of images that were left out already why they cannot be read.
         """
+        _refuse_empty(classes, splits, skipped)
         bits = find_bits(file for split in splits.values() for files in split for file in files)
         held_out = splits.get("validation", ())
         train = self._images([splits["train"], held_out], root, bits)
@@ -66,7 +67,6 @@ class ImageFiles(DataSource):
             if not self.skip_damaged:
                 raise
             rest = {split: _without(files, error) for split, files in splits.items()}
-            _refuse_empty(classes, rest, error)
             return self.assemble(name, classes, rest, root, notes, {**skipped, **dict(error.failures)})
         count = sum(map(len, held_out))
         return ImageData(
@@ -132,16 +132,16 @@ def _without(files: FilesByClass, error: UnreadableImages) -> FilesByClass:
     return [[file for file in of_class if printable(str(file)) not in damaged] for of_class in files]
 
 
-def _refuse_empty(classes: Sequence[str], splits: Mapping[str, FilesByClass], error: UnreadableImages) -> None:
-    """Raises InputError if a class has no training images left, or another split none at all."""
+def _refuse_empty(classes: Sequence[str], splits: Mapping[str, FilesByClass], skipped: Mapping[str, str]) -> None:
+    """Raises InputError if images were left out and a class has none left for training, or another split none."""
     bare = [
         f"class '{name}' has no training images"
         for name, files in zip(classes, splits["train"], strict=True)
         if not files
     ]
     bare += [f"there are no {split} images" for split, files in splits.items() if not any(files)]
-    if bare:
-        raise InputError(f"Without the images that cannot be read, {bare[0]}: {list_failures(error.failures)}.")
+    if skipped and bare:
+        raise InputError(f"Without the images that cannot be read, {bare[0]}: {list_failures(tuple(skipped.items()))}.")
 
 
 def _note_skipped(skipped: Mapping[str, str]) -> tuple[str, ...]:

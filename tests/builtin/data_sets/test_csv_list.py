@@ -156,5 +156,10 @@ def test_lines_without_an_image_are_left_out_on_request(photos):
         f"empty, damaged or no image).",
     )
     assert len(data.skipped) == 4
-    with pytest.raises(InputError, match="at least two classes, but it has none"):
-        load(write(photos, "path,label", "cat/8.png,cat", "dog/9.png,dog"), skip_damaged=True)
+    for lines, bare in (
+        (["cat/8.png,cat,", "dog/9.png,dog,"], "class 'cat' has no training images"),
+        (["cat/0.png,cat,", "dog/9.png,dog,"], "class 'dog' has no training images"),
+        (["cat/0.png,cat,", "dog/0.png,dog,", "dog/9.png,dog,test"], "there are no test images"),
+    ):
+        with pytest.raises(InputError, match=f"Without the images that cannot be read, {bare}: .*no such file"):
+            load(write(photos, "path,label,split", *lines), skip_damaged=True)
