@@ -280,3 +280,24 @@ def test_images_that_were_skipped_are_recorded_and_are_skipped_again(here):
         reopen_context(RunFolder(here / "memory0"), PLUGINS)
     (photos / "b/05.png").unlink()
     assert len(reopen_context(RunFolder(here / "memory0"), PLUGINS).data.train) == 11
+
+
+def test_a_data_set_of_hugging_face_is_found_from_another_directory(here, tmp_path, monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    datasets.disable_progress_bars()
+    images = [{"bytes": path.read_bytes(), "path": None} for path in sorted((here / "photos").rglob("*.png"))]
+    kinds = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["b", "a"])})
+    table = datasets.Dataset.from_dict({"image": images, "label": [1] * 6 + [0] * 6}, features=kinds)
+    table.save_to_disk("saved")
+    begin(here / "hf", "hf:saved")
+    (tmp_path / "there").mkdir()
+    monkeypatch.chdir(tmp_path / "there")
+    context = reopen_context(RunFolder(here / "hf"), PLUGINS)
+    assert context.data.classes == ("b", "a")
+    images[3] = images[4]
+    datasets.Dataset.from_dict({"image": images, "label": [1] * 6 + [0] * 6}, features=kinds).save_to_disk(here / "new")
+    shutil.rmtree(here / "saved")
+    (here / "new").rename(here / "saved")
+    with pytest.raises(InputError, match=r"\(changed: train\[3\]\)"):
+        reopen_context(RunFolder(here / "hf"), PLUGINS)

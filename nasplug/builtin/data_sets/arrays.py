@@ -25,12 +25,16 @@ INTEGERS = (
 )
 
 
+SPLITS = ("validation", "test")
+"""What the arrays of images that are not for training begin with."""
+
+
 @attrs.frozen
 class Arrays(DataSource):
     """`--data arrays:FILE`: `images`, uint8 (N, H, W, C), and `labels`, whole numbers (N,), in a safetensors file.
 
-    The file may hold `test_images` and `test_labels` too, and class names as a JSON list in its metadata under
-    `classes`. Images are square, with one or three channels.
+    The file may hold `validation_images` and `validation_labels`, and `test_images` and `test_labels` too, and class
+    names as a JSON list in its metadata under `classes`. Images are square, with one or three channels.
     """
 
     location_is_path: ClassVar[bool] = True
@@ -44,18 +48,36 @@ class Arrays(DataSource):
         path = expand_home(location)
         tensors, metadata = _read(path)
         train = _images(path, tensors, "")
-        test = _images(path, tensors, "test_") if "test_images" in tensors or "test_labels" in tensors else None
         names = _classes(path, metadata, train.labels)
         _check_labels(path, "labels", train.labels, names)
-        if test is not None:
-            _check_labels(path, "test_labels", test.labels, names)
-            if test.pixels.shape[1:] != train.pixels.shape[1:]:
-                raise InputError(
-                    f"In {path}, 'test_images' have the shape {_shape(tensors['test_images'])} and 'images' "
-                    f"{_shape(tensors['images'])}; give both the same size and channels."
-                )
+        others: dict[str, MemoryImages] = {}
+        for split in SPLITS:
+            if any(name.startswith(split) for name in tensors):
+                images = others[split] = _images(path, tensors, f"{split}_")
+                _check_labels(path, f"{split}_labels", images.labels, names)
+                if images.pixels.shape[1:] != train.pixels.shape[1:]:
+                    raise InputError(
+                        f"In {path}, '{split}_images' have the shape {_shape(tensors[f'{split}_images'])} and 'images' "
+                        f"{_shape(tensors['images'])}; give both the same size and channels."
+                    )
         _, channels, size, _ = train.pixels.shape
-        return ImageData("arrays", names, size, channels, train, test, flips=self.flips, shift=size // 8)
+        held_out = None
+        if "validation" in others:
+            both = train, others["validation"]
+            held_out = np.arange(len(train), len(train) + len(both[1]))
+            pixels, labels = torch.cat([each.pixels for each in both]), np.concatenate([each.labels for each in both])
+            train = MemoryImages(pixels, labels)
+        return ImageData(
+            name="arrays",
+            classes=names,
+            size=size,
+            channels=channels,
+            train=train,
+            test=others.get("test"),
+            flips=self.flips,
+            shift=size // 8,
+            validation=held_out,
+        )
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -68,7 +90,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     # AttributeError: of torch, which lacks some of the types of numbers that the format has
     except (SafetensorError, OSError, AttributeError) as error:
         raise InputError(f"{path} is damaged or no safetensors file ({reason(error)}); write it again.") from error
-    known = {"images", "labels", "test_images", "test_labels"}
+    known = {f"{prefix}{kind}" for prefix in ("", *(f"{split}_" for split in SPLITS)) for kind in ("images", "labels")}
     if unknown := sorted(set(tensors) - known):
         raise InputError(f"{path} holds an array '{unknown[0]}', which has no meaning here; known: {sorted(known)}.")
     return tensors, metadata

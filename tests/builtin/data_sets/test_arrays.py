@@ -38,6 +38,21 @@ def test_test_images_and_class_names_are_taken(tmp_path):
     np.testing.assert_array_equal(data.test.read([1]).numpy(), IMAGES[1:2].transpose(0, 3, 1, 2))
 
 
+@pytest.mark.parametrize("tests", [False, True])
+def test_validation_images_are_taken(tmp_path, tests):
+    own = {"validation_images": IMAGES[3:5], "validation_labels": np.array([1, 0], np.uint8)}
+    data = load(tmp_path, **own, **({"test_images": IMAGES[:2], "test_labels": np.array([2, 2])} if tests else {}))
+    assert (data.test is not None) == tests
+    assert data.validation.tolist() == [6, 7]
+    assert data.train.labels.tolist() == [*LABELS.tolist(), 1, 0]
+    expected = np.concatenate([IMAGES, IMAGES[3:5]]).transpose(0, 3, 1, 2)
+    np.testing.assert_array_equal(data.train.read(range(8)).numpy(), expected)
+    with pytest.raises(InputError, match=r"'validation_labels' of .* must lie between 0 and 2, .* is 3"):
+        load(tmp_path, **own | {"validation_labels": np.array([1, 3])})
+    with pytest.raises(InputError, match="holds no array 'validation_labels'"):
+        load(tmp_path, **own, drop=["validation_labels"])
+
+
 def test_whether_mirror_images_are_made_is_an_option(tmp_path):
     assert load(tmp_path).flips
     assert not Arrays(flips=False).load(str(tmp_path / "set.safetensors"), None, False).flips
