@@ -67,8 +67,9 @@ def search(
     Arguments are the sections of a run's `recipe.toml`. `space`, `optimizer`, `schedule` and `teacher` take the name of
     a part, an instance of an own class (of `nasplug.parts`), or options: `space={"cells": 4}` for the method's part,
     `space={"part": "darts", "cells": 4}` for another one. `method` takes a name or a `nasplug.values.Method`.
-    `data` takes a name ("digits", "folder:photos"), a torch `Dataset` of (image, label), a pair of them for training
-    and test, a pair (images, labels), an `ImageData` or a `DataSource`, or options: `data={"name": ..., "size": 64}`.
+    `data` takes a name ("digits", "folder:photos"), a torch `Dataset` of (image, label), a pair (images, labels), two
+    of these for training and test, three for training, validation and test, an `ImageData` or a `DataSource`, or
+    options: `data={"name": ..., "size": 64}`.
     Images are Pillow images, arrays with channels last or tensors with channels first, uint8 or from 0 to 1.
     `search`, `retrain`, `select` and `run` take options: `retrain={"epochs": 50}`, `run={"jobs": 2}`.
     `budget` takes limits by cost measure, each a number in its unit, text, or a list of these for networks within each:

@@ -1,15 +1,16 @@
-"""Images that are held in memory."""
+"""Images that are held in memory, and images of two origins as one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import attrs
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nasplug.parts import Images
+from nasplug.parts import ImageData, Images
 
 
 class MemoryImages(Images):
@@ -42,3 +43,38 @@ class MemoryImages(Images):
         if device not in self._copies:
             self._copies[device] = MemoryImages(self.pixels.to(device), self.labels)
         return self._copies[device]
+
+
+class JoinedImages(Images):
+    """The images of one set, followed by those of another, of the same size."""
+
+    def __init__(self, first: Images, second: Images) -> None:
+        self.labels = np.concatenate([first.labels, second.labels])
+        self._parts = first, second
+
+    def read(self, indices: Sequence[int]) -> Tensor:
+        """The images at `indices`, uint8 (N, C, H, W)."""
+        first, second = self._parts
+        count = len(first)
+        own = [index < count for index in indices]
+        parts = (
+            first.read([index for index in indices if index < count]) if any(own) else None,
+            second.read([index - count for index in indices if index >= count]) if not all(own) else None,
+        )
+        pixels = torch.cat([part for part in parts if part is not None])
+        # Where each image stands in `pixels`, which has those of the first set before the others.
+        return pixels[np.argsort(np.argsort(np.logical_not(own), kind="stable"))]
+
+
+def with_validation(data: ImageData, images: Images | None) -> ImageData:
+    """The data set with `images` of the same size as those for validation; None: as it is."""
+    if images is None:
+        return data
+    train = data.train
+    if isinstance(train, MemoryImages) and isinstance(images, MemoryImages):
+        both: Images = MemoryImages(
+            torch.cat([train.pixels, images.pixels]), np.concatenate([train.labels, images.labels])
+        )
+    else:
+        both = JoinedImages(train, images)
+    return attrs.evolve(data, train=both, validation=np.arange(len(train), len(both)))

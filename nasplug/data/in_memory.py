@@ -14,7 +14,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from nasplug.data.datasets import Indexed, find_class_names, read_dataset, read_label
-from nasplug.data.images import MemoryImages
+from nasplug.data.images import MemoryImages, with_validation
 from nasplug.data.pixels import batch_to_pixels
 from nasplug.errors import InputError
 from nasplug.parts import DataSource, ImageData, Images
@@ -23,8 +23,8 @@ from nasplug.values.options import option
 DIGEST_IMAGES = 256
 """The number of images that enter the digest, besides all labels."""
 ACCEPTED_DATA = (
-    "the name of a data set, a torch Dataset of (image, label), a pair of them for training and test, a pair "
-    "(images, labels), an ImageData or a DataSource"
+    "the name of a data set, a torch Dataset of (image, label), a pair (images, labels), two of these for training and "
+    "test, three for training, validation and test, an ImageData or a DataSource"
 )
 
 
@@ -55,27 +55,30 @@ def to_image_data(data: object) -> ImageData:
     """Reads one of ACCEPTED_DATA, except names and sources, as a data set. Raises InputError for anything else."""
     if isinstance(data, ImageData):
         return data
-    train, test = _split(data)
+    train, validation, test = _split(data)
     images, names = _labelled(train)
-    tests, test_names = (None, None) if test is None else _labelled(test)
     names = names or _number_classes(images.labels)
     name = type(train[0] if isinstance(train, tuple | list) else train).__name__
-    for title, part in (("train", images), ("test", tests)):
-        if part is not None:
-            _check_labels(title, part, names)
+    _check_labels("train", images, names)
     _, channels, size, _ = images.read([0]).shape
-    if tests is not None:
-        if test_names is not None and test_names != names:
+    others: dict[str, Images] = {}
+    for title, part in (("validation", validation), ("test", test)):
+        if part is None:
+            continue
+        others[title], own_names = _labelled(part)
+        _check_labels(title, others[title], names)
+        if own_names is not None and own_names != names:
             raise InputError(
-                f"The test images have the classes {test_names!r:.80} and those for training {names!r:.80}; give both "
-                "the same, in the same order."
+                f"The {title} images have the classes {own_names!r:.80} and those for training {names!r:.80}; give "
+                "both the same, in the same order."
             )
-        if (shape := tests.read([0]).shape[1:]) != (channels, size, size):
+        if (shape := others[title].read([0]).shape[1:]) != (channels, size, size):
             raise InputError(
-                f"The test images have the shape {tuple(shape)} (channels, height, width) and those for training "
+                f"The {title} images have the shape {tuple(shape)} (channels, height, width) and those for training "
                 f"{(channels, size, size)}; bring them to one size and mode."
             )
-    return ImageData(name, names, size, channels, images, tests, flips=True, shift=size // 8)
+    whole = ImageData(name, names, size, channels, images, others.get("test"), flips=True, shift=size // 8)
+    return with_validation(whole, others.get("validation"))
 
 
 def digest(data: ImageData) -> str:
@@ -89,15 +92,19 @@ def digest(data: ImageData) -> str:
     return sums.hexdigest()[:12]
 
 
-def _split(data: object) -> tuple[Any, Any | None]:
-    """The data for training and those for the test, if there are any."""
-    if isinstance(data, tuple | list):
-        if len(data) != 2:
-            raise InputError(
-                f"Data can be a pair, but this is a {type(data).__name__} of {len(data)}; give {ACCEPTED_DATA}."
-            )
-        return (data, None) if isinstance(data[0], Tensor | np.ndarray) else (data[0], data[1])
-    return data, None
+def _split(data: object) -> tuple[Any, Any | None, Any | None]:
+    """The data for training, and those for validation and for the test, if there are any."""
+    if not isinstance(data, tuple | list):
+        return data, None, None
+    is_one = len(data) > 0 and isinstance(data[0], Tensor | np.ndarray)
+    if len(data) == 2:
+        return (data, None, None) if is_one else (data[0], None, data[1])
+    if len(data) != 3 or is_one:
+        raise InputError(
+            f"Data can be a pair or three of them, but this is a {type(data).__name__} of {len(data)}; give "
+            f"{ACCEPTED_DATA}."
+        )
+    return data[0], data[1], data[2]
 
 
 def _labelled(data: Any) -> tuple[Images, tuple[str, ...] | None]:

@@ -47,10 +47,10 @@ def make_splits(data: ImageData, seed: int, validation: float = 0.1, test: float
     """Splits the images of `data`; a function of the labels, the seed and the shares.
 
     `validation` is a share of `data.train`, or 0 for none; a share that is less than ENOUGH_VALIDATION images is raised
-    to that many, or to a third of what is not for the test. `test` is a share of `data.train` as well and is taken
-    first. Neither has an effect on data with such images of their own, and the test is not drawn from those for
-    validation. Raises InputError if training would keep fewer than SMALLEST_CLASS images of a class, or fewer images
-    than are held out for validation.
+    to that many, or to a third of what is not for the test. `test` is a share of `data.train` as well, without images
+    for validation of its own, and is taken first. Neither has an effect on data with such images of their own. Raises
+    InputError if training would keep fewer than SMALLEST_CLASS images of a class, or fewer images than are held out for
+    validation.
     """
     labels = np.asarray(data.train.labels, dtype=np.int64)
     rest = np.arange(len(labels), dtype=np.int64)

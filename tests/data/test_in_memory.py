@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, IterableDataset, Subset, TensorDataset,
 
 from nasplug.data import datasets
 from nasplug.data.datasets import DatasetImages
+from nasplug.data.images import MemoryImages
 from nasplug.data.in_memory import InMemorySource, digest, to_image_data
 from nasplug.errors import InputError
 from nasplug.parts import ImageData
@@ -241,3 +242,38 @@ def test_what_is_no_data_is_refused_in_one_sentence(data, sentence):
     with pytest.raises(InputError, match=sentence) as refused:
         to_image_data(data())
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("test", [None, (COLOUR[:2], LABELS[:2])])
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_validation_images_follow_those_for_training(monkeypatch, test, in_memory):
+    if not in_memory:
+        monkeypatch.setattr(datasets, "RESIDENT_BYTES", 0)
+    validation = Listed(COLOUR.flip(0)[:3], [0, 1, 1])
+    data = to_image_data((Listed(COLOUR), validation, test))
+    assert isinstance(data.train, MemoryImages) == in_memory
+    assert data.train.labels.tolist() == [*LABELS, 0, 1, 1]
+    assert data.validation.tolist() == [4, 5, 6]
+    assert (data.test is None) == (test is None)
+    whole = torch.cat([COLOUR, COLOUR.flip(0)[:3]])
+    for indices in ([0], [6], [5, 1, 6, 0, 0, 4, 3], list(range(7))):
+        assert torch.equal(data.train.read(indices), whole[indices])
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ((Listed(COLOUR), Listed(GREY), None), r"validation images have the shape \(1, 16, 16\)"),
+        ((Listed(COLOUR), Listed(COLOUR, [0, 1, 2, 0]), None), r"that of image 2 \(validation\) is 2"),
+        (
+            (Listed(COLOUR, classes=["a", "b"]), Listed(COLOUR, classes=["b", "a"]), None),
+            "validation images have the cl",
+        ),
+        ((COLOUR, LABELS, LABELS), "a pair or three of them, but this is a tuple of 3"),
+        ((Listed(COLOUR),) * 4, "but this is a tuple of 4"),
+        ((), "but this is a tuple of 0"),
+    ],
+)
+def test_three_sets_that_do_not_fit_are_refused(data, message):
+    with pytest.raises(InputError, match=message):
+        to_image_data(data)

@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from nasplug.data.images import MemoryImages
+from nasplug.data.images import MemoryImages, with_validation
 from nasplug.errors import InputError, reason
 from nasplug.formats.regular_file import expand_home
 from nasplug.parts import DataSource, ImageData
@@ -61,23 +61,8 @@ class Arrays(DataSource):
                         f"{_shape(tensors['images'])}; give both the same size and channels."
                     )
         _, channels, size, _ = train.pixels.shape
-        held_out = None
-        if "validation" in others:
-            both = train, others["validation"]
-            held_out = np.arange(len(train), len(train) + len(both[1]))
-            pixels, labels = torch.cat([each.pixels for each in both]), np.concatenate([each.labels for each in both])
-            train = MemoryImages(pixels, labels)
-        return ImageData(
-            name="arrays",
-            classes=names,
-            size=size,
-            channels=channels,
-            train=train,
-            test=others.get("test"),
-            flips=self.flips,
-            shift=size // 8,
-            validation=held_out,
-        )
+        data = ImageData("arrays", names, size, channels, train, others.get("test"), self.flips, shift=size // 8)
+        return with_validation(data, others.get("validation"))
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -36,9 +36,10 @@ class Folder(ImageFiles):
         names = tuple(classes["train"])
         for split, folder in layout.folders.items():
             if differ := [printable(name) for name in sorted(set(names) ^ set(classes[split]))]:
+                passing = " (data.own_validation=false passes it over)" if split == "validation" else ""
                 raise InputError(
                     f"{folder} must have the classes of {layout.train}, but they differ in "
-                    f"{', '.join(differ[:5])}{' ...' if len(differ) > 5 else ''}; add or remove those folders."
+                    f"{', '.join(differ[:5])}{' ...' if len(differ) > 5 else ''}; add or remove those folders{passing}."
                 )
         found = {split: find_images(folders, passed_over) for split, folders in classes.items()}
         notes = (
