@@ -15,10 +15,11 @@ from torch import Tensor
 from nasplug.cli.budget import budget_options, read_budget_options
 from nasplug.cli.output import echo
 from nasplug.cli.tables import write_rows
-from nasplug.data.encoded_images import MAX_BYTES, EncodedImage
+from nasplug.data.encoded_images import MAX_BYTES
 from nasplug.data.image_folders import PassedOver, image_suffixes, list_images
 from nasplug.errors import InputError, quote
 from nasplug.formats.regular_file import find_kind
+from nasplug.parts import EncodedImage
 from nasplug.plugins import load_plugins
 from nasplug.plugins.hook_calls import note
 from nasplug.results.classifier import Classifier

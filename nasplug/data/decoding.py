@@ -21,12 +21,12 @@ import torch
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from nasplug.data.encoded_images import EncodedImage, open_content, read_content
+from nasplug.data.encoded_images import open_content, read_content
 from nasplug.data.images import MemoryImages
 from nasplug.data.pixels import lay_on_white
 from nasplug.data.reading import UnreadableImages, all_of, read_in_chunks
 from nasplug.errors import one_line
-from nasplug.parts import Images
+from nasplug.parts import EncodedImage, Images
 
 THREADS = 4
 """Files whose depth is looked at at a time."""
@@ -117,7 +117,7 @@ class FileImages(Images):
         )
 
     @property
-    def files(self) -> tuple[Path, ...]:
+    def files(self) -> tuple[EncodedImage, ...]:
         """Their files."""
         return self.paths
 
@@ -168,7 +168,7 @@ class DecodedImages(MemoryImages):
         return self._files.names
 
     @property
-    def files(self) -> tuple[Path, ...]:
+    def files(self) -> tuple[EncodedImage, ...]:
         """Their files."""
         return self._files.paths
 
@@ -196,9 +196,9 @@ def decode(file: EncodedImage, size: int, channels: int, bits: int | None = None
         raise UnreadableImages([(str(file), _reason(error))]) from error
 
 
-def read_header(path: Path) -> ImageHeader:
+def read_header(file: EncodedImage) -> ImageHeader:
     """The header of an image file that can be decoded."""
-    with path.open("rb") as stream, _open(stream) as image:
+    with open_content(file) as stream, _open(stream) as image:
         turned = _read_orientation(image) in SIDEWAYS
         width, height = (image.height, image.width) if turned else (image.width, image.height)
         return ImageHeader(width, height, image.mode, str(image.format))

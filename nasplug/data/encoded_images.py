@@ -1,22 +1,16 @@
-"""What holds the bytes of an image file: a file, or a cell of a table that has a name."""
+"""Reads image files: those on a disk, and those within something else, such as a table."""
 
 from __future__ import annotations
 
 import io
 import stat
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO
+
+from nasplug.parts import EncodedImage
 
 MAX_BYTES = 1 << 30
 """Largest size of an image file: more than uncompressed images of the most pixels that are read take."""
-
-
-class EncodedImage(Protocol):
-    """An image file as a whole; `str` of it is what a user calls it. Paths are such."""
-
-    def read_bytes(self) -> bytes:
-        """The content of the file."""
-        ...
 
 
 def read_content(image: EncodedImage) -> bytes:

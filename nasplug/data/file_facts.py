@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import attrs
 import numpy as np
 import numpy.typing as npt
 
 from nasplug.data.decoding import THREADS, read_header
+from nasplug.parts import EncodedImage
 
 QUANTILES = (0.0, 0.05, 0.5, 0.95, 1.0)
 
@@ -29,10 +29,10 @@ class FileFacts:
     heights: npt.NDArray[np.int64]
 
     @classmethod
-    def read(cls, paths: Sequence[Path]) -> FileFacts:
+    def read(cls, files: Sequence[EncodedImage]) -> FileFacts:
         """Those of these files, which are opened but not decoded."""
         with ThreadPoolExecutor(THREADS, thread_name_prefix="nasplug-header") as pool:
-            headers = list(pool.map(read_header, paths))
+            headers = list(pool.map(read_header, files))
         return cls(
             formats=dict(Counter(header.format for header in headers).most_common()),
             modes=dict(Counter(header.mode for header in headers).most_common()),

@@ -11,7 +11,7 @@ from nasplug.parts.block import Block, Layer
 from nasplug.parts.choice import Choice, Choices, softmax
 from nasplug.parts.cost import CostMeasure, Measurement
 from nasplug.parts.cost_model import CostModel
-from nasplug.parts.dataset import DataSource, ImageData, Images
+from nasplug.parts.dataset import DataSource, EncodedImage, ImageData, Images
 from nasplug.parts.layer_spec import LayerSpec
 from nasplug.parts.network import Network, Outputs, Supernet
 from nasplug.parts.optimizer import ArchitectureOptimizer, Objective, SearchState, TorchOptimizers
@@ -37,6 +37,7 @@ __all__ = [
     "CostModel",
     "DataSource",
     "DistillationTeacher",
+    "EncodedImage",
     "ImageData",
     "Images",
     "LabelRater",

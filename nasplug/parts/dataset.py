@@ -6,12 +6,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import attrs
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
+
+
+class EncodedImage(Protocol):
+    """An image file as a whole; `str` of it is what a user calls it. Paths are such."""
+
+    def read_bytes(self) -> bytes:
+        """The content of the file."""
+        ...
 
 
 class Images(ABC):
@@ -36,7 +44,7 @@ class Images(ABC):
         return None
 
     @property
-    def files(self) -> Sequence[Path] | None:
+    def files(self) -> Sequence[EncodedImage] | None:
         """The file of each image, whose header tells what was in it before it was scaled; None: they have none.
 
         May be overridden.

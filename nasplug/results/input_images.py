@@ -17,9 +17,9 @@ from PIL import Image
 from torch import Tensor
 
 from nasplug.data.decoding import decode, fit_image
-from nasplug.data.encoded_images import EncodedImage
 from nasplug.data.pixels import to_uint8
 from nasplug.errors import InputError
+from nasplug.parts import EncodedImage
 
 ACCEPTED = (
     "a path, a Pillow image, a NumPy array or a tensor, or a list of these. Arrays and tensors hold uint8 or "

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nasplug.data.encoded_images import EncodedImage
 from nasplug.errors import InputError
+from nasplug.parts import EncodedImage
 from nasplug.results.classifier import Classifier
 from nasplug.results.input_images import read_file, read_images
 

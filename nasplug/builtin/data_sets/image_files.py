@@ -12,10 +12,9 @@ import numpy as np
 
 from nasplug.data.class_names import printable
 from nasplug.data.decoding import FileImages, find_bits
-from nasplug.data.encoded_images import EncodedImage
 from nasplug.data.reading import UnreadableImages, all_of, list_failures, read_in_chunks
 from nasplug.errors import InputError
-from nasplug.parts import DataSource, ImageData, Images
+from nasplug.parts import DataSource, EncodedImage, ImageData, Images
 from nasplug.values.options import option
 
 FilesByClass = Sequence[Sequence[EncodedImage]]
