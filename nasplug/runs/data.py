@@ -12,10 +12,10 @@ import attrs
 from nasplug.compose import Composition
 from nasplug.data import DataRecord, Splits
 from nasplug.data.class_names import printable
+from nasplug.data.folds import Indices
 from nasplug.data.near_duplicates import LEAST_SIDE
 from nasplug.data.overview import Overview, look
 from nasplug.data.record import SetRecord
-from nasplug.data.splits import Indices
 from nasplug.errors import InputError
 from nasplug.formats.regular_file import expand_home
 from nasplug.parts import ImageData
@@ -72,10 +72,13 @@ def load_data(composition: Composition, location: str | None = None, root: str |
     return composition.source.load(location, Path(root) if root else None, options.download)
 
 
-def look_at_data(data: ImageData, splits: Splits) -> Overview:
-    """Looks at every image of a new run. Raises InputError that names those which cannot be read."""
+def look_at_data(data: ImageData, splits: Splits, folds: int) -> Overview:
+    """Looks at every image of a new run that chooses by so many folds, or by the validation split if they are 0.
+
+    Raises InputError that names those which cannot be read.
+    """
     count = len(data.train) + (0 if data.test is None else len(data.test))
-    return look(data, splits, with_thumbnails=count <= MOST_LOOKED_AT_CLOSELY)
+    return look(data, splits, with_thumbnails=count <= MOST_LOOKED_AT_CLOSELY, folds=folds)
 
 
 def make_data_record(overview: Overview, *, closely: bool) -> DataRecord:
