@@ -11,9 +11,8 @@ import attrs
 import numpy as np
 
 from nasplug.data.class_names import printable
-from nasplug.data.folds import Indices
 from nasplug.data.reading import all_of, list_some, read_in_chunks
-from nasplug.data.splits import Splits
+from nasplug.data.splits import Indices, Splits
 from nasplug.data.survey import digest_pixels
 from nasplug.errors import InputError
 from nasplug.parts import ImageData, Images

@@ -13,11 +13,13 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from nasplug.data.folds import Fold, Indices, make_folds
+from nasplug.data.folds import Fold, make_folds
 from nasplug.errors import InputError, reason
 from nasplug.parts import ImageData
 from nasplug.values.checksum import CHECKSUM, checksum_arrays, sort_metadata
 from nasplug.values.seeds import derive_seed
+
+Indices = npt.NDArray[np.int64]
 
 ENOUGH_VALIDATION = 300
 """With fewer validation images, good networks can hardly be ranked: 300 give a standard error of 1 % at 3 % error."""

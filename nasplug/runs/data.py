@@ -12,10 +12,10 @@ import attrs
 from nasplug.compose import Composition
 from nasplug.data import DataRecord, Splits
 from nasplug.data.class_names import printable
-from nasplug.data.folds import Indices
 from nasplug.data.near_duplicates import LEAST_SIDE
 from nasplug.data.overview import Overview, look
 from nasplug.data.record import SetRecord
+from nasplug.data.splits import Indices
 from nasplug.errors import InputError
 from nasplug.formats.regular_file import expand_home
 from nasplug.parts import ImageData
