@@ -58,8 +58,8 @@ def data(
     images = load_data(composition)
     check_class_names(images)
     wanted = composition.recipe.data
-    splits = make_splits(images, seed, wanted.validation, wanted.test)
-    overview = look(images, splits, with_thumbnails=True)
+    splits = make_splits(images, seed, wanted.validation, wanted.test, wanted.folds)
+    overview = look(images, splits, with_thumbnails=True, folds=wanted.folds)
     used = composition.recipe.plugins
     words = [
         *(["--data-root", data_root] if data_root else []),

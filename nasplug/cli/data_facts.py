@@ -12,6 +12,7 @@ import numpy as np
 from nasplug.compose import Composition
 from nasplug.data.duplicates import SPLITS, Copy, Duplicates
 from nasplug.data.file_facts import QUANTILES, FileFacts, quantiles
+from nasplug.data.notes import describe_folds
 from nasplug.data.overview import Overview
 from nasplug.data.suggestions import suggest_batch_size, suggest_size
 from nasplug.parts import ImageData
@@ -32,6 +33,7 @@ def collect_facts(composition: Composition, overview: Overview, given: Given) ->
     data = overview.data
     duplicates = overview.find_duplicates(closely=True)
     remarks = overview.remark(duplicates)
+    folds = [describe_folds(overview.folds, len(overview.splits.development))] if overview.folds else []
     files = _read_files(data)
     classes = _count_classes(overview)
     suggestions = [
@@ -55,7 +57,7 @@ def collect_facts(composition: Composition, overview: Overview, given: Given) ->
         "duplicates": _list_overlaps(duplicates),
         "leaks": list(remarks.leaks),
         "contradictions": list(remarks.contradictions),
-        "notes": [*overview.noticed, *remarks.notes],
+        "notes": [*overview.noticed, *remarks.notes, *folds],
         "suggestions": suggestions,
         "command": _command(composition, suggestions, given.words),
     }

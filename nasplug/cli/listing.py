@@ -95,9 +95,11 @@ def _write_description(description: dict[str, Any]) -> None:
 
 
 def _write_result(result: RunResult, folder: Path) -> None:
-    from nasplug.ui.table import result_table  # here, because rich is slow to import
+    from nasplug.ui.table import class_table, result_table  # here, because rich is slow to import
 
     write_table(result_table(result))
+    if (by_class := class_table(result)) is not None:
+        write_table(by_class)
     if result.status in ("stopped", "failed"):
         echo(f"It is not finished; go on with: {command('resume', folder)}")
 

@@ -22,6 +22,7 @@ from nasplug.runs.distillation import refuse_missing_teacher
 from nasplug.runs.pipeline import plan_first_trainings, write_run_report
 from nasplug.runs.signals import Signals
 from nasplug.runs.tabular import adopt_table
+from nasplug.runs.validation import refuse_validation
 from nasplug.store.events import keep_phases
 from nasplug.store.files import copy_whole
 from nasplug.store.run_folder import RunFolder
@@ -66,7 +67,7 @@ PHASES = {"search": "search", "select": "selection"}
     "settings",
     multiple=True,
     metavar="SECTION.OPTION=VALUE",
-    help="Options of retrain, select, budget, run and cost measures.",
+    help="Options of retrain, select, budget, run and cost measures, and data.folds.",
 )
 def retrain(
     source: Path,
@@ -81,7 +82,7 @@ def retrain(
 ) -> None:
     """Select and retrain again from the trail of RUN, with other options, into a new run folder.
 
-    The images stay divided as in RUN.
+    The images stay divided as in RUN; only the folds of a cross-validation (data.folds) are drawn by the seed.
     """
     plugins = load_plugins()
     old = RunFolder.existing(source)
@@ -110,10 +111,10 @@ def retrain(
     for section, name, value in changes:
         if same_networks and (section in ("select", "budget") or (section, name) in SIZES):
             raise _refuse_selection(f"--set {section}.{name}")
-        if section in SLOTS or section in ("data", "search"):
+        if section in (*SLOTS, "data", "search") and (section, name) != ("data", "folds"):
             raise InputError(
                 f"'{section}.{name}' belongs to the search, which 'nasplug retrain' does not repeat; it takes "
-                f"options of retrain, select, budget, run and cost measures. For another search: "
+                f"options of retrain, select, budget, run and cost measures, and data.folds. For another search: "
                 f"{command('run', '--config', source / 'recipe.toml')}"
             )
         sections.setdefault(section, {})[name] = value
@@ -128,6 +129,7 @@ def retrain(
         if context.recipe.run.table != table:
             adopt_table(context)
         replace_teacher(context, teacher)
+        refuse_validation(context)
         refuse_missing_teacher(context)
         with closing(plan_first_trainings(context, Signals())) as steps:  # now: it refuses budgets that nothing keeps
             show_progress(steps, PrintableConsole())

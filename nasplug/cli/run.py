@@ -22,7 +22,7 @@ from nasplug.runs.pipeline import run_pipeline
 from nasplug.runs.signals import Signals
 from nasplug.store.result import read_result
 from nasplug.store.run_folder import RunFolder
-from nasplug.ui import PrintableConsole, result_table, show_progress
+from nasplug.ui import PrintableConsole, class_table, result_table, show_progress
 
 PLAIN_WIDTH = 120
 """Columns of tables where there is no terminal to ask."""
@@ -84,7 +84,10 @@ def complete_run(context: RunContext) -> None:
     with signals.watching(), closing(run_pipeline(context, signals)) as progress:
         console.print(f"Run folder: {context.folder.path}", soft_wrap=True)
         show_progress(progress, console)
-    write_table(result_table(read_result(context.folder.path)))
+    result = read_result(context.folder.path)
+    write_table(result_table(result))
+    if (by_class := class_table(result)) is not None:
+        write_table(by_class)
     report = context.folder.path / "report.html"
     if report.is_file():
         console.print(f"Report: {report}", soft_wrap=True)

@@ -80,6 +80,12 @@ def _check_fit(plugins: Plugins, composition: Composition) -> None:
             f"{_list_names(plugins, 'optimizer', lambda cls: cls.decides)}; schedules that do: "
             f"{_list_names(plugins, 'schedule', lambda cls: cls.takes_snapshots)}."
         )
+    if composition.recipe.search.balance == "weights" and not teacher.weighs_classes:
+        raise InputError(
+            f"search.balance=weights gives classes weights in the loss, which the teacher '{names['teacher']}' has no "
+            f"place for; set search.balance=sampling. Teachers that fit: "
+            f"{_list_names(plugins, 'teacher', lambda cls: cls.weighs_classes)}."
+        )
     if teacher.blockwise:
         _check_blocks(plugins, composition.space, names)
     teacher.check(composition.space)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from nasplug.data.augment import augment, cut_out, normalize
+from nasplug.data.balance import balanced_order, class_weights
 from nasplug.data.batch_reader import BATCHES_AHEAD, BatchReader, Indices
 from nasplug.data.boxes import erase
 from nasplug.data.colour import jitter
@@ -25,10 +26,11 @@ class BatchStream:
     """The training batches of one split in one phase.
 
     Every epoch is one pass over the images at `indices` in a new order and drops the last incomplete batch; if there
-    are fewer images than `training.batch_size`, every epoch is one batch of all of them. `mean` and `std` are per
-    channel on the scale from 0 to 1; `flips` and `shift` (pixels) are those of the data set. With `augmented=False`
-    images are normalised only. With `resident`, images in memory are copied to `device` if they are small enough; all
-    others are read some batches ahead in threads. Raises InputError if `indices` is empty.
+    are fewer images than `training.batch_size`, every epoch is one batch of all of them. With the balance "sampling"
+    an epoch has as many images, but every class equally often; with "weights" batches carry the weights of classes.
+    `mean` and `std` are per channel on the scale from 0 to 1; `flips` and `shift` (pixels) are those of the data set.
+    With `augmented=False` images are normalised only. With `resident`, images in memory are copied to `device` if they
+    are small enough; all others are read some batches ahead in threads. Raises InputError if `indices` is empty.
     """
 
     def __init__(
@@ -51,7 +53,10 @@ class BatchStream:
         if len(indices) == 0:
             raise InputError(f"Split '{split}' of phase '{phase}' holds no images; give it a larger share.")
         self._indices = indices
+        self._labels = images.labels[indices]
         self._training = training
+        weights = class_weights(self._labels, int(images.labels.max()) + 1) if training.balance == "weights" else None
+        self._class_weights = None if weights is None else send(weights, device)
         self._mean, self._std = send(torch.tensor([mean, std], dtype=torch.float32), device)
         self._flips = flips
         self._shift = shift
@@ -71,7 +76,7 @@ class BatchStream:
         pixels, labels = self._reader.read(step)
         self.prefetch(step + 1)
         if not self._augmented:
-            return Batch(normalize(pixels, self._mean, self._std), labels)
+            return Batch(normalize(pixels, self._mean, self._std), labels, self._class_weights)
         training = self._training
         generator = torch.Generator().manual_seed(derive_seed(*self._stream, "augment", step))
         pixels = augment(pixels, generator, training.augment, flips=self._flips, shift=self._shift)
@@ -82,7 +87,7 @@ class BatchStream:
             normalised = cut_out(normalised, training.cutout, generator)
         if training.random_erasing:
             normalised = erase(normalised, training.random_erasing, generator)
-        return Batch(normalised, labels)
+        return Batch(normalised, labels, self._class_weights)
 
     def prefetch(self, step: int) -> None:
         """Starts reading the batches from `step` on in the background, where images are read from files."""
@@ -93,7 +98,11 @@ class BatchStream:
         epoch, number = divmod(step, self.steps_per_epoch)
         if self._order[0] != epoch:
             generator = torch.Generator().manual_seed(derive_seed(*self._stream, "order", epoch))
-            self._order = (epoch, self._indices[torch.randperm(len(self._indices), generator=generator).numpy()])
+            if self._training.balance == "sampling":
+                order = balanced_order(self._indices, self._labels, generator)
+            else:
+                order = self._indices[torch.randperm(len(self._indices), generator=generator).numpy()]
+            self._order = (epoch, order)
         return self._order[1], slice(number * self._batch_size, (number + 1) * self._batch_size)
 
 

@@ -39,8 +39,7 @@ def remark(
         *_describe_copies(duplicates, "train", "validation"),
         *_note_flood(duplicates),
         *_note_imbalance(data, evaluated, splits),
-        *_note_own_validation(data),
-        *_note_few(splits),
+        *_note_own_validation(data, splits),
     ]
     if len(set(train.pixels)) == 1:
         notes.append("All images for training are equal; there is nothing to learn from them.")
@@ -121,13 +120,15 @@ def _note_imbalance(data: ImageData, tests: Images, splits: Splits) -> list[str]
     return [
         f"The classes are out of balance: {counts[largest]:,} of {counts.sum():,} {name} images are of class "
         f"'{data.classes[largest]}', so that always answering it has an error of {error:.1%}. The balanced test error, "
-        f"the mean of the errors by class, tells more; result.json has it for each network."
+        f"the mean of the errors by class, tells more; result.json has it for each network. retrain.balance and "
+        f"search.balance (weights or sampling) make up for it in training, and with select.by=balanced the balanced "
+        f"validation error decides which network is the best."
     ]
 
 
-def _note_own_validation(data: ImageData) -> list[str]:
+def _note_own_validation(data: ImageData, splits: Splits) -> list[str]:
     """That validation images are those of the data set, and none are held out."""
-    if data.validation is None:
+    if data.validation is None or not np.array_equal(np.sort(data.validation), splits.validation):
         return []
     return [
         f"{_count(len(data.validation), 'image')} the validation split, as the data set has it; data.validation, the "
@@ -135,7 +136,7 @@ def _note_own_validation(data: ImageData) -> list[str]:
     ]
 
 
-def _note_few(splits: Splits) -> list[str]:
+def note_few(splits: Splits) -> list[str]:
     """So few validation images that chance has a large part in which network is taken to be the best."""
     count = len(splits.validation)
     if not 0 < count < ENOUGH_VALIDATION:
@@ -144,8 +145,19 @@ def _note_few(splits: Splits) -> list[str]:
     return [
         f"{_count(count, 'image')} held out for validation, so one image is {1 / count:.1%}, and an error of 10 % has "
         f"a standard error of {chance:.1%}: which network is the best, and when, is partly chance. More images, or "
-        f"several seeds, tell more."
+        f"cross-validation over all {len(splits.development):,} that are not for the test (data.folds=5), tell more."
     ]
+
+
+def describe_folds(folds: int, images: int) -> str:
+    """How networks are chosen by cross-validation over so many images, and how much of it is chance."""
+    chance = math.sqrt(0.1 * 0.9 / images)
+    return (
+        f"Networks are chosen by cross-validation (data.folds={folds}): each is trained {folds} times, each time "
+        f"without one fold of the {images:,} images that are not for the test, and its validation error is the share "
+        f"of all of them that the training without them gets wrong; an error of 10 % has a standard error of "
+        f"{chance:.1%} or more. Those that are kept are trained once more, on all of these images, and tested."
+    )
 
 
 def _count(number: int, what: str) -> str:

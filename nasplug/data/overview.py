@@ -6,7 +6,7 @@ import attrs
 import numpy as np
 
 from nasplug.data.duplicates import Duplicates
-from nasplug.data.notes import Remarks, remark
+from nasplug.data.notes import Remarks, note_few, remark
 from nasplug.data.splits import Splits
 from nasplug.data.statistics import mean_and_std_of
 from nasplug.data.survey import SurveyedImages, survey
@@ -25,6 +25,8 @@ class Overview:
     mean: tuple[float, ...]
     """Per channel, over the train split, on the scale from 0 to 1."""
     std: tuple[float, ...]
+    folds: int
+    """Of the cross-validation by which networks are to be chosen; 0: by the validation split."""
 
     @property
     def has_thumbnails(self) -> bool:
@@ -44,15 +46,16 @@ class Overview:
     def remark(self, duplicates: Duplicates) -> Remarks:
         """What is to be said of the images."""
         remarks = remark(self.data, self.splits, self.train, self.test, duplicates)
-        return attrs.evolve(remarks, notes=(*remarks.notes, *_note_constant_channels(self.mean, self.std)))
+        few = [] if self.folds else note_few(self.splits)
+        return attrs.evolve(remarks, notes=(*remarks.notes, *few, *_note_constant_channels(self.mean, self.std)))
 
 
-def look(data: ImageData, splits: Splits, *, with_thumbnails: bool) -> Overview:
+def look(data: ImageData, splits: Splits, *, with_thumbnails: bool, folds: int = 0) -> Overview:
     """Reads every image once. Raises InputError that names images which cannot be read."""
     train = survey(data.train, with_thumbnails=with_thumbnails)
     test = None if data.test is None else survey(data.test, with_thumbnails=with_thumbnails)
     mean, std = mean_and_std_of(train.sums[splits.train], data.size**2)
-    return Overview(data, splits, train, test, mean, std)
+    return Overview(data, splits, train, test, mean, std, folds)
 
 
 def _note_constant_channels(mean: tuple[float, ...], std: tuple[float, ...]) -> list[str]:

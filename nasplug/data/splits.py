@@ -13,6 +13,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from nasplug.data.folds import Fold, make_folds
 from nasplug.errors import InputError, reason
 from nasplug.parts import ImageData
 from nasplug.values.checksum import CHECKSUM, checksum_arrays, sort_metadata
@@ -42,38 +43,81 @@ class Splits:
     test_from: Literal["train", "test"]
     """Whether `test` indexes `ImageData.test` or, for data without test images of their own, `ImageData.train`."""
 
+    @property
+    def development(self) -> Indices:
+        """Everything that is not for the test, ascending: what cross-validation divides into folds."""
+        return np.sort(np.concatenate([self.train, self.validation]))
 
-def make_splits(data: ImageData, seed: int, validation: float = 0.1, test: float = 0.2) -> Splits:
-    """Splits the images of `data`; a function of the labels, the seed and the shares.
+    def with_fold(self, fold: Fold, labels: Indices, seed: int) -> Splits:
+        """The same test images; of the others, with these `labels`, one fold for validation, the rest for training."""
+        held_out = make_folds(self.development, labels, fold.of, seed)[fold.number]
+        return attrs.evolve(self, train=np.setdiff1d(self.development, held_out), validation=held_out)
+
+    def without_validation(self) -> Splits:
+        """The same test images, and all others for training."""
+        return attrs.evolve(self, train=self.development, validation=self.validation[:0])
+
+
+def make_splits(data: ImageData, seed: int, validation: float = 0.1, test: float = 0.2, folds: int = 0) -> Splits:
+    """Splits the images of `data`; a function of the labels, the seed, the shares and the number of folds.
 
     `validation` is a share of `data.train`, or 0 for none; a share that is less than ENOUGH_VALIDATION images is raised
     to that many, or to a third of what is not for the test. `test` is a share of `data.train` as well, without images
-    for validation of its own, and is taken first. Neither has an effect on data with such images of their own. Raises
-    InputError if training would keep fewer than SMALLEST_CLASS images of a class, or fewer images than are held out for
-    validation.
+    for validation of its own, and is taken first. Neither has an effect on data with such images of their own. With
+    `folds`, the first of so many is the validation split, whatever its share; validation images that data have of their
+    own are then divided as the others are.
+
+    Every class has its share in each split, rounded by largest remainders, and at least one image wherever it has
+    enough for all splits and the split is large enough for all classes. Raises InputError if training would keep fewer
+    than SMALLEST_CLASS images of a class, or fewer images than are held out for validation.
     """
     labels = np.asarray(data.train.labels, dtype=np.int64)
     rest = np.arange(len(labels), dtype=np.int64)
     if data.validation is not None:
         rest = np.setdiff1d(rest, data.validation, assume_unique=True)
     if data.test is None:
-        test_indices, rest = _sample(rest, labels, round(test * len(rest)), derive_seed(seed, "split", "test"))
+        kept = SMALLEST_CLASS + (validation > 0 and data.validation is None)
+        seed_of_test = derive_seed(seed, "split", "test")
+        test_indices, rest = _sample(rest, labels, round(test * len(rest)), kept, seed_of_test)
     else:
         test_indices = np.arange(len(data.test), dtype=np.int64)
+    test_from: Literal["train", "test"] = "train" if data.test is None else "test"
+    if folds:
+        own = rest[:0] if data.validation is None else np.sort(data.validation)
+        undivided = Splits(rest, own, test_indices, test_from).without_validation()
+        check_folds(data, undivided, folds)
+        return undivided.with_fold(Fold(0, folds), labels, seed)
     if data.validation is not None:
         validation_indices, train = np.sort(data.validation), rest
     else:
         size = _validation_size(data, len(rest), validation)
-        validation_indices, train = _sample(rest, labels, size, derive_seed(seed, "split", "validation"))
-    counts = np.bincount(labels[train], minlength=len(data.classes))
-    if counts.min() < SMALLEST_CLASS:
-        scarce = int(counts.argmin())
+        seed_of_validation = derive_seed(seed, "split", "validation")
+        validation_indices, train = _sample(rest, labels, size, SMALLEST_CLASS, seed_of_validation)
+    _refuse_scarce(data, np.bincount(labels[train], minlength=len(data.classes)))
+    return Splits(train, validation_indices, test_indices, test_from)
+
+
+def check_folds(data: ImageData, splits: Splits, folds: int) -> None:
+    """Raises InputError if what is not for the test is too little for so many folds."""
+    pool = splits.development
+    if 2 * folds > len(pool):
         raise InputError(
-            f"Class '{data.classes[scarce]}' of data set '{data.name}' has {int((labels == scarce).sum())} images, of "
-            f"which {counts[scarce]} would be left for training, and training needs at least {SMALLEST_CLASS} of each "
-            f"class; use more images of this class, or hold out fewer."
+            f"data.folds={folds} is too much for the {len(pool)} images of data set '{data.name}' that are not for the "
+            f"test, since a fold needs two images or more; use at most {len(pool) // 2} folds, such as data.folds=5."
         )
-    return Splits(train, validation_indices, test_indices, "train" if data.test is None else "test")
+    counts = np.bincount(data.train.labels[pool], minlength=len(data.classes))
+    _refuse_scarce(data, counts - -(-counts // folds))
+
+
+def _refuse_scarce(data: ImageData, left: Indices) -> None:
+    """Raises InputError if training keeps too few images of a class; `left` are those it keeps of each."""
+    if left.min() < SMALLEST_CLASS:
+        scarce = int(left.argmin())
+        raise InputError(
+            f"Class '{data.classes[scarce]}' of data set '{data.name}' has {int((data.train.labels == scarce).sum())} "
+            f"images, of which {left[scarce]} would be left for training, and training needs at least {SMALLEST_CLASS} "
+            f"of each class; use more images of this class, or hold out fewer."
+        )
 
 
 def _validation_size(data: ImageData, available: int, share: float) -> int:
@@ -169,13 +213,21 @@ def _checksum(arrays: Mapping[str, npt.NDArray[np.generic]], metadata: Mapping[s
     return checksum_arrays(contents, metadata)
 
 
-def _sample(pool: Indices, labels: Indices, count: int, seed: int) -> tuple[Indices, Indices]:
-    """Samples `count` of `pool`, stratified by class (largest remainders first); returns these and the rest, sorted."""
+def _sample(pool: Indices, labels: Indices, count: int, kept: int, seed: int) -> tuple[Indices, Indices]:
+    """Samples `count` of `pool`, stratified by class; returns these and the rest, sorted.
+
+    Shares are rounded by largest remainders. Where `count` is enough for all classes, each that has more than `kept`
+    images gives at least one.
+    """
     classes, sizes = np.unique(labels[pool], return_counts=True)
     exact = sizes * (count / max(len(pool), 1))
     quotas = np.floor(exact).astype(np.int64)
     missing = count - int(quotas.sum())
     quotas[np.argsort(quotas - exact, kind="stable")[:missing]] += 1
+    if count >= len(classes):
+        for place in np.flatnonzero((quotas == 0) & (sizes > kept)):
+            quotas[place] = 1
+            quotas[np.where(quotas > 1, quotas - exact, -np.inf).argmax()] -= 1  # the one with most above its share
     generator = np.random.default_rng(seed)
     samples = [
         generator.permutation(pool[labels[pool] == label])[:quota] for label, quota in zip(classes, quotas, strict=True)

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from nasplug.engine.evaluation import Errors, measure_errors
+from nasplug.engine.evaluation import Confusion, Errors, measure_confusion, measure_errors
 from nasplug.engine.runner import EagerRunner, Runner, train
 from nasplug.engine.trainer import Stream, Trainer
 
-__all__ = ["EagerRunner", "Errors", "Runner", "Stream", "Trainer", "measure_errors", "train"]
+__all__ = [
+    "Confusion",
+    "EagerRunner",
+    "Errors",
+    "Runner",
+    "Stream",
+    "Trainer",
+    "measure_confusion",
+    "measure_errors",
+    "train",
+]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nasplug.report.cells import draw_cells
 from nasplug.report.charts import draw_figures, draw_trade_off, select_errors
+from nasplug.report.class_errors import tabulate_classes
 from nasplug.report.estimates import describe_estimates
 from nasplug.report.exports import HEADS as EXPORT_HEADS
 from nasplug.report.exports import tabulate_exports
@@ -73,6 +74,7 @@ def render_report(record: RunRecord, drawings: Drawings) -> str:
         training_charts=draw_training_curves(record),
         drawn={network.id for network in with_drawings},
         architectures=[(network, draw_cells(drawings[network.id])) for network in with_drawings],
+        class_tables=tabulate_classes(result),
         operation_kinds=operation_kinds([cell for network in with_drawings for cell in drawings[network.id]]),
         data=data_facts(result),
         costs=cost_rows(result.cost),

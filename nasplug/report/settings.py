@@ -25,7 +25,7 @@ def data_facts(result: RunResult) -> dict[str, Any]:
 
 
 def cost_rows(cost: Mapping[str, PhaseCost]) -> list[tuple[str, str, str, str]]:
-    """Name, device, memory and time of every phase, of all trainings of a rung together, and their total."""
+    """Name, device, memory and time of every phase, of all of a rung or of the folds together, and their total."""
     rows = [
         (name, phase.device or "not recorded", format_memory(phase.peak_memory), format_duration(phase.seconds))
         for name, phase in _join_rungs(cost).items()
@@ -36,11 +36,18 @@ def cost_rows(cost: Mapping[str, PhaseCost]) -> list[tuple[str, str, str, str]]:
 
 
 def _join_rungs(cost: Mapping[str, PhaseCost]) -> dict[str, PhaseCost]:
-    """The costs of phases, where all trainings of one rung of a tournament are one phase, with their highest peak."""
+    """The costs of phases, with their highest peak where several are shown as one.
+
+    That are all trainings of one rung of a tournament, and all of a cross-validation.
+    """
     rows: dict[str, list[PhaseCost]] = {}
     for name, phase in cost.items():
-        kind, _, rest = name.partition("/")
-        rows.setdefault(f"{kind}/{rest.partition('/')[0]}" if kind == "tournament" else name, []).append(phase)
+        parts = name.split("/")
+        if "tournament" in parts:
+            name = "/".join(parts[parts.index("tournament") :][:2])
+        elif parts[0] == "folds":
+            name = "folds"
+        rows.setdefault(name, []).append(phase)
     return {
         name if len(parts) == 1 else f"{name} ({len(parts)} trainings)": _add(parts) for name, parts in rows.items()
     }

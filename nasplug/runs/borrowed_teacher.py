@@ -102,10 +102,14 @@ def _read_record(context: RunContext, weights: Path) -> dict[str, Any]:
 def _count_seen(context: RunContext, folder: RunFolder) -> dict[str, int]:
     """How many of the images that the run holds out the networks of another one were trained on, where that is known.
 
-    Images that are in the training split of the run as well are not counted.
+    Images that are in the training split of the run as well are not counted, unless folds hold them out in turn.
     """
     theirs, ours, splits = read_data_record(folder), context.record, context.splits
     if theirs is None or ours is None:
         return {}
-    held_out = {*ours.members(splits, "validation"), *ours.members(splits, "test")} - {*ours.members(splits, "train")}
+    held_out = {*ours.members(splits, "validation"), *ours.members(splits, "test")}
+    if context.recipe.data.folds:
+        held_out |= {*ours.members(splits, "train")}
+    else:
+        held_out -= {*ours.members(splits, "train")}
     return {"seen": len(held_out & {*theirs.members(load_splits(folder.splits), "train")})}

@@ -10,6 +10,7 @@ import attrs
 from nasplug.errors import InputError
 from nasplug.runs.halving import Rung, rank
 from nasplug.runs.training_task import TrainingTask
+from nasplug.runs.validation import read_validation
 from nasplug.store.networks import PlannedNetwork
 from nasplug.store.run_folder import RunFolder
 from nasplug.store.tournament import BracketResult, RungResult, Standing
@@ -39,13 +40,18 @@ class Bracket:
     budget: Budget
     candidates: tuple[Candidate, ...]
     rungs: tuple[Rung, ...]
+    folds: int = 0
+    """Of the cross-validation that decides; 0: the validation split does."""
+    by: str = "error"
+    """Which validation error decides, as in `SelectOptions.by`."""
 
     def finished_rungs(self, folder: RunFolder) -> tuple[list[RungResult], list[Candidate]]:
         """The rungs of which every training is finished, and the candidates that are left after them, best first."""
         left, results = list(self.candidates), list[RungResult]()
         for number, rung in enumerate(self.rungs, 1):
-            records = [folder.done(_rung_phase(number, candidate.plan.id)) for candidate in left]
-            errors = [record["val_error"] for record in records if record is not None]
+            phases = [_rung_phase(number, candidate.plan.id) for candidate in left]
+            validations = [read_validation(folder, phase, self.folds) for phase in phases]
+            errors = [validation.chosen_by(self.by) for validation in validations if validation is not None]
             if len(errors) < len(left):
                 break
             places = rank(errors, [candidate.plan.costs.params for candidate in left])
@@ -60,24 +66,26 @@ class Bracket:
     def next_tasks(self, folder: RunFolder) -> list[TrainingTask]:
         """The trainings of the first rung that is not finished; empty after the last."""
         results, left = self.finished_rungs(folder)
-        return [
-            TrainingTask(
-                candidate.plan,
-                _rung_phase(number, candidate.plan.id),
-                rung.epochs,
-                keeps_weights=False,
-                shares_weights=candidate.shares_weights,
-            )
-            for number, rung in list(enumerate(self.rungs, 1))[len(results) :][:1]
-            for candidate in left
-        ]
+        rungs = list(enumerate(self.rungs, 1))[len(results) :][:1]
+        return [task for number, _ in rungs for each in left for task in self._trainings(number, each)]
 
     def phases(self, folder: RunFolder) -> list[str]:
         """The phases that train its candidates: of all finished rungs, and of the one after them."""
         results, _ = self.finished_rungs(folder)
-        rankings = [result.ranking for result in results]
-        finished = [_rung_phase(number, each.id) for number, ranking in enumerate(rankings, 1) for each in ranking]
+        candidates = {each.plan.id: each for each in self.candidates}
+        finished = [
+            task.phase
+            for number, result in enumerate(results, 1)
+            for each in result.ranking
+            for task in self._trainings(number, candidates[each.id])
+        ]
         return [*finished, *(task.phase for task in self.next_tasks(folder))]
+
+    def _trainings(self, number: int, candidate: Candidate) -> list[TrainingTask]:
+        """The trainings of a candidate in the rung of this number, which counts from 1."""
+        phase, epochs = _rung_phase(number, candidate.plan.id), self.rungs[number - 1].epochs
+        task = TrainingTask(candidate.plan, phase, epochs, keeps_weights=False, shares_weights=candidate.shares_weights)
+        return task.over_folds(self.folds)
 
     def result(self, folder: RunFolder, plans: Sequence[PlannedNetwork]) -> BracketResult:
         """How far it is; `plans` are the networks of the run, as far as they are decided."""
@@ -96,6 +104,8 @@ class Bracket:
                 {**attrs.asdict(each, recurse=False), "plan": each.plan.to_dict()} for each in self.candidates
             ],
             "rungs": [attrs.asdict(rung) for rung in self.rungs],
+            "folds": self.folds,
+            "by": self.by,
         }
 
     @classmethod
@@ -106,7 +116,8 @@ class Bracket:
             for each in data["candidates"]
         ]
         rungs = tuple(Rung(**rung) for rung in data["rungs"])
-        return cls(data["role"], data["budget"], tuple(candidates), rungs)
+        later = {name: data[name] for name in ("folds", "by") if name in data}
+        return cls(data["role"], data["budget"], tuple(candidates), rungs, **later)
 
 
 def read_brackets(folder: RunFolder) -> list[Bracket] | None:
@@ -124,7 +135,7 @@ def read_brackets(folder: RunFolder) -> list[Bracket] | None:
 def tournament_phases(folder: RunFolder) -> list[str]:
     """The phases of a run's tournament, as far as it is known who takes part in them, rung after rung."""
     phases = [phase for bracket in read_brackets(folder) or () for phase in bracket.phases(folder)]
-    return sorted(dict.fromkeys(phases), key=lambda phase: int(phase.split("/")[1]))
+    return sorted(dict.fromkeys(phases), key=lambda phase: int(phase.split("/")[-2]))
 
 
 def _rung_phase(number: int, network: str) -> str:

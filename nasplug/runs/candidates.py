@@ -95,7 +95,7 @@ def _with_measures_of(context: RunContext, budget: Budget) -> RunContext:
 
 def _make_brackets(context: RunContext, pools: Sequence[Sequence[Candidate]], budget: Budget) -> Iterator[Bracket]:
     """Brackets of equal numbers: as many candidates as the smallest pool has, but not fewer than are to be found."""
-    options, epochs = context.recipe.select, context.recipe.retrain.epochs
+    options, folds, epochs = context.recipe.select, context.recipe.data.folds, context.recipe.retrain.epochs
     count = max(min(map(len, pools)), options.networks)
     supernet = load_supernet(context) if options.share_weights else None
     for role, pool in zip(("found", *["random"] * options.random), pools, strict=True):
@@ -104,7 +104,7 @@ def _make_brackets(context: RunContext, pools: Sequence[Sequence[Candidate]], bu
             for each in pool[:count]
         )
         rungs = plan_rungs(len(candidates), options.networks, epochs, options.rung)
-        yield Bracket(role, budget, candidates, rungs)
+        yield Bracket(role, budget, candidates, rungs, folds, options.by)
 
 
 def _search_candidates(context: RunContext, found: Sequence[Genotype], budget: Budget) -> Iterator[Candidate]:

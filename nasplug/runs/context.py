@@ -19,6 +19,7 @@ from nasplug.compose import Composition, check_versions, compose, resolve_record
 from nasplug.data import (
     BatchStream,
     DataRecord,
+    Fold,
     Splits,
     divide,
     load_splits,
@@ -28,8 +29,9 @@ from nasplug.data import (
     sequential_batches,
 )
 from nasplug.data.class_names import check_class_names
+from nasplug.data.notes import describe_folds
 from nasplug.data.overview import Overview
-from nasplug.engine import Errors, Stream, measure_errors
+from nasplug.engine import Confusion, Errors, Stream, measure_confusion, measure_errors
 from nasplug.errors import InputError
 from nasplug.parts import Batch, CostModel, ImageData, Images, Network, SearchSpace
 from nasplug.plugins import Plugins
@@ -90,7 +92,9 @@ class RunContext:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know of the images of this run, besides leaks."""
-        return (UNRECORDED,) if self.record is None else self.record.notes
+        recorded = (UNRECORDED,) if self.record is None else self.record.notes
+        folds = self.recipe.data.folds
+        return (*recorded, describe_folds(folds, len(self.splits.development))) if folds else recorded
 
     @property
     def leaks(self) -> tuple[str, ...]:
@@ -151,6 +155,16 @@ class RunContext:
             resident=self.device_options.device_data,
         )
 
+    def division(self, fold: Fold | None) -> Splits:
+        """How the images are divided where a network is trained to be chosen or kept.
+
+        With `fold`, this fold is validated on. Without, it is the division of the run; where folds are what networks
+        are chosen by (`data.folds`), nothing is held out for validation then.
+        """
+        if fold is not None:
+            return self.splits.with_fold(fold, self.data.train.labels, self.recipe.run.seed)
+        return self.splits.without_validation() if self.recipe.data.folds else self.splits
+
     def shares(self) -> dict[str, npt.NDArray[np.int64]]:
         """Indices of the shares into which the optimizer of the search divides the train split, by name."""
         return divide(self.splits.train, self.composition.optimizer.splits(), self.seed("shares"))
@@ -172,13 +186,18 @@ class RunContext:
         """What networks of `space` cost by the measures of this run."""
         return CostModel(space, self.shape, self.composition.costs, LayerTable(notice=note))
 
-    def errors(self, net: Network, split: str) -> Errors | None:
-        """The errors of `net` on the split "validation" or "test"; None if that split is empty."""
-        indices = getattr(self.splits, split)
+    def validation_errors(self, net: Network, indices: npt.NDArray[np.int64]) -> Errors | None:
+        """The errors of `net` on the train images at `indices`, which were held out; None if there are none."""
         if len(indices) == 0:
             return None
-        images = self._test_images() if split == "test" else self.data.train
-        return measure_errors(net, self._batches_in_order(images, indices, 256), len(self.data.classes))
+        return measure_errors(net, self._batches_in_order(self.data.train, indices, 256), len(self.data.classes))
+
+    def test_confusion(self, net: Network) -> Confusion | None:
+        """What `net` answers to the test images; None if there are none."""
+        if len(self.splits.test) == 0:
+            return None
+        batches = self._batches_in_order(self._test_images(), self.splits.test, 256)
+        return measure_confusion(net, batches, len(self.data.classes))
 
     def _batches_in_order(self, images: Images, indices: npt.NDArray[np.int64], batch: int) -> Iterator[Batch]:
         resident = self.device_options.device_data
@@ -209,8 +228,8 @@ def new_context(folder: RunFolder, plugins: Plugins, recipe: Recipe) -> RunConte
     device = find_device(recipe.run.device)
     data = load_data(composition)
     check_class_names(data)
-    splits = make_splits(data, recipe.run.seed, recipe.data.validation, recipe.data.test)
-    overview = look_at_data(data, splits)
+    splits = make_splits(data, recipe.run.seed, recipe.data.validation, recipe.data.test, recipe.data.folds)
+    overview = look_at_data(data, splits, recipe.data.folds)
     record = make_data_record(overview, closely=False)
     return RunContext(folder, plugins, composition, data, splits, record.mean, record.std, device, record, overview)
 

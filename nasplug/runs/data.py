@@ -72,10 +72,13 @@ def load_data(composition: Composition, location: str | None = None, root: str |
     return composition.source.load(location, Path(root) if root else None, options.download)
 
 
-def look_at_data(data: ImageData, splits: Splits) -> Overview:
-    """Looks at every image of a new run. Raises InputError that names those which cannot be read."""
+def look_at_data(data: ImageData, splits: Splits, folds: int) -> Overview:
+    """Looks at every image of a new run that chooses by so many folds, or by the validation split if they are 0.
+
+    Raises InputError that names those which cannot be read.
+    """
     count = len(data.train) + (0 if data.test is None else len(data.test))
-    return look(data, splits, with_thumbnails=count <= MOST_LOOKED_AT_CLOSELY)
+    return look(data, splits, with_thumbnails=count <= MOST_LOOKED_AT_CLOSELY, folds=folds)
 
 
 def make_data_record(overview: Overview, *, closely: bool) -> DataRecord:

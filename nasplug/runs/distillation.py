@@ -27,6 +27,8 @@ class Distillation:
     """Its validation error in the run that has trained it, from 0 to 1; None: unknown, or not trained yet."""
     seen: int = 0
     """Images held out by this run that the teacher was trained on, as far as is known."""
+    folds: int = 0
+    """Folds that are held out one after the other; the images in them count as held out."""
 
     @classmethod
     def of(cls, context: RunContext) -> Distillation | None:
@@ -35,8 +37,11 @@ class Distillation:
         if options.distil == 0:
             return None
         record = context.folder.done("teacher") or {}
-        source = context.recipe.run.teacher_from
-        return cls(options.distil, options.distil_temperature, source, record.get("val_error"), record.get("seen", 0))
+        source, folds = context.recipe.run.teacher_from, context.recipe.data.folds
+        seen = record.get("seen", 0)
+        if folds and not source:  # the run trains its teacher on the training split, which later folds hold out
+            seen = len(context.splits.train)
+        return cls(options.distil, options.distil_temperature, source, record.get("val_error"), seen, folds)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as in `result.json`."""
@@ -54,6 +59,11 @@ class Distillation:
             f" The teacher was trained on {self.seen:,} of the images that this run holds out, so errors may be lower "
             f"than on new images; one from a run of the same data, seed and shares would not know them."
         )
+        if self.folds:
+            warning = (
+                f" The teacher was trained on {self.seen:,} of the images that this run holds out, for the test or in "
+                f"one of {self.folds} folds, so cross-validated errors may be lower than on new images."
+            )
         return (
             f"Networks that are trained from scratch here learn from the logits of a teacher's network ({teacher}"
             f"{error}) at temperature {self.temperature:g}: {100 * self.weight:g} % of their loss, "

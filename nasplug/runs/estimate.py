@@ -9,6 +9,7 @@ from itertools import islice, pairwise
 import attrs
 import torch
 
+from nasplug.data import Fold
 from nasplug.engine import Trainer
 from nasplug.parts import Network
 from nasplug.runs.context import RunContext
@@ -68,20 +69,24 @@ def estimate_run(context: RunContext) -> Iterator[PhaseEstimate]:
     plan = PlannedNetwork.found(space, typical, context.shape)
     if context.folder.teacher.exists():
         teacher = retraining_teacher(context)
-    trainer = make_network_trainer(context, "retrain", space, plan, recipe.retrain, teacher)
+    trainer = make_network_trainer(context, "retrain", space, plan, recipe.retrain, context.division(None), teacher)
     options, training = recipe.select, _measure(context, trainer)
+    folds, epochs, steps_per_epoch = recipe.data.folds, recipe.retrain.epochs, trainer.clock.steps_per_epoch
+    if folds:  # what decides is trained without one of them
+        train = context.division(Fold(0, folds)).train
+        steps_per_epoch = context.stream("", "", train, recipe.retrain).steps_per_epoch
     # Of each of these as many networks are trained: those of the search and the random ones, for every budget.
     groups = (1 + options.random) * max(1, len(recipe.budget.points))
-    rungs = plan_rungs(options.candidates, options.networks, recipe.retrain.epochs, options.rung)
-    for number, rung in enumerate(rungs, 1):
-        yield attrs.evolve(
-            training,
-            name=f"tournament/{number}",
-            phases=groups * rung.candidates,
-            at_once=min(jobs, groups * rung.candidates),
-            steps=training.steps // recipe.retrain.epochs * rung.epochs,
-        )
+    for number, rung in enumerate(plan_rungs(options.candidates, options.networks, epochs, options.rung), 1):
+        phases = groups * rung.candidates * max(1, folds)
+        steps = steps_per_epoch * rung.epochs
+        yield attrs.evolve(training, name=f"tournament/{number}", phases=phases, at_once=min(jobs, phases), steps=steps)
     networks = groups * options.networks
+    if folds:
+        phases = networks * folds
+        yield attrs.evolve(
+            training, name="folds", phases=phases, at_once=min(jobs, phases), steps=steps_per_epoch * epochs
+        )
     yield attrs.evolve(training, phases=networks, at_once=min(jobs, networks))
 
 

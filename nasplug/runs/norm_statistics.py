@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+import numpy as np
+import numpy.typing as npt
+
 from nasplug.parts import Batch, Network
 from nasplug.runs.context import RunContext
 from nasplug.supernets import recalibrate
@@ -15,19 +18,19 @@ NORM_BATCH = 256
 """Images in a batch of these, at most."""
 
 
-def measure_norms(context: RunContext, net: Network) -> int:
-    """Measures the statistics of every batch norm on training images, with the weights as they are.
+def measure_norms(context: RunContext, net: Network, train: npt.NDArray[np.int64]) -> int:
+    """Measures the statistics of every batch norm on the training images at `train`, with the weights as they are.
 
-    The images are not augmented, like those that the network is used on, and the same for all networks of a run.
+    The images are not augmented, like those that the network is used on, and the same for all networks of a run that
+    are trained on the same.
     Everything else computes in evaluation mode, so that nothing is dropped. Returns the number of images.
     """
-    recalibrate(net, (batch.images for batch in norm_batches(context, NORM_IMAGES)))
-    return min(NORM_IMAGES, len(context.splits.train))
+    recalibrate(net, (batch.images for batch in norm_batches(context, train, NORM_IMAGES)))
+    return min(NORM_IMAGES, len(train))
 
 
-def norm_batches(context: RunContext, count: int) -> Iterator[Batch]:
-    """At most `count` training images, in batches of equal size or nearly so: all count the same in the statistics."""
-    indices = context.splits.train
-    count = min(count, len(indices))
+def norm_batches(context: RunContext, train: npt.NDArray[np.int64], count: int) -> Iterator[Batch]:
+    """At most `count` of the images at `train`, in batches of (nearly) equal size: all count the same in statistics."""
+    count = min(count, len(train))
     size = math.ceil(count / math.ceil(count / NORM_BATCH))
-    return context.sample_batches(indices, count, size, "norm statistics")
+    return context.sample_batches(train, count, size, "norm statistics")

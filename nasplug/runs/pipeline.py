@@ -20,6 +20,7 @@ from nasplug.runs.summary import write_result
 from nasplug.runs.tabular import look_up
 from nasplug.runs.tournament import enter_candidates, hold_tournament
 from nasplug.runs.training import Progress, Stopped
+from nasplug.runs.training_task import plan_retrainings
 from nasplug.runs.workers import journal_path, retrain_networks
 from nasplug.store.events import EventCallback, ignore_event, merge_journals
 from nasplug.store.lock import lock_run
@@ -59,7 +60,7 @@ def _run_phases(context: RunContext, signals: Signals, on_event: EventCallback) 
             write_result(context, "running", plans)
             yield from look_up(context, plans)
             yield from retrain_networks(context, plans, signals, on_event)
-            phases = [*tournament_phases(folder), *(plan.phase for plan in plans)]
+            phases = [*tournament_phases(folder), *(task.phase for task in plan_retrainings(context, plans))]
             merge_journals(folder.events, [(phase, journal_path(context, phase)) for phase in phases])
             yield from measure_test_errors(context, plans, signals)
             write_result(context, "done", plans)
@@ -118,6 +119,7 @@ def measure_test_errors(
         return
     rates: dict[str, float | None] = {}
     by_class: dict[str, list[float | None]] = {}
+    confusion: dict[str, list[list[int]]] = {}
     for count, plan in enumerate(plans):
         if should_stop():
             raise Stopped
@@ -128,16 +130,18 @@ def measure_test_errors(
             continue
         net, _ = load_network(context.folder.weights(plan.id), context.plugins)
         try:
-            errors = context.errors(net.to(context.device), "test")
+            answers = context.test_confusion(net.to(context.device))
         except NonFinite as failure:
             raise RunFailure(
                 f"The network {plan.id} cannot be tested: {failure} Its training has diverged; start again with a "
                 f"lower learning rate: --set retrain.lr={context.recipe.retrain.lr / 4:g}."
             ) from failure
-        rates[plan.id] = None if errors is None else errors.rate
-        if errors is not None:
-            by_class[plan.id] = errors.by_class
-    context.folder.finish("test", {"errors": rates, "by_class": by_class})
+        rates[plan.id] = None if answers is None else answers.errors.rate
+        if answers is not None:
+            by_class[plan.id] = answers.errors.by_class
+            if plan.role == "found":
+                confusion[plan.id] = answers.to_entries()
+    context.folder.finish("test", {"errors": rates, "by_class": by_class, "confusion": confusion})
 
 
 def report_or_say(folder: RunFolder, plugins: Plugins) -> None:

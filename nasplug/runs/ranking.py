@@ -34,12 +34,14 @@ FINISHED = ("teacher", "search")
 
 
 def ranking_recipe(plugins: Plugins, source: RunFolder, changes: Mapping[str, Mapping[str, Any]]) -> Recipe:
-    """The recipe by which the sample is trained: that of the run, without other networks and without a tournament.
+    """The recipe by which the sample is trained: that of the run, without other networks, tournament and folds.
 
-    Only the costs that the budget limits are measured. `changes` are options by section.
+    Errors are those on the validation and the test images together, which no training must have seen. Only the costs
+    that the budget limits are measured. `changes` are options by section.
     """
     layer = source.recipe_layer()
-    layer["select"] |= {"random": 0, "references": [], "measures": [], "candidates": 0}
+    layer["data"]["folds"] = 0
+    layer["select"] |= {"random": 0, "references": [], "measures": [], "candidates": 0, "share_weights": False}
     kept = (*SECTIONS, BUDGET, *layer.get(BUDGET, {}))
     sections = {name: section for name, section in layer.items() if name in kept}
     for name, options in changes.items():

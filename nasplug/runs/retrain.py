@@ -10,6 +10,7 @@ import attrs
 import torch
 from torch import Tensor
 
+from nasplug.data import Splits
 from nasplug.engine import Trainer, measure_errors
 from nasplug.engine.assembly import place_network
 from nasplug.engine.finite import NonFinite
@@ -28,6 +29,7 @@ from nasplug.runs.shared_weights import initial_weights
 from nasplug.runs.signals import ShouldStop
 from nasplug.runs.training import Progress, cost_record, lower_rate, run_training
 from nasplug.runs.training_task import TrainingTask
+from nasplug.runs.validation import record_validation
 from nasplug.store.events import Journal, read_events, require_entries
 from nasplug.store.networks import PlannedNetwork, build_network, save_network, strip_auxiliary_head
 from nasplug.values.options import build, option_values
@@ -40,18 +42,19 @@ def train_task(
     """Trains a network by the recipe of the retraining, and records its validation error."""
     space, training = context.composition.space, context.recipe.retrain.with_epochs(task.epochs)
     path = context.folder.weights(task.plan.id) if task.keeps_weights else None
+    splits, teacher = context.division(task.fold), retraining_teacher(context)
     weights = initial_weights(context, task.plan) if task.shares_weights else {}
-    teacher = retraining_teacher(context)
-    trainer = make_network_trainer(context, task.phase, space, task.plan, training, teacher, weights)
-    yield from train_network(context, trainer, space, task.plan, path, journal, should_stop)
+    trainer = make_network_trainer(context, task.phase, space, task.plan, training, splits, teacher, weights)
+    yield from train_network(context, trainer, space, task.plan, splits, path, journal, should_stop)
 
 
 def train_teacher(
     context: RunContext, space: SearchSpace, plan: PlannedNetwork, journal: Journal, should_stop: ShouldStop
 ) -> Iterator[Progress]:
     """Trains the network that a teacher asked for, by the recipe of a retraining."""
-    trainer = make_network_trainer(context, "teacher", space, plan, teacher_training(context))
-    yield from train_network(context, trainer, space, plan, context.folder.teacher, journal, should_stop)
+    trainer = make_network_trainer(context, "teacher", space, plan, teacher_training(context), context.splits)
+    path = context.folder.teacher
+    yield from train_network(context, trainer, space, plan, context.splits, path, journal, should_stop)
 
 
 def teacher_training(context: RunContext) -> RetrainOptions:
@@ -73,7 +76,7 @@ def make_teacher_trainer(context: RunContext) -> Trainer | None:
         return None
     space, genotype = asked
     plan = PlannedNetwork.found(space, genotype, context.shape)
-    return make_network_trainer(context, "teacher", space, plan, teacher_training(context))
+    return make_network_trainer(context, "teacher", space, plan, teacher_training(context), context.splits)
 
 
 def train_network(
@@ -81,26 +84,28 @@ def train_network(
     trainer: Trainer,
     space: SearchSpace,
     plan: PlannedNetwork,
+    splits: Splits,
     weights: Path | None,
     journal: Journal,
     should_stop: ShouldStop,
 ) -> Iterator[Progress]:
     """One pass of the loop over a stand-alone network, from seeded initial weights to a weights file, if there is one.
 
-    `trainer` is what `make_network_trainer` has made for `plan`. Where the weights are averaged (option `ema`), the
-    average is what is validated and written. After a training that is too short for running averages, the statistics of
-    its batch norms are measured first. Raises RunFailure if the network, its statistics or its answers are not finite.
+    `trainer` is what `make_network_trainer` has made for `plan` and `splits`. Where the weights are averaged (option
+    `ema`), the average is what is validated and written. After a training that is too short for running averages, the
+    statistics of its batch norms are measured first. Raises RunFailure if the network, its statistics or its answers
+    are not finite.
     """
     name, stage = trainer.name, trainer.stages[0]
     net = stage.average if isinstance(stage, AveragingStage) else trainer.net
     yield from run_training(context, trainer, journal, should_stop)
     loss = mean_last_loss(journal, name, trainer.clock.steps_per_epoch)
     decay = stage.decay_at(trainer.steps - 1) if isinstance(stage, AveragingStage) else 0.0
-    images = measure_norms(context, net) if running_averages_lag(net, trainer.steps, decay) else 0
+    images = measure_norms(context, net, splits.train) if running_averages_lag(net, trainer.steps, decay) else 0
     try:
-        errors = context.errors(net, "validation")
+        errors = context.validation_errors(net, splits.validation)
         if errors is None:  # no image is held out: look at answers to training images
-            measure_errors(net, norm_batches(context, NORM_BATCH), context.shape.classes)
+            measure_errors(net, norm_batches(context, splits.train, NORM_BATCH), context.shape.classes)
         if weights is not None:
             shipped = strip_auxiliary_head(net, build_network(context.plugins, space, plan, context.shape))
             save_network(weights, shipped, context.composition, plan, context.preprocessing(), images)
@@ -109,9 +114,8 @@ def train_network(
             f"The network of phase '{name}' is of no use after its {trainer.steps} steps: {failure} "
             f"{lower_rate(context, name, trainer.training.lr)}"
         ) from failure
-    error = None if errors is None else errors.rate
-    record = {"val_error": error, "train_loss": loss, "statistics_images": images, "cost": cost_record(context, name)}
-    context.folder.finish(name, record)
+    record = {"train_loss": loss, "statistics_images": images, "cost": cost_record(context, name)}
+    context.folder.finish(name, {**record_validation(errors), **record})
     context.folder.checkpoint(name).unlink()
 
 
@@ -121,10 +125,11 @@ def make_network_trainer(
     space: SearchSpace,
     plan: PlannedNetwork,
     training: RetrainOptions,
+    splits: Splits,
     teacher: Network | None = None,
     weights: Mapping[str, Tensor] = MappingProxyType({}),
 ) -> Trainer:
-    """The training of a stand-alone network, with the initial weights of its phase but for those of `weights`.
+    """The training of a stand-alone network on `splits.train`, with the initial weights of its phase but for `weights`.
 
     A reference network is trained as a found one of the density for which `drop_path` is meant, without auxiliary head.
     `teacher` is the network, on the device of the run, that it learns from if `training.distil` is above 0.
@@ -152,7 +157,7 @@ def make_network_trainer(
         schedule=Keep(),
         stages=[stage],
         training=training,
-        streams={"train": context.stream(name, "train", context.splits.train, training)},
+        streams={"train": context.stream(name, "train", splits.train, training)},
         device=context.device,
         bf16=context.bf16,
     )

@@ -18,6 +18,7 @@ from nasplug.runs.retrain import make_teacher_trainer, train_teacher
 from nasplug.runs.search_trainer import make_search_trainer, search_teacher
 from nasplug.runs.signals import ShouldStop
 from nasplug.runs.training import Progress, cost_record, count_further_work, no_cost, run_training
+from nasplug.runs.validation import refuse_validation
 from nasplug.store.events import Journal, read_events
 from nasplug.store.networks import PlannedNetwork
 from nasplug.values import Genotype
@@ -56,12 +57,13 @@ def search(context: RunContext, journal: Journal, should_stop: ShouldStop) -> It
 def rehearse(context: RunContext) -> None:
     """Assembles the search and throws it away, so that what would be refused later is refused now, as InputError.
 
-    Budgets that no architecture keeps, tournaments that cannot be held, and a retraining without the network that it is
-    to learn from, are refused first.
+    Validations and tournaments that cannot be held, budgets that no architecture keeps, and a retraining without the
+    network that it is to learn from, are refused first.
 
     In place of a teacher that has yet to be trained stands its network with initial weights.
     """
     composition = context.composition
+    refuse_validation(context)
     refuse_tournament(context)
     refuse_impossible(context)
     refuse_missing_teacher(context)

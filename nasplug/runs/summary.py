@@ -13,6 +13,8 @@ from nasplug.runs.context import RunContext
 from nasplug.runs.distillation import Distillation
 from nasplug.runs.expected_cost import describe_estimates
 from nasplug.runs.references import references_of
+from nasplug.runs.training_task import plan_retrainings
+from nasplug.runs.validation import read_validation
 from nasplug.store.exports import EXPORTS
 from nasplug.store.networks import PlannedNetwork
 from nasplug.store.result import SCHEMA, NetworkResult, best_network, pareto_front
@@ -48,9 +50,11 @@ def write_result(context: RunContext, status: str, plans: Sequence[PlannedNetwor
         "dataset": recipe.data.name,
         "seed": recipe.run.seed,
         "data": context.preprocessing() | {"skipped": len(context.record.skipped) if context.record else 0},
+        "folds": recipe.data.folds,
+        "selected_by": recipe.select.by,
         "splits": {name: len(getattr(context.splits, name)) for name in ("train", "validation", "test")},
         "digests": _digests(context),
-        "cost": _costs(folder, plans),
+        "cost": _costs(context, plans),
         "units": {name: attrs.asdict(measure.unit) for name, measure in context.composition.costs.items()},
         "budgets": [dict(budget) for budget in recipe.budget.points],
         "figures": [attrs.asdict(figure) for figure in context.composition.schedule.figures],
@@ -83,6 +87,8 @@ def _network(context: RunContext, plan: PlannedNetwork, tests: Mapping[str, Any]
     done = context.folder.done(plan.phase)
     source = done.get("source", "trained") if done else "trained"
     by_class = tests.get("by_class", {}).get(plan.id)
+    recipe = context.recipe
+    validation = read_validation(context.folder, plan.phase, recipe.data.folds)
     return {
         "id": plan.id,
         "role": plan.role,
@@ -93,11 +99,15 @@ def _network(context: RunContext, plan: PlannedNetwork, tests: Mapping[str, Any]
         "estimates": dict(plan.estimates),
         "measurements": {name: dict(details) for name, details in plan.measurements.items()},
         "budget": dict(plan.budget),
-        "val_error": done["val_error"] if done else None,
+        "val_error": None if validation is None else validation.error,
+        "val_standard_error": None if validation is None else validation.standard_error,
+        "balanced_val_error": None if validation is None else validation.balanced_error,
+        "selection_error": None if validation is None else validation.chosen_by(recipe.select.by),
         "train_loss": done["train_loss"] if done else None,
         "test_error": tests.get("errors", {}).get(plan.id),
         "test_error_by_class": by_class,
         "balanced_test_error": _mean(by_class),
+        "confusion": tests.get("confusion", {}).get(plan.id),
         "source": source,
         "statistics_images": done.get("statistics_images", 0) if done else None,
         "genotype": None if plan.genotype is None else f"genotypes/{plan.id}.json",
@@ -180,7 +190,9 @@ def _statistics_notes(networks: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def _costs(folder: RunFolder, plans: Sequence[PlannedNetwork]) -> dict[str, Any]:
-    names = ["teacher", "search", *tournament_phases(folder), *(plan.phase for plan in plans)]
+def _costs(context: RunContext, plans: Sequence[PlannedNetwork]) -> dict[str, Any]:
+    folder = context.folder
+    trainings = (task.phase for task in plan_retrainings(context, plans))
+    names = ["teacher", "search", *tournament_phases(folder), *trainings]
     records = {name: folder.done(name) for name in names}
     return {name: record["cost"] for name, record in records.items() if record and "cost" in record}

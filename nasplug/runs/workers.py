@@ -29,7 +29,7 @@ from nasplug.runs.context import RunContext
 from nasplug.runs.retrain import train_task
 from nasplug.runs.signals import ShouldStop, blocked_signals
 from nasplug.runs.training import Progress, Stopped
-from nasplug.runs.training_task import TrainingTask
+from nasplug.runs.training_task import TrainingTask, plan_retrainings
 from nasplug.runs.worker import READY, Task, run_worker
 from nasplug.store.checkpoint import count_saved_events
 from nasplug.store.events import EventCallback, Journal, Tail
@@ -44,8 +44,7 @@ def retrain_networks(
     context: RunContext, plans: Sequence[PlannedNetwork], should_stop: ShouldStop, on_event: EventCallback
 ) -> Iterator[Progress]:
     """Trains every planned network that is not finished, `run.jobs` of them in parallel."""
-    tasks = [TrainingTask.retraining(context, plan) for plan in plans]
-    yield from train_networks(context, tasks, should_stop, on_event)
+    yield from train_networks(context, plan_retrainings(context, plans), should_stop, on_event)
 
 
 def train_networks(
@@ -214,8 +213,12 @@ class _JournalReader:
     """
 
     def __init__(self, context: RunContext, tasks: Sequence[TrainingTask], on_event: EventCallback) -> None:
-        steps_per_epoch = context.stream("", "", context.splits.train, context.recipe.retrain).steps_per_epoch
-        self._totals = {task.phase: steps_per_epoch * task.epochs for task in tasks}
+        training = context.recipe.retrain
+        steps_per_epoch = {
+            fold: context.stream("", "", context.division(fold).train, training).steps_per_epoch
+            for fold in {task.fold for task in tasks}
+        }
+        self._totals = {task.phase: steps_per_epoch[task.fold] * task.epochs for task in tasks}
         self._on_event = on_event
         for phase in self._totals:
             count = count_saved_events(context.folder.checkpoint(phase))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from nasplug.errors import InputError, command, quote, reason
-from nasplug.formats.fields import OBJECT, TEXT, Kind, check_fields, list_of, object_of
+from nasplug.formats.fields import OBJECT, TEXT, WHOLE, Kind, check_fields, list_of, object_of
 from nasplug.formats.json_text import parse_object
 from nasplug.formats.limits import FormatError
 from nasplug.formats.regular_file import decode, read_file
@@ -81,6 +81,15 @@ class NetworkResult:
     val_error: float | None
     test_error: float | None
     train_loss: float | None
+    balanced_val_error: float | None
+    """The mean of the validation errors by class."""
+    val_standard_error: float | None
+    """Of the validation error, where it is that of a cross-validation."""
+    selection_error: float | None
+    """The validation error that decides which network is the best: `val_error`, unless the run says otherwise."""
+    balanced_test_error: float | None
+    confusion: tuple[tuple[int, int, int], ...]
+    """Class, answer and number of test images, for each pair that occurs; empty: not recorded."""
     source: str
     """Either "trained", or "table": looked up instead of trained."""
     reference: str | None
@@ -92,8 +101,8 @@ class NetworkResult:
     def from_entry(cls, entry: Mapping[str, Any]) -> NetworkResult:
         """A network from its entry.
 
-        InputError if an id could be no part of a file name, a path leaves the run folder, params or macs is no whole
-        number from 0 on, or an error is no number from 0 to 1.
+        InputError if an id could be no part of a file name, a path leaves the run folder, params, macs or a count is no
+        whole number from 0 on, or an error is no number from 0 to 1.
         """
         for name in ("genotype", "weights"):
             _inner_path(entry, name)
@@ -107,6 +116,11 @@ class NetworkResult:
             val_error=_number(entry, "val_error", 0, 1),
             test_error=_number(entry, "test_error", 0, 1),
             train_loss=_number(entry, "train_loss"),
+            balanced_val_error=_number(entry, "balanced_val_error", 0, 1),
+            val_standard_error=_number(entry, "val_standard_error", 0),
+            selection_error=_number(entry, "selection_error" if "selection_error" in entry else "val_error", 0, 1),
+            balanced_test_error=_number(entry, "balanced_test_error", 0, 1),
+            confusion=_confusion(entry),
             source=_word(entry, "source") if "source" in entry else "trained",
             reference=None if entry.get("reference") is None else _word(entry, "reference"),
             entry=entry,
@@ -174,6 +188,10 @@ class RunResult:
     """Preprocessing and class names."""
     splits: Mapping[str, int]
     """Number of images in each split."""
+    folds: int
+    """Of the cross-validation that validation errors come from; 0: they are errors on the validation split."""
+    selected_by: str
+    """The validation error that decides which network is the best: "error" or "balanced", the mean over classes."""
     cost: Mapping[str, PhaseCost]
     """By phase."""
     units: Mapping[str, Unit]
@@ -253,7 +271,8 @@ def pareto_front(networks: Sequence[NetworkResult]) -> tuple[str, ...]:
 def best_network(networks: Sequence[NetworkResult], budget: Budget = MappingProxyType({})) -> NetworkResult | None:
     """The found network with the lowest validation error within the budget, ties to fewer params; None if none fits.
 
-    A run that holds out no validation images has only the last training loss to choose by.
+    It is the validation error that the run selects by (`NetworkResult.selection_error`). A run that holds out no
+    validation images has only the last training loss to choose by.
     """
     return _choose((network, error) for network, error in _candidates(networks) if is_within(network.costs, budget))
 
@@ -295,8 +314,8 @@ def _choose(rated: Iterable[tuple[NetworkResult, float]]) -> NetworkResult | Non
 
 def _candidates(networks: Sequence[NetworkResult], role: str = "found") -> list[tuple[NetworkResult, float]]:
     """The networks of a role that can be chosen, with the figure that they are chosen by."""
-    validated = any(network.val_error is not None for network in networks)
-    errors = [(network, network.val_error if validated else network.train_loss) for network in networks]
+    validated = any(network.selection_error is not None for network in networks)
+    errors = [(network, network.selection_error if validated else network.train_loss) for network in networks]
     return [(network, error) for network, error in errors if network.role == role and error is not None]
 
 
@@ -338,6 +357,8 @@ def _parse(content: Mapping[str, Any], entries: Collection[str], network_entries
         leaks=tuple(content.get("leaks", [])),
         data=content.get("data", {}),
         splits={name: _whole(content["splits"], name) for name in content.get("splits", {})},
+        folds=_whole(content, "folds") if "folds" in content else 0,
+        selected_by=_word(content, "selected_by") if "selected_by" in content else "error",
         cost={phase: PhaseCost.from_entry(row) for phase, row in content.get("cost", {}).items()},
         units=units,
         figures=None if figures is None else tuple(Figure(**figure) for figure in figures),
@@ -383,6 +404,14 @@ def _amounts(entry: Mapping[str, Any], name: str) -> dict[str, float]:
         raise _DamagedError(f"is damaged: {quote(name)} must be an object, but it is {quote(amounts)}")
     known = {measure: _number(amounts, measure, 0) for measure in amounts}
     return {measure: amount for measure, amount in known.items() if amount is not None}
+
+
+def _confusion(entry: Mapping[str, Any]) -> tuple[tuple[int, int, int], ...]:
+    rows = entry.get("confusion") or []
+    kind = list_of(list_of(WHOLE))
+    if not kind.holds(rows) or any(len(row) != 3 for row in rows):
+        raise _DamagedError(f"is damaged: 'confusion' must be a list of three whole numbers each, not {quote(rows)}")
+    return tuple((true, answer, images) for true, answer, images in rows)
 
 
 def _identifier(entry: Mapping[str, Any], name: str) -> str:

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from nasplug.ui.console import PrintableConsole
 from nasplug.ui.progress import show_progress
-from nasplug.ui.table import result_table
+from nasplug.ui.table import class_table, result_table
 
-__all__ = ["PrintableConsole", "result_table", "show_progress"]
+__all__ = ["PrintableConsole", "class_table", "result_table", "show_progress"]

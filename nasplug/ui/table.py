@@ -6,10 +6,13 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
+from nasplug.store.class_errors import read_class_errors
 from nasplug.store.result import NetworkResult, RunResult
 
 COST_WORDS = {"macs": "MACs"}
 """Headings of columns that differ from the name of the cost measure."""
+MOST_CLASSES = 12
+"""Classes in a table, at most."""
 
 
 def result_table(result: RunResult) -> Table:
@@ -19,7 +22,8 @@ def result_table(result: RunResult) -> Table:
     has_table_errors = any(network.source == "table" for network in result.networks)
     left_columns = ["", "network", "role", *(["errors from"] if has_table_errors else [])]
     costs = [COST_WORDS.get(name, name) for name in result.measures]
-    for name in (*left_columns, *costs, "validation error", "test error"):
+    validation = "balanced validation error" if result.selected_by == "balanced" else "validation error"
+    for name in (*left_columns, *costs, validation, "test error"):
         table.add_column(name, justify="left" if name in left_columns else "right", no_wrap=True)
     for network in sort_in_pairs(result.networks):
         mark = "best" if network.id == result.best else "front" if network.id in result.front else ""
@@ -29,7 +33,7 @@ def result_table(result: RunResult) -> Table:
             network.kind,
             *([network.source] if has_table_errors else []),
             *(format_cost(result, network, name) for name in result.measures),
-            format_percent(network.val_error),
+            format_validation(result, network),
             format_percent(network.test_error),
             style="dim" if not network.found else "bold" if mark == "best" else "",
         )
@@ -48,6 +52,31 @@ def sort_in_pairs(networks: Sequence[NetworkResult]) -> list[NetworkResult]:
 def format_cost(result: RunResult, network: NetworkResult, name: str) -> str:
     """A cost of a network with its unit, or a dash where it has none on record."""
     return result.units[name].format(network.costs[name]) if name in network.costs else "-"
+
+
+def format_validation(result: RunResult, network: NetworkResult) -> str:
+    """The validation error by which a network was chosen, with its standard error where there were folds."""
+    text = format_percent(network.selection_error)
+    if network.val_standard_error is None or result.selected_by == "balanced":
+        return text
+    return f"{text.removesuffix(' %')} ± {100 * network.val_standard_error:.2f} %"
+
+
+def class_table(result: RunResult) -> Table | None:
+    """Recall by class of the best network, the worst classes first, where classes are of unequal size; else None."""
+    errors = read_class_errors(result)
+    if errors is None or not errors.uneven:
+        return None
+    places = errors.worst_first()
+    which = f"the worst of {len(places)}" if len(places) > MOST_CLASSES else "by class"
+    title = f"{errors.network.id}, {which}"
+    table = Table(title=title, title_justify="left")
+    for name in ("class", "test images", "recall"):
+        table.add_column(name, justify="left" if name == "class" else "right", no_wrap=True)
+    for place in places[:MOST_CLASSES]:
+        table.add_row(errors.classes[place], f"{errors.images(place):,}", format_percent(errors.recall(place)))
+    table.add_row("balanced accuracy", "", format_percent(errors.balanced_accuracy), style="bold")
+    return table
 
 
 def format_percent(error: float | None) -> str:

@@ -64,10 +64,29 @@ class DataOptions:
     download: bool = option(False, "whether missing files may be fetched")
     validation: float = option(
         0.1,
-        "share held out for selection, raised to 300 images or a third, whichever is less; 0 holds out none",
+        "share held out for selection, raised to 300 images or a third, whichever is less; 0 holds out none; with "
+        "folds it is the first fold",
         at_least=0,
     )
     test: float = option(0.2, "share held out for the test, if the data set has no test images", at_least=0, below=1)
+    folds: int = option(
+        0,
+        "folds of the cross-validation by which networks are chosen, 5 is usual where images are few; 0: by the "
+        "validation images",
+        at_least=0,
+    )
+
+    def __attrs_post_init__(self) -> None:
+        if self.folds == 1:
+            raise InputError(
+                "Cross-validation trains on all folds but one, so data.folds must be at least 2, such as 5 (or 0, for "
+                "a held-out validation split), but it is 1."
+            )
+        if self.folds and self.validation == 0:
+            raise InputError(
+                f"data.validation=0 holds out nothing, and data.folds={self.folds} holds out one fold after the other; "
+                f"leave out one of them."
+            )
 
 
 @attrs.frozen
@@ -142,6 +161,12 @@ class SelectOptions:
         "candidates of the tournament in which short trainings decide what is retrained, as many random ones beside "
         "them; 16 is a good start; 0: none, networks are selected by their sizes",
         at_least=0,
+    )
+    by: str = option(
+        "error",
+        "the validation error that decides which networks are the best: error, of all images, or balanced, the mean of "
+        "the errors by class",
+        choices=("error", "balanced"),
     )
     rung: float = option(
         0.25, "epochs of the first trainings of a tournament, as a share of the retraining's", above=0, at_most=1

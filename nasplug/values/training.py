@@ -13,6 +13,7 @@ from nasplug.values.options import option
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop")
 LR_SCHEDULES = ("cosine", "linear", "linear-tail", "step", "constant")
+BALANCES = ("none", "weights", "sampling")
 AUGMENTATIONS = ("none", "standard", "autoaugment", "autoaugment-pillow", "imagenet", "imagenet-autoaugment")
 TAIL = 5
 """Epochs at the end over which the schedule linear-tail falls more slowly."""
@@ -50,6 +51,12 @@ class Training:
     cutout: int = option(0, "side of the square cut out of training images, in pixels; 0 is off", at_least=0)
     random_erasing: float = option(
         0.0, "probability that noise covers a box of a training image", at_least=0, at_most=1
+    )
+    balance: str = option(
+        "none",
+        "what makes up for classes of unequal size: weights (of the classes, in the loss), sampling (of every class "
+        "equally often) or none",
+        choices=BALANCES,
     )
     label_smoothing: float = option(0.0, "share of the target spread over all classes", at_least=0, below=1)
     drop_path: float = option(0.0, "probability, at the end of training, that a path is dropped", at_least=0, below=1)

@@ -85,6 +85,24 @@ def test_a_tournament_is_counted_rung_by_rung_for_every_budget(tmp_path):
     ]
 
 
+def test_a_cross_validation_is_counted_fold_by_fold(few_images, tmp_path):
+    layer = {
+        "run": {"method": "random", "preset": "tiny", "jobs": 1, "threads": 1, "device": "cpu"},
+        "data": {"name": f"arrays:{few_images}", "folds": 4},
+        "retrain": {"batch_size": 16, "epochs": 8},
+        "select": {"networks": 1, "random": 1, "candidates": 3},
+    }
+    recipe = resolve(load_plugins(), [layer])
+    estimates = list(estimate_run(start(tmp_path / "run", load_plugins(), recipe, [])))
+    # 64 images that are not for the test: 3 batches of 16 without a fold of 16, 4 batches of all.
+    assert [(each.name, each.phases, each.steps) for each in estimates] == [
+        ("tournament/1", 4 * 2 * 3, 2 * 3),
+        ("tournament/2", 4 * 2 * 2, 4 * 3),
+        ("folds", 4 * 2, 8 * 3),
+        ("retrain", 2, 8 * 4),
+    ]
+
+
 def test_a_dry_run_says_what_networks_learn_from(here, words, monkeypatch):
     estimate = PhaseEstimate("retrain", 1, 1, 8, 0.5, 2**30)
     monkeypatch.setattr(dry_run, "_write_costs", lambda *_: None)  # which takes seconds, and is tested above

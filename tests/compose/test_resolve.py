@@ -240,3 +240,13 @@ def test_configuration_files_are_checked(plugins, tmp_path):
     path.write_text("not toml at all")
     with pytest.raises(InputError, match="not TOML"):
         read_config(path, recipe_sections(plugins))
+
+
+def test_weights_of_classes_need_a_teacher_whose_loss_has_a_place_for_them(plugins):
+    def asked(method, balance):
+        return resolve(plugins, [{"run": {"method": method, "preset": "tiny"}, "search": {"balance": balance}}])
+
+    with pytest.raises(InputError, match=r"'blockwise' has no place for; set search\.balance=sampling.*labels"):
+        compose(plugins, asked("dna", "weights"))
+    for method, balance in (("dna", "sampling"), ("darts", "weights"), ("dnad", "weights"), ("sd-darts", "weights")):
+        assert compose(plugins, asked(method, balance)).recipe.search.balance == balance

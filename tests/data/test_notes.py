@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from nasplug.data.in_memory import to_image_data
+from nasplug.data.notes import describe_folds
 from nasplug.data.overview import look
 from nasplug.data.splits import Splits
 
@@ -34,10 +35,21 @@ def test_few_validation_images_are_said_with_what_chance_makes_of_them():
     (said,) = notes(PIXELS, LABELS, [0, 1, 2, 3], [4, 5], [6, 7, 8, 9])
     assert said.startswith("2 images are held out for validation, so one image is 50.0%, and an error of 10 % has a ")
     assert "a standard error of 21.2%" in said
+    assert "cross-validation over all 6 that are not for the test (data.folds=5)" in said
     pixels = torch.randint(0, 256, (310, 1, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     labels = [0, 1] * 155
     assert notes(pixels, labels, [0, 1], range(2, 302), range(302, 310)) == []
     assert len(notes(pixels, labels, [0, 1, 2], range(3, 302), range(302, 310))) == 1
+
+
+def test_with_folds_few_validation_images_are_no_matter():
+    data = to_image_data((PIXELS, LABELS))
+    splits = Splits(*(np.array(part, np.int64) for part in ([0, 1, 2, 3], [4, 5], [6, 7, 8, 9])), "train")
+    overview = look(data, splits, with_thumbnails=False, folds=3)
+    assert overview.remark(overview.find_duplicates(closely=False)).notes == ()
+    said = describe_folds(5, 48)
+    assert "each is trained 5 times, each time without one fold of the 48 images" in said
+    assert "an error of 10 % has a standard error of 4.3% or more" in said  # sqrt(0.1 * 0.9 / 48)
 
 
 def test_images_without_content_are_counted():

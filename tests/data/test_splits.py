@@ -98,6 +98,48 @@ def test_a_class_left_with_one_training_image_is_refused_by_name():
         make_splits(data_of([500, 500, 0], test=1), 0, validation=0)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_every_class_has_its_share_of_each_split_and_an_image_wherever_it_has_enough(seed):
+    generator = np.random.default_rng(seed)
+    counts = [int(count) for count in generator.integers(4, 60, generator.integers(2, 9))]
+    counts[0] += max(0, 50 - sum(counts))
+    data = data_of(counts)
+    splits = make_splits(data, seed)
+    shares = [len(splits.test) / sum(counts), len(splits.validation) / (sum(counts) - len(splits.test))]
+    tests, validations = per_class(data, splits.test), per_class(data, splits.validation)
+    assert len(splits.test) == round(0.2 * sum(counts))
+    assert min(*tests, *validations) >= 1
+    for whole, tested, validated in zip(counts, tests, validations, strict=True):
+        assert abs(tested - shares[0] * whole) <= 1 + sum(count < 5 for count in counts)
+        assert abs(validated - shares[1] * (whole - tested)) <= 1 + sum(count < 6 for count in counts)
+    together = np.concatenate([splits.train, splits.validation, splits.test])
+    assert sorted(together.tolist()) == list(range(sum(counts)))
+
+
+def test_fifty_images_of_two_classes_are_enough():
+    data = data_of([25, 25])
+    splits = make_splits(data, 0)
+    assert [per_class(data, part) for part in (splits.test, splits.validation, splits.train)] == [
+        [5, 5],
+        [7, 6],
+        [13, 14],
+    ]
+
+
+def test_a_class_a_hundredth_as_large_is_in_every_split():
+    data = data_of([400, 4])
+    splits = make_splits(data, 0)
+    assert [per_class(data, part)[1] for part in (splits.test, splits.validation, splits.train)] == [1, 1, 2]
+    assert len(splits.test) == 81
+    many = data_of([400, 4, 4, 4])  # all of which would be rounded to nothing
+    assert per_class(many, make_splits(many, 0, test=0.03).test) == [9, 1, 1, 1]
+
+
+def test_fewer_test_images_than_classes_go_to_the_largest():
+    data = data_of([100, 10, 10])
+    assert per_class(data, make_splits(data, 0, test=0.017).test) == [2, 0, 0]
+
+
 def test_shares_of_a_split_are_disjoint_and_seeded():
     indices = np.arange(100, 201)
     shares = {"train.weights": 0.5, "train.alpha": 0.25, "train.rating": 0.25}

@@ -36,6 +36,7 @@ class Noise:
     """Images in float64 with something to learn, a function of the step."""
 
     device: torch.device
+    class_weights: torch.Tensor | None = None
     steps_per_epoch = STEPS
 
     def batch(self, step: int) -> Batch:
@@ -43,7 +44,7 @@ class Noise:
         labels = torch.arange(6) % 3
         images = torch.randn(6, 1, 8, 8, generator=generator, dtype=torch.float64) + labels[:, None, None, None]
         images = images.contiguous(memory_format=torch.channels_last)
-        return Batch(send(images, self.device), send(labels, self.device))
+        return Batch(send(images, self.device), send(labels, self.device), self.class_weights)
 
 
 @attrs.define
@@ -64,6 +65,13 @@ def first_order(device: torch.device = CPU) -> Trainer:
 def shrinking(device: torch.device = CPU, **options) -> Trainer:
     schedule = Abrupt(pace="fit", **{"s_min_fraction": 0.7, **options})
     return trainer(NODES, OneLevel(alpha_lr=10.0), schedule, device, optimizer="adam")
+
+
+def weighted(device: torch.device = CPU) -> Trainer:
+    made = shrinking(device)
+    weights = torch.tensor([0.2, 1.0, 3.0], device=device)
+    made.streams = {name: Noise(device, weights) for name in made.streams}
+    return made
 
 
 def distilled(device: torch.device = CPU) -> Trainer:
@@ -92,7 +100,13 @@ def trainer(space, torch_optimizer, schedule, device: torch.device = CPU, **trai
     return Trainer("p", net, torch_optimizer, schedule, [LabelStage()], options, streams, device, space=space)
 
 
-SEARCHES = {"first order": first_order, "shrinking": shrinking, "distilled": distilled, "priced": priced}
+SEARCHES = {
+    "first order": first_order,
+    "shrinking": shrinking,
+    "distilled": distilled,
+    "weighted": weighted,
+    "priced": priced,
+}
 
 
 def carried_out(made: Trainer, runner: Runner) -> list[Step]:

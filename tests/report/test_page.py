@@ -214,6 +214,61 @@ def test_a_leak_stands_out_among_the_notes(tmp_path, result, write_run):
     assert "<p>A note.</p>" in text
 
 
+def with_answers(result, classes, rows):
+    """The same result, its classes and what its best network answered."""
+    best = min((each for each in result["networks"] if each["role"] == "found"), key=lambda each: each["val_error"])
+    best["confusion"] = rows
+    result["data"]["classes"] = classes
+    return result
+
+
+def test_a_confusion_matrix_shows_what_the_best_network_answers(tmp_path, result, drawings, write_run):
+    rows = [[0, 0, 1500], [0, 1, 500], [1, 1, 3], [1, 2, 1]]
+    with_answers(result, ["cat", "dog", "<b>"], rows)
+    path = write_report(write_run(tmp_path, result, steps=0), drawings(result))
+    outline = read(path)
+    at = outline.rows.index(["class", "images", "recall", "cat", "dog", "<b>"])
+    assert outline.rows[at + 1 : at + 4] == [
+        ["cat", "2,000", "75.00 %", "1,500", "500", ""],
+        ["dog", "4", "75.00 %", "", "3", "1"],
+        ["<b>", "0", "", "", "", ""],
+    ]
+    assert "The balanced accuracy of the best network" in outline.text
+    assert "is 75.00 %" in outline.text
+    assert 'style="--share: 25%"' in path.read_text(encoding="utf-8")
+    assert "<details open>" in path.read_text(encoding="utf-8")
+    assert "Balanced errors are means of the errors by class" in outline.text
+
+
+def test_classes_of_equal_size_are_folded_and_many_are_the_worst_ones(tmp_path, result, drawings, write_run):
+    even = with_answers(copy.deepcopy(result), ["a", "b"], [[0, 0, 10], [1, 1, 9], [1, 0, 1]])
+    text = write_report(write_run(tmp_path / "even", even, steps=0), drawings(even)).read_text(encoding="utf-8")
+    assert "<details>" in text
+    assert "Balanced errors" not in text
+    rows = [[place, place, 100 - place] for place in range(40)] + [[5, 6, 200], [3, 2, 50]]
+    many = with_answers(result, [f"class {place}" for place in range(40)], rows)
+    outline = read(write_report(write_run(tmp_path / "many", many, steps=0), drawings(many)))
+    assert ["class 5", "295", "32.20 %"] in outline.rows
+    assert ["class 5", "class 6", "200", "67.80 %"] in outline.rows
+    assert ["class 3", "class 2", "50", "34.01 %"] in outline.rows
+    assert sum(len(row) == 3 and row[0].startswith("class ") for row in outline.rows) == 20
+
+
+def test_a_cross_validation_is_shown_with_its_standard_error_and_its_phases_as_one(tmp_path, result, write_run):
+    for network in result["networks"]:
+        network["val_standard_error"] = 0.0123
+    cost = {"seconds": 1.0, "peak_memory_bytes": 1, "device": "cpu"}
+    phases = [f"folds/{number}-of-5/{kind}" for number in range(1, 6) for kind in ("retrain/x", "tournament/1/y")]
+    result |= {"folds": 5, "cost": dict.fromkeys(phases, cost)}
+    outline = read(write_report(write_run(tmp_path, result, steps=0), {}))
+    assert "± 1.23 %" in outline.text
+    assert "cross-validation over 5 folds" in outline.text
+    assert [row[0] for row in outline.rows if "trainings)" in row[0]] == [
+        "folds (5 trainings)",
+        "tournament/1 (5 trainings)",
+    ]
+
+
 @pytest.mark.parametrize("status", ["running", "stopped", "failed"])
 def test_a_run_without_networks_has_a_report(tmp_path, result, write_run, status):
     result |= {"status": status, "networks": [], "front": [], "cost": {}}

@@ -107,7 +107,7 @@ def test_every_step_minimises_the_mixed_loss(taught):
     """The first loss of the run, from its own network, batch and teacher."""
     context, plan = taught.context, plan_of(taught.context)
     labels = attrs.evolve(context.recipe.retrain, distil=0.0)
-    trainer = make_network_trainer(context, plan.phase, context.composition.space, plan, labels)
+    trainer = make_network_trainer(context, plan.phase, context.composition.space, plan, labels, context.splits)
     net, now = trainer.net, trainer.clock.at(0)
     trainer.set_rates(now)
     batch = trainer.streams["train"].batch(0)
@@ -135,7 +135,9 @@ def test_with_weight_0_a_network_is_trained_as_ever_and_starts_alike_with_any_ot
     assert not equal(taught.weights, weights)
     options = (plan_of(plain).phase, plain.composition.space, plan_of(plain))
     nets = [
-        make_network_trainer(context, *options, context.recipe.retrain, retraining_teacher(context)).net.state_dict()
+        make_network_trainer(
+            context, *options, context.recipe.retrain, context.splits, retraining_teacher(context)
+        ).net.state_dict()
         for context in (plain, taught.context)
     ]
     assert equal(*nets)

@@ -80,11 +80,11 @@ def test_statistics_are_the_mean_and_variance_of_what_every_norm_reads(tmp_path,
     """In float64, against sums over all pixels, in a network of several norms with everything that can be dropped."""
     context = begin(tmp_path / "run", few_images)
     trainer = make_network_trainer(
-        context, "retrain/x", context.composition.space, plan_of(context), context.recipe.retrain
+        context, "retrain/x", context.composition.space, plan_of(context), context.recipe.retrain, context.splits
     )
     net = trainer.net.double()
     net.drop_path, net.dropout = 0.5, 0.5
-    images = [batch.images.double() for batch in norm_batches(context, 10**6)]
+    images = [batch.images.double() for batch in norm_batches(context, context.splits.train, 10**6)]
     assert len(images) == 1  # brute force over one batch: statistics of several are averaged, which is tested elsewhere
     read = {}
     for name, norm in net.named_modules():
@@ -104,7 +104,7 @@ def test_batches_hold_the_training_images_as_they_are_in_equal_parts(tmp_path, f
     monkeypatch.setattr(norm_statistics, "NORM_BATCH", 20)
     context = begin(tmp_path / "run", few_images)
     train = context.splits.train
-    batches = list(norm_batches(context, 10**6))
+    batches = list(norm_batches(context, context.splits.train, 10**6))
     sizes = [len(batch.labels) for batch in batches]
     assert sum(sizes) == len(train)
     assert max(sizes) <= 20
@@ -114,7 +114,7 @@ def test_batches_hold_the_training_images_as_they_are_in_equal_parts(tmp_path, f
     ours = torch.cat([batch.images for batch in batches])
     assert float(ours.double().mean()) == pytest.approx(float(expected.mean()), abs=1e-6)
     assert sorted(ours.sum((1, 2, 3)).tolist()) == pytest.approx(sorted(expected.sum((1, 2, 3)).tolist()), abs=1e-3)
-    assert [len(batch.labels) for batch in norm_batches(context, 30)] == [15, 15]
+    assert [len(batch.labels) for batch in norm_batches(context, train, 30)] == [15, 15]
 
 
 @pytest.mark.parametrize("ema", [0.0, 0.9])
@@ -126,7 +126,9 @@ def test_only_statistics_change_and_only_after_a_short_training(tmp_path, few_im
 
     def keep_state(path):
         plan = plan_of(context)
-        trainer = make_network_trainer(context, plan.phase, context.composition.space, plan, context.recipe.retrain)
+        trainer = make_network_trainer(
+            context, plan.phase, context.composition.space, plan, context.recipe.retrain, context.splits
+        )
         load_checkpoint(path, trainer)
         trained.update((trainer.stages[0].average if ema else trainer.net).state_dict())
 
@@ -177,7 +179,7 @@ def test_a_network_without_batch_norms_is_left_alone(tmp_path, few_images):
     context = begin(tmp_path / "run", few_images)
     net = nn.Sequential(nn.Flatten(), nn.Linear(64, 4))
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    measure_norms(context, net)
+    measure_norms(context, net, context.splits.train)
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
 
 

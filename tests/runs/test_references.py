@@ -108,7 +108,7 @@ def test_it_is_trained_as_random_networks_are_but_without_auxiliary_loss(finishe
     context = finished.context
     options = attrs.evolve(context.recipe.retrain, drop_path_per_operation=0.1)
     trainers = [
-        make_network_trainer(context, plan.phase, context.composition.space, plan, options)
+        make_network_trainer(context, plan.phase, context.composition.space, plan, options, context.splits)
         for plan in finished.plans[:2]
     ]
     assert [trainer.training.auxiliary for trainer in trainers] == [0.4, 0.0]

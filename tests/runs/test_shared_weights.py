@@ -68,7 +68,14 @@ def test_candidates_start_from_the_supernet_as_far_as_it_holds_them(tmp_path):
             assert {name: weight.tolist() for name, weight in initial_weights(context, task.plan).items()} == {
                 name: weight.tolist() for name, weight in weights.items()
             }
-            arguments = (context, task.phase, context.composition.space, task.plan, context.recipe.retrain)
+            arguments = (
+                context,
+                task.phase,
+                context.composition.space,
+                task.plan,
+                context.recipe.retrain,
+                context.splits,
+            )
             own = make_network_trainer(*arguments, weights=weights).net.state_dict()["stem.convolution.weight"]
             new = make_network_trainer(*arguments).net.state_dict()["stem.convolution.weight"]
             assert torch.equal(own, shared[: len(own)])

@@ -170,7 +170,7 @@ class GraphCache:
     ) -> _Recording | None:
         if self.refused:
             return None
-        still = Batch(batch.images.clone(), batch.labels.clone())
+        still = attrs.evolve(batch, images=batch.images.clone(), labels=batch.labels.clone())
         try:
             loss, replay = self.recorder.record(lambda: compute(still))
         except RuntimeError as error:

@@ -20,7 +20,8 @@ class DistillationStage(Stage):
         L = (1 - w) CE(s) + w T^2 KL(softmax(t / T) || softmax(s / T)),
 
     where s and t are the logits of network and teacher for the same images, w is `weight` (from 0 to 1) and T is
-    `temperature` (above 0). An auxiliary head learns from the same mixture, which counts as `labels` says. The teacher
+    `temperature` (above 0). An auxiliary head learns from the same mixture, which counts as `labels` says. Weights
+    of classes apply to the cross entropy; in the divergence every image counts the same. The teacher
     is no submodule: it is neither saved nor moved with this stage, stays in eval mode and gets no gradient.
     """
 
@@ -42,7 +43,7 @@ class DistillationStage(Stage):
         distilled = add_auxiliary_loss(
             out, self.labels.auxiliary_weight, lambda logits: divergence(logits, targets, self.temperature)
         )
-        return (1 - self.weight) * self.labels.loss(out, batch.labels) + self.weight * distilled
+        return (1 - self.weight) * self.labels.loss(out, batch) + self.weight * distilled
 
     def graph_key(self, now: StepInfo) -> Hashable | None:
         """What the operations of the teacher depend on."""

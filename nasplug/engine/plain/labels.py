@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 
 import attrs
 from torch import Tensor
-from torch.nn import functional as F
 
 from nasplug.parts import Batch, DistillationTeacher, Network, Outputs, Stage, Supernet
 from nasplug.values import ImageShape, StepInfo, Update
@@ -15,7 +14,7 @@ from nasplug.values import ImageShape, StepInfo, Update
 class LabelStage(Stage):
     """Cross entropy with the labels, in float32, plus `auxiliary_weight` times that of the auxiliary head, if any.
 
-    `smoothing` spreads that share of the target evenly over all classes.
+    `smoothing` spreads that share of the target evenly over all classes. Classes weigh as the batch says.
     """
 
     static_graph = True
@@ -27,12 +26,12 @@ class LabelStage(Stage):
 
     def forward(self, net: Network, batch: Batch, update: Update, now: StepInfo) -> Tensor:
         """The scalar loss of `net` on `batch`, whatever is updated."""
-        return self.loss(net.outputs(batch.images), batch.labels)
+        return self.loss(net.outputs(batch.images), batch)
 
-    def loss(self, out: Outputs, labels: Tensor) -> Tensor:
-        """The scalar loss of what a network has given for N images with these labels, int64 (N,)."""
+    def loss(self, out: Outputs, batch: Batch) -> Tensor:
+        """The scalar loss of what a network has given for the images of a batch."""
         return add_auxiliary_loss(
-            out, self.auxiliary_weight, lambda logits: F.cross_entropy(logits, labels, label_smoothing=self.smoothing)
+            out, self.auxiliary_weight, lambda logits: batch.cross_entropy(logits, self.smoothing)
         )
 
 
@@ -52,6 +51,7 @@ class Labels(DistillationTeacher):
     """No teacher but the labels: the neutral part of its slot."""
 
     distils = False
+    weighs_classes = True
 
     def stages(self, net: Supernet, shape: ImageShape, teacher: Network | None) -> Sequence[Stage]:
         """One stage: plain cross entropy."""

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Iterator
 from random import Random
 
+import attrs
 import torch
 from torch import Tensor
 
@@ -173,6 +174,26 @@ def trains_blocks_apart_only_if_it_declares_so(case: Case) -> None:
             search.parts.teacher.blockwise or not partial,
             f"a stage trains only the blocks {stage.blocks}, but blockwise is False",
             "set blockwise = True",
+        )
+
+
+@check("teacher")
+def weighs_classes_if_it_declares_so(case: Case) -> None:
+    """A teacher that declares `weighs_classes = True` has another loss where the classes of a batch have weights.
+
+    A loss that takes the labels of a batch and leaves its weights would ignore `search.balance=weights`.
+    """
+    search = case.once(whole)
+    if not search.parts.teacher.weighs_classes:
+        raise NotApplicable("it declares no weights of classes, so that they are refused")
+    weights = torch.arange(1.0, search.shape.classes + 1)
+    for stage, batch, update, now in _last_updates(search):
+        weighted = attrs.evolve(batch, class_weights=weights.to(batch.labels.device))
+        losses = [float(stage(search.net, each, update, now).detach()) for each in (batch, weighted)]
+        require(
+            losses[0] != losses[1],
+            f"its loss is {losses[0]:g} with any weights of the classes",
+            "compute the cross entropy by batch.cross_entropy(logits), or set weighs_classes = False",
         )
 
 

@@ -103,6 +103,18 @@ def test_at_high_temperature_the_divergence_is_the_distance_of_centred_logits():
     assert float(divergence(targets, targets, 3.0)) == pytest.approx(0, abs=1e-15)
 
 
+def test_weights_of_classes_count_for_the_labels_only(batch):
+    net, teacher = student(), TwoHeads().double()
+    weights = torch.tensor([3.0, 1.0, 0.5, 2.0])
+    weighted = Batch(batch.images, batch.labels, weights)
+    stage = DistillationStage(LabelStage(0.1), teacher, 0.3, 2.0)
+    with torch.no_grad():
+        logits, targets = net(batch.images).float(), teacher(batch.images).float()
+    labels = nn.functional.cross_entropy(logits, batch.labels, weight=weights, label_smoothing=0.1)
+    expected = 0.7 * labels + 0.3 * divergence(logits, targets, 2.0)
+    torch.testing.assert_close(stage(net, weighted, TURN, NOW).detach(), expected)
+
+
 def test_with_weight_1_labels_do_not_count(batch):
     net, teacher = student(), TwoHeads().double()
     stage = DistillationStage(LabelStage(0.1), teacher, 1.0, 2.0)

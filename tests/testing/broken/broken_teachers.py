@@ -107,6 +107,11 @@ class OneBlock(Imitates):
     blocks = (0,)
 
 
+@attrs.define
+class DeclaresWeights(Teacher):
+    weighs_classes = True
+
+
 class NoNumber(LabelRater):
     def rate(self, output, batch):
         return super().rate(output, batch) * torch.nan
@@ -137,6 +142,7 @@ def nasplug_register(register):
         "loss-is-repeatable": "CountsTeacher",
         "stages-survive-saving": "ForgetsTeacher",
         "trains-blocks-apart-only-if-it-declares-so": "OneBlockTeacher",
+        "weighs-classes-if-it-declares-so": "DeclaresWeights",
         "rates-what-it-trains": "RatesBadlyTeacher",
     }.items():
         register.teacher(name, f"broken_teachers:{target}", summary=f"Breaks {name}.")

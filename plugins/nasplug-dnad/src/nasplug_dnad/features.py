@@ -52,7 +52,7 @@ class FeatureStage(Stage):
     def forward(self, net: Network, batch: Batch, update: Update, now: StepInfo) -> Tensor:
         """The scalar loss of `net` on `batch`, the same for every update."""
         out = net.outputs(batch.images)
-        loss = F.cross_entropy(out.logits.float(), batch.labels)
+        loss = batch.cross_entropy(out.logits.float())
         with torch.no_grad():
             targets = self._teacher[0].outputs(batch.images).taps
         return loss + self.weight * self.distance(out.taps, targets)
@@ -81,6 +81,8 @@ class Features(DistillationTeacher):
     needs no earlier search, is a choice of this project.) It is trained as networks are retrained, unless the options
     say otherwise.
     """
+
+    weighs_classes = True
 
     ratios: tuple[float, ...] = option(
         (),

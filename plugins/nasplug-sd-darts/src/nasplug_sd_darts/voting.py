@@ -11,7 +11,6 @@ from typing import cast
 
 import attrs
 from torch import Tensor
-from torch.nn import functional as F
 
 from nasplug.errors import InputError
 from nasplug.parts import Batch, DistillationTeacher, Network, Stage, Supernet, option
@@ -32,6 +31,8 @@ class Voting(DistillationTeacher):
     where z are the logits of the supernet and z_s those of its past state s on the same images. Past states are not
     trained: they get no gradient. Their batch norms use the statistics of the batch.
     """
+
+    weighs_classes = True
 
     teachers: int = option(3, "largest number of past states that vote (inferred)", at_least=1)
     vote: str = option("soft", "how their predictions are combined (soft is inferred)", choices=VOTES)
@@ -100,7 +101,7 @@ class VotingStage(Stage):
         """The scalar loss of `net` on `batch`."""
         options = self.voting
         logits = net(batch.images).float()
-        loss = F.cross_entropy(logits, batch.labels)
+        loss = batch.cross_entropy(logits)
         voters = min(options.taken(now), options.teachers)
         weight = options.share(now) if options.counts(update) else 0.0
         if voters == 0 or weight == 0:
