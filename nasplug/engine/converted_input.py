@@ -16,8 +16,9 @@ from nasplug.values import ImageShape
 class ConvertedInput(Network):
     """`net`, which reads images of the shape `read`, as a network for images of the shape `given`.
 
-    Images are resized (bilinear, with antialiasing), and normalised by `read.mean` and `read.std` instead of those of
-    `given`, unless these are empty. A single channel is repeated where `read` has several.
+    Images are resized (bilinear, with antialiasing) where the two shapes say so, and normalised by `read.mean` and
+    `read.std` instead of those of `given`, unless these are empty. A single channel is repeated where `read` has
+    several.
     """
 
     static_graph = True
@@ -36,7 +37,7 @@ class ConvertedInput(Network):
 
     def outputs(self, images: Tensor) -> Outputs:
         """What the network gives for the same images as it reads them; taps are in its own resolution."""
-        if images.shape[-1] != self.read.size:
+        if self.given.size != self.read.size:
             images = F.interpolate(images, self.read.size, mode="bilinear", antialias=True)
         return self.net.outputs(images * self.scale + self.shift)
 

@@ -51,11 +51,12 @@ def adopt_pretrained(context: RunContext) -> None:
     try:
         net = reference.network(read)
     except InputError as error:
-        raise InputError(f"{error} run.teacher_resolution resizes images for a teacher.") from error
+        raise InputError(f"{error} For a teacher, run.teacher_resolution=PIXELS resizes images.") from error
     try:
         reference.load_weights(net)
     except InputError as error:
-        raise InputError(f"{error} For a teacher: --set run.teacher_weights=FILE.") from error
+        remedy = "" if options.teacher_weights else " For a teacher: --set run.teacher_weights=FILE."
+        raise InputError(f"{error}{remedy}") from error
     folder = context.folder
     path = folder.teacher if training is None else folder.pretrained_teacher
     save_pretrained(path, net, name, reference.size(), context.preprocessing(), read)

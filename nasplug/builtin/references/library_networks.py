@@ -17,6 +17,9 @@ from nasplug.parts import Network, Outputs, ReferenceNetwork, option, read_weigh
 from nasplug.parts.reference import FETCHED
 from nasplug.values import ImageShape
 
+Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
+"""Mean and standard deviation by channel, on the scale from 0 to 1."""
+
 WIDTH = 1.0
 """The only one: networks of libraries have the size that their name says."""
 SHOWN = 3
@@ -56,17 +59,16 @@ class LibraryNetwork(ReferenceNetwork):
     def fetch(self, channels: int) -> Mapping[str, Tensor]:
         """The published weights, adapted to images of `channels` channels as far as the library does that."""
 
+    @abstractmethod
+    def published_normalisation(self) -> Normalisation:
+        """Mean and standard deviation of the images on which they were trained."""
+
     def network(self, shape: ImageShape) -> Network:
         """The network, without taps. InputError where the library has no such network, or it fails on such images.
 
         One image is classified to find that out.
         """
-        if not self.is_known():
-            known = self.names()
-            raise InputError(
-                f"{self.library} has no network {quote(self.model)}.{suggest(self.model, known)} Write "
-                f"{self.library}:NAME; {self.list_names}() lists all {len(known):,} of them."
-            )
+        self._refuse_unknown()
         try:
             net = _Wrapped(self.create(shape.channels, shape.classes), shape)
             with torch.no_grad():
@@ -81,8 +83,9 @@ class LibraryNetwork(ReferenceNetwork):
         return net.train()
 
     def load_weights(self, net: Network) -> None:
-        """Those of `weights`; what depends on classes or channels keeps its initial ones where they are others there.
+        """Those of `weights`, but for a classifier of other classes, which keeps its initial ones.
 
+        For grey images, those of a first convolution over colours are summed: it then sees them as equal colours.
         Raises InputError if the file is missing, holds anything but weights of this network, or cannot be fetched.
         """
         if not self.weights:
@@ -90,10 +93,11 @@ class LibraryNetwork(ReferenceNetwork):
         assert isinstance(net, _Wrapped)  # noqa: S101 - `network` makes no others
         own, state = net.net.state_dict(), self._read(net.shape.channels)
         with torch.random.fork_rng(devices=[]):
-            other = self.create(net.shape.channels + 1, net.shape.classes + 1).state_dict()
-        free = {name for name, value in own.items() if other[name].shape != value.shape}
+            other = self.create(net.shape.channels, net.shape.classes + 1).state_dict()
+        classifier = {name for name, value in own.items() if other[name].shape != value.shape}
+        state = {name: _sum_colours(value, own.get(name)) for name, value in state.items()}
         fitting = {name: state[name] for name in own if name in state and _fits(state[name], own[name])}
-        if differences := _find_differences(own, state, fitting, free):
+        if differences := _find_differences(own, state, fitting, classifier):
             raise InputError(
                 f"The weights {quote(self.weights)} are not of the network {quote(self.model)} of {self.library} "
                 f"({differences}); name a file of its weights, with the names that {self.library} gives them."
@@ -104,6 +108,11 @@ class LibraryNetwork(ReferenceNetwork):
                 f"whose training did not diverge."
             )
         net.net.load_state_dict({**own, **fitting})
+
+    def normalisation(self) -> Normalisation:
+        """As the library says of the published weights; InputError where it has no such network."""
+        self._refuse_unknown()
+        return self.published_normalisation()
 
     def size(self) -> dict[str, int | float | str]:
         """The name alone."""
@@ -118,6 +127,14 @@ class LibraryNetwork(ReferenceNetwork):
     def widths(self) -> Sequence[float]:
         """Width 1 alone."""
         return [WIDTH]
+
+    def _refuse_unknown(self) -> None:
+        if not self.is_known():
+            known = self.names()
+            raise InputError(
+                f"{self.library} has no network {quote(self.model)}.{suggest(self.model, known)} Write "
+                f"{self.library}:NAME; {self.list_names}() lists all {len(known):,} of them."
+            )
 
     def _read(self, channels: int) -> Mapping[str, Any]:
         if self.weights != FETCHED:
@@ -150,15 +167,23 @@ def _fits(value: Any, present: Tensor) -> bool:
     return is_tensor and value.is_floating_point() is present.is_floating_point() and not value.is_complex()
 
 
+def _sum_colours(value: Any, present: Tensor | None) -> Any:
+    """The weights of a convolution over three colours as one over a single channel, where that is `present`."""
+    if isinstance(value, Tensor) and present is not None and value.dim() == present.dim() == 4:
+        colours, channels = value.shape[1], present.shape[1]
+        return value.sum(1, keepdim=True) if (colours, channels) == (3, 1) else value
+    return value
+
+
 def _find_differences(
-    own: Mapping[str, Tensor], state: Mapping[str, Any], fitting: Mapping[str, Tensor], free: set[str]
+    own: Mapping[str, Tensor], state: Mapping[str, Any], fitting: Mapping[str, Tensor], classifier: set[str]
 ) -> str:
     """In which tensors the weights in `state` are of another network than `own`, in words; empty: in none.
 
-    Those in `free`, and what else is in their modules, may differ; counts of batches may be missing.
+    Those of the classifier, and what else is in its modules, may differ; counts of batches may be missing.
     """
-    modules = tuple(f"{name.rpartition('.')[0]}." for name in free)
-    needed = [name for name in own if name not in fitting and name not in free]
+    modules = tuple(f"{name.rpartition('.')[0]}." for name in classifier)
+    needed = [name for name in own if name not in fitting and name not in classifier]
     missing = [name for name in needed if name not in state and not name.endswith("num_batches_tracked")]
     others = [name for name in needed if name in state]
     foreign = [
@@ -167,7 +192,7 @@ def _find_differences(
         if isinstance(value, Tensor) and name not in own and not name.startswith(modules)
     ]
     found = {"missing: ": missing, "of another form: ": others, "it also holds ": foreign}
-    return "; ".join(f"{words}{_list_names(names)}" for words, names in found.items() if names)
+    return next((f"{words}{_list_names(names)}" for words, names in found.items() if names), "")
 
 
 def _list_names(names: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import attrs
 from torch import Tensor, nn
 
-from nasplug.builtin.references.library_networks import LibraryNetwork
+from nasplug.builtin.references.library_networks import LibraryNetwork, Normalisation
 from nasplug.errors import InputError, reason
 
 
@@ -45,7 +45,7 @@ class TimmReference(LibraryNetwork):
         fetched: nn.Module = _import_timm().create_model(self.model, pretrained=True, in_chans=channels)
         return fetched.state_dict()
 
-    def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    def published_normalisation(self) -> Normalisation:
         """As timm says of the published weights."""
         published = _import_timm().get_pretrained_cfg(self.model)
         return tuple(published.mean), tuple(published.std)

@@ -9,7 +9,7 @@ import attrs
 from torch import Tensor, nn
 from torchvision import models
 
-from nasplug.builtin.references.library_networks import LibraryNetwork
+from nasplug.builtin.references.library_networks import LibraryNetwork, Normalisation
 
 COLOURS = 3
 """The channels of images that these networks read."""
@@ -49,7 +49,7 @@ class TorchvisionReference(LibraryNetwork):
         fetched: nn.Module = models.get_model(self.model, weights=published, progress=False)
         return fetched.state_dict()
 
-    def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    def published_normalisation(self) -> Normalisation:
         """As torchvision says of the published weights."""
         transforms = models.get_model_weights(self.model).DEFAULT.transforms()
         return tuple(transforms.mean), tuple(transforms.std)
