@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -22,6 +24,8 @@ Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
 
 WIDTH = 1.0
 """The only one: networks of libraries have the size that their name says."""
+TENSORS_ONLY = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+"""The environment variable by which torch.load is told so."""
 SHOWN = 3
 """Tensors that a message names, at most."""
 
@@ -140,7 +144,8 @@ class LibraryNetwork(ReferenceNetwork):
         if self.weights != FETCHED:
             return read_weights(Path(self.weights))
         try:
-            return self.fetch(channels)
+            with _tensors_only():
+                return self.fetch(channels)
         except Exception as error:  # of the network, of the file system, or of the library
             raise InputError(
                 f"{self.library} cannot fetch the weights of {quote(self.model)} ({reason(error)}); name a file of "
@@ -160,6 +165,19 @@ class _Wrapped(Network):
         """The logits; those of auxiliary classifiers, which some networks have in training, are left out."""
         logits = self.net(images)
         return Outputs(logits=getattr(logits, "logits", logits), taps=())
+
+
+@contextmanager
+def _tensors_only() -> Iterator[None]:
+    """Inside the block torch.load reads nothing but tensors, whatever a library asks of it: code is never run."""
+    before = os.environ.get(TENSORS_ONLY)
+    os.environ[TENSORS_ONLY] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop(TENSORS_ONLY)
+        if before is not None:
+            os.environ[TENSORS_ONLY] = before
 
 
 def _fits(value: Any, present: Tensor) -> bool:

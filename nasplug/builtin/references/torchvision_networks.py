@@ -39,14 +39,8 @@ class TorchvisionReference(LibraryNetwork):
         return net
 
     def fetch(self, channels: int) -> Mapping[str, Tensor]:
-        """The weights that torchvision takes as its best ones.
-
-        The file is first read as tensors alone, so that code in it is never run; then torchvision reads it again, which
-        knows the names that tensors had in earlier versions.
-        """
-        published = models.get_model_weights(self.model).DEFAULT
-        published.get_state_dict(progress=False, check_hash=True, weights_only=True)
-        fetched: nn.Module = models.get_model(self.model, weights=published, progress=False)
+        """What torchvision fetches: the weights that it takes for the best ones."""
+        fetched: nn.Module = models.get_model(self.model, weights="DEFAULT", progress=False)
         return fetched.state_dict()
 
     def published_normalisation(self) -> Normalisation:

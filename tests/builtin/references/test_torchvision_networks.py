@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 import torch
 from torchvision import models
@@ -119,18 +122,30 @@ def test_published_weights_are_for_images_of_their_own_statistics():
     assert TorchvisionReference(model="efficientnet_v2_l").normalisation() == ((0.5,) * 3, (0.5,) * 3)
 
 
-def test_published_weights_are_read_as_tensors_before_torchvision_reads_them(monkeypatch, published):
-    reads = []
+def test_published_weights_are_read_as_tensors_alone(monkeypatch, published, weights, tmp_path):
+    class Code:
+        def __reduce__(self):
+            return Path.touch, (tmp_path / "it ran",)
 
-    def load_state_dict_from_url(url, **options):
-        reads.append(options.get("weights_only"))
-        return published.state_dict()
+    torch.save({"features.0.weight": Code()}, tmp_path / "code.pth")
 
-    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", load_state_dict_from_url)
+    def serve(path):
+        """What torchvision's own loader does with the file, in which code would be run."""
+        monkeypatch.setattr(
+            "torchvision.models._api.load_state_dict_from_url", lambda url, **_: torch.load(path, weights_only=False)
+        )
+
+    serve(weights)
     state, _ = loaded("pretrained")
-    assert reads[0] is True
     assert torch.equal(state["features.0.weight"], published.state_dict()["features.0.weight"])
+    serve(tmp_path / "code.pth")
+    with pytest.raises(InputError, match=rf"torchvision cannot fetch the weights of '{NAME}'"):
+        loaded("pretrained")
+    assert not (tmp_path / "it ran").exists()
+    assert "TORCH_FORCE_WEIGHTS_ONLY_LOAD" not in os.environ
 
+
+def test_weights_that_cannot_be_fetched_are_refused(monkeypatch):
     def unreachable(url, **options):
         raise OSError("no network")
 
