@@ -29,6 +29,8 @@ class Distillation:
     """Its validation error in the run that has trained it, from 0 to 1; None: unknown, or not trained yet."""
     seen: int = 0
     """Images held out by this run that the teacher was trained on, as far as is known."""
+    fine_tuned: bool = False
+    """Whether the run fine-tunes it, which is a pretrained one then."""
 
     @classmethod
     def of(cls, context: RunContext) -> Distillation | None:
@@ -38,7 +40,14 @@ class Distillation:
             return None
         record = context.folder.done("teacher") or {}
         source = context.recipe.run.teacher_from
-        return cls(options.distil, options.distil_temperature, source, record.get("val_error"), record.get("seen", 0))
+        return cls(
+            weight=options.distil,
+            temperature=options.distil_temperature,
+            teacher=source,
+            teacher_error=record.get("val_error"),
+            seen=record.get("seen", 0),
+            fine_tuned=bool(source) and "from" not in record,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as in `result.json`."""
@@ -51,6 +60,7 @@ class Distillation:
     def describe(self) -> str:
         """In words: one sentence, and another where the teacher knows images that it should not."""
         teacher = f"that of {quote(self.teacher)}" if self.teacher else "trained before the search"
+        teacher += ", fine-tuned on these classes" if self.fine_tuned else ""
         error = "" if self.teacher_error is None else f", validation error {100 * self.teacher_error:.2f} %"
         warning = (
             f" The teacher was trained on {self.seen:,} of the images that this run holds out, so errors may be lower "

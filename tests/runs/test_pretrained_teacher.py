@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import shutil
+import sys
 from types import SimpleNamespace
 
 import attrs
@@ -155,6 +156,7 @@ def test_search_and_retrainings_learn_from_what_was_fine_tuned(tuned):
     assert retraining(images).shape == (3, len(context.data.classes))
     assert torch.equal(retraining.state_dict()["net.net.fc.bias"], tuned.weights["net.net.fc.bias"])
     assert Distillation.of(context).to_dict()["teacher"]["from"] == f"timm:{NAME}"
+    assert f"(that of 'timm:{NAME}', fine-tuned on these classes)" in Distillation.of(context).describe()
 
 
 @pytest.mark.parametrize("method", ["dnad", "dna"])
@@ -261,6 +263,11 @@ def test_what_does_not_fit_together_is_refused(tmp_path, few_images, weights, mo
     images = tmp_path / "colours.safetensors"
     save_file({"images": torch.zeros(40, 8, 8, 3, dtype=torch.uint8), "labels": torch.arange(40) % 4}, images)
     refused(tmp_path, r"reads images of 4 channels \(or 1, repeated\), but those of .* have 3", images, weights)
+
+
+def test_without_timm_it_says_what_to_install(tmp_path, few_images, weights, monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    refused(tmp_path, r"need the package timm.*pip install 'nasplug\[timm\]'", few_images, weights)
 
 
 def test_a_network_that_was_lost_before_its_fine_tuning_is_named(tmp_path, few_images, weights):
