@@ -558,7 +558,9 @@ def test_teachers_that_do_not_fit_are_refused(original, tmp_path):
     for source in (original, weights_of(original)):
         run_refused("--method", "dnad", "--teacher-from", source, remedy=("was trained for classes", "name a network"))
         run_refused("--method", "snps", "--teacher-from", source, remedy=("uses none", "--teacher features"))
-    run_refused("--method", "dnad", "--teacher-from", "nowhere", remedy=("folder of a run or a weights file",))
+    run_refused(
+        "--method", "dnad", "--teacher-from", "nowhere", remedy=("folder of a run, a weights file, or", "timm:resnet18")
+    )
     run_refused("--method", "dnad", "--teacher-from", tmp_path, remedy=("is no run folder",))
 
 

@@ -17,7 +17,8 @@ from nasplug.errors import InputError
 from nasplug.plugins import load_plugins
 from nasplug.runs.context import RunContext, reopen_context
 from nasplug.runs.create import start
-from nasplug.runs.search import found_genotypes, prepare_teacher, search
+from nasplug.runs.search import found_genotypes, search
+from nasplug.runs.teacher_training import train_teacher
 from nasplug.runs.training import Stopped
 from nasplug.store.events import Journal
 from nasplug.store.run_folder import RunFolder
@@ -103,7 +104,7 @@ class After:
 
 def search_state(context: RunContext, stop) -> None:
     journal = Journal(context.folder.events, lambda event: None)
-    for name, phase in (("teacher", prepare_teacher), ("search", search)):
+    for name, phase in (("teacher", train_teacher), ("search", search)):
         if context.folder.done(name) is None:
             for _ in phase(context, journal, stop):
                 pass

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
+from torchvision import models
 
 import nasplug as package
 from nasplug.compose import compose, read_config, recipe_sections, resolve
@@ -248,6 +249,21 @@ def test_a_sample_of_a_search_learns_from_the_teacher_of_its_run(here, finished_
     done = here("rank", run, "--networks", "8", "--epochs", "1")
     assert done.exit_code == 0, done.output
     assert json.loads((run / "rank" / "result.json").read_text())["distillation"]["weight"] == 0.5
+
+
+def test_blocks_and_networks_learn_from_a_pretrained_network(here, few_images, tmp_path):
+    torch.manual_seed(0)
+    weights = tmp_path / "weights.pth"
+    torch.save(models.get_model("squeezenet1_1", weights=None).state_dict(), weights)
+    options = ("run.teacher_resolution=64", "teacher.epochs=1", "search.epochs=1", "retrain.epochs=1")
+    options += ("select.networks=1", "data.validation=0", "retrain.distil=0.5", f"run.teacher_weights={weights}")
+    words = ("run", "--method", "dna", "--preset", "tiny", "--data", f"arrays:{few_images}", "--jobs", "1")
+    words += ("--teacher-from", "torchvision:squeezenet1_1", "--threads", "1", "--out", tmp_path / "run")
+    done = here(*words, *(word for option in options for word in ("--set", option)))
+    assert done.exit_code == 0, done.output
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["status"] == "done"
+    assert result["distillation"]["teacher"]["from"] == "torchvision:squeezenet1_1"
 
 
 @pytest.mark.parametrize("words", [("darts",), ("random",), ("dnad", "--optimizer", "bilevel", "--schedule", "keep")])

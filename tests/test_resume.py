@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file, save_file
 
 # Many processes that import torch, on machines that may be busy: generous, since only a hang should count.
@@ -114,6 +115,39 @@ def test_distilled_candidates_and_networks_are_those_of_one_job_after_a_kill(nas
 
     _kill_and_resume(nasplug, here, (*short, "--jobs", "2"), broken, (("tournament", 5), ("retrain", 14)))
     _assert_equal(whole, broken)
+
+
+@pytest.mark.timeout(900)
+def test_a_run_with_a_pretrained_teacher_that_was_killed_needs_its_weights_no_more(nasplug, here, few_images, tmp_path):
+    timm = pytest.importorskip("timm")
+    torch.manual_seed(0)
+    weights, whole, broken = tmp_path / "weights.pth", tmp_path / "whole", tmp_path / "broken"
+    torch.save(timm.create_model("test_resnet").state_dict(), weights)
+    options = ("run.teacher_from=timm:test_resnet", f"run.teacher_weights={weights}", "run.teacher_resolution=16")
+    options += (
+        "retrain.distil=0.5",
+        "select.random=0",
+        "select.references=[]",
+        "search.epochs=1",
+        "retrain.epochs=1",
+        "teacher.epochs=2",
+    )
+    short = (*SHORT, "--data", f"arrays:{few_images}", "--jobs", "1")
+    short += tuple(word for option in options for word in ("--set", option))
+    done = here(*short, "--out", whole)
+    assert done.exit_code == 0, done.output
+    assert not list(whole.glob("phases/teacher/pretrained*"))
+
+    process = nasplug.start(*short, "--out", broken)
+    _wait(lambda: _beyond(broken, "teacher", 6), process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    weights.unlink()
+    done = here("resume", broken)
+    assert done.exit_code == 0, done.output
+    _assert_equal(whole, broken)
+    same = [load_file(run / "phases" / "teacher" / "network.safetensors") for run in (whole, broken)]
+    assert all(np.array_equal(value, same[1][name]) for name, value in same[0].items())
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)])

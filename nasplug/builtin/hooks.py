@@ -165,3 +165,8 @@ def nasplug_register(register: Register) -> None:
         "nasplug.builtin.references.timm_networks:TimmReference",
         summary="A network of the package timm, with initial weights: timm:NAME.",
     )
+    register.reference(
+        "torchvision",
+        "nasplug.builtin.references.torchvision_networks:TorchvisionReference",
+        summary="A network of torchvision, with initial weights: torchvision:NAME.",
+    )

@@ -15,10 +15,10 @@ from nasplug.compose import parse_setting, recipe_sections, resolve_recorded
 from nasplug.compose.budget import SHORTHANDS
 from nasplug.errors import InputError, command
 from nasplug.plugins import load_plugins
-from nasplug.runs.borrowed_teacher import replace_teacher
 from nasplug.runs.context import note_changed_recipe, reopen_context, show_notes
 from nasplug.runs.create import new_folder
 from nasplug.runs.distillation import refuse_missing_teacher
+from nasplug.runs.given_teacher import replace_teacher
 from nasplug.runs.pipeline import plan_first_trainings, write_run_report
 from nasplug.runs.signals import Signals
 from nasplug.runs.tabular import adopt_table
@@ -94,7 +94,7 @@ def retrain(
             )
     note_changed_recipe(old)
     sections = {name: dict(section) for name, section in old.recipe_layer().items()}
-    table, teacher = sections["run"].get("table"), sections["run"].get("teacher_from", "")
+    before = dict(sections["run"])
     # What earlier versions did not know is done as by default: this is another run.
     sections["select"] = option_values(SelectOptions()) | sections["select"]
     limits = read_budget_options(budgets, max_params, max_macs)
@@ -126,9 +126,9 @@ def retrain(
         keep_phases(new.events, ("teacher", "search"))
         new.write_recipe(old.recipe() | recipe)
         context = reopen_context(new, plugins)
-        if context.recipe.run.table != table:
+        if context.recipe.run.table != before.get("table"):
             adopt_table(context)
-        replace_teacher(context, teacher)
+        replace_teacher(context, before)
         refuse_validation(context)
         refuse_missing_teacher(context)
         with closing(plan_first_trainings(context, Signals())) as steps:  # now: it refuses budgets that nothing keeps

@@ -71,7 +71,7 @@ OPTIONS: Mapping[str, Callable[[Any], Any]] = {
     "teacher_from": click.option(
         "--teacher-from",
         help="Run folder or weights file whose network is the teacher, of the search or, with retrain.distil, of "
-        "retrainings.",
+        "retrainings; or a pretrained network, timm:NAME or torchvision:NAME (see run.teacher_weights).",
     ),
     "table": click.option(
         "--table", type=click.Path(), help="CSV table of nb201: networks in it are looked up, not retrained."

@@ -10,6 +10,9 @@ from nasplug.parts.network import Network
 from nasplug.values import ImageShape
 from nasplug.values.options import option_values
 
+FETCHED = "pretrained"
+"""The value of a `weights_option` that stands for the weights that the library of the network fetches."""
+
 
 class ReferenceNetwork(ABC):
     """A hand-designed architecture at many sizes, with which found networks of equal cost are compared.
@@ -20,6 +23,9 @@ class ReferenceNetwork(ABC):
 
     location_option: ClassVar[str] = ""
     """The option that takes what follows the name and a colon, as in `timm:resnet18`; empty: nothing may follow."""
+    weights_option: ClassVar[str] = ""
+    """The option that takes a file of trained weights, or `pretrained`, for those that are published; empty: there are
+    none. With weights, a network with a location can be a teacher: `--teacher-from timm:resnet18`."""
 
     @abstractmethod
     def network(self, shape: ImageShape) -> Network:
@@ -34,6 +40,13 @@ class ReferenceNetwork(ABC):
 
         Called once before the training. Raises InputError if the options name weights that cannot be had.
         """
+
+    def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+        """Mean and standard deviation, by channel and on the scale from 0 to 1, of images for its trained weights.
+
+        None (the default): those of the run, with as many channels. A single channel of a run is repeated.
+        """
+        return None
 
     @abstractmethod
     def scaled(self, width: float) -> Self:

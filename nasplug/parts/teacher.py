@@ -52,5 +52,6 @@ class DistillationTeacher(ABC):
         """The stages of the search, in order: one, or one per block. Called once before training and on each resume.
 
         `shape` describes the images. `teacher` is the trained network that `network` asked for, None if it asked for
-        none. Stages start in a fresh state; that of a resumed search is loaded into them afterwards.
+        none; another one may stand in its place (`--teacher-from`), which has as many taps, of whatever sizes. Stages
+        start in a fresh state; that of a resumed search is loaded into them afterwards.
         """

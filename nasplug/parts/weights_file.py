@@ -14,12 +14,15 @@ from nasplug.errors import InputError, quote
 
 NESTED = ("state_dict", "model")
 """Keys under which checkpoints that hold more than weights keep them."""
+WRAPPERS = ("module.", "_orig_mod.")
+"""What DistributedDataParallel and torch.compile put before every name."""
 
 
 def read_weights(path: Path) -> Mapping[str, Any]:
     """The state dict in a .safetensors file, or in a file of torch, of which nothing but tensors is read.
 
-    Raises InputError if there is no such file, if it cannot be read, or if it holds anything else.
+    Names have lost the prefixes of DistributedDataParallel and torch.compile. Raises InputError if there is no such
+    file, if it cannot be read, or if it holds anything else.
     """
     if not path.is_file():
         raise InputError(
@@ -27,7 +30,7 @@ def read_weights(path: Path) -> Mapping[str, Any]:
         )
     try:
         if path.suffix == ".safetensors":
-            return load_file(path)
+            return _unwrap_names(load_file(path))
         with warnings.catch_warnings(action="ignore"):  # torch warns about unknown formats, which are refused here
             state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # reading a damaged or foreign pickle can raise anything
@@ -40,4 +43,14 @@ def read_weights(path: Path) -> Mapping[str, Any]:
             state = state[key]
     if not isinstance(state, Mapping):
         raise InputError(f"The file {quote(path)} holds a {type(state).__name__}, but it must hold a state dict.")
-    return state
+    return _unwrap_names(state)
+
+
+def _unwrap_names(state: Mapping[str, Any]) -> dict[str, Any]:
+    return {_unwrap(str(name)): value for name, value in state.items()}
+
+
+def _unwrap(name: str) -> str:
+    while name.startswith(WRAPPERS):
+        name = name.partition(".")[2]
+    return name

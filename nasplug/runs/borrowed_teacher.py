@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +18,11 @@ from nasplug.store.run_folder import RunFolder
 def borrow_teacher(context: RunContext, source: Path) -> None:
     """Copies the network of a run or weights file into the run, so that the run stands on its own.
 
-    Of a run it takes the teacher, if it has one, else its best network. InputError if there is neither, if it was
-    trained on other images or has weights that are not finite, if the method's teacher wants no network and no network
-    of the run learns from one either, or if a search is to learn from a reference network.
+    Of a run it takes the teacher, if it has one, else its best network. InputError if there is neither, or if it was
+    trained on other images or has weights that are not finite.
     """
-    is_for_search = context.teacher() is not None
-    if not is_for_search and context.recipe.retrain.distil == 0:
-        name = context.recipe.parts["teacher"].name
-        raise InputError(
-            f"--teacher-from names a network, but the teacher '{name}' uses none; try --teacher features, or have the "
-            f"retraining learn from it: --set retrain.distil=0.5."
-        )
     path, recorded = _find_network(context, source)
     facts = load_network(path, context.plugins)[1]
-    if is_for_search and "reference" in facts:
-        raise InputError(
-            f"The network of '{source}' is the reference network '{facts['reference']['part']}', and a teacher is a "
-            f"network of a search space; name another one."
-        )
     trained_on, needed = facts["data"], context.preprocessing()
     for key in ("classes", "channels", "size"):
         if trained_on[key] != needed[key]:
@@ -48,31 +34,15 @@ def borrow_teacher(context: RunContext, source: Path) -> None:
     context.folder.finish("teacher", {"from": str(source), **recorded})
 
 
-def replace_teacher(context: RunContext, before: str) -> None:
-    """Borrows the network that `run.teacher_from` names in place of `before`, for a run that only retrains.
-
-    InputError if the search has learnt from a teacher's network, which is the teacher of the retraining then.
-    """
-    source = context.recipe.run.teacher_from
-    if source == before:
-        return
-    if context.teacher() is not None:
-        raise InputError(
-            f"run.teacher_from names another teacher, but the search has learnt from the network of its teacher "
-            f"'{context.recipe.parts['teacher'].name}', which 'nasplug retrain' keeps; leave it out, and with "
-            f"retrain.distil networks learn from that one."
-        )
-    shutil.rmtree(context.folder.phase("teacher"), ignore_errors=True)
-    if source:
-        borrow_teacher(context, Path(source))
-
-
 def _find_network(context: RunContext, source: Path) -> tuple[Path, dict[str, Any]]:
     """The weights file that is meant, and what its run has on record: `val_error`, and `seen` as in `Distillation`."""
     if source.is_file():
         return source, _read_record(context, source.absolute())
     if not source.exists():
-        raise InputError(f"There is no '{source}'; --teacher-from takes the folder of a run or a weights file.")
+        raise InputError(
+            f"There is no '{source}'; --teacher-from takes the folder of a run, a weights file, or the name of a "
+            f"pretrained network, such as timm:resnet18 or torchvision:resnet18."
+        )
     folder = RunFolder.existing(source)
     if folder.teacher.is_file():
         record = folder.done("teacher") or {"from": None}

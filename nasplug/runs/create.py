@@ -9,9 +9,9 @@ from typing import Any
 
 from nasplug.compose import recipe_sections, resolve_recorded
 from nasplug.plugins import Plugins
-from nasplug.runs.borrowed_teacher import borrow_teacher
 from nasplug.runs.context import RunContext, look_closely, new_context, write_start
 from nasplug.runs.device import find_device
+from nasplug.runs.given_teacher import provide_teacher
 from nasplug.runs.memory import paused_collection
 from nasplug.runs.search import rehearse
 from nasplug.runs.tabular import adopt_table
@@ -24,8 +24,7 @@ def start(out: Path | None, plugins: Plugins, recipe: Recipe, words: list[str]) 
     """Creates a run in `out`, ready for its phases. Raises InputError if it cannot be carried out."""
     with new_folder(out) as folder:
         context = new_context(folder, plugins, recipe)
-        if recipe.run.teacher_from:
-            borrow_teacher(context, Path(recipe.run.teacher_from))
+        provide_teacher(context)
         adopt_table(context)
         with paused_collection():
             rehearse(context)

@@ -11,12 +11,13 @@ import torch
 
 from nasplug.data import Fold
 from nasplug.engine import Trainer
-from nasplug.parts import Network
 from nasplug.runs.context import RunContext
 from nasplug.runs.distillation import retraining_teacher
 from nasplug.runs.halving import plan_rungs
-from nasplug.runs.retrain import make_network_trainer, make_teacher_trainer
+from nasplug.runs.retrain import make_network_trainer
+from nasplug.runs.search import stand_in_teacher
 from nasplug.runs.search_trainer import make_search_trainer
+from nasplug.runs.teacher_training import make_teacher_trainer
 from nasplug.runs.training import peak_memory
 from nasplug.store.networks import PlannedNetwork
 
@@ -59,7 +60,7 @@ def estimate_run(context: RunContext) -> Iterator[PhaseEstimate]:
         if not context.folder.teacher.exists():
             yield _measure(context, trainer)
     if context.composition.optimizer.trains:
-        yield _measure(context, _build_search_trainer(context, teacher))
+        yield _measure(context, _build_search_trainer(context))
     recipe = context.recipe
     jobs = recipe.run.jobs
     torch.set_num_threads(1 if jobs > 1 else recipe.run.threads)
@@ -90,9 +91,10 @@ def estimate_run(context: RunContext) -> Iterator[PhaseEstimate]:
     yield attrs.evolve(training, phases=networks, at_once=min(jobs, networks))
 
 
-def _build_search_trainer(context: RunContext, teacher: Network | None) -> Trainer:
+def _build_search_trainer(context: RunContext) -> Trainer:
     torch.manual_seed(context.seed("search", "weights"))
-    trainer = make_search_trainer(context, context.composition.space.supernet(context.shape), teacher)
+    net = context.composition.space.supernet(context.shape)
+    trainer = make_search_trainer(context, net, stand_in_teacher(context, net))
     trainer.begin(torch.Generator().manual_seed(context.seed("search", "alpha")))
     return trainer
 

@@ -13,11 +13,12 @@ from nasplug.plugins import Plugins
 from nasplug.plugins.hook_calls import note
 from nasplug.runs.bracket import tournament_phases
 from nasplug.runs.context import RunContext
-from nasplug.runs.search import found_genotypes, prepare_teacher, search
+from nasplug.runs.search import found_genotypes, search
 from nasplug.runs.selection import select
 from nasplug.runs.signals import ShouldStop, Signals
 from nasplug.runs.summary import write_result
 from nasplug.runs.tabular import look_up
+from nasplug.runs.teacher_training import train_teacher
 from nasplug.runs.tournament import enter_candidates, hold_tournament
 from nasplug.runs.training import Progress, Stopped
 from nasplug.runs.training_task import plan_retrainings
@@ -53,7 +54,7 @@ def _run_phases(context: RunContext, signals: Signals, on_event: EventCallback) 
             torch.set_num_threads(context.recipe.run.threads)
             write_result(context, "running", [])
             journal = context.journal(folder.events, on_event)
-            for name, run_phase in (("teacher", prepare_teacher), ("search", search)):
+            for name, run_phase in (("teacher", train_teacher), ("search", search)):
                 if folder.done(name) is None:
                     yield from run_phase(context, journal, signals)
             plans = yield from plan_networks(context, signals, on_event)

@@ -1,8 +1,8 @@
-"""Training one network from scratch: found, random, reference or teacher."""
+"""Training one network of a run: found, random, reference or teacher."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -32,8 +32,10 @@ from nasplug.runs.training_task import TrainingTask
 from nasplug.runs.validation import record_validation
 from nasplug.store.events import Journal, read_events, require_entries
 from nasplug.store.networks import PlannedNetwork, build_network, save_network, strip_auxiliary_head
-from nasplug.values.options import build, option_values
 from nasplug.values.recipe import RetrainOptions
+
+SaveNetwork = Callable[[Network, int], None]
+"""Writes a trained network; the number is that of the images on which its batch norms were measured, as on record."""
 
 
 def train_task(
@@ -41,60 +43,38 @@ def train_task(
 ) -> Iterator[Progress]:
     """Trains a network by the recipe of the retraining, and records its validation error."""
     space, training = context.composition.space, context.recipe.retrain.with_epochs(task.epochs)
-    path = context.folder.weights(task.plan.id) if task.keeps_weights else None
-    splits, teacher = context.division(task.fold), retraining_teacher(context)
+    path, splits = context.folder.weights(task.plan.id), context.division(task.fold)
+    save = network_saver(context, path, space, task.plan) if task.keeps_weights else None
     weights = initial_weights(context, task.plan) if task.shares_weights else {}
+    teacher = retraining_teacher(context)
     trainer = make_network_trainer(context, task.phase, space, task.plan, training, splits, teacher, weights)
-    yield from train_network(context, trainer, space, task.plan, splits, path, journal, should_stop)
+    yield from train_network(context, trainer, splits, save, journal, should_stop)
 
 
-def train_teacher(
-    context: RunContext, space: SearchSpace, plan: PlannedNetwork, journal: Journal, should_stop: ShouldStop
-) -> Iterator[Progress]:
-    """Trains the network that a teacher asked for, by the recipe of a retraining."""
-    trainer = make_network_trainer(context, "teacher", space, plan, teacher_training(context), context.splits)
-    path = context.folder.teacher
-    yield from train_network(context, trainer, space, plan, context.splits, path, journal, should_stop)
+def network_saver(context: RunContext, path: Path, space: SearchSpace, plan: PlannedNetwork) -> SaveNetwork:
+    """Writes the network of `plan`, as it is shipped, to a weights file."""
 
+    def save(net: Network, statistics_images: int) -> None:
+        shipped = strip_auxiliary_head(net, build_network(context.plugins, space, plan, context.shape))
+        save_network(path, shipped, context.composition, plan, context.preprocessing(), statistics_images)
 
-def teacher_training(context: RunContext) -> RetrainOptions:
-    """How the teacher's network is trained: from labels, as in a retraining but for what the teacher asks for.
-
-    Raises InputError if it asks for an option or a value that there is not.
-    """
-    teacher = context.composition.teacher
-    options = {**option_values(context.recipe.retrain), **teacher.training_options(), "distil": 0.0}
-    if teacher.epochs:
-        options["epochs"] = teacher.epochs
-    return build(RetrainOptions, options, "The training of the teacher")
-
-
-def make_teacher_trainer(context: RunContext) -> Trainer | None:
-    """The training of the network that the teacher asks for, if it asks for one."""
-    asked = context.teacher()
-    if asked is None:
-        return None
-    space, genotype = asked
-    plan = PlannedNetwork.found(space, genotype, context.shape)
-    return make_network_trainer(context, "teacher", space, plan, teacher_training(context), context.splits)
+    return save
 
 
 def train_network(
     context: RunContext,
     trainer: Trainer,
-    space: SearchSpace,
-    plan: PlannedNetwork,
     splits: Splits,
-    weights: Path | None,
+    save: SaveNetwork | None,
     journal: Journal,
     should_stop: ShouldStop,
 ) -> Iterator[Progress]:
-    """One pass of the loop over a stand-alone network, from seeded initial weights to a weights file, if there is one.
+    """One pass of the loop over a stand-alone network, from the initial weights of `trainer` to what `save` writes.
 
-    `trainer` is what `make_network_trainer` has made for `plan` and `splits`. Where the weights are averaged (option
-    `ema`), the average is what is validated and written. After a training that is too short for running averages, the
-    statistics of its batch norms are measured first. Raises RunFailure if the network, its statistics or its answers
-    are not finite.
+    `trainer` is what `make_network_trainer` or `make_plain_trainer` has made for `splits`. Where the weights are
+    averaged (option `ema`), the average is what is validated and written. After a training that is too short for
+    running averages, the statistics of its batch norms are measured first. Raises RunFailure if the network, its
+    statistics or its answers are not finite.
     """
     name, stage = trainer.name, trainer.stages[0]
     net = stage.average if isinstance(stage, AveragingStage) else trainer.net
@@ -106,9 +86,8 @@ def train_network(
         errors = context.validation_errors(net, splits.validation)
         if errors is None:  # no image is held out: look at answers to training images
             measure_errors(net, norm_batches(context, splits.train, NORM_BATCH), context.shape.classes)
-        if weights is not None:
-            shipped = strip_auxiliary_head(net, build_network(context.plugins, space, plan, context.shape))
-            save_network(weights, shipped, context.composition, plan, context.preprocessing(), images)
+        if save is not None:
+            save(net, images)
     except NonFinite as failure:
         raise RunFailure(
             f"The network of phase '{name}' is of no use after its {trainer.steps} steps: {failure} "
@@ -141,6 +120,18 @@ def make_network_trainer(
     if plan.reference is not None:
         context.composition.references[plan.reference].load_weights(net)
     net.load_state_dict({**net.state_dict(), **weights})
+    return make_plain_trainer(context, name, net, training, splits, teacher)
+
+
+def make_plain_trainer(
+    context: RunContext,
+    name: str,
+    net: Network,
+    training: RetrainOptions,
+    splits: Splits,
+    teacher: Network | None = None,
+) -> Trainer:
+    """The training of a stand-alone network on `splits.train` from the weights that it has; `teacher` as above."""
     net = place_network(net, context.device)
     labels = LabelStage(smoothing=training.label_smoothing, auxiliary_weight=training.auxiliary)
     stage: Stage = labels

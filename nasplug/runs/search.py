@@ -1,4 +1,4 @@
-"""The phases `teacher` and `search` of a run: from a supernet to the architectures that the search leaves."""
+"""The phase `search` of a run: from a supernet to the architectures that the search leaves."""
 
 from __future__ import annotations
 
@@ -7,31 +7,21 @@ from collections.abc import Iterator
 import torch
 
 from nasplug.engine import Trainer
+from nasplug.parts import Network, Supernet
 from nasplug.runs.budget_check import refuse_impossible
 from nasplug.runs.candidates import refuse_tournament
 from nasplug.runs.collapse import CollapseGuard, read_warnings
 from nasplug.runs.context import RunContext
 from nasplug.runs.decision import decide, initial_search_state, write_ratings
-from nasplug.runs.distillation import refuse_missing_teacher
+from nasplug.runs.distillation import load_search_teacher, refuse_missing_teacher
 from nasplug.runs.references import references_of
-from nasplug.runs.retrain import make_teacher_trainer, train_teacher
-from nasplug.runs.search_trainer import make_search_trainer, search_teacher
+from nasplug.runs.search_trainer import make_search_trainer
 from nasplug.runs.signals import ShouldStop
+from nasplug.runs.teacher_training import make_teacher_trainer
 from nasplug.runs.training import Progress, cost_record, count_further_work, no_cost, run_training
 from nasplug.runs.validation import refuse_validation
 from nasplug.store.events import Journal, read_events
-from nasplug.store.networks import PlannedNetwork
 from nasplug.values import Genotype
-
-
-def prepare_teacher(context: RunContext, journal: Journal, should_stop: ShouldStop) -> Iterator[Progress]:
-    """Provides the teacher's network, if the teacher wants one: trains it, unless one was given."""
-    asked = context.teacher()
-    if asked is None or context.folder.teacher.exists():
-        return
-    space, genotype = asked
-    plan = PlannedNetwork.found(space, genotype, context.shape)
-    yield from train_teacher(context, space, plan, journal, should_stop)
 
 
 def search(context: RunContext, journal: Journal, should_stop: ShouldStop) -> Iterator[Progress]:
@@ -39,7 +29,7 @@ def search(context: RunContext, journal: Journal, should_stop: ShouldStop) -> It
     if context.composition.optimizer.trains:
         torch.manual_seed(context.seed("search", "weights"))
         net = context.composition.space.supernet(context.shape)
-        trainer = make_search_trainer(context, net, search_teacher(context))
+        trainer = make_search_trainer(context, net, load_search_teacher(context, net))
         yield from run_training(context, trainer, journal, should_stop, guard=CollapseGuard(context.recipe))
         with count_further_work(context, trainer, journal):
             yield from decide(context, net, trainer.stages, journal, should_stop)
@@ -59,8 +49,6 @@ def rehearse(context: RunContext) -> None:
 
     Validations and tournaments that cannot be held, budgets that no architecture keeps, and a retraining without the
     network that it is to learn from, are refused first.
-
-    In place of a teacher that has yet to be trained stands its network with initial weights.
     """
     composition = context.composition
     refuse_validation(context)
@@ -70,13 +58,18 @@ def rehearse(context: RunContext) -> None:
     for reference in references_of(context).values():
         reference.load_weights(reference.network(context.shape))
     if composition.optimizer.trains:
-        teacher = search_teacher(context)
-        if teacher is None and (untrained := make_teacher_trainer(context)) is not None:
-            teacher = untrained.net
         net = composition.space.supernet(context.shape)
-        trainer = make_search_trainer(context, net, teacher)
+        trainer = make_search_trainer(context, net, stand_in_teacher(context, net))
         state = initial_search_state(context, net, trainer.stages)
         composition.optimizer.check_limits(state)
+
+
+def stand_in_teacher(context: RunContext, student: Supernet) -> Network | None:
+    """The network that a search with this supernet learns from; one that has yet to be trained has initial weights."""
+    teacher = load_search_teacher(context, student)
+    if teacher is None and context.teacher() is not None and (untrained := make_teacher_trainer(context)) is not None:
+        return untrained.net
+    return teacher
 
 
 def found_genotypes(context: RunContext) -> list[Genotype]:

@@ -10,7 +10,7 @@ from nasplug.errors import InputError, command
 from nasplug.parts import Network, Supernet
 from nasplug.runs.collapse import watch_alpha
 from nasplug.runs.context import RunContext
-from nasplug.runs.distillation import load_teacher
+from nasplug.runs.distillation import load_search_teacher
 from nasplug.runs.expected_cost import make_resource_term
 from nasplug.runs.flatness import flatness
 from nasplug.store.checkpoint import load_checkpoint
@@ -46,13 +46,8 @@ def load_supernet(context: RunContext) -> Supernet:
             f"again: {command('run', '--config', context.folder.path / 'recipe.toml')}"
         )
     net = context.composition.space.supernet(context.shape)
-    load_checkpoint(path, make_search_trainer(context, net, search_teacher(context)))
+    load_checkpoint(path, make_search_trainer(context, net, load_search_teacher(context, net)))
     return net
-
-
-def search_teacher(context: RunContext) -> Network | None:
-    """The trained network that the teacher asked for; one that only retrainings learn from is none of the search's."""
-    return None if context.teacher() is None else load_teacher(context)
 
 
 def _join(*measures: Measure | None) -> Measure | None:

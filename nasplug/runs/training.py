@@ -172,10 +172,11 @@ def peak_memory(device: torch.device) -> int:
 
 def lower_rate(context: RunContext, name: str, lr: float) -> str:
     """What may help a phase that has diverged, and what is left of it, in two sentences."""
-    section = "search" if name == "search" else "retrain"
+    fine_tuned = name == "teacher" and context.folder.pretrained_teacher.exists()
+    option = "run.teacher_lr" if fine_tuned else "search.lr" if name == "search" else "retrain.lr"
     return (
         f"The last good checkpoint, if there was one, is kept in '{context.folder.phase(name)}'. A lower learning rate "
-        f"may help: start again with --set {section}.lr={lr / 4:g}."
+        f"may help: start again with --set {option}={lr / 4:g}."
     )
 
 

@@ -12,6 +12,7 @@ import attrs
 import torch
 
 from nasplug.compose import Composition, build_reference
+from nasplug.engine.converted_input import ConvertedInput
 from nasplug.engine.finite import NonFinite, find_nonfinite
 from nasplug.errors import InputError, quote, reason
 from nasplug.parts import Network, SearchSpace
@@ -156,14 +157,40 @@ def save_network(
     `statistics_images` is the number of training images on which the statistics of its batch norms were measured; 0:
     they are running averages. Raises NonFinite, and writes nothing, if a weight or a statistic is NaN or infinite.
     """
-    if broken := find_nonfinite(net.state_dict()):
-        raise NonFinite(f"'{broken}' holds NaN or infinity.")
+    facts = {"schema": 1, **_describe_architecture(composition, plan), "data": dict(preprocessing)}
+    save_with_facts(path, net, {**facts, "statistics_images": statistics_images})
+
+
+def save_pretrained(
+    path: Path,
+    net: Network,
+    reference: str,
+    size: Mapping[str, int | float | str],
+    preprocessing: Mapping[str, Any],
+    read: ImageShape,
+) -> None:
+    """The same for a reference network that has its weights from elsewhere, and reads images of its own shape `read`.
+
+    `net` reads those of `read`; what is loaded again converts images that `preprocessing` describes. `reference` is the
+    name of the network with its location, `size` what it says of its size.
+    """
+    input_shape = {"channels": read.channels, "size": read.size, "mean": list(read.mean), "std": list(read.std)}
     facts = {
         "schema": 1,
-        **_describe_architecture(composition, plan),
+        "reference": {"part": reference, "options": dict(size), "input": input_shape},
         "data": dict(preprocessing),
-        "statistics_images": statistics_images,
+        "statistics_images": 0,
     }
+    save_with_facts(path, ConvertedInput(net, recorded_shape({"data": preprocessing}), read), facts)
+
+
+def save_with_facts(path: Path, net: Network, facts: Mapping[str, Any]) -> None:
+    """Writes the weights of a network with the facts that `load_network` has given with it.
+
+    Raises NonFinite, and writes nothing, if a weight or a statistic is NaN or infinite.
+    """
+    if broken := find_nonfinite(net.state_dict()):
+        raise NonFinite(f"'{broken}' holds NaN or infinity.")
     write_tensors(path, net.state_dict(), facts)
 
 
@@ -179,9 +206,14 @@ def _describe_architecture(composition: Composition, plan: PlannedNetwork) -> di
 
 
 def _rebuild(facts: Mapping[str, Any], plugins: Plugins, run: Path) -> Network:
-    shape = _shape(facts["data"])
+    shape = recorded_shape(facts)
     if "reference" in facts:
-        return build_reference(plugins, facts["reference"]["part"], facts["reference"]["options"]).network(shape)
+        recorded = facts["reference"]
+        reference = build_reference(plugins, recorded["part"], recorded["options"])
+        if "input" not in recorded:
+            return reference.network(shape)
+        read = recorded_shape({"data": {**facts["data"], **recorded["input"]}})
+        return ConvertedInput(reference.network(read), shape, read)
     space = space_of(plugins, facts["space"]["part"], facts["space"]["options"], run)
     return space.network(Genotype.from_dict(facts["genotype"]), shape)
 
@@ -211,10 +243,17 @@ def load_network(path: Path, plugins: Plugins) -> tuple[Network, dict[str, Any]]
     return net.eval(), facts
 
 
-def _shape(data: Mapping[str, Any]) -> ImageShape:
-    """The recorded shape of images and classes; TypeError if it is invalid, as for other recorded values."""
+def recorded_shape(facts: Mapping[str, Any]) -> ImageShape:
+    """The images and classes that a network is for; TypeError if they are invalid, as for other recorded values."""
+    data = facts["data"]
     try:
-        return ImageShape(channels=data["channels"], size=data["size"], classes=len(data["classes"]))
+        return ImageShape(
+            channels=data["channels"],
+            size=data["size"],
+            classes=len(data["classes"]),
+            mean=tuple(data["mean"]),
+            std=tuple(data["std"]),
+        )
     except InputError as error:
         raise TypeError(str(error)) from error
 

@@ -153,6 +153,11 @@ class RunFolder:
         return self.phase("teacher") / "network.safetensors"
 
     @property
+    def pretrained_teacher(self) -> Path:
+        """The weights that the fine-tuning of a pretrained teacher starts from."""
+        return self.phase("teacher") / "pretrained.safetensors"
+
+    @property
     def table(self) -> Path:
         """The table in which networks are looked up instead of training them."""
         return self.path / "table.csv"

@@ -1,7 +1,7 @@
 """What supernets are built from, and how their paths are rated and selected.
 
 Depthwise and 1x1 convolutions and batch norm of many candidates at once; the rating of paths through a trained
-supernet, and the exact Pareto front of combinations of rated paths.
+supernet, the exact Pareto front of combinations of rated paths, and the maps at which networks are compared.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from nasplug.supernets.normalise import Norm, affine_batch_norm, batch_norm, rec
 from nasplug.supernets.pareto import Candidates, Combination, least_costs, pareto_front
 from nasplug.supernets.path_weights import take_path_weights
 from nasplug.supernets.rating import PathRating
+from nasplug.supernets.tap_shapes import tap_shapes
 
 __all__ = [
     "Candidates",
@@ -27,4 +28,5 @@ __all__ = [
     "pointwise",
     "recalibrate",
     "take_path_weights",
+    "tap_shapes",
 ]

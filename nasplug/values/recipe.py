@@ -45,8 +45,25 @@ class RunOptions:
     device_data: bool = option(True, "whether images in memory are copied to the device whole, if they have room there")
     teacher_from: str = option(
         "",
-        "a run or a weights file whose network is the teacher, of the search or of the retraining (retrain.distil); "
-        "empty trains one if the search needs it",
+        "a run or a weights file whose network is the teacher, of the search or of the retraining (retrain.distil), or "
+        "a pretrained network as timm:NAME or torchvision:NAME; empty trains one if the search needs it",
+    )
+    teacher_weights: str = option(
+        "", "file of the weights of a pretrained teacher; empty: those that its library fetches"
+    )
+    teacher_resolution: int = option(
+        0, "pixels to which images are resized for a pretrained teacher; 0: they are not resized", at_least=0
+    )
+    teacher_epochs: int | None = option(
+        None,
+        "epochs for which a pretrained teacher is fine-tuned on the training images first; unset: those for which a "
+        "teacher is trained; 0: not at all",
+        at_least=0,
+    )
+    teacher_lr: float | None = option(
+        None,
+        "learning rate at the start of this fine-tuning; unset: a tenth of that with which a teacher is trained",
+        above=0,
     )
     table: str = option("", "CSV table in which networks are looked up instead of training them; empty: none")
     measure_every: int = option(

@@ -15,18 +15,20 @@ from nasplug.compose import resolve
 from nasplug.engine.plain.labels import Labels
 from nasplug.errors import InputError
 from nasplug.plugins import load_plugins
-from nasplug.runs.borrowed_teacher import replace_teacher
 from nasplug.runs.context import reopen_context
 from nasplug.runs.create import start
-from nasplug.runs.distillation import Distillation, refuse_missing_teacher, retraining_teacher
+from nasplug.runs.distillation import Distillation, load_search_teacher, refuse_missing_teacher, retraining_teacher
 from nasplug.runs.estimate import estimate_run
-from nasplug.runs.retrain import make_network_trainer, teacher_training, train_task
+from nasplug.runs.given_teacher import replace_teacher
+from nasplug.runs.retrain import make_network_trainer, train_task
 from nasplug.runs.summary import write_result
+from nasplug.runs.teacher_training import teacher_training
 from nasplug.runs.training import Stopped
 from nasplug.runs.training_task import TrainingTask
 from nasplug.store.events import Journal, ignore_event, read_events
 from nasplug.store.files import read_tensors, write_tensors
 from nasplug.store.networks import PlannedNetwork, build_network, load_network, save_network
+from nasplug.supernets import tap_shapes
 from nasplug.values import Costs
 
 PLUGINS = load_plugins()
@@ -202,7 +204,7 @@ def test_a_method_with_a_teacher_of_its_own_needs_no_other_and_trains_it_from_la
     assert Distillation.of(context).teacher == ""
 
 
-def test_networks_learn_from_a_reference_network_but_searches_do_not(tmp_path, few_images):
+def test_networks_and_searches_learn_from_a_reference_network(tmp_path, few_images):
     other, path = begin(tmp_path / "other", few_images), tmp_path / "resnet8.safetensors"
     size = {"width": 0.125, "bias": False}
     plan = PlannedNetwork("reference", None, size, Costs(params=10, macs=20), reference="resnet8")
@@ -211,8 +213,11 @@ def test_networks_learn_from_a_reference_network_but_searches_do_not(tmp_path, f
     context = begin(tmp_path / "run", few_images, path, distil=0.5)
     images = torch.randn(3, 1, 8, 8)
     torch.testing.assert_close(retraining_teacher(context)(images), net(images))
-    with pytest.raises(InputError, match="reference network 'resnet8', and a teacher is a network of a search space"):
-        begin(tmp_path / "dnad", few_images, path, method="dnad", distil=0.5)
+    context = begin(tmp_path / "dnad", few_images, path, method="dnad", distil=0.5)
+    student = context.composition.space.supernet(context.shape)
+    taps = tap_shapes(load_search_teacher(context, student), context.shape)
+    assert [tap.size for tap in tap_shapes(student, context.shape)] == [8, 4]
+    assert [tap.size for tap in taps] == [8, 8]  # all its maps; each of ours is compared at the smaller size
 
 
 def test_a_search_does_not_get_what_only_retrainings_learn_from(tmp_path, few_images, teacher, monkeypatch):
@@ -235,15 +240,15 @@ def test_a_retraining_takes_another_teacher_unless_the_search_had_one(tmp_path, 
     changed = attrs.evolve(context, composition=attrs.evolve(context.composition, recipe=recipe))
     with pytest.raises(InputError, match="the run has none"):
         refuse_missing_teacher(changed)
-    replace_teacher(changed, before="")
+    replace_teacher(changed, before={})
     refuse_missing_teacher(changed)
     assert changed.folder.teacher.read_bytes() == teacher.read_bytes()
     kept = attrs.evolve(changed, composition=attrs.evolve(changed.composition, recipe=context.recipe))
-    replace_teacher(kept, before="x")
+    replace_teacher(kept, before={"teacher_from": "x"})
     assert not kept.folder.teacher.exists()
     searched = begin(tmp_path / "dnad", few_images, method="dnad")
     with pytest.raises(InputError, match=r"learnt from the network of its teacher 'features'"):
-        replace_teacher(searched, before="x")
+        replace_teacher(searched, before={"teacher_from": "x"})
 
 
 def test_a_teacher_that_was_lost_is_named(tmp_path, few_images, teacher):

@@ -19,7 +19,6 @@ from nasplug.plugins import load_plugins
 from nasplug.report import write_report
 from nasplug.results.export import export
 from nasplug.results.result import choose_network, load
-from nasplug.runs.borrowed_teacher import borrow_teacher
 from nasplug.runs.create import start
 from nasplug.runs.pipeline import run_pipeline, write_run_report
 from nasplug.runs.retrain import make_network_trainer
@@ -147,22 +146,8 @@ def test_other_weights_under_the_id_of_a_reference_network_are_refused(finished,
 def test_a_reference_network_whose_package_is_gone_is_named(finished):
     plugins = load_plugins()
     plugins.registrations = [each for each in plugins.registrations if each.name != "resnet8"]
-    with pytest.raises(InputError, match=r"no reference network 'resnet8'\..*Known: ds-cnn, mobilenetv2, plain, timm"):
+    with pytest.raises(
+        InputError, match=r"no reference network 'resnet8'\..*Known: ds-cnn, mobilenetv2, plain, timm, torchvision"
+    ):
         load(finished.folder, plugins)[finished.plans[1].id].network()
     assert load(finished.folder, plugins).best().network()
-
-
-def test_a_reference_network_is_no_teacher(finished):
-    weights = finished.context.folder.weights(finished.plans[1].id)
-    recipe = resolve(PLUGINS, [{"run": {"method": "dnad", "preset": "tiny", "device": "cpu"}}])
-    context = finished.context
-    teacher = SimpleNamespace(
-        recipe=recipe,
-        plugins=PLUGINS,
-        teacher=lambda: True,
-        preprocessing=context.preprocessing,
-        record=context.record,
-        splits=context.splits,
-    )
-    with pytest.raises(InputError, match="reference network 'resnet8', and a teacher is a network of a search space"):
-        borrow_teacher(teacher, weights)

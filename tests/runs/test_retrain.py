@@ -8,7 +8,7 @@ import pytest
 from nasplug.compose import compose, resolve
 from nasplug.errors import InputError
 from nasplug.plugins import load_plugins
-from nasplug.runs.retrain import teacher_training
+from nasplug.runs.teacher_training import teacher_training
 from nasplug.values import Genotype
 
 

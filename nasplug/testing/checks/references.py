@@ -130,6 +130,22 @@ def trains_all_its_parameters(case: Case) -> None:
         require(works, f"'{name}' gets no finite gradient", "use it in outputs(), or leave it out")
 
 
+@check("reference")
+def says_for_which_images_its_weights_are(case: Case) -> None:
+    """`weights_option` names an option, and `normalisation` has a mean and a deviation for each channel.
+
+    With trained weights, a network can be a teacher, which reads images as those that its weights were trained on.
+    """
+    reference, option = _reference(case), case.target.weights_option
+    values = option_values(reference)
+    require(not option or option in values, f"there is no option '{option}'", "name one in weights_option")
+    described = reference.normalisation()
+    if described is not None:
+        mean, std = described
+        fits = len(mean) == len(std) > 0 and all(value > 0 for value in std)
+        require(fits, f"normalisation() is {described!r:.80}", "return as many deviations above 0 as means")
+
+
 def _reference(case: Case) -> ReferenceNetwork:
     options, location = case.options.get(case.title, {}), case.target.location_option
     if location and location not in options:

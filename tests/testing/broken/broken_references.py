@@ -85,6 +85,12 @@ class Idle(Small):
         return Net(shape, self.channels(), idle=3)
 
 
+@attrs.frozen
+class Lopsided(Small):
+    def normalisation(self):
+        return (0.5, 0.5, 0.5), (0.25,)
+
+
 @hookimpl
 def nasplug_register(register):
     for name, target in {
@@ -94,5 +100,6 @@ def nasplug_register(register):
         "size-describes-the-network": "Forgetful",
         "has-the-same-initial-weights-for-a-seed": "OtherEachTime",
         "trains-all-its-parameters": "Idle",
+        "says-for-which-images-its-weights-are": "Lopsided",
     }.items():
         register.reference(name, f"broken_references:{target}", summary=f"Breaks {name}.")

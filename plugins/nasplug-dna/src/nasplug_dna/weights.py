@@ -13,9 +13,6 @@ from nasplug.errors import InputError
 from nasplug.parts import read_weights
 from nasplug_dna.timm_networks import TENSORFLOW, TIMM_EPS, has_timm_names, rename_weights, set_eps
 
-WRAPPERS = ("module.", "_orig_mod.")
-"""What DistributedDataParallel and torch.compile put before every name."""
-
 
 def load_weights(network: nn.Module, name: str, needed: Collection[str], path: Path) -> None:
     """Loads weights from a file into a network that may be on the meta device; only those `needed` must be there.
@@ -48,7 +45,6 @@ def load_weights(network: nn.Module, name: str, needed: Collection[str], path: P
 
 def _as_torchvision_names(state: Mapping[str, Any], network: nn.Module, name: str, path: Path) -> Mapping[str, Any]:
     """The state dict under the names of torchvision; sets what is computed otherwise where the weights are timm's."""
-    state = {_unwrap(key): value for key, value in state.items()}
     family, from_tensorflow = TENSORFLOW.get(name, name), name in TENSORFLOW
     if not has_timm_names(state):
         if from_tensorflow:
@@ -71,12 +67,6 @@ def _as_torchvision_names(state: Mapping[str, Any], network: nn.Module, name: st
     if not from_tensorflow:
         set_eps(network, TIMM_EPS)
     return rename_weights(state, len(network.get_submodule("features")))  # type: ignore[arg-type]
-
-
-def _unwrap(key: str) -> str:
-    while key.startswith(WRAPPERS):
-        key = key.partition(".")[2]
-    return key
 
 
 def _find_foreign(network: nn.Module, needed: Collection[str], state: Mapping[str, Any]) -> list[str]:

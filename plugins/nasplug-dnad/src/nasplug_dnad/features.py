@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from nasplug.errors import InputError
 from nasplug.parts import Batch, DistillationTeacher, Network, SearchSpace, Stage, Supernet, option
 from nasplug.parts.random_walk import mutate_towards
+from nasplug.supernets import tap_shapes
 from nasplug.values import Genotype, ImageShape, StepInfo, Update
 from nasplug.values.training import AUGMENTATIONS
 
@@ -139,7 +140,7 @@ class Features(DistillationTeacher):
         """One stage, on the device of the supernet."""
         if teacher is None:
             raise InputError("The teacher 'features' imitates a trained network, but there is none.")
-        ours, theirs = _tap_channels(net, shape), _tap_channels(teacher, shape)
+        ours, theirs = ([tap.channels for tap in tap_shapes(network, shape)] for network in (net, teacher))
         if len(ours) != len(theirs):
             raise InputError(
                 f"The supernet has {len(ours)} taps to compare features at, but the teacher has {len(theirs)}; "
@@ -148,19 +149,3 @@ class Features(DistillationTeacher):
         device = net.choices.alpha.device
         adaptors = nn.ModuleList(nn.Conv2d(s, t, 1) for s, t in zip(ours, theirs, strict=True))
         return (FeatureStage(adaptors.to(device), teacher, self.shares(len(ours)), self.weight),)
-
-
-def _tap_channels(net: Network, shape: ImageShape) -> list[int]:
-    """The channels of each tap, from blank images in eval mode, which does not change batch-norm statistics.
-
-    Two images, because supernets use the statistics of the batch in any mode, for which one value is not enough.
-    """
-    device = next(net.parameters()).device
-    training = net.training
-    net.eval()
-    try:
-        with torch.no_grad():
-            blank = torch.zeros(2, shape.channels, shape.size, shape.size, device=device)
-            return [tap.shape[1] for tap in net.outputs(blank).taps]
-    finally:
-        net.train(training)
