@@ -16,6 +16,7 @@ from nasplug.data.boxes import erase
 from nasplug.data.colour import jitter
 from nasplug.errors import InputError
 from nasplug.parts import Batch, Images
+from nasplug.parts.random_boxes import RandomBoxes
 from nasplug.parts.transfer import send
 from nasplug.values import Training
 from nasplug.values.seeds import derive_seed
@@ -28,7 +29,8 @@ class BatchStream:
     are fewer images than `training.batch_size`, every epoch is one batch of all of them. `mean` and `std` are per
     channel on the scale from 0 to 1; `flips` and `shift` (pixels) are those of the data set. With `augmented=False`
     images are normalised only. With `resident`, images in memory are copied to `device` if they are small enough; all
-    others are read some batches ahead in threads. Raises InputError if `indices` is empty.
+    others are read some batches ahead in threads. Random crops (augmentation "imagenet") are taken from the originals
+    of `images` that have these. Raises InputError if `indices` is empty.
     """
 
     def __init__(
@@ -59,7 +61,9 @@ class BatchStream:
         self._augmented = augmented
         self._batch_size = min(training.batch_size, len(indices))
         self._order: tuple[int, Indices] = (-1, indices)
-        self._reader = BatchReader(images, self._positions, device, resident=resident)
+        self._crops_originals = augmented and images.has_originals and training.augment.startswith("imagenet")
+        boxes = self._boxes if self._crops_originals else None
+        self._reader = BatchReader(images, self._positions, device, resident=resident, boxes=boxes)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -73,8 +77,12 @@ class BatchStream:
         if not self._augmented:
             return Batch(normalize(pixels, self._mean, self._std), labels)
         training = self._training
-        generator = torch.Generator().manual_seed(derive_seed(*self._stream, "augment", step))
-        pixels = augment(pixels, generator, training.augment, flips=self._flips, shift=self._shift)
+        generator = self._generator(step)
+        if self._crops_originals:
+            RandomBoxes.sample(len(labels), generator)  # those that were read, so that other numbers follow
+        pixels = augment(
+            pixels, generator, training.augment, flips=self._flips, shift=self._shift, cropped=self._crops_originals
+        )
         if any(training.color_jitter):
             pixels = jitter(pixels, training.color_jitter, generator)
         normalised = normalize(pixels, self._mean, self._std)
@@ -87,6 +95,14 @@ class BatchStream:
     def prefetch(self, step: int) -> None:
         """Starts reading the batches from `step` on in the background, where images are read from files."""
         self._reader.prefetch(step, step + BATCHES_AHEAD)
+
+    def _generator(self, step: int) -> torch.Generator:
+        """The source of the random numbers of augmentation in a step; the boxes of random crops come first."""
+        return torch.Generator().manual_seed(derive_seed(*self._stream, "augment", step))
+
+    def _boxes(self, step: int) -> RandomBoxes:
+        """The boxes of random crops in a step."""
+        return RandomBoxes.sample(self._batch_size, self._generator(step))
 
     def _positions(self, step: int) -> tuple[Indices, slice]:
         """The order of images in the epoch of `step`, and the slice of it that is the batch of `step`."""

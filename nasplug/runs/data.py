@@ -72,6 +72,21 @@ def load_data(composition: Composition, location: str | None = None, root: str |
     return composition.source.load(location, Path(root) if root else None, options.download)
 
 
+def record_choices(composition: Composition, data: ImageData) -> Composition:
+    """`composition` with the options of its data set that were left to the images as `data` have them.
+
+    So a recipe holds them, and a run that is resumed has them, whatever a later version would choose.
+    """
+    unset = [name for name in composition.source.chosen_from_images if getattr(composition.source, name) is None]
+    if not unset:
+        return composition
+    chosen = {name: getattr(data, name) for name in unset}
+    recipe = composition.recipe
+    part = attrs.evolve(recipe.source, options={**recipe.source.options, **chosen})
+    source = attrs.evolve(composition.source, **chosen)  # type: ignore[type-var] - parts are attrs classes
+    return attrs.evolve(composition, source=source, recipe=attrs.evolve(recipe, source=part))
+
+
 def look_at_data(data: ImageData, splits: Splits) -> Overview:
     """Looks at every image of a new run. Raises InputError that names those which cannot be read."""
     count = len(data.train) + (0 if data.test is None else len(data.test))

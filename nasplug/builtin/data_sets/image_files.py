@@ -1,29 +1,63 @@
-"""What data sets of image files have in common: how files become square images, and whether they are held in memory."""
+"""What data sets of image files have in common: how files become square images, and which are held in memory."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median_low
 from typing import ClassVar
 
 import attrs
 import numpy as np
 
-from nasplug.data.decoding import FileImages, find_bits
+from nasplug.data.decoding import Headers, read_headers
+from nasplug.data.decoding_processes import start_processes
+from nasplug.data.file_images import FileImages
+from nasplug.data.pixel_cache import PixelCache
 from nasplug.parts import DataSource, ImageData
 from nasplug.values.options import option
+from nasplug.values.recipe import MOST_THREADS
+
+SMALLEST, LARGEST = 8, 512
+"""Sides to which images can be scaled, in pixels."""
+LARGEST_CHOSEN, STEP = 64, 4
+"""The largest side that is chosen where none is asked for, and of what chosen sides are multiples."""
 
 
 @attrs.frozen
 class ImageFiles(DataSource):
     """A data set whose images are files of any size."""
 
+    chosen_from_images: ClassVar[tuple[str, ...]] = ("size",)
     location_is_path: ClassVar[bool] = True
 
-    size: int = option(32, "side to which images are scaled and cropped, in pixels", at_least=1)
+    size: int | None = option(
+        None,
+        f"side to which images are scaled and cropped, in pixels; unset: the median of their shorter sides, at most "
+        f"{LARGEST_CHOSEN}",
+        at_least=SMALLEST,
+        at_most=LARGEST,
+    )
     channels: int = option(3, "colour planes: 3, or 1 for grey", choices=(1, 3))
     flips: bool = option(True, "whether a mirrored image is the same thing")
-    memory: int = option(2048, "images beyond this stay in their files while training, in MiB", at_least=0)
+    memory: int = option(
+        2048,
+        "MiB for decoded images; if not all fit, they stay in their files, and as many as fit are kept",
+        at_least=0,
+    )
+    crops: str | None = option(
+        None,
+        "what random crops (augmentation imagenet) are taken from: the square to which an image is scaled and cropped, "
+        "or the original in its file; unset: the original where images stay in their files",
+        choices=("square", "original"),
+    )
+    workers: int | None = option(
+        None,
+        "processes that decode images which stay in their files; 0: none, threads do; unset: from 4 cores on half of "
+        "them, at most 8",
+        at_least=0,
+        at_most=MOST_THREADS,
+    )
 
     def assemble(
         self,
@@ -33,29 +67,55 @@ class ImageFiles(DataSource):
         root: Path,
         notes: tuple[str, ...],
     ) -> ImageData:
-        """The data set of these files, decoded if all of them fit into `memory`.
+        """The data set of these files, decoded if all of them fit into `memory` and no originals are asked for.
 
         `splits` holds the training files and, if there are any, the test files, each by class. Files are named from
         `root`.
         """
-        bits = find_bits(file for split in splits for of_class in split for file in of_class)
-        images = [self._images(split, root, bits) for split in splits]
-        fits = sum(each.nbytes for each in images) <= self.memory << 20
-        loaded = [each.in_memory() if fits else each for each in images]
+        headers = read_headers(file for split in splits for of_class in split for file in of_class)
+        size = choose_size(headers) if self.size is None else self.size
+        if self.size is None:
+            notes = (*notes, _note_size(headers, size))
+        files = [self._images(split, root, size, headers.bits) for split in splits]
+        if self.crops != "original" and sum(each.nbytes for each in files) <= self.memory << 20:
+            loaded = [each.in_memory() for each in files]
+        else:
+            cache, processes = PixelCache(self.memory << 20), start_processes(self.workers)
+            has_originals = self.crops != "square"
+            loaded = [
+                attrs.evolve(each, has_originals=has_originals, cache=cache, processes=processes) for each in files
+            ]
         return ImageData(
             name=name,
             classes=classes,
-            size=self.size,
+            size=size,
             channels=self.channels,
             train=loaded[0],
             test=loaded[1] if len(loaded) > 1 else None,
             flips=self.flips,
-            shift=self.size // 8,
-            bits=bits,
+            shift=size // 8,
+            bits=headers.bits,
             notes=notes,
         )
 
-    def _images(self, split: Sequence[Sequence[Path]], root: Path, bits: int | None) -> FileImages:
+    def _images(self, split: Sequence[Sequence[Path]], root: Path, size: int, bits: int | None) -> FileImages:
         labels = np.repeat(np.arange(len(split), dtype=np.int64), [len(files) for files in split])
         files = tuple(file for of_class in split for file in of_class)
-        return FileImages(files, labels, self.size, self.channels, bits, root)
+        return FileImages(files, labels, size, self.channels, bits, root)
+
+
+def choose_size(headers: Headers) -> int:
+    """The median of the shorter sides of images, rounded down to a multiple of STEP; from SMALLEST to LARGEST_CHOSEN.
+
+    Larger ones cost the more to train the larger they are, so they have to be asked for.
+    """
+    median = median_low(headers.shorter_sides or (SMALLEST,))
+    return min(max(median // STEP * STEP, SMALLEST), LARGEST_CHOSEN)
+
+
+def _note_size(headers: Headers, size: int) -> str:
+    median = median_low(headers.shorter_sides or (SMALLEST,))
+    return (
+        f"Images are scaled to {size} x {size} pixels (data.size; from {SMALLEST} to {LARGEST}): the median of their "
+        f"shorter sides is {median:,}" + (", and larger images take longer." if median > size else ".")
+    )
