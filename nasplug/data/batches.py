@@ -59,7 +59,7 @@ class BatchStream:
         self._shift = shift
         self._stream = (seed, phase, split)
         self._augmented = augmented
-        self._batch_size = min(training.batch_size, len(indices))
+        self.batch_size = min(training.batch_size, len(indices))
         self._order: tuple[int, Indices] = (-1, indices)
         self._crops_originals = augmented and images.has_originals and training.augment.startswith("imagenet")
         boxes = self._boxes if self._crops_originals else None
@@ -68,7 +68,7 @@ class BatchStream:
     @property
     def steps_per_epoch(self) -> int:
         """Batches per epoch, at least one."""
-        return len(self._indices) // self._batch_size
+        return len(self._indices) // self.batch_size
 
     def batch(self, step: int) -> Batch:
         """The batch of step number `step`, counted from 0 over all epochs; starts reading the next ones."""
@@ -102,7 +102,7 @@ class BatchStream:
 
     def _boxes(self, step: int) -> RandomBoxes:
         """The boxes of random crops in a step."""
-        return RandomBoxes.sample(self._batch_size, self._generator(step))
+        return RandomBoxes.sample(self.batch_size, self._generator(step))
 
     def _positions(self, step: int) -> tuple[Indices, slice]:
         """The order of images in the epoch of `step`, and the slice of it that is the batch of `step`."""
@@ -110,7 +110,7 @@ class BatchStream:
         if self._order[0] != epoch:
             generator = torch.Generator().manual_seed(derive_seed(*self._stream, "order", epoch))
             self._order = (epoch, self._indices[torch.randperm(len(self._indices), generator=generator).numpy()])
-        return self._order[1], slice(number * self._batch_size, (number + 1) * self._batch_size)
+        return self._order[1], slice(number * self.batch_size, (number + 1) * self.batch_size)
 
 
 def sequential_batches(

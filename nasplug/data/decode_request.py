@@ -65,8 +65,7 @@ def decode_files(request: DecodeRequest) -> Iterator[DecodedFile | str]:
             if request.boxes is None:
                 pixels = fit_square(image, request.size)
             else:
-                box = request.boxes[[number]].fit((image.height, image.width))[0][0].tolist()
-                pixels = crop(image, box, request.size)
+                pixels = crop(image, request.boxes.fit_one(number, image.height, image.width), request.size)
             kept = request.with_originals and image.width * image.height * request.channels <= LARGEST_KEPT
             yield DecodedFile(pixels, np.array(image) if kept else None, tuple(remarks), digest)
         # Pillow's decoders raise all kinds for damaged files, depending on the format and the place of the damage.

@@ -43,6 +43,9 @@ SIDEWAYS = frozenset({5, 6, 7, 8})
 NO_PIXELS = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "PDF", "WMF"})
 """Formats known to Pillow that are drawings, videos or containers. To read EPS, Pillow runs Ghostscript."""
 
+USUAL = frozenset({"JPEG", "PNG"})
+"""Formats of most files. No other format begins with their first bytes, so trying them first changes no image."""
+
 _opening = Lock()
 
 
@@ -91,9 +94,9 @@ def fit_image(image: Image.Image, size: int, channels: int, bits: int | None) ->
 
 @cache
 def image_formats() -> tuple[str, ...]:
-    """The formats of pixels that the installed Pillow reads, such as "JPEG"."""
+    """The formats of pixels that the installed Pillow reads, in the order in which they are tried: the usual first."""
     Image.init()
-    return tuple(sorted(set(Image.OPEN) - NO_PIXELS))
+    return tuple(sorted(set(Image.OPEN) - NO_PIXELS, key=lambda name: (name not in USUAL, name)))
 
 
 @attrs.frozen
@@ -198,8 +201,10 @@ def _open(stream: IO[bytes]) -> Image.Image:
 
 def _has_frames(image: Image.Image) -> bool:
     """Whether there are more images in a file; MPO has a smaller copy or another view behind a photograph."""
+    if image.format in ("JPEG", "MPO"):
+        return False
     with _without_warnings():
-        return image.format != "MPO" and bool(getattr(image, "is_animated", False))
+        return bool(getattr(image, "is_animated", False))
 
 
 def _read_orientation(image: Image.Image) -> int | None:

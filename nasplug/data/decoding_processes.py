@@ -39,8 +39,9 @@ class DecodingProcesses:
         with hidden_main_program(), blocked_signals():
             for _ in range(count):  # each task starts one process more, as long as none of them is ready
                 self._pool.submit(os.getpid)
-        # Before a process ends, multiprocessing waits for its children; so these are told to leave before that.
-        Finalize(self, self._pool.shutdown, kwargs={"wait": False, "cancel_futures": True}, exitpriority=0)
+        # A process of multiprocessing that ends closes its queues first (priority 10) and then waits for its children,
+        # which must have been told to leave before that.
+        Finalize(self, _dismiss, args=(self._pool,), exitpriority=20)
 
     def decode(self, request: DecodeRequest) -> Iterator[DecodedFile | str]:
         """As `decode_files`. Raises RunFailure if a process was killed."""
@@ -77,6 +78,11 @@ def start_processes(workers: int | None) -> DecodingProcesses | None:
             f"data.workers={workers} decodes images in other processes, which need shared memory (/dev/shm on Linux), "
             f"and this system has none ({error}); use data.workers=0, which decodes in threads."
         ) from error
+
+
+def _dismiss(pool: ProcessPoolExecutor) -> None:
+    """Ends the processes of a pool; the main thread waits for them, and no other does, which may be the pool's own."""
+    pool.shutdown(wait=threading.current_thread() is threading.main_thread(), cancel_futures=True)
 
 
 def _prepare() -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from nasplug.data.decode_request import DecodedFile, DecodeRequest, decode_files, digest_content
-from nasplug.data.decoding import crop, reason_unread, to_pixels
+from nasplug.data.decoding import crop, reason_unread
 from nasplug.data.decoding_processes import DecodingProcesses
 from nasplug.data.images import MemoryImages
 from nasplug.data.pixel_cache import Form, PixelCache, Pixels
@@ -152,10 +152,10 @@ class FileImages(Images):
 
     def _join(self, images: Mapping[int, Pixels]) -> Tensor:
         """Images of one size, by position, as one tensor."""
-        pixels = torch.empty((len(images), self.channels, self.size, self.size), dtype=torch.uint8)
+        pixels = np.empty((len(images), self.size, self.size, self.channels), np.uint8)
         for position, image in images.items():
-            pixels[position] = to_pixels(image)
-        return pixels
+            pixels[position] = image.reshape(pixels.shape[1:])
+        return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
 
 
 class DecodedImages(MemoryImages):

@@ -81,6 +81,17 @@ class RandomBoxes:
             corners = np.where(fitted[:, None], corners, (sizes - largest) // 2)
         return np.concatenate([corners, sides], 1), fitted
 
+    def fit_one(self, number: int, height: int, width: int) -> tuple[int, int, int, int]:
+        """The box of one image, as `fit` has it; for one at a time this is the faster way."""
+        for area, aspect in zip(self.areas[number].tolist(), self.aspects[number].tolist(), strict=True):
+            pixels = height * width * area
+            rows, columns = round(math.sqrt(pixels / aspect)), round(math.sqrt(pixels * aspect))
+            if 0 < rows <= height and 0 < columns <= width:
+                down, right = self.positions[number].tolist()
+                return int(down * (height - rows + 1)), int(right * (width - columns + 1)), rows, columns
+        top, left, rows, columns = self[[number]].fit((height, width))[0][0].tolist()
+        return top, left, rows, columns
+
     def _largest(self, sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Height and width of the largest part of each image whose aspect is in the range, at least one pixel each."""
         low, high = self.aspect_range

@@ -72,8 +72,8 @@ def test_boxes_are_a_function_of_the_seed():
     assert (sampled(50, seed=3)[0] != sampled(50, seed=4)[0]).any()
 
 
-def test_where_no_box_fits_it_is_the_whole_image():
-    boxes, fitted = RandomBoxes.sample(3, seeded(), (1.0, 1.0), (3.0, 4.0)).fit((8, 8))
+def test_where_no_box_fits_it_is_the_whole_square():
+    boxes, fitted = RandomBoxes.sample(3, seeded(), (2.0, 3.0)).fit((8, 8))
     assert boxes.tolist() == [[0, 0, 8, 8]] * 3
     assert not fitted.any()
 
