@@ -77,14 +77,14 @@ def record_choices(composition: Composition, data: ImageData) -> Composition:
 
     So a recipe holds them, and a run that is resumed has them, whatever a later version would choose.
     """
-    unset = [name for name in composition.source.chosen_from_images if getattr(composition.source, name) is None]
+    source: Any = composition.source  # an attrs class, as all parts are
+    unset = [name for name in source.chosen_from_images if getattr(source, name) is None]
     if not unset:
         return composition
     chosen = {name: getattr(data, name) for name in unset}
     recipe = composition.recipe
     part = attrs.evolve(recipe.source, options={**recipe.source.options, **chosen})
-    source = attrs.evolve(composition.source, **chosen)  # type: ignore[type-var] - parts are attrs classes
-    return attrs.evolve(composition, source=source, recipe=attrs.evolve(recipe, source=part))
+    return attrs.evolve(composition, source=attrs.evolve(source, **chosen), recipe=attrs.evolve(recipe, source=part))
 
 
 def look_at_data(data: ImageData, splits: Splits) -> Overview:

@@ -14,7 +14,7 @@ from nasplug.data.decoding import Headers, read_headers
 from nasplug.data.decoding_processes import start_processes
 from nasplug.data.file_images import FileImages
 from nasplug.data.pixel_cache import PixelCache
-from nasplug.parts import DataSource, ImageData
+from nasplug.parts import DataSource, ImageData, Images
 from nasplug.values.options import option
 from nasplug.values.recipe import MOST_THREADS
 
@@ -77,14 +77,13 @@ class ImageFiles(DataSource):
         if self.size is None:
             notes = (*notes, _note_size(headers, size))
         files = [self._images(split, root, size, headers.bits) for split in splits]
+        loaded: Sequence[Images]
         if self.crops != "original" and sum(each.nbytes for each in files) <= self.memory << 20:
             loaded = [each.in_memory() for each in files]
         else:
             cache, processes = PixelCache(self.memory << 20), start_processes(self.workers)
-            has_originals = self.crops != "square"
-            loaded = [
-                attrs.evolve(each, has_originals=has_originals, cache=cache, processes=processes) for each in files
-            ]
+            originals = self.crops != "square"
+            loaded = [attrs.evolve(each, has_originals=originals, cache=cache, processes=processes) for each in files]
         return ImageData(
             name=name,
             classes=classes,
