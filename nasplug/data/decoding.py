@@ -100,7 +100,7 @@ def image_formats() -> tuple[str, ...]:
 
 
 @attrs.frozen
-class Headers:
+class InspectedFiles:
     """What the files of a data set say of their pixels before they are decoded."""
 
     bits: int | None
@@ -112,14 +112,16 @@ class Headers:
     """Of the images that can be read, in pixels."""
 
 
-def read_headers(paths: Iterable[Path]) -> Headers:
+def inspect_files(paths: Iterable[Path]) -> InspectedFiles:
     """Looks into all files of a data set. Those that cannot be read are left to `decode`."""
     with ThreadPoolExecutor(THREADS, thread_name_prefix="nasplug-header") as pool:
-        found = [header for header in pool.map(_read_header, paths) if header is not None]
-    return Headers(max((bits for bits, _ in found if bits is not None), default=None), tuple(side for _, side in found))
+        found = [seen for seen in pool.map(_inspect, paths) if seen is not None]
+    return InspectedFiles(
+        max((bits for bits, _ in found if bits is not None), default=None), tuple(side for _, side in found)
+    )
 
 
-def _read_header(path: Path) -> tuple[int | None, int] | None:
+def _inspect(path: Path) -> tuple[int | None, int] | None:
     """The bits that a file of more than 8 uses, and its shorter side; None if it cannot be read."""
     try:
         with path.open("rb") as stream, _open(stream) as image:

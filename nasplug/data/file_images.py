@@ -85,6 +85,11 @@ class FileImages(Images):
         """Their paths within the folder of the data set."""
         return tuple(path.relative_to(self.root).as_posix() for path in self.paths)
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Their files."""
+        return self.paths
+
     def digests(self, indices: Sequence[int]) -> list[str]:
         """Digests of the content of the files at `indices`, which are read but not decoded."""
         failures = []
@@ -169,6 +174,11 @@ class DecodedImages(MemoryImages):
     def names(self) -> tuple[str, ...]:
         """The paths of their files."""
         return self._files.names
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Their files."""
+        return self._files.paths
 
     def digests(self, indices: Sequence[int]) -> list[str]:
         """Digests of their files, as they were when they were decoded."""

@@ -12,7 +12,7 @@ from torchvision.transforms.v2 import functional as F
 
 from nasplug.data import decode_request
 from nasplug.data.batches import BatchStream
-from nasplug.data.decoding import read_headers
+from nasplug.data.decoding import inspect_files
 from nasplug.data.decoding_processes import DecodingProcesses
 from nasplug.data.file_images import FileImages
 from nasplug.data.pixel_cache import Form, PixelCache
@@ -47,7 +47,7 @@ def two_processes() -> DecodingProcesses:
 
 def images(folder: Path, **options) -> FileImages:
     paths = tuple(sorted(folder.iterdir()))
-    return FileImages(paths, np.arange(len(paths)) % 3, SIZE, 3, read_headers(paths).bits, folder, **options)
+    return FileImages(paths, np.arange(len(paths)) % 3, SIZE, 3, inspect_files(paths).bits, folder, **options)
 
 
 def boxes(count: int = COUNT, seed: int = 0) -> RandomBoxes:

@@ -10,18 +10,17 @@ from typing import ClassVar
 import attrs
 import numpy as np
 
-from nasplug.data.decoding import Headers, read_headers
+from nasplug.data.decoding import inspect_files
 from nasplug.data.decoding_processes import start_processes
 from nasplug.data.file_images import FileImages
 from nasplug.data.pixel_cache import PixelCache
+from nasplug.data.suggestions import suggest_size
 from nasplug.parts import DataSource, ImageData, Images
 from nasplug.values.options import option
 from nasplug.values.recipe import MOST_THREADS
 
 SMALLEST, LARGEST = 8, 512
 """Sides to which images can be scaled, in pixels."""
-LARGEST_CHOSEN, STEP = 64, 4
-"""The largest side that is chosen where none is asked for, and of what chosen sides are multiples."""
 
 
 @attrs.frozen
@@ -33,8 +32,7 @@ class ImageFiles(DataSource):
 
     size: int | None = option(
         None,
-        f"side to which images are scaled and cropped, in pixels; unset: the median of their shorter sides, at most "
-        f"{LARGEST_CHOSEN}",
+        "side to which images are scaled and cropped, in pixels; unset: the median of their shorter sides, at most 64",
         at_least=SMALLEST,
         at_most=LARGEST,
     )
@@ -72,11 +70,11 @@ class ImageFiles(DataSource):
         `splits` holds the training files and, if there are any, the test files, each by class. Files are named from
         `root`.
         """
-        headers = read_headers(file for split in splits for of_class in split for file in of_class)
-        size = choose_size(headers) if self.size is None else self.size
+        found = inspect_files(file for split in splits for of_class in split for file in of_class)
+        size = suggest_size(np.array(found.shorter_sides, np.int64)) if self.size is None else self.size
         if self.size is None:
-            notes = (*notes, _note_size(headers, size))
-        files = [self._images(split, root, size, headers.bits) for split in splits]
+            notes = (*notes, _note_size(found.shorter_sides, size))
+        files = [self._images(split, root, size, found.bits) for split in splits]
         loaded: Sequence[Images]
         if self.crops != "original" and sum(each.nbytes for each in files) <= self.memory << 20:
             loaded = [each.in_memory() for each in files]
@@ -93,7 +91,7 @@ class ImageFiles(DataSource):
             test=loaded[1] if len(loaded) > 1 else None,
             flips=self.flips,
             shift=size // 8,
-            bits=headers.bits,
+            bits=found.bits,
             notes=notes,
         )
 
@@ -103,17 +101,8 @@ class ImageFiles(DataSource):
         return FileImages(files, labels, size, self.channels, bits, root)
 
 
-def choose_size(headers: Headers) -> int:
-    """The median of the shorter sides of images, rounded down to a multiple of STEP; from SMALLEST to LARGEST_CHOSEN.
-
-    Larger ones cost the more to train the larger they are, so they have to be asked for.
-    """
-    median = median_low(headers.shorter_sides or (SMALLEST,))
-    return min(max(median // STEP * STEP, SMALLEST), LARGEST_CHOSEN)
-
-
-def _note_size(headers: Headers, size: int) -> str:
-    median = median_low(headers.shorter_sides or (SMALLEST,))
+def _note_size(shorter_sides: Sequence[int], size: int) -> str:
+    median = median_low(shorter_sides or (0,))
     return (
         f"Images are scaled to {size} x {size} pixels (data.size; from {SMALLEST} to {LARGEST}): the median of their "
         f"shorter sides is {median:,}" + (", and larger images take longer." if median > size else ".")

@@ -10,8 +10,6 @@ from PIL import Image
 
 from nasplug.builtin.data_sets import image_files
 from nasplug.builtin.data_sets.folder import Folder
-from nasplug.builtin.data_sets.image_files import choose_size
-from nasplug.data.decoding import Headers
 from nasplug.data.file_images import FileImages
 from nasplug.data.images import MemoryImages
 from nasplug.errors import InputError
@@ -31,14 +29,6 @@ def photos(tmp_path) -> Path:
 
 def load(path: Path, **options):
     return Folder(**options).load(str(path), None, False)
-
-
-@pytest.mark.parametrize(
-    ("sides", "size"),
-    [((), 8), ((1, 5, 9), 8), ((28,) * 9, 28), ((31, 33, 500), 32), ((96,), 64), ((8, 375, 500), 64), ((40, 50), 40)],
-)
-def test_the_size_is_the_median_shorter_side_up_to_a_limit(sides, size):
-    assert choose_size(Headers(None, sides)) == size
 
 
 def test_a_size_that_was_chosen_is_said(photos):
