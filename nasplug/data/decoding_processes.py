@@ -75,8 +75,8 @@ def start_processes(workers: int | None) -> DecodingProcesses | None:
         if workers is None:
             return None
         raise InputError(
-            f"data.workers={workers} decodes images in other processes, which need shared memory (/dev/shm on Linux), "
-            f"and this system has none ({error}); use data.workers=0, which decodes in threads."
+            f"data.workers={workers} decodes images in other processes, which this system cannot start ({error}; they "
+            f"need shared memory, which is /dev/shm on Linux); use data.workers=0, which decodes in threads."
         ) from error
 
 
