@@ -318,7 +318,7 @@ def test_folders_that_make_no_data_set_are_refused(tmp_path):
 
     run_refused(*words, remedy=("use more images of this class",))
     run_refused(*words, "--set", "data.channels=2", remedy=("it is one of 1, 3",))
-    run_refused(*words, "--set", "data.size=0", remedy=("must be at least 1",))
+    run_refused(*words, "--set", "data.size=0", remedy=("must be at least 8",))
     for image in (path / "dogs").iterdir():
         image.unlink()
     run_refused(*words, remedy=("put some directly into it, or remove it",))

@@ -7,11 +7,13 @@ import resource
 import signal
 import subprocess
 import time
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 # Many processes that import torch, on machines that may be busy: generous, since only a hang should count.
@@ -97,6 +99,28 @@ def test_a_run_that_was_killed_ends_like_one_that_was_not(nasplug, here, few_ima
     assert done.exit_code == 0, done.output
 
     _kill_and_resume(nasplug, here, (*short, "--jobs", str(jobs)), broken, kills)
+    _assert_equal(whole, broken)
+
+
+def test_images_in_files_are_read_as_before_after_a_kill_whoever_decodes_them(nasplug, here, tmp_path):
+    """Random crops of originals, whether these are kept in memory or decoded each time in processes of processes."""
+    whole, broken, random = tmp_path / "whole", tmp_path / "broken", np.random.default_rng(0)
+    for number in range(90):
+        path = tmp_path / "photos" / "abc"[number % 3] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 256, (10, 14, 3), dtype=np.uint8)).save(path)
+    options = ("search.augment=imagenet", "retrain.augment=imagenet", "select.references=[]", "select.measures=[]")
+    words = (*SHORT, "--data", f"folder:{tmp_path / 'photos'}")
+    words += tuple(word for option in options for word in ("--set", option))
+    done = here(*words, "--jobs", "1", "--set", "data.crops=original", "--set", "data.workers=0", "--out", whole)
+    assert done.exit_code == 0, done.output
+    assert "Images are scaled to 8 x 8 pixels (data.size; " in done.output
+    assert "images/s" in done.output
+    recipe = tomllib.loads((whole / "recipe.toml").read_text())
+    assert recipe["data"]["size"] == json.loads((whole / "result.json").read_text())["data"]["size"] == 8
+
+    words += ("--jobs", "2", "--set", "data.memory=0", "--set", "data.workers=1")
+    _kill_and_resume(nasplug, here, words, broken, (("search", 10), ("retrain", 14)))
     _assert_equal(whole, broken)
 
 

@@ -64,6 +64,10 @@ class _Timed:
     def steps_per_epoch(self) -> int:
         return self.stream.steps_per_epoch
 
+    @property
+    def batch_size(self) -> int:
+        return self.stream.batch_size
+
     def batch(self, step: int) -> Batch:
         synchronize(self.device)
         started = time.perf_counter()
@@ -79,10 +83,11 @@ class _Ready:
 
     ready: Batch
     steps_per_epoch: int
+    batch_size: int
 
     @classmethod
     def of(cls, stream: Stream) -> _Ready:
-        return cls(stream.batch(0), stream.steps_per_epoch)
+        return cls(stream.batch(0), stream.steps_per_epoch, stream.batch_size)
 
     def batch(self, step: int) -> Batch:
         return self.ready

@@ -16,6 +16,7 @@ from nasplug.data.notes import describe_folds
 from nasplug.data.overview import Overview
 from nasplug.data.suggestions import suggest_batch_size, suggest_size
 from nasplug.parts import ImageData
+from nasplug.values.options import option_fields
 
 
 @attrs.frozen
@@ -130,7 +131,7 @@ def _list_overlaps(duplicates: Duplicates) -> list[dict[str, Any]]:
 def _suggest(composition: Composition, overview: Overview, files: FileFacts | None) -> list[dict[str, Any]]:
     """Options that suit these images, each with its reason, and whether a run has to be told."""
     data, splits = overview.data, overview.splits
-    recipe, known = composition.recipe, composition.recipe.source.options
+    recipe, known = composition.recipe, option_fields(type(composition.source))
     found: list[tuple[str, Any, Any, str]] = []
     if files is not None and "size" in known:
         median = quantiles(files.shorter_sides)[QUANTILES.index(0.5)]

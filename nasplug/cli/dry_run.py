@@ -31,6 +31,7 @@ def write_estimate(plugins: Plugins, recipe: Recipe) -> None:
     with TemporaryDirectory(prefix="nasplug-dry-run-") as scratch:
         context = start(Path(scratch) / "run", plugins, recipe, [])
         show_notes(context)
+        recipe = context.recipe
         echo(tomli_w.dumps(recipe.to_dict()).rstrip())
         write_rows(["slot", "part", "from"], _list_suppliers(plugins, recipe), err=True)
         _write_costs(plugins, context)

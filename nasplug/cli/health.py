@@ -18,6 +18,7 @@ from packaging.specifiers import SpecifierSet
 from nasplug.cli.plugins import describe_conflicts
 from nasplug.errors import InputError
 from nasplug.plugins import Plugin, Plugins
+from nasplug.values.cores import count_cores
 
 Health = Literal["ok", "note", "problem"]
 
@@ -112,8 +113,7 @@ def _check_device() -> Iterator[Finding]:
     except Exception:
         # Reported with the packages.
         return
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    yield Finding("CPU", "ok", f"{cores} cores, {platform.processor() or platform.machine()}")
+    yield Finding("CPU", "ok", f"{count_cores()} cores, {platform.processor() or platform.machine()}")
     if not torch.cuda.is_available():
         if torch.version.cuda is None:
             yield Finding(

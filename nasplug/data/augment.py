@@ -13,20 +13,24 @@ from nasplug.data.boxes import random_resized_crop
 from nasplug.parts.transfer import send
 
 
-def augment(images: Tensor, generator: torch.Generator, policy: str, *, flips: bool, shift: int) -> Tensor:
+def augment(
+    images: Tensor, generator: torch.Generator, policy: str, *, flips: bool, shift: int, cropped: bool = False
+) -> Tensor:
     """An augmented copy of uint8 images (N, C, H, W), C 1 or 3.
 
     `policy` is one of "none" (the images themselves); "standard": a shift by up to `shift` pixels in each direction,
     padded with zeros, then a horizontal flip with probability 1/2 if `flips`; "imagenet": a random resized crop, then
     the same flip; "autoaugment" and "imagenet-autoaugment": "standard" or "imagenet", then the AutoAugment policy
     learnt on CIFAR-10 or ImageNet, whose colour operations leave grey images unchanged; "autoaugment-pillow":
-    "standard", then the policy of CIFAR-10 with the operations of `nasplug.data.pillow_operations`.
+    "standard", then the policy of CIFAR-10 with the operations of `nasplug.data.pillow_operations`. With
+    `cropped`, the images are random crops already, of the boxes that `generator` has drawn.
     """
     if policy == "none":
         return images
     scaled = policy.startswith("imagenet")
     if scaled:
-        images = random_flip(random_resized_crop(images, generator), generator, flips=flips)
+        images = images if cropped else random_resized_crop(images, generator)
+        images = random_flip(images, generator, flips=flips)
     else:
         images = shift_and_flip(images, generator, flips=flips, shift=shift)
     if "autoaugment" not in policy:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from nasplug.data.images import MemoryImages
 from nasplug.parts import Images
+from nasplug.parts.random_boxes import RandomBoxes
 from nasplug.parts.transfer import pin, send
 
 RESIDENT_BYTES = 2 << 30
@@ -37,7 +38,8 @@ class BatchReader:
 
     `positions(number)` gives the images of batch `number`: an order of indices, which several batches may share, and
     the slice of it that is this batch. A batch depends on its number alone; reading ahead never changes a result. With
-    `resident=False` images stay in host memory, however small they are.
+    `resident=False` images stay in host memory, however small they are. With `boxes`, which gives one for each image of
+    a batch, the batch holds these parts of the originals, which `images` must have.
     """
 
     def __init__(
@@ -47,9 +49,11 @@ class BatchReader:
         device: torch.device,
         *,
         resident: bool = True,
+        boxes: Callable[[int], RandomBoxes] | None = None,
     ) -> None:
         self._images = images
         self._positions = positions
+        self._boxes = boxes
         self._device = device
         self._resident = copy_to_device(images, device, allowed=resident)
         self._order: tuple[Indices, Tensor] | None = None
@@ -63,7 +67,7 @@ class BatchReader:
             chosen = self._on_device(order)[batch]
             return self._resident.pixels[chosen], self._resident.targets[chosen]
         pending = self._pending.pop(number, None)
-        pixels, labels = self._fetch(order[batch]) if pending is None else pending.result()
+        pixels, labels = self._fetch(number, order[batch]) if pending is None else pending.result()
         return send(pixels, self._device), send(labels, self._device)
 
     def prefetch(self, first: int, last: int) -> None:
@@ -78,11 +82,15 @@ class BatchReader:
             if number not in self._pending:
                 # The positions are computed here, so that the threads share nothing but the images.
                 order, batch = self._positions(number)
-                self._pending[number] = self._pool.submit(self._fetch, order[batch])
+                self._pending[number] = self._pool.submit(self._fetch, number, order[batch])
 
-    def _fetch(self, indices: Indices) -> tuple[Tensor, Tensor]:
-        """The images and labels at `indices`, on the host, pinned if the device is a GPU."""
-        pixels, labels = self._images.read(indices.tolist()), torch.from_numpy(self._images.labels[indices])
+    def _fetch(self, number: int, indices: Indices) -> tuple[Tensor, Tensor]:
+        """The images and labels of batch `number`, at `indices`, on the host, pinned if the device is a GPU."""
+        if self._boxes is None:
+            pixels = self._images.read(indices.tolist())
+        else:
+            pixels = self._images.read_crops(indices.tolist(), self._boxes(number))
+        labels = torch.from_numpy(self._images.labels[indices])
         return pin(pixels, self._device), pin(labels, self._device)
 
     def _on_device(self, order: Indices) -> Tensor:

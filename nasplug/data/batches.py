@@ -17,6 +17,7 @@ from nasplug.data.boxes import erase
 from nasplug.data.colour import jitter
 from nasplug.errors import InputError
 from nasplug.parts import Batch, Images
+from nasplug.parts.random_boxes import RandomBoxes
 from nasplug.parts.transfer import send
 from nasplug.values import Training
 from nasplug.values.seeds import derive_seed
@@ -30,7 +31,8 @@ class BatchStream:
     an epoch has as many images, but every class equally often; with "weights" batches carry the weights of classes.
     `mean` and `std` are per channel on the scale from 0 to 1; `flips` and `shift` (pixels) are those of the data set.
     With `augmented=False` images are normalised only. With `resident`, images in memory are copied to `device` if they
-    are small enough; all others are read some batches ahead in threads. Raises InputError if `indices` is empty.
+    are small enough; all others are read some batches ahead in threads. Random crops (augmentation "imagenet") are
+    taken from the originals of `images` that have these. Raises InputError if `indices` is empty.
     """
 
     def __init__(
@@ -62,14 +64,16 @@ class BatchStream:
         self._shift = shift
         self._stream = (seed, phase, split)
         self._augmented = augmented
-        self._batch_size = min(training.batch_size, len(indices))
+        self.batch_size = min(training.batch_size, len(indices))
         self._order: tuple[int, Indices] = (-1, indices)
-        self._reader = BatchReader(images, self._positions, device, resident=resident)
+        self._crops_originals = augmented and images.has_originals and training.augment.startswith("imagenet")
+        boxes = self._boxes if self._crops_originals else None
+        self._reader = BatchReader(images, self._positions, device, resident=resident, boxes=boxes)
 
     @property
     def steps_per_epoch(self) -> int:
         """Batches per epoch, at least one."""
-        return len(self._indices) // self._batch_size
+        return len(self._indices) // self.batch_size
 
     def batch(self, step: int) -> Batch:
         """The batch of step number `step`, counted from 0 over all epochs; starts reading the next ones."""
@@ -78,8 +82,12 @@ class BatchStream:
         if not self._augmented:
             return Batch(normalize(pixels, self._mean, self._std), labels, self._class_weights)
         training = self._training
-        generator = torch.Generator().manual_seed(derive_seed(*self._stream, "augment", step))
-        pixels = augment(pixels, generator, training.augment, flips=self._flips, shift=self._shift)
+        generator = self._generator(step)
+        if self._crops_originals:
+            RandomBoxes.sample(len(labels), generator)  # those that were read, so that other numbers follow
+        pixels = augment(
+            pixels, generator, training.augment, flips=self._flips, shift=self._shift, cropped=self._crops_originals
+        )
         if any(training.color_jitter):
             pixels = jitter(pixels, training.color_jitter, generator)
         normalised = normalize(pixels, self._mean, self._std)
@@ -93,6 +101,14 @@ class BatchStream:
         """Starts reading the batches from `step` on in the background, where images are read from files."""
         self._reader.prefetch(step, step + BATCHES_AHEAD)
 
+    def _generator(self, step: int) -> torch.Generator:
+        """The source of the random numbers of augmentation in a step; the boxes of random crops come first."""
+        return torch.Generator().manual_seed(derive_seed(*self._stream, "augment", step))
+
+    def _boxes(self, step: int) -> RandomBoxes:
+        """The boxes of random crops in a step."""
+        return RandomBoxes.sample(self.batch_size, self._generator(step))
+
     def _positions(self, step: int) -> tuple[Indices, slice]:
         """The order of images in the epoch of `step`, and the slice of it that is the batch of `step`."""
         epoch, number = divmod(step, self.steps_per_epoch)
@@ -103,7 +119,7 @@ class BatchStream:
             else:
                 order = self._indices[torch.randperm(len(self._indices), generator=generator).numpy()]
             self._order = (epoch, order)
-        return self._order[1], slice(number * self._batch_size, (number + 1) * self._batch_size)
+        return self._order[1], slice(number * self.batch_size, (number + 1) * self.batch_size)
 
 
 def sequential_batches(

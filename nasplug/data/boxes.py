@@ -5,54 +5,21 @@ As in `augment`, all random numbers are drawn on the CPU from the caller's gener
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from nasplug.parts.random_boxes import RandomBoxes
 from nasplug.parts.transfer import send
 
-TRIES = 10
-"""Boxes sampled for each image, of which the first that fits is taken, as in torchvision."""
-CROP_AREA, CROP_ASPECT = (0.08, 1.0), (3 / 4, 4 / 3)
-"""Ranges of area (as a share of the image) and aspect (width / height) of crops in training on ImageNet (Inception)."""
 ERASE_AREA, ERASE_ASPECT = (0.02, 1 / 3), (0.3, 1 / 0.3)
-"""The same ranges for random erasing (Zhong et al., 2020, as in timm)."""
-
-
-def sample_boxes(
-    count: int,
-    size: tuple[int, int],
-    areas: tuple[float, float],
-    aspects: tuple[float, float],
-    generator: torch.Generator,
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """Samples a box for each of `count` images of `size` (height, width).
-
-    Returns the boxes (top, left, height, width), int64 (count, 4), and whether one of TRIES fitted, bool (count,); if
-    none did, the box is the whole image. The share of the area is uniform in `areas`, the logarithm of the aspect
-    uniform in that of `aspects`, and the position uniform inside the image.
-    """
-    height, width = size
-    tries = torch.rand((count, TRIES, 2), generator=generator, dtype=torch.float64).numpy()
-    positions = torch.rand((count, 2), generator=generator, dtype=torch.float64).numpy()
-    area = height * width * (areas[0] + (areas[1] - areas[0]) * tries[..., 0])
-    low, high = map(math.log, aspects)
-    aspect = np.exp(low + (high - low) * tries[..., 1])
-    sides = np.stack([np.sqrt(area / aspect), np.sqrt(area * aspect)], -1).round().astype(np.int64)
-    fits: npt.NDArray[np.bool_] = np.all((sides > 0) & (sides <= (height, width)), axis=-1)
-    chosen = sides[np.arange(count), fits.argmax(1)]
-    fitted: npt.NDArray[np.bool_] = np.any(fits, axis=1)
-    chosen[~fitted] = height, width
-    corners = (positions * (np.array(size) - chosen + 1)).astype(np.int64)
-    return np.concatenate([corners, chosen], 1), fitted
+"""Ranges of area and aspect of the boxes of random erasing (Zhong et al., 2020, as in timm)."""
 
 
 def random_resized_crop(images: Tensor, generator: torch.Generator) -> Tensor:
     """A random box of each uint8 image (N, C, H, W), scaled bilinearly to the size of the image."""
-    boxes, _ = sample_boxes(len(images), (images.shape[2], images.shape[3]), CROP_AREA, CROP_ASPECT, generator)
+    boxes, _ = RandomBoxes.sample(len(images), generator).fit((images.shape[2], images.shape[3]))
     # On a CPU one by one: there torchvision scales bytes ten times as fast as `grid_sample` does all boxes in one call.
     return scale_one_by_one(images, boxes) if images.device.type == "cpu" else scale_together(images, boxes)
 
@@ -93,7 +60,7 @@ def erase(images: Tensor, probability: float, generator: torch.Generator) -> Ten
     shows the part of it at its position.
     """
     count, _, height, width = images.shape
-    boxes, fitted = sample_boxes(count, (height, width), ERASE_AREA, ERASE_ASPECT, generator)
+    boxes, fitted = RandomBoxes.sample(count, generator, ERASE_AREA, ERASE_ASPECT).fit((height, width))
     erased = fitted & (torch.rand(count, generator=generator, dtype=torch.float64).numpy() < probability)
     noise = torch.randn((1, *images.shape[1:]), generator=generator)
     noise = send(noise.contiguous(memory_format=torch.channels_last), images.device)

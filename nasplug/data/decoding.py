@@ -1,16 +1,13 @@
-"""Image files of any size and mode as square uint8 images of one size: those of `folder`, and those to classify."""
+"""How an image file of any size and mode becomes pixels: of data sets, and of images to classify."""
 
 from __future__ import annotations
 
-import hashlib
 import io
 import warnings
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 from threading import Lock
 from typing import IO
 
@@ -22,14 +19,13 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from nasplug.data.encoded_images import open_content, read_content
-from nasplug.data.images import MemoryImages
 from nasplug.data.pixels import lay_on_white
-from nasplug.data.reading import UnreadableImages, all_of, read_in_chunks
+from nasplug.data.reading import UnreadableImages
 from nasplug.errors import one_line
-from nasplug.parts import EncodedImage, Images
+from nasplug.parts import EncodedImage
 
 THREADS = 4
-"""Files whose depth is looked at at a time."""
+"""Files whose headers are looked at at a time."""
 MAX_PIXELS = 89_478_485
 """Largest number of pixels of an image file: a quarter of a GiB as RGB, the number from which Pillow warns."""
 UPRIGHT = {
@@ -44,16 +40,12 @@ UPRIGHT = {
 """What turns an image upright, by its EXIF orientation."""
 SIDEWAYS = frozenset({5, 6, 7, 8})
 """The orientations of images whose width becomes their height."""
-REMARKS = {
-    "transparent": "transparent in places, which became white",
-    "frames": "of several frames or pages, of which the first was read",
-    "deep": "of more than 8 bits per value, of which all images use {bits}; these were scaled to 8",
-    "exif": "taken to be upright, because the orientation in the EXIF data cannot be read",
-}
-"""What is said of images that are not read as a user may expect, by a short name."""
 
 NO_PIXELS = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "PDF", "WMF"})
 """Formats known to Pillow that are drawings, videos or containers. To read EPS, Pillow runs Ghostscript."""
+
+USUAL = frozenset({"JPEG", "PNG"})
+"""Formats of most files. No other format begins with their first bytes, so trying them first changes no image."""
 
 _opening = Lock()
 
@@ -71,117 +63,6 @@ class ImageHeader:
     """As Pillow calls it, such as "JPEG"."""
 
 
-@attrs.frozen(eq=False)
-class FileImages(Images):
-    """Images that stay in their files and are decoded each time they are read."""
-
-    paths: tuple[EncodedImage, ...]
-    labels: npt.NDArray[np.int64]
-    size: int
-    channels: int
-    bits: int | None = None
-    """Bits that the files of more than 8 use, in the whole data set; None: there are none."""
-    root: Path = Path()
-    """The folder of the data set, from which files are named."""
-    _remarks: dict[str, set[int]] = attrs.field(factory=lambda: defaultdict(set), init=False)
-    _digests: dict[int, str] = attrs.field(factory=dict, init=False)
-
-    @property
-    def nbytes(self) -> int:
-        """What all images take in memory, in bytes."""
-        return len(self.paths) * self.channels * self.size**2
-
-    def read(self, indices: Sequence[int]) -> Tensor:
-        """Decodes the images at `indices`. Raises UnreadableImages, which names all that cannot be read."""
-        pixels = torch.empty((len(indices), self.channels, self.size, self.size), dtype=torch.uint8)
-        failures = []
-        for position, index in enumerate(indices):
-            try:
-                content = read_content(self.paths[index])
-                self._digests.setdefault(index, _digest(content))
-                pixels[position], remarks = _decode(content, self.size, self.channels, self.bits)
-                for remark in remarks:
-                    self._remarks[remark].add(index)
-            # Pillow's decoders raise all kinds for damaged files, depending on the format and the place of the damage.
-            except Exception as error:
-                failures.append((str(self.paths[index]), _reason(error)))
-        if failures:
-            raise UnreadableImages(failures, skippable=True)
-        return pixels
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Their paths within the folder of the data set, or what they are called that are no files."""
-        return tuple(
-            path.relative_to(self.root).as_posix() if isinstance(path, Path) else str(path) for path in self.paths
-        )
-
-    @property
-    def files(self) -> tuple[EncodedImage, ...]:
-        """Their files."""
-        return self.paths
-
-    def digests(self, indices: Sequence[int]) -> list[str]:
-        """Digests of the content of the files at `indices`, which are read but not decoded."""
-        failures = []
-        for index in indices:
-            if index not in self._digests:
-                try:
-                    self._digests[index] = _digest(read_content(self.paths[index]))
-                except (OSError, ValueError) as error:
-                    failures.append((str(self.paths[index]), _reason(error)))
-        if failures:
-            raise UnreadableImages(failures)
-        return [self._digests[index] for index in indices]
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What was remarkable in the files that have been read."""
-        names = self.names
-        return tuple(
-            f"{_count(len(found))} {'is' if len(found) == 1 else 'are'} {text.format(bits=self.bits)} (first: "
-            f"{names[min(found)]})."
-            for remark, text in REMARKS.items()
-            if (found := self._remarks.get(remark))
-        )
-
-    def in_memory(self) -> DecodedImages:
-        """All images, decoded once. Raises UnreadableImages, which names all that cannot be read."""
-        pixels = torch.empty((len(self), self.channels, self.size, self.size), dtype=torch.uint8)
-        start = 0
-        for chunk in read_in_chunks(self, all_of(self)):
-            pixels[start : start + len(chunk)] = chunk
-            start += len(chunk)
-        return DecodedImages(pixels, self)
-
-
-class DecodedImages(MemoryImages):
-    """Images that were read from files as a whole."""
-
-    def __init__(self, pixels: Tensor, files: FileImages) -> None:
-        super().__init__(pixels, files.labels)
-        self._files = files
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The paths of their files."""
-        return self._files.names
-
-    @property
-    def files(self) -> tuple[EncodedImage, ...]:
-        """Their files."""
-        return self._files.paths
-
-    def digests(self, indices: Sequence[int]) -> list[str]:
-        """Digests of their files, as they were when they were decoded."""
-        return self._files.digests(indices)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What was remarkable in the files."""
-        return self._files.notes
-
-
 def decode(file: EncodedImage, size: int, channels: int, bits: int | None = None) -> Tensor:
     """The image in `file` as uint8 (channels, size, size).
 
@@ -191,9 +72,9 @@ def decode(file: EncodedImage, size: int, channels: int, bits: int | None = None
     nothing tells how bright others are meant to be. Raises InputError for a damaged or unreadable file.
     """
     try:
-        return _decode(read_content(file), size, channels, bits)[0]
+        return to_pixels(fit_square(decode_content(read_content(file), channels, bits)[0], size))
     except Exception as error:
-        raise UnreadableImages([(str(file), _reason(error))]) from error
+        raise UnreadableImages([(str(file), reason_unread(error))]) from error
 
 
 def read_header(file: EncodedImage) -> ImageHeader:
@@ -209,46 +90,86 @@ def fit_image(image: Image.Image, size: int, channels: int, bits: int | None) ->
 
     Raises ValueError, or what else Pillow's decoders raise, if it cannot be used.
     """
-    return _fit(image, size, channels, bits)[0]
+    return to_pixels(fit_square(_make_upright(image, channels, bits)[0], size))
 
 
 @cache
 def image_formats() -> tuple[str, ...]:
-    """The formats of pixels that the installed Pillow reads, such as "JPEG"."""
+    """The formats of pixels that the installed Pillow reads, in the order in which they are tried: the usual first."""
     Image.init()
-    return tuple(sorted(set(Image.OPEN) - NO_PIXELS))
+    return tuple(sorted(set(Image.OPEN) - NO_PIXELS, key=lambda name: (name not in USUAL, name)))
 
 
-def find_bits(files: Iterable[EncodedImage]) -> int | None:
-    """The bits that the values of a whole data set use in files of more than 8 bits; None if there are no such files.
+@attrs.frozen
+class InspectedFiles:
+    """What the files of a data set say of their pixels before they are decoded."""
 
-    All of them are scaled by this one number, so that equal values stay equal. Files that cannot be read are left to
-    `decode`.
+    bits: int | None
+    """The bits that the values of all files of more than 8 use; None if there are no such files.
+
+    All of them are scaled by this one number, so that equal values stay equal.
     """
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="nasplug-depth") as pool:
-        return max((bits for bits in pool.map(_used_bits, files) if bits is not None), default=None)
+    shorter_sides: tuple[int, ...]
+    """Of the images that can be read, in pixels."""
 
 
-def _used_bits(file: EncodedImage) -> int | None:
+def inspect_files(files: Iterable[EncodedImage]) -> InspectedFiles:
+    """Looks into all files of a data set. Those that cannot be read are left to `decode`."""
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="nasplug-header") as pool:
+        found = [seen for seen in pool.map(_inspect, files) if seen is not None]
+    return InspectedFiles(
+        max((bits for bits, _ in found if bits is not None), default=None), tuple(side for _, side in found)
+    )
+
+
+def _inspect(file: EncodedImage) -> tuple[int | None, int] | None:
+    """The bits that a file of more than 8 uses, and its shorter side; None if it cannot be read."""
     try:
         with open_content(file) as stream, _open(stream) as image:
-            if _is_deep(image):
-                return max(int(np.array(image).max()).bit_length(), 8)
-            if _is_cut_to_8_bits(image):
-                return 8 + int(np.array(image).max()).bit_length()
+            return _used_bits(image), min(image.size)
     except Exception:
         return None
+
+
+def _used_bits(image: Image.Image) -> int | None:
+    if _is_deep(image):
+        return max(int(np.array(image).max()).bit_length(), 8)
+    if _is_cut_to_8_bits(image):
+        return 8 + int(np.array(image).max()).bit_length()
     return None
 
 
-def _decode(content: bytes, size: int, channels: int, bits: int | None) -> tuple[Tensor, list[str]]:
-    """The pixels of an image file, uint8 (channels, size, size), and keys of REMARKS."""
+def decode_content(content: bytes, channels: int, bits: int | None) -> tuple[Image.Image, list[str]]:
+    """A whole image file, upright, of mode L or RGB, and what is remarkable in it, as keys of `REMARKS`.
+
+    Raises ValueError, or what else Pillow's decoders raise, if it cannot be used; `reason_unread` has the words.
+    """
     with _open(io.BytesIO(content)) as image:
-        return _fit(image, size, channels, bits)
+        return _make_upright(image, channels, bits)
 
 
-def _fit(image: Image.Image, size: int, channels: int, bits: int | None) -> tuple[Tensor, list[str]]:
-    """The pixels of an image, uint8 (channels, size, size), and keys of REMARKS."""
+def fit_square(image: Image.Image, size: int) -> npt.NDArray[np.uint8]:
+    """The square in the middle of an image, uint8 (size, size) or (size, size, 3)."""
+    return np.array(ImageOps.fit(image, (size, size), method=Image.Resampling.BILINEAR), dtype=np.uint8)
+
+
+def crop(image: Image.Image, box: Sequence[int], size: int) -> npt.NDArray[np.uint8]:
+    """The part of an image inside a box (top, left, height, width), scaled to `size`: (size, size) or (size, size, 3).
+
+    With antialiasing, as torchvision's `resized_crop` does it with images of Pillow.
+    """
+    top, left, height, width = box
+    part = image.crop((left, top, left + width, top + height))
+    return np.array(part.resize((size, size), Image.Resampling.BILINEAR), dtype=np.uint8)
+
+
+def to_pixels(image: npt.NDArray[np.uint8]) -> Tensor:
+    """An image (H, W) or (H, W, C) as a tensor (C, H, W)."""
+    return torch.from_numpy(image.reshape(*image.shape[:2], -1)).permute(2, 0, 1)
+
+
+def _make_upright(image: Image.Image, channels: int, bits: int | None) -> tuple[Image.Image, list[str]]:
+    """A whole image, upright, of mode L or RGB, and keys of `REMARKS`."""
     remarks = ["frames"] if _has_frames(image) else []
     if _is_cut_to_8_bits(image) and bits is not None and bits < 16:
         raise ValueError(
@@ -269,10 +190,7 @@ def _fit(image: Image.Image, size: int, channels: int, bits: int | None) -> tupl
         remarks += ["transparent"] if transparent else []
     upright = None if orientation is None else UPRIGHT.get(orientation)
     plain = plain if upright is None else plain.transpose(upright)
-    plain = plain.convert("L" if channels == 1 else "RGB")
-    fitted = ImageOps.fit(plain, (size, size), method=Image.Resampling.BILINEAR)
-    pixels = torch.from_numpy(np.array(fitted, dtype=np.uint8)).reshape(size, size, channels)
-    return pixels.permute(2, 0, 1), remarks
+    return plain.convert("L" if channels == 1 else "RGB"), remarks
 
 
 def _open(stream: IO[bytes]) -> Image.Image:
@@ -286,8 +204,10 @@ def _open(stream: IO[bytes]) -> Image.Image:
 
 def _has_frames(image: Image.Image) -> bool:
     """Whether there are more images in a file; MPO has a smaller copy or another view behind a photograph."""
+    if image.format in ("JPEG", "MPO"):
+        return False
     with _without_warnings():
-        return image.format != "MPO" and bool(getattr(image, "is_animated", False))
+        return bool(getattr(image, "is_animated", False))
 
 
 def _read_orientation(image: Image.Image) -> int | None:
@@ -343,11 +263,7 @@ def _scale_to_8_bits(image: Image.Image, bits: int | None) -> tuple[Image.Image,
     return Image.fromarray(scaled.astype(np.uint8)), bool(transparent.any())
 
 
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]
-
-
-def _reason(error: Exception) -> str:
+def reason_unread(error: Exception) -> str:
     """Why a file cannot be read, as a part of a sentence."""
     if isinstance(error, UnidentifiedImageError):  # its own text names the stream, not the file
         return "it is empty, damaged or no image"
@@ -356,7 +272,3 @@ def _reason(error: Exception) -> str:
     # The text of others, such as KeyError, says little without their name.
     plain = isinstance(error, OSError | ValueError | SyntaxError | Image.DecompressionBombError)
     return str(error) if plain and str(error) else one_line(error)
-
-
-def _count(images: int) -> str:
-    return "1 image" if images == 1 else f"{images:,} images"

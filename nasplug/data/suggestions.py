@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-SIZES = (16, 32, 48, 64)
-"""Sides that are suggested, in pixels; what training takes grows with the square of the side."""
+SMALLEST, LARGEST, STEP = 8, 64, 4
+"""Sides that are suggested, in pixels: from, to, and the number of which they are multiples.
+
+What training takes grows with the square of the side, so larger ones have to be asked for.
+"""
 LEAST_STEPS = 10
 """Steps of an epoch, at least; fewer hardly train a network."""
 LEAST_BATCH = 8
@@ -14,9 +17,9 @@ LEAST_BATCH = 8
 
 
 def suggest_size(shorter_sides: npt.NDArray[np.int64]) -> int:
-    """The largest of SIZES to which at least half of the images need not be enlarged, else the smallest."""
-    median = np.quantile(shorter_sides, 0.5, method="lower")
-    return max((size for size in SIZES if size <= median), default=SIZES[0])
+    """The largest side to which at least half of the images need not be enlarged, else the smallest."""
+    median = int(np.quantile(shorter_sides, 0.5, method="lower")) if len(shorter_sides) else 0
+    return min(max(median // STEP * STEP, SMALLEST), LARGEST)
 
 
 def suggest_batch_size(images: int, usual: int) -> int:

@@ -33,6 +33,8 @@ from nasplug.values import Step, StepClock, StepInfo, Training, Update
 
 Batches = Callable[[str], Batch]
 """The batch of a split in one step, made when it is first asked for."""
+FIRST = StepInfo(step=0, steps=1, steps_per_epoch=1)
+"""A step that tells what every step does."""
 MakeObjective = Callable[[Update, Batches, StepInfo], Objective]
 
 
@@ -42,6 +44,10 @@ class Stream(Protocol):
     @property
     def steps_per_epoch(self) -> int:
         """Batches in one pass over the split."""
+
+    @property
+    def batch_size(self) -> int:
+        """Images in each batch."""
 
     def batch(self, step: int) -> Batch:
         """The batch of a step."""
@@ -187,6 +193,12 @@ class Trainer:
         """Whether no stage is left to train."""
         return self.steps_done == self.steps
 
+    @property
+    def images_per_step(self) -> int:
+        """Images that a step reads: a batch of each split on which it updates."""
+        splits = {update.split for update in self.optimizer.updates(FIRST)}
+        return sum(self.streams[split].batch_size for split in splits)
+
     def begin(self, generator: torch.Generator) -> None:
         """Sets alpha and fits the schedule to the length of the training; not called when one is resumed."""
         self.optimizer.initialise(self.choices, generator)
@@ -281,6 +293,5 @@ class Trainer:
 
     def _steps_per_epoch(self) -> int:
         """An epoch is one pass over the split on which the weights are updated."""
-        first = StepInfo(step=0, steps=1, steps_per_epoch=1)
-        splits = [update.split for update in self.optimizer.updates(first) if update.moves_weights]
+        splits = [update.split for update in self.optimizer.updates(FIRST) if update.moves_weights]
         return self.streams[splits[0]].steps_per_epoch

@@ -16,6 +16,7 @@ from nasplug.parts.layer_spec import LayerSpec
 from nasplug.parts.network import Network, Outputs, Supernet
 from nasplug.parts.optimizer import ArchitectureOptimizer, Objective, SearchState, TorchOptimizers
 from nasplug.parts.paths import Paths
+from nasplug.parts.random_boxes import RandomBoxes
 from nasplug.parts.rating import LabelRater, Rater
 from nasplug.parts.reference import ReferenceNetwork
 from nasplug.parts.schedule import PruningSchedule
@@ -49,6 +50,7 @@ __all__ = [
     "Outputs",
     "Paths",
     "PruningSchedule",
+    "RandomBoxes",
     "Rater",
     "ReferenceNetwork",
     "SearchSpace",

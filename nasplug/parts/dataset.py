@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from nasplug.parts.random_boxes import RandomBoxes
+
 
 class EncodedImage(Protocol):
     """An image file as a whole; `str` of it is what a user calls it. Paths are such."""
@@ -37,6 +39,18 @@ class Images(ABC):
     @abstractmethod
     def read(self, indices: Sequence[int]) -> Tensor:
         """The images at `indices`, uint8 (len(indices), C, H, W), without augmentation or normalisation."""
+
+    @property
+    def has_originals(self) -> bool:
+        """Whether there is more of an image than `read` gives, of which `read_crops` shows parts. May be overridden."""
+        return False
+
+    def read_crops(self, indices: Sequence[int], boxes: RandomBoxes) -> Tensor:
+        """The part of each original inside its box, scaled to the size of the images: uint8 (len(indices), C, H, W).
+
+        For training with random crops, of images that have originals; `boxes.fit(sizes)` gives the boxes.
+        """
+        raise NotImplementedError
 
     @property
     def names(self) -> tuple[str, ...] | None:
@@ -98,6 +112,11 @@ class ImageData:
 class DataSource(ABC):
     """Where images come from."""
 
+    chosen_from_images: ClassVar[tuple[str, ...]] = ()
+    """Options that, where they are unset, `load` chooses from the images, for the recipe to record.
+
+    Each is called like the field of ImageData that has the choice.
+    """
     location_is_path: ClassVar[bool] = False
     """Whether the location can be a path: a run is then resumed from any directory, with the images at the same
     place."""

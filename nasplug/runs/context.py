@@ -43,6 +43,7 @@ from nasplug.runs.data import (
     load_data,
     look_at_data,
     make_data_record,
+    record_choices,
     reload_data,
     write_data_record,
 )
@@ -227,6 +228,7 @@ def new_context(folder: RunFolder, plugins: Plugins, recipe: Recipe) -> RunConte
     composition = compose(plugins, recipe)
     device = find_device(recipe.run.device)
     data = load_data(composition)
+    composition = record_choices(composition, data)
     check_class_names(data)
     splits = make_splits(data, recipe.run.seed, recipe.data.validation, recipe.data.test, recipe.data.folds)
     overview = look_at_data(data, splits, recipe.data.folds)

@@ -72,6 +72,21 @@ def load_data(composition: Composition, location: str | None = None, root: str |
     return composition.source.load(location, Path(root) if root else None, options.download)
 
 
+def record_choices(composition: Composition, data: ImageData) -> Composition:
+    """`composition` with the options of its data set that were left to the images as `data` have them.
+
+    So a recipe holds them, and a run that is resumed has them, whatever a later version would choose.
+    """
+    source: Any = composition.source  # an attrs class, as all parts are
+    unset = [name for name in source.chosen_from_images if getattr(source, name) is None]
+    if not unset:
+        return composition
+    chosen = {name: getattr(data, name) for name in unset}
+    recipe = composition.recipe
+    part = attrs.evolve(recipe.source, options={**recipe.source.options, **chosen})
+    return attrs.evolve(composition, source=attrs.evolve(source, **chosen), recipe=attrs.evolve(recipe, source=part))
+
+
 def look_at_data(data: ImageData, splits: Splits, folds: int) -> Overview:
     """Looks at every image of a new run that chooses by so many folds, or by the validation split if they are 0.
 

@@ -10,6 +10,7 @@ from nasplug.plugins import Plugins
 from nasplug.plugins.hook_calls import note
 from nasplug.plugins.program_objects import objects_for_workers
 from nasplug.runs.device import find_device
+from nasplug.values.cores import count_cores
 from nasplug.values.recipe import Recipe
 
 MAX_DEFAULT = 8
@@ -34,14 +35,14 @@ def note_jobs(plugins: Plugins, layers: Sequence[OptionLayer]) -> None:
 def _default_jobs(layers: Sequence[OptionLayer]) -> int:
     asked = [layer["run"]["device"] for layer in layers if "device" in layer.get("run", {})]
     device = find_device(str(asked[-1]) if asked else "auto")
-    return _count_cores() if device.type == "cpu" else 1
+    return _default_count() if device.type == "cpu" else 1
 
 
 def _default_threads() -> int:
     """The value of OMP_NUM_THREADS, or else the number of cores: more threads than cores are slower than one."""
     asked = os.environ.get("OMP_NUM_THREADS", "")
-    return min(int(asked), MAX_DEFAULT) if asked.isdecimal() and len(asked) < 5 and int(asked) else _count_cores()
+    return min(int(asked), MAX_DEFAULT) if asked.isdecimal() and len(asked) < 5 and int(asked) else _default_count()
 
 
-def _count_cores() -> int:
-    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, MAX_DEFAULT)
+def _default_count() -> int:
+    return min(count_cores(), MAX_DEFAULT)

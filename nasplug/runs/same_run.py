@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from nasplug.values.recipe import Recipe
 
 MACHINE: Mapping[str, tuple[str, ...]] = {
     "run": ("device", "jobs", "threads", "checkpoint_seconds", "cuda_graphs", "poll", "device_data"),
-    "data": ("root", "download"),
+    "data": ("root", "download", "workers"),
 }
 """By section, the options that say where and how a run computes, and not what."""
 RECORD = "plugins"
@@ -26,7 +26,8 @@ SHOWN = 3
 def refuse_other_run(plugins: Plugins, folder: Path, asked: Recipe) -> None:
     """Raises InputError if the run in `folder` has another recipe than the one that is asked for."""
     recorded = resolve_recorded(plugins, RunFolder.existing(folder).recipe_layer(), folder)
-    if differences := list(find_differences(recorded, asked)):
+    left_to_images = plugins.resolve(plugins.find("dataset", asked.source.name)).chosen_from_images
+    if differences := list(find_differences(recorded, asked, left_to_images)):
         more = len(differences) - SHOWN
         named = "; ".join(differences[:SHOWN]) + (f"; and {more} more" if more > 0 else "")
         raise InputError(
@@ -35,13 +36,17 @@ def refuse_other_run(plugins: Plugins, folder: Path, asked: Recipe) -> None:
         )
 
 
-def find_differences(recorded: Recipe, asked: Recipe) -> Iterator[str]:
-    """In which options that decide what a run computes two recipes differ, in words."""
+def find_differences(recorded: Recipe, asked: Recipe, left_to_images: Collection[str] = ()) -> Iterator[str]:
+    """In which options that decide what a run computes two recipes differ, in words.
+
+    What is asked for may leave options of the data set to the images, which are the same in both.
+    """
     there, here = decisive_options(recorded), decisive_options(asked)
     for section in dict.fromkeys((*there, *here)):
         old, new = there.get(section, {}), here.get(section, {})
         for name in dict.fromkeys((*old, *new)):
-            if old.get(name) != new.get(name):
+            is_left = section == "data" and name in left_to_images and name not in new
+            if old.get(name) != new.get(name) and not is_left:
                 yield f"{section}.{name} is {_show(old.get(name))} there and {_show(new.get(name))} here"
 
 

@@ -117,19 +117,3 @@ class Signals:
         if is_impatient or (self._raises_at_once and is_first):
             self.settle()
             raise KeyboardInterrupt
-
-
-@contextmanager
-def blocked_signals() -> Iterator[None]:
-    """Signals wait until the end of the block; processes that start inside are born with them blocked.
-
-    On Windows, which has no such thing, the block just runs.
-    """
-    if sys.platform == "win32":
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, EXIT_CODES)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -69,6 +69,7 @@ def run_training(
         journal.drop(trainer.name)
         trainer.begin(torch.Generator().manual_seed(context.seed(trainer.name, "alpha")))
     started = saved = time.monotonic()
+    made = 0
     interval = context.recipe.run.checkpoint_seconds
 
     def save() -> None:
@@ -79,6 +80,9 @@ def run_training(
             save_checkpoint(path, trainer, journal.count, worked + time.monotonic() - started)
 
     for events in runner.run(trainer):
+        made += len(events)
+        # The clock of some systems stands still for as long as a short step.
+        rate = made * trainer.images_per_step / max(time.monotonic() - started, 1e-3)
         for event in events:
             _check(event, trainer, context)
             with _with_remedy(context, trainer):
@@ -93,7 +97,7 @@ def run_training(
             raise Stopped
         try:
             for event in events:
-                text = _describe(event, trainer.schedule.figures, runner)
+                text = _describe(event, trainer.schedule.figures, runner, rate)
                 yield Progress(trainer.name, trainer.steps_done, trainer.steps, text)
         except GeneratorExit:  # the caller closed this iterator
             save()
@@ -210,11 +214,14 @@ def _check_state(trainer: Trainer, context: RunContext) -> None:
     )
 
 
-def _describe(event: Step, figures: Sequence[Figure], runner: Runner) -> str:
-    """A step in words for a line of progress: epoch, loss, and the figures that the schedule declares for it."""
+def _describe(event: Step, figures: Sequence[Figure], runner: Runner, rate: float) -> str:
+    """A step in words for a line of progress: epoch, loss, the figures that the schedule declares, images a second."""
     values = [
         figure.progress.format(event.measures[figure.name])
         for figure in figures
         if figure.progress is not None and figure.name in event.measures
     ]
-    return ", ".join(filter(None, [f"epoch {event.epoch + 1}", f"loss {event.loss:.3f}", *values, runner.status]))
+    speed = f"{rate:,.0f} images/s"
+    return ", ".join(
+        filter(None, [f"epoch {event.epoch + 1}", f"loss {event.loss:.3f}", *values, speed, runner.status])
+    )

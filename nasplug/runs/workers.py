@@ -12,22 +12,22 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import attrs
 
 from nasplug.errors import InputError, RunFailure
+from nasplug.parts.child_processes import blocked_signals, hidden_main_program
 from nasplug.plugins import Plugins
 from nasplug.plugins.program_objects import objects_for_workers
 from nasplug.runs.context import RunContext
 from nasplug.runs.retrain import train_task
-from nasplug.runs.signals import ShouldStop, blocked_signals
+from nasplug.runs.signals import ShouldStop
 from nasplug.runs.training import Progress, Stopped
 from nasplug.runs.training_task import TrainingTask, plan_retrainings
 from nasplug.runs.worker import READY, Task, run_worker
@@ -133,25 +133,12 @@ def _start_workers(context: RunContext, count: int, workers: list[_Worker]) -> N
             resource_tracker.ensure_running()
     for _ in range(count):
         own, other = spawn.Pipe()
-        process = spawn.Process(target=run_worker, args=(folder, objects, other), daemon=True)
-        with _hide_main_program(), blocked_signals():
+        # No daemon, which could not have processes of its own to decode images (data.workers).
+        process = spawn.Process(target=run_worker, args=(folder, objects, other))
+        with hidden_main_program(), blocked_signals():
             process.start()
             workers.append(_Worker(process, own))
         other.close()
-
-
-@contextmanager
-def _hide_main_program() -> Iterator[None]:
-    """Processes that start inside the block do not import the main program of this one.
-
-    They need nothing of the main program; a script that calls `nasplug.search` would start the same search in each.
-    """
-    program = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = program
 
 
 def _give_tasks(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 
 import nasplug.cli.run
 import nasplug.cli.sweep
@@ -182,3 +183,17 @@ def test_runs_are_those_of_nasplug_run(runs, sweep, here, few_images, tmp_path, 
     recorded = tomllib.loads((tmp_path / "out" / "random-nb201-3" / "recipe.toml").read_text())
     recorded.pop("environment")
     assert recorded == recipes[0]
+
+
+def test_a_size_that_was_chosen_from_the_images_is_no_other_recipe(sweep, runs, tmp_path):
+    for number in range(40):
+        path = tmp_path / "photos" / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (12, 13), number).save(path)
+    words = ("--methods", "random", "--seeds", "0", "--data", f"folder:{tmp_path / 'photos'}")
+    assert sweep(*words).exit_code == 0
+    (run,) = (tmp_path / "out").glob("*/recipe.toml")
+    assert tomllib.loads(run.read_text())["data"]["size"] == 12
+    assert sweep(*words).exit_code == 0
+    assert len(runs.done) == 1
+    assert "data.size is 12 there and 16 here" in sweep(*words, "--set", "data.size=16").stderr

@@ -8,14 +8,12 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
 from nasplug.data.boxes import (
-    CROP_AREA,
-    CROP_ASPECT,
     erase,
     random_resized_crop,
-    sample_boxes,
     scale_one_by_one,
     scale_together,
 )
+from nasplug.parts.random_boxes import RandomBoxes
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -27,7 +25,7 @@ def noise(count: int, size: int, channels: int = 3) -> Tensor:
 
 
 def sampled(count: int = 4000, size: int = 224, seed: int = 0):
-    boxes, fitted = sample_boxes(count, (size, size), CROP_AREA, CROP_ASPECT, seeded(seed))
+    boxes, fitted = RandomBoxes.sample(count, seeded(seed)).fit((size, size))
     return boxes.T, fitted
 
 
@@ -74,8 +72,8 @@ def test_boxes_are_a_function_of_the_seed():
     assert (sampled(50, seed=3)[0] != sampled(50, seed=4)[0]).any()
 
 
-def test_where_no_box_fits_it_is_the_whole_image():
-    boxes, fitted = sample_boxes(3, (8, 8), (1.0, 1.0), (3.0, 4.0), seeded())
+def test_where_no_box_fits_it_is_the_whole_square():
+    boxes, fitted = RandomBoxes.sample(3, seeded(), (2.0, 3.0)).fit((8, 8))
     assert boxes.tolist() == [[0, 0, 8, 8]] * 3
     assert not fitted.any()
 
@@ -84,7 +82,7 @@ def test_where_no_box_fits_it_is_the_whole_image():
 def test_a_crop_is_its_box_scaled_up(channels):
     images = noise(20, 12, channels)
     result = random_resized_crop(images, seeded(5))
-    boxes, _ = sample_boxes(20, (12, 12), CROP_AREA, CROP_ASPECT, seeded(5))
+    boxes, _ = RandomBoxes.sample(20, seeded(5)).fit((12, 12))
     for image, changed, (top, left, height, width) in zip(images, result, boxes, strict=True):
         box = image[:, top : top + height, left : left + width]
         # Bilinear, with pixels as areas, as images are scaled everywhere.
@@ -97,7 +95,7 @@ def test_a_crop_is_its_box_scaled_up(channels):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_boxes_scaled_together_are_those_scaled_in_turn(channels):
     images = noise(40, 24, channels)[:, :, :, :17]
-    boxes, _ = sample_boxes(40, (24, 17), CROP_AREA, CROP_ASPECT, seeded(5))
+    boxes, _ = RandomBoxes.sample(40, seeded(5)).fit((24, 17))
     boxes[:4] = [0, 0, 24, 17], [3, 5, 1, 1], [23, 16, 1, 1], [0, 0, 1, 17]
     together = scale_together(images, boxes)
     assert together.dtype == torch.uint8

@@ -12,7 +12,8 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from nasplug.data import decoding
-from nasplug.data.decoding import FileImages, decode, find_bits
+from nasplug.data.decoding import decode, inspect_files
+from nasplug.data.file_images import FileImages
 from nasplug.errors import InputError
 
 
@@ -66,7 +67,7 @@ def test_photographs_are_turned_upright(tmp_path):
 
 def files(*paths: Path, channels: int = 1) -> FileImages:
     labels = np.zeros(len(paths), np.int64)
-    return FileImages(tuple(paths), labels, 4, channels, find_bits(paths), paths[0].parent)
+    return FileImages(tuple(paths), labels, 4, channels, inspect_files(paths).bits, paths[0].parent)
 
 
 def write_grey(path: Path, values: list[int], kind: type) -> Path:

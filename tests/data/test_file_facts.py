@@ -31,10 +31,19 @@ def test_quantiles_are_values_that_occur():
 
 
 @pytest.mark.parametrize(
-    ("sides", "size"), [([8, 8], 16), ([16], 16), ([31, 33, 40], 32), ([47, 64], 32), ([63, 64, 64], 64), ([500], 64)]
+    ("sides", "size"),
+    [
+        ([], 8),
+        ([1, 5, 9], 8),
+        ([28] * 9, 28),
+        ([31, 33, 40], 32),
+        ([47, 64], 44),
+        ([63, 64, 64], 64),
+        ([8, 375, 500], 64),
+    ],
 )
 def test_half_of_the_images_need_not_be_enlarged_to_the_suggested_size(sides, size):
-    assert suggest_size(np.array(sides)) == size
+    assert suggest_size(np.array(sides, np.int64)) == size
 
 
 @pytest.mark.parametrize(

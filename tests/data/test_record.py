@@ -76,7 +76,7 @@ def test_files_are_named(tmp_path: Path, memory):
         Image.fromarray(PIXELS[number, 0].numpy()).save(path)
 
     def load():
-        return Folder(size=4, channels=1, memory=memory).load(str(tmp_path), None, False)
+        return Folder(size=8, channels=1, memory=memory).load(str(tmp_path), None, False)
 
     before = record(load())
     assert before.find_difference(load()) is None

@@ -23,3 +23,12 @@ def test_differences_are_those_of_all_sections():
     assert "latency.repeats is 9 there and unset here" in find_differences(
         recipe({"latency": {"repeats": 9}}), recipe({"select": {"measures": []}})
     )
+
+
+def test_what_is_left_to_the_images_is_no_difference():
+    photos = {"data": {"name": "folder:photos"}}
+    there, other = recipe(photos, {"data": {"size": 48}}), recipe(photos, {"data": {"size": 64}})
+    assert list(find_differences(there, recipe(photos), ["size"])) == []
+    assert list(find_differences(there, other, ["size"])) == ["data.size is 48 there and 64 here"]
+    assert list(find_differences(there, recipe(photos))) == ["data.size is 48 there and unset here"]
+    assert list(find_differences(there, recipe(photos, {"data": {"size": 48, "workers": 3}}))) == []

@@ -7,7 +7,8 @@ import signal
 
 import pytest
 
-from nasplug.runs.signals import Signals, blocked_signals
+from nasplug.parts.child_processes import blocked_signals
+from nasplug.runs.signals import Signals
 
 
 @pytest.fixture

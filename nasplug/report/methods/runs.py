@@ -18,8 +18,8 @@ from nasplug.values.recipe import SLOTS
 
 COMPARED_SECTIONS = (*SLOTS, "data", "search", "retrain", "select", "budget")
 """Sections of a recipe that decide what a run measures; seed and machine are in `run`."""
-LOCATIONS = ("data.name", "data.root", "data.download")
-"""Options that say where the images are, but not which images they are."""
+LOCATIONS = ("data.name", "data.root", "data.download", "data.workers")
+"""Options that say where the images are and how they are fetched, but not which images they are."""
 
 
 @attrs.frozen

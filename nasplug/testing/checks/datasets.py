@@ -11,7 +11,7 @@ import torch
 
 from nasplug.data import BatchStream, make_splits
 from nasplug.errors import InputError, quote
-from nasplug.parts import ImageData, Images
+from nasplug.parts import ImageData, Images, RandomBoxes
 from nasplug.testing.case import Case
 from nasplug.testing.check import check
 from nasplug.testing.outcome import Failed, NotApplicable, require
@@ -56,6 +56,33 @@ def images_have_the_form_they_declare(case: Case) -> None:
             torch.equal(pixels, backwards.flip(0)),
             "images come in another order than their indices",
             "read the images at the indices, in their order",
+        )
+
+
+@check("dataset")
+def crops_follow_from_their_boxes(case: Case) -> None:
+    """Crops of originals, where images have these, are of the form of the images and follow from index and box alone.
+
+    Otherwise a run that is resumed would train on other crops than one that was not interrupted.
+    """
+    sets = [images for images in _sets(case.once(loaded)) if images.has_originals]
+    if not sets:
+        raise NotApplicable("its images have no originals")
+    for images in sets:
+        indices = _some(images)
+        boxes = RandomBoxes.sample(len(indices), torch.Generator().manual_seed(0))
+        crops, shape = images.read_crops(indices, boxes), images.read(indices).shape
+        require(
+            crops.dtype == torch.uint8 and crops.shape == shape,
+            f"{len(indices)} crops are {crops.dtype} {tuple(crops.shape)} instead of torch.uint8 {tuple(shape)}",
+            "scale the part inside each box to the size of the images",
+        )
+        backwards = [*reversed(range(len(indices)))]
+        again = images.read_crops(indices[::-1], boxes[backwards])
+        require(
+            torch.equal(crops, again.flip(0)),
+            "crops differ if they are read in another order",
+            "take `boxes.fit(sizes)` as they are, one for each index, and draw no random numbers",
         )
 
 

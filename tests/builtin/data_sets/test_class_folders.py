@@ -20,7 +20,7 @@ def paint(path: Path, level: int = 9, kind: str | None = None) -> None:
 
 
 def load(path: Path, **options):
-    return Folder(size=4, **options).load(str(path), None, False)
+    return Folder(size=8, **options).load(str(path), None, False)
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ def write(photos: Path, *lines: str, name: str = "list.csv", encoding: str = "ut
 
 
 def load(table: Path, **options):
-    return CsvList(**{"channels": 1, "size": 6, **options}).load(str(table), None, False)
+    return CsvList(**{"channels": 1, "size": 8, **options}).load(str(table), None, False)
 
 
 def levels(images) -> list[int]:
@@ -40,9 +40,9 @@ def all_rows(photos: Path) -> list[str]:
 
 
 def test_a_table_of_class_folders_is_read_as_the_folders_are(photos):
-    ours = load(write(photos, "path,label", *reversed(all_rows(photos))), size=4)
-    theirs = Folder(channels=1, size=4).load(str(photos), None, False)
-    assert (ours.classes, ours.test, ours.size, ours.bits) == (theirs.classes, None, 4, theirs.bits)
+    ours = load(write(photos, "path,label", *reversed(all_rows(photos))), size=8)
+    theirs = Folder(channels=1, size=8).load(str(photos), None, False)
+    assert (ours.classes, ours.test, ours.size, ours.bits) == (theirs.classes, None, 8, theirs.bits)
     assert sorted(zip(levels(ours.train), ours.train.labels.tolist(), strict=True)) == sorted(
         zip(levels(theirs.train), theirs.train.labels.tolist(), strict=True)
     )

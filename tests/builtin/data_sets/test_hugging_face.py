@@ -12,7 +12,7 @@ from PIL import Image
 
 from nasplug.builtin.data_sets.folder import Folder
 from nasplug.builtin.data_sets.hugging_face import HuggingFace
-from nasplug.data.decoding import FileImages
+from nasplug.data.file_images import FileImages
 from nasplug.errors import InputError
 
 datasets = pytest.importorskip("datasets")

@@ -58,6 +58,19 @@ class OneName(Stripes):
         return attrs.evolve(data, train=NamedAlike(data.train.pixels, data.train.labels))
 
 
+class CroppedAtRandom(MemoryImages):
+    has_originals = True
+
+    def read_crops(self, indices, boxes):
+        return self.read(indices).roll(next(LOADS), 3)
+
+
+@attrs.define
+class OtherCrops(Stripes):
+    def change(self, data):
+        return attrs.evolve(data, train=CroppedAtRandom(data.train.pixels, data.train.labels))
+
+
 @attrs.define
 class TestsOnTraining(Stripes):
     def change(self, data):
@@ -91,6 +104,7 @@ def nasplug_register(register):
         "labels-name-its-classes": "TwoOfOneName",
         "reads-the-same-twice": "OtherOrder",
         "names-tell-its-images-apart": "OneName",
+        "crops-follow-from-their-boxes": "OtherCrops",
         "test-images-are-not-trained-on": "TestsOnTraining",
         "validation-images-are-some-of-those-for-training": "OneTwiceForValidation",
         "batches-differ-between-steps": "OneImage",
