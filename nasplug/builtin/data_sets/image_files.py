@@ -111,7 +111,7 @@ class ImageFiles(DataSource):
             flips=self.flips,
             shift=size // 8,
             bits=found.bits,
-            notes=(*notes, *self._note_size(found.shorter_sides, size), *_note_skipped(skipped)),
+            notes=(*notes, *_note_skipped(skipped), *self._note_size(found.shorter_sides, size)),
             validation=np.arange(len(train) - count, len(train)) if held_out else None,
             skipped=tuple(skipped),
         )

@@ -19,7 +19,7 @@ from nasplug.builtin.data_sets.folder import Folder
 from nasplug.data.record import DataRecord, SetRecord
 from nasplug.errors import InputError
 
-SIDE = 6
+SIDE = 8
 NAMES = (
     "plain.png",
     "UPPER.PNG",
