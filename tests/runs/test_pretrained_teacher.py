@@ -6,6 +6,7 @@ import os
 import pickle
 import shutil
 import sys
+from itertools import count
 from types import SimpleNamespace
 
 import attrs
@@ -22,6 +23,7 @@ from nasplug.runs.context import reopen_context
 from nasplug.runs.create import start
 from nasplug.runs.distillation import Distillation, load_search_teacher, retraining_teacher
 from nasplug.runs.given_teacher import replace_teacher
+from nasplug.runs.search import search
 from nasplug.runs.teacher_training import fine_tuning, make_teacher_trainer, train_teacher
 from nasplug.runs.training import Stopped
 from nasplug.store.events import Journal, ignore_event, read_events
@@ -79,6 +81,10 @@ def fine_tune(context, stop_after=None):
     for _ in train_teacher(context, Journal(context.folder.events, ignore_event), stop):
         pass
     return load_file(context.folder.teacher)
+
+
+def search_steps(context):
+    return [event for event in read_events(context.folder.events) if event["event"] == "step"]
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +183,27 @@ def test_the_loss_of_a_search_falls_towards_its_features(tmp_path, few_images, w
         optimizer.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.9 * losses[0]
+
+
+def test_a_search_that_was_stopped_ends_alike(tmp_path, few_images, weights):
+    def carry_out(context, stop_after=None):
+        answers = (number == stop_after for number in count(1))
+        for _ in search(context, Journal(context.folder.events, ignore_event), lambda: next(answers)):
+            pass
+
+    contexts = [
+        begin(
+            tmp_path / name, few_images, weights, teacher_epochs=0, sections={"search": {"epochs": 2, "batch_size": 16}}
+        )
+        for name in ("whole", "broken")
+    ]
+    carry_out(contexts[0])
+    with pytest.raises(Stopped):
+        carry_out(contexts[1], stop_after=3)
+    carry_out(reopen_context(contexts[1].folder, PLUGINS))
+    whole, broken = ([event["loss"] for event in search_steps(context)] for context in contexts)
+    assert len(whole) > 3
+    assert whole == broken
 
 
 def test_another_run_takes_the_fine_tuned_network_with_its_resolution(tmp_path, few_images, tuned):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -13,7 +11,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from nasplug.engine.finite import find_nonfinite
+from nasplug.builtin.references.library_weights import fit_weights, tensors_only
 from nasplug.errors import InputError, quote, reason, suggest
 from nasplug.parts import Network, Outputs, ReferenceNetwork, option, read_weights
 from nasplug.parts.reference import FETCHED
@@ -24,10 +22,6 @@ Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
 
 WIDTH = 1.0
 """The only one: networks of libraries have the size that their name says."""
-TENSORS_ONLY = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
-"""The environment variable by which torch.load is told so."""
-SHOWN = 3
-"""Tensors that a message names, at most."""
 
 
 @attrs.frozen
@@ -99,18 +93,7 @@ class LibraryNetwork(ReferenceNetwork):
         with torch.random.fork_rng(devices=[]):
             other = self.create(net.shape.channels, net.shape.classes + 1).state_dict()
         classifier = {name for name, value in own.items() if other[name].shape != value.shape}
-        state = {name: _sum_colours(value, own.get(name)) for name, value in state.items()}
-        fitting = {name: state[name] for name in own if name in state and _fits(state[name], own[name])}
-        if differences := _find_differences(own, state, fitting, classifier):
-            raise InputError(
-                f"The weights {quote(self.weights)} are not of the network {quote(self.model)} of {self.library} "
-                f"({differences}); name a file of its weights, with the names that {self.library} gives them."
-            )
-        if broken := find_nonfinite(fitting):
-            raise InputError(
-                f"The weights {quote(self.weights)} hold NaN or infinity in {quote(broken)}; name a file of a network "
-                f"whose training did not diverge."
-            )
+        fitting = fit_weights(state, own, classifier, quote(self.weights), f"{quote(self.model)} of {self.library}")
         net.net.load_state_dict({**own, **fitting})
 
     def normalisation(self) -> Normalisation:
@@ -144,7 +127,7 @@ class LibraryNetwork(ReferenceNetwork):
         if self.weights != FETCHED:
             return read_weights(Path(self.weights))
         try:
-            with _tensors_only():
+            with tensors_only():
                 return self.fetch(channels)
         except Exception as error:  # of the network, of the file system, or of the library
             raise InputError(
@@ -165,54 +148,3 @@ class _Wrapped(Network):
         """The logits; those of auxiliary classifiers, which some networks have in training, are left out."""
         logits = self.net(images)
         return Outputs(logits=getattr(logits, "logits", logits), taps=())
-
-
-@contextmanager
-def _tensors_only() -> Iterator[None]:
-    """Inside the block torch.load reads nothing but tensors, whatever a library asks of it: code is never run."""
-    before = os.environ.get(TENSORS_ONLY)
-    os.environ[TENSORS_ONLY] = "1"
-    try:
-        yield
-    finally:
-        os.environ.pop(TENSORS_ONLY)
-        if before is not None:
-            os.environ[TENSORS_ONLY] = before
-
-
-def _fits(value: Any, present: Tensor) -> bool:
-    is_tensor = isinstance(value, Tensor) and value.layout is present.layout and value.shape == present.shape
-    return is_tensor and value.is_floating_point() is present.is_floating_point() and not value.is_complex()
-
-
-def _sum_colours(value: Any, present: Tensor | None) -> Any:
-    """The weights of a convolution over three colours as one over a single channel, where that is `present`."""
-    if isinstance(value, Tensor) and present is not None and value.dim() == present.dim() == 4:
-        colours, channels = value.shape[1], present.shape[1]
-        return value.sum(1, keepdim=True) if (colours, channels) == (3, 1) else value
-    return value
-
-
-def _find_differences(
-    own: Mapping[str, Tensor], state: Mapping[str, Any], fitting: Mapping[str, Tensor], classifier: set[str]
-) -> str:
-    """In which tensors the weights in `state` are of another network than `own`, in words; empty: in none.
-
-    Those of the classifier, and what else is in its modules, may differ; counts of batches may be missing.
-    """
-    modules = tuple(f"{name.rpartition('.')[0]}." for name in classifier)
-    needed = [name for name in own if name not in fitting and name not in classifier]
-    missing = [name for name in needed if name not in state and not name.endswith("num_batches_tracked")]
-    others = [name for name in needed if name in state]
-    foreign = [
-        name
-        for name, value in state.items()
-        if isinstance(value, Tensor) and name not in own and not name.startswith(modules)
-    ]
-    found = {"missing: ": missing, "of another form: ": others, "it also holds ": foreign}
-    return next((f"{words}{_list_names(names)}" for words, names in found.items() if names), "")
-
-
-def _list_names(names: Sequence[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
