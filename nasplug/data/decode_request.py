@@ -36,35 +36,34 @@ class DecodeRequest:
     with_originals: bool = False
     """Whether originals come along, if they are not too large to be kept."""
 
-    def for_other_process(self) -> Self:
-        """With the content of files that are no paths: the tables that hold them may be large."""
-        return attrs.evolve(self, files=tuple(map(_take_out, self.files)))
-
     def split(self, count: int) -> Iterator[Self]:
-        """Requests of at most `count` files each."""
+        """Requests of at most `count` files each, for other processes: images that are no files come as their bytes."""
         for start in range(0, len(self.files), count):
             part = slice(start, start + count)
             boxes = None if self.boxes is None else self.boxes[part]
-            yield attrs.evolve(self, files=self.files[part], digested=self.digested[part], boxes=boxes)
+            files = tuple(file if isinstance(file, Path) else Content.of(file) for file in self.files[part])
+            yield attrs.evolve(self, files=files, digested=self.digested[part], boxes=boxes)
 
 
 @attrs.frozen
-class _Content:
-    """An image file that was read already."""
+class Content:
+    """The content of an image that another process cannot read itself, or why there is none."""
 
-    content: bytes
+    content: bytes | ValueError
+
+    @classmethod
+    def of(cls, image: EncodedImage) -> Self:
+        """Reads it."""
+        try:
+            return cls(read_content(image))
+        except Exception as error:  # whatever holds the image
+            return cls(ValueError(reason_unread(error)))
 
     def read_bytes(self) -> bytes:
+        """The content; ValueError if it could not be read."""
+        if isinstance(self.content, ValueError):
+            raise self.content
         return self.content
-
-
-def _take_out(file: EncodedImage) -> EncodedImage:
-    if isinstance(file, Path):
-        return file
-    try:
-        return _Content(read_content(file))
-    except (OSError, ValueError):  # which the reader of this file will meet again
-        return file
 
 
 @attrs.frozen(eq=False)

@@ -46,7 +46,7 @@ class DecodingProcesses:
     def decode(self, request: DecodeRequest) -> Iterator[DecodedFile | str]:
         """As `decode_files`. Raises RunFailure if a process was killed."""
         try:
-            for files in self._pool.map(_decode_all, request.for_other_process().split(FILES)):
+            for files in self._pool.map(_decode_all, request.split(FILES)):
                 yield from files
         except BrokenProcessPool as error:
             raise RunFailure(

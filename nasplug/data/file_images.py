@@ -50,6 +50,8 @@ class FileImages(Images):
     has_originals: bool = attrs.field(default=False, kw_only=True)
     cache: PixelCache = attrs.field(factory=lambda: PixelCache(0), kw_only=True)
     processes: DecodingProcesses | None = attrs.field(default=None, kw_only=True)
+    _key: object = attrs.field(factory=object, init=False)
+    """Tells images of this set from others in a cache that they share."""
     _remarks: dict[str, set[int]] = attrs.field(factory=lambda: defaultdict(set), init=False)
     _digests: dict[int, str] = attrs.field(factory=dict, init=False)
 
@@ -60,15 +62,15 @@ class FileImages(Images):
 
     def read(self, indices: Sequence[int]) -> Tensor:
         """The square in the middle of each image. Raises UnreadableImages, which names all that cannot be read."""
-        images = self.cache.find(Form.SQUARE, [self.paths[index] for index in indices])
+        images = self.cache.find(Form.SQUARE, [(self._key, index) for index in indices])
         for position, decoded in self._decode(indices, images):
             images[position] = decoded.pixels
-            self.cache.keep(Form.SQUARE, self.paths[indices[position]], decoded.pixels)
+            self.cache.keep(Form.SQUARE, (self._key, indices[position]), decoded.pixels)
         return self._join(images)
 
     def read_crops(self, indices: Sequence[int], boxes: RandomBoxes) -> Tensor:
         """A part of each original, scaled to `size`. Raises UnreadableImages, which names all that cannot be read."""
-        originals = self.cache.find(Form.ORIGINAL, [self.paths[index] for index in indices])
+        originals = self.cache.find(Form.ORIGINAL, [(self._key, index) for index in indices])
         sizes = np.array([original.shape[:2] for original in originals.values()], np.int64).reshape(-1, 2)
         fitted, _ = boxes[list(originals)].fit(sizes)
         images = {
@@ -78,7 +80,7 @@ class FileImages(Images):
         for position, decoded in self._decode(indices, originals, boxes):
             images[position] = decoded.pixels
             if decoded.original is not None:
-                self.cache.keep(Form.ORIGINAL, self.paths[indices[position]], decoded.original)
+                self.cache.keep(Form.ORIGINAL, (self._key, indices[position]), decoded.original)
         return self._join(images)
 
     @property

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from enum import Enum
 from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
-
-from nasplug.parts import EncodedImage
 
 Pixels = npt.NDArray[np.uint8]
 """An image, (H, W) or (H, W, C)."""
@@ -25,7 +23,7 @@ class Form(Enum):
 
 
 class PixelCache:
-    """Keeps decoded images by their files, at most `budget` bytes of them; threads may share it.
+    """Keeps decoded images by keys, at most `budget` bytes of them; threads may share it.
 
     Which images are kept never changes what is read, only how long it takes. Every epoch reads every image once, so a
     new image replaces none of its own form: of two in turn, none would be found. But a run trains either on squares or
@@ -35,24 +33,24 @@ class PixelCache:
     def __init__(self, budget: int) -> None:
         self._budget = budget
         self._used = 0
-        self._kept: dict[Form, dict[EncodedImage, Pixels]] = {form: {} for form in Form}
+        self._kept: dict[Form, dict[Hashable, Pixels]] = {form: {} for form in Form}
         self._full: set[Form] = set()
         self._lock = Lock()
 
-    def find(self, form: Form, files: Iterable[EncodedImage]) -> dict[int, Pixels]:
-        """The images that are kept in this form, by their position among `files`."""
-        found = ((position, self._kept[form].get(file)) for position, file in enumerate(files))
+    def find(self, form: Form, keys: Iterable[Hashable]) -> dict[int, Pixels]:
+        """The images that are kept in this form, by the position of their key among `keys`."""
+        found = ((position, self._kept[form].get(key)) for position, key in enumerate(keys))
         return {position: image for position, image in found if image is not None}
 
     def has_room(self, form: Form) -> bool:
         """Whether another image of this form may be kept."""
         return form not in self._full
 
-    def keep(self, form: Form, file: EncodedImage, image: Pixels) -> None:
+    def keep(self, form: Form, key: Hashable, image: Pixels) -> None:
         """Keeps an image if there is room for it, or if those of the other form can make room."""
         (other,) = set(Form) - {form}
         with self._lock:
-            if file in self._kept[form]:
+            if key in self._kept[form]:
                 return
             while self._used + image.nbytes > self._budget and self._kept[other]:
                 self._used -= self._kept[other].popitem()[1].nbytes
@@ -60,5 +58,5 @@ class PixelCache:
             if self._used + image.nbytes > self._budget:
                 self._full.add(form)
                 return
-            self._kept[form][file] = image
+            self._kept[form][key] = image
             self._used += image.nbytes

@@ -158,4 +158,31 @@ def test_originals_too_large_for_the_cache_are_not_kept(tmp_path, monkeypatch):
         Image.new("RGB", (side, 30)).save(tmp_path / f"{number}.png")
     read = images(tmp_path, cache=PixelCache(1 << 30))
     read.read_crops([0, 1], boxes(2))
-    assert read.cache.find(Form.ORIGINAL, read.paths).keys() == {0}
+    assert read.cache.find(Form.ORIGINAL, [(read._key, 0), (read._key, 1)]).keys() == {0}
+
+
+class Cell:
+    """An image in a table that cannot be sent to other processes."""
+
+    def __init__(self, content: bytes | None) -> None:
+        self.read = lambda: content
+
+    def __str__(self) -> str:
+        return "a cell"
+
+    def read_bytes(self) -> bytes:
+        if self.read() is None:
+            raise ValueError("its cell is empty")
+        return self.read()
+
+
+def test_images_that_are_no_files_are_decoded_in_processes_too(folder, two_processes):
+    plain = images(folder)
+    cells = tuple(Cell(path.read_bytes()) for path in plain.paths)
+    tables = FileImages(cells, plain.labels, SIZE, 3, plain.bits, processes=two_processes, cache=PixelCache(60_000))
+    for seed in (0, 1):
+        assert torch.equal(tables.read(ALL), plain.read(ALL))
+        assert torch.equal(tables.read_crops(ALL, boxes(seed=seed)), plain.read_crops(ALL, boxes(seed=seed)))
+    empty = FileImages((Cell(None), *cells), np.zeros(COUNT + 1, int), SIZE, 3, plain.bits, processes=two_processes)
+    with pytest.raises(UnreadableImages, match=r"a cell cannot be read \(its cell is empty\)"):
+        empty.read(range(COUNT + 1))

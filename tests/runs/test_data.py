@@ -264,6 +264,16 @@ def test_a_run_of_a_version_that_passed_over_validation_images_still_does(tmp_pa
     assert (len(context.data.train), context.data.validation, context.record.skipped) == (12, None, ())
 
 
+def test_crops_of_originals_stay_so_and_those_of_squares_of_an_earlier_version_too(here):
+    begin(here / "original", memory=0)
+    folder = RunFolder(here / "original")
+    assert reopen_context(folder, PLUGINS).data.train.has_originals
+    sections = folder.recipe()
+    del sections["data"]["crops"]  # as earlier versions have written it
+    (folder.path / "recipe.toml").write_text(tomli_w.dumps(sections))
+    assert not reopen_context(folder, PLUGINS).data.train.has_originals
+
+
 def test_images_that_were_skipped_are_recorded_and_are_skipped_again(here):
     photos = here / "photos"
     whole = (photos / "b/05.png").read_bytes()

@@ -51,11 +51,11 @@ class ImageFiles(DataSource):
         "MiB for decoded images; if not all fit, they stay in their files, and as many as fit are kept",
         at_least=0,
     )
-    crops: str | None = option(
-        None,
+    crops: str = option(
+        "auto",
         "what random crops (augmentation imagenet) are taken from: the square to which an image is scaled and cropped, "
-        "or the original in its file; unset: the original where images stay in their files",
-        choices=("square", "original"),
+        "or the original in its file; auto: the original where images stay in their files",
+        choices=("auto", "square", "original"),
     )
     workers: int | None = option(
         None,
