@@ -529,7 +529,7 @@ def test_damaged_weights_are_refused(run, original, damage):
 
     with pytest.raises(InputError, match=path.name):
         package.load(run).best().network()
-    remedy = (str(path), "folder of a run or a weights file" if damage == "missing" else "restore it")
+    remedy = (str(path), "folder of a run, a weights file" if damage == "missing" else "restore it")
     run_refused("--method", "dnad", "--teacher-from", path, remedy=remedy)
 
 

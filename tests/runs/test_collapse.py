@@ -18,7 +18,7 @@ from nasplug.compose import resolve
 from nasplug.engine.plain.keep import Keep
 from nasplug.plugins import load_plugins
 from nasplug.plugins.program_objects import add_objects
-from nasplug.runs import search as search_module
+from nasplug.runs import search_trainer
 from nasplug.runs.collapse import CollapseGuard, watch_alpha
 from nasplug.runs.context import RunContext
 from nasplug.runs.create import start
@@ -223,7 +223,7 @@ def test_a_search_that_is_resumed_is_warned_as_if_it_was_not(collapsed, few_imag
 
 
 def test_a_search_goes_the_same_way_whether_it_is_watched_or_not(collapsed, few_images, tmp_path, monkeypatch):
-    monkeypatch.setattr(search_module, "watch_alpha", lambda context, net: None)
+    monkeypatch.setattr(search_trainer, "watch_alpha", lambda context, net: None)
     context = begin(tmp_path / "run", few_images, SKIP)
     carry_on(context)
     watched, unwatched = (

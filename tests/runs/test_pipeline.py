@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
-from nasplug.runs.pipeline import REPORT_FAILURE, _report, write_run_report
+from nasplug.runs.pipeline import REPORT_FAILURE, report_or_say, write_run_report
 from nasplug.store.run_folder import RunFolder
 
 
@@ -20,7 +18,7 @@ def test_a_report_that_fails_leaves_a_note_until_it_succeeds(tmp_path, monkeypat
     monkeypatch.setattr(RunFolder, "recipe_layer", lambda self: {"space": {"part": "darts"}})
     monkeypatch.setattr("nasplug.runs.pipeline.space_of", lambda *_: None)
     for _ in range(2):
-        _report(SimpleNamespace(folder=folder, plugins=None))
+        report_or_say(folder, None)
 
     sentence = f"{REPORT_FAILURE} (ZeroDivisionError: no colours); write it with: nasplug report '{folder.path}'"
     assert capsys.readouterr().err == f"{sentence}\n" * 2
