@@ -20,10 +20,16 @@ def test_the_best_network_is_written_and_compared_on_test_images(finished_run, t
     best = package.load(finished_run).best()
 
     assert result.exit_code == 0, result.output
-    assert result.stdout.splitlines() == [
+    *said, figures = result.stdout.splitlines()
+    assert said == [
         f"Network {best.id} ({best.params:,} params): {path} ({path.stat().st_size:,} bytes)",
         "On 48 test images: largest difference of a probability 0.0e+00, all predictions agree.",
     ]
+    error = f"error {100 * best.test_error:.2f} %"
+    assert figures.endswith(
+        f"On 359 test images: {error}, that of the network {error[6:]}; 100.00 % of the predictions agree."
+    )
+    assert "On the device" in (finished_run / "report.html").read_text()
     with safe_open(path, framework="pt") as file:
         assert (file.metadata()["id"], float(file.metadata()["test_error"])) == (best.id, best.test_error)
 

@@ -51,7 +51,8 @@ processes = DecodingProcesses(2)
 print(*processes._pool._processes, flush=True)
 [future.result() for future in [processes._pool.submit(int) for _ in range(2)]]
 print("ready", flush=True)
-time.sleep(600)
+while True:
+    time.sleep(0.05)  # a signal that comes just before a sleep is noticed after it
 """
 
 

@@ -14,8 +14,8 @@ from torch import Tensor
 from nasplug.results.export.parity import Predict
 from nasplug.results.export.run_images import RunImages
 
-WARM_UP, REPEATS = 20, 200
-"""Images classified before their time is taken, and while it is."""
+WARM_UP, REPEATS, SECONDS = 5, 10, 0.5
+"""Images classified before their time is taken; while it is, at least; and for how long at least."""
 
 
 @attrs.frozen
@@ -32,7 +32,7 @@ class Measured:
 def measure(predict: Predict, reference: Predict, images: RunImages) -> Measured:
     """Classifies `images` by a file that was read back and by its network, and takes the file's time for single ones.
 
-    The median over REPEATS images.
+    The median over many images.
     """
     agreeing = wrong = float_wrong = 0
     with torch.inference_mode():
@@ -60,10 +60,12 @@ def one_thread() -> Iterator[None]:
 
 def _take_times(predict: Predict, image: Tensor) -> list[float]:
     """In milliseconds."""
-    times = []
-    for number in range(WARM_UP + REPEATS):
+    for _ in range(WARM_UP):
+        predict(image)
+    times: list[float] = []
+    end = time.perf_counter() + SECONDS
+    while len(times) < REPEATS or time.perf_counter() < end:
         start = time.perf_counter()
         predict(image)
-        if number >= WARM_UP:
-            times.append(1000 * (time.perf_counter() - start))
+        times.append(1000 * (time.perf_counter() - start))
     return times
