@@ -56,8 +56,8 @@ def plain_epochs(folder: Path, size: int, workers: int) -> Epoch:
             v2.Normalize((MEAN,) * 3, (STD,) * 3),
         ]
     )
-    options = {"batch_size": BATCH, "shuffle": True, "drop_last": True, "num_workers": workers}
-    loader = DataLoader(ImageFolder(str(folder), transform), persistent_workers=workers > 0, **options)
+    images = ImageFolder(str(folder), transform)
+    loader = DataLoader(images, BATCH, True, num_workers=workers, drop_last=True, persistent_workers=workers > 0)
     return lambda _: iter(loader)
 
 
