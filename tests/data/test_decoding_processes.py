@@ -47,12 +47,12 @@ def test_beside_others_that_train_there_are_no_processes_by_default(monkeypatch)
 PROGRAM = """
 import signal, sys, time
 from nasplug.data.decoding_processes import DecodingProcesses
+signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs of a shell are started without it
 processes = DecodingProcesses(2)
 print(*processes._pool._processes, flush=True)
 [future.result() for future in [processes._pool.submit(int) for _ in range(2)]]
 print("ready", flush=True)
-while True:
-    time.sleep(0.05)  # a signal that comes just before a sleep is noticed after it
+time.sleep(600)
 """
 
 
