@@ -11,6 +11,7 @@ import nasplug
 from nasplug.errors import InputError
 from nasplug.store.run_folder import RunFolder
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(450)]
 NASTY = "\x1b]0;title\x07\x1b[2J\u202e"
 
 
