@@ -72,8 +72,7 @@ def _read_files(data: ImageData) -> FileFacts | None:
 
 def _count_classes(overview: Overview) -> list[dict[str, Any]]:
     data, splits = overview.data, overview.splits
-    tests = data.train if splits.test_from == "train" or data.test is None else data.test
-    sources = {"train": data.train, "validation": data.train, "test": tests}
+    sources = {"train": data.train, "validation": data.train, "test": splits.test_images(data)}
     counts = {
         name: np.bincount(images.labels[getattr(splits, name)], minlength=len(data.classes)).tolist()
         for name, images in sources.items()

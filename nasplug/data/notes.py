@@ -32,7 +32,7 @@ def remark(
     data: ImageData, splits: Splits, train: SurveyedImages, test: SurveyedImages | None, duplicates: Duplicates
 ) -> Remarks:
     """What is to be said of surveyed images and of their division."""
-    evaluated = data.train if splits.test_from == "train" or data.test is None else data.test
+    evaluated = splits.test_images(data)
     notes = [
         *note_label_forms(data.classes),
         *_note_constant(train, test, duplicates),

@@ -15,7 +15,7 @@ from safetensors.numpy import save
 
 from nasplug.data.folds import Fold, make_folds
 from nasplug.errors import InputError, reason
-from nasplug.parts import ImageData
+from nasplug.parts import ImageData, Images
 from nasplug.values.checksum import CHECKSUM, checksum_arrays, sort_metadata
 from nasplug.values.seeds import derive_seed
 
@@ -42,6 +42,10 @@ class Splits:
     """Used once for each finished network."""
     test_from: Literal["train", "test"]
     """Whether `test` indexes `ImageData.test` or, for data without test images of their own, `ImageData.train`."""
+
+    def test_images(self, data: ImageData) -> Images:
+        """The images of `data` that `test` indexes."""
+        return data.train if self.test_from == "train" or data.test is None else data.test
 
     @property
     def development(self) -> Indices:

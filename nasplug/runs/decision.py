@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import attrs
@@ -104,6 +104,14 @@ def read_ratings(folder: RunFolder) -> Iterator[Rated]:
                 yield Rated(block=event["block"], path=path, rating=rating)
             except (AttributeError, KeyError, TypeError, ValueError) as error:
                 raise InputError(f"A rating in '{folder.events}' is damaged ({error!r}); restore the file.") from error
+
+
+def group_by_block(rated: Iterable[Rated]) -> list[list[Rated]]:
+    """The rated paths of each block, in the order of the blocks; a network without blocks is one."""
+    blocks: dict[int | None, list[Rated]] = {}
+    for each in rated:
+        blocks.setdefault(each.block, []).append(each)
+    return [paths for _, paths in sorted(blocks.items(), key=lambda item: item[0] or 0)]
 
 
 def _read_snapshots(folder: RunFolder) -> Iterator[Step]:

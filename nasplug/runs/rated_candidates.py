@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import product
 
 from nasplug.runs.context import RunContext
-from nasplug.runs.decision import read_ratings
+from nasplug.runs.decision import group_by_block, read_ratings
 from nasplug.runs.retrain_size import retrain_models
 from nasplug.values import Budget, Genotype, Rated
 from nasplug.values.cost import COUNTED
@@ -35,10 +35,7 @@ def best_rated(context: RunContext, budget: Budget) -> Iterator[Genotype]:
 
 
 def _combine(context: RunContext) -> Iterator[tuple[Rated, ...]]:
-    blocks: dict[int | None, list[Rated]] = {}
-    for each in read_ratings(context.folder):
-        blocks.setdefault(each.block, []).append(each)
-    ordered = [paths for _, paths in sorted(blocks.items(), key=lambda item: item[0] or 0)]
+    ordered = group_by_block(read_ratings(context.folder))
     if not ordered:
         return
     if math.prod(map(len, ordered)) <= MOST:

@@ -18,7 +18,7 @@ from nasplug.errors import InputError, quote
 from nasplug.parts import Batch, Supernet
 from nasplug.parts.random_walk import mutate_towards
 from nasplug.runs.context import RunContext
-from nasplug.runs.decision import read_ratings
+from nasplug.runs.decision import group_by_block, read_ratings
 from nasplug.runs.search_trainer import load_supernet
 from nasplug.values import Genotype, Rated
 
@@ -88,10 +88,7 @@ def read_order(context: RunContext) -> SearchOrder:
 
 def order_by_rating(rated: list[Rated]) -> SearchOrder:
     """The summed ratings of all combinations of one rated path through each block."""
-    blocks: dict[int | None, list[Rated]] = {}
-    for each in rated:
-        blocks.setdefault(each.block, []).append(each)
-    ordered = [paths for _, paths in sorted(blocks.items(), key=lambda item: item[0] or 0)]
+    ordered = group_by_block(rated)
 
     def draw(generator: Random) -> Scored:
         chosen = [generator.choice(paths) for paths in ordered]

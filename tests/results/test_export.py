@@ -24,6 +24,7 @@ from nasplug.report import write_report
 from nasplug.results.classifier import Classifier
 from nasplug.results.export import FORMATS, export
 from nasplug.results.export.parity import Sample, check, sample
+from nasplug.results.export.run_images import find_test_images
 from nasplug.results.result import choose_network, load
 from nasplug.runs.context import new_context, write_start
 from nasplug.runs.summary import write_result
@@ -229,7 +230,8 @@ def test_python_code_needs_torch_alone_and_is_equal_in_float64(run, tmp_path):
 
 
 def test_real_images_are_those_of_the_test_split(run):
-    found = sample(RunFolder(run), classifier_of(load(run).best()))
+    classifier = classifier_of(load(run).best())
+    found = sample(find_test_images(RunFolder(run), classifier, 10_000), classifier)
     test = load_splits(run / "splits.safetensors").test
 
     assert found.source == "test images"
@@ -247,13 +249,14 @@ def test_random_images_serve_where_the_data_are_not_at_hand(run, damage):
         (run / "splits.safetensors").unlink()
     else:
         classifier.size = 9
-    found = sample(RunFolder(run), classifier)
+    found = sample(find_test_images(RunFolder(run), classifier, 10_000), classifier)
 
     assert found.images.shape == (48, 1, classifier.size, classifier.size)
     assert found.source.startswith("random images (those of the run cannot be used: ")
     word = {"gone": "no file /nowhere", "splits": "splits", "shape": "now have 1 x 8 x 8"}[damage]
     assert word in found.source
-    assert torch.equal(found.images, sample(RunFolder(run), classifier).images)
+    again = sample(find_test_images(RunFolder(run), classifier, 10_000), classifier)
+    assert torch.equal(found.images, again.images)
 
 
 def test_parity_tells_the_largest_difference_and_who_agrees():

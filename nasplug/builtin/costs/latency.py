@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 import attrs
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 from nasplug.builtin.costs.processor import processor_name
 from nasplug.builtin.costs.runtimes import Runtime, choose_runtime
+from nasplug.deployment.one_thread import one_thread
 from nasplug.parts import CostMeasure, Measurement, option
 from nasplug.values import Unit
 
@@ -88,7 +88,7 @@ class Latency(CostMeasure):
         of which find in the caches what the call before them has left there.
         """
         times: list[list[float]] = [[] for _ in runs]
-        with _one_thread(), torch.inference_mode():
+        with one_thread(), torch.inference_mode():
             for run in runs:
                 for _ in range(self.warmup):
                     run()
@@ -123,13 +123,3 @@ def _prepare_convolution(runtime: Runtime, shape: tuple[int, int, int]) -> Calla
 @lru_cache(maxsize=16)
 def _time_empty_network(latency: Latency) -> float:
     return latency.cost(nn.Identity().eval(), (1, 1, 1))
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

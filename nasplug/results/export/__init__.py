@@ -8,13 +8,14 @@ from tempfile import TemporaryDirectory
 import attrs
 from torch import Tensor
 
+from nasplug.deployment.one_thread import one_thread
 from nasplug.errors import InputError, RunFailure
 from nasplug.results.classifier import Classifier
-from nasplug.results.export.device import Measured, measure, one_thread
+from nasplug.results.export.device import Measured, measure
 from nasplug.results.export.formats import FORMATS, Opened
 from nasplug.results.export.metadata import metadata_of
 from nasplug.results.export.parity import Parity, Sample, check, sample
-from nasplug.results.export.run_images import RunImages
+from nasplug.results.export.run_images import RunImages, find_test_images
 from nasplug.results.result import TrainedNetwork
 from nasplug.store.exports import ExportResult, record_export
 from nasplug.store.files import write_atomically
@@ -71,7 +72,8 @@ def export(
     content = FORMATS[form].encode(classifier, metadata)
     if int8 and quantise is not None:
         content = quantise(content, _calibration_images(network, classifier, calibration))
-    images = None if int8 else sample(network.run, classifier)
+    tests = find_test_images(network.run, classifier, ALL_IMAGES)
+    images = None if int8 else sample(tests, classifier)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=path.parent, prefix=".nasplug-") as folder, one_thread():
@@ -85,7 +87,7 @@ def export(
             parity = None if images is None else check(opened.predict, network.predict, images)
             if parity is not None and not parity.holds:
                 raise RunFailure(f"'{path}' was not written: its answers differ from those of the network. {parity}")
-            measured = _measure(network, classifier, opened)
+            measured = _measure(tests, classifier, opened)
             if encode_weights is not None:
                 draft.with_suffix(WEIGHTS).replace(path.with_suffix(WEIGHTS))
             draft.replace(path)
@@ -121,15 +123,11 @@ def _calibration_images(network: TrainedNetwork, classifier: Classifier, count: 
         ) from error
 
 
-def _measure(network: TrainedNetwork, classifier: Classifier, opened: Opened) -> Measured | None:
+def _measure(tests: RunImages | InputError, classifier: Classifier, opened: Opened) -> Measured | None:
     """A file on the test images of its run; None if these are not at hand, or there are none."""
-    try:
-        images = RunImages.of(network.run, classifier, "test", ALL_IMAGES)
-    except InputError:
+    if isinstance(tests, InputError) or tests.split != "test":
         return None
-    if images.split != "test":
-        return None
-    return measure(opened.predict, classifier, images)
+    return measure(opened.predict, classifier, tests)
 
 
 def _check_path(path: Path, form: str, force: bool) -> None:

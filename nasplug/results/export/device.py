@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import attrs
 import numpy as np
@@ -45,17 +43,6 @@ def measure(predict: Predict, reference: Predict, images: RunImages) -> Measured
         milliseconds = float(np.median(_take_times(predict, first[:1])))
     count = len(images)
     return Measured(milliseconds, count, agreeing, wrong / count, float_wrong / count)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """A block in which torch, and what reads its number of threads, computes in one thread."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _take_times(predict: Predict, image: Tensor) -> list[float]:

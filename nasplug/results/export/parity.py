@@ -11,7 +11,6 @@ from torch import Tensor
 from nasplug.errors import InputError
 from nasplug.results.classifier import Classifier
 from nasplug.results.export.run_images import RunImages
-from nasplug.store.run_folder import RunFolder
 
 COUNT = 48
 """Images that are compared."""
@@ -65,14 +64,11 @@ def check(predict: Predict, reference: Predict, sample: Sample) -> Parity:
     )
 
 
-def sample(run: RunFolder, classifier: Classifier) -> Sample:
-    """Images of the run's test split, spread over all of it; random ones if its data are not at hand any more."""
-    try:
-        found = RunImages.of(run, classifier, "test", COUNT)
+def sample(tests: RunImages | InputError, classifier: Classifier) -> Sample:
+    """Images of the run's test split, spread over all of it; random ones if there is a reason why they are not used."""
+    if isinstance(tests, RunImages):
+        found = tests.spread(COUNT)
         return Sample(found.read(), {"test": "test images", "train": "training images"}[found.split])
-    except InputError as error:
-        shape = (COUNT, classifier.channels, classifier.size, classifier.size)
-        noise = torch.randint(
-            0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0), device="cpu"
-        )
-        return Sample(noise, f"random images (those of the run cannot be used: {str(error).rstrip('.')})")
+    shape = (COUNT, classifier.channels, classifier.size, classifier.size)
+    noise = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0), device="cpu")
+    return Sample(noise, f"random images (those of the run cannot be used: {str(tests).rstrip('.')})")

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from nasplug.compose import compose, resolve_recorded
-from nasplug.data import Splits, load_splits
+from nasplug.data import load_splits
+from nasplug.data.splits import Indices
 from nasplug.errors import InputError
 from nasplug.parts import Images
 from nasplug.plugins import load_plugins
@@ -42,7 +43,7 @@ class RunImages:
         layer["data"] |= {"download": False} | ({"memory": 0} if "memory" in layer["data"] else {})
         splits = load_splits(run.splits)
         split = split if len(getattr(splits, split)) else "train"
-        chosen = _spread(splits, split, count)
+        chosen = _spread(getattr(splits, split), count)
         source = "test" if split == "test" and splits.test_from == "test" else "train"
         composition = compose(plugins := load_plugins(), resolve_recorded(plugins, layer, run.path))
         data, record = reload_data(run, composition, only={source: chosen})
@@ -58,6 +59,10 @@ class RunImages:
             raise InputError(f"'{data.name}' has lost images since the run was started.")
         return cls(split, images, tuple(chosen.tolist()))
 
+    def spread(self, count: int) -> RunImages:
+        """At most `count` of them, spread over all."""
+        return attrs.evolve(self, indices=tuple(_spread(np.array(self.indices, np.int64), count).tolist()))
+
     def __len__(self) -> int:
         return len(self.indices)
 
@@ -72,9 +77,13 @@ class RunImages:
             yield self.images.read(indices), torch.from_numpy(self.images.labels[indices])
 
 
-def _spread(splits: Splits, split: str, count: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    indices = getattr(splits, split)
-    chosen: np.ndarray[tuple[int], np.dtype[np.int64]] = indices[
-        np.linspace(0, len(indices) - 1, min(count, len(indices))).round().astype(np.int64)
-    ]
-    return chosen
+def find_test_images(run: RunFolder, classifier: Classifier, count: int) -> RunImages | InputError:
+    """At most `count` of the run's test images, as `RunImages.of`, or why they cannot be used."""
+    try:
+        return RunImages.of(run, classifier, "test", count)
+    except InputError as error:
+        return error
+
+
+def _spread(indices: Indices, count: int) -> Indices:
+    return indices[np.linspace(0, len(indices) - 1, min(count, len(indices))).round().astype(np.int64)]
