@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import click
 
 from nasplug.cli.budget import budget_options, read_budget_options
 from nasplug.cli.output import echo
-from nasplug.results.export import FORMATS, export
+from nasplug.results.export import FORMATS, check_request, export, train_quantised
 from nasplug.results.result import choose_network, load
 from nasplug.runs.pipeline import report_or_say
+from nasplug.runs.signals import Signals
+from nasplug.ui import PrintableConsole, show_progress
 
 
 @click.command("export")
@@ -29,6 +32,14 @@ from nasplug.runs.pipeline import report_or_say
     show_default=True,
     help="Training images that give the ranges of values for --int8.",
 )
+@click.option(
+    "--qat",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="EPOCHS",
+    show_default=True,
+    help="Epochs of training with rounded weights and maps before, for --int8.",
+)
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
 def write_file(
     run: Path,
@@ -40,6 +51,7 @@ def write_file(
     max_macs: int | None,
     int8: bool,
     calibration: int,
+    qat: int,
     force: bool,
 ) -> None:
     """Write a network of RUN as one file, read it back and compare it with the network on test images.
@@ -59,9 +71,17 @@ def write_file(
     Every format has preprocessing, class names, genotype, params and errors in its metadata. Graphs take batches of
     any size, and their preprocessing is a part of them. The error of the file on
     test images and its time stand in result.json and the report.
+
+    Where a file in 8 bits loses too much, --qat trains the network a little more, as it computes in 8 bits; the weights
+    of the run stay as they are.
     """  # noqa: D301 - click asks for the backslash
     network = choose_network(load(run), name, read_budget_options(budgets, max_params, max_macs))
-    written = export(network, form, out, force, int8=int8, calibration=calibration)
+    if qat:
+        check_request(network, form, out, force, int8=int8, qat=qat)
+        signals = click.get_current_context().obj or Signals()
+        with signals.watching(), closing(train_quantised(network, form, qat, signals)) as progress:
+            show_progress(progress, PrintableConsole())
+    written = export(network, form, out, force, int8=int8, calibration=calibration, qat=qat)
     size = written.path.stat().st_size
     echo(f"Network {network.id} ({network.params:,} params): {written.path} ({size:,} bytes)")
     for line in (written.parity, written.figures):

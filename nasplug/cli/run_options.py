@@ -11,6 +11,7 @@ import click
 from nasplug.cli.budget import budget_options, read_budget_options
 from nasplug.compose import OptionLayer, parse_setting, read_config, recipe_sections
 from nasplug.plugins import Plugins
+from nasplug.values.options import option_fields
 from nasplug.values.recipe import SLOTS
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -61,6 +62,12 @@ OPTIONS: Mapping[str, Callable[[Any], Any]] = {
         "The most that a network may cost, such as params=50k, memory=64KB or latency=2ms; may be repeated. Networks "
         "are made as large as it allows. Several limits (params=20k,50k) give networks within each."
     ),
+    "precision_deployed": click.option(
+        "--precision-deployed",
+        metavar="FORMAT",
+        help="float32 or int8: the number format on the device, for costs that count bytes (size, memory).  "
+        "[default: float32]",
+    ),
     "references": click.option(
         "--reference",
         "references",
@@ -107,6 +114,7 @@ def read_run_options(
     max_params: int | None,
     max_macs: int | None,
     references: Sequence[str],
+    precision_deployed: str | None,
     **flags: Any,
 ) -> list[OptionLayer]:
     """The layers of a recipe, later ones stronger: configuration file, flags, then the settings of --set."""
@@ -114,6 +122,7 @@ def read_run_options(
     layers = [read_config(config, sections)] if config else []
     layers += [read_flags(flags), {"budget": read_budget_options(budgets, max_params, max_macs)}]
     layers += [{"select": {"references": list(references)}}] if references else []
+    layers += [_count_in(plugins, precision_deployed)] if precision_deployed is not None else []
     given = [parse_setting(text, sections) for text in settings]
     return [*layers, *({section: {name: value}} for section, name, value in given)]
 
@@ -126,3 +135,13 @@ def read_flags(flags: Mapping[str, Any]) -> OptionLayer:
             section, key = FLAGS[name]
             layer.setdefault(section, {})[key] = value
     return layer
+
+
+def _count_in(plugins: Plugins, precision: str) -> OptionLayer:
+    """The option `precision` of every cost measure that has one."""
+    measures = [each for each in plugins.registrations if each.slot == "cost"]
+    return {
+        each.section: {"precision": precision}
+        for each in measures
+        if "precision" in option_fields(plugins.resolve(each))
+    }

@@ -18,15 +18,18 @@ aten = torch.ops.aten
 
 PASSED_ON = frozenset({aten.alias.default, aten.clone.default, aten.detach.default, aten.dropout.default})
 """Operations that give their first argument unchanged when a network is used."""
+RESHAPES = frozenset({aten.reshape.default, aten.view.default})
+"""Operations that name the sizes of their result, the number of images among them."""
 
 _captured: WeakKeyDictionary[nn.Module, tuple[Hashable, fx.GraphModule]] = WeakKeyDictionary()
 """The last graph of each network that is alive, with what it was captured for: a capture takes about a second."""
 
 
 def deployed_graph(net: nn.Module, shape: Sequence[int], *, folded: bool = True) -> fx.GraphModule:
-    """What `net`, in evaluation mode, computes for one input of `shape` (C, H, W), in its order of execution.
+    """What `net`, in evaluation mode, computes for inputs of `shape` (C, H, W), in its order of execution.
 
-    Nodes are ATen operations; the meta entry "val" of each holds a tensor without data, of the form of its result.
+    Nodes are ATen operations; the meta entry "val" of each holds a tensor without data, of the form of its result for
+    one input.
     Batch norms that follow a convolution are folded into it unless `folded` is false, what is computed from weights
     alone becomes a weight, and operations that change nothing are left out.
 
@@ -60,6 +63,8 @@ def _capture(net: nn.Module, shape: Sequence[int], folded: bool) -> fx.GraphModu
             module.graph.erase_node(node)
         elif node.op == "call_function" and {read.op for read in node.all_input_nodes} == {"get_attr"}:
             _compute(module, node)
+        elif node.target in RESHAPES:
+            _keep_batch(node)
         elif folded and node.target is aten.batch_norm.default:
             _fold(module, node)
     module.graph.eliminate_dead_code()
@@ -73,13 +78,6 @@ def count_operations(module: fx.GraphModule) -> int:
     return sum(node.op == "call_function" and node.target is not operator.getitem for node in module.graph.nodes)
 
 
-def constants(module: fx.GraphModule) -> list[Tensor]:
-    """The weights that the graph reads, each once."""
-    read = {node.target for node in module.graph.nodes if node.op == "get_attr"}
-    tensors = [read_constant(module, name) for name in sorted(read)]
-    return list({tensor.data_ptr() or id(tensor): tensor for tensor in tensors}.values())
-
-
 def _compute(module: fx.GraphModule, node: fx.Node) -> None:
     """Puts a weight in the place of a node that reads weights alone, such as the part of a kernel that reads a map."""
     assert callable(node.target)  # noqa: S101 - as the target of every call_function is
@@ -88,6 +86,14 @@ def _compute(module: fx.GraphModule, node: fx.Node) -> None:
         with module.graph.inserting_before(node):
             node.replace_all_uses_with(_add_constant(module, f"_computed_{node.name}", value))
         module.graph.erase_node(node)
+
+
+def _keep_batch(node: fx.Node) -> None:
+    """Lets a reshape of one image be one of any number of them, which follows from the sizes of their maps."""
+    source = node.args[0]
+    assert isinstance(source, fx.Node)  # noqa: S101 - by the schema of the operation
+    if source.meta["val"].shape[0] == node.meta["val"].shape[0]:
+        node.args = (source, [-1, *node.meta["val"].shape[1:]])
 
 
 def _fold(module: fx.GraphModule, norm: fx.Node) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nasplug.report.number_format import format_count, format_percent
+from nasplug.store.exports import ExportResult
 from nasplug.store.result import RunResult
 
 HEADS = (
@@ -24,7 +25,7 @@ def tabulate_exports(result: RunResult) -> list[tuple[str, ...]]:
         (
             each.network,
             each.format,
-            "8" if each.int8 else "32",
+            _describe_bits(each),
             format_count(each.bytes),
             "" if each.nodes is None else format_count(each.nodes),
             f"{1000 * each.milliseconds:.0f}",
@@ -34,3 +35,9 @@ def tabulate_exports(result: RunResult) -> list[tuple[str, ...]]:
         )
         for each in result.exports
     ]
+
+
+def _describe_bits(export: ExportResult) -> str:
+    if not export.int8:
+        return "32"
+    return f"8, trained for {export.qat} epochs" if export.qat else "8"

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from nasplug.data import normalize
-from nasplug.parts import Network
 from nasplug.plugins import Plugins
 from nasplug.results.torch_state import IsolatedTorchState
 from nasplug.store.networks import load_network
@@ -25,7 +24,7 @@ class Classifier(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, net: Network, facts: Mapping[str, Any]) -> None:
+    def __init__(self, net: nn.Module, facts: Mapping[str, Any]) -> None:
         super().__init__()
         data = facts["data"]
         self.facts = facts

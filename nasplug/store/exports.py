@@ -1,4 +1,4 @@
-"""What was exported from a run, as `result.json` has it: one entry for each network, format and precision.
+"""What was exported from a run, as `result.json` has it: one entry for each network, format and way of quantisation.
 
 Importing this module imports no torch.
 """
@@ -20,6 +20,7 @@ FIELDS: Mapping[str, Kind] = {
     "network": TEXT,
     "format": TEXT,
     "int8": FLAG,
+    "qat": WHOLE,
     "file": TEXT,
     "bytes": WHOLE,
     "nodes": WHOLE.or_null(),
@@ -40,6 +41,8 @@ class ExportResult:
     format: str
     int8: bool
     """Whether weights and maps have 8 bits."""
+    qat: int
+    """Epochs for which the network was trained with rounded weights and maps before."""
     file: str
     """Its name."""
     bytes: int
@@ -59,6 +62,7 @@ class ExportResult:
     @classmethod
     def from_entry(cls, entry: Mapping[str, Any]) -> Self:
         """Reads an entry; FormatError if it is none."""
+        entry = {"qat": 0, **entry}  # versions that could not train this way wrote none
         check_fields(entry, FIELDS)
         return cls(**{name: entry[name] for name in FIELDS})
 
@@ -72,11 +76,11 @@ class ExportResult:
 
 
 def record_export(folder: RunFolder, export: ExportResult) -> None:
-    """Adds an export to those of a result, in place of an earlier one of the same network, format and precision."""
-    result, kind = folder.result(), (export.network, export.format, export.int8)
-    others = [
-        entry
-        for entry in result.get(EXPORTS, ())
-        if (entry.get("network"), entry.get("format"), entry.get("int8")) != kind
-    ]
-    folder.write_result(result | {EXPORTS: [*others, attrs.asdict(export)]})
+    """Adds an export to those of a result, in place of an earlier one of the same network, format and quantisation."""
+    result, new = folder.result(), attrs.asdict(export)
+    others = [entry for entry in result.get(EXPORTS, ()) if _kind(entry) != _kind(new)]
+    folder.write_result(result | {EXPORTS: [*others, new]})
+
+
+def _kind(entry: Mapping[str, Any]) -> tuple[Any, ...]:
+    return entry.get("network"), entry.get("format"), entry.get("int8"), entry.get("qat", 0)

@@ -7,6 +7,10 @@ import json
 import pytest
 
 import nasplug
+from nasplug.cli.run_options import read_run_options
+from nasplug.compose import compose, resolve
+from nasplug.errors import InputError
+from nasplug.plugins import load_plugins
 
 WORDS = ("--method", "random", "--preset", "tiny", "--jobs", "1", "--threads", "1", "--set", "retrain.epochs=1")
 
@@ -56,3 +60,21 @@ def test_a_dry_run_says_what_networks_cost_and_how_they_are_scaled(here, few_ima
     assert {"params", "macs", "size", "memory", "latency"} <= rows.keys()
     assert "Networks are scaled to at most 8,000 params." in done.stderr
     assert "[budget]\nparams = 8000\n" in done.stdout
+
+
+def test_the_precision_on_the_device_is_that_of_every_cost_that_counts_bytes():
+    plugins = load_plugins()
+    nothing = {"config": None, "settings": (), "max_params": None, "max_macs": None, "references": ()}
+
+    def costs(precision, *budgets):
+        layers = read_run_options(plugins, **nothing, budgets=budgets, precision_deployed=precision)
+        return compose(plugins, resolve(plugins, [{"run": {"method": "random"}}, *layers])).costs
+
+    assert costs(None, "size=8KB")["size"].precision == "float32"
+    counted = costs("int8", "size=8KB")
+    assert {name: measure.precision for name, measure in counted.items() if name != "latency"} == {
+        "size": "int8",
+        "memory": "int8",
+    }
+    with pytest.raises(InputError, match="'precision' cannot be 'int4'; it is one of float32, int8"):
+        costs("int4")

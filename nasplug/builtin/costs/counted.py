@@ -7,8 +7,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from nasplug.deployment.graph import constants, count_operations, deployed_graph
-from nasplug.parts import CostMeasure
+from nasplug.deployment.graph import count_operations, deployed_graph
+from nasplug.deployment.precision import PRECISIONS, weight_bytes
+from nasplug.parts import CostMeasure, option
 from nasplug.values import Unit
 
 
@@ -41,14 +42,19 @@ class Macs(CostMeasure):
 
 @attrs.frozen
 class Size(CostMeasure):
-    """Bytes of the weights on the device, in float32, with batch norms folded into the convolutions before them."""
+    """Bytes of the weights on the device, with batch norms folded into the convolutions before them.
+
+    In int8, kernels take a byte for each weight and four for the scale of each output channel; biases keep 32 bits.
+    """
 
     unit = Unit("B", whole=True)
     additive = True
 
+    precision: str = option("float32", "number format of kernels on the device", choices=PRECISIONS)
+
     def cost(self, net: nn.Module, shape: tuple[int, int, int]) -> float:
         """The bytes of all constants that the deployed graph reads; what a file adds for its graph is left out."""
-        return sum(tensor.nbytes for tensor in constants(deployed_graph(net, shape)))
+        return weight_bytes(deployed_graph(net, shape), self.precision)
 
 
 @attrs.frozen

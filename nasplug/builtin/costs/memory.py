@@ -9,7 +9,8 @@ import torch
 from torch import fx, nn
 
 from nasplug.deployment.graph import deployed_graph
-from nasplug.parts import CostMeasure
+from nasplug.deployment.precision import PRECISIONS, value_bytes
+from nasplug.parts import CostMeasure, option
 from nasplug.values import Unit
 
 aten = torch.ops.aten
@@ -49,7 +50,7 @@ RESHAPES = frozenset(
 
 @attrs.frozen
 class Memory(CostMeasure):
-    """Peak bytes of activations for one image, in float32: the input, the output, and all tensors alive in between.
+    """Peak bytes of activations for one image: the input, the output, and all tensors alive in between.
 
     Operations are carried out in the order of the graph. A tensor lives from the operation that computes it to the last
     one that reads it; weights are not counted (see the measure `size`). Elementwise operations write over an input of
@@ -59,12 +60,14 @@ class Memory(CostMeasure):
 
     unit = Unit("B", whole=True)
 
+    precision: str = option("float32", "number format of activations on the device", choices=PRECISIONS)
+
     def cost(self, net: nn.Module, shape: tuple[int, int, int]) -> float:
         """The largest sum of the sizes of all tensors that are alive at the same time."""
-        return peak_bytes(deployed_graph(net, shape))
+        return peak_bytes(deployed_graph(net, shape), self.precision)
 
 
-def peak_bytes(module: fx.GraphModule) -> int:
+def peak_bytes(module: fx.GraphModule, precision: str = "float32") -> int:
     """The peak of a graph whose nodes have their form in the meta entry "val"."""
     steps = [node for node in module.graph.nodes if node.op in ("placeholder", "call_function", "output")]
     storage = _assign_storage(steps)
@@ -78,7 +81,7 @@ def peak_bytes(module: fx.GraphModule) -> int:
     alive = [0] * len(steps)
     for owner in first:
         for step in range(first[owner], last[owner] + 1):
-            alive[step] += _bytes(owner)
+            alive[step] += value_bytes(owner.meta["val"], precision)
     return max(alive)
 
 
@@ -91,7 +94,7 @@ def _assign_storage(steps: Sequence[fx.Node]) -> dict[fx.Node, fx.Node]:
         if not isinstance(node.meta.get("val"), torch.Tensor):
             continue
         inputs = [storage[read] for read in node.all_input_nodes if read in storage]
-        reused = [owner for owner in inputs if busy_until[owner] <= step and _bytes(owner) == _bytes(node)]
+        reused = [owner for owner in inputs if busy_until[owner] <= step and _values(owner) == _values(node)]
         if node.target in RESHAPES:
             owner = inputs[0]
         elif node.target in ELEMENTWISE and reused:
@@ -103,6 +106,6 @@ def _assign_storage(steps: Sequence[fx.Node]) -> dict[fx.Node, fx.Node]:
     return storage
 
 
-def _bytes(node: fx.Node) -> int:
+def _values(node: fx.Node) -> int:
     form: torch.Tensor = node.meta["val"]
-    return form.numel() * form.element_size()
+    return form.numel()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,7 +10,7 @@ import attrs
 from torch import Tensor
 
 from nasplug.deployment.one_thread import one_thread
-from nasplug.errors import InputError, RunFailure
+from nasplug.errors import InputError, RunFailure, command
 from nasplug.results.classifier import Classifier
 from nasplug.results.export.device import Measured, measure
 from nasplug.results.export.formats import FORMATS, Opened
@@ -17,10 +18,13 @@ from nasplug.results.export.metadata import metadata_of
 from nasplug.results.export.parity import Parity, Sample, check, sample
 from nasplug.results.export.run_images import RunImages, find_test_images
 from nasplug.results.result import TrainedNetwork
+from nasplug.runs.quantisation_aware import QuantisedTraining
+from nasplug.runs.signals import Signals
+from nasplug.runs.training import Progress
 from nasplug.store.exports import ExportResult, record_export
 from nasplug.store.files import write_atomically
 
-__all__ = ["FORMATS", "Exported", "Parity", "Sample", "export"]
+__all__ = ["FORMATS", "Exported", "Parity", "Sample", "check_request", "export", "train_quantised"]
 
 WEIGHTS = ".pt"
 """The ending of a second file with the weights, where a format has one."""
@@ -47,29 +51,25 @@ def export(
     *,
     int8: bool = False,
     calibration: int = 256,
+    qat: int = 0,
 ) -> Exported:
     """Writes `network` in one of FORMATS to `path`, or to `exports/ID.FORM` in its run folder (`exports/ID-int8.FORM`).
 
     The file is read back, and must answer like the network before it takes its name; its errors and time are measured
     and recorded in `result.json`. With `int8`, weights and maps have 8 bits, for the ranges of values that at most
-    `calibration` training images of the run give; such a file has an error of its own. Raises InputError if `path` is
-    taken (unless by `force`) or has another ending than the format's, if weights, packages or images to calibrate on
-    are missing, or if there is no such format in 8 bits; RunFailure if the file differs from the network or cannot be
-    written.
+    `calibration` training images of the run give; such a file has an error of its own. With `qat` it is made of the
+    network after so many more epochs of training with rounded weights and maps, which are made here unless
+    `train_quantised` has made them before. Raises InputError if `path` is taken (unless by `force`) or has another
+    ending than the format's, if weights, packages or images to calibrate on are missing, or if there is no such format
+    in 8 bits; RunFailure if the file differs from the network or cannot be written.
     """
-    if path is None:
-        network.run.refuse_links()
-        path = network.run.path / "exports" / f"{network.id}{'-int8' if int8 else ''}.{suffix_of(form)}"
-    _check_path(path, form, force)
+    path = check_request(network, form, path, force, int8=int8, qat=qat)
     quantise, encode_weights = FORMATS[form].quantise, FORMATS[form].weights
-    if int8 and quantise is None:
-        known = ", ".join(name for name, each in FORMATS.items() if each.quantise is not None)
-        raise InputError(f"There are no files in the format {form} in 8 bits; take --format {known}.")
     classifier = network.classifier()
     metadata = metadata_of(network, classifier)
     if not FORMATS[form].rebuilds:
         del metadata["nasplug"]
-    content = FORMATS[form].encode(classifier, metadata)
+    content = FORMATS[form].encode(_tuned(network, classifier, form, qat) if qat else classifier, metadata)
     if int8 and quantise is not None:
         content = quantise(content, _calibration_images(network, classifier, calibration))
     tests = find_test_images(network.run, classifier, ALL_IMAGES)
@@ -100,6 +100,7 @@ def export(
         network=network.id,
         format=form,
         int8=int8,
+        qat=qat,
         file=path.name,
         bytes=path.stat().st_size + (path.with_suffix(WEIGHTS).stat().st_size if encode_weights is not None else 0),
         nodes=None if count is None else count(content),
@@ -107,6 +108,46 @@ def export(
     )
     record_export(network.run, figures)
     return Exported(path, parity, figures)
+
+
+def train_quantised(
+    network: TrainedNetwork, form: str, epochs: int, signals: Signals
+) -> Generator[Progress, None, None]:
+    """Trains a network for so many more epochs with rounded weights and maps, if that was not done before.
+
+    Raises what `QuantisedTraining.train` raises.
+    """
+    training = _quantised_training(network, network.classifier(), epochs)
+    hint = command("export", network.run.path, network.id, "--format", form, "--int8", "--qat", str(epochs))
+    yield from training.train(network.plugins, signals, hint)
+
+
+def _quantised_training(network: TrainedNetwork, classifier: Classifier, epochs: int) -> QuantisedTraining:
+    shape = (classifier.channels, classifier.size, classifier.size)
+    return QuantisedTraining(network.run, network.id, classifier.net, shape, epochs)
+
+
+def _tuned(network: TrainedNetwork, classifier: Classifier, form: str, epochs: int) -> Classifier:
+    """The classifier after a training with rounded weights and maps."""
+    for _ in train_quantised(network, form, epochs, Signals()):
+        pass
+    return Classifier(_quantised_training(network, classifier, epochs).trained(), classifier.facts)
+
+
+def check_request(
+    network: TrainedNetwork, form: str, path: Path | None, force: bool, *, int8: bool = False, qat: int = 0
+) -> Path:
+    """The file that `export` writes if it is asked like this; raises its InputErrors that need no network."""
+    if path is None:
+        network.run.refuse_links()
+        path = network.run.path / "exports" / f"{network.id}{'-int8' if int8 else ''}.{suffix_of(form)}"
+    _check_path(path, form, force)
+    if qat and not int8:
+        raise InputError("Training with 8 bits (--qat) is for files in 8 bits; add --int8, or leave --qat out.")
+    if int8 and FORMATS[form].quantise is None:
+        known = ", ".join(name for name, each in FORMATS.items() if each.quantise is not None)
+        raise InputError(f"There are no files in the format {form} in 8 bits; take --format {known}.")
+    return path
 
 
 def suffix_of(form: str) -> str:

@@ -150,3 +150,23 @@ def test_edges_that_reach_no_output_are_listed_and_not_deployed() -> None:
     unread = sum(4 * (9 * channels**2 + channels) for channels in (4, 8, 16))
 
     assert model.costs(genotype)["size"] == Size().cost(net, (3, 8, 8)) + unread
+
+
+def test_the_size_in_8_bits_is_a_byte_a_weight_and_four_for_each_scale_and_bias() -> None:
+    net = nn.Sequential(
+        nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Linear(8, 5, bias=False),
+    ).eval()  # fmt: skip
+    assert Size().cost(net, (3, 8, 8)) == 4 * (8 * 27 + 8 + 5 * 8)
+    # The batch norm leaves the convolution a bias; the linear layer has none.
+    assert Size(precision="int8").cost(net, (3, 8, 8)) == (8 * 27 + 4 * 8 + 4 * 8) + (5 * 8 + 4 * 5)
+
+
+def test_resnet8_in_8_bits_takes_a_third_of_its_float_weights() -> None:
+    net = ResNet8(bias=False).eval()
+    kernels = [each for each in net.parameters() if each.dim() > 1]
+    biases = [each for name, each in net.named_parameters() if each.dim() == 1 and name.endswith("bias")]
+    expected = sum(each.numel() + 4 * len(each) for each in kernels) + sum(4 * each.numel() for each in biases)
+    size = Size(precision="int8").cost(net, (3, 32, 32))
+    assert size == expected
+    assert size < 0.3 * Size().cost(net, (3, 32, 32))

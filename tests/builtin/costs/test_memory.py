@@ -94,3 +94,10 @@ def test_dropout_costs_nothing_when_a_network_is_used() -> None:
     dropping = nn.Sequential(nn.MaxPool2d(1), nn.Dropout(0.5), nn.MaxPool2d(1)).eval()
 
     assert Memory().cost(dropping, SHAPE) == Memory().cost(plain, SHAPE) == 2 * MAP
+
+
+def test_a_map_in_8_bits_takes_a_byte_a_value() -> None:
+    generator = Random(5)
+    for _ in range(3):
+        program = Program([[0], [0, 1], [generator.randint(0, 2)]]).eval()
+        assert 4 * Memory(precision="int8").cost(program, SHAPE) == Memory().cost(program, SHAPE)
