@@ -12,7 +12,8 @@ from nasplug.deployment.one_thread import one_thread
 from nasplug.errors import InputError, RunFailure
 from nasplug.results.classifier import Classifier
 from nasplug.results.export.device import Measured, measure
-from nasplug.results.export.formats import FORMATS, Opened
+from nasplug.results.export.file_format import WEIGHTS
+from nasplug.results.export.formats import FORMATS, Opened, open_export, suffix_of
 from nasplug.results.export.metadata import metadata_of
 from nasplug.results.export.parity import Parity, Sample, check, sample
 from nasplug.results.export.run_images import RunImages, find_test_images
@@ -20,10 +21,8 @@ from nasplug.results.result import TrainedNetwork
 from nasplug.store.exports import ExportResult, record_export
 from nasplug.store.files import write_atomically
 
-__all__ = ["FORMATS", "Exported", "Parity", "Sample", "export"]
+__all__ = ["FORMATS", "Exported", "Opened", "Parity", "Sample", "export", "open_export"]
 
-WEIGHTS = ".pt"
-"""The ending of a second file with the weights, where a format has one."""
 ALL_IMAGES = 10_000
 """Test images on which errors are compared, at most."""
 
@@ -107,11 +106,6 @@ def export(
     )
     record_export(network.run, figures)
     return Exported(path, parity, figures)
-
-
-def suffix_of(form: str) -> str:
-    """The ending of files in this format, without the dot."""
-    return FORMATS[form].suffix or form
 
 
 def _calibration_images(network: TrainedNetwork, classifier: Classifier, count: int) -> Tensor:
