@@ -13,7 +13,8 @@ from nasplug.deployment.one_thread import one_thread
 from nasplug.errors import InputError, RunFailure, command
 from nasplug.results.classifier import Classifier
 from nasplug.results.export.device import Measured, measure
-from nasplug.results.export.formats import FORMATS, Opened
+from nasplug.results.export.file_format import WEIGHTS
+from nasplug.results.export.formats import FORMATS, Opened, open_export, suffix_of
 from nasplug.results.export.metadata import metadata_of
 from nasplug.results.export.parity import Parity, Sample, check, sample
 from nasplug.results.export.run_images import RunImages, find_test_images
@@ -24,10 +25,18 @@ from nasplug.runs.training import Progress
 from nasplug.store.exports import ExportResult, record_export
 from nasplug.store.files import write_atomically
 
-__all__ = ["FORMATS", "Exported", "Parity", "Sample", "check_request", "export", "train_quantised"]
+__all__ = [
+    "FORMATS",
+    "Exported",
+    "Opened",
+    "Parity",
+    "Sample",
+    "check_request",
+    "export",
+    "open_export",
+    "train_quantised",
+]
 
-WEIGHTS = ".pt"
-"""The ending of a second file with the weights, where a format has one."""
 ALL_IMAGES = 10_000
 """Test images on which errors are compared, at most."""
 
@@ -148,11 +157,6 @@ def check_request(
         known = ", ".join(name for name, each in FORMATS.items() if each.quantise is not None)
         raise InputError(f"There are no files in the format {form} in 8 bits; take --format {known}.")
     return path
-
-
-def suffix_of(form: str) -> str:
-    """The ending of files in this format, without the dot."""
-    return FORMATS[form].suffix or form
 
 
 def _calibration_images(network: TrainedNetwork, classifier: Classifier, count: int) -> Tensor:

@@ -1,0 +1,87 @@
+"""What every format of exported files has to say: how a file is written, and what it is once it is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Self
+
+import attrs
+from torch import Tensor
+
+from nasplug.errors import InputError
+from nasplug.formats.fields import TEXT, WHOLE, Kind, check_fields, list_of
+from nasplug.formats.json_text import parse_json
+from nasplug.formats.limits import FormatError
+from nasplug.results.classifier import Classifier
+
+Metadata = Mapping[str, str]
+WEIGHTS = ".pt"
+"""The ending of a second file with the weights, where a format has one."""
+
+IMAGES: Mapping[str, Kind] = {
+    "classes": list_of(TEXT),
+    "channels": WHOLE,
+    "size": WHOLE,
+}
+BITS: Mapping[str, Kind] = {"bits": WHOLE.or_null()}
+
+
+@attrs.frozen
+class Opened:
+    """A file that was read back: what it computes, and for which images."""
+
+    predict: Callable[[Tensor], Tensor]
+    """Class probabilities (N, classes) of uint8 images (N, C, H, W), as the file computes them."""
+    metadata: Metadata
+    classes: tuple[str, ...]
+    channels: int
+    size: int
+    """Height and width of an image in pixels."""
+    bits: int | None
+    """Bits used of values of more than 8 in the training images; None: these had 8."""
+
+    @classmethod
+    def described_by(cls, metadata: Metadata, predict: Callable[[Tensor], Tensor]) -> Self:
+        """A file with the metadata that nasplug writes; FormatError if they lack what the images are."""
+        told: dict[str, Any] = {name: parse_json(metadata[name]) for name in (*IMAGES, *BITS) if name in metadata}
+        try:
+            check_fields(told, IMAGES, BITS)
+        except FormatError as error:
+            raise FormatError(f"its metadata are not those that nasplug writes: {error}") from error
+        return cls(predict, metadata, tuple(told["classes"]), told["channels"], told["size"], told.get("bits", 16))
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """What `predict` gives: an opened file stands in for the classifier that it was made from."""
+        return self.predict(images)
+
+
+@attrs.frozen
+class Format:
+    """One kind of file."""
+
+    encode: Callable[[Classifier, Metadata], bytes]
+    read: Callable[[Path], Opened]
+    """May raise anything for a file that is damaged or foreign; `open_export` makes a sentence of it."""
+    quantise: Callable[[bytes, Tensor], bytes] | None = None
+    """From the bytes of a file and images, uint8 (N, C, H, W), to calibrate on, to those of a file in 8 bits."""
+    count_nodes: Callable[[bytes], int] | None = None
+    """The operations of the graph in the bytes of a file."""
+    suffix: str = ""
+    """The ending of its files; empty: its name."""
+    weights: Callable[[Classifier], bytes] | None = None
+    """The bytes of a second file, beside the first and with the ending WEIGHTS."""
+    rebuilds: bool = True
+    """Whether a file says what nasplug needs to build the network."""
+
+
+def require(extra: str, *modules: str) -> None:
+    """Imports modules of the packages in an extra of nasplug; InputError, with the remedy, if one is missing."""
+    try:
+        for module in modules:
+            import_module(module)
+    except ImportError as error:
+        raise InputError(
+            f"Files of this format need packages that are missing ({error}): pip install 'nasplug[{extra}]'."
+        ) from error

@@ -1,0 +1,92 @@
+"""ONNX: graphs for ONNX Runtime and other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nasplug.deployment.graph import deployed_graph
+from nasplug.results.classifier import Classifier
+from nasplug.results.export.file_format import Format, Metadata, Opened, require
+from nasplug.results.export.pt2_files import export_program
+
+EXTRA = "onnx"
+
+
+def _encode(classifier: Classifier, metadata: Metadata) -> bytes:
+    # The file is checked with onnxruntime; torch writes it with onnxscript, if it has to.
+    require(EXTRA, "onnx", "onnxruntime", "onnxscript")
+    import onnx
+
+    from nasplug.deployment.onnx_model import Untranslated, write_classifier
+    from nasplug.deployment.quantisation import shorten_names
+
+    shape = (classifier.channels, classifier.size, classifier.size)
+    try:
+        graph = deployed_graph(classifier.net, shape)
+        model = write_classifier(graph, classifier.mean.tolist(), classifier.std.tolist())
+    except Untranslated:
+        model = _write_by_torch(classifier)
+    shorten_names(model)
+    onnx.helper.set_model_props(model, dict(metadata))
+    onnx.checker.check_model(model, full_check=True)
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def _write_by_torch(classifier: Classifier) -> Any:
+    program = torch.onnx.export(
+        export_program(classifier),
+        input_names=["images"],
+        output_names=["probabilities"],
+        dynamic_shapes=({0: "batch"},),
+        dynamo=True,
+        verbose=False,
+    )
+    assert program is not None  # noqa: S101 - only the exporter that nasplug does not use gives none
+    model = program.model_proto
+    # torch notes for every node where it came from, which makes small networks several times as large.
+    for part in (model.graph, *model.graph.node, *model.graph.initializer, *model.graph.value_info):
+        part.ClearField("metadata_props")
+    return model
+
+
+def _quantise(content: bytes, images: Tensor) -> bytes:
+    import onnx
+
+    from nasplug.deployment.quantisation import quantise
+
+    model = onnx.load_from_string(content)
+    quantised = quantise(model, images.numpy())
+    metadata = {each.key: each.value for each in model.metadata_props}
+    onnx.helper.set_model_props(quantised, metadata)
+    onnx.checker.check_model(quantised, full_check=True)
+    result: bytes = quantised.SerializeToString()
+    return result
+
+
+def _count_nodes(content: bytes) -> int:
+    import onnx
+
+    return len(onnx.load_from_string(content).graph.node)
+
+
+def _read(path: Path) -> Opened:
+    require(EXTRA, "onnxruntime")
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+    def predict(images: Tensor) -> Tensor:
+        (probabilities,) = session.run(["probabilities"], {"images": images.numpy()})
+        return torch.from_numpy(probabilities)
+
+    return Opened.described_by(session.get_modelmeta().custom_metadata_map, predict)
+
+
+ONNX = Format(_encode, _read, _quantise, _count_nodes)
