@@ -23,13 +23,20 @@ from nasplug.parts import EncodedImage
 from nasplug.plugins import load_plugins
 from nasplug.plugins.hook_calls import note
 from nasplug.results.classifier import Classifier
-from nasplug.results.prediction import classify
+from nasplug.results.export import open_export
+from nasplug.results.prediction import ImageClassifier, classify
 from nasplug.results.result import choose_network, load
 
 
 @click.command()
-@click.argument("source", metavar="RUN", type=click.Path(path_type=Path))
-@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", metavar="[RUN] IMAGE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--from",
+    "exported",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="A file that nasplug export has written, of any format, in place of RUN.",
+)
 @click.option("--id", "name", help="Id of the network, or its beginning.  [default: the best network]")
 @budget_options("The best network within this cost, such as params=50k or latency=2ms; may be repeated.")
 @click.option("--top", default=1, show_default=True, type=click.IntRange(min=1), help="Classes shown for each image.")
@@ -37,8 +44,8 @@ from nasplug.results.result import choose_network, load
 @click.pass_context
 def predict(
     ctx: click.Context,
-    source: Path,
-    images: Sequence[Path],
+    paths: Sequence[Path],
+    exported: Path | None,
     name: str | None,
     budgets: Sequence[str],
     max_params: int | None,
@@ -48,12 +55,23 @@ def predict(
 ) -> None:
     """What a network of RUN sees in image files, with probabilities.
 
-    RUN is a run folder, or a file from 'nasplug export RUN --format safetensors'. IMAGE is a file, a folder, of which
-    all images are taken, also those in folders within it, or - for an image on standard input. Images are turned
-    upright, scaled and cropped to the size of the training images. Files that cannot be read are named at the end; the
-    exit code is 2 then.
+    RUN is a run folder, or a file from 'nasplug export RUN --format safetensors'. With --from, an exported file answers
+    as it does on a device: an ONNX file by ONNX Runtime; code in a file of the format python is run. IMAGE is a file, a
+    folder, of which all images are taken, also those in folders within it, or - for an image on standard input. Images
+    are turned upright, scaled and cropped to the size of the training images. Files that cannot be read are named at
+    the end; the exit code is 2 then.
     """
-    classifier = _open_classifier(source, name, read_budget_options(budgets, max_params, max_macs))
+    limits = read_budget_options(budgets, max_params, max_macs)
+    classifier: ImageClassifier
+    if exported is None:
+        source, *images = paths
+        classifier = _open_classifier(source, name, limits)
+        if not images:
+            raise click.UsageError(f"Name images after '{source}'.", ctx)
+    else:
+        images = list(paths)
+        _refuse_choice(exported, name, limits)
+        classifier = open_export(exported)
     predictions: list[dict[str, Any]] = []
     refused: list[InputError] = []
     for file, answer in classify(classifier, _find_files(images)):
@@ -114,9 +132,13 @@ def _find_files(images: Sequence[Path]) -> list[EncodedImage]:
 def _open_classifier(source: Path, name: str | None, limits: Mapping[str, Any]) -> Classifier:
     if not source.is_file():
         return choose_network(load(source), name, limits).classifier()
-    if name is not None or limits:
-        raise InputError(f"'{source}' is one network; --id and --budget choose among those of a run.")
+    _refuse_choice(source, name, limits)
     return Classifier.read(source, load_plugins())
+
+
+def _refuse_choice(file: Path, name: str | None, limits: Mapping[str, Any]) -> None:
+    if name is not None or limits:
+        raise InputError(f"'{file}' is one network; --id and --budget choose among those of a run.")
 
 
 def _select_best(probabilities: Tensor, classes: Sequence[str], top: int) -> list[dict[str, Any]]:

@@ -3,22 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from nasplug.errors import InputError
 from nasplug.parts import EncodedImage
-from nasplug.results.classifier import Classifier
 from nasplug.results.input_images import read_file, read_images
 
 BATCH = 64
 """Images that are classified at a time."""
 
 
+class ImageClassifier(Protocol):
+    """A trained network with its preprocessing, in whatever program it computes."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Their names, in the order of the probabilities."""
+
+    @property
+    def channels(self) -> int:
+        """Colour planes of an image."""
+
+    @property
+    def size(self) -> int:
+        """Height and width of an image in pixels."""
+
+    @property
+    def bits(self) -> int | None:
+        """Bits used of values of more than 8 in the training images; None: these had 8."""
+
+    def __call__(self, images: Tensor, /) -> Tensor:
+        """Class probabilities (N, classes) of uint8 images (N, C, H, W)."""
+
+
 def classify(
-    classifier: Classifier, files: Sequence[EncodedImage]
+    classifier: ImageClassifier, files: Sequence[EncodedImage]
 ) -> Iterator[tuple[EncodedImage, Tensor | InputError]]:
     """For each file its class probabilities, (classes,), or why it cannot be read.
 
@@ -33,7 +55,7 @@ def classify(
             yield file, next(answers) if isinstance(image, Tensor) else image
 
 
-def predict(classifier: Classifier, images: Any) -> Tensor:
+def predict(classifier: ImageClassifier, images: Any) -> Tensor:
     """Class probabilities (N, classes), float32, of N images, or of a single one (then N is 1).
 
     `images` are those that `read_images` takes. Raises InputError for others, and for a network of no use.
@@ -42,7 +64,7 @@ def predict(classifier: Classifier, images: Any) -> Tensor:
     return torch.cat([answer(classifier, part) for part in pixels.split(BATCH)])
 
 
-def answer(classifier: Classifier, pixels: Tensor) -> Tensor:
+def answer(classifier: ImageClassifier, pixels: Tensor) -> Tensor:
     """Class probabilities (N, classes) of uint8 images (N, C, H, W) of the network's size.
 
     Raises InputError if they are not finite, as those of a network are whose training has diverged.
@@ -57,7 +79,7 @@ def answer(classifier: Classifier, pixels: Tensor) -> Tensor:
     return probabilities
 
 
-def _try_to_read(file: EncodedImage, classifier: Classifier) -> Tensor | InputError:
+def _try_to_read(file: EncodedImage, classifier: ImageClassifier) -> Tensor | InputError:
     try:
         return read_file(file, classifier.channels, classifier.size, classifier.bits)
     except InputError as error:

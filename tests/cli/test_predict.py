@@ -12,6 +12,7 @@ from sklearn.datasets import load_digits
 
 import nasplug as package
 from nasplug.cli import main
+from nasplug.results.export import export
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(450)]
 
@@ -116,3 +117,35 @@ def test_limits_do_not_go_with_a_file(finished_run, images):
 
     assert "is one network" in call(weights, images[0], "--id", "a").stderr
     assert "is damaged" in call(images[0], images[0]).stderr
+
+
+@pytest.mark.parametrize("form", ["onnx", "pt2", "python", "safetensors"])
+def test_an_exported_file_answers_in_place_of_the_run(finished_run, images, tmp_path, form):
+    suffix = {"python": "py"}.get(form, form)
+    file = export(package.load(finished_run).best(), form, tmp_path / f"digits.{suffix}").path
+
+    told = json.loads(call("--from", file, *images, "--top", "99", "--json").stdout)
+
+    expected = json.loads(call(finished_run, *images, "--top", "99", "--json").stdout)
+    for each, other in zip(told, expected, strict=True):
+        assert each["file"] == other["file"]
+        assert {one["class"]: one["probability"] for one in each["classes"]} == pytest.approx(
+            {one["class"]: one["probability"] for one in other["classes"]}, abs=1e-5
+        )
+
+
+def test_what_is_no_exported_file_gets_a_sentence(finished_run, images, tmp_path):
+    (tmp_path / "notes.onnx").write_text("not a network")
+    damaged = call("--from", tmp_path / "notes.onnx", *images)
+    assert damaged.exit_code == 2
+    assert "cannot be used as a file of the format onnx" in damaged.output
+
+    other = call("--from", images[0], *images)
+    assert "is no file that 'nasplug export' writes: these end in" in other.output
+
+    chosen = call("--from", tmp_path / "notes.onnx", "--id", "a", *images)
+    assert "is one network; --id and --budget choose among those of a run" in chosen.output
+
+    forgotten = call(finished_run)
+    assert forgotten.exit_code == 2
+    assert f"Name images after '{finished_run}'" in forgotten.output
