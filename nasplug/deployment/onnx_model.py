@@ -191,7 +191,13 @@ def _normalise(model: _Model, node: fx.Node, given: Arguments) -> None:
 
 
 def _average(model: _Model, node: fx.Node, given: Arguments) -> None:
-    model.add("ReduceMean", [given["self"], _integers(given["dim"])], node.name, keepdims=int(given["keepdim"]))
+    if len(_form(given["self"])) != 4 or sorted(dim % 4 for dim in given["dim"]) != [2, 3]:
+        model.add("ReduceMean", [given["self"], _integers(given["dim"])], node.name, keepdims=int(given["keepdim"]))
+    elif given["keepdim"]:
+        model.add("GlobalAveragePool", [given["self"]], node.name)
+    else:  # an operation that there is in 8 bits, too
+        pooled = model.add("GlobalAveragePool", [given["self"]], f"{node.name}_pooled")
+        model.add("Flatten", [pooled], node.name, axis=1)
 
 
 def _weigh(model: _Model, node: fx.Node, given: Arguments) -> None:

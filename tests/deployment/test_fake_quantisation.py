@@ -157,14 +157,16 @@ def test_weights_and_maps_are_rounded_as_the_quantised_model_rounds_them() -> No
     graph = deployed_graph(net, SHAPE)
     model = quantise(write_classifier(graph, [0.5] * 3, [0.25] * 3), pixels.numpy())
     constants = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
-    kernels, steps = {}, set()
+    kernels: dict[tuple[int, ...], np.ndarray] = {}
+    steps: set[float] = set()
     for node in model.graph.node:
         values = [constants.get(name) for name in node.input]
-        if node.op_type == "DequantizeLinear" and values[0] is not None and values[0].ndim > 1:
-            scales = np.asarray(values[1]).reshape(-1, *[1] * (values[0].ndim - 1))
-            kernels[values[0].shape] = values[0] * scales
-        if node.op_type == "QuantizeLinear":
-            steps.add(float(values[1]))
+        if node.op_type in ("QLinearConv", "QGemm"):
+            weights, scales = values[3], values[4]
+            kernels[weights.shape] = weights * scales.reshape(-1, *[1] * (weights.ndim - 1))
+        place = {"QuantizeLinear": 1, "QLinearConv": 6, "QGemm": 7, "QLinearAdd": 6, "QLinearGlobalAveragePool": 3}
+        if node.op_type in place:
+            steps.add(float(values[place[node.op_type]]))
 
     rounded = FakeQuantised(graph).train()
     rounded((pixels / 255 - 0.5) / 0.25)  # the first batch sets the ranges: those of its images
