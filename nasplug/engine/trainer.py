@@ -12,6 +12,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
+from nasplug.engine.accumulation import Batches, accumulate_gradients
 from nasplug.engine.optimizers import make_grouped_optimizer, set_learning_rates
 from nasplug.engine.pruning import remove_deleted_candidates
 from nasplug.engine.resource_term import ResourceTerm
@@ -31,8 +32,6 @@ from nasplug.parts import (
 from nasplug.parts.choice import Columns
 from nasplug.values import Step, StepClock, StepInfo, Training, Update
 
-Batches = Callable[[str], Batch]
-"""The batch of a split in one step, made when it is first asked for."""
 FIRST = StepInfo(step=0, steps=1, steps_per_epoch=1)
 """A step that tells what every step does."""
 MakeObjective = Callable[[Update, Batches, StepInfo], Objective]
@@ -112,13 +111,22 @@ class Trainer:
         batches = self.batches(now)
         with self._sampled_candidates(now), self._other_rows_fixed():
             for update in self.optimizer.updates(now):
-                objective = make_objective(update, batches, now)
-                loss = self.optimizer.compute_gradients(update, objective, self.torch_optimizers)
+                loss = self._compute_gradients(update, batches, partial(_objective_on, make_objective, update, now))
                 self.torch_optimizers.clip_gradients(update)
                 self.torch_optimizers.step(update)
         stage.after_step(self.net, now)
         verdict = self.schedule.after_step(self.choices, now)
         return DeviceStep.of(now, loss, verdict, self.choices)
+
+    def _compute_gradients(
+        self, update: Update, batches: Batches, objective_on: Callable[[Batches], Objective]
+    ) -> Tensor:
+        """Leaves the gradients of an update in `grad` of what it changes; returns its loss, detached."""
+        parts = self.training.accumulate
+        # Where there are fewer images than a batch should have, it is one batch of all of them, which is small enough.
+        if parts == 1 or len(batches(update.split).labels) < self.training.batch_size:
+            return self.optimizer.compute_gradients(update, objective_on(batches), self.torch_optimizers)
+        return accumulate_gradients(self.optimizer, update, batches, parts, objective_on, self.torch_optimizers)
 
     def set_rates(self, now: StepInfo) -> None:
         """Sets the learning rates of the weights and the network's drop path and dropout for this step."""
@@ -295,3 +303,7 @@ class Trainer:
         """An epoch is one pass over the split on which the weights are updated."""
         splits = [update.split for update in self.optimizer.updates(FIRST) if update.moves_weights]
         return self.streams[splits[0]].steps_per_epoch
+
+
+def _objective_on(make_objective: MakeObjective, update: Update, now: StepInfo, batches: Batches) -> Objective:
+    return make_objective(update, batches, now)

@@ -25,6 +25,11 @@ class Training:
 
     epochs: int = option(25, "passes over the training images", at_least=1)
     batch_size: int = option(64, "images per step", at_least=2)
+    accumulate: int = option(
+        1,
+        "parts into which the batch of a step is divided; their gradients are added up, so that less memory is needed",
+        at_least=1,
+    )
     optimizer: str = option("sgd", "optimizer of the weights", choices=OPTIMIZERS)
     lr: float = option(0.025, "learning rate of the weights at the start (after warm-up)", above=0)
     lr_min: float = option(0.0, "learning rate at the end (cosine and linear), or that step comes near to", at_least=0)
@@ -68,6 +73,12 @@ class Training:
     )
 
     def __attrs_post_init__(self) -> None:
+        if self.batch_size % self.accumulate or self.batch_size < 2 * self.accumulate:
+            raise InputError(
+                f"Option 'accumulate' divides a batch into equal parts of at least 2 images, but with "
+                f"batch_size={self.batch_size} it is {self.accumulate}; make batch_size a multiple of it, at least "
+                f"{2 * self.accumulate}."
+            )
         if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
             raise InputError(
                 f"Option 'nesterov' looks ahead along the momentum of sgd, but the optimizer is {self.optimizer} with "

@@ -92,6 +92,12 @@ def priced(device: torch.device = CPU) -> Trainer:
     return made
 
 
+def accumulated(device: torch.device = CPU) -> Trainer:
+    made = shrinking(device, s_min_fraction=0.8)
+    made.training = attrs.evolve(made.training, batch_size=6, accumulate=2)
+    return made
+
+
 def trainer(space, torch_optimizer, schedule, device: torch.device = CPU, **training) -> Trainer:
     torch.manual_seed(0)
     net = space.supernet(SHAPE).double().to(device, memory_format=torch.channels_last)
@@ -106,6 +112,7 @@ SEARCHES = {
     "distilled": distilled,
     "weighted": weighted,
     "priced": priced,
+    "accumulated": accumulated,
 }
 
 
