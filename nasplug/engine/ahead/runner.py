@@ -13,11 +13,12 @@ from functools import partial
 import attrs
 from torch import Tensor, nn
 
+from nasplug.engine.accumulation import Batches
 from nasplug.engine.ahead.cuda_graphs import GraphCache
 from nasplug.engine.ahead.graph_keys import held_columns, step_key
 from nasplug.engine.ahead.rewind import Rewind
 from nasplug.engine.step_events import DeviceStep, HostStep, read_steps
-from nasplug.engine.trainer import Batches, Trainer
+from nasplug.engine.trainer import Trainer
 from nasplug.parts import Batch, Objective
 from nasplug.parts.choice import Columns
 from nasplug.values import Step, StepInfo, Update
