@@ -23,7 +23,7 @@ from nasplug.ui import PrintableConsole, show_progress
 @click.option("--format", "form", required=True, type=click.Choice(list(FORMATS)), help="Kind of file; see above.")
 @click.option("--out", type=click.Path(path_type=Path), help="File to write.  [default: in RUN/exports]")
 @budget_options("The best network within this cost, such as params=50k or latency=2ms; may be repeated.")
-@click.option("--int8", is_flag=True, help="Weights and maps of 8 bits; for onnx.")
+@click.option("--int8", is_flag=True, help="Weights and maps of 8 bits; for onnx and executorch.")
 @click.option(
     "--calibration-images",
     "calibration",
@@ -62,6 +62,9 @@ def write_file(
     onnx         a graph for ONNX Runtime and others: raw uint8 images
                  (N, C, H, W) in, class probabilities (N, classes) out;
                  needs pip install 'nasplug[onnx]'
+    executorch   the same as a program for ExecuTorch with XNNPACK, on phones
+                 and small devices, in FILE.pte; one image at a time;
+                 needs pip install 'nasplug[executorch]'
     pt2          the same as a torch.export program, for torch without nasplug
     python       readable code of plain torch in FILE.py, with the weights
                  in FILE.pt, for programs without nasplug
@@ -69,7 +72,7 @@ def write_file(
                  nasplug predict and --teacher-from take it in place of a run
 
     Every format has preprocessing, class names, genotype, params and errors in its metadata. Graphs take batches of
-    any size, and their preprocessing is a part of them. The error of the file on
+    any size unless it says otherwise, and their preprocessing is a part of them. The error of the file on
     test images and its time stand in result.json and the report.
 
     Where a file in 8 bits loses too much, --qat trains the network a little more, as it computes in 8 bits; the weights

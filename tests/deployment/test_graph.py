@@ -138,3 +138,28 @@ def test_a_classifier_takes_raw_images_in_batches_of_any_size(space: SearchSpace
         shift, scale = (torch.tensor(values)[:, None, None] for values in (mean, std))
         expected = net((images / 255 - shift) / scale).softmax(1).detach().numpy()
         np.testing.assert_allclose(probabilities, expected, atol=2e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_layer_of_compact_is_at_most_three_nodes_beside_those_that_runtimes_fuse(seed: int) -> None:
+    pytest.importorskip("onnx")
+    from nasplug.deployment.onnx_model import write_classifier
+
+    space = Compact(operations=("all",), activation=("relu", "relu6")[seed % 2], channels=4)
+    net = space.network(space.random(Random(seed)), ImageShape(channels=3, size=16, classes=4)).eval()
+    model = write_classifier(deployed_graph(net, (3, 16, 16)), (0.5,) * 3, (0.2,) * 3)
+
+    kinds = [node.op_type for node in model.graph.node]
+    fused = ("Relu", "Clip", "Add")  # computed with the convolution before them
+    layers = [kind for kind in kinds if kind in ("Conv", "AveragePool")]
+    assert net.depth > 0
+    assert net.depth + 1 <= len(layers) <= 3 * net.depth + 1  # and the stem
+    # Else there are the normalisation of images, the mean over the last maps, the classifier and the softmax.
+    assert sorted(kind for kind in kinds if kind not in (*fused, "Conv", "AveragePool")) == [
+        "Cast",
+        "Gemm",
+        "Mul",
+        "ReduceMean",
+        "Softmax",
+    ]
+    assert sum(kind in fused for kind in kinds) <= 3 * net.depth + 2

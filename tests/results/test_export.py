@@ -194,7 +194,7 @@ def test_the_result_keeps_what_was_exported_last_of_each_kind(run, tmp_path):
 
 def test_8_bits_are_refused_where_there_is_no_such_format_or_no_image_to_calibrate_on(run, tmp_path):
     network = load(run).best()
-    with pytest.raises(InputError, match="no files in the format pt2 in 8 bits; take --format onnx"):
+    with pytest.raises(InputError, match="no files in the format pt2 in 8 bits; take --format onnx, executorch"):
         export(network, "pt2", int8=True)
     recipe = run / "recipe.toml"
     recipe.write_text(recipe.read_text().replace('name = "digits"', f'name = "folder:{tmp_path / "gone"}"'))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from random import Random
 
@@ -16,6 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from nasplug.builtin.compact import Compact
+from nasplug.deployment.executorch_program import quiet
 from nasplug.errors import InputError
 from nasplug.results.classifier import Classifier
 from nasplug.results.export import FORMATS, open_export
@@ -23,7 +25,7 @@ from nasplug.results.export.file_format import WEIGHTS
 from nasplug.results.export.formats import suffix_of
 from nasplug.values import ImageShape
 
-FORMS = ("onnx", "pt2", "python", "safetensors")
+FORMS = [form for form in FORMATS if form != "executorch" or find_spec("executorch")]
 IMAGES = torch.randint(0, 256, (5, 2, 6, 6), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 SPACE = Compact(stages=("s1 1x16",), channels=4)
 
@@ -105,6 +107,14 @@ class AddOne(nn.Module):
         return images + 1
 
 
+def add_one_as_program() -> bytes:
+    with quiet():
+        from executorch.exir import to_edge_transform_and_lower
+
+        program = torch.export.export(AddOne(), (torch.zeros(2),))
+        return bytes(to_edge_transform_and_lower(program).to_executorch().buffer)
+
+
 def write_foreign(path: Path) -> None:
     """A valid file of another program."""
     if path.suffix == ".onnx":
@@ -115,6 +125,8 @@ def write_foreign(path: Path) -> None:
         torch.export.save(torch.export.export(AddOne(), (torch.zeros(2),)), path)
     elif path.suffix == ".py":
         path.write_text(f"from pathlib import Path\nPath({str(path.parent / 'harm')!r}).touch()\n")
+    elif path.suffix == ".pte":
+        path.write_bytes(add_one_as_program())
     else:
         save_file({"weight": torch.zeros(2)}, path)
 
@@ -158,8 +170,12 @@ def test_other_endings_and_what_is_no_file_are_refused(tmp_path) -> None:
         open_export(tmp_path / "folder.pt2")
 
 
-def test_a_missing_package_is_named_with_the_remedy(contents, tmp_path, monkeypatch) -> None:
-    (tmp_path / "net.onnx").write_bytes(contents["onnx"])
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(InputError, match=r"pip install 'nasplug\[onnx\]'"):
-        open_export(tmp_path / "net.onnx")
+@pytest.mark.parametrize(("form", "package"), [("onnx", "onnxruntime"), ("executorch", "executorch.runtime")])
+def test_a_missing_package_is_named_with_the_remedy(form, package, classifier, tmp_path, monkeypatch) -> None:
+    path = tmp_path / f"net.{suffix_of(form)}"
+    path.write_bytes(b"content")
+    for name in (package, "onnx", "executorch.exir"):
+        monkeypatch.setitem(sys.modules, name, None)
+    for use in (lambda: open_export(path), lambda: FORMATS[form].encode(classifier, {})):
+        with pytest.raises(InputError, match=rf"pip install 'nasplug\[{form}\]'"):
+            use()

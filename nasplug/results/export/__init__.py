@@ -73,14 +73,16 @@ def export(
     in 8 bits; RunFailure if the file differs from the network or cannot be written.
     """
     path = check_request(network, form, path, force, int8=int8, qat=qat)
-    quantise, encode_weights = FORMATS[form].quantise, FORMATS[form].weights
+    encode_int8, encode_weights = FORMATS[form].encode_int8, FORMATS[form].weights
     classifier = network.classifier()
-    metadata = metadata_of(network, classifier)
+    metadata = metadata_of(network, classifier, FORMATS[form].batch)
     if not FORMATS[form].rebuilds:
         del metadata["nasplug"]
-    content = FORMATS[form].encode(_tuned(network, classifier, form, qat) if qat else classifier, metadata)
-    if int8 and quantise is not None:
-        content = quantise(content, _calibration_images(network, classifier, calibration))
+    source = _tuned(network, classifier, form, qat) if qat else classifier
+    if int8 and encode_int8 is not None:
+        content = encode_int8(source, metadata, _calibration_images(network, classifier, calibration))
+    else:
+        content = FORMATS[form].encode(source, metadata)
     tests = find_test_images(network.run, classifier, ALL_IMAGES)
     images = None if int8 else sample(tests, classifier)
     try:
@@ -153,8 +155,8 @@ def check_request(
     _check_path(path, form, force)
     if qat and not int8:
         raise InputError("Training with 8 bits (--qat) is for files in 8 bits; add --int8, or leave --qat out.")
-    if int8 and FORMATS[form].quantise is None:
-        known = ", ".join(name for name, each in FORMATS.items() if each.quantise is not None)
+    if int8 and FORMATS[form].encode_int8 is None:
+        known = ", ".join(name for name, each in FORMATS.items() if each.encode_int8 is not None)
         raise InputError(f"There are no files in the format {form} in 8 bits; take --format {known}.")
     return path
 

@@ -64,8 +64,8 @@ class Format:
     encode: Callable[[Classifier, Metadata], bytes]
     read: Callable[[Path], Opened]
     """May raise anything for a file that is damaged or foreign; `open_export` makes a sentence of it."""
-    quantise: Callable[[bytes, Tensor], bytes] | None = None
-    """From the bytes of a file and images, uint8 (N, C, H, W), to calibrate on, to those of a file in 8 bits."""
+    encode_int8: Callable[[Classifier, Metadata, Tensor], bytes] | None = None
+    """As `encode`, for weights and maps of 8 bits; calibrated on the images, uint8 (N, C, H, W)."""
     count_nodes: Callable[[bytes], int] | None = None
     """The operations of the graph in the bytes of a file."""
     suffix: str = ""
@@ -74,6 +74,8 @@ class Format:
     """The bytes of a second file, beside the first and with the ending WEIGHTS."""
     rebuilds: bool = True
     """Whether a file says what nasplug needs to build the network."""
+    batch: str = "N"
+    """How many images it takes at a time: any number, N, or 1."""
 
 
 def require(extra: str, *modules: str) -> None:

@@ -9,6 +9,7 @@ import torch
 from nasplug.errors import InputError, quote, reason
 from nasplug.formats.limits import FormatError
 from nasplug.formats.regular_file import check_file
+from nasplug.results.export.executorch_files import EXECUTORCH
 from nasplug.results.export.file_format import Format, Metadata, Opened
 from nasplug.results.export.onnx_files import ONNX
 from nasplug.results.export.pt2_files import PT2
@@ -17,7 +18,13 @@ from nasplug.results.export.safetensors_files import SAFETENSORS
 
 __all__ = ["FORMATS", "Format", "Metadata", "Opened", "open_export", "suffix_of"]
 
-FORMATS: dict[str, Format] = {"onnx": ONNX, "pt2": PT2, "python": PYTHON, "safetensors": SAFETENSORS}
+FORMATS: dict[str, Format] = {
+    "onnx": ONNX,
+    "executorch": EXECUTORCH,
+    "pt2": PT2,
+    "python": PYTHON,
+    "safetensors": SAFETENSORS,
+}
 """Every format by its name."""
 
 

@@ -10,10 +10,13 @@ from nasplug.results.result import TrainedNetwork
 from nasplug.store.result import read_result
 
 
-def metadata_of(network: TrainedNetwork, classifier: Classifier) -> dict[str, str]:
-    """Text by key; lists, numbers and objects are JSON. `nasplug` holds what nasplug needs to build the network."""
+def metadata_of(network: TrainedNetwork, classifier: Classifier, batch: str) -> dict[str, str]:
+    """Text by key; lists, numbers and objects are JSON. `nasplug` holds what nasplug needs to build the network.
+
+    `batch` is the number of images that the file takes at a time, or N for any number.
+    """
     data = classifier.facts["data"]
-    shape = f"(N, {classifier.channels}, {classifier.size}, {classifier.size})"
+    shape = f"({batch}, {classifier.channels}, {classifier.size}, {classifier.size})"
     result = read_result(network.run.path)
     # What follows the name of a data set is a path, which means nothing to those who are given the file.
     name, _ = split_location(network.plugins, "dataset", result.dataset)
@@ -23,7 +26,7 @@ def metadata_of(network: TrainedNetwork, classifier: Classifier) -> dict[str, st
     facts = {**run, **record, **architecture, **data}
     return {
         "input": f"images: uint8 {shape}, raw pixels from 0 to 255",
-        "output": f"probabilities: float32 (N, {len(classifier.classes)}), in the order of classes",
+        "output": f"probabilities: float32 ({batch}, {len(classifier.classes)}), in the order of classes",
         **{key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()},
         "nasplug": json.dumps(classifier.facts),
     }

@@ -54,15 +54,14 @@ def _write_by_torch(classifier: Classifier) -> Any:
     return model
 
 
-def _quantise(content: bytes, images: Tensor) -> bytes:
+def _encode_int8(classifier: Classifier, metadata: Metadata, images: Tensor) -> bytes:
+    content = _encode(classifier, metadata)
     import onnx
 
     from nasplug.deployment.quantisation import quantise
 
-    model = onnx.load_from_string(content)
-    quantised = quantise(model, images.numpy())
-    metadata = {each.key: each.value for each in model.metadata_props}
-    onnx.helper.set_model_props(quantised, metadata)
+    quantised = quantise(onnx.load_from_string(content), images.numpy())
+    onnx.helper.set_model_props(quantised, dict(metadata))
     onnx.checker.check_model(quantised, full_check=True)
     result: bytes = quantised.SerializeToString()
     return result
@@ -89,4 +88,4 @@ def _read(path: Path) -> Opened:
     return Opened.described_by(session.get_modelmeta().custom_metadata_map, predict)
 
 
-ONNX = Format(_encode, _read, _quantise, _count_nodes)
+ONNX = Format(_encode, _read, _encode_int8, _count_nodes)

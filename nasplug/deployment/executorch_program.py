@@ -1,0 +1,159 @@
+"""Programs of ExecuTorch: a deployed graph between raw images and class probabilities, for phones and small devices.
+
+Convolutions and what lies between them are delegated to XNNPACK, which has fast kernels for ARM and x86 processors.
+Importing ExecuTorch takes seconds, so that it is imported when it is needed.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, fx, nn
+
+from nasplug.deployment.arguments import name_arguments
+from nasplug.formats.json_text import parse_object
+from nasplug.formats.limits import FormatError
+
+aten = torch.ops.aten
+
+METADATA = "metadata"
+"""The method of a program that gives its metadata, an object in JSON: what a program can say besides computing."""
+FORWARD = "forward"
+
+
+class RawImages(nn.Module):
+    """A graph of normalised images between raw ones, uint8 (N, C, H, W), and probabilities, float32 (N, classes).
+
+    `mean` and `std` are per channel, on the scale from 0 to 1.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, net: fx.GraphModule, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.net = _use_pools(net)
+        self.register_buffer("mean", torch.tensor(mean)[:, None, None])
+        self.register_buffer("std", torch.tensor(std)[:, None, None])
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Differences and quotients, which the quantiser leaves in 32 bits, unlike products and sums."""
+        logits: Tensor = self.net((images.to(torch.float32) / 255 - self.mean) / self.std)
+        return logits.softmax(1)
+
+
+def _use_pools(module: fx.GraphModule) -> fx.GraphModule:
+    """A copy in which means over whole maps are pools, which XNNPACK and its quantiser know."""
+    module = copy.deepcopy(module)
+    for node in list(module.graph.nodes):
+        if node.target is not aten.mean.dim:
+            continue
+        given = name_arguments(node)
+        if list(given["dim"]) == [2, 3] and not given["keepdim"]:
+            with module.graph.inserting_before(node):
+                pooled = module.graph.call_function(aten.adaptive_avg_pool2d.default, (given["self"], [1, 1]))
+                node.replace_all_uses_with(module.graph.call_function(aten.flatten.using_ints, (pooled, 1)))
+            module.graph.erase_node(node)
+    module.recompile()
+    return module
+
+
+def write_program(
+    net: RawImages, shape: Sequence[int], metadata: Mapping[str, str], images: Tensor | None = None
+) -> bytes:
+    """The program for one image of `shape` (C, H, W), with these metadata.
+
+    With `images`, uint8 (N, C, H, W), weights and maps have 8 bits, both signed: weights with a scale for each output
+    channel, maps with one scale and zero each, for the ranges that they have on these images. What XNNPACK's quantiser
+    does not know, normalisation and softmax among it, stays in 32 bits.
+    """
+    with quiet():
+        from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+        from executorch.exir import to_edge_transform_and_lower
+
+        example = (torch.zeros(1, *shape, dtype=torch.uint8),)
+        program = torch.export.export(net, example)
+        if images is not None:
+            program = torch.export.export(_quantise(program.module(), images), example)
+        lowered = to_edge_transform_and_lower(
+            program, partitioner=[XnnpackPartitioner()], constant_methods={METADATA: json.dumps(metadata)}
+        )
+        return bytes(lowered.to_executorch().buffer)
+
+
+def _quantise(module: nn.Module, images: Tensor) -> nn.Module:
+    from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
+        XNNPACKQuantizer,
+        get_symmetric_quantization_config,
+    )
+    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+
+    quantiser = XNNPACKQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
+    observed = prepare_pt2e(module, quantiser)
+    with torch.no_grad():
+        for image in images:
+            observed(image[None])
+    quantised: nn.Module = convert_pt2e(observed)
+    return quantised
+
+
+def load_program(content: bytes) -> tuple[Callable[[Tensor], Tensor], Mapping[str, str]]:
+    """From a program to what it computes, as `RawImages` does, and its metadata. It computes in one thread.
+
+    Raises FormatError if it lacks metadata, and anything else if it is damaged.
+    """
+    with quiet(), _without_native_log():
+        from executorch.extension.pybindings import portable_lib
+        from executorch.runtime import Runtime
+
+        # By default it has as many as there are cores, which single images of small networks make no use of. Programs
+        # that were loaded before would lose their threads, so that the number is changed once.
+        if portable_lib._threadpool_get_thread_count() != 1:
+            portable_lib._unsafe_reset_threadpool(1)
+        program = Runtime.get().load_program(content)
+        if not {FORWARD, METADATA} <= program.method_names:
+            raise FormatError("it has no metadata")
+        (text,) = program.load_method(METADATA).execute([])
+        program.load_method(FORWARD)
+
+    def predict(images: Tensor) -> Tensor:
+        forward = program.load_method(FORWARD)  # the program keeps it, and the bytes that it reads
+        # Grey images can be contiguous with the strides of another layout, which a program refuses.
+        single = (image[None].clone(memory_format=torch.contiguous_format) for image in images)
+        return torch.cat([forward.execute([image])[0] for image in single])
+
+    return predict, parse_object(text)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silences what ExecuTorch and torchao warn of while they are imported and at work: names of their own."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        logging.disable(before)
+
+
+@contextmanager
+def _without_native_log() -> Iterator[None]:
+    """Silences C++ code, which writes about processors and damaged programs to the terminal, past Python."""
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+            yield
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
