@@ -14,6 +14,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 
 import torch
 from torch import Tensor, fx, nn
@@ -27,6 +28,9 @@ aten = torch.ops.aten
 METADATA = "metadata"
 """The method of a program that gives its metadata, an object in JSON: what a program can say besides computing."""
 FORWARD = "forward"
+SEAL = b"nasplug sha256 "
+"""What stands before the digest at the end of a file. ExecuTorch reads no further than its own part, and ends the whole
+process at some damage, so that nothing is handed to it that is not as it was written."""
 
 
 class RawImages(nn.Module):
@@ -86,7 +90,7 @@ def write_program(
         lowered = to_edge_transform_and_lower(
             program, partitioner=[XnnpackPartitioner()], constant_methods={METADATA: json.dumps(metadata)}
         )
-        return bytes(lowered.to_executorch().buffer)
+        return _seal(bytes(lowered.to_executorch().buffer))
 
 
 def _quantise(module: nn.Module, images: Tensor) -> nn.Module:
@@ -108,8 +112,9 @@ def _quantise(module: nn.Module, images: Tensor) -> nn.Module:
 def load_program(content: bytes) -> tuple[Callable[[Tensor], Tensor], Mapping[str, str]]:
     """From a program to what it computes, as `RawImages` does, and its metadata. It computes in one thread.
 
-    Raises FormatError if it lacks metadata, and anything else if it is damaged.
+    Raises FormatError if it is damaged, or `write_program` has not written it.
     """
+    content = _unseal(content)
     with quiet(), _without_native_log():
         from executorch.extension.pybindings import portable_lib
         from executorch.runtime import Runtime
@@ -119,8 +124,6 @@ def load_program(content: bytes) -> tuple[Callable[[Tensor], Tensor], Mapping[st
         if portable_lib._threadpool_get_thread_count() != 1:
             portable_lib._unsafe_reset_threadpool(1)
         program = Runtime.get().load_program(content)
-        if not {FORWARD, METADATA} <= program.method_names:
-            raise FormatError("it has no metadata")
         (text,) = program.load_method(METADATA).execute([])
         program.load_method(FORWARD)
 
@@ -131,6 +134,21 @@ def load_program(content: bytes) -> tuple[Callable[[Tensor], Tensor], Mapping[st
         return torch.cat([forward.execute([image])[0] for image in single])
 
     return predict, parse_object(text)
+
+
+def _seal(content: bytes) -> bytes:
+    return content + SEAL + sha256(content).digest()
+
+
+def _unseal(content: bytes) -> bytes:
+    """What was sealed; FormatError for anything else."""
+    end = len(content) - len(SEAL) - sha256().digest_size
+    program, seal = content[: max(end, 0)], content[max(end, 0) :]
+    if not seal.startswith(SEAL):
+        raise FormatError("it does not end with a checksum of nasplug")
+    if seal[len(SEAL) :] != sha256(program).digest():
+        raise FormatError("it does not match its checksum")
+    return program
 
 
 @contextmanager

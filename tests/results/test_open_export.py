@@ -86,11 +86,11 @@ def test_a_damaged_file_gets_a_sentence(written: Path, damage: str, capfd) -> No
     assert capfd.readouterr().err == ""
 
 
-@pytest.mark.parametrize("form", ["pt2", "python", "safetensors"])
+@pytest.mark.parametrize("form", [form for form in FORMS if form != "onnx"])
 def test_one_changed_bit_of_the_weights_is_noticed(form, classifier, contents, tmp_path) -> None:
     path = tmp_path / f"net.{suffix_of(form)}"
     path.write_bytes(contents[form])
-    weights = classifier.net.state_dict()["head.classifier.weight"].numpy().tobytes()
+    weights = classifier.net.state_dict()["head.classifier.bias"].numpy().tobytes()
     if form == "python":
         path.with_suffix(WEIGHTS).write_bytes(FORMATS[form].weights(classifier))
     file = path.with_suffix(WEIGHTS) if form == "python" else path
