@@ -34,15 +34,13 @@ class Block(nn.Module):
 
 def my_resnet(image_channels: int, classes: int, channels: int = 8) -> nn.Sequential:
     """Three stages of two blocks; each begins with a convolution, which halves the maps of the second and third."""
-    widths = (image_channels, channels, 2 * channels, 4 * channels)
-    stages = [
-        nn.Sequential(
-            convolution(widths[n], widths[n + 1], stride=2 if n else 1), *(Block(widths[n + 1]) for _ in "12")
-        )
-        for n in range(3)
-    ]
-    head = nn.BatchNorm2d(widths[-1]), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(widths[-1], classes)
-    return nn.Sequential(*stages, *head)
+    parts, before = list[nn.Module](), image_channels
+    for width in (channels, 2 * channels, 4 * channels):
+        first = convolution(before, width, stride=1 if width == channels else 2)
+        parts.append(nn.Sequential(first, Block(width), Block(width)))
+        before = width
+    parts += [nn.BatchNorm2d(before), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(before, classes)]
+    return nn.Sequential(*parts)
 
 
 MyResNet = space_from(my_resnet, name="my-resnet")

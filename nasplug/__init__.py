@@ -184,7 +184,7 @@ def space_from(
     Register the class in a plugin, or pass an instance of it: `nasplug.search(space=space_from(ResNet)())`. Raises
     nasplug.errors.InputError for a module in place of what makes it, and for parameters that cannot be filled in.
     """
-    from nasplug.supernets import space_from
+    from nasplug.supernets.module_space import space_from
 
     return space_from(factory, name=name, channels=channels)
 

@@ -13,7 +13,7 @@ from nasplug.supernets.choice_table import ChoiceTable
 from nasplug.supernets.choose import Choose
 from nasplug.supernets.computed_weights import ComputedWeights
 from nasplug.supernets.convolution import depthwise, pointwise
-from nasplug.supernets.module_space import ModuleSpace, space_from
+from nasplug.supernets.module_space import ModuleSpace
 from nasplug.supernets.normalise import Norm, affine_batch_norm, batch_norm, recalibrate
 from nasplug.supernets.pareto import Candidates, Combination, least_costs, pareto_front
 from nasplug.supernets.path_weights import take_path_weights
@@ -40,7 +40,6 @@ __all__ = [
     "pareto_front",
     "pointwise",
     "recalibrate",
-    "space_from",
     "take_path_weights",
     "tap_shapes",
 ]

@@ -53,10 +53,10 @@ class ChoiceNetwork(Network):
 
     def outputs(self, images: Tensor) -> Outputs:
         """Logits, and what the tapped modules give."""
-        taps: list[Tensor] = []
+        taps: dict[str, Tensor] = {}
         with ExitStack() as hooks:
             for path in self._taps:
-                hooks.callback(self.net.get_submodule(path).register_forward_hook(_Tap(taps)).remove)
+                hooks.callback(self.net.get_submodule(path).register_forward_hook(_Tap(path, taps)).remove)
             if self.training and self.dropout > 0:
                 classifier = self.net.get_submodule(self._classifier)
                 hooks.callback(classifier.register_forward_pre_hook(_DropInputs(self.dropout)).remove)
@@ -64,7 +64,7 @@ class ChoiceNetwork(Network):
                 for module in self._picked:
                     hooks.callback(module.register_forward_hook(_DropResult(self.drop_path)).remove)
             logits = self.net(images)
-        return Outputs(logits, tuple(taps))
+        return Outputs(logits, tuple(taps[path] for path in self._taps))
 
 
 class ChoiceSupernet(ChoiceNetwork, Supernet):
@@ -154,12 +154,13 @@ class ChoiceSupernet(ChoiceNetwork, Supernet):
 
 @attrs.frozen
 class _Tap:
-    """A hook that keeps what a module gives."""
+    """A hook that keeps what a module gives, the last time if it computes several times."""
 
-    kept: list[Tensor]
+    path: str
+    kept: dict[str, Tensor]
 
     def __call__(self, _module: nn.Module, _inputs: Any, output: Tensor) -> None:
-        self.kept.append(output)
+        self.kept[self.path] = output
 
 
 @attrs.frozen

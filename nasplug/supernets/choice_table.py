@@ -15,7 +15,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from nasplug.errors import InputError, choose_from, quote, quote_all
+from nasplug.errors import InputError, quote, quote_all, suggest
 from nasplug.parts import Choice, Choices, Paths
 from nasplug.values import Genotype
 
@@ -56,7 +56,10 @@ class ChoiceTable:
             picked = picks[choice.name]
             for name in picked:
                 if name not in choice.candidates:
-                    raise choose_from(f"candidate at {quote(choice.name)}", name, choice.candidates)
+                    raise InputError(
+                        f"At {quote(choice.name)} there is no candidate {quote(name)} in the space '{self.space}', but "
+                        f"{', '.join(choice.candidates)}.{suggest(name, choice.candidates)}"
+                    )
             if not choice.at_least <= len(set(picked)) == len(picked) <= _most(choice):
                 raise InputError(
                     f"At {quote(choice.name)} a genotype of '{self.space}' holds {_describe_count(choice)} of "

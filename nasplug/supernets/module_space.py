@@ -65,19 +65,7 @@ class ModuleSpace(ChoiceSpace):
 def space_from(
     factory: Callable[..., nn.Module], *, name: str | None = None, channels: str | None = None
 ) -> type[ModuleSpace]:
-    """The class of the search space whose networks a class or function of one's own makes.
-
-    The modules that `factory` makes hold `nasplug.Choose` in some places; a genotype says which candidate stands there.
-    It is called anew for each network, with `image_channels` and `classes`, and with `size` (pixels) if it takes that.
-    All its other parameters need defaults; those that are numbers, text or truth values are options of the space.
-
-    `name` is the name of the space, by which genotypes refer to it: by default that of the factory in lower case. The
-    whole number `channels` names (by default the parameter `channels`, if there is one) is the width of networks, which
-    a budget scales; it is the option `channels` of the space. Without one all networks have one size.
-
-    Register the class in a plugin, or pass an instance: `nasplug.search(space=space_from(ResNet)())`. Raises InputError
-    for a module in place of what makes it, and for parameters that cannot be filled in.
-    """
+    """See `nasplug.space_from`, which does just this, but imports torch only when it is called."""
     if not callable(factory) or isinstance(factory, nn.Module):
         raise InputError(
             f"space_from takes the class or function that makes a network, which is called anew for each network, but "

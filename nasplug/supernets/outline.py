@@ -36,7 +36,8 @@ class Piece:
     output: MapShape | None
     """None: it gives something else than a square map."""
     steps: tuple[str, ...]
-    """Submodules that compute, one after the other, all that the piece computes; the piece itself if there are none."""
+    """Submodules that compute, one after the other, all that the piece computes; the piece itself if there are none, or
+    no choices."""
 
 
 @attrs.frozen
@@ -297,7 +298,9 @@ def _follow(outer: _Call) -> list[_Call]:
 
 
 def _find_steps(call: _Call, places: Sequence[ChoicePlace]) -> tuple[str, ...]:
-    steps = [] if any(call.path == place.path for place in places) else _follow(call)
+    if not _names_inside(call, places) or any(call.path == place.path for place in places):
+        return (call.path,)
+    steps = _follow(call)
     complete = steps and steps[-1].output is call.output and steps[-1].output_version == call.output_version
     return tuple(step.path for step in steps) if complete and len(steps) == len(call.inner) else (call.path,)
 
