@@ -78,7 +78,8 @@ def space_from(
         raise InputError(f"{word} takes no parameter '{width}' with a whole number as default, to be its width.")
     parameters = {parameter: WIDTH if parameter == width else parameter for parameter in defaults}
     for parameter, named in parameters.items():
-        if hasattr(ModuleSpace, named) or named == "part" or list(parameters.values()).count(named) > 1:
+        reserved = hasattr(ModuleSpace, named) or named in ("part", "name", *ModuleSpace.__annotations__)
+        if reserved or list(parameters.values()).count(named) > 1:
             raise InputError(
                 f"The parameter '{parameter}' of {word} would be the option '{named}', which means something else; "
                 f"rename it."
