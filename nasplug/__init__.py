@@ -9,13 +9,13 @@ Importing nasplug never imports torch; its functions do when they are called.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
-    from torch import Tensor
+    from torch import Tensor, nn
     from torch.utils.data import Dataset
 
     from nasplug.api.python_api import Search
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from nasplug.results.result import Result
     from nasplug.runs.training import Progress
+    from nasplug.supernets import Choose, ModuleSpace
     from nasplug.values import Method
 
     Options = Mapping[str, Any]
@@ -38,7 +39,16 @@ if TYPE_CHECKING:
     Data = str | Labelled | tuple[Labelled, Labelled] | ImageData | DataSource
 
 __version__ = "0.2.0"
-__all__ = ["__version__", "load", "resume", "search", "supernet"]
+__all__ = ["Choose", "__version__", "load", "resume", "search", "space_from", "supernet"]
+
+
+def __getattr__(name: str) -> Any:
+    """`Choose`, which is a class of torch, when it is asked for."""
+    if name == "Choose":
+        from nasplug.supernets import Choose
+
+        return Choose
+    raise AttributeError(f"module 'nasplug' has no attribute {name!r}")
 
 
 def search(
@@ -156,6 +166,27 @@ def supernet(space: str, *, classes: int = 10, size: int = 32, image_channels: i
     shape = ImageShape(channels=image_channels, size=size, classes=classes)
     built: SearchSpace = build_part(load_plugins(), "space", space, options)
     return built.supernet(shape)
+
+
+def space_from(
+    factory: Callable[..., nn.Module], *, name: str | None = None, channels: str | None = None
+) -> type[ModuleSpace]:
+    """The class of the search space whose networks a class or function of one's own makes.
+
+    The modules that `factory` makes hold `nasplug.Choose` in some places; a genotype says which candidate stands there.
+    It is called anew for each network, with `image_channels` and `classes`, and with `size` (pixels) if it takes that.
+    All its other parameters need defaults; those that are numbers, text or truth values are options of the space.
+
+    `name` is the name of the space, by which genotypes refer to it: by default that of the factory in lower case. The
+    whole number `channels` names (by default the parameter `channels`, if there is one) is the width of networks, which
+    a budget scales; it is the option `channels` of the space. Without one all networks have one size.
+
+    Register the class in a plugin, or pass an instance of it: `nasplug.search(space=space_from(ResNet)())`. Raises
+    nasplug.errors.InputError for a module in place of what makes it, and for parameters that cannot be filled in.
+    """
+    from nasplug.supernets.module_space import space_from
+
+    return space_from(factory, name=name, channels=channels)
 
 
 def _section(value: Any, key: str) -> Options | None:

@@ -61,7 +61,7 @@ def _state(run: Path):
     return weights, _events(run / "events.jsonl"), result, genotypes
 
 
-def _kill_and_resume(nasplug, here, words, run, kills):
+def _kill_and_resume(nasplug, here, words, run, kills, plugin=()):
     """A run that is killed in each of these phases, after so many events, and resumed to its end."""
     words = (*words, "--out", str(run))
     for phase, events in kills:
@@ -69,7 +69,7 @@ def _kill_and_resume(nasplug, here, words, run, kills):
         _wait(lambda phase=phase, events=events: _beyond(run, phase, events), process)
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        words = ("resume", str(run))
+        words = ("resume", str(run), *plugin)
     done = here(*words)
     assert done.exit_code == 0, done.output
 
@@ -121,6 +121,27 @@ def test_images_in_files_are_read_as_before_after_a_kill_whoever_decodes_them(na
 
     words += ("--jobs", "2", "--set", "data.memory=0", "--set", "data.workers=1")
     _kill_and_resume(nasplug, here, words, broken, (("search", 10), ("retrain", 14)))
+    _assert_equal(whole, broken)
+
+
+@pytest.mark.timeout(900)
+def test_a_space_from_a_network_of_ones_own_is_built_again_from_its_file(nasplug, here, few_images, tmp_path):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    plugin = ("--plugin", str(Path(__file__).parents[1] / "examples" / "my_resnet.py"))
+    options = (
+        "space.channels=2",
+        "search.batch_size=8",
+        "retrain.batch_size=8",
+        "retrain.epochs=4",
+        "retrain.widths=[]",
+    )
+    options += ("data.validation=0", "run.checkpoint_seconds=0.1", "select.networks=1")
+    words = ("run", *plugin, "--space", "my-resnet", "--method", "snps", "--preset", "tiny", "--threads", "1")
+    words += ("--epochs", "4", "--data", f"arrays:{few_images}")
+    words += tuple(word for option in options for word in ("--set", option))
+    done = here(*words, "--jobs", "1", "--out", whole)
+    assert done.exit_code == 0, done.output
+    _kill_and_resume(nasplug, here, words, broken, (("search", 20), ("retrain", 14)), plugin)
     _assert_equal(whole, broken)
 
 

@@ -65,11 +65,11 @@ def hooks() -> Iterator[str]:
 
 
 def python() -> Iterator[str]:
-    """The functions of `nasplug`, and the classes that they return."""
+    """What `nasplug` has, and the classes that its functions return."""
     yield PYTHON_HEAD
     for name in nasplug.__all__:
         function = getattr(nasplug, name)
-        if inspect.isfunction(function):
+        if inspect.isfunction(function) or inspect.isclass(function):
             yield from entry(function, f"nasplug.{name}")
     for cls in RETURNED:
         yield from entry(cls, cls.__name__, constructed=False)

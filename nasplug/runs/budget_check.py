@@ -10,7 +10,7 @@ from nasplug.errors import InputError
 from nasplug.parts import CostModel, SearchSpace
 from nasplug.parts.random_walk import mutate_towards
 from nasplug.runs.context import RunContext
-from nasplug.runs.retrain_size import retrain_models, scales
+from nasplug.runs.retrain_size import has_widths, retrain_models, scales
 from nasplug.runs.scaling import STEP, measure_network, size_genotype
 from nasplug.values import Budget, Costs, Genotype, is_within, share_of
 from nasplug.values.cost import COUNTED
@@ -31,7 +31,8 @@ def refuse_impossible(context: RunContext) -> None:
         costs = _measure(context, model, genotype, budget)
         if is_within(costs, budget):
             continue
-        remedy = "" if scales(context, budget) else " lower retrain.channels, or set select.scale=true;"
+        fixed = scales(context, budget) or not has_widths(context)
+        remedy = "" if fixed else " lower retrain.channels, or set select.scale=true;"
         raise InputError(
             f"No architecture of the space '{model.space.name}' has at most {model.describe(budget)}: the smallest "
             f"known has {model.describe(costs)} at {dict(model.space.size())}. Raise the budget;{remedy} "

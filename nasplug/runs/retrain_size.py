@@ -9,7 +9,12 @@ from nasplug.values import Budget
 
 def scales(context: RunContext, budget: Budget) -> bool:
     """Whether networks get the size that a budget allows."""
-    return bool(budget) and context.recipe.select.scale and not context.recipe.run.table
+    return bool(budget) and has_widths(context) and context.recipe.select.scale and not context.recipe.run.table
+
+
+def has_widths(context: RunContext) -> bool:
+    """Whether the networks of the space can be wider or narrower; else a budget chooses among architectures."""
+    return "channels" in context.composition.space.size()
 
 
 def retrain_models(context: RunContext) -> tuple[CostModel, list[CostModel]]:

@@ -11,7 +11,7 @@ from nasplug.runs.budget_check import mutate_within, smallest_model
 from nasplug.runs.context import RunContext
 from nasplug.runs.measuring import plan_at_size
 from nasplug.runs.references import plan_references
-from nasplug.runs.retrain_size import retrain_models, scales
+from nasplug.runs.retrain_size import has_widths, retrain_models, scales
 from nasplug.runs.scaling import GenotypeSizes, fit, size_genotype
 from nasplug.runs.signals import ShouldStop
 from nasplug.runs.training import Progress, Stopped
@@ -141,7 +141,7 @@ def _nothing_fits(context: RunContext, found: Sequence[Genotype], budget: Budget
     model = smallest_model(context, budget)
     least = min((model.costs(genotype, budget) for genotype in found), key=lambda costs: costs.params)
     way = "Raise the limit"
-    if not scales(context, budget):
+    if not scales(context, budget) and has_widths(context):
         way += ", lower retrain.channels, or let networks be scaled (select.scale=true)"
     return InputError(
         f"No architecture that the search found has at most {model.describe(budget)}; the smallest has "

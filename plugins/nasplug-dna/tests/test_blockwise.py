@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 import torch
 from nasplug_dna.blockwise import Blockwise, count_blocks, count_cells
+from torch import nn
 
+from nasplug import Choose, space_from
 from nasplug.builtin.darts import Darts
 from nasplug.builtin.mbconv import MBConvSpace
 from nasplug.errors import InputError
@@ -52,6 +54,28 @@ def test_a_network_of_fewer_stages_than_blocks_is_refused(space: Darts) -> None:
         Blockwise(model="resnet18", weights="random").check(Deep())
     with pytest.raises(InputError, match=r"6 blocks, but its networks are compared at 3 places"):
         Blockwise().check(Deep(topology="per-cell", cells=8))
+
+
+def in_a_row(image_channels: int, classes: int) -> nn.Module:
+    def stage(inputs: int) -> nn.Module:
+        return nn.Sequential(nn.Conv2d(inputs, 4, 1), Choose({"a": nn.Identity(), "b": nn.Conv2d(4, 4, 1)}))
+
+    return nn.Sequential(stage(image_channels), stage(4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, classes))
+
+
+def in_one_piece(image_channels: int, classes: int) -> nn.Module:
+    net = in_a_row(image_channels, classes)
+    return nn.Sequential(nn.Conv2d(image_channels, image_channels, 1), nn.Sequential(net[0]), *net[2:])
+
+
+def test_a_network_of_ones_own_needs_stages_in_a_row() -> None:
+    rows = space_from(in_a_row)()
+    Blockwise().check(rows)
+    request = Blockwise().network(rows, Random(0))
+    assert request is not None
+    assert request[0] == rows  # it has no widths
+    with pytest.raises(InputError, match=r"the space 'in_one_piece' is a single block that gives logits"):
+        Blockwise().check(space_from(in_one_piece)())
 
 
 def test_options_that_fit_pass(space: Darts, tmp_path: Path) -> None:

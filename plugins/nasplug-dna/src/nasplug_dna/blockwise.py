@@ -13,7 +13,7 @@ from nasplug.errors import InputError, Missing
 from nasplug.parts import Choice, DistillationTeacher, Network, SearchSpace, Stage, Supernet, option
 from nasplug.values import Genotype, ImageShape
 from nasplug_dna.bridge import ADAPTORS, build_bridge
-from nasplug_dna.dense import find_dense_genotype
+from nasplug_dna.dense import NOMINAL, find_dense_genotype
 from nasplug_dna.distance import LOSSES, RATINGS
 from nasplug_dna.frozen_teacher import MODES, FrozenTeacher, freeze, tap_features
 from nasplug_dna.stage import BlockStage, BlockwiseSetup
@@ -81,6 +81,8 @@ class Blockwise(DistillationTeacher):
     def check(self, space: SearchSpace) -> None:
         """Raises InputError unless there are as many teacher features, rates and weights as blocks."""
         blocks = count_blocks(space)
+        if blocks == 1:
+            _refuse_whole(space)
         for name in ("rates", "block_weights"):
             if (values := getattr(self, name)) and len(values) != blocks:
                 raise InputError(
@@ -108,10 +110,11 @@ class Blockwise(DistillationTeacher):
             )
 
     def network(self, space: SearchSpace, generator: random.Random) -> tuple[SearchSpace, Genotype] | None:
-        """The space scaled to more channels and a large genotype of it; None for a network of torchvision."""
+        """The space scaled to more channels, if it has widths, and a large genotype; None: a network of torchvision."""
         if self.model:
             return None
-        wide = space.scaled(channels=max(1, round(self.channel_factor * int(space.size()["channels"]))))
+        channels = space.size().get("channels")
+        wide = space if channels is None else space.scaled(channels=max(1, round(self.channel_factor * int(channels))))
         return wide, find_dense_genotype(wide, self.candidates, generator)
 
     def stages(self, net: Supernet, shape: ImageShape, teacher: Network | None) -> Sequence[Stage]:
@@ -174,6 +177,18 @@ class Blockwise(DistillationTeacher):
             raise InputError("The teacher 'blockwise' imitates a trained network, but there is none.")
         norms = freeze(teacher, self.teacher_mode)
         return FrozenTeacher(tap_features(teacher), self.resolution, norms)
+
+
+def _refuse_whole(space: SearchSpace) -> None:
+    """Raises InputError where the only block of a space is the whole network, which gives logits."""
+    with torch.random.fork_rng(devices=()):
+        (block, *_) = space.supernet(NOMINAL).blocks()
+    if block.output is None:
+        raise InputError(
+            f"The teacher 'blockwise' trains a network block by block, but the space '{space.name}' is a single block "
+            f"that gives logits. Take a space of several blocks, such as mbconv; a network of your own has them where "
+            f"its stages follow one another, as in an nn.Sequential."
+        )
 
 
 def count_cells(choices: Iterable[Choice]) -> dict[int, int]:

@@ -115,6 +115,11 @@ class Features(DistillationTeacher):
 
     def check(self, space: SearchSpace) -> None:
         """Raises InputError unless every tap of the space has a share."""
+        if space.taps() == 0:
+            raise InputError(
+                f"The teacher 'features' compares feature maps, but networks of the space '{space.name}' give none; "
+                f"take another teacher, such as labels."
+            )
         if len(self.shares(space.taps())) != space.taps():
             raise InputError(
                 f"Option 'ratios' of teacher features names {len(self.ratios)} taps, but the networks of the space "
@@ -122,8 +127,9 @@ class Features(DistillationTeacher):
             )
 
     def network(self, space: SearchSpace, generator: random.Random) -> tuple[SearchSpace, Genotype]:
-        """The space scaled to more channels, and a random genotype mutated towards `candidates` picks per place."""
-        wide = space.scaled(channels=max(1, round(self.channel_factor * int(space.size()["channels"]))))
+        """The space scaled to more channels, if it has widths, and a genotype of about `candidates` picks per place."""
+        channels = space.size().get("channels")
+        wide = space if channels is None else space.scaled(channels=max(1, round(self.channel_factor * int(channels))))
         start = wide.random(generator)
         mutations = PATIENCE * len(start.places)
         return wide, mutate_towards(wide, start, self._deviation, generator, mutations=mutations, tolerance=0)
