@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         ImageData,
         PruningSchedule,
         SearchSpace,
+        Selector,
         Supernet,
     )
     from nasplug.results.result import Result
@@ -47,6 +48,7 @@ def search(
     optimizer: str | ArchitectureOptimizer | Options | None = None,
     schedule: str | PruningSchedule | Options | None = None,
     teacher: str | DistillationTeacher | Options | None = None,
+    selector: str | Selector | Options | None = None,
     data: Data | Options | None = None,
     preset: str | None = None,
     seed: int | None = None,
@@ -64,9 +66,10 @@ def search(
 
     Iterating over it carries it out and yields its events; `.result()` carries out the rest and returns its networks.
 
-    Arguments are the sections of a run's `recipe.toml`. `space`, `optimizer`, `schedule` and `teacher` take the name of
-    a part, an instance of an own class (of `nasplug.parts`), or options: `space={"cells": 4}` for the method's part,
-    `space={"part": "darts", "cells": 4}` for another one. `method` takes a name or a `nasplug.values.Method`.
+    Arguments are the sections of a run's `recipe.toml`. `space`, `optimizer`, `schedule`, `teacher` and `selector` take
+    the name of a part, an instance of an own class (of `nasplug.parts`), or options: `space={"cells": 4}` for the
+    method's part, `space={"part": "darts", "cells": 4}` for another one. `method` takes a name or a
+    `nasplug.values.Method`.
     `data` takes a name ("digits", "folder:photos"), a torch `Dataset` of (image, label), a pair (images, labels), two
     of these for training and test, three for training, validation and test, an `ImageData` or a `DataSource`, or
     options: `data={"name": ..., "size": 64}`.
@@ -87,6 +90,7 @@ def search(
         "optimizer": _section(optimizer, "part"),
         "schedule": _section(schedule, "part"),
         "teacher": _section(teacher, "part"),
+        "selector": _section(selector, "part"),
         "data": _section(data, "name"),
         "search": search,
         "retrain": retrain,
@@ -105,6 +109,7 @@ def resume(
     optimizer: ArchitectureOptimizer | None = None,
     schedule: PruningSchedule | None = None,
     teacher: DistillationTeacher | None = None,
+    selector: Selector | None = None,
     data: Data | None = None,
 ) -> Search:
     """A run that was stopped, ready to go on exactly where it stood.
@@ -114,7 +119,14 @@ def resume(
     """
     from nasplug.api.python_api import resume_search
 
-    given = {"space": space, "optimizer": optimizer, "schedule": schedule, "teacher": teacher, "dataset": data}
+    given = {
+        "space": space,
+        "optimizer": optimizer,
+        "schedule": schedule,
+        "teacher": teacher,
+        "selector": selector,
+        "dataset": data,
+    }
     return resume_search(run, {slot: value for slot, value in given.items() if value is not None}, _show)
 
 

@@ -16,6 +16,7 @@ SLOT_WORDS: Mapping[str, str] = MappingProxyType(
         "optimizer": "architecture optimizer",
         "schedule": "pruning schedule",
         "teacher": "teacher",
+        "selector": "selector",
         "dataset": "data set",
         "cost": "cost measure",
         "reference": "reference network",
@@ -25,8 +26,8 @@ SLOT_WORDS: Mapping[str, str] = MappingProxyType(
 """Everything that can be registered, with its name in messages."""
 
 RESERVED = (
-    *("run", "space", "optimizer", "schedule", "teacher", "data", "search", "retrain", "select", "budget", "weight"),
-    *("plugins", "environment"),
+    *("run", "space", "optimizer", "schedule", "teacher", "selector", "data", "search", "retrain", "select"),
+    *("budget", "weight", "plugins", "environment"),
 )
 """What no cost measure or reference network can be called: sections of recipes, and an option of "budget"."""
 
@@ -101,6 +102,10 @@ class Register:
     def teacher(self, name: str, target: str, *, summary: str) -> None:
         """Registers a teacher, a `nasplug.parts.DistillationTeacher`."""
         self._add("teacher", name, target, summary)
+
+    def selector(self, name: str, target: str, *, summary: str) -> None:
+        """Registers a selector, a `nasplug.parts.Selector`."""
+        self._add("selector", name, target, summary)
 
     def dataset(self, name: str, target: str, *, summary: str) -> None:
         """Registers a data set, a `nasplug.parts.DataSource`."""

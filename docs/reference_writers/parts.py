@@ -82,7 +82,9 @@ def methods() -> Iterator[str]:
         method: Method = plugins.resolve(registration)
         yield f"\n## `{registration.name}`\n"
         yield f"{text(registration.summary)} (package `{registration.distribution}`)\n"
-        yield from table(["slot", "part"], [[code(slot), code(getattr(method, slot))] for slot in SLOTS])
+        yield from table(
+            ["slot", "part"], [[code(slot), code(getattr(method, slot))] for slot in SLOTS if getattr(method, slot)]
+        )
         yield from _values("Options of the method", method.options)
         for name, preset in method.presets.items():
             constants = ", the paper's constants" if name == method.paper else ""

@@ -58,7 +58,7 @@ def match_objects(layer: OptionLayer, given: Mapping[str, Any]) -> Objects:
     objects: Objects = {}
     for slot, value in given.items():
         section = "data" if slot == "dataset" else slot
-        name = layer[section].get("name" if slot == "dataset" else "part", "")
+        name = layer.get(section, {}).get("name" if slot == "dataset" else "part", "")
         if not is_program_object(name):
             raise InputError(
                 f"The {SLOT_WORDS[slot]} of this run is '{name}', which needs no object to go on; leave '{section}' "

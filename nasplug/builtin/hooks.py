@@ -45,7 +45,7 @@ def nasplug_register(register: Register) -> None:
     register.optimizer(
         "single-path",
         "nasplug.builtin.optimizers.single_path:SinglePath",
-        summary="Weights learn one random path at a time; then all paths are rated and combined, as in SPOS and DNA.",
+        summary="Weights learn one random path at a time, as in SPOS and DNA.",
     )
     register.optimizer(
         "random",
@@ -59,6 +59,16 @@ def nasplug_register(register: Register) -> None:
     )
     register.schedule("keep", "nasplug.engine.plain.keep:Keep", summary="Deletes nothing.")
     register.teacher("labels", "nasplug.engine.plain.labels:Labels", summary="Learns from the labels alone.")
+    register.selector(
+        "decoded",
+        "nasplug.engine.plain.decoded:Decoded",
+        summary="Takes the snapshots of the schedule and what the optimizer decides on.",
+    )
+    register.selector(
+        "rating",
+        "nasplug.builtin.selectors.rating:Rating",
+        summary="Rates all paths of every block and combines the best under the budget, as in DNA.",
+    )
     register.method(
         "darts",
         "nasplug.builtin.methods:DARTS",

@@ -15,6 +15,7 @@ from nasplug.data.file_facts import QUANTILES, FileFacts, quantiles
 from nasplug.data.notes import describe_folds
 from nasplug.data.overview import Overview
 from nasplug.data.suggestions import suggest_batch_size, suggest_size
+from nasplug.engine.assembly import search_splits
 from nasplug.parts import ImageData
 from nasplug.values.options import option_fields
 
@@ -140,7 +141,7 @@ def _suggest(composition: Composition, overview: Overview, files: FileFacts | No
     images = len(data.train) + (0 if data.test is None else len(data.test))
     if "channels" in known and _count_grey(overview) == images:
         found.append(("data.channels", 1, data.channels, "all images are grey"))
-    share = max(composition.optimizer.splits().values())
+    share = max(search_splits(composition).values())
     for section, trained, usual in (
         ("search", int(share * len(splits.train)), recipe.search.batch_size),
         ("retrain", len(splits.train), recipe.retrain.batch_size),

@@ -58,7 +58,7 @@ def _describe_option(section: str, field: attrs.Attribute[Any]) -> dict[str, Any
 
 def _describe_method(method: Method) -> dict[str, Any]:
     return {
-        "parts": {slot: getattr(method, slot) for slot in SLOTS},
+        "parts": {slot: getattr(method, slot) for slot in SLOTS if getattr(method, slot)},
         "options": to_plain(method.options),
         "presets": to_plain(method.presets),
         "paper": method.paper,

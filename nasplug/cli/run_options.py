@@ -42,6 +42,7 @@ OPTIONS: Mapping[str, Callable[[Any], Any]] = {
     "optimizer": click.option("--optimizer", help="Architecture optimizer, in place of the method's."),
     "schedule": click.option("--schedule", help="Pruning schedule, in place of the method's."),
     "teacher": click.option("--teacher", help="Distillation teacher, in place of the method's."),
+    "selector": click.option("--selector", help="Selector, in place of the method's or the optimizer's."),
     "data": click.option(
         "--data", help="Data set: digits, cifar10, cifar100, fashion-mnist, folder:PATH, csv:PATH, arrays:PATH."
     ),

@@ -18,6 +18,7 @@ from nasplug.parts import (
     PruningSchedule,
     ReferenceNetwork,
     SearchSpace,
+    Selector,
 )
 from nasplug.plugins import Plugins
 from nasplug.values.options import build
@@ -33,6 +34,7 @@ class Composition:
     optimizer: ArchitectureOptimizer
     schedule: PruningSchedule
     teacher: DistillationTeacher
+    selector: Selector
     source: DataSource
     costs: Mapping[str, CostMeasure]
     """By name, the cost measures that the run uses beside params and MACs."""
@@ -60,6 +62,7 @@ def compose(plugins: Plugins, recipe: Recipe) -> Composition:
 def _check_fit(plugins: Plugins, composition: Composition) -> None:
     names = {slot: part.name for slot, part in composition.recipe.parts.items()}
     optimizer, schedule, teacher = composition.optimizer, composition.schedule, composition.teacher
+    selector = composition.selector
     if schedule.ranks_candidates and not optimizer.learns_alpha:
         raise InputError(
             f"The schedule '{names['schedule']}' ranks candidates by alpha, which the optimizer '{names['optimizer']}' "
@@ -73,12 +76,26 @@ def _check_fit(plugins: Plugins, composition: Composition) -> None:
             f"{_list_names(plugins, 'optimizer', lambda cls: cls.trains)}; teachers that fit: "
             f"{_list_names(plugins, 'teacher', lambda cls: not cls.distils)}."
         )
-    if not (optimizer.decides or schedule.takes_snapshots):
+    if selector.decodes and not (optimizer.decides or schedule.takes_snapshots):
         raise InputError(
             f"Neither the optimizer '{names['optimizer']}' nor the schedule '{names['schedule']}' settles on an "
-            f"architecture, so a search with them finds nothing. Optimizers that do: "
-            f"{_list_names(plugins, 'optimizer', lambda cls: cls.decides)}; schedules that do: "
-            f"{_list_names(plugins, 'schedule', lambda cls: cls.takes_snapshots)}."
+            f"architecture, which is what the selector '{names['selector']}' takes, so a search with them finds "
+            f"nothing. Optimizers that do: {_list_names(plugins, 'optimizer', lambda cls: cls.decides)}; schedules "
+            f"that do: {_list_names(plugins, 'schedule', lambda cls: cls.takes_snapshots)}; selectors that fit: "
+            f"{_list_names(plugins, 'selector', lambda cls: not cls.decodes)}."
+        )
+    if selector.needs_supernet and not optimizer.trains:
+        raise InputError(
+            f"The selector '{names['selector']}' needs a trained supernet, but the optimizer '{names['optimizer']}' "
+            f"trains none. Optimizers that fit: {_list_names(plugins, 'optimizer', lambda cls: cls.trains)}; selectors "
+            f"that fit: {_list_names(plugins, 'selector', lambda cls: not cls.needs_supernet)}."
+        )
+    if selector.evaluates and teacher.blockwise:
+        raise InputError(
+            f"The selector '{names['selector']}' evaluates the supernet as a whole, which the teacher "
+            f"'{names['teacher']}' trains block by block. Selectors that fit: "
+            f"{_list_names(plugins, 'selector', lambda cls: not cls.evaluates)}; teachers that fit: "
+            f"{_list_names(plugins, 'teacher', lambda cls: not cls.blockwise)}."
         )
     if composition.recipe.search.balance == "weights" and not teacher.weighs_classes:
         raise InputError(
@@ -90,6 +107,7 @@ def _check_fit(plugins: Plugins, composition: Composition) -> None:
         _check_blocks(plugins, composition.space, names)
     teacher.check(composition.space)
     optimizer.check(composition.space, composition.recipe.search)
+    selector.check(composition.space)
     if composition.recipe.retrain.auxiliary > 0 and not composition.space.auxiliary_heads:
         raise InputError(
             f"Networks of the space '{names['space']}' have no auxiliary head; set retrain.auxiliary=0. Spaces with "

@@ -35,8 +35,11 @@ from nasplug.values.recipe import (
     SelectOptions,
 )
 
+AskedParts = dict[str, tuple[str, dict[str, Any]]]
+"""By slot, the name of a part and the options that are asked for."""
+
 if TYPE_CHECKING:
-    from nasplug.parts import DataSource
+    from nasplug.parts import ArchitectureOptimizer, DataSource
 
 
 def resolve(plugins: Plugins, layers: Sequence[OptionLayer]) -> Recipe:
@@ -96,6 +99,7 @@ def _build_recipe(
     data = build(DataOptions, {name: value for name, value in data_options.items() if name in known}, "data")
     source_options = {name: value for name, value in data_options.items() if name not in known}
     check_present(plugins, {slot: name for slot, (name, _) in asked.items()} | {"dataset": data.name}, way)
+    asked = _add_selector(plugins, asked)
     completed = {slot: _complete_part(plugins, slot, name, options) for slot, (name, options) in asked.items()}
     select = build(SelectOptions, _merge_section(layers, "select"), "select")
     budget = read_budget(plugins, _merge_section(layers, BUDGET))
@@ -160,7 +164,8 @@ def _version_refusal(distribution: str, version: str, candidates: Sequence[Plugi
 def _method_layer(method: Method) -> OptionLayer:
     sections: dict[str, dict[str, Any]] = {name: dict(options) for name, options in method.options.items()}
     for slot in SLOTS:
-        sections[slot] = {"part": getattr(method, slot)} | sections.get(slot, {})
+        if named := getattr(method, slot):
+            sections[slot] = {"part": named} | sections.get(slot, {})
     return sections
 
 
@@ -184,6 +189,21 @@ def _merge_part(layers: Sequence[OptionLayer], slot: str) -> tuple[str, dict[str
         options = options | section if named == name else section
         name = named
     return name, options
+
+
+def _add_selector(plugins: Plugins, asked: AskedParts) -> AskedParts:
+    """The parts that are asked for, with the selector that the optimizer asks for where none is named.
+
+    Options that this selector had as options of the optimizer, in recipes of earlier versions, become its own.
+    """
+    (name, options), (selector, own) = asked["optimizer"], asked["selector"]
+    optimizer: type[ArchitectureOptimizer] = plugins.resolve(plugins.find("optimizer", name))
+    selector = selector or optimizer.selector
+    if selector == optimizer.selector:
+        moved = {new: options[old] for old, new in optimizer.moved_options.items() if old in options}
+        options = {option: value for option, value in options.items() if option not in optimizer.moved_options}
+        own = moved | own
+    return {**asked, "optimizer": (name, options), "selector": (selector, own)}
 
 
 def _check_data_options(plugins: Plugins, name: str, options: Mapping[str, Any]) -> None:

@@ -9,12 +9,14 @@ import torch
 
 from nasplug.engine.resource_term import ResourceTerm
 from nasplug.engine.trainer import Stream, Trainer
+from nasplug.errors import InputError
 from nasplug.parts import (
     ArchitectureOptimizer,
     DistillationTeacher,
     Network,
     PruningSchedule,
     SearchSpace,
+    Selector,
     Supernet,
 )
 from nasplug.values import ImageShape, StepInfo, Training
@@ -23,7 +25,7 @@ N = TypeVar("N", bound=Network)
 
 
 class SearchParts(Protocol):
-    """The four parts of a search."""
+    """The parts of a search."""
 
     @property
     def space(self) -> SearchSpace:
@@ -40,6 +42,25 @@ class SearchParts(Protocol):
     @property
     def teacher(self) -> DistillationTeacher:
         """What is learnt from whom."""
+
+    @property
+    def selector(self) -> Selector:
+        """What is found in the end."""
+
+
+def search_splits(parts: SearchParts) -> dict[str, float]:
+    """The shares into which a search divides the train split, by name: those of the selector, the rest the optimizer's.
+
+    Raises InputError if the selector leaves nothing to the optimizer.
+    """
+    own = parts.selector.splits()
+    rest = 1 - sum(own.values())
+    if rest <= 0:
+        raise InputError(
+            f"The selector takes {1 - rest:.0%} of the training images ({', '.join(own)}), which leaves none to train "
+            f"on; let it take less."
+        )
+    return {**{name: rest * share for name, share in parts.optimizer.splits().items()}, **own}
 
 
 def assemble_search(

@@ -79,6 +79,9 @@ class Trainer:
 
     Its argument is the step just made; a step that stops its stage counts as the stage's last.
     """
+    candidates: Tensor | None = None
+    """The only candidates that count in every step, bool (choices, candidates) on the CPU, where a trained supernet is
+    trained further; None: the training begins with new alpha, and all candidates that are kept count."""
     resource_term: ResourceTerm | None = None
     """What the loss gains for the expected cost of the architecture where alpha learns, on `device`; None: nothing."""
     stage: int = 0
@@ -208,8 +211,12 @@ class Trainer:
         return sum(self.streams[split].batch_size for split in splits)
 
     def begin(self, generator: torch.Generator) -> None:
-        """Sets alpha and fits the schedule to the length of the training; not called when one is resumed."""
-        self.optimizer.initialise(self.choices, generator)
+        """Sets alpha and fits the schedule to the length of the training; not called when one is resumed.
+
+        A supernet that is trained further keeps its alpha.
+        """
+        if self.candidates is None:
+            self.optimizer.initialise(self.choices, generator)
         whole = StepClock(self._steps_per_epoch(), self._epochs_before(len(self.stages)))
         self.schedule.begin(self.choices, whole)
 
@@ -272,7 +279,9 @@ class Trainer:
     @contextmanager
     def _sampled_candidates(self, now: StepInfo) -> Iterator[None]:
         """Lets only the candidates count that the optimizer samples for this step, if it samples any."""
-        mask = self.optimizer.sample(self.space, self.choices, now) if self.space is not None else None
+        with nullcontext() if self.candidates is None else self.choices.only(self.candidates):
+            mask = self.optimizer.sample(self.space, self.choices, now) if self.space is not None else None
+            mask = _intersect(mask, self.candidates)
         with nullcontext() if mask is None else self.choices.only(mask):
             yield
 
@@ -301,8 +310,17 @@ class Trainer:
 
     def _steps_per_epoch(self) -> int:
         """An epoch is one pass over the split on which the weights are updated."""
-        splits = [update.split for update in self.optimizer.updates(FIRST) if update.moves_weights]
-        return self.streams[splits[0]].steps_per_epoch
+        return self.streams[self.weights_split].steps_per_epoch
+
+    @property
+    def weights_split(self) -> str:
+        """The split on which the weights are updated."""
+        return next(update.split for update in self.optimizer.updates(FIRST) if update.moves_weights)
+
+
+def _intersect(mask: Tensor | None, other: Tensor | None) -> Tensor | None:
+    """What both masks let count; None lets everything count."""
+    return mask if other is None else other if mask is None else mask & other
 
 
 def _objective_on(make_objective: MakeObjective, update: Update, now: StepInfo, batches: Batches) -> Objective:

@@ -14,12 +14,14 @@ from nasplug.parts.cost_model import CostModel
 from nasplug.parts.dataset import DataSource, EncodedImage, ImageData, Images
 from nasplug.parts.layer_spec import LayerSpec
 from nasplug.parts.network import Network, Outputs, Supernet
-from nasplug.parts.optimizer import ArchitectureOptimizer, Objective, SearchState, TorchOptimizers
+from nasplug.parts.optimizer import ArchitectureOptimizer, Objective, TorchOptimizers
 from nasplug.parts.paths import Paths
 from nasplug.parts.random_boxes import RandomBoxes
 from nasplug.parts.rating import LabelRater, Rater
 from nasplug.parts.reference import ReferenceNetwork
 from nasplug.parts.schedule import PruningSchedule
+from nasplug.parts.search_state import FurtherWork, SearchState
+from nasplug.parts.selector import Selector
 from nasplug.parts.space import SearchSpace
 from nasplug.parts.stage import Stage
 from nasplug.parts.state import read_state, write_state
@@ -39,6 +41,7 @@ __all__ = [
     "DataSource",
     "DistillationTeacher",
     "EncodedImage",
+    "FurtherWork",
     "ImageData",
     "Images",
     "LabelRater",
@@ -55,6 +58,7 @@ __all__ = [
     "ReferenceNetwork",
     "SearchSpace",
     "SearchState",
+    "Selector",
     "Stage",
     "Supernet",
     "TorchOptimizers",

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import attrs
 import torch
 from torch import Tensor, nn
 
-from nasplug.parts.batch import Batch
 from nasplug.parts.choice import Choices, softmax
-from nasplug.parts.cost_model import CostModel
-from nasplug.parts.network import Supernet
-from nasplug.parts.rating import Rater
+from nasplug.parts.search_state import SearchState
 from nasplug.parts.space import SearchSpace
-from nasplug.values import Budget, Found, ImageShape, Rated, Step, StepInfo, Training, Update
+from nasplug.values import Found, Rated, StepInfo, Training, Update
 
 
 @attrs.define
@@ -98,31 +96,6 @@ class Objective:
         return loss.detach()
 
 
-@attrs.frozen(eq=False)
-class SearchState:
-    """What a search has come to when its training is over: everything that a decision can be made from."""
-
-    space: SearchSpace
-    shape: ImageShape
-    net: Supernet | None
-    """The trained supernet; None if the optimizer trains none."""
-    snapshots: Sequence[Step]
-    """The steps that carry a snapshot."""
-    images: Callable[[str, int], Iterator[Batch]]
-    """From a split and a number N to at most N of its images, in a fixed order, in batches, not augmented."""
-    seed: int
-    budgets: Sequence[Budget] = ()
-    """What a network may cost; several: networks are wanted within each of them. Empty: no limits."""
-    raters: Sequence[Rater] = ()
-    """What rates paths through the blocks; one for the whole network, or one for each block."""
-    rated: Sequence[Rated] = ()
-    """What was rated before the search was interrupted; need not be rated again."""
-    cost_model: CostModel = attrs.field(
-        default=attrs.Factory(lambda self: CostModel(self.space, self.shape), takes_self=True)
-    )
-    """What networks cost at the size at which they are retrained, to which the budgets apply."""
-
-
 class ArchitectureOptimizer(ABC):
     """Which parameters are updated on which split, and how alpha weighs the candidates."""
 
@@ -131,7 +104,11 @@ class ArchitectureOptimizer(ABC):
     trains: bool = True
     """Whether there is a supernet to train at all."""
     decides: bool = True
-    """Whether it settles on architectures at the end of a search."""
+    """Whether `decide` settles on architectures at the end of a search."""
+    selector: str = "decoded"
+    """The selector that is taken where neither the method nor the user names one."""
+    moved_options: Mapping[str, str] = MappingProxyType({})
+    """Options that were its own in earlier versions, with the names that they now have as options of that selector."""
     static_graph: bool = False
     """Whether `relax` runs the same operations on the same tensors in every step, and reads none of them on the host.
 
@@ -141,9 +118,6 @@ class ArchitectureOptimizer(ABC):
 
     def check(self, space: SearchSpace, training: Training) -> None:
         """Raises InputError if the space, or weights trained in this way, do not go with this optimizer."""
-
-    def check_limits(self, search_state: SearchState) -> None:
-        """Raises InputError if no architecture can keep the limits, where that is certain before the training."""
 
     def splits(self) -> Mapping[str, float]:
         """How the train split is divided: the name of each share and its size, adding up to 1."""
@@ -191,7 +165,10 @@ class ArchitectureOptimizer(ABC):
         return objective.backward(torch_optimizers.parameters(update))
 
     def decide(self, search_state: SearchState) -> Iterator[Found | Rated]:
-        """What the search found at its end, besides the trail: by default the decoded supernet, unless just left."""
+        """What the search found at its end, besides the trail: by default the decoded supernet, unless just left.
+
+        It is asked by the selector `decoded` alone.
+        """
         if search_state.net is not None:
             choices, snapshots = search_state.net.choices, search_state.snapshots
             genotype = search_state.space.decode(choices, choices.weights().detach())

@@ -17,6 +17,7 @@ SLOT_TYPES: Mapping[str, str] = MappingProxyType(
         "optimizer": "nasplug.parts:ArchitectureOptimizer",
         "schedule": "nasplug.parts:PruningSchedule",
         "teacher": "nasplug.parts:DistillationTeacher",
+        "selector": "nasplug.parts:Selector",
         "dataset": "nasplug.parts:DataSource",
         "cost": "nasplug.parts:CostMeasure",
         "reference": "nasplug.parts:ReferenceNetwork",

@@ -32,6 +32,7 @@ from nasplug.data.class_names import check_class_names
 from nasplug.data.notes import describe_folds
 from nasplug.data.overview import Overview
 from nasplug.engine import Confusion, Errors, Stream, measure_confusion, measure_errors
+from nasplug.engine.assembly import search_splits
 from nasplug.errors import InputError
 from nasplug.parts import Batch, CostModel, ImageData, Images, Network, SearchSpace
 from nasplug.plugins import Plugins
@@ -167,8 +168,8 @@ class RunContext:
         return self.splits.without_validation() if self.recipe.data.folds else self.splits
 
     def shares(self) -> dict[str, npt.NDArray[np.int64]]:
-        """Indices of the shares into which the optimizer of the search divides the train split, by name."""
-        return divide(self.splits.train, self.composition.optimizer.splits(), self.seed("shares"))
+        """Indices of the shares into which the search divides the train split, by name."""
+        return divide(self.splits.train, search_splits(self.composition), self.seed("shares"))
 
     def sample_batches(self, indices: npt.NDArray[np.int64], count: int, batch: int, *words: object) -> Iterator[Batch]:
         """A random sample of at most `count` of the train images at `indices`, in batches of `batch`, not augmented.

@@ -1,66 +1,91 @@
-"""The last part of a search: the optimizer rates paths of the trained supernet and decides on architectures."""
+"""The last part of a search: the selector decides on architectures, with further work where it needs some."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from typing import Any
 
 import attrs
 
-from nasplug.errors import InputError, RunFailure
-from nasplug.parts import Batch, SearchState, Stage, Supernet
+from nasplug.engine import Trainer
+from nasplug.errors import InputError
+from nasplug.parts import Batch, Rater, SearchState, Selector, Supernet
+from nasplug.parts.selector import Selected
 from nasplug.runs.budget_check import limits_of_search
 from nasplug.runs.context import RunContext
+from nasplug.runs.findings import Findings
+from nasplug.runs.further_work import make_further_work
 from nasplug.runs.retrain_size import retrain_models
 from nasplug.runs.signals import ShouldStop
 from nasplug.runs.training import Progress, Stopped
 from nasplug.store.events import Journal, read_events, require_entries
 from nasplug.store.run_folder import RunFolder, write_json
-from nasplug.values import Genotype, Rated, Step
+from nasplug.values import Found, Genotype, Rated, Step
 
 BATCH = 256
 """Images in a batch of rating."""
+WORDS = {"rated": ("rating", "paths rated"), "evaluated": ("evaluation", "evaluations of the supernet")}
+"""What the progress of a selection says of its events, by their kind."""
 
 
 def decide(
-    context: RunContext, net: Supernet | None, stages: Sequence[Stage], journal: Journal, should_stop: ShouldStop
+    context: RunContext, trainer: Trainer | None, journal: Journal, should_stop: ShouldStop
 ) -> Iterator[Progress]:
-    """Lets the optimizer decide, and records every rating and every architecture that it decides on.
+    """Lets the selector select, and records every rating and evaluation, and every architecture that it finds.
 
-    Recorded ratings are not computed again, so a search that was stopped while it rated continues where it was. Yields
-    progress for every rating, and raises Stopped when `should_stop` says so. Raises RunFailure for a rating that is NaN
-    or infinite, which would have no place in an order.
+    What is on record is not computed again, so a search that was stopped while it rated, evaluated or trained further
+    continues where it was. `trainer` is that of the search, None if nothing was trained. Yields progress for every
+    rating and evaluation, and raises Stopped when `should_stop` says so. Raises RunFailure for a rating or an
+    evaluation that is NaN or infinite, which would have no place in an order, and for what a selector must not give.
     """
     events = [event["event"] for event in read_events(context.folder.events) if event["phase"] == "search"]
-    journal.cut(journal.count - events.count("found"))  # the optimizer decides on the same ones again
+    journal.cut(journal.count - events.count("found"))  # the selector decides on the same ones again
     rated = list(read_ratings(context.folder))
     snapshots = list(_read_snapshots(context.folder))
-    search_state = attrs.evolve(initial_search_state(context, net, stages), snapshots=snapshots, rated=rated)
-    count = len(rated)
-    for event in context.composition.optimizer.decide(search_state):
-        if isinstance(event, Rated) and not math.isfinite(event.rating):
-            where = "the network" if event.block is None else f"block {event.block}"
-            raise RunFailure(
-                f"The supernet is of no use: the rating of the path {event.path.to_json()} through {where} is "
-                f"{event.rating}. A lower learning rate may help: start again with "
-                f"--set search.lr={context.recipe.search.lr / 4:g}."
-            )
-        journal.append("search", event.record())
-        if isinstance(event, Rated):
-            count += 1
-            yield Progress("rating", count, 0, "paths rated")
-        if should_stop():
-            raise Stopped
+    search_state = attrs.evolve(
+        initial_search_state(context, trainer),
+        snapshots=snapshots,
+        rated=rated,
+        work=make_further_work(context, trainer, journal, should_stop),
+    )
+    counts = Counter(events)
+    findings = Findings(context)
+    with closing(_select(context.composition.selector, search_state)) as selection:
+        for event in selection:
+            if isinstance(event, Progress):
+                yield event
+            else:
+                findings.check(event)
+                journal.append("search", event.record())
+                if not isinstance(event, Found):
+                    kind = event.record()["event"]
+                    counts[kind] += 1
+                    phase, text = WORDS[kind]
+                    yield Progress(phase, counts[kind], 0, text)
+            if should_stop():
+                raise Stopped
+    findings.check_end()
 
 
-def initial_search_state(context: RunContext, net: Supernet | None, stages: Sequence[Stage]) -> SearchState:
-    """The state on which the optimizer decides, as far as it is known before training: no snapshots, no ratings."""
+def _select(selector: Selector, search_state: SearchState) -> Generator[Selected, None, None]:
+    """The selection as a generator, whose end reaches the training that is under way in it."""
+    yield from selector.select(search_state)
+
+
+def initial_search_state(context: RunContext, trainer: Trainer | None) -> SearchState:
+    """The state from which is selected, as far as it is known before training: no snapshots, ratings or other work."""
     shares = context.shares()
 
     def images(split: str, count: int) -> Iterator[Batch]:
         return context.sample_batches(shares[split], count, BATCH, "search", "decide", split)
 
+    net, raters = None, list[Rater]()
+    if trainer is not None and isinstance(trainer.net, Supernet):
+        net = trainer.net
+        raters = [rater for stage in trainer.stages for rater in stage.raters(net)]
     return SearchState(
         space=context.composition.space,
         shape=context.shape,
@@ -68,9 +93,11 @@ def initial_search_state(context: RunContext, net: Supernet | None, stages: Sequ
         snapshots=(),
         seed=context.seed("search", "decide"),
         budgets=limits_of_search(context),
-        raters=() if net is None else [rater for stage in stages for rater in stage.raters(net)],
+        raters=raters,
         images=images,
         cost_model=retrain_models(context)[0],
+        optimizer=context.composition.optimizer,
+        weights_split="train" if trainer is None else trainer.weights_split,
     )
 
 
@@ -104,6 +131,16 @@ def read_ratings(folder: RunFolder) -> Iterator[Rated]:
                 yield Rated(block=event["block"], path=path, rating=rating)
             except (AttributeError, KeyError, TypeError, ValueError) as error:
                 raise InputError(f"A rating in '{folder.events}' is damaged ({error!r}); restore the file.") from error
+
+
+def read_scores(context: RunContext) -> dict[Genotype, float]:
+    """By architecture, the score that the selector has given it; empty where it gives none."""
+    name = context.composition.selector.score
+    return {
+        Genotype.from_dict(event["genotype"]): float(event[name])
+        for event in read_events(context.folder.events)
+        if name and event["event"] == "found"
+    }
 
 
 def group_by_block(rated: Iterable[Rated]) -> list[list[Rated]]:

@@ -12,8 +12,9 @@ from nasplug.runs.budget_check import refuse_impossible
 from nasplug.runs.candidates import refuse_tournament
 from nasplug.runs.collapse import CollapseGuard, read_warnings
 from nasplug.runs.context import RunContext
-from nasplug.runs.decision import decide, initial_search_state, write_ratings
+from nasplug.runs.decision import decide, initial_search_state, read_scores, write_ratings
 from nasplug.runs.distillation import load_search_teacher, refuse_missing_teacher
+from nasplug.runs.further_work import discard_further_work
 from nasplug.runs.references import references_of
 from nasplug.runs.search_trainer import make_search_trainer
 from nasplug.runs.signals import ShouldStop
@@ -31,8 +32,8 @@ def search(context: RunContext, journal: Journal, should_stop: ShouldStop) -> It
         net = context.composition.space.supernet(context.shape)
         trainer = make_search_trainer(context, net, load_search_teacher(context, net))
         yield from run_training(context, trainer, journal, should_stop, guard=CollapseGuard(context.recipe))
-        with count_further_work(context, trainer, journal):
-            yield from decide(context, net, trainer.stages, journal, should_stop)
+        with count_further_work(context, trainer.name, journal):
+            yield from decide(context, trainer, journal, should_stop)
         record = {
             "cost": cost_record(context, "search"),
             "expected_costs": _explained_variance(trainer),
@@ -40,8 +41,9 @@ def search(context: RunContext, journal: Journal, should_stop: ShouldStop) -> It
         }
     else:
         record = {"cost": no_cost(context)}
-        yield from decide(context, None, (), journal, should_stop)
+        yield from decide(context, None, journal, should_stop)
     context.folder.finish("search", {**record, "ratings": write_ratings(context)})
+    discard_further_work(context)
 
 
 def rehearse(context: RunContext) -> None:
@@ -60,8 +62,7 @@ def rehearse(context: RunContext) -> None:
     if composition.optimizer.trains:
         net = composition.space.supernet(context.shape)
         trainer = make_search_trainer(context, net, stand_in_teacher(context, net))
-        state = initial_search_state(context, net, trainer.stages)
-        composition.optimizer.check_limits(state)
+        composition.selector.check_limits(initial_search_state(context, trainer))
 
 
 def stand_in_teacher(context: RunContext, student: Supernet) -> Network | None:
@@ -73,10 +74,18 @@ def stand_in_teacher(context: RunContext, student: Supernet) -> Network | None:
 
 
 def found_genotypes(context: RunContext) -> list[Genotype]:
-    """Every architecture that the search left, in its order: snapshots, then those it decided on at its end."""
+    """Every architecture that the search left, in its order.
+
+    Those that the selector found, by their scores if it ranks them; before them the snapshots, if they count.
+    """
+    selector = context.composition.selector
     events = [event for event in read_events(context.folder.events) if event["phase"] == "search"]
-    records = [event.get("snapshot") or event.get("genotype") for event in events]
-    return [Genotype.from_dict(record) for record in records if record]
+    records = [(selector.decodes and event.get("snapshot")) or event.get("genotype") for event in events]
+    found = [Genotype.from_dict(record) for record in records if record]
+    if selector.ranks:
+        scores = read_scores(context)
+        found.sort(key=lambda genotype: scores[genotype])
+    return found
 
 
 def _explained_variance(trainer: Trainer) -> dict[str, float]:

@@ -65,8 +65,9 @@ def _plan_networks(context: RunContext, found: Sequence[Genotype], budget: Budge
 def plan_found(context: RunContext, found: Sequence[Genotype], budget: Budget, count: int) -> Iterator[PlannedNetwork]:
     """At most `count` architectures of the search, scaled to the budget or at the size of the retraining.
 
-    They are spread by size. Where all cost too much even at their smallest, it is the smallest one, changed until it
-    keeps the budget. Raises InputError if none keeps it and networks keep their sizes.
+    They are spread by size, or the first in the order of a selector that ranks them. Where all cost too much even at
+    their smallest, it is the smallest one, changed until it keeps the budget. Raises InputError if none keeps it and
+    networks keep their sizes.
     """
     empty = True
     for plan in (_scale_found if scales(context, budget) else _keep_sizes)(context, found, budget, count):
@@ -81,11 +82,12 @@ def plan_found(context: RunContext, found: Sequence[Genotype], budget: Budget, c
 
 
 def _scale_found(context: RunContext, found: Sequence[Genotype], budget: Budget, most: int) -> Iterator[PlannedNetwork]:
-    """Architectures as large as the budget allows: those whose sizes in the search are spread, as far as they fit."""
+    """Architectures as large as the budget allows: the best, or those of spread sizes in the search, that fit."""
     base, _ = retrain_models(context)
     sizes = [base.costs(genotype, ()).params for genotype in found]
-    first = spread_by_size(sizes, most)
-    others = sorted(set(range(len(found))) - set(first), key=lambda place: sizes[place])
+    ranks = context.composition.selector.ranks
+    first = list(range(min(most, len(found)))) if ranks else spread_by_size(sizes, most)
+    others = sorted(set(range(len(found))) - set(first), key=lambda place: place if ranks else sizes[place])
     count = 0
     for place in (*first, *others):
         if count == len(first):
@@ -97,15 +99,20 @@ def _scale_found(context: RunContext, found: Sequence[Genotype], budget: Budget,
 
 
 def _keep_sizes(context: RunContext, found: Sequence[Genotype], budget: Budget, most: int) -> Iterator[PlannedNetwork]:
-    """Architectures at the size of the retraining that keep the budget, their sizes spread."""
+    """Architectures at the size of the retraining that keep the budget: the best, or with sizes that are spread."""
     base, of_widths = retrain_models(context)
     models = of_widths if len(found) == 1 and of_widths else [base]
     fitting = [(model, genotype) for model in models for genotype in found if model.is_within(genotype, budget)]
     sizes = [model.costs(genotype, ()).params for model, genotype in fitting]
-    for place in spread_by_size(sizes, most):
+    ranks = context.composition.selector.ranks and len(found) > 1  # of a single architecture there are several widths
+    count = 0
+    for place in range(len(fitting)) if ranks else spread_by_size(sizes, most):
+        if count == most:
+            return
         model, genotype = fitting[place]
         plan = plan_at_size(context, "found", genotype, size_genotype(model, genotype, budget), budget)
         if is_within(plan.costs, budget):
+            count += 1
             yield plan
 
 

@@ -10,6 +10,7 @@ import attrs
 from nasplug.errors import InputError, one_line
 from nasplug.runs.bracket import read_brackets, tournament_phases
 from nasplug.runs.context import RunContext
+from nasplug.runs.decision import read_scores
 from nasplug.runs.distillation import Distillation
 from nasplug.runs.expected_cost import describe_estimates
 from nasplug.runs.references import references_of
@@ -19,6 +20,7 @@ from nasplug.store.exports import EXPORTS
 from nasplug.store.networks import PlannedNetwork
 from nasplug.store.result import SCHEMA, NetworkResult, best_network, pareto_front
 from nasplug.store.run_folder import RunFolder, write_json
+from nasplug.values import Genotype
 
 
 def write_result(context: RunContext, status: str, plans: Sequence[PlannedNetwork]) -> dict[str, Any]:
@@ -30,10 +32,11 @@ def write_result(context: RunContext, status: str, plans: Sequence[PlannedNetwor
             write_json(folder.path / "genotypes" / f"{plan.id}.json", plan.genotype.to_dict())
     search = folder.done("search") or {}
     ratings = search.get("ratings", [])
+    scores = read_scores(context) if plans else {}
     networks, results = [], []
     for plan in plans:
         try:
-            networks.append(_network(context, plan, tests))
+            networks.append(_network(context, plan, tests, scores))
             results.append(NetworkResult.from_entry(networks[-1]))
         except (AttributeError, InputError, KeyError, TypeError) as error:
             raise InputError(
@@ -58,6 +61,7 @@ def write_result(context: RunContext, status: str, plans: Sequence[PlannedNetwor
         "units": {name: attrs.asdict(measure.unit) for name, measure in context.composition.costs.items()},
         "budgets": [dict(budget) for budget in recipe.budget.points],
         "figures": [attrs.asdict(figure) for figure in context.composition.schedule.figures],
+        "selector": {"part": recipe.parts["selector"].name, "score": context.composition.selector.score},
         "ratings": ratings,
         "tournament": [bracket.result(folder, plans).to_entry() for bracket in read_brackets(folder) or ()],
         "distillation": None if distillation is None else distillation.to_dict(),
@@ -83,7 +87,9 @@ def write_result(context: RunContext, status: str, plans: Sequence[PlannedNetwor
     return result
 
 
-def _network(context: RunContext, plan: PlannedNetwork, tests: Mapping[str, Any]) -> dict[str, Any]:
+def _network(
+    context: RunContext, plan: PlannedNetwork, tests: Mapping[str, Any], scores: Mapping[Genotype, float]
+) -> dict[str, Any]:
     done = context.folder.done(plan.phase)
     source = done.get("source", "trained") if done else "trained"
     by_class = tests.get("by_class", {}).get(plan.id)
@@ -99,6 +105,7 @@ def _network(context: RunContext, plan: PlannedNetwork, tests: Mapping[str, Any]
         "estimates": dict(plan.estimates),
         "measurements": {name: dict(details) for name, details in plan.measurements.items()},
         "budget": dict(plan.budget),
+        "score": scores.get(plan.genotype) if plan.role == "found" and plan.genotype is not None else None,
         "val_error": None if validation is None else validation.error,
         "val_standard_error": None if validation is None else validation.standard_error,
         "balanced_val_error": None if validation is None else validation.balanced_error,

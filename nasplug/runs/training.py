@@ -8,34 +8,24 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-import attrs
 import torch
 
 from nasplug.engine import Runner, Trainer
 from nasplug.engine.finite import find_nonfinite
+from nasplug.engine.further_work import FINE_TUNING
 from nasplug.errors import RunFailure
 from nasplug.plugins.hook_calls import note
 from nasplug.runs.collapse import CollapseGuard
 from nasplug.runs.context import RunContext
 from nasplug.runs.signals import ShouldStop
-from nasplug.store.checkpoint import load_checkpoint, save_checkpoint
+from nasplug.store.checkpoint import load_checkpoint, record_work, save_checkpoint
 from nasplug.store.events import Journal, read_events, require_entries
 from nasplug.store.files import read_tensors
 from nasplug.values import Figure, Step
+from nasplug.values.progress import Progress as Progress
 
 if sys.platform != "win32":
     import resource
-
-
-@attrs.frozen
-class Progress:
-    """How far a phase is."""
-
-    phase: str
-    done: int
-    total: int
-    """Steps of the whole phase; 0 where there is nothing to count."""
-    text: str = ""
 
 
 class Stopped(Exception):
@@ -135,14 +125,17 @@ def _with_remedy(context: RunContext, trainer: Trainer) -> Iterator[None]:
 
 
 @contextmanager
-def count_further_work(context: RunContext, trainer: Trainer, journal: Journal) -> Iterator[None]:
-    """Counts what is done in the block as work of a phase whose training is over, also where it stops half-way."""
-    path = context.folder.checkpoint(trainer.name)
+def count_further_work(context: RunContext, phase: str, journal: Journal) -> Iterator[None]:
+    """Counts what is done in the block as work of a phase whose training is over, also where it stops half-way.
+
+    The checkpoint of the phase stays that of the end of its training, whatever happens to the network in the block.
+    """
+    path = context.folder.checkpoint(phase)
     _, facts = read_tensors(path, "checkpoint")
     started = time.monotonic()
 
     def save() -> None:
-        save_checkpoint(path, trainer, journal.count, facts["seconds"] + time.monotonic() - started)
+        record_work(path, journal.count, facts["seconds"] + time.monotonic() - started)
 
     try:
         yield
@@ -177,7 +170,8 @@ def peak_memory(device: torch.device) -> int:
 def lower_rate(context: RunContext, name: str, lr: float) -> str:
     """What may help a phase that has diverged, and what is left of it, in two sentences."""
     fine_tuned = name == "teacher" and context.folder.pretrained_teacher.exists()
-    option = "run.teacher_lr" if fine_tuned else "search.lr" if name == "search" else "retrain.lr"
+    is_search = name.partition("/")[0] in ("search", FINE_TUNING)
+    option = "run.teacher_lr" if fine_tuned else "search.lr" if is_search else "retrain.lr"
     return (
         f"The last good checkpoint, if there was one, is kept in '{context.folder.phase(name)}'. A lower learning rate "
         f"may help: start again with --set {option}={lr / 4:g}."

@@ -74,6 +74,12 @@ def load_checkpoint(path: Path, trainer: Trainer) -> tuple[int, float]:
         ) from error
 
 
+def record_work(path: Path, events: int, seconds: float) -> None:
+    """Changes the number of events and the seconds of work in a checkpoint, and leaves the rest of it as it is."""
+    tensors, facts = read_tensors(path, "checkpoint")
+    write_tensors(path, tensors, {**facts, "events": events, "seconds": seconds})
+
+
 def count_saved_events(path: Path) -> int:
     """The number of events that the journal had when the checkpoint at `path` was written; 0 if there is none.
 

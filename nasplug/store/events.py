@@ -40,6 +40,7 @@ FIELDS: Mapping[str, Mapping[str, Kind]] = {
     },
     "found": {"step": WHOLE.or_null(), "reason": TEXT.or_null(), "genotype": OBJECT},
     "rated": {"block": WHOLE.or_null(), "rating": NUMBER, "space": TEXT, "path": object_of(list_of(TEXT))},
+    "evaluated": {"trainings": WHOLE, "candidates": TEXT, "images": WHOLE, "loss": NUMBER, "error": NUMBER},
     "warning": {
         "sign": TEXT,
         "step": WHOLE.or_null(),

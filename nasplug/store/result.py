@@ -43,6 +43,7 @@ FIELDS: Mapping[str, Kind] = {
     "cost": object_of(OBJECT),
     "units": object_of(OBJECT),
     "figures": list_of(OBJECT).or_null(),
+    "selector": OBJECT,
     "ratings": list_of(OBJECT),
     "tournament": list_of(OBJECT),
     "exports": list_of(OBJECT),
@@ -78,6 +79,8 @@ class NetworkResult:
     """By cost measure, what a measured cost was estimated to be."""
     budget: Budget
     """What it was selected to keep; empty: no limits."""
+    score: float | None
+    """How good the selector of the search took it to be, the lower the better; None: it gave no score."""
     val_error: float | None
     test_error: float | None
     train_loss: float | None
@@ -113,6 +116,7 @@ class NetworkResult:
             costs=Costs(_amounts(entry, "costs"), params=_whole(entry, "params"), macs=_whole(entry, "macs")),
             estimates=_amounts(entry, "estimates"),
             budget=_amounts(entry, "budget"),
+            score=_number(entry, "score"),
             val_error=_number(entry, "val_error", 0, 1),
             test_error=_number(entry, "test_error", 0, 1),
             train_loss=_number(entry, "train_loss"),
@@ -204,6 +208,12 @@ class RunResult:
     """Files that were exported, the last one last."""
     entries: Mapping[str, Any] = attrs.field(eq=False, repr=False)
     """The whole file."""
+
+    @property
+    def score(self) -> str:
+        """What the scores of found networks are called; empty if they have none."""
+        name = self.entries.get("selector", {}).get("score", "")
+        return name if any(network.score is not None for network in self.networks) else ""
 
     @property
     def measures(self) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from nasplug.formats.toml_text import parse_toml
 from nasplug.store.files import write_atomically
 from nasplug.store.lock import LOCK
 from nasplug.values.checksum import CHECKSUM, checksum_object, checksum_recipe, is_intact
-from nasplug.values.recipe import SLOTS
+from nasplug.values.recipe import LATER_SLOTS, SLOTS
 
 DECISIVE = f"the options of {', '.join(SLOTS)} or search, the seed or the precision"
 """What the digest of a recipe covers, for messages."""
@@ -187,7 +187,8 @@ class RunFolder:
         except InputError as error:
             reason = str(error).rstrip(".")
             raise InputError(f"'{path}' is damaged ({reason}); restore it, or start a new run.") from error
-        lost = [name for name in (*SECTIONS, "plugins") if not isinstance(sections.get(name), dict)]
+        needed = [name for name in (*SECTIONS, "plugins") if name not in LATER_SLOTS or name in sections]
+        lost = [name for name in needed if not isinstance(sections.get(name), dict)]
         if lost:
             raise InputError(f"'{path}' is damaged: it lacks the section '{lost[0]}'; restore it, or start a new run.")
         return sections
@@ -228,7 +229,7 @@ class RunFolder:
 
 def _digest(sections: Mapping[str, Any]) -> str:
     """The digest of everything that decides a search. Options of later phases may be changed during a run."""
-    decisive = {name: sections[name] for name in (*SLOTS, "search")}
+    decisive = {name: sections[name] for name in (*SLOTS, "search") if name not in LATER_SLOTS or name in sections}
     if sections.get("budget", {}).get("weight"):  # then limits are a part of the loss
         decisive["budget"] = sections["budget"]
     decisive["run"] = {name: sections["run"].get(name) for name in ("seed", "precision")}

@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from nasplug.errors import InputError
-from nasplug.parts import ArchitectureOptimizer, DistillationTeacher, PruningSchedule, SearchSpace
+from nasplug.parts import ArchitectureOptimizer, DistillationTeacher, PruningSchedule, SearchSpace, Selector
 from nasplug.testing.case import Case
 from nasplug.testing.toy import Toy, Weakest
 from nasplug.values import Method, Training
@@ -23,8 +23,9 @@ PLAIN: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "optimizer": ("bilevel", {"alpha_lr": 0.1}),
     "schedule": ("keep", {}),
     "teacher": ("labels", {}),
+    "selector": ("", {}),
 }
-"""Companions of a part that no method of its own package names."""
+"""Companions of a part that no method of its own package names; the selector is what the optimizer asks for."""
 PRESETS = ("tiny", "laptop")
 """Presets that are meant to be fast, the fastest first."""
 CHANNELS, CELLS = (4, 2, 8, None), (1, 2, 3, None)
@@ -39,6 +40,7 @@ class Parts:
     optimizer: ArchitectureOptimizer
     schedule: PruningSchedule
     teacher: DistillationTeacher
+    selector: Selector
     training: Training
 
 
@@ -70,7 +72,7 @@ def plan(case: Case) -> SearchSetup:
         section = {"part": name, **defaults} if method is None else sections[slot]
         if slot == case.slot and section["part"] != case.name:
             section = {"part": case.name}
-        names[slot] = section["part"]
+        names[slot] = section["part"] or _class(case, "optimizer", names["optimizer"]).selector
         small = case.options.get(f"{slot} {names[slot]}", {})
         options[slot] = {name: value for name, value in {**section, **small}.items() if name != "part"}
     classes = {slot: _class(case, slot, name) for slot, name in names.items()}

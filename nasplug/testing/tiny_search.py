@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -12,26 +12,33 @@ from typing import Any
 
 import attrs
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from nasplug.data import BatchStream, divide, sequential_batches
-from nasplug.engine import Runner, Trainer, train
-from nasplug.engine.assembly import assemble_search
+from nasplug.engine import Runner, Trainer, measure_errors, train
+from nasplug.engine.assembly import assemble_search, search_splits
+from nasplug.engine.further_work import RecordedWork
+from nasplug.engine.plain.fixed import Fixed
+from nasplug.engine.plain.keep import Keep
+from nasplug.engine.plain.labels import LabelStage
 from nasplug.parts import Batch, ImageData, Network, SearchState, Supernet
 from nasplug.store.checkpoint import load_checkpoint, save_checkpoint
 from nasplug.store.files import read_tensors
 from nasplug.testing.case import Case
 from nasplug.testing.companion_parts import Parts, plan
 from nasplug.testing.toy import BEST, stripes
-from nasplug.values import Event, Found, ImageShape, Rated, Step
+from nasplug.values import Evaluated, Event, Found, Genotype, ImageShape, Progress, Rated, Step, Training
 from nasplug.values.seeds import derive_seed
 
 IMAGES = 32
 LESSONS = 30
 MEAN, STD = (0.5, 0.5), (0.25, 0.25)
 CPU = torch.device("cpu")
+
+Decision = Found | Rated | Evaluated
 
 
 class Watched(BatchStream):
@@ -60,7 +67,7 @@ class TinySearch:
     steps: list[Step] = attrs.field(factory=list)
     kept: list[Tensor] = attrs.field(factory=list)
     """The candidates left before the first step, and after each step."""
-    decided: list[Found | Rated] = attrs.field(factory=list)
+    decided: list[Decision] = attrs.field(factory=list)
     generators: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {})
     """The state of each global generator before and after the search, for what records it."""
 
@@ -97,11 +104,12 @@ class TinySearch:
             if len(self.steps) == limit:
                 return
 
-    def decide(self, rated: Sequence[Rated] = ()) -> list[Found | Rated]:
-        """What the optimizer settles on, with ratings on record left out."""
-        return list(self.parts.optimizer.decide(self.search_state(rated)))
+    def decide(self, on_record: Sequence[Decision] = ()) -> list[Decision]:
+        """What the selector reports, with ratings and evaluations on record left out."""
+        selection = self.parts.selector.select(self.search_state(on_record))
+        return [event for event in selection if not isinstance(event, Progress)]
 
-    def search_state(self, rated: Sequence[Rated] = ()) -> SearchState:
+    def search_state(self, on_record: Sequence[Decision] = ()) -> SearchState:
         """What the search has come to."""
         net = None if self.trainer is None else self.net
         return SearchState(
@@ -114,8 +122,54 @@ class TinySearch:
             raters=[]
             if net is None or self.trainer is None
             else [r for s in self.trainer.stages for r in s.raters(net)],
-            rated=rated,
+            rated=[event for event in on_record if isinstance(event, Rated)],
+            optimizer=self.parts.optimizer,
+            weights_split="train" if self.trainer is None else self.trainer.weights_split,
+            work=self._work(on_record),
         )
+
+    def streams(self, phase: str, training: Training) -> dict[str, Watched]:
+        """Batches of every split for one phase."""
+        return {
+            split: Watched(
+                self.data.train,
+                indices,
+                training=training,
+                mean=MEAN,
+                std=STD,
+                flips=self.data.flips,
+                shift=self.data.shift,
+                seed=self.seed,
+                phase=phase,
+                split=split,
+                device=CPU,
+            )
+            for split, indices in self.shares().items()
+        }
+
+    def shares(self) -> dict[str, npt.NDArray[np.int64]]:
+        """Indices of the images of every split."""
+        return divide(np.arange(len(self.data.train)), search_splits(self.parts), self.seed)
+
+    def _work(self, on_record: Sequence[Decision]) -> RecordedWork:
+        """Further work in memory, which nothing stops."""
+
+        def carry_out(trainer: Trainer) -> Iterator[Progress]:
+            trainer.begin(torch.Generator())
+            for step in train(trainer):
+                yield Progress(trainer.name, step.step, trainer.steps)
+
+        def train_network(phase: str, genotype: Genotype, epochs: int, split: str) -> Generator[Progress, None, float]:
+            with torch.random.fork_rng():
+                torch.manual_seed(derive_seed(self.seed, phase))
+                net = self.parts.space.network(genotype, self.shape)
+            training = attrs.evolve(self.parts.training, epochs=epochs)
+            streams = {"train": self.streams(phase, training)[self.search_state().weights_split]}
+            yield from carry_out(Trainer(phase, net, Fixed(), Keep(), [LabelStage()], training, streams, CPU))
+            return measure_errors(net, self._images(split, len(self.data.train)), self.shape.classes).rate
+
+        evaluated = [event for event in on_record if isinstance(event, Evaluated)]
+        return RecordedWork(self.trainer, self.streams, carry_out, train_network, evaluated)
 
     def state(self) -> dict[str, Tensor]:
         """Every tensor that a checkpoint of this moment holds."""
@@ -142,8 +196,7 @@ class TinySearch:
             return read_tensors(path, "checkpoint")
 
     def _images(self, split: str, count: int) -> Iterator[Batch]:
-        shares = divide(np.arange(len(self.data.train)), self.parts.optimizer.splits(), self.seed)
-        return sequential_batches(self.data.train, shares[split][:count], 16, MEAN, STD, CPU)
+        return sequential_batches(self.data.train, self.shares()[split][:count], 16, MEAN, STD, CPU)
 
 
 def prepare(
@@ -169,23 +222,7 @@ def prepare(
             _teach(trial.teacher, data)
     torch.manual_seed(derive_seed(seed if weights is None else weights, "weights"))
     net = parts.space.supernet(trial.shape)
-    shares = divide(np.arange(len(data.train)), parts.optimizer.splits(), seed)
-    streams = {
-        split: Watched(
-            data.train,
-            indices,
-            training=parts.training,
-            mean=MEAN,
-            std=STD,
-            flips=data.flips,
-            shift=data.shift,
-            seed=seed,
-            phase="search",
-            split=split,
-            device=CPU,
-        )
-        for split, indices in shares.items()
-    }
+    streams = trial.streams("search", parts.training)
     trial.trainer = assemble_search(parts, net, trial.shape, parts.training, streams, CPU, teacher=trial.teacher)
     return trial
 

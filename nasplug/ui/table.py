@@ -23,7 +23,8 @@ def result_table(result: RunResult) -> Table:
     left_columns = ["", "network", "role", *(["errors from"] if has_table_errors else [])]
     costs = [COST_WORDS.get(name, name) for name in result.measures]
     validation = "balanced validation error" if result.selected_by == "balanced" else "validation error"
-    for name in (*left_columns, *costs, validation, "test error"):
+    scores = [result.score] if result.score else []
+    for name in (*left_columns, *costs, *scores, validation, "test error"):
         table.add_column(name, justify="left" if name in left_columns else "right", no_wrap=True)
     for network in sort_in_pairs(result.networks):
         mark = "best" if network.id == result.best else "front" if network.id in result.front else ""
@@ -33,6 +34,7 @@ def result_table(result: RunResult) -> Table:
             network.kind,
             *([network.source] if has_table_errors else []),
             *(format_cost(result, network, name) for name in result.measures),
+            *(["-" if network.score is None else f"{network.score:.4g}"] if scores else []),
             format_validation(result, network),
             format_percent(network.test_error),
             style="dim" if not network.found else "bold" if mark == "best" else "",

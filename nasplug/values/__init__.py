@@ -5,11 +5,12 @@ from __future__ import annotations
 from nasplug.values.clock import StepClock, StepInfo
 from nasplug.values.cost import Budget, Costs, describe_costs, is_within, share_of
 from nasplug.values.drawing import Drawing, Edge
-from nasplug.values.events import Event, Found, Rated, SearchWarning, Step
+from nasplug.values.events import Evaluated, Event, Found, Rated, SearchWarning, Step
 from nasplug.values.figure import Figure
 from nasplug.values.genotype import Genotype
 from nasplug.values.known_result import KnownResult
 from nasplug.values.method import Method
+from nasplug.values.progress import Progress
 from nasplug.values.quantity import Unit
 from nasplug.values.shape import ImageShape, MapShape
 from nasplug.values.training import Training
@@ -21,6 +22,7 @@ __all__ = [
     "Costs",
     "Drawing",
     "Edge",
+    "Evaluated",
     "Event",
     "Figure",
     "Found",
@@ -29,6 +31,7 @@ __all__ = [
     "KnownResult",
     "MapShape",
     "Method",
+    "Progress",
     "Rated",
     "SearchWarning",
     "Step",

@@ -50,7 +50,7 @@ class Step:
 
 @attrs.frozen
 class Found:
-    """An architecture that the optimizer chose at the end of the search."""
+    """An architecture that was chosen at the end of the search."""
 
     genotype: Genotype
     step: int
@@ -88,6 +88,25 @@ class Rated:
 
 
 @attrs.frozen
+class Evaluated:
+    """What the supernet answered with some of its candidates alone, on images that it was not trained on."""
+
+    trainings: int
+    """Trainings that the selector had asked for before."""
+    candidates: str
+    """The digest of the candidates."""
+    images: int
+    loss: float
+    """The mean cross entropy of the labels."""
+    error: float
+    """The share of images that were answered wrongly, from 0 to 1."""
+
+    def record(self) -> dict[str, Any]:
+        """This event as plain data, ready for JSON."""
+        return {"event": "evaluated", **attrs.asdict(self)}
+
+
+@attrs.frozen
 class SearchWarning:
     """What a search has shown that endangers its result; each sign is reported once, when it is first seen."""
 
@@ -108,4 +127,4 @@ class SearchWarning:
         return {"event": "warning", **attrs.asdict(self)}
 
 
-Event = Step | Found | Rated | SearchWarning
+Event = Step | Found | Rated | Evaluated | SearchWarning

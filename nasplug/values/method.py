@@ -14,8 +14,8 @@ Options = Mapping[str, Mapping[str, Any]]
 class Method:
     """A named recipe: one part per slot, their options, training defaults and presets; nothing else.
 
-    `options` and each preset map a section of the recipe ("run", "space", "optimizer", "schedule", "teacher", "data",
-    "search", "retrain", "select") to options of that section. Options of a slot belong to the part
+    `options` and each preset map a section of the recipe ("run", "space", "optimizer", "schedule", "teacher",
+    "selector", "data", "search", "retrain", "select") to options of that section. Options of a slot belong to the part
     named here: a run that replaces the part drops them. A preset may name another part for a slot by the key "part".
     """
 
@@ -24,6 +24,8 @@ class Method:
     optimizer: str
     schedule: str = "keep"
     teacher: str = "labels"
+    selector: str = ""
+    """Empty: the one that the optimizer asks for (`ArchitectureOptimizer.selector`)."""
     options: Options = attrs.field(factory=dict)
     presets: Mapping[str, Options] = attrs.field(factory=dict)
     paper: str = ""

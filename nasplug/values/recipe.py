@@ -14,8 +14,10 @@ from nasplug.values.genotype import Genotype
 from nasplug.values.options import is_plain, option, option_values
 from nasplug.values.training import Training
 
-SLOTS = ("space", "optimizer", "schedule", "teacher")
-"""The four slots, each of them a section of a recipe."""
+SLOTS = ("space", "optimizer", "schedule", "teacher", "selector")
+"""The slots, each of them a section of a recipe."""
+LATER_SLOTS = ("selector",)
+"""Those that recipes of versions before 0.2 lack."""
 MOST_THREADS = 1024
 """Threads or processes that a run may be asked for; systems refuse to make many more."""
 MAX_DROP_PATH = 0.95

@@ -16,7 +16,7 @@ IMAGES, EPOCHS = 512, 5
 """Few long epochs, so that schedules that delete after each epoch do not delete before alpha has learnt."""
 
 
-@check("optimizer", "schedule", "method")
+@check("optimizer", "schedule", "selector", "method")
 def ranks_the_best_operation_first(case: Case) -> None:
     """On a space where only one operation can learn the images, the search ends with this operation everywhere.
 
@@ -29,7 +29,9 @@ def ranks_the_best_operation_first(case: Case) -> None:
         raise NotApplicable("it trains no supernet, so it ranks nothing")
     if case.slot == "schedule" and not (schedule.ranks_candidates and schedule.takes_snapshots):
         raise NotApplicable("it does not rank candidates by itself")
-    if not (optimizer.decides or schedule.takes_snapshots):
+    if case.slot == "selector" and not parts.selector.score:
+        raise NotApplicable("it does not rank architectures")
+    if parts.selector.decodes and not (optimizer.decides or schedule.takes_snapshots):
         raise NotApplicable("it finds no architecture by itself")
     found = best_of(search_toy_space(parts))
     require(
@@ -57,7 +59,7 @@ def best_of(search: TinySearch) -> Genotype:
     """
     found = [event for event in search.decided if isinstance(event, Found)]
     if found:
-        return min(found, key=lambda event: event.measures.get("rating", 0.0)).genotype
+        return min(found, key=lambda event: event.measures.get(search.parts.selector.score, 0.0)).genotype
     snapshots = [step.snapshot for step in search.steps if step.snapshot is not None]
     if not snapshots:
         raise NotApplicable("it found nothing")

@@ -11,7 +11,7 @@ from nasplug.testing.check import check
 from nasplug.testing.companion_parts import plan
 from nasplug.testing.outcome import Failed, NotApplicable, require
 from nasplug.testing.tiny_search import begin, whole
-from nasplug.values import Found, Rated, StepClock
+from nasplug.values import StepClock
 
 
 @check("optimizer", first=True)
@@ -130,7 +130,7 @@ def decides_as_it_declares(case: Case) -> None:
     A run whose optimizer returns nothing, or what the space refuses, fails after its search.
     """
     search = case.once(whole)
-    found = [event for event in search.decided if isinstance(event, Found)]
+    found = list(search.parts.optimizer.decide(search.search_state()))
     declared = search.parts.optimizer.decides
     require(
         bool(found) == declared,
@@ -144,32 +144,6 @@ def decides_as_it_declares(case: Case) -> None:
             raise Failed(
                 f"it returns an architecture that the space refuses: {error}", "decode with the space"
             ) from error
-
-
-@check("optimizer")
-def finishes_a_rating_that_was_interrupted(case: Case) -> None:
-    """A decision that continues with half of its ratings on record rates the rest, and has the same result.
-
-    Rating all paths takes hours; what was rated before an interruption must neither be lost nor rated again.
-    """
-    search = case.once(whole)
-    rated = [event for event in search.decided if isinstance(event, Rated)]
-    if not rated:
-        raise NotApplicable("it rates nothing")
-    half = len(rated) // 2
-    again = search.decide(rated[:half])
-    remedy = "skip what search_state.rated holds, and decide by old and new ratings alike"
-    require(
-        [event for event in again if isinstance(event, Rated)] == rated[half:],
-        "other paths are rated after a stop",
-        remedy,
-    )
-    require(
-        [event for event in again if isinstance(event, Found)]
-        == [event for event in search.decided if isinstance(event, Found)],
-        "it returns other architectures after a stop",
-        remedy,
-    )
 
 
 def _new_optimizer(case: Case) -> ArchitectureOptimizer:

@@ -20,6 +20,7 @@ from nasplug.parts import (
     PruningSchedule,
     ReferenceNetwork,
     SearchSpace,
+    Selector,
 )
 from nasplug.plugins import SLOT_WORDS
 from nasplug.testing.case import Case
@@ -33,6 +34,7 @@ CONTRACTS: Mapping[str, type[Any]] = {
     "optimizer": ArchitectureOptimizer,
     "schedule": PruningSchedule,
     "teacher": DistillationTeacher,
+    "selector": Selector,
     "dataset": DataSource,
     "cost": CostMeasure,
     "reference": ReferenceNetwork,

@@ -21,7 +21,7 @@ from nasplug.testing.outcome import Failed, NotApplicable, require
 from nasplug.testing.tiny_search import TinySearch, begin, halfway, prepare, whole
 from nasplug.values import StepClock
 
-SEARCHING = ("space", "optimizer", "schedule", "teacher", "method")
+SEARCHING = ("space", "optimizer", "schedule", "teacher", "selector", "method")
 
 
 @check(*SEARCHING)
@@ -146,7 +146,7 @@ def reports_plain_numbers(case: Case) -> None:
             raise Failed(f"a {type(event).__name__} cannot be written as JSON: {error}", "report plain data") from error
 
 
-@check("optimizer", "schedule", "teacher")
+@check("optimizer", "schedule", "teacher", "selector")
 def works_in_the_shortest_search(case: Case) -> None:
     """A search of a single step works.
 

@@ -103,14 +103,6 @@ class SettlesOnNothing(Quick):
 
 
 @attrs.define
-class RatesAnew(SinglePath):
-    """Forgets what was rated before it was interrupted."""
-
-    def decide(self, search_state):
-        return SinglePath.decide(self, attrs.evolve(search_state, rated=()))
-
-
-@attrs.define
 class AlwaysTheSame(RandomSearch):
     def decide(self, search_state):
         return RandomSearch.decide(self, attrs.evolve(search_state, seed=0))
@@ -152,7 +144,6 @@ def nasplug_register(register):
         "sees-new-images-in-every-step": "LooksOnce",
         "samples-only-what-is-kept": "DrawsTheDeleted",
         "decides-as-it-declares": "SettlesOnNothing",
-        "finishes-a-rating-that-was-interrupted": "RatesAnew",
         "another-seed-gives-another-result": "AlwaysTheSame",
         "ranks-the-best-operation-first": "TurnedRound",
     }.items():

@@ -48,7 +48,7 @@ CIFAR10: Preset = {
 
 COMPACT_SEARCH: Preset = {
     **COMPACT,
-    "optimizer": {"rating_limit": 1000},
+    "selector": {"limit": 1000},
     "teacher": {"epochs": 20},
     "search": {"epochs": 10, "batch_size": 128, "lr": 5e-3},
 }
@@ -68,7 +68,7 @@ PAPER_IMAGENET: Preset = {
     "run": {"precision": "float32"},
     "space": {"blocks": ["dna"], "stem": "imagenet", "match": "doubled"},
     "data": {"name": "folder", "size": 224, "validation": 0.0},
-    "optimizer": {"rating_share": 0.04, "rating_images": 4096, "rating_limit": 20_000},
+    "selector": {"share": 0.04, "images": 4096, "limit": 20_000},
     "teacher": {"model": "tf_efficientnet_b7", "rates": [0.4, 1.0, 1.0, 1.0, 1.0, 0.4], "epochs_per": "cell"},
     "search": {
         "epochs": 20,
@@ -95,6 +95,7 @@ DNA = Method(
     optimizer="single-path",
     schedule="keep",
     teacher="blockwise",
+    selector="rating",
     options={
         "teacher": {"teacher_mode": "measured"},
         "search": {

@@ -1,0 +1,1 @@
+"""Selectors: the rating of all paths."""

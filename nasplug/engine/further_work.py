@@ -1,0 +1,99 @@
+"""Further work with a trained supernet, for a selector: each training and each evaluation is done once.
+
+Pieces of work are numbered in the order in which they are asked for. A selection that begins again, after a stop, asks
+for the same pieces in the same order, and gets what is on record of those that were finished.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+
+import attrs
+from torch import Tensor
+
+from nasplug.engine.flatness import evaluate, untouched
+from nasplug.engine.plain.keep import Keep
+from nasplug.engine.trainer import Stream, Trainer
+from nasplug.errors import RunFailure
+from nasplug.parts import Batch, Supernet
+from nasplug.values import Evaluated, Genotype, Progress, Training
+
+FINE_TUNING, TRIAL = "fine-tuning", "trial"
+"""How the phases begin that train the supernet further, and that train a network."""
+
+
+@attrs.define(eq=False)
+class RecordedWork:
+    """Work that begins with a supernet as its search has left it, or with none."""
+
+    trainer: Trainer | None
+    """The trainer of the search; None if it has trained none."""
+    make_streams: Callable[[str, Training], Mapping[str, Stream]]
+    """From a phase and its training to the batches of every split."""
+    carry_out: Callable[[Trainer], Iterator[Progress]]
+    """Trains to the end, from where the same phase was stopped if it was."""
+    train_network: Callable[[str, Genotype, int, str], Generator[Progress, None, float]]
+    """From a phase, a genotype, epochs and the split that is held out to the error of the trained network there."""
+    on_record: Sequence[Evaluated] = ()
+    """The evaluations that were made before the search was stopped."""
+    trainings: int = attrs.field(default=0, init=False)
+    evaluations: int = attrs.field(default=0, init=False)
+
+    def fine_tune(self, candidates: Tensor, epochs: int, lr_share: float) -> Iterator[Progress]:
+        """Trains the supernet on, with new torch optimizers."""
+        trainer, _ = self._of_search()
+        phase = self._next_phase(FINE_TUNING)
+        training = trainer.training.with_epochs(epochs)
+        training = attrs.evolve(training, lr=lr_share * training.lr, lr_min=lr_share * training.lr_min)
+        yield from self.carry_out(
+            attrs.evolve(
+                trainer,
+                name=phase,
+                schedule=Keep(),
+                training=training,
+                streams=self.make_streams(phase, training),
+                measure=None,
+                candidates=candidates,
+                stage=0,
+                step=0,
+            )
+        )
+
+    def evaluate(
+        self, candidates: Tensor, calibration: Callable[[], Iterator[Batch]], held_out: Callable[[], Iterator[Batch]]
+    ) -> Generator[Evaluated, None, Evaluated]:
+        """Evaluates the supernet in its present state."""
+        _, net = self._of_search()
+        digest = hashlib.sha256(candidates.numpy().tobytes()).hexdigest()[:12]
+        self.evaluations += 1
+        if self.evaluations <= len(self.on_record):
+            known = self.on_record[self.evaluations - 1]
+            if (known.trainings, known.candidates) != (self.trainings, digest):
+                raise RunFailure(
+                    f"The selector does not go on as it began: its evaluation number {self.evaluations} is of other "
+                    f"candidates, or after another training, than before the stop. It must depend on the search state "
+                    f"alone; tell its author."
+                )
+            return known
+        batches = list(held_out())
+        with untouched(net), net.choices.only(candidates):
+            loss, error = evaluate(net, calibration, lambda: batches)
+        images = sum(len(batch.labels) for batch in batches)
+        evaluated = Evaluated(self.trainings, digest, images, loss, error)
+        yield evaluated
+        return evaluated
+
+    def train(self, genotype: Genotype, epochs: int, split: str) -> Generator[Progress, None, float]:
+        """Trains a network on its own."""
+        error = yield from self.train_network(self._next_phase(TRIAL), genotype, epochs, split)
+        return error
+
+    def _of_search(self) -> tuple[Trainer, Supernet]:
+        if self.trainer is None or not isinstance(self.trainer.net, Supernet):
+            raise RuntimeError("this search has trained no supernet")
+        return self.trainer, self.trainer.net
+
+    def _next_phase(self, kind: str) -> str:
+        self.trainings += 1
+        return f"{kind}/{self.trainings}"
