@@ -673,7 +673,7 @@ def test_costs_of_other_sizes_and_sections_are_refused(genotype, tmp_path):
     ("words", "remedy"),
     [
         (("--budget", "params=100"), "the smallest known has"),
-        (("--set", "optimizer.rating_share=0.001"), "use more images or another share"),
+        (("--set", "selector.share=0.001"), "use more images or another share"),
         (("--set", "teacher.model=mobilenet_v3_small", "--set", "teacher.weights=list.pth"), "must hold a state dict"),
     ],
 )

@@ -73,7 +73,7 @@ def layer(space: str, images: Path, **parts: str) -> dict[str, dict[str, object]
     if space.startswith("darts"):
         named["space"]["choices"] = "node" if parts.get("schedule") == "shrink" and "cell" in space else "edge"
     if parts.get("optimizer") == "single-path":
-        named["optimizer"] |= {"rating_limit": 4, "trail": 3}
+        named["selector"] = {"limit": 4, "trail": 3}
     return {
         **named,
         "data": {"name": f"arrays:{images}", "validation": 0.0},
@@ -184,7 +184,7 @@ def test_a_method_searches_a_space_or_is_refused(method, space, few_images, tmp_
     layers = layer(space, few_images)
     layers["run"] |= {"method": method, "preset": "tiny"}
     if method == "dna":
-        layers["optimizer"] = {"rating_limit": 4, "trail": 3}
+        layers["selector"] = {"limit": 4, "trail": 3}
     try:
         compose(PLUGINS, recipe_of(layers))
     except InputError as refused:

@@ -29,7 +29,7 @@ SMALL = (
 
 RATING = (
     *("--method", "random", "--space", "nb201", "--optimizer", "single-path"),
-    *("--set", "optimizer.rating_limit=12", "--set", "optimizer.rating_images=32"),
+    *("--set", "selector.limit=12", "--set", "selector.images=32"),
 )
 
 
@@ -109,7 +109,7 @@ def test_networks_of_a_table_are_looked_up(here, tmp_path):
     save_file({"images": pixels, "labels": torch.arange(620) % 10, **tests}, tmp_path / "cifar10.safetensors")
     words = ("--data", f"arrays:{tmp_path / 'cifar10.safetensors'}", "--table", table, "--jobs", "1", "--threads", "1")
     options = ("space.operations=none,skip_connect", "space.channels=2", "space.cells=1", "retrain.channels=16")
-    options += ("retrain.cells=5", "optimizer.rating_images=32", "search.batch_size=64", "run.measure_every=0")
+    options += ("retrain.cells=5", "selector.images=32", "search.batch_size=64", "run.measure_every=0")
     settings = (word for option in (*options, "select.networks=1", "select.measures=") for word in ("--set", option))
     method = ("--method", "random", "--optimizer", "single-path", "--space", "nb201", "--preset", "tiny")
     done = here("run", *method, *words, "--epochs", "1", *settings, "--out", tmp_path / "run")

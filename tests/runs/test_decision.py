@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from nasplug.builtin.optimizers.single_path import SinglePath
+from nasplug.builtin.selectors.rating import Rating
 from nasplug.compose import resolve
 from nasplug.errors import InputError, RunFailure
 from nasplug.plugins import load_plugins
@@ -170,9 +170,10 @@ def test_a_damaged_rating_is_refused(whole, tmp_path):
 
 def test_images_to_rate_on_are_of_all_classes_though_the_data_are_sorted(whole, tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(SinglePath, "decide", lambda self, search_state: asked.append(search_state) or iter(()))
+    monkeypatch.setattr(Rating, "select", lambda self, search_state: asked.append(search_state) or iter(()))
     shutil.copytree(whole.folder.path, tmp_path / "again")
-    carry_on(reopen_context(RunFolder.existing(tmp_path / "again"), PLUGINS))
+    with pytest.raises(RunFailure, match="The selector 'rating' found no architecture"):
+        carry_on(reopen_context(RunFolder.existing(tmp_path / "again"), PLUGINS))
     (search_state,) = asked
     for split in ("train.weights", "train.rating"):
         (first,), (second,) = (list(search_state.images(split, 12)) for _ in range(2))
@@ -192,7 +193,7 @@ def test_a_rating_without_a_place_in_any_order_ends_the_run(tmp_path, images, mo
     def rate(self, search_state, paths):
         yield Rated(block=None, path=paths[None][0], rating=rating)
 
-    monkeypatch.setattr(SinglePath, "_rate", rate)
+    monkeypatch.setattr(Rating, "_rate", rate)
     context = begin(tmp_path / "run", images)
     with pytest.raises(RunFailure, match=rf"the rating of the path .* through the network is {rating}"):
         carry_on(context)

@@ -31,7 +31,7 @@ def begin(folder, options, budget):
         "space": {"part": "compact", "stages": ["s1 2x4", "s2 2x8"], "multipliers": [0.5, 1.0], "channels": 16},
         "teacher": {"part": "labels"},
         "run": {"method": "dna", "preset": "tiny", "threads": 1, "jobs": 1, "device": "cpu"},
-        "optimizer": {"rating_limit": 20},
+        "selector": {"limit": 20},
         "search": {"epochs": 1},
         "select": {"networks": 1, "random": 1, "candidates": 3, "measures": [], "references": [], **options},
         "budget": {"params": budget},

@@ -11,7 +11,7 @@ from nasplug.testing.check import check
 from nasplug.testing.companion_parts import plan
 from nasplug.testing.outcome import Failed, NotApplicable, require
 from nasplug.testing.tiny_search import begin, whole
-from nasplug.values import StepClock
+from nasplug.values import Found, StepClock
 
 
 @check("optimizer", first=True)
@@ -130,7 +130,8 @@ def decides_as_it_declares(case: Case) -> None:
     A run whose optimizer returns nothing, or what the space refuses, fails after its search.
     """
     search = case.once(whole)
-    found = list(search.parts.optimizer.decide(search.search_state()))
+    decided = search.parts.optimizer.decide(search.search_state())
+    found = [event for event in decided if isinstance(event, Found)]
     declared = search.parts.optimizer.decides
     require(
         bool(found) == declared,

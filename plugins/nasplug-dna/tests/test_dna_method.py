@@ -12,6 +12,7 @@ from nasplug.builtin.mbconv import MBConvSpace
 from nasplug.builtin.mbconv.choices import read_blocks
 from nasplug.builtin.mbconv.layout import Widths, make_stem_layout, make_supernet_layout
 from nasplug.builtin.optimizers.single_path import SinglePath
+from nasplug.builtin.selectors.rating import Rating
 from nasplug.values import ImageShape, MapShape, StepClock
 from nasplug.values.options import build
 from nasplug.values.recipe import RetrainOptions, SearchOptions, SelectOptions
@@ -25,6 +26,7 @@ def test_every_option_of_every_preset_fits(preset: str) -> None:
     kinds: dict[str, type] = {
         "space": {"compact": Compact, "mbconv": MBConvSpace}[space.pop("part", DNA.space)],
         "optimizer": SinglePath,
+        "selector": Rating,
         "teacher": Blockwise,
         "search": SearchOptions,
         "retrain": RetrainOptions,
@@ -86,4 +88,4 @@ def test_the_doubled_last_layer_meets_efficientnet_b7_without_adaptors() -> None
 def test_every_path_of_the_papers_blocks_is_rated() -> None:
     space = MBConvSpace(blocks=tuple(PAPER["space"]["blocks"]))
     counts = [space.paths(block).count for block in range(count_blocks(space))]
-    assert max(counts) == 6**4 + 2 * 6**5 <= PAPER["optimizer"]["rating_limit"]
+    assert max(counts) == 6**4 + 2 * 6**5 <= PAPER["selector"]["limit"]

@@ -1,0 +1,1 @@
+"""DARTS-PT: selection of architectures by perturbation, as a plugin of nasplug."""

@@ -1,0 +1,10 @@
+from __future__ import annotations
+
+from typing import ClassVar
+
+from nasplug.testing import PluginContract
+
+
+class TestContract(PluginContract):
+    plugin = "nasplug-darts-pt"
+    options: ClassVar = {"selector perturbation": {"epochs": 1}}
