@@ -24,6 +24,7 @@ SHAPES = {
     "optimizer": "a",
     "schedule": "with.dots.and-dashes",
     "teacher": "under_scores",
+    "selector": "nasplug-picks",
     "dataset": "nasplug-" + "d" * 40,
     "cost": "nasplug-joules",
     "reference": "nasplug-tower-2",

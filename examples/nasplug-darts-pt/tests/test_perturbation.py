@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import attrs
 import pytest
 import torch
@@ -74,7 +76,7 @@ def test_the_supernet_is_tuned_after_each_decision_with_what_is_left():
     assert [int(mask.sum()) for mask, _, _ in work.tuned] == [9, 6, 3]
     assert {(epochs, lr_share) for _, epochs, lr_share in work.tuned} == {(2, 0.5)}
     assert [int(mask.sum()) for mask in work.evaluated] == [11] * 4 + [8] * 4 + [5] * 4 + [3]
-    for (wider, _, _), (narrower, _, _) in zip(work.tuned, work.tuned[1:], strict=False):
+    for (wider, _, _), (narrower, _, _) in pairwise(work.tuned):
         assert not (narrower & ~wider).any()
     untuned = state_of(Toy(cells=3), torch.ones(3, 4))
     found(Perturbation(epochs=0), untuned)
@@ -89,7 +91,7 @@ def test_the_order_of_decisions_is_a_function_of_the_seed():
 
     def _pairs(state):
         masks = [state.net.choices.valid_mask, *(mask for mask, _, _ in state.work.tuned)]
-        return zip(masks, masks[1:], strict=False)
+        return pairwise(masks)
 
     assert order(1) == order(1) != order(2)
     assert sorted(order(1)) == list(range(6))
