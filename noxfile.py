@@ -15,7 +15,13 @@ nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "types", "tests", "runs", "docs", "wheels"]
 
 PACKAGES = (".", "plugins/nasplug-snps", "plugins/nasplug-dnad", "plugins/nasplug-sd-darts", "plugins/nasplug-dna")
-EVERY_PACKAGE = (*PACKAGES, "examples/nasplug-energy", "examples/nasplug-gdas", "examples/nasplug-tensorboard")
+EVERY_PACKAGE = (
+    *PACKAGES,
+    "examples/nasplug-darts-pt",
+    "examples/nasplug-energy",
+    "examples/nasplug-gdas",
+    "examples/nasplug-tensorboard",
+)
 """With the examples, which are not members of the workspace."""
 WITHOUT_METHOD = ("nasplug-energy", "nasplug-tensorboard")
 """The packages that register no method of their name."""

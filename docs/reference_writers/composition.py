@@ -18,6 +18,8 @@ SPACES: Mapping[str, Mapping[str, Any]] = {
     "compact": {"part": "compact"},
     "mbconv": {"part": "mbconv"},
 }
+SELECTING = "nb201"
+"""The space in which selectors are combined with optimizers."""
 HEAD = """# Which parts go together
 
 `docs/generate.py` writes this page by the checks that `nasplug run` makes before it starts; a test keeps it up to date.
@@ -37,6 +39,8 @@ def composition() -> Iterator[str]:
     for name, space in SPACES.items():
         yield f"\n## Space {name}\n"
         yield from _parts(plugins, space, reasons)
+    yield f"\n## Selectors, in the space {SELECTING}\n"
+    yield from _selectors(plugins, reasons)
     yield "\n## Reasons\n"
     yield from (f"{number}. {reason}" for reason, number in reasons.items())
 
@@ -59,6 +63,17 @@ def _parts(plugins: Plugins, space: Mapping[str, Any], reasons: dict[str, int]) 
             layers = [{**parts, "teacher": {"part": teacher}} for teacher in teachers]
             rows.append([optimizer, schedule, *(_answer(plugins, layer, reasons) for layer in layers)])
     yield from table(["optimizer", "schedule", *(f"teacher {teacher}" for teacher in teachers)], rows)
+
+
+def _selectors(plugins: Plugins, reasons: dict[str, int]) -> Iterator[str]:
+    """With the teacher `labels` and the schedule `keep`; where no selector is named, an optimizer has its own."""
+    selectors = _names(plugins, "selector")
+    rows = []
+    for optimizer in _names(plugins, "optimizer"):
+        parts = {"space": SPACES[SELECTING], "optimizer": {"part": optimizer}}
+        layers = [parts, *({**parts, "selector": {"part": selector}} for selector in selectors)]
+        rows.append([optimizer, *(_answer(plugins, layer, reasons) for layer in layers)])
+    yield from table(["optimizer", "no selector named", *(f"selector {selector}" for selector in selectors)], rows)
 
 
 def _answer(plugins: Plugins, layer: Mapping[str, Mapping[str, Any]], reasons: dict[str, int]) -> str:

@@ -1,11 +1,21 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import attrs
 import pytest
 from packaging.specifiers import SpecifierSet
 
 from nasplug.builtin.methods import RANDOM
-from nasplug.compose import check_versions, compose, parse_setting, read_config, recipe_sections, resolve
+from nasplug.compose import (
+    check_versions,
+    compose,
+    parse_setting,
+    read_config,
+    recipe_sections,
+    resolve,
+    resolve_recorded,
+)
 from nasplug.compose.resolve import default_method
 from nasplug.errors import InputError
 from nasplug.plugins import Plugins, load_plugins
@@ -21,7 +31,13 @@ def test_a_method_fills_every_slot(plugins):
     recipe = resolve(plugins, [{"run": {"method": "dnad"}}])
 
     names = {slot: recipe.parts[slot].name for slot in SLOTS}
-    assert names == {"space": "darts", "optimizer": "one-level", "schedule": "shrink", "teacher": "features"}
+    assert names == {
+        "space": "darts",
+        "optimizer": "one-level",
+        "schedule": "shrink",
+        "teacher": "features",
+        "selector": "decoded",
+    }
     assert set(recipe.plugins) == {"nasplug", "nasplug-snps", "nasplug-dnad"}
 
 
@@ -124,6 +140,45 @@ def test_replacing_a_part_drops_its_options_and_nothing_else(plugins):
     assert recipe.search.lr == pytest.approx(5e-4)
 
 
+@pytest.mark.parametrize(
+    ("layer", "selector"),
+    [
+        ({"run": {"method": "darts"}}, "decoded"),
+        ({"run": {"method": "dna"}}, "rating"),
+        ({"run": {"method": "darts"}, "optimizer": {"part": "single-path"}}, "rating"),
+        ({"run": {"method": "dna"}, "optimizer": {"part": "bilevel"}}, "rating"),
+        ({"run": {"method": "dna"}, "optimizer": {"part": "bilevel"}, "selector": {"part": "decoded"}}, "decoded"),
+    ],
+)
+def test_the_user_names_the_selector_or_the_method_or_the_optimizer(plugins, layer, selector):
+    recipe = resolve(plugins, [layer])
+    assert recipe.parts["selector"].name == selector
+    assert compose(plugins, recipe).recipe.to_dict()["selector"]["part"] == selector
+
+
+def test_options_of_the_rating_are_read_where_recipes_of_earlier_versions_have_them(plugins):
+    old = {
+        "sampling": "fair",
+        "rating_share": 0.3,
+        "rating_images": 5,
+        "rating_limit": 6,
+        "recalibration_images": 7,
+        "trail": 8,
+    }
+    layer = {"run": {"method": "darts"}, "space": {"part": "nb201"}, "optimizer": {"part": "single-path", **old}}
+    recipe = resolve(plugins, [layer])
+    assert recipe.parts["optimizer"].options == {"sampling": "fair"}
+    moved = {"share": 0.3, "images": 5, "limit": 6, "recalibration_images": 7, "trail": 8}
+    assert recipe.parts["selector"].options == moved
+    assert resolve(plugins, [{**layer, "selector": {"limit": 9}}]).parts["selector"].options == {**moved, "limit": 9}
+    sections = recipe.to_dict()
+    recorded = {**sections, "optimizer": {"part": "single-path", **old}}
+    del recorded["selector"]
+    assert resolve_recorded(plugins, recorded, Path("RUN")).to_dict() == sections
+    with pytest.raises(InputError, match="rating_share"):
+        resolve(plugins, [{**layer, "selector": {"part": "decoded"}}])
+
+
 def test_a_run_repeats_its_own_recipe(plugins, tmp_path):
     import tomli_w
 
@@ -162,6 +217,15 @@ def test_bad_options_are_refused_with_a_remedy(plugins, layer, words):
     [
         ({"run": {"method": "snps"}, "optimizer": {"part": "random"}}, r"ranks candidates.*bilevel, one-level.*keep"),
         ({"run": {"method": "dnad"}, "schedule": {"part": "keep"}, "optimizer": {"part": "random"}}, "trains none"),
+        ({"run": {"method": "random"}, "selector": {"part": "rating"}}, "needs a trained supernet.*that fit: decoded"),
+        (
+            {"run": {"method": "darts"}, "optimizer": {"part": "single-path"}, "selector": {"part": "decoded"}},
+            r"Neither the optimizer 'single-path' .* the selector 'decoded' takes.*that fit: rating\.",
+        ),
+        (
+            {"run": {"method": "darts"}, "optimizer": {"part": "single-path"}, "selector": {"share": 1.5}},
+            "below 1",
+        ),
         ({"run": {"method": "darts"}, "optimizer": {"order": "second"}, "search": {"optimizer": "adam"}}, "SGD"),
     ],
 )

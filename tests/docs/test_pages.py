@@ -57,7 +57,7 @@ def test_the_figure_of_the_loop_shows_its_lines():
     lines = [each.text or "" for each in figure.iter("{http://www.w3.org/2000/svg}text") if each.get("class") == "line"]
 
     assert len(lines) == 15
-    assert lines.pop() == "optimizer.decide(search_state)"
+    assert lines.pop() == "selector.select(search_state)"
     places = [code.find(line) for line in lines]
     assert -1 not in places
 

@@ -19,14 +19,14 @@ from nasplug.runs.scaling import GenotypeSizes, fit, largest_number
 from nasplug.runs.selection import select as run_selection
 from nasplug.runs.summary import _changed_notes
 from nasplug.store.networks import PlannedNetwork
-from nasplug.values import ImageShape, Unit, share_of
+from nasplug.values import Genotype, ImageShape, Unit, share_of
 from nasplug.values.recipe import BudgetOptions, RetrainOptions, RunOptions, SelectOptions
 from nasplug.values.seeds import derive_seed
 
 SHAPE = ImageShape(channels=1, size=8, classes=10)
 
 
-def _study(space, retrain=None, budget=None, measures=None, **selection):
+def _study(space, retrain=None, budget=None, measures=None, ranks=False, **selection):
     limits = {name: tuple(values) if isinstance(values, list) else (values,) for name, values in (budget or {}).items()}
     recipe = SimpleNamespace(
         select=SelectOptions(**{"references": (), "measures": ()} | selection),
@@ -37,7 +37,9 @@ def _study(space, retrain=None, budget=None, measures=None, **selection):
     costs, plugins = measures or {}, load_plugins()
     references = {name: build_reference(plugins, name) for name in recipe.select.references}
     return SimpleNamespace(
-        composition=SimpleNamespace(space=space, costs=costs, references=references),
+        composition=SimpleNamespace(
+            space=space, costs=costs, references=references, selector=SimpleNamespace(ranks=ranks)
+        ),
         plugins=plugins,
         recipe=recipe,
         shape=SHAPE,
@@ -124,6 +126,21 @@ def test_a_budget_below_the_size_of_the_search_is_refused_only_where_networks_ke
     assert limits_of_search(_study(space, budget={"params": least})) == ()
     assert limits_of_search(_study(space, budget={"params": 10**9})) == [{"params": 10**9}]
     assert limits_of_search(_study(space, budget={"params": 9}, scale=False)) == [{"params": 9}]
+
+
+def test_the_best_are_selected_where_the_selector_ranks_them(space, trail):
+    def found(**options: object) -> list[Genotype]:
+        return [plan.genotype for plan in select(_study(space, ranks=True, random=0, **options), trail)]
+
+    assert found(networks=4) == trail[:4]
+    assert found(networks=20) == trail
+    costs = [space.cost(genotype, SHAPE).params for genotype in trail]
+    limit = sorted(costs)[5]
+    fitting = [genotype for genotype, params in zip(trail, costs, strict=True) if params <= limit]
+    assert found(networks=3, budget={"params": limit}, scale=False) == fitting[:3] != trail[:3]
+    scaled = select(_study(space, ranks=True, random=0, networks=4, budget={"params": 5000}), trail)
+    assert [plan.genotype for plan in scaled] == trail[:4]
+    assert all(plan.costs.params <= 5000 for plan in scaled)
 
 
 def test_without_scaling_limits_hold_and_the_refusal_names_the_smallest(space, trail):
