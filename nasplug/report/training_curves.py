@@ -33,14 +33,14 @@ def draw_training_curves(record: RunRecord) -> list[tuple[Markup, str]]:
 def _network_curves(record: RunRecord) -> list[Curve]:
     """Networks in training: a random one has the colour of the found one that it is matched to, others their own.
 
-    Candidates of a tournament and trainings on folds are left out, since there are many.
+    Candidates of a tournament, trainings on folds and those for a selector are left out, since there are many.
     """
     found = [network.id for network in record.result.networks if network.found]
     colours = {name: number for number, name in enumerate(found)}
     curves = []
     for phase_name, phase in record.phases.items():
         kind, _, name = phase_name.partition("/")
-        if not name or kind in ("tournament", "folds"):
+        if not name or kind in ("tournament", "folds", "fine-tuning", "trial"):
             continue
         network = record.result.network(name)
         partner = network.matched_to if network and network.matched_to and kind == "baseline" else name

@@ -39,7 +39,10 @@ class Findings:
             raise self._fault("found no architecture")
 
     def _check_found(self, found: Found) -> None:
-        name = self.context.composition.selector.score
+        selector = self.context.composition.selector
+        name = selector.score
+        if selector.ranks and not name:
+            raise self._fault("ranks what it finds and names no score to rank it by")
         try:
             self.context.composition.space.check(found.genotype)
         except InputError as error:
