@@ -14,7 +14,7 @@ from nasplug.report.paired_comparison import PairedComparison, compare_pairs
 from nasplug.report.reference_comparison import ReferenceComparison, compare_with_reference
 from nasplug.report.run_record import RunRecord, read_run_record
 from nasplug.store.result import NetworkResult
-from nasplug.values.recipe import SLOTS
+from nasplug.values.recipe import LATER_SLOTS, SLOTS
 
 COMPARED_SECTIONS = (*SLOTS, "data", "search", "retrain", "select", "budget")
 """Sections of a recipe that decide what a run measures; seed and machine are in `run`."""
@@ -128,7 +128,8 @@ def read_run(folder: Path) -> ComparedRun:
 
 
 def _section(recipe: Mapping[str, Any], name: str) -> ItemsView[str, Any]:
-    section: Mapping[str, Any] = recipe.get(name, {}) if name == "budget" else recipe[name]  # new in version 0.2
+    # Recipes of versions before 0.2 lack some.
+    section: Mapping[str, Any] = recipe.get(name, {}) if name in ("budget", *LATER_SLOTS) else recipe[name]
     return section.items()
 
 
