@@ -9,12 +9,11 @@ from __future__ import annotations
 import copy
 import json
 import logging
-import os
-import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from hashlib import sha256
+from io import StringIO
 
 import torch
 from torch import Tensor, fx, nn
@@ -115,7 +114,8 @@ def load_program(content: bytes) -> tuple[Callable[[Tensor], Tensor], Mapping[st
     Raises FormatError if it is damaged, or `write_program` has not written it.
     """
     content = _unseal(content)
-    with quiet(), _without_native_log():
+    # Its C++ part writes about processors and threads to Python's stderr.
+    with quiet(), redirect_stderr(StringIO()):
         from executorch.extension.pybindings import portable_lib
         from executorch.runtime import Runtime
 
@@ -161,17 +161,3 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(before)
-
-
-@contextmanager
-def _without_native_log() -> Iterator[None]:
-    """Silences C++ code, which writes about processors and damaged programs to the terminal, past Python."""
-    sys.stderr.flush()
-    terminal = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-            yield
-    finally:
-        os.dup2(terminal, 2)
-        os.close(terminal)
