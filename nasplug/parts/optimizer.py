@@ -169,7 +169,7 @@ class ArchitectureOptimizer(ABC):
 
         It is asked by the selector `decoded` alone.
         """
-        if search_state.net is not None:
+        if self.decides and search_state.net is not None:
             choices, snapshots = search_state.net.choices, search_state.snapshots
             genotype = search_state.space.decode(choices, choices.weights().detach())
             if not snapshots or snapshots[-1].snapshot != genotype:

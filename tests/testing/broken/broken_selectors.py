@@ -7,7 +7,6 @@ import attrs
 from nasplug.builtin.selectors.rating import Rating
 from nasplug.hookspecs import hookimpl
 from nasplug.parts import option
-from nasplug.testing.toy.networks import OPERATIONS
 from nasplug.values import Found
 
 
@@ -80,17 +79,6 @@ class LooksElsewhere(Small):
         yield from Small.select(self, search_state)
 
 
-@attrs.define
-class TakesTheWorst(Small):
-    def select(self, search_state):
-        for event in Small.select(self, search_state):
-            if not isinstance(event, Found):
-                yield event
-        space = search_state.space
-        worst = space.parse(" ".join([OPERATIONS[0]] * len(space.choice_list())))
-        yield Found(worst, 0, "worst", {"rating": 0.0})
-
-
 @hookimpl
 def nasplug_register(register):
     for name, target in {
@@ -101,6 +89,5 @@ def nasplug_register(register):
         "finishes-a-rating-that-was-interrupted": "RatesAnew",
         "leaves-the-supernet-as-it-was": "Deletes",
         "looks-at-images-of-its-own": "LooksElsewhere",
-        "ranks-the-best-operation-first": "TakesTheWorst",
     }.items():
         register.selector(name, f"broken_selectors:{target}", summary=f"Breaks {name}.")
