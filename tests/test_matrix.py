@@ -30,7 +30,7 @@ pytestmark = pytest.mark.timeout(600)
 PLUGINS = load_plugins()
 NAMES = {
     slot: sorted({each.name for each in PLUGINS.registrations if each.slot == slot})
-    for slot in ("space", "optimizer", "schedule", "teacher", "method")
+    for slot in ("space", "optimizer", "schedule", "teacher", "selector", "method")
 }
 TINY = {
     "compact": {

@@ -251,6 +251,10 @@ def _clip(model: _Model, node: fx.Node, given: Arguments) -> None:
     model.add("Clip", [given["self"], *bounds], node.name)
 
 
+def _clip_at_six(model: _Model, node: fx.Node, given: Arguments) -> None:
+    model.add("Clip", [given["self"], np.float32(0), np.float32(6)], node.name)
+
+
 def _swish(model: _Model, node: fx.Node, given: Arguments) -> None:
     gate = model.add("Sigmoid", [given["self"]], f"{node.name}_gate")
     model.add("Mul", [given["self"], gate], node.name)
@@ -272,6 +276,7 @@ TRANSLATIONS: Mapping[Any, Translation] = {
     aten.mul.Tensor: _compute_elementwise("Mul"),
     aten.pad.default: _pad,
     aten.relu.default: _same("Relu", "self"),
+    aten.relu6.default: _clip_at_six,
     aten.reshape.default: _reshape,
     aten.sigmoid.default: _same("Sigmoid", "self"),
     aten.silu.default: _swish,

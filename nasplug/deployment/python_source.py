@@ -225,6 +225,7 @@ WRITERS: Mapping[Any, Writer] = {
     aten.mean.dim: _call("torch.mean", "self", "dim", keepdim=False),
     aten.mul.Tensor: _infix("*"),
     aten.relu.default: _call("F.relu", "self"),
+    aten.relu6.default: _call("F.relu6", "self"),
     aten.reshape.default: _reshape,
     aten.sigmoid.default: _call("torch.sigmoid", "self"),
     aten.silu.default: _call("F.silu", "self"),
@@ -242,6 +243,7 @@ WRAPPING = frozenset(
         aten.hardtanh.default,
         aten.linear.default,
         aten.relu.default,
+        aten.relu6.default,
         aten.sigmoid.default,
         aten.silu.default,
     }

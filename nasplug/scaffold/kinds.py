@@ -102,12 +102,15 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 "--method darts --teacher @@short --preset tiny",
                 "The supernet learns from a moving average of its own weights.",
             ),
-            _part(
-                "selector",
-                "evolution",
-                "Evolution",
-                "--method darts --optimizer single-path --selector @@short --preset tiny",
-                "Architectures evolve by mutation, each evaluated with the weights of the supernet.",
+            attrs.evolve(
+                _part(
+                    "selector",
+                    "evolution",
+                    "Evolution",
+                    "--method darts --optimizer single-path --selector @@short --preset tiny",
+                    "Architectures evolve by mutation, each evaluated with the weights of the supernet.",
+                ),
+                requires=(ATTRS,),
             ),
             attrs.evolve(
                 _part(

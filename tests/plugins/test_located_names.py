@@ -88,4 +88,4 @@ def test_an_exported_file_names_the_data_set_and_not_its_location(plugins, monke
     network = SimpleNamespace(plugins=plugins, run=SimpleNamespace(path=None), record=record)
     classifier = SimpleNamespace(facts={"data": {}, "genotype": {}}, channels=1, size=8, classes=())
 
-    assert metadata_of(network, classifier)["dataset"] == "nasplug:arrays"
+    assert metadata_of(network, classifier, "N")["dataset"] == "nasplug:arrays"
