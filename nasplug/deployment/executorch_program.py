@@ -104,8 +104,17 @@ def _quantise(module: nn.Module, images: Tensor) -> nn.Module:
     with torch.no_grad():
         for image in images:
             observed(image[None])
-    quantised: nn.Module = convert_pt2e(observed)
-    return quantised
+    return _drop_unread(convert_pt2e(observed))
+
+
+def _drop_unread(module: fx.GraphModule) -> fx.GraphModule:
+    """Removes tensors that no node reads: weights in 32 bits stay beside those in 8, and would go into the program."""
+    read = {node.target for node in module.graph.nodes if node.op == "get_attr"}
+    for name, _ in [*module.named_parameters(), *module.named_buffers()]:
+        if name not in read:
+            owner, _, own = name.rpartition(".")
+            delattr(module.get_submodule(owner), own)
+    return module
 
 
 def load_program(content: bytes) -> tuple[Callable[[Tensor], Tensor], Mapping[str, str]]:

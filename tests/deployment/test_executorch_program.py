@@ -6,13 +6,13 @@ from random import Random
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from nasplug.builtin.compact import Compact
 from nasplug.builtin.darts.space import Darts
 from nasplug.builtin.mbconv.space import MBConvSpace
 from nasplug.builtin.nb201.space import NasBench201
-from nasplug.deployment.executorch_program import RawImages, load_program, write_program
+from nasplug.deployment.executorch_program import RawImages, _drop_unread, load_program, write_program
 from nasplug.deployment.graph import deployed_graph
 from nasplug.parts import SearchSpace
 from nasplug.values import ImageShape
@@ -81,6 +81,16 @@ def check_program(space: SearchSpace, *, int8: bool) -> None:
 def test_a_program_of_8_bits_agrees_for_nearly_all_images(capfd) -> None:
     check_program(COMPACT, int8=True)
     assert capfd.readouterr() == ("", "")
+
+
+def test_weights_that_no_operation_reads_stay_out_of_a_program() -> None:
+    root = nn.Module()
+    root.inner = nn.Linear(2, 3)
+    root.register_buffer("left", torch.zeros(5))
+    graph = fx.Graph()
+    graph.output(graph.get_attr("inner.weight"))
+    kept = _drop_unread(fx.GraphModule(root, graph)).state_dict()
+    assert kept.keys() == {"inner.weight"}
 
 
 @pytest.mark.slow
