@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from torch import nn
 
 from nasplug.deployment.fake_quantisation import FakeQuantised
 from nasplug.deployment.graph import deployed_graph
+from nasplug.engine.assembly import place_network
 from nasplug.errors import InputError, quote, reason
 from nasplug.parts import Network
 from nasplug.plugins import Plugins
@@ -26,8 +28,12 @@ from nasplug.store.networks import save_with_facts
 from nasplug.store.run_folder import RunFolder
 from nasplug.values.recipe import RetrainOptions
 
-RATE = 0.02
-"""The learning rate, as a share of that of the retraining: the weights are good already."""
+RATE = 1e-4
+"""The learning rate of Adam: a tenth of its usual one, since the weights are good already.
+
+Folded batch norms leave weights of very different sizes in the channels of a layer, so that one step of SGD is too long
+for some of them.
+"""
 
 
 @attrs.frozen
@@ -37,7 +43,7 @@ class QuantisedTraining:
     folder: RunFolder
     name: str
     """The id of the network."""
-    net: nn.Module
+    net: Network
     """The network as it was retrained, in evaluation mode on the CPU."""
     shape: tuple[int, int, int]
     """(C, H, W) of its images."""
@@ -65,7 +71,8 @@ class QuantisedTraining:
         with lock_run(self.folder), signals.hurrying():
             torch.set_num_threads(context.recipe.run.threads)
             training = quantised_options(context.recipe.retrain, self.epochs)
-            trainer = make_plain_trainer(context, self.phase, self._rounded(), training, context.splits)
+            teacher = place_network(copy.deepcopy(self.net), context.device)
+            trainer = make_plain_trainer(context, self.phase, self._rounded(), training, context.splits, teacher)
             journal = phase_journal(context, self.phase, ignore_event)
             try:
                 yield from train_network(context, trainer, context.splits, self._save, journal, signals)
@@ -95,12 +102,20 @@ class QuantisedTraining:
 
 
 def quantised_options(retraining: RetrainOptions, epochs: int) -> RetrainOptions:
-    """A training by the labels at a low rate, without what changes the network or averages it."""
+    """A training by the answers of the network in 32 bits at a low rate, without what changes or averages the weights.
+
+    Learning from the labels would go on with the training of the run, at a rate that undoes its last epochs.
+    """
     return attrs.evolve(
         retraining.with_epochs(epochs),
-        lr=RATE * retraining.lr,
-        lr_min=RATE * retraining.lr_min,
-        distil=0.0,
+        optimizer="adam",
+        nesterov=False,
+        betas=(0.9, 0.999),
+        lr=RATE,
+        lr_min=0.0,
+        lr_warmup=0.0,
+        weight_decay=0.0,
+        distil=1.0,
         ema=0.0,
         auxiliary=0.0,
         drop_path=0.0,

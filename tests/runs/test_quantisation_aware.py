@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 from pathlib import Path
@@ -76,14 +77,24 @@ def test_a_training_that_was_stopped_ends_with_the_same_weights(network: Trained
     assert read_result(network.run.path).status == "done"
 
 
-def test_it_trains_the_labels_at_a_low_rate_without_what_changes_the_network() -> None:
+def test_it_follows_the_network_in_32_bits_at_a_low_rate_without_what_changes_the_weights_otherwise() -> None:
     retraining = RetrainOptions(
-        epochs=20, lr=0.4, lr_min=0.01, lr_warmup=2.0, distil=0.5, ema=0.9, drop_path=0.2, auxiliary=0.4
+        epochs=20, lr=0.4, lr_warmup=2.0, nesterov=True, distil=0.5, ema=0.9, drop_path=0.2, auxiliary=0.4, cutout=2
     )
     options = quantised_options(retraining, 5)
-    assert (options.lr, options.lr_min, options.lr_warmup) == (RATE * 0.4, RATE * 0.01, 0.5)
-    assert (options.epochs, options.distil, options.ema, options.drop_path, options.auxiliary) == (5, 0, 0, 0, 0)
-    assert options.augment == retraining.augment
+    assert (options.optimizer, options.lr, options.lr_warmup, options.weight_decay) == ("adam", RATE, 0, 0)
+    assert (options.epochs, options.distil, options.ema, options.drop_path, options.auxiliary) == (5, 1, 0, 0, 0)
+    assert (options.augment, options.cutout) == (retraining.augment, 2)
+
+
+def test_its_answers_come_nearer_to_those_in_32_bits(network: TrainedNetwork) -> None:
+    training = training_of(network, 4)
+    carry_out(training)
+    journal = network.run.phase(training.phase) / "events.jsonl"
+    events = [json.loads(line) for line in journal.read_text().splitlines()]
+    losses = [event["loss"] for event in events if event["event"] == "step"]
+    quarter = len(losses) // 4
+    assert sum(losses[-quarter:]) < 0.9 * sum(losses[:quarter]), losses
 
 
 def test_an_export_in_8_bits_has_the_weights_of_this_training(network: TrainedNetwork, tmp_path: Path) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Generator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 import attrs
 from torch import Tensor
 
 from nasplug.deployment.one_thread import one_thread
 from nasplug.errors import InputError, RunFailure, command
+from nasplug.parts import Network
 from nasplug.results.classifier import Classifier
 from nasplug.results.export.device import Measured, measure
 from nasplug.results.export.file_format import WEIGHTS
@@ -135,7 +137,8 @@ def train_quantised(
 
 def _quantised_training(network: TrainedNetwork, classifier: Classifier, epochs: int) -> QuantisedTraining:
     shape = (classifier.channels, classifier.size, classifier.size)
-    return QuantisedTraining(network.run, network.id, classifier.net, shape, epochs)
+    # A classifier also takes graphs, which this one is not.
+    return QuantisedTraining(network.run, network.id, cast("Network", classifier.net), shape, epochs)
 
 
 def _tuned(network: TrainedNetwork, classifier: Classifier, form: str, epochs: int) -> Classifier:
