@@ -79,6 +79,7 @@ def write_program(
     does not know, normalisation and softmax among it, stays in 32 bits.
     """
     with quiet():
+        from executorch.backends.xnnpack.partition.config import ALL_PARTITIONER_CONFIGS, ConstantPadConfig
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
         from executorch.exir import to_edge_transform_and_lower
 
@@ -86,8 +87,12 @@ def write_program(
         program = torch.export.export(net, example)
         if images is not None:
             program = torch.export.export(_quantise(program.module(), images), example)
+        # XNNPACK refuses to pad some maps of 8 bits, and says so only when the program is loaded.
+        delegated = [each for each in ALL_PARTITIONER_CONFIGS if images is None or each is not ConstantPadConfig]
         lowered = to_edge_transform_and_lower(
-            program, partitioner=[XnnpackPartitioner()], constant_methods={METADATA: json.dumps(metadata)}
+            program,
+            partitioner=[XnnpackPartitioner(configs=delegated)],
+            constant_methods={METADATA: json.dumps(metadata)},
         )
         return _seal(bytes(lowered.to_executorch().buffer))
 

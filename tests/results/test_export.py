@@ -396,3 +396,14 @@ def test_a_network_that_was_not_trained_is_not_exported(run):
 
     with pytest.raises(InputError, match=f"'{name}' of '.*' has no weights"):
         export(choose_network(load(run), name), "safetensors")
+
+
+def test_a_file_that_its_own_program_cannot_run_is_not_written(run, tmp_path, monkeypatch):
+    def refuse(path):
+        raise RuntimeError("no such operation")
+
+    monkeypatch.setitem(FORMATS, "onnx", attrs.evolve(FORMATS["onnx"], read=refuse))
+    path = tmp_path / "network.onnx"
+    with pytest.raises(RunFailure, match=r"the format onnx cannot run it \(no such operation\); take another format"):
+        export(load(run).networks[0], "onnx", path)
+    assert not list(tmp_path.glob("network*"))

@@ -11,7 +11,7 @@ import attrs
 from torch import Tensor
 
 from nasplug.deployment.one_thread import one_thread
-from nasplug.errors import InputError, RunFailure, command
+from nasplug.errors import InputError, RunFailure, command, reason
 from nasplug.parts import Network
 from nasplug.results.classifier import Classifier
 from nasplug.results.export.device import Measured, measure
@@ -94,7 +94,7 @@ def export(
             write_atomically(draft, content)
             if encode_weights is not None:
                 write_atomically(draft.with_suffix(WEIGHTS), encode_weights(classifier))
-            opened = FORMATS[form].read(draft)
+            opened = _read_back(form, draft, path)
             if opened.metadata != metadata:
                 raise RunFailure(f"'{path}' was not written: its metadata could not be read back as they were.")
             parity = None if images is None else check(opened.predict, network.predict, images)
@@ -162,6 +162,18 @@ def check_request(
         known = ", ".join(name for name, each in FORMATS.items() if each.encode_int8 is not None)
         raise InputError(f"There are no files in the format {form} in 8 bits; take --format {known}.")
     return path
+
+
+def _read_back(form: str, draft: Path, path: Path) -> Opened:
+    try:
+        return FORMATS[form].read(draft)
+    except InputError:
+        raise
+    except Exception as error:  # libraries raise anything for what they cannot run
+        raise RunFailure(
+            f"'{path}' was not written: the program that runs files of the format {form} cannot run it "
+            f"({reason(error)}); take another format."
+        ) from error
 
 
 def _calibration_images(network: TrainedNetwork, classifier: Classifier, count: int) -> Tensor:
