@@ -30,9 +30,8 @@ if TYPE_CHECKING:
         Supernet,
     )
     from nasplug.results.result import Result
-    from nasplug.runs.training import Progress
     from nasplug.supernets import Choose, ModuleSpace
-    from nasplug.values import Method
+    from nasplug.values import Method, Progress
 
     Options = Mapping[str, Any]
     Labelled = Dataset[Any] | tuple[Tensor | np.ndarray, Any]

@@ -23,10 +23,10 @@ from nasplug.runs.create import start
 from nasplug.runs.defaults import note_jobs, resolve_recipe
 from nasplug.runs.pipeline import run_pipeline
 from nasplug.runs.signals import Signals
-from nasplug.runs.training import Progress
 from nasplug.runs.workers import check_jobs
 from nasplug.store.events import EventCallback, ignore_event
 from nasplug.store.run_folder import RunFolder
+from nasplug.values import Progress
 from nasplug.values.recipe import Recipe
 
 Show = Callable[[Iterable[Progress]], None]

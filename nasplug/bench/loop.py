@@ -21,9 +21,10 @@ from nasplug.parts import Batch
 from nasplug.runs.context import RunContext
 from nasplug.runs.search import stand_in_teacher
 from nasplug.runs.search_trainer import make_search_trainer
-from nasplug.runs.training import Progress, run_training
+from nasplug.runs.training import run_training
 from nasplug.store.events import Journal, ignore_event
 from nasplug.store.run_folder import RunFolder
+from nasplug.values import Progress
 
 CHUNK = 5
 """Steps between two looks at the clock, at least, and before the first."""

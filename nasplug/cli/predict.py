@@ -65,9 +65,9 @@ def predict(
     classifier: ImageClassifier
     if exported is None:
         source, *images = paths
-        classifier = _open_classifier(source, name, limits)
         if not images:
             raise click.UsageError(f"Name images after '{source}'.", ctx)
+        classifier = _open_classifier(source, name, limits)
     else:
         images = list(paths)
         _refuse_choice(exported, name, limits)

@@ -7,20 +7,17 @@ section 3: weights and maps are rounded to the values that 8 bits can hold, and 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
-from nasplug.deployment.arguments import name_arguments
+from nasplug.deployment.arguments import arguments_of_layers, find_kernels
 from nasplug.deployment.graph import read_constant
 from nasplug.parts import Network, Outputs
 
 aten = torch.ops.aten
 
-WEIGHTED = frozenset({aten.conv2d.default, aten.linear.default})
-"""Operations with weights."""
 ACTIVATIONS = frozenset({aten.relu.default, aten.relu6.default, aten.hardtanh.default})
 """Operations that a runtime computes together with the one before them: no map of 8 bits lies in between."""
 AVERAGING = 0.01
@@ -39,7 +36,8 @@ class FakeQuantised(Network):
         super().__init__()
         self.graph = copy.deepcopy(module)
         """The network itself, without rounding."""
-        self._kernels = _release_weights(self.graph)
+        self._kernels = find_kernels(self.graph)
+        _release_weights(self.graph)
         self.roundings = nn.ModuleDict({node.name: RoundedMaps() for node in self.graph.graph.nodes if _is_map(node)})
 
     def outputs(self, images: Tensor) -> Outputs:
@@ -99,13 +97,9 @@ class _Rounding(fx.Interpreter):
         return self._net.round_result(n, super().run_node(n))
 
 
-def _release_weights(module: fx.GraphModule) -> frozenset[str]:
-    """Makes parameters of the weights and biases of layers; gives the names of those that have 8 bits."""
-    kernels: set[str] = set()
-    for node in module.graph.nodes:
-        if node.op != "call_function" or node.target not in WEIGHTED:
-            continue
-        given: Mapping[str, Any] = name_arguments(node)
+def _release_weights(module: fx.GraphModule) -> None:
+    """Makes parameters of the weights and biases of layers."""
+    for given in arguments_of_layers(module):
         for operand in (given["weight"], given["bias"]):
             if operand is not None and operand.op == "get_attr":
                 owner, _, name = operand.target.rpartition(".")
@@ -113,8 +107,6 @@ def _release_weights(module: fx.GraphModule) -> frozenset[str]:
                 place = module.get_submodule(owner)
                 delattr(place, name)
                 setattr(place, name, nn.Parameter(value))
-        kernels.add(str(given["weight"].target))
-    return frozenset(kernels)
 
 
 def _is_map(node: fx.Node) -> bool:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 from torch import fx
 
-from nasplug.deployment.arguments import name_arguments
+from nasplug.deployment.arguments import find_kernels
 from nasplug.deployment.graph import read_constant
 
 PRECISIONS = ("float32", "int8")
 """By name: every number in 32 bits, or kernels and maps in 8."""
 SCALE_BYTES = 4
 """Bytes of the scale of a quantised tensor."""
-
-aten = torch.ops.aten
 
 
 def weight_bytes(module: fx.GraphModule, precision: str) -> int:
@@ -24,7 +20,7 @@ def weight_bytes(module: fx.GraphModule, precision: str) -> int:
     In int8, the kernels of convolutions and linear layers take a byte for each weight and a scale for each output
     channel; biases, which have 32 bits there, and all other numbers take what they take in float32.
     """
-    kernels = set(_kernels(module)) if precision == "int8" else set()
+    kernels = find_kernels(module) if precision == "int8" else frozenset()
     tensors = {node.target: read_constant(module, node.target) for node in module.graph.nodes if node.op == "get_attr"}
     stored = {tensor.data_ptr() or id(tensor): (name in kernels, tensor) for name, tensor in tensors.items()}
     return sum(
@@ -36,12 +32,3 @@ def weight_bytes(module: fx.GraphModule, precision: str) -> int:
 def value_bytes(value: torch.Tensor, precision: str) -> int:
     """Bytes of a map."""
     return value.numel() * (1 if precision == "int8" else value.element_size())
-
-
-def _kernels(module: fx.GraphModule) -> Iterator[object]:
-    """The names of weights that are kernels."""
-    for node in module.graph.nodes:
-        if node.target in (aten.conv2d.default, aten.linear.default):
-            weight = name_arguments(node)["weight"]
-            if weight.op == "get_attr":
-                yield weight.target

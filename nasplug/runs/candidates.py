@@ -22,9 +22,9 @@ from nasplug.runs.search_trainer import load_supernet
 from nasplug.runs.selection import plan_found
 from nasplug.runs.shared_weights import has_weights
 from nasplug.runs.signals import ShouldStop
-from nasplug.runs.training import Progress, Stopped
+from nasplug.runs.training import Stopped
 from nasplug.store.networks import PlannedNetwork, resize_space
-from nasplug.values import Budget, Genotype
+from nasplug.values import Budget, Genotype, Progress
 
 MUTATIONS = 100
 """Mutations tried, at most, on the way from an architecture to one that is not in the tournament yet."""

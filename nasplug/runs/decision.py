@@ -20,10 +20,10 @@ from nasplug.runs.findings import Findings
 from nasplug.runs.further_work import make_further_work
 from nasplug.runs.retrain_size import retrain_models
 from nasplug.runs.signals import ShouldStop
-from nasplug.runs.training import Progress, Stopped
+from nasplug.runs.training import Stopped
 from nasplug.store.events import Journal, read_events, require_entries
 from nasplug.store.run_folder import RunFolder, write_json
-from nasplug.values import Found, Genotype, Rated, Step
+from nasplug.values import Found, Genotype, Progress, Rated, Step
 
 BATCH = 256
 """Images in a batch of rating."""

@@ -20,7 +20,7 @@ from nasplug.runs.summary import write_result
 from nasplug.runs.tabular import look_up
 from nasplug.runs.teacher_training import train_teacher
 from nasplug.runs.tournament import enter_candidates, hold_tournament
-from nasplug.runs.training import Progress, Stopped
+from nasplug.runs.training import Stopped
 from nasplug.runs.training_task import plan_retrainings
 from nasplug.runs.workers import journal_path, retrain_networks
 from nasplug.store.events import EventCallback, ignore_event, merge_journals
@@ -28,6 +28,7 @@ from nasplug.store.lock import lock_run
 from nasplug.store.networks import PlannedNetwork, load_network, space_of
 from nasplug.store.result import set_note, set_status
 from nasplug.store.run_folder import RunFolder
+from nasplug.values import Progress
 
 REPORT_FAILURE = "The report could not be written"
 """How the note of a run without a report begins."""

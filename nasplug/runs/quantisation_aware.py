@@ -19,13 +19,14 @@ from nasplug.plugins import Plugins
 from nasplug.runs.context import reopen_context
 from nasplug.runs.retrain import make_plain_trainer, train_network
 from nasplug.runs.signals import Signals
-from nasplug.runs.training import Progress, Stopped
+from nasplug.runs.training import Stopped
 from nasplug.runs.workers import phase_journal
 from nasplug.store.events import ignore_event
 from nasplug.store.files import read_tensors
 from nasplug.store.lock import lock_run
 from nasplug.store.networks import save_with_facts
 from nasplug.store.run_folder import RunFolder
+from nasplug.values import Progress
 from nasplug.values.recipe import RetrainOptions
 
 RATE = 1e-4

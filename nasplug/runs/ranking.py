@@ -20,11 +20,10 @@ from nasplug.runs.retrain_size import retrain_models, scales
 from nasplug.runs.scaling import GenotypeSizes, fit, size_genotype
 from nasplug.runs.search_order import Scored, SearchOrder, read_order
 from nasplug.runs.tabular import adopt_table
-from nasplug.runs.training import Progress
 from nasplug.store.files import copy_whole
 from nasplug.store.networks import PlannedNetwork
 from nasplug.store.run_folder import RunFolder
-from nasplug.values import Genotype
+from nasplug.values import Genotype, Progress
 from nasplug.values.recipe import Recipe
 
 COPIED = ("splits.safetensors", "data.json", "table.csv", "phases/table", "phases/teacher")

@@ -27,11 +27,12 @@ from nasplug.runs.distillation import retraining_teacher
 from nasplug.runs.norm_statistics import NORM_BATCH, measure_norms, norm_batches
 from nasplug.runs.shared_weights import initial_weights
 from nasplug.runs.signals import ShouldStop
-from nasplug.runs.training import Progress, cost_record, lower_rate, run_training
+from nasplug.runs.training import cost_record, lower_rate, run_training
 from nasplug.runs.training_task import TrainingTask
 from nasplug.runs.validation import record_validation
 from nasplug.store.events import Journal, read_events, require_entries
 from nasplug.store.networks import PlannedNetwork, build_network, save_network, strip_auxiliary_head
+from nasplug.values import Progress
 from nasplug.values.recipe import RetrainOptions
 
 SaveNetwork = Callable[[Network, int], None]

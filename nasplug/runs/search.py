@@ -19,10 +19,10 @@ from nasplug.runs.references import references_of
 from nasplug.runs.search_trainer import make_search_trainer
 from nasplug.runs.signals import ShouldStop
 from nasplug.runs.teacher_training import make_teacher_trainer
-from nasplug.runs.training import Progress, cost_record, count_further_work, no_cost, run_training
+from nasplug.runs.training import cost_record, count_further_work, no_cost, run_training
 from nasplug.runs.validation import refuse_validation
 from nasplug.store.events import Journal, read_events
-from nasplug.values import Genotype
+from nasplug.values import Genotype, Progress
 
 
 def search(context: RunContext, journal: Journal, should_stop: ShouldStop) -> Iterator[Progress]:

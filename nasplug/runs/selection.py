@@ -14,9 +14,9 @@ from nasplug.runs.references import plan_references
 from nasplug.runs.retrain_size import has_widths, retrain_models, scales
 from nasplug.runs.scaling import GenotypeSizes, fit, size_genotype
 from nasplug.runs.signals import ShouldStop
-from nasplug.runs.training import Progress, Stopped
+from nasplug.runs.training import Stopped
 from nasplug.store.networks import PlannedNetwork
-from nasplug.values import Budget, Genotype, is_within, share_of
+from nasplug.values import Budget, Genotype, Progress, is_within, share_of
 from nasplug.values.cost import COUNTED
 
 SHARES = (1.0, 0.8, 0.6, 0.4, 0.2)

@@ -8,10 +8,10 @@ from pathlib import Path
 from nasplug.errors import InputError, command, quote
 from nasplug.formats.regular_file import read_file
 from nasplug.runs.context import RunContext
-from nasplug.runs.training import Progress, no_cost
+from nasplug.runs.training import no_cost
 from nasplug.store.files import write_atomically
 from nasplug.store.networks import PlannedNetwork
-from nasplug.values import Genotype, KnownResult
+from nasplug.values import Genotype, KnownResult, Progress
 from nasplug.values.checksum import checksum
 
 

@@ -13,9 +13,9 @@ from nasplug.parts import Network
 from nasplug.runs.context import RunContext
 from nasplug.runs.retrain import SaveNetwork, make_network_trainer, make_plain_trainer, network_saver, train_network
 from nasplug.runs.signals import ShouldStop
-from nasplug.runs.training import Progress
 from nasplug.store.events import Journal
 from nasplug.store.networks import PlannedNetwork, load_network, save_with_facts
+from nasplug.values import Progress
 from nasplug.values.options import build, option_values
 from nasplug.values.recipe import RetrainOptions
 

@@ -19,11 +19,12 @@ from nasplug.runs.references import plan_references
 from nasplug.runs.search import found_genotypes
 from nasplug.runs.signals import ShouldStop
 from nasplug.runs.summary import write_result
-from nasplug.runs.training import Progress, Stopped
+from nasplug.runs.training import Stopped
 from nasplug.runs.training_task import TrainingTask
 from nasplug.runs.workers import train_networks
 from nasplug.store.events import EventCallback
 from nasplug.store.networks import PlannedNetwork
+from nasplug.values import Progress
 
 
 def enter_candidates(context: RunContext, should_stop: ShouldStop) -> Generator[Progress, None, list[Bracket]]:

@@ -21,8 +21,7 @@ from nasplug.runs.signals import ShouldStop
 from nasplug.store.checkpoint import load_checkpoint, record_work, save_checkpoint
 from nasplug.store.events import Journal, read_events, require_entries
 from nasplug.store.files import read_tensors
-from nasplug.values import Figure, Step
-from nasplug.values.progress import Progress as Progress
+from nasplug.values import Figure, Progress, Step
 
 if sys.platform != "win32":
     import resource

@@ -28,12 +28,13 @@ from nasplug.plugins.program_objects import objects_for_workers
 from nasplug.runs.context import RunContext
 from nasplug.runs.retrain import train_task
 from nasplug.runs.signals import ShouldStop
-from nasplug.runs.training import Progress, Stopped
+from nasplug.runs.training import Stopped
 from nasplug.runs.training_task import TrainingTask, plan_retrainings
 from nasplug.runs.worker import READY, Task, run_worker
 from nasplug.store.checkpoint import count_saved_events
 from nasplug.store.events import EventCallback, Journal, Tail
 from nasplug.store.networks import PlannedNetwork
+from nasplug.values import Progress
 from nasplug.values.recipe import Recipe
 
 POLL_SECONDS = 0.5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -24,11 +24,13 @@ from nasplug.engine.further_work import RecordedWork
 from nasplug.engine.plain.fixed import Fixed
 from nasplug.engine.plain.keep import Keep
 from nasplug.engine.plain.labels import LabelStage
-from nasplug.parts import Batch, ImageData, Network, SearchState, Supernet
+from nasplug.errors import InputError
+from nasplug.parts import Batch, ImageData, Network, SearchSpace, SearchState, Supernet
 from nasplug.store.checkpoint import load_checkpoint, save_checkpoint
 from nasplug.store.files import read_tensors
 from nasplug.testing.case import Case
 from nasplug.testing.companion_parts import Parts, plan
+from nasplug.testing.outcome import Failed
 from nasplug.testing.toy import BEST, stripes
 from nasplug.values import Evaluated, Event, Found, Genotype, ImageShape, Progress, Rated, Step, Training
 from nasplug.values.seeds import derive_seed
@@ -274,3 +276,14 @@ def _teach(net: Network, data: ImageData) -> None:
         F.cross_entropy(net(batch.images), batch.labels).backward()
         torch_optimizer.step()
     net.eval()
+
+
+def require_of_space(space: SearchSpace, found: Iterable[Found]) -> None:
+    """Raises Failed if the space refuses an architecture that was found."""
+    for event in found:
+        try:
+            space.check(event.genotype)
+        except InputError as error:
+            raise Failed(
+                f"it finds an architecture that the space refuses: {error}", "decode with the space, or take its paths"
+            ) from error

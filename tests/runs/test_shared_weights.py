@@ -17,10 +17,10 @@ from nasplug.runs.search_trainer import load_supernet
 from nasplug.runs.shared_weights import initial_weights
 from nasplug.runs.summary import write_result
 from nasplug.runs.tournament import enter_candidates
-from nasplug.runs.training import Progress
 from nasplug.store.events import ignore_event
 from nasplug.store.networks import build_network
 from nasplug.store.result import read_result
+from nasplug.values import Progress
 
 PLUGINS = load_plugins()
 

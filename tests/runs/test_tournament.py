@@ -21,10 +21,10 @@ from nasplug.runs.bracket import read_brackets
 from nasplug.runs.create import start
 from nasplug.runs.pipeline import plan_networks
 from nasplug.runs.search import search
-from nasplug.runs.training import Progress, Stopped
+from nasplug.runs.training import Stopped
 from nasplug.store.events import ignore_event, read_events
 from nasplug.store.result import read_result
-from nasplug.values import Unit
+from nasplug.values import Progress, Unit
 
 PLUGINS = load_plugins()
 

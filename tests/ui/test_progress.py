@@ -5,8 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from nasplug.runs.training import Progress
 from nasplug.ui.progress import show_progress
+from nasplug.values import Progress
 
 
 def output(states: list[Progress], terminal: bool) -> str:

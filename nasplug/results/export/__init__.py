@@ -23,9 +23,9 @@ from nasplug.results.export.run_images import RunImages, find_test_images
 from nasplug.results.result import TrainedNetwork
 from nasplug.runs.quantisation_aware import QuantisedTraining
 from nasplug.runs.signals import Signals
-from nasplug.runs.training import Progress
 from nasplug.store.exports import ExportResult, record_export
 from nasplug.store.files import write_atomically
+from nasplug.values import Progress
 
 __all__ = [
     "FORMATS",
@@ -130,9 +130,14 @@ def train_quantised(
 
     Raises what `QuantisedTraining.train` raises.
     """
-    training = _quantised_training(network, network.classifier(), epochs)
-    hint = command("export", network.run.path, network.id, "--format", form, "--int8", "--qat", str(epochs))
-    yield from training.train(network.plugins, signals, hint)
+    yield from _train(network, form, _quantised_training(network, network.classifier(), epochs), signals)
+
+
+def _train(
+    network: TrainedNetwork, form: str, training: QuantisedTraining, signals: Signals
+) -> Generator[Progress, None, None]:
+    options = ("--format", form, "--int8", "--qat", training.epochs)
+    yield from training.train(network.plugins, signals, command("export", network.run.path, network.id, *options))
 
 
 def _quantised_training(network: TrainedNetwork, classifier: Classifier, epochs: int) -> QuantisedTraining:
@@ -143,9 +148,10 @@ def _quantised_training(network: TrainedNetwork, classifier: Classifier, epochs:
 
 def _tuned(network: TrainedNetwork, classifier: Classifier, form: str, epochs: int) -> Classifier:
     """The classifier after a training with rounded weights and maps."""
-    for _ in train_quantised(network, form, epochs, Signals()):
+    training = _quantised_training(network, classifier, epochs)
+    for _ in _train(network, form, training, Signals()):
         pass
-    return Classifier(_quantised_training(network, classifier, epochs).trained(), classifier.facts)
+    return Classifier(training.trained(), classifier.facts)
 
 
 def check_request(

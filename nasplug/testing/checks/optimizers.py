@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from nasplug.errors import InputError
 from nasplug.parts import ArchitectureOptimizer, read_state
 from nasplug.testing.case import Case
 from nasplug.testing.check import check
 from nasplug.testing.companion_parts import plan
-from nasplug.testing.outcome import Failed, NotApplicable, require
-from nasplug.testing.tiny_search import begin, whole
+from nasplug.testing.outcome import NotApplicable, require
+from nasplug.testing.tiny_search import begin, require_of_space, whole
 from nasplug.values import Found, StepClock
 
 
@@ -138,13 +137,7 @@ def decides_as_it_declares(case: Case) -> None:
         f"decides is {declared}, but it returns {len(found)} architectures",
         f"set decides = {not declared}",
     )
-    for event in found:
-        try:
-            search.parts.space.check(event.genotype)
-        except InputError as error:
-            raise Failed(
-                f"it returns an architecture that the space refuses: {error}", "decode with the space"
-            ) from error
+    require_of_space(search.parts.space, found)
 
 
 def _new_optimizer(case: Case) -> ArchitectureOptimizer:

@@ -8,13 +8,12 @@ from collections.abc import Iterator
 import attrs
 import torch
 
-from nasplug.errors import InputError
 from nasplug.parts import Batch, Selector, read_state
 from nasplug.testing.case import Case
 from nasplug.testing.check import check
 from nasplug.testing.companion_parts import plan
 from nasplug.testing.outcome import Failed, NotApplicable, require
-from nasplug.testing.tiny_search import TinySearch, begin, whole
+from nasplug.testing.tiny_search import TinySearch, begin, require_of_space, whole
 from nasplug.values import Found
 
 
@@ -69,13 +68,7 @@ def finds_architectures_last(case: Case) -> None:
     found = [event for event in search.decided if isinstance(event, Found)]
     snapshots = search.parts.selector.decodes and any(step.snapshot is not None for step in search.steps)
     require(bool(found) or snapshots, "it finds nothing", "yield a Found for each architecture")
-    for event in found:
-        try:
-            search.parts.space.check(event.genotype)
-        except InputError as error:
-            raise Failed(
-                f"it finds an architecture that the space refuses: {error}", "decode with the space, or take its paths"
-            ) from error
+    require_of_space(search.parts.space, found)
     tail = search.decided[len(search.decided) - len(found) :]
     require(
         all(isinstance(event, Found) for event in tail),
