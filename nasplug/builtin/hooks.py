@@ -69,6 +69,11 @@ def nasplug_register(register: Register) -> None:
         "nasplug.builtin.selectors.rating:Rating",
         summary="Rates all paths of every block and combines the best under the budget, as in DNA.",
     )
+    register.selector(
+        "evolution",
+        "nasplug.builtin.selectors.evolution:Evolution",
+        summary="Trains architectures for a few epochs each, and mutates the best.",
+    )
     register.method(
         "darts",
         "nasplug.builtin.methods:DARTS",

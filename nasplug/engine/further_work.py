@@ -17,7 +17,7 @@ from nasplug.engine.plain.keep import Keep
 from nasplug.engine.trainer import Stream, Trainer
 from nasplug.errors import RunFailure
 from nasplug.parts import Batch, Supernet
-from nasplug.values import Evaluated, Genotype, Progress, Training
+from nasplug.values import Budget, Evaluated, Genotype, Progress, Training
 
 FINE_TUNING, TRIAL = "fine-tuning", "trial"
 """How the phases begin that train the supernet further, and that train a network."""
@@ -33,8 +33,11 @@ class RecordedWork:
     """From a phase and its training to the batches of every split."""
     carry_out: Callable[[Trainer], Iterator[Progress]]
     """Trains to the end, from where the same phase was stopped if it was."""
-    train_network: Callable[[str, Genotype, int, str], Generator[Progress, None, float]]
-    """From a phase, a genotype, epochs and the split that is held out to the error of the trained network there."""
+    train_networks: Callable[[Mapping[str, Genotype], int, str, Budget], Generator[Progress, None, list[float | None]]]
+    """From genotypes by phase, epochs, the split that is held out and a budget to the errors of the trained networks.
+
+    None for a network that does not keep the budget.
+    """
     on_record: Sequence[Evaluated] = ()
     """The evaluations that were made before the search was stopped."""
     trainings: int = attrs.field(default=0, init=False)
@@ -84,10 +87,13 @@ class RecordedWork:
         yield evaluated
         return evaluated
 
-    def train(self, genotype: Genotype, epochs: int, split: str) -> Generator[Progress, None, float]:
-        """Trains a network on its own."""
-        error = yield from self.train_network(self._next_phase(TRIAL), genotype, epochs, split)
-        return error
+    def train(
+        self, genotypes: Sequence[Genotype], epochs: int, split: str, budget: Budget
+    ) -> Generator[Progress, None, list[float | None]]:
+        """Trains networks on their own, each in a phase."""
+        trials = {self._next_phase(TRIAL): genotype for genotype in genotypes}
+        errors = yield from self.train_networks(trials, epochs, split, budget)
+        return errors
 
     def _of_search(self) -> tuple[Trainer, Supernet]:
         if self.trainer is None or not isinstance(self.trainer.net, Supernet):

@@ -167,7 +167,7 @@ class ArchitectureOptimizer(ABC):
     def decide(self, search_state: SearchState) -> Iterator[Found | Rated]:
         """What the search found at its end, besides the trail: by default the decoded supernet, unless just left.
 
-        It is asked by the selector `decoded` alone.
+        The selector `decoded` leaves it, and others may begin with it.
         """
         if self.decides and search_state.net is not None:
             choices, snapshots = search_state.net.choices, search_state.snapshots

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from random import Random
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 import attrs
@@ -37,7 +38,9 @@ class FurtherWork(Protocol):
     ) -> Generator[Evaluated, None, Evaluated]:
         """As `SearchState.evaluate`."""
 
-    def train(self, genotype: Genotype, epochs: int, split: str) -> Generator[Progress, None, float]:
+    def train(
+        self, genotypes: Sequence[Genotype], epochs: int, split: str, budget: Budget
+    ) -> Generator[Progress, None, list[float | None]]:
         """As `SearchState.train`."""
 
 
@@ -61,7 +64,12 @@ class SearchState:
     """From a split and a number N to at most N of its images, in a fixed order, in batches, not augmented."""
     seed: int
     budgets: Sequence[Budget] = ()
-    """What a network may cost; several: networks are wanted within each of them. Empty: no limits."""
+    """What a network may cost at the size of the retraining; several: networks are wanted within each of them.
+
+    Empty: no limits.
+    """
+    run_budgets: Sequence[Budget] = ()
+    """The budgets of the run, to which networks are scaled before they are trained, where the space has widths."""
     raters: Sequence[Rater] = ()
     """What rates paths through the blocks; one for the whole network, or one for each block."""
     rated: Sequence[Rated] = ()
@@ -110,14 +118,23 @@ class SearchState:
             lambda: self.images(split, count),
         )
 
-    def train(self, genotype: Genotype, epochs: int, split: str) -> Generator[Progress, None, float]:
-        """The error, from 0 to 1, of the network of `genotype` on all images of `split`, after a training of `epochs`.
+    def train(
+        self,
+        genotypes: Sequence[Genotype],
+        epochs: int,
+        split: str,
+        budget: Budget = MappingProxyType({}),
+    ) -> Generator[Progress, None, list[float | None]]:
+        """The error, from 0 to 1, of the network of each genotype on all images of `split`, after `epochs` of training.
 
-        It is trained from scratch by the options of the retraining, at its size, on the training images that are not in
-        `split`. Raises InputError if `genotype` does not belong to the space.
+        Each is trained from scratch by the options of the retraining, on the training images that are not in `split`,
+        as large as `budget` allows where networks are scaled, else at the size of the retraining; `run.jobs` of them in
+        parallel. None instead of the error of one that does not keep the budget, which is not trained.
+        Raises InputError if a genotype does not belong to the space.
         """
-        self.space.check(genotype)
-        return self._work.train(genotype, epochs, split)
+        for genotype in genotypes:
+            self.space.check(genotype)
+        return self._work.train(genotypes, epochs, split, budget)
 
     @property
     def _work(self) -> FurtherWork:

@@ -46,6 +46,13 @@ class Selector(ABC):
         """
         return {}
 
+    def trials(self) -> tuple[int, int]:
+        """How many networks it trains on their own within each budget, and for how many epochs each.
+
+        It tells what a run will take; the default is none.
+        """
+        return 0, 0
+
     @abstractmethod
     def select(self, search_state: SearchState) -> Iterator[Selected]:
         """The architectures that the search leaves, as `Found`; before the first of them, what it takes to know them.

@@ -14,10 +14,9 @@ from nasplug.runs.baselines import plan_random
 from nasplug.runs.bracket import Bracket, Candidate
 from nasplug.runs.context import RunContext
 from nasplug.runs.halving import plan_rungs
-from nasplug.runs.measuring import plan_at_size
+from nasplug.runs.measuring import plan_at_size, size_within, with_measures_of
 from nasplug.runs.rated_candidates import best_rated
-from nasplug.runs.retrain_size import retrain_models, scales
-from nasplug.runs.scaling import GenotypeSizes, MeasuredNetwork, SizedNetwork, fit, size_genotype
+from nasplug.runs.scaling import MeasuredNetwork, SizedNetwork
 from nasplug.runs.search_trainer import load_supernet
 from nasplug.runs.selection import plan_found
 from nasplug.runs.shared_weights import has_weights
@@ -69,7 +68,7 @@ def plan_brackets(
     found, count = list(dict.fromkeys(found)), 0
     for budget in context.recipe.budget.points or ({},):
         drawn, pools = set(found), list[list[Candidate]]()
-        limited = _with_measures_of(context, budget)
+        limited = with_measures_of(context, budget)
         for number in range(1 + context.recipe.select.random):
             entering = (
                 _search_candidates(limited, found, budget)
@@ -85,12 +84,6 @@ def plan_brackets(
                     raise Stopped
         brackets += _make_brackets(context, pools, budget)
     return brackets
-
-
-def _with_measures_of(context: RunContext, budget: Budget) -> RunContext:
-    """The run, if it had only the cost measures of this budget."""
-    measures = {name: measure for name, measure in context.composition.costs.items() if name in budget}
-    return attrs.evolve(context, composition=attrs.evolve(context.composition, costs=measures))
 
 
 def _make_brackets(context: RunContext, pools: Sequence[Sequence[Candidate]], budget: Budget) -> Iterator[Bracket]:
@@ -164,11 +157,8 @@ def _size_as(context: RunContext, parent: PlannedNetwork, genotype: Genotype) ->
 
     None if it does not keep the budget.
     """
-    if scales(context, parent.budget):
-        base, _ = retrain_models(context)
-        return fit(GenotypeSizes(base, genotype), parent.budget, context.composition.costs, context.shape)
     model = context.cost_model(resize_space(context.composition.space, parent.size))
-    return size_genotype(model, genotype, parent.budget) if model.is_within(genotype, parent.budget) else None
+    return size_within(context, model, genotype, parent.budget)
 
 
 def _random_candidates(

@@ -157,12 +157,15 @@ class RunContext:
             resident=self.device_options.device_data,
         )
 
-    def division(self, fold: Fold | None) -> Splits:
+    def division(self, fold: Fold | None, held_out: str = "") -> Splits:
         """How the images are divided where a network is trained to be chosen or kept.
 
-        With `fold`, this fold is validated on. Without, it is the division of the run; where folds are what networks
-        are chosen by (`data.folds`), nothing is held out for validation then.
+        With `fold`, this fold is validated on; with `held_out`, this share of the search. Without, it is the division
+        of the run; where folds are what networks are chosen by (`data.folds`), nothing is held out for validation then.
         """
+        if held_out:
+            share = self.shares()[held_out]
+            return attrs.evolve(self.splits, train=np.setdiff1d(self.splits.train, share), validation=share)
         if fold is not None:
             return self.splits.with_fold(fold, self.data.train.labels, self.recipe.run.seed)
         return self.splits.without_validation() if self.recipe.data.folds else self.splits

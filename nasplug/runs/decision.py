@@ -21,7 +21,7 @@ from nasplug.runs.further_work import make_further_work
 from nasplug.runs.retrain_size import retrain_models
 from nasplug.runs.signals import ShouldStop
 from nasplug.runs.training import Stopped
-from nasplug.store.events import Journal, read_events, require_entries
+from nasplug.store.events import EventCallback, Journal, ignore_event, read_events, require_entries
 from nasplug.store.run_folder import RunFolder, write_json
 from nasplug.values import Found, Genotype, Progress, Rated, Step
 
@@ -32,13 +32,18 @@ WORDS = {"rated": ("rating", "paths rated"), "evaluated": ("evaluation", "evalua
 
 
 def decide(
-    context: RunContext, trainer: Trainer | None, journal: Journal, should_stop: ShouldStop
+    context: RunContext,
+    trainer: Trainer | None,
+    journal: Journal,
+    should_stop: ShouldStop,
+    on_event: EventCallback = ignore_event,
 ) -> Iterator[Progress]:
     """Lets the selector select, and records every rating and evaluation, and every architecture that it finds.
 
     What is on record is not computed again, so a search that was stopped while it rated, evaluated or trained further
-    continues where it was. `trainer` is that of the search, None if nothing was trained. Yields progress for every
-    rating and evaluation, and raises Stopped when `should_stop` says so. Raises RunFailure for a rating or an
+    continues where it was. `trainer` is that of the search, None if nothing was trained. `on_event` is called with
+    the events of networks that the selector trains, the callback of the journal with all others. Yields progress for
+    every rating and evaluation, and raises Stopped when `should_stop` says so. Raises RunFailure for a rating or an
     evaluation that is NaN or infinite, which would have no place in an order, and for what a selector must not give.
     """
     events = [event["event"] for event in read_events(context.folder.events) if event["phase"] == "search"]
@@ -49,7 +54,7 @@ def decide(
         initial_search_state(context, trainer),
         snapshots=snapshots,
         rated=rated,
-        work=make_further_work(context, trainer, journal, should_stop),
+        work=make_further_work(context, trainer, journal, should_stop, on_event),
     )
     counts = Counter(events)
     findings = Findings(context)
@@ -93,6 +98,7 @@ def initial_search_state(context: RunContext, trainer: Trainer | None) -> Search
         snapshots=(),
         seed=context.seed("search", "decide"),
         budgets=limits_of_search(context),
+        run_budgets=context.recipe.budget.points,
         raters=raters,
         images=images,
         cost_model=retrain_models(context)[0],

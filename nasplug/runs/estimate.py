@@ -76,6 +76,11 @@ def estimate_run(context: RunContext) -> Iterator[PhaseEstimate]:
     if folds:  # what decides is trained without one of them
         train = context.division(Fold(0, folds)).train
         steps_per_epoch = context.stream("", "", train, recipe.retrain).steps_per_epoch
+    trials, trial_epochs = context.composition.selector.trials()
+    if trials:
+        phases = trials * max(1, len(recipe.budget.points))
+        at_once, steps = min(jobs, phases), trainer.clock.steps_per_epoch * trial_epochs
+        yield attrs.evolve(training, name="trial", phases=phases, at_once=at_once, steps=steps)
     # Of each of these as many networks are trained: those of the search and the random ones, for every budget.
     groups = (1 + options.random) * max(1, len(recipe.budget.points))
     for number, rung in enumerate(plan_rungs(options.candidates, options.networks, epochs, options.rung), 1):

@@ -6,59 +6,91 @@ import shutil
 from collections.abc import Generator, Mapping
 
 import attrs
-import numpy as np
 
 from nasplug.engine import Trainer
 from nasplug.engine.further_work import FINE_TUNING, TRIAL, RecordedWork
 from nasplug.engine.trainer import Stream
 from nasplug.errors import InputError
 from nasplug.runs.context import RunContext
-from nasplug.runs.distillation import retraining_teacher
-from nasplug.runs.retrain import make_network_trainer, train_network
+from nasplug.runs.measuring import plan_at_size, size_within, with_measures_of
 from nasplug.runs.retrain_size import retrain_models
 from nasplug.runs.signals import ShouldStop
-from nasplug.runs.training import run_training
-from nasplug.store.events import Journal, read_events
+from nasplug.runs.training import no_cost, run_training
+from nasplug.runs.training_task import TrainingTask
+from nasplug.runs.workers import journal_path, train_networks
+from nasplug.store.events import EventCallback, Journal, read_events
 from nasplug.store.networks import PlannedNetwork
 from nasplug.store.run_folder import RunFolder
-from nasplug.values import Evaluated, Genotype, Progress, Training
+from nasplug.values import Budget, Evaluated, Genotype, Progress, Training
 
 
 def make_further_work(
-    context: RunContext, trainer: Trainer | None, journal: Journal, should_stop: ShouldStop
+    context: RunContext,
+    trainer: Trainer | None,
+    journal: Journal,
+    should_stop: ShouldStop,
+    on_event: EventCallback,
 ) -> RecordedWork:
-    """The work that a selector can ask for after the search of `trainer`."""
+    """The work that a selector can ask for after the search of `trainer`.
+
+    `on_event` is called with the events of networks that are trained, once they are in the journals of their phases;
+    all others go to `journal`, to which those are added in the end.
+    """
     shares = context.shares()
 
     def make_streams(phase: str, training: Training) -> Mapping[str, Stream]:
         return {name: context.stream(phase, name, indices, training) for name, indices in shares.items()}
 
-    def train_alone(phase: str, genotype: Genotype, epochs: int, split: str) -> Generator[Progress, None, float]:
-        if context.folder.done(phase) is None:
-            held_out = shares[split]
-            splits = attrs.evolve(
-                context.splits, train=np.setdiff1d(context.splits.train, held_out), validation=held_out
-            )
-            space, training = retrain_models(context)[0].space, context.recipe.retrain.with_epochs(epochs)
-            plan = PlannedNetwork.found(space, genotype, context.shape)
-            teacher = retraining_teacher(context)
-            alone = make_network_trainer(context, phase, space, plan, training, splits, teacher)
-            yield from train_network(context, alone, splits, None, journal, should_stop)
-        return float((context.folder.done(phase) or {})["val_error"])
+    def train_alone(
+        trials: Mapping[str, Genotype], epochs: int, split: str, budget: Budget
+    ) -> Generator[Progress, None, list[float | None]]:
+        plans = {phase: _plan_trial(context, genotype, budget) for phase, genotype in trials.items()}
+        tasks = [
+            TrainingTask(plan, phase, epochs, keeps_weights=False, held_out=split)
+            for phase, plan in plans.items()
+            if plan is not None
+        ]
+        yield from train_networks(context, tasks, should_stop, on_event)
+        journal.absorb({task.phase: journal_path(context, task.phase) for task in tasks})
+        records = {task.phase: context.folder.done(task.phase) or {} for task in tasks}
+        return [float(records[phase]["val_error"]) if phase in records else None for phase in trials]
 
     return RecordedWork(
         trainer=trainer,
         make_streams=make_streams,
         carry_out=lambda further: run_training(context, further, journal, should_stop),
-        train_network=train_alone,
+        train_networks=train_alone,
         on_record=_read_evaluations(context.folder),
     )
+
+
+def cost_of_trials(context: RunContext) -> dict[str, float | int | str]:
+    """What the networks took that a selector has trained: seconds of all together, and the largest peak of memory."""
+    costs = [(context.folder.done(phase) or {})["cost"] for phase in _finished_trials(context.folder)]
+    if not costs:
+        return no_cost(context)
+    return {
+        "seconds": round(sum(cost["seconds"] for cost in costs), 3),
+        "peak_memory_bytes": max(cost["peak_memory_bytes"] for cost in costs),
+        "device": str(context.device),
+    }
 
 
 def discard_further_work(context: RunContext) -> None:
     """Removes what a selection that is finished needs no more."""
     for phase in (FINE_TUNING, TRIAL):
         shutil.rmtree(context.folder.phase(phase), ignore_errors=True)
+
+
+def _plan_trial(context: RunContext, genotype: Genotype, budget: Budget) -> PlannedNetwork | None:
+    """The network of a trial at its size; None if it does not keep the budget."""
+    limited = with_measures_of(context, budget)
+    network = size_within(limited, retrain_models(limited)[0], genotype, budget)
+    return None if network is None else plan_at_size(limited, "found", genotype, network, budget)
+
+
+def _finished_trials(folder: RunFolder) -> list[str]:
+    return [f"{TRIAL}/{path.parent.name}" for path in sorted(folder.phase(TRIAL).glob("*/done.json"))]
 
 
 def _read_evaluations(folder: RunFolder) -> list[Evaluated]:

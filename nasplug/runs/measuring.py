@@ -6,8 +6,10 @@ from typing import Any
 
 import attrs
 
+from nasplug.parts import CostModel
 from nasplug.runs.context import RunContext
-from nasplug.runs.scaling import MeasuredNetwork, SizedNetwork, measure_network
+from nasplug.runs.retrain_size import retrain_models, scales
+from nasplug.runs.scaling import GenotypeSizes, MeasuredNetwork, SizedNetwork, fit, measure_network, size_genotype
 from nasplug.store.networks import PlannedNetwork, build_network
 from nasplug.values import Budget, Genotype
 
@@ -50,3 +52,22 @@ def measure_plan(context: RunContext, plan: PlannedNetwork) -> PlannedNetwork:
     sized = SizedNetwork(plan.size, plan.costs, lambda: build_network(context.plugins, space, plan, context.shape))
     network = measure_network(sized, left, context.shape)
     return attrs.evolve(plan, costs=network.costs, measurements={**plan.measurements, **network.details})
+
+
+def with_measures_of(context: RunContext, budget: Budget) -> RunContext:
+    """The run, if it had only the cost measures of this budget."""
+    measures = {name: measure for name, measure in context.composition.costs.items() if name in budget}
+    return attrs.evolve(context, composition=attrs.evolve(context.composition, costs=measures))
+
+
+def size_within(
+    context: RunContext, model: CostModel, genotype: Genotype, budget: Budget
+) -> SizedNetwork | MeasuredNetwork | None:
+    """A genotype as large as the budget allows, or at the size of `model` where networks keep theirs.
+
+    None if it does not keep the budget.
+    """
+    if scales(context, budget):
+        base, _ = retrain_models(context)
+        return fit(GenotypeSizes(base, genotype), budget, context.composition.costs, context.shape)
+    return size_genotype(model, genotype, budget) if model.is_within(genotype, budget) else None

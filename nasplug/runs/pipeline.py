@@ -55,9 +55,10 @@ def _run_phases(context: RunContext, signals: Signals, on_event: EventCallback) 
             torch.set_num_threads(context.recipe.run.threads)
             write_result(context, "running", [])
             journal = context.journal(folder.events, on_event)
-            for name, run_phase in (("teacher", train_teacher), ("search", search)):
-                if folder.done(name) is None:
-                    yield from run_phase(context, journal, signals)
+            if folder.done("teacher") is None:
+                yield from train_teacher(context, journal, signals)
+            if folder.done("search") is None:
+                yield from search(context, journal, signals, on_event)
             plans = yield from plan_networks(context, signals, on_event)
             write_result(context, "running", plans)
             yield from look_up(context, plans)

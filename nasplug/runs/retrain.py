@@ -44,7 +44,7 @@ def train_task(
 ) -> Iterator[Progress]:
     """Trains a network by the recipe of the retraining, and records its validation error."""
     space, training = context.composition.space, context.recipe.retrain.with_epochs(task.epochs)
-    path, splits = context.folder.weights(task.plan.id), context.division(task.fold)
+    path, splits = context.folder.weights(task.plan.id), context.division(task.fold, task.held_out)
     save = network_saver(context, path, space, task.plan) if task.keeps_weights else None
     weights = initial_weights(context, task.plan) if task.shares_weights else {}
     teacher = retraining_teacher(context)

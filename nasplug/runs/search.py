@@ -14,34 +14,39 @@ from nasplug.runs.collapse import CollapseGuard, read_warnings
 from nasplug.runs.context import RunContext
 from nasplug.runs.decision import decide, initial_search_state, read_scores, write_ratings
 from nasplug.runs.distillation import load_search_teacher, refuse_missing_teacher
-from nasplug.runs.further_work import discard_further_work
+from nasplug.runs.further_work import cost_of_trials, discard_further_work
 from nasplug.runs.references import references_of
 from nasplug.runs.search_trainer import make_search_trainer
 from nasplug.runs.signals import ShouldStop
 from nasplug.runs.teacher_training import make_teacher_trainer
-from nasplug.runs.training import cost_record, count_further_work, no_cost, run_training
+from nasplug.runs.training import cost_record, count_further_work, run_training
 from nasplug.runs.validation import refuse_validation
-from nasplug.store.events import Journal, read_events
+from nasplug.store.events import EventCallback, Journal, ignore_event, read_events
 from nasplug.values import Genotype, Progress
 
 
-def search(context: RunContext, journal: Journal, should_stop: ShouldStop) -> Iterator[Progress]:
-    """Searches, and records every architecture that the search finds."""
+def search(
+    context: RunContext, journal: Journal, should_stop: ShouldStop, on_event: EventCallback = ignore_event
+) -> Iterator[Progress]:
+    """Searches, and records every architecture that the search finds.
+
+    `on_event` is called with the events of phases that have journals of their own.
+    """
     if context.composition.optimizer.trains:
         torch.manual_seed(context.seed("search", "weights"))
         net = context.composition.space.supernet(context.shape)
         trainer = make_search_trainer(context, net, load_search_teacher(context, net))
         yield from run_training(context, trainer, journal, should_stop, guard=CollapseGuard(context.recipe))
         with count_further_work(context, trainer.name, journal):
-            yield from decide(context, trainer, journal, should_stop)
+            yield from decide(context, trainer, journal, should_stop, on_event)
         record = {
             "cost": cost_record(context, "search"),
             "expected_costs": _explained_variance(trainer),
             "warnings": read_warnings(context),
         }
     else:
-        record = {"cost": no_cost(context)}
-        yield from decide(context, None, journal, should_stop)
+        yield from decide(context, None, journal, should_stop, on_event)
+        record = {"cost": cost_of_trials(context)}
     context.folder.finish("search", {**record, "ratings": write_ratings(context)})
     discard_further_work(context)
 

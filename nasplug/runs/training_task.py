@@ -26,6 +26,8 @@ class TrainingTask:
     """Whether it starts from weights of the supernet."""
     fold: Fold | None = None
     """The fold that it is trained without and validated on; None: as `RunContext.division` says."""
+    held_out: str = ""
+    """The share of the training images that it is trained without and validated on; empty: none."""
 
     @classmethod
     def retraining(cls, context: RunContext, plan: PlannedNetwork) -> Self:
@@ -50,6 +52,7 @@ class TrainingTask:
             "keeps_weights": self.keeps_weights,
             "shares_weights": self.shares_weights,
             "fold": None if self.fold is None else self.fold.to_dict(),
+            "held_out": self.held_out,
         }
 
     @classmethod

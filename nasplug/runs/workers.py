@@ -203,10 +203,10 @@ class _JournalReader:
     def __init__(self, context: RunContext, tasks: Sequence[TrainingTask], on_event: EventCallback) -> None:
         training = context.recipe.retrain
         steps_per_epoch = {
-            fold: context.stream("", "", context.division(fold).train, training).steps_per_epoch
-            for fold in {task.fold for task in tasks}
+            (fold, held_out): context.stream("", "", context.division(fold, held_out).train, training).steps_per_epoch
+            for fold, held_out in {(task.fold, task.held_out) for task in tasks}
         }
-        self._totals = {task.phase: steps_per_epoch[task.fold] * task.epochs for task in tasks}
+        self._totals = {task.phase: steps_per_epoch[task.fold, task.held_out] * task.epochs for task in tasks}
         self._on_event = on_event
         for phase in self._totals:
             count = count_saved_events(context.folder.checkpoint(phase))

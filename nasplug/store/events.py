@@ -84,6 +84,12 @@ class Journal:
         """Drops the events of `phase`, which was stopped before its first checkpoint and starts again."""
         self._rewrite(line for line in _read_lines(self.path) if line.phase != phase)
 
+    def absorb(self, parts: Mapping[str, Path]) -> None:
+        """Adds the events of phases that have journals of their own, in this order; not those that it has already."""
+        added = [line for phase, path in parts.items() if phase not in self._last for line in _read_lines(path)]
+        if added:
+            self._rewrite([*_read_lines(self.path), *added])
+
     def append(self, phase: str, record: Mapping[str, Any]) -> None:
         """Writes one event, then calls `on_event` with it. RunFailure if it cannot be written."""
         line = Line.of({"event": record["event"], "phase": phase, **record}, self._last.get(phase, 0))

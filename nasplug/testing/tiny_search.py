@@ -32,7 +32,7 @@ from nasplug.testing.case import Case
 from nasplug.testing.companion_parts import Parts, plan
 from nasplug.testing.outcome import Failed
 from nasplug.testing.toy import BEST, stripes
-from nasplug.values import Evaluated, Event, Found, Genotype, ImageShape, Progress, Rated, Step, Training
+from nasplug.values import Budget, Evaluated, Event, Found, Genotype, ImageShape, Progress, Rated, Step, Training
 from nasplug.values.seeds import derive_seed
 
 IMAGES = 32
@@ -170,8 +170,17 @@ class TinySearch:
             yield from carry_out(Trainer(phase, net, Fixed(), Keep(), [LabelStage()], training, streams, CPU))
             return measure_errors(net, self._images(split, len(self.data.train)), self.shape.classes).rate
 
+        def train_networks(
+            trials: Mapping[str, Genotype], epochs: int, split: str, budget: Budget
+        ) -> Generator[Progress, None, list[float | None]]:
+            errors: list[float | None] = []
+            for phase, genotype in trials.items():
+                kept = self.search_state().cost_model.is_within(genotype, budget)
+                errors.append((yield from train_network(phase, genotype, epochs, split)) if kept else None)
+            return errors
+
         evaluated = [event for event in on_record if isinstance(event, Evaluated)]
-        return RecordedWork(self.trainer, self.streams, carry_out, train_network, evaluated)
+        return RecordedWork(self.trainer, self.streams, carry_out, train_networks, evaluated)
 
     def state(self) -> dict[str, Tensor]:
         """Every tensor that a checkpoint of this moment holds."""
