@@ -85,6 +85,11 @@ def nasplug_register(register: Register) -> None:
         "nasplug.builtin.methods:RANDOM",
         summary="Random search, the baseline that any method has to beat.",
     )
+    register.method(
+        "evolution",
+        "nasplug.builtin.methods:EVOLUTION",
+        summary="Evolution of architectures that are trained for a few epochs each, without a supernet.",
+    )
     register.dataset(
         "digits",
         "nasplug.builtin.data_sets.digits:Digits",

@@ -1,13 +1,15 @@
-"""The methods of the default plugin: DARTS, and random search in its space."""
+"""The methods of the default plugin: DARTS, and without a supernet random search and evolution."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from nasplug.values import Method
 from nasplug.values.darts import DARTS, Preset
 from nasplug.values.method import Options
 from nasplug.values.recipes import COMPACT, COMPACT_CIFAR
 
-__all__ = ["DARTS", "RANDOM"]
+__all__ = ["DARTS", "EVOLUTION", "RANDOM"]
 
 
 SEARCHES = ("compact", "paper-cifar10-first")
@@ -53,4 +55,37 @@ RANDOM = Method(
         "compact-cifar10": COMPACT_CIFAR10,
     },
     paper=DARTS.paper,
+)
+
+
+def _evolve(preset: Options, selector: Mapping[str, int], networks: int, **select: int) -> Preset:
+    """A preset of random search whose architectures are evolved; `networks` of them are retrained."""
+    return {
+        **{section: dict(options) for section, options in preset.items()},
+        "optimizer": {"samples": selector["population"]},
+        "selector": dict(selector),
+        "select": {**preset.get("select", {}), "networks": networks, "random": 1, **select},
+    }
+
+
+EVOLUTION = Method(
+    name="evolution",
+    space="compact",
+    optimizer="random",
+    selector="evolution",
+    presets={
+        "tiny": _evolve(
+            {**RANDOM.presets["tiny"], "space": {"part": "compact"}},
+            {"population": 2, "generations": 1, "children": 2, "epochs": 1},
+            networks=1,
+        ),
+        "laptop": _evolve(
+            {**RANDOM.presets["laptop"], "space": {"part": "compact"}},
+            {"population": 8, "generations": 4, "children": 4, "epochs": 5},
+            networks=2,
+        ),
+        "compact": _evolve(
+            COMPACT_SEARCH, {"population": 8, "generations": 6, "children": 4, "epochs": 3}, networks=1, candidates=4
+        ),
+    },
 )

@@ -7,10 +7,11 @@ import pytest
 
 from nasplug.builtin.compact import Compact
 from nasplug.builtin.darts import Darts
-from nasplug.builtin.methods import DARTS, RANDOM
+from nasplug.builtin.methods import DARTS, EVOLUTION, RANDOM
 from nasplug.builtin.nb201 import NasBench201
 from nasplug.builtin.optimizers.bilevel import Bilevel
 from nasplug.builtin.optimizers.random_search import RandomSearch
+from nasplug.builtin.selectors.evolution import Evolution
 from nasplug.values import Method
 from nasplug.values.options import build
 from nasplug.values.recipe import RetrainOptions, SearchOptions, SelectOptions
@@ -21,11 +22,15 @@ SECTIONS: dict[str, type] = {"search": SearchOptions, "retrain": RetrainOptions,
 
 @pytest.mark.parametrize(
     ("method", "optimizer", "preset"),
-    [(DARTS, Bilevel, name) for name in DARTS.presets] + [(RANDOM, RandomSearch, name) for name in RANDOM.presets],
+    [
+        *((DARTS, Bilevel, name) for name in DARTS.presets),
+        *((method, RandomSearch, name) for method in (RANDOM, EVOLUTION) for name in method.presets),
+    ],
 )
 def test_every_option_of_every_preset_is_known(method: Method, optimizer: type, preset: str) -> None:
     named = method.presets[preset].get("space", {}).get("part", method.space)
-    for name, kind in {**SECTIONS, "optimizer": optimizer, "space": SPACES[named]}.items():
+    kinds = {**SECTIONS, "optimizer": optimizer, "space": SPACES[named], "selector": Evolution}
+    for name, kind in kinds.items():
         kept = method.options.get(name, {}) if name != "space" or named == method.space else {}
         options = {**kept, **method.presets[preset].get(name, {})}
         options.pop("part", None)
