@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nasplug.compose.composition import Composition, compose
 from nasplug.compose.layers import OptionLayer, parse_setting, read_config, recipe_sections
+from nasplug.compose.recorded_size import check_recorded_size, resize_space
 from nasplug.compose.references import build_reference
 from nasplug.compose.resolve import check_versions, resolve, resolve_recorded
 
@@ -11,11 +12,13 @@ __all__ = [
     "Composition",
     "OptionLayer",
     "build_reference",
+    "check_recorded_size",
     "check_versions",
     "compose",
     "parse_setting",
     "read_config",
     "recipe_sections",
+    "resize_space",
     "resolve",
     "resolve_recorded",
 ]

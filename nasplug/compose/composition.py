@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from nasplug.compose.recorded_size import check_recorded_size
 from nasplug.compose.references import build_reference
 from nasplug.errors import InputError
 from nasplug.parts import (
@@ -131,12 +132,13 @@ def _check_blocks(plugins: Plugins, space: SearchSpace, names: dict[str, str]) -
 
 def _check_sizes(space: SearchSpace, retrain: RetrainOptions) -> None:
     """Retraining comes after the search: a size that the space does not have must not wait until then."""
-    try:
-        for channels in (retrain.channels, *retrain.widths):
+    for channels in (retrain.channels, *retrain.widths):
+        try:
             resized = space.scaled(channels=channels, cells=retrain.cells)
             resized.check(space.random(Random(0)))  # any genotype tells whether those of this space can be resized so
-    except InputError as error:
-        raise InputError(f"retrain.channels, retrain.cells or retrain.widths: {error}") from error
+        except InputError as error:
+            raise InputError(f"retrain.channels, retrain.cells or retrain.widths: {error}") from error
+        check_recorded_size(space, resized)
 
 
 def _list_names(plugins: Plugins, slot: str, fits: Callable[[Any], bool]) -> str:

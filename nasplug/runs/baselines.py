@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from nasplug.compose import resize_space
 from nasplug.parts.random_walk import mutate_towards
 from nasplug.runs.context import RunContext
 from nasplug.runs.measuring import plan_at_size
 from nasplug.runs.retrain_size import retrain_models, scales
 from nasplug.runs.scaling import GenotypeSizes, MeasuredNetwork, SizedNetwork, fit, size_genotype
-from nasplug.store.networks import PlannedNetwork, resize_space
+from nasplug.store.networks import PlannedNetwork
 from nasplug.values import Genotype, is_within, share_of
 
 MUTATIONS = 2000

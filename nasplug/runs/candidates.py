@@ -8,6 +8,7 @@ from typing import cast
 
 import attrs
 
+from nasplug.compose import resize_space
 from nasplug.errors import InputError
 from nasplug.parts.random_walk import mutate_towards
 from nasplug.runs.baselines import plan_random
@@ -22,7 +23,7 @@ from nasplug.runs.selection import plan_found
 from nasplug.runs.shared_weights import has_weights
 from nasplug.runs.signals import ShouldStop
 from nasplug.runs.training import Stopped
-from nasplug.store.networks import PlannedNetwork, resize_space
+from nasplug.store.networks import PlannedNetwork
 from nasplug.values import Budget, Genotype, Progress
 
 MUTATIONS = 100

@@ -11,7 +11,7 @@ from typing import Any, Self, cast
 import attrs
 import torch
 
-from nasplug.compose import Composition, build_reference
+from nasplug.compose import Composition, build_reference, resize_space
 from nasplug.engine.converted_input import ConvertedInput
 from nasplug.engine.finite import NonFinite, find_nonfinite
 from nasplug.errors import InputError, quote, reason
@@ -20,7 +20,6 @@ from nasplug.plugins import Plugins
 from nasplug.plugins.program_objects import build_part, check_present
 from nasplug.store.files import read_tensors, write_tensors
 from nasplug.values import Budget, Costs, Genotype, ImageShape
-from nasplug.values.options import build, option_values
 
 PHASES: Mapping[str, str] = {"found": "retrain", "random": "baseline", "reference": "reference"}
 """By role of a network, the first part of the name of the phase that trains it."""
@@ -124,11 +123,6 @@ def space_of(plugins: Plugins, name: str, options: Mapping[str, Any], run: Path)
     check_present(plugins, {"space": name}, f"nasplug.load('{run}', {{}}) opens its networks")
     space: SearchSpace = build_part(plugins, "space", name, options)
     return space
-
-
-def resize_space(space: SearchSpace, size: Mapping[str, int | float | str]) -> SearchSpace:
-    """The space with networks of a recorded size."""
-    return build(type(space), option_values(space) | dict(size), f"space {space.name}")
 
 
 def build_network(

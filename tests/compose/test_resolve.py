@@ -220,7 +220,7 @@ def test_bad_options_are_refused_with_a_remedy(plugins, layer, words):
         ({"run": {"method": "random"}, "selector": {"part": "rating"}}, "needs a trained supernet.*that fit: decoded"),
         (
             {"run": {"method": "darts"}, "optimizer": {"part": "single-path"}, "selector": {"part": "decoded"}},
-            r"Neither the optimizer 'single-path' .* the selector 'decoded' takes.*that fit: rating\.",
+            r"Neither the optimizer 'single-path' .* the selector 'decoded' takes.*that fit: evolution, rating\.",
         ),
         (
             {"run": {"method": "darts"}, "optimizer": {"part": "single-path"}, "selector": {"share": 1.5}},

@@ -215,6 +215,12 @@ class DropsAnOption(Toy):
 
 
 @attrs.define
+class ForgetsItsDepth(Toy):
+    def size(self):
+        return {"channels": self.channels}
+
+
+@attrs.define
 class OtherChoices(Toy):
     def supernet(self, shape):
         choices = [attrs.evolve(choice, at_most=2) for choice in self.choice_list()]
@@ -298,6 +304,7 @@ def nasplug_register(register):
         "layers-of-blocks-add-up": "FreeLayers",
         "picks-reach-the-network": "BuildsADefault",
         "options-reach-the-network": "DropsAnOption",
+        "records-the-size-of-its-networks": "ForgetsItsDepth",
         "supernet-has-the-choices-of-its-space": "OtherChoices",
         "supernet-computes-each-architecture": "NanAloneSpace",
         "supernet-computes-only-what-counts": "IgnoresTheMaskSpace",

@@ -7,13 +7,14 @@ from random import Random
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from nasplug.compose import check_recorded_size
 from nasplug.errors import InputError
 from nasplug.parts import Network, SearchSpace
 from nasplug.testing.case import Case
 from nasplug.testing.check import check
 from nasplug.testing.checks.spaces.samples import SHAPE, genotypes, images
 from nasplug.testing.companion_parts import space_of
-from nasplug.testing.outcome import NotApplicable, require
+from nasplug.testing.outcome import Failed, NotApplicable, require
 from nasplug.values import Genotype, ImageShape
 from nasplug.values.options import build, option_fields, option_values
 
@@ -170,6 +171,26 @@ def options_reach_the_network(case: Case) -> None:
             )
     if not compared:
         raise NotApplicable("it has neither whole-numbered options nor sizes")
+
+
+@check("space")
+def records_the_size_of_its_networks(case: Case) -> None:
+    """From what `size` returns, the options of the space give the same networks again, at every size of `scaled`.
+
+    A run records it with each network, and builds the network from it after the search: what it lacks is lost then.
+    """
+    space = case.once(space_of)
+    for sizes in ({}, {"channels": 6}, {"channels": 12}, {"cells": 2}, {"cells": 4}):
+        try:
+            resized = space.scaled(**sizes)
+        except InputError:
+            continue
+        try:
+            check_recorded_size(space, resized)
+        except InputError as error:
+            raise Failed(
+                f"at {sizes or 'its own size'}: {error}", "return every option that scaled sets, by its name"
+            ) from error
 
 
 def _fingerprint(space: SearchSpace) -> object:
