@@ -44,17 +44,6 @@ class Pointwise(nn.Conv2d):
         return super().forward(x) if is_symbolic(x) else pointwise(x, self.weight)
 
 
-def drop_path(x: Tensor, probability: float) -> Tensor:
-    """Zeroes whole samples of (N, C, H, W) with this probability and scales the others to keep the mean (DARTS)."""
-    return x * drop_path_mask(x, probability)
-
-
-def drop_path_mask(x: Tensor, probability: float) -> Tensor:
-    """The factors (N, 1, 1, 1) of the samples of a map in `drop_path`: 0, or the inverse of the share that is kept."""
-    keep = 1.0 - probability
-    return x.new_empty(x.shape[0], 1, 1, 1).bernoulli_(keep) / keep
-
-
 def trains_on_cpu(module: nn.Module, x: Tensor) -> bool:
     """Whether a layer may compute in its own way what its torch modules compute one by one.
 

@@ -13,6 +13,7 @@ from nasplug.supernets.choice_table import ChoiceTable
 from nasplug.supernets.choose import Choose
 from nasplug.supernets.computed_weights import ComputedWeights
 from nasplug.supernets.convolution import depthwise, pointwise
+from nasplug.supernets.drop_path import drop_path, drop_path_mask
 from nasplug.supernets.module_space import ModuleSpace
 from nasplug.supernets.normalise import Norm, affine_batch_norm, batch_norm, recalibrate
 from nasplug.supernets.pareto import Candidates, Combination, least_costs, pareto_front
@@ -36,6 +37,8 @@ __all__ = [
     "affine_batch_norm",
     "batch_norm",
     "depthwise",
+    "drop_path",
+    "drop_path_mask",
     "least_costs",
     "pareto_front",
     "pointwise",

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from nasplug.builtin.compact.genotype import CONV, INVERTED, POOL, RESIDUAL, SEPARABLE, Operation
 from nasplug.builtin.compact.layout import LayerLayout
-from nasplug.builtin.layers import Depthwise, Pointwise, drop_path
+from nasplug.builtin.layers import Depthwise, Pointwise
+from nasplug.supernets import drop_path
 from nasplug.supernets.convolution import drop_unread_edge
 from nasplug.supernets.normalise import NormFactory
 

@@ -16,8 +16,9 @@ from nasplug.builtin.darts.layers import (
 )
 from nasplug.builtin.darts.layout import Blueprint, CellLayout, tap_cells
 from nasplug.builtin.darts.side_by_side import CellPass, group_edges
-from nasplug.builtin.layers import drop_path, drop_path_mask, trains_on_cpu
+from nasplug.builtin.layers import trains_on_cpu
 from nasplug.parts import Network, Outputs
+from nasplug.supernets import drop_path, drop_path_mask
 from nasplug.supernets.concatenate import concatenate
 from nasplug.values import ImageShape
 

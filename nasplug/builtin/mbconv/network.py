@@ -10,10 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nasplug.builtin.layers import Depthwise, Pointwise, drop_path
+from nasplug.builtin.layers import Depthwise, Pointwise
 from nasplug.builtin.mbconv.genotype import Chain, Operation
 from nasplug.builtin.mbconv.layout import LayerLayout, NetworkLayout, StemLayout
 from nasplug.parts import Network, Outputs
+from nasplug.supernets import drop_path
 from nasplug.supernets.normalise import NormFactory
 
 

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nasplug.builtin.layers import convolution_cost, drop_path, half_size, linear_cost
+from nasplug.builtin.layers import convolution_cost, half_size, linear_cost
 from nasplug.builtin.nb201.genotype import EDGES, KERNELS, LAST, NONE, POOL, error_location
 from nasplug.parts import Network, Outputs
+from nasplug.supernets import drop_path
 from nasplug.supernets.normalise import NormFactory
 from nasplug.values import Costs, ImageShape, MapShape
 

@@ -8,8 +8,9 @@ from typing import cast
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nasplug.builtin.layers import Depthwise, Pointwise, drop_path, half_size
+from nasplug.builtin.layers import Depthwise, Pointwise, half_size
 from nasplug.parts import Network, Outputs
+from nasplug.supernets import drop_path
 
 
 class Block(nn.Module):

@@ -22,7 +22,7 @@ from nasplug.testing.checks import (
     teachers,
     updates,
 )
-from nasplug.testing.checks.spaces import layers, naming, networks, supernets
+from nasplug.testing.checks.spaces import layers, naming, networks, passes, supernets
 
 MODULES = (
     packages,
@@ -34,6 +34,7 @@ MODULES = (
     naming,
     networks,
     layers,
+    passes,
     supernets,
     searches,
     methods,

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nasplug.parts import Block, Choices, Layer, Network, Outputs, Supernet
-from nasplug.supernets import Norm
+from nasplug.supernets import Norm, drop_path
 from nasplug.values import ImageShape, MapShape
 
 SKIP, POOL, CONVOLUTION, POINT = "skip", "pool", "convolution", "point"
@@ -65,9 +65,13 @@ class ToyNetwork(Network):
         """Logits, and as taps the maps after each cell."""
         maps, taps = self.frame.lift(images), []
         for number, cell in enumerate(self.cells):
-            maps = self.frame.through(maps, number, cell)
+            maps = self.frame.through(maps, number, partial(self._cell, cell))
             taps.append(maps)
         return Outputs(self.frame.head(F.dropout(maps, self.dropout, self.training)), tuple(taps))
+
+    def _cell(self, cell: nn.Module, x: Tensor) -> Tensor:
+        y: Tensor = cell(x)
+        return drop_path(y, self.drop_path) if self.training and self.drop_path > 0 else y
 
 
 class Mixture(nn.Module):

@@ -13,7 +13,7 @@ from nasplug.errors import InputError
 from nasplug.hookspecs import hookimpl
 from nasplug.parts import Choices, Paths, option
 from nasplug.testing.toy import Toy
-from nasplug.testing.toy.networks import OPERATIONS, ToySupernet
+from nasplug.testing.toy.networks import OPERATIONS, ToyNetwork, ToySupernet
 from nasplug.values import Costs, Drawing, Edge, Genotype
 
 
@@ -227,6 +227,57 @@ class OtherChoices(Toy):
         return ToySupernet(Choices(choices), shape, self.channels)
 
 
+class BatchStatistics(ToyNetwork):
+    """Centres maps by the images around."""
+
+    def outputs(self, images):
+        found = ToyNetwork.outputs(self, images)
+        return found._replace(logits=found.logits - found.logits.mean(0))
+
+
+class WithoutDropout(ToyNetwork):
+    def outputs(self, images):
+        self.dropout = 0.0
+        return ToyNetwork.outputs(self, images)
+
+
+class WithoutDropPath(ToyNetwork):
+    def _cell(self, cell, x):
+        return cell(x)
+
+
+class Float32Only(ToyNetwork):
+    def outputs(self, images):
+        found = ToyNetwork.outputs(self, images)
+        return found._replace(
+            logits=found.logits @ torch.eye(found.logits.shape[1], dtype=self.frame.lifts[0].weight.dtype)
+        )
+
+
+class DetachesTaps(ToyNetwork):
+    def outputs(self, images):
+        found = ToyNetwork.outputs(self, images)
+        return found._replace(taps=tuple(tap.detach() for tap in found.taps))
+
+
+class NormalisesInPlace(ToySupernet):
+    """Brings the weights of its classifier to norm 1 whenever it computes."""
+
+    def outputs(self, images):
+        with torch.no_grad():
+            self.frame.classify.weight /= self.frame.classify.weight.norm()
+        return ToySupernet.outputs(self, images)
+
+
+class NanWithoutOthers(ToySupernet):
+    """Divides by the number of candidates that could still be deleted."""
+
+    def outputs(self, images):
+        found = ToySupernet.outputs(self, images)
+        spare = sum(len(columns) - 1 for columns in self.choices.active_columns)
+        return found._replace(logits=found.logits * (spare / spare if spare else float("nan")))
+
+
 class NanAlone(ToySupernet):
     """Divides by the number of other candidates."""
 
@@ -278,6 +329,17 @@ def space(net):
     return attrs.define(type(f"{net.__name__}Space", (Toy,), {"supernet": supernet}))
 
 
+def network(net):
+    def make(self, genotype, shape, auxiliary=False):
+        self.check(genotype)
+        return net([picked[0] for _, picked in genotype.picks], shape, self.channels)
+
+    return attrs.define(type(f"{net.__name__}Space", (Toy,), {"network": make}))
+
+
+BatchStatisticsSpace, WithoutDropoutSpace = map(network, (BatchStatistics, WithoutDropout))
+WithoutDropPathSpace, Float32OnlySpace, DetachesTapsSpace = map(network, (WithoutDropPath, Float32Only, DetachesTaps))
+NormalisesInPlaceSpace, NanWithoutOthersSpace = map(space, (NormalisesInPlace, NanWithoutOthers))
 NanAloneSpace, IgnoresTheMaskSpace, IgnoresAChoiceSpace = map(space, (NanAlone, IgnoresTheMask, IgnoresAChoice))
 PrunesTooMuchSpace, OtherMapsSpace, SeededSpace = map(space, (PrunesTooMuch, OtherMaps, Seeded))
 
@@ -305,6 +367,13 @@ def nasplug_register(register):
         "picks-reach-the-network": "BuildsADefault",
         "options-reach-the-network": "DropsAnOption",
         "records-the-size-of-its-networks": "ForgetsItsDepth",
+        "one-image-alone-gets-the-same-answer": "BatchStatisticsSpace",
+        "drops-inputs-of-the-classifier": "WithoutDropoutSpace",
+        "drops-paths": "WithoutDropPathSpace",
+        "computes-in-half-precision": "Float32OnlySpace",
+        "taps-carry-gradients": "DetachesTapsSpace",
+        "computing-changes-nothing": "NormalisesInPlaceSpace",
+        "supernet-works-with-few-candidates": "NanWithoutOthersSpace",
         "supernet-has-the-choices-of-its-space": "OtherChoices",
         "supernet-computes-each-architecture": "NanAloneSpace",
         "supernet-computes-only-what-counts": "IgnoresTheMaskSpace",
