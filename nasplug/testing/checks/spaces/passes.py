@@ -70,7 +70,7 @@ def computes_in_half_precision(case: Case) -> None:
             with torch.autocast("cpu", torch.bfloat16):
                 logits = net(images())
             F.cross_entropy(logits.float(), torch.arange(len(logits)) % SHAPE.classes).backward()
-        except RuntimeError as error:
+        except (RuntimeError, TypeError) as error:
             raise Failed(f"{what} raises: {error}", "convert factors to the type of what they multiply") from error
         gradients = [parameter.grad for parameter in net.parameters() if parameter.grad is not None]
         require(
