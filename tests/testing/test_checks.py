@@ -14,7 +14,9 @@ FILES = sorted((Path(__file__).parent / "broken").glob("broken_*.py"))
 RUNNERS = [CheckRunner(open_package(path)) for path in FILES]
 CONSEQUENCES = {
     "sees-new-images-in-every-step": {"ranks-the-best-operation-first"},  # alpha has learnt nothing
-    "stages-survive-saving": {"goes-on-exactly-after-a-stop"},  # where stages are saved, too
+    # Where stages are saved, too.
+    "stages-survive-saving": {"goes-on-exactly-after-a-stop", "goes-on-exactly-after-stops-at-every-step"},
+    "goes-on-exactly-after-a-stop": {"goes-on-exactly-after-stops-at-every-step"},
     "optimizer goes-on-exactly-after-a-stop": {"replays-as-it-computes"},  # what a module counts is not replayed
 }
 INSTEAD = {"leaves-as-many-as-a-genotype-needs": {"searches-to-its-end"}}

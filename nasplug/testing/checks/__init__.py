@@ -18,6 +18,7 @@ from nasplug.testing.checks import (
     schedules,
     searches,
     selectors,
+    side_effects,
     static_graphs,
     teachers,
     updates,
@@ -43,6 +44,7 @@ MODULES = (
     schedules,
     selectors,
     teachers,
+    side_effects,
     static_graphs,
     learning,
 )

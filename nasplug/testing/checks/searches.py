@@ -104,6 +104,39 @@ def goes_on_exactly_after_a_stop(case: Case) -> None:
     require(name is None, f"after {what} the saved state '{name}' differs", remedy)
 
 
+@check("optimizer", "schedule", "teacher")
+def goes_on_exactly_after_stops_at_every_step(case: Case) -> None:
+    """A search that is stopped, saved and loaded into new parts after each of its steps ends like one that was not.
+
+    State that is made late, or that is used once and then forgotten, is lost at one step and at no other.
+    """
+    expected = case.once(whole)
+    if expected.trainer is None:
+        raise NotApplicable("no supernet is trained, so there is nothing to stop")
+    search = begin(case.once(plan).parts(), seed=0)
+    with TemporaryDirectory() as folder:
+        for count in range(1, len(expected.steps) + 1):
+            search.train(count)
+            path = Path(folder) / f"{count}.safetensors"
+            search.save(path)
+            again = prepare(case.once(plan).parts(), seed=0, weights=1)
+            if again.teacher is not None and search.teacher is not None:
+                again.teacher.load_state_dict(search.teacher.state_dict())  # a run keeps it in a file of its own
+            again.load(path)
+            again.steps, again.kept = search.steps, search.kept
+            search = again
+            same = search.steps[-1].record() == expected.steps[count - 1].record()
+            require(
+                same,
+                f"step {count} differs after a stop: "
+                + ("" if same else _show_difference(search.records()[-1], expected.records()[count - 1])),
+                "keep all state in attrs fields with init=False, in buffers of a stage or in tensors of the supernet, "
+                "or compute it from `now`",
+            )
+    name = _differing_state(expected, search)
+    require(name is None, f"after stops at every step the saved state '{name}' differs", "save it with the others")
+
+
 @check("optimizer", "schedule")
 def state_survives_json(case: Case) -> None:
     """The state of the part (its attrs fields with init=False) is the same after a round trip through JSON.

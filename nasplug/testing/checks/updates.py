@@ -137,6 +137,42 @@ def sees_new_images_in_every_step(case: Case) -> None:
             )
 
 
+@check("optimizer")
+def respects_the_clipping_of_gradients(case: Case) -> None:
+    """By SGD without momentum, the weights move by no more than learning rate times `clip` in an update.
+
+    An optimizer that steps by itself, or that adds to gradients after they were clipped, ignores an option of the
+    search.
+    """
+    case.once(whole)  # a search that always fails does not fail for what is checked here
+    limit, parts = 1e-3, case.once(plan).parts()
+    training = attrs.evolve(
+        parts.training,
+        optimizer="sgd",
+        lr=1.0,
+        lr_schedule="constant",
+        momentum=0.0,
+        nesterov=False,
+        weight_decay=0.0,
+        clip=limit,
+    )
+    search = begin(attrs.evolve(parts, training=training), seed=0)
+    if search.trainer is None:
+        raise NotApplicable("nothing is trained")
+    weights = [parameter for name, parameter in search.net.named_parameters() if name != "choices.alpha"]
+    for count, now in enumerate(search.trainer.clock.since(0), 1):
+        before = [weight.detach().clone() for weight in weights]
+        updates = sum(update.moves_weights for update in search.parts.optimizer.updates(now))
+        search.train(count)
+        pairs = zip(weights, before, strict=True)
+        moved = float(sum((weight.detach() - old).square().sum() for weight, old in pairs)) ** 0.5
+        require(
+            moved <= 1.01 * updates * limit,
+            f"with lr=1 and clip={limit:g} the weights move by {moved:.2g} in step {now.step}",
+            "leave gradients in `grad`, and clipping and the step to the trainer",
+        )
+
+
 @attrs.define
 class _WatchedOptimizers(TorchOptimizers):
     """Torch optimizers that report when an update is over."""

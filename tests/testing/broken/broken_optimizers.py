@@ -132,6 +132,28 @@ class Cools(Quick):
         return Quick.relax(self, alpha / self.temperature, active)
 
 
+@attrs.define
+class StartsAnywhere(Quick):
+    def initialise(self, choices, generator):
+        choices.alpha.data.normal_(std=1e-3)
+
+
+@attrs.define
+class CentresAlpha(Quick):
+    def relax(self, alpha, active):
+        alpha.data.sub_(alpha.data.mean())
+        return Quick.relax(self, alpha, active)
+
+
+@attrs.define
+class StepsByItself(Quick):
+    def compute_gradients(self, update, objective, torch_optimizers):
+        loss = Quick.compute_gradients(self, update, objective, torch_optimizers)
+        if update.moves_weights:
+            torch_optimizers.weights.step()
+        return loss
+
+
 @hookimpl
 def nasplug_register(register):
     for name, target in {
@@ -146,5 +168,8 @@ def nasplug_register(register):
         "decides-as-it-declares": "SettlesOnNothing",
         "another-seed-gives-another-result": "AlwaysTheSame",
         "ranks-the-best-operation-first": "TurnedRound",
+        "alpha-starts-from-the-generator-given": "StartsAnywhere",
+        "relaxing-and-deciding-change-nothing": "CentresAlpha",
+        "respects-the-clipping-of-gradients": "StepsByItself",
     }.items():
         register.optimizer(name, f"broken_optimizers:{target}", summary=f"Breaks {name}.")

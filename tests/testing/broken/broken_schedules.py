@@ -99,6 +99,24 @@ class HidesState(Weakest):
 
 
 @attrs.define
+class HidesEarly(Weakest):
+    """Notes something in the first step, which the second needs and no other, in a place that no checkpoint knows."""
+
+    def after_step(self, choices, now):
+        if now.step == 0:
+            choices.first = 1
+        verdict = Weakest.after_step(self, choices, now)
+        return attrs.evolve(verdict, measures={"first": getattr(choices, "first", 0) if now.step == 1 else 0})
+
+
+@attrs.define
+class ShrinksAlpha(Weakest):
+    def after_step(self, choices, now):
+        choices.alpha.data.mul_(0.999)
+        return Weakest.after_step(self, choices, now)
+
+
+@attrs.define
 class KeepsATuple(Idle):
     seen: tuple[int, ...] = attrs.field(init=False, default=())
 
@@ -193,6 +211,8 @@ def nasplug_register(register):
         "penalising-changes-nothing": "CountsCalls",
         "works-in-the-shortest-search": "DividesByEpochs",
         "goes-on-exactly-after-a-stop": "HidesState",
+        "goes-on-exactly-after-stops-at-every-step": "HidesEarly",
+        "deletes-and-changes-nothing-else": "ShrinksAlpha",
         "state-survives-json": "KeepsATuple",
         "reports-plain-numbers": "ReportsWords",
         "searches-to-its-end": "Breaks",

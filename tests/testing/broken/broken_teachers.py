@@ -122,6 +122,20 @@ class RatesBadly(Imitates):
         return (NoNumber(net.whole()),)
 
 
+class FallsAsleep(Imitates):
+    """Compares in eval mode, and leaves it at that."""
+
+    def forward(self, net, batch, turn, now):
+        return self.distance(net.eval()(batch.images), batch)
+
+
+class InHalfPrecision(Imitates):
+    def distance(self, logits, batch):
+        with torch.no_grad():
+            target = self._teacher[0](batch.images)
+        return (logits - target).square().mean()
+
+
 def teacher(stage):
     return attrs.define(type(f"{stage.__name__}Teacher", (Teacher,), {"stage": stage}))
 
@@ -129,6 +143,7 @@ def teacher(stage):
 LearnsTeacher, WakesTeacher, HoldsTeacher = map(teacher, (Learns, Wakes, Holds))
 DetachedTeacher, CountsTeacher, ForgetsTeacher = map(teacher, (Detached, Counts, Forgets))
 OneBlockTeacher, RatesBadlyTeacher = map(teacher, (OneBlock, RatesBadly))
+FallsAsleepTeacher, InHalfPrecisionTeacher = map(teacher, (FallsAsleep, InHalfPrecision))
 
 
 @hookimpl
@@ -144,5 +159,7 @@ def nasplug_register(register):
         "trains-blocks-apart-only-if-it-declares-so": "OneBlockTeacher",
         "weighs-classes-if-it-declares-so": "DeclaresWeights",
         "rates-what-it-trains": "RatesBadlyTeacher",
+        "stages-leave-the-network-to-the-optimizer": "FallsAsleepTeacher",
+        "loss-is-float32": "InHalfPrecisionTeacher",
     }.items():
         register.teacher(name, f"broken_teachers:{target}", summary=f"Breaks {name}.")
