@@ -27,7 +27,8 @@ HERE = Path(__file__).parent
 class CheckRunner:
     """All checks of a package. `waivers` name checks that may fail, each with the reason.
 
-    Raises InputError for a waiver of a check that does not exist, or without a reason.
+    A name is that of a check, or "CHECK: SLOT NAME" for one of the things of the package. Raises InputError for a
+    waiver of a check or a thing that does not exist, or without a reason.
     """
 
     package: CheckedPackage
@@ -35,9 +36,13 @@ class CheckRunner:
     _outcomes: dict[tuple[str, Case], Outcome] = attrs.field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
+        titles = [case.title for case in self.package.cases]
         for name, reason in self.waivers.items():
-            if name not in CHECKS:
-                raise choose_from("check to waive", name, CHECKS)
+            check, _, title = name.partition(": ")
+            if check not in CHECKS:
+                raise choose_from("check to waive", check, CHECKS)
+            if title and title not in titles:
+                raise choose_from(f"thing to waive '{check}' of", title, titles)
             if not reason.strip():
                 raise InputError(f"The waiver of '{name}' needs a reason: what makes the check wrong for this plugin.")
 
@@ -48,14 +53,17 @@ class CheckRunner:
     def outcome(self, check: Check, case: Case) -> Outcome:
         """The outcome of one check, with waivers applied. The check runs at most once for each case."""
         outcome = self._before_waivers(check, case)
-        if outcome.status == "failed" and check.name in self.waivers:
-            return attrs.evolve(outcome, status="waived", found=self.waivers[check.name], remedy="")
+        reasons = (self.waivers.get(name) for name in (f"{check.name}: {case.title}", check.name))
+        reason = next(filter(None, reasons), None)
+        if outcome.status == "failed" and reason is not None:
+            return attrs.evolve(outcome, status="waived", found=reason, remedy="")
         return outcome
 
     def check_waiver(self, name: str) -> Outcome:
         """Passes if some case fails the check that a waiver names: a waiver that is not needed is an error."""
         outcome = Outcome(name, "waiver", "A waiver excuses a check that fails", "passed")
-        pairs = [(check, case) for check, case in self.pairs() if check.name == name]
+        waived, _, title = name.partition(": ")
+        pairs = [(check, case) for check, case in self.pairs() if check.name == waived and title in ("", case.title)]
         if any(self._before_waivers(check, case).status == "failed" for check, case in pairs):
             return outcome
         remedy = "remove the waiver: it is not needed any more"

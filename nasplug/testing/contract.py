@@ -22,7 +22,10 @@ class PluginContract:
     plugin: ClassVar[str | Path]
     """The name of an installed distribution, or the path of a package's folder or of a single file."""
     waivers: ClassVar[Mapping[str, str]] = {}
-    """Checks that do not fit this plugin: name to reason. A waiver that is not needed is an error."""
+    """Checks that do not fit this plugin: name to reason, where "CHECK: SLOT NAME" names one of its things alone.
+
+    A waiver that is not needed is an error.
+    """
     options: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Options that make an expensive part small enough to test, for example {"space mine": {"channels": 4}}.
 

@@ -10,9 +10,11 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
+import attrs
 import pytest
 
 from nasplug.testing import PluginContract
+from nasplug.testing.check_runner import CheckRunner
 from nasplug.testing.checked_package import open_package
 from nasplug.testing.checks import CHECKS
 from nasplug.testing.outcome import NotApplicable
@@ -105,9 +107,22 @@ def test_a_waiver_that_excuses_nothing_fails(sound):
         tests["waiver: describes-its-options"]()
 
 
+def test_a_waiver_of_one_thing_does_not_excuse_another(flawed):
+    tests = collected(contract(plugin=flawed, waivers={"describes-its-options: schedule idle": "the name says it"}))
+    with pytest.raises(pytest.skip.Exception, match="waived: the name says it"):
+        tests["schedule idle: describes its options"]()
+    tests["waiver: describes-its-options: schedule idle"]()
+    runner = CheckRunner(open_package(flawed), {"describes-its-options: schedule idle": "the name says it"})
+    (case,) = (case for case in runner.package.cases if case.title == "schedule idle")
+    other = attrs.evolve(case, name="other")
+    assert runner.outcome(CHECKS["describes-its-options"], case).status == "waived"
+    assert runner.outcome(CHECKS["describes-its-options"], other).status == "failed"
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
+        ({"waivers": {"describes-its-options: schedule idles": "x"}}, "Did you mean 'schedule idle'"),
         ({"waivers": {"describe-its-options": "x"}}, "Did you mean 'describes-its-options'"),
         ({"waivers": {"describes-its-options": " "}}, "needs a reason"),
         ({"plugin": "nasplug-nowhere"}, "Known: nasplug"),
