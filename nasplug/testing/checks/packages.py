@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -27,6 +28,18 @@ from nasplug.plugins import load_plugins
 load_plugins(quiet=True)
 """
 """A program that loads plugins, and prints which line imports torch, if one does."""
+
+SPACES = """
+import json, sys
+from random import Random
+from nasplug.plugins import load_plugins
+from nasplug.values.options import build
+plugins = load_plugins(quiet=True)
+for name, options in json.loads(sys.argv[1]).items():
+    space = build(plugins.resolve(plugins.find("space", name)), options, name)
+    print(name, [repr(choice) for choice in space.choice_list()], space.random(Random(0)).to_json())
+"""
+"""A program that prints the choices, and an architecture, of search spaces with options."""
 
 
 @check(PLUGIN, first=True)
@@ -66,6 +79,39 @@ def is_listed_without_torch(case: Case) -> None:
         f"torch is imported by {place}",
         "import it in the modules of the parts, not of the hooks",
     )
+
+
+@check(PLUGIN)
+def spaces_are_the_same_in_every_process(case: Case) -> None:
+    """Search spaces have the same choices, in the same order, and sample alike, whatever Python's hash seed is.
+
+    Python iterates over sets of words in another order in every process: alpha that a checkpoint holds would belong to
+    other candidates in the process that resumes the run.
+    """
+    names = [registered.name for registered in case.plugin.registers if registered.slot == "space"]
+    if not names:
+        raise NotApplicable("it registers no search space")
+    options = json.dumps({name: case.options.get(f"space {name}", {}) for name in names})
+    started = [
+        subprocess.Popen(  # noqa: S603 - this very interpreter
+            [sys.executable, "-c", SPACES, options],
+            env=os.environ | case.settings.to_environment() | {"PYTHONHASHSEED": seed},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for seed in ("1", "2")
+    ]
+    printed = [process.communicate() for process in started]
+    for process, (_, errors) in zip(started, printed, strict=True):
+        if process.returncode:  # another check reports this
+            raise NotApplicable(f"its spaces cannot be built: {errors.strip().splitlines()[-1]:.200}")
+    for first, second in zip(*(text.splitlines() for text, _ in printed), strict=True):
+        require(
+            first == second,
+            f"with two hash seeds the space '{first.split()[0]}' has {first[:200]} and {second[:200]}",
+            "iterate over tuples or sorted names, not over sets",
+        )
 
 
 @check(PLUGIN)
