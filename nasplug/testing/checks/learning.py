@@ -1,19 +1,25 @@
-"""Check that a search finds the best operation, on a space where it is known."""
+"""Checks that a search learns: it finds the best operation where that is known, and imitates its teacher."""
 
 from __future__ import annotations
 
 import attrs
+import torch
+from torch import Tensor
 
+from nasplug.engine.plain.distillation import divergence
+from nasplug.parts import Network
 from nasplug.testing.case import Case
 from nasplug.testing.check import check
 from nasplug.testing.companion_parts import Parts, plan
 from nasplug.testing.outcome import NotApplicable, require
-from nasplug.testing.tiny_search import TinySearch, begin
+from nasplug.testing.tiny_search import TinySearch, begin, whole
 from nasplug.testing.toy import BEST, Toy, stripes
-from nasplug.values import Found, Genotype
+from nasplug.values import Found, Genotype, StepInfo
 
 IMAGES, EPOCHS = 512, 5
 """Few long epochs, so that schedules that delete after each epoch do not delete before alpha has learnt."""
+DESCENTS = 20
+"""Steps of Adam after which a network must be nearer to its teacher."""
 
 
 @check("optimizer", "schedule", "method")
@@ -66,3 +72,46 @@ def best_of(search: TinySearch) -> Genotype:
     if not snapshots:
         raise NotApplicable("it found nothing")
     return snapshots[-1]
+
+
+@check("teacher")
+def brings_the_network_nearer_to_the_teacher(case: Case) -> None:
+    """Descending the losses of its stages brings logits or taps of the network nearer to those of the teacher.
+
+    A loss with the wrong sign, or against a detached student, is a finite number with gradients all the same.
+    """
+    case.once(whole)
+    search = begin(case.once(plan).parts(), seed=0, taught=True)
+    teacher, trainer, net = search.teacher, search.trainer, search.net
+    if teacher is None or trainer is None:
+        raise NotApplicable("there is no network to learn from")
+    weights = [parameter for name, parameter in net.named_parameters() if name != "choices.alpha"]
+    before: dict[str, float] = {}
+    for number, stage in enumerate(trainer.stages):
+        now = StepInfo(0, trainer.clock.steps, trainer.clock.steps_per_epoch, number)
+        update = next(each for each in search.parts.optimizer.updates(now) if each.moves_weights)
+        batch = trainer.streams[update.split].batch(0)
+        before = before or _distances(net, teacher, batch.images)
+        torch_optimizer = torch.optim.Adam([*weights, *stage.parameters()], lr=0.01)
+        for _ in range(DESCENTS):
+            torch_optimizer.zero_grad()
+            stage(net, batch, update, now).backward()
+            torch_optimizer.step()
+    after = _distances(net, teacher, batch.images)
+    require(
+        any(after[name] < 0.99 * before[name] for name in before),
+        "after the training the distances to the teacher are "
+        + ", ".join(f"{after[name]:.3g} instead of {before[name]:.3g} ({name})" for name in before),
+        "let the loss grow with the distance, and let its gradient reach the network",
+    )
+
+
+def _distances(net: Network, teacher: Network, images: Tensor) -> dict[str, float]:
+    """How far the network is from its teacher: by the divergence of logits, and by the taps that can be compared."""
+    with torch.no_grad():
+        ours, theirs = net.outputs(images), teacher.outputs(images)
+    pairs = [(a, b) for a, b in zip(ours.taps, theirs.taps, strict=False) if a.shape == b.shape]
+    distances = {"logits": float(divergence(ours.logits, theirs.logits, 1.0))}
+    if pairs:
+        distances["taps"] = sum(float((a - b).square().sum() / b.square().sum()) for a, b in pairs) / len(pairs)
+    return distances

@@ -136,6 +136,15 @@ class InHalfPrecision(Imitates):
         return (logits - target).square().mean()
 
 
+class RunsAway(Imitates):
+    """Learns the labels, and to be unlike the teacher."""
+
+    def distance(self, logits, batch):
+        with torch.no_grad():
+            target = self._teacher[0](batch.images)
+        return F.cross_entropy(logits, batch.labels) - F.mse_loss(logits, target)
+
+
 def teacher(stage):
     return attrs.define(type(f"{stage.__name__}Teacher", (Teacher,), {"stage": stage}))
 
@@ -143,6 +152,7 @@ def teacher(stage):
 LearnsTeacher, WakesTeacher, HoldsTeacher = map(teacher, (Learns, Wakes, Holds))
 DetachedTeacher, CountsTeacher, ForgetsTeacher = map(teacher, (Detached, Counts, Forgets))
 OneBlockTeacher, RatesBadlyTeacher = map(teacher, (OneBlock, RatesBadly))
+RunsAwayTeacher = teacher(RunsAway)
 FallsAsleepTeacher, InHalfPrecisionTeacher = map(teacher, (FallsAsleep, InHalfPrecision))
 
 
@@ -160,6 +170,7 @@ def nasplug_register(register):
         "weighs-classes-if-it-declares-so": "DeclaresWeights",
         "rates-what-it-trains": "RatesBadlyTeacher",
         "stages-leave-the-network-to-the-optimizer": "FallsAsleepTeacher",
+        "brings-the-network-nearer-to-the-teacher": "RunsAwayTeacher",
         "loss-is-float32": "InHalfPrecisionTeacher",
     }.items():
         register.teacher(name, f"broken_teachers:{target}", summary=f"Breaks {name}.")

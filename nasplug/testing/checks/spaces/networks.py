@@ -81,36 +81,41 @@ def networks_work_with_any_images(case: Case) -> None:
 
 @check("space")
 def parameters_are_counted_exactly(case: Case) -> None:
-    """`cost` counts exactly the parameters of the network that `network` builds.
+    """`cost` counts exactly the parameters of the network that `network` builds, at two widths.
 
     Budgets, Pareto fronts and random networks of equal size depend on this count.
     """
-    space = case.once(space_of)
-    for genotype in case.once(genotypes):
-        for shape in (SHAPE, OTHER_SHAPES[0]):
-            built = sum(parameter.numel() for parameter in _build(space, genotype, shape).parameters())
-            said = space.cost(genotype, shape).params
-            require(said == built, f"cost says {said} parameters, the network has {built}", "fix cost().params")
+    for space in _widths(case.once(space_of)):
+        for genotype in case.once(genotypes):
+            for shape in (SHAPE, OTHER_SHAPES[0]):
+                built = sum(parameter.numel() for parameter in _build(space, genotype, shape).parameters())
+                said = space.cost(genotype, shape).params
+                require(
+                    said == built and type(said) is int,
+                    f"cost says {said!r} parameters of {dict(space.size())}, the network has {built}",
+                    "fix cost().params",
+                )
 
 
 @check("space")
 def multiplications_are_counted_exactly(case: Case) -> None:
-    """`cost` counts exactly the multiply-accumulates of convolutions and linear layers for one image.
+    """`cost` counts exactly the multiply-accumulates of convolutions and linear layers for one image, at two widths.
 
     Papers confuse MACs and FLOPs, and counts by hand miss a stride.
     """
-    space = case.once(space_of)
-    for genotype in case.once(genotypes)[:2]:
-        for shape in LARGE_SHAPES:
-            net = _build(space, genotype, shape).eval()
-            with torch.no_grad(), FlopCounterMode(display=False) as counter:
-                net(images(shape, 1))
-            counted, said = counter.get_total_flops() // 2, space.cost(genotype, shape).macs
-            require(
-                said == counted,
-                f"cost says {said} MACs for {shape.size} pixels, the network takes {counted}",
-                "fix cost().macs",
-            )
+    for space in _widths(case.once(space_of)):
+        for genotype in case.once(genotypes)[:2]:
+            for shape in LARGE_SHAPES:
+                net = _build(space, genotype, shape).eval()
+                with torch.no_grad(), FlopCounterMode(display=False) as counter:
+                    net(images(shape, 1))
+                counted, said = counter.get_total_flops() // 2, space.cost(genotype, shape).macs
+                require(
+                    said == counted and type(said) is int,
+                    f"cost says {said!r} MACs of {dict(space.size())} for {shape.size} pixels, the network takes "
+                    f"{counted}",
+                    "fix cost().macs",
+                )
 
 
 @check("space")
@@ -191,6 +196,17 @@ def records_the_size_of_its_networks(case: Case) -> None:
             raise Failed(
                 f"at {sizes or 'its own size'}: {error}", "return every option that scaled sets, by its name"
             ) from error
+
+
+def _widths(space: SearchSpace) -> list[SearchSpace]:
+    """The space, and if its networks have widths, with networks twice as wide."""
+    channels = space.size().get("channels")
+    if not isinstance(channels, int):
+        return [space]
+    try:
+        return [space, space.scaled(channels=2 * channels)]
+    except InputError:
+        return [space]
 
 
 def _fingerprint(space: SearchSpace) -> object:
