@@ -20,11 +20,12 @@ EVERY_PACKAGE = (
     "examples/nasplug-darts-pt",
     "examples/nasplug-energy",
     "examples/nasplug-gdas",
+    "examples/nasplug-pcdarts",
     "examples/nasplug-tensorboard",
 )
 """With the examples, which are not members of the workspace."""
-WITHOUT_METHOD = ("nasplug-energy", "nasplug-tensorboard")
-"""The packages that register no method of their name."""
+METHODS = {"nasplug-energy": "darts", "nasplug-tensorboard": "darts", "nasplug-pcdarts": "pc-darts"}
+"""The methods with which packages are tried that register none of their own name."""
 ROOT = Path(__file__).parent.resolve()
 
 
@@ -156,6 +157,6 @@ def _test_wheel(session: nox.Session, uv: str, name: str, folder: Path, work: Pa
             shutil.copytree(ROOT / folder / "tests", "tests")
             shutil.copy(ROOT / folder / "pyproject.toml", ".")  # has the settings of pytest
             run("pytest", "-q", "-p", "no:cacheprovider")
-            method = "darts" if name in WITHOUT_METHOD else name.removeprefix("nasplug-")
+            method = METHODS.get(name, name.removeprefix("nasplug-"))
             run("nasplug", "run", "--dry-run", "--method", method, "--preset", "tiny", silent=True)
     shutil.rmtree(environment)

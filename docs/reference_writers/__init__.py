@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from reference_writers.commands import commands
 from reference_writers.composition import composition
 from reference_writers.contract import checks
-from reference_writers.modules import data_page, hooks, parts_page, python, supernets_page, values_page
+from reference_writers.modules import data_page, foundations, hooks, parts_page, python, supernets_page, values_page
 from reference_writers.parts import methods, parts
 
 PAGES: Mapping[str, Callable[[], Iterator[str]]] = {
@@ -21,6 +21,7 @@ PAGES: Mapping[str, Callable[[], Iterator[str]]] = {
     "parts": parts_page,
     "values": values_page,
     "supernets": supernets_page,
+    "foundations": foundations,
     "data": data_page,
 }
 COMMAND = "uv run python docs/generate.py"

@@ -6,8 +6,9 @@ import inspect
 from collections.abc import Iterator
 
 import nasplug
+import nasplug.spaces.darts as darts_supernet
 import nasplug.supernets as supernets
-from nasplug import data, errors, hookspecs, parts, plugins, values
+from nasplug import data, errors, hookspecs, optimizers, parts, plugins, spaces, values
 from nasplug.api.python_api import Search
 from nasplug.results.result import Result, TrainedNetwork
 from reference_writers.api import entries, entry
@@ -46,6 +47,11 @@ Immutable values that are passed between parts. None of these modules imports to
 """
 SUPERNETS: list[str] = vars(supernets)["__all__"]
 SUPERNETS_HEAD = "# Building supernets: `nasplug.supernets`\n"
+FOUNDATIONS_HEAD = """# Built-in parts to derive from: `nasplug.spaces`, `nasplug.optimizers`
+
+What these names mean stays the same within a minor version; what else is in the modules behind them may change.
+[How to derive from them](../how-to/derive-from-a-built-in.md).
+"""
 DATA_HEAD = "# From images to batches: `nasplug.data`\n"
 RETURNED = (Search, Result, TrainedNetwork)
 """Classes that the functions of `nasplug` return."""
@@ -94,6 +100,17 @@ def supernets_page() -> Iterator[str]:
     yield SUPERNETS_HEAD
     yield text(supernets.__doc__)
     yield from entries(supernets, SUPERNETS)
+
+
+def foundations() -> Iterator[str]:
+    """The modules `nasplug.spaces`, `nasplug.spaces.darts` and `nasplug.optimizers`."""
+    yield FOUNDATIONS_HEAD
+    shown = set[str]()
+    for module in (spaces, darts_supernet, optimizers):
+        yield f"\n## Module {code(module.__name__)}\n"
+        yield text(module.__doc__)
+        yield from entries(module, [name for name in module.__all__ if name not in shown])
+        shown |= set(module.__all__)
 
 
 def data_page() -> Iterator[str]:

@@ -54,7 +54,7 @@ def attributes_of(cls: type) -> Iterator[Attribute]:
         else:
             continue
         if not target.startswith("_") and "init=False" not in ast.unparse(statement):
-            meaning = _docstring(following) or _summary(statement.value)
+            meaning = _docstring(following) or _summary(cls, target, statement.value)
             yield Attribute(target, annotation, _default(statement.value), meaning)
 
 
@@ -93,10 +93,10 @@ def _default(value: ast.expr | None) -> str:
     return "..." if "(" in keywords.get("default", "") else keywords.get("default", "")
 
 
-def _summary(value: ast.expr | None) -> str:
-    """The summary in a call of `option`."""
+def _summary(cls: Any, name: str, value: ast.expr | None) -> str:
+    """The summary of an attribute that a call of `option` makes."""
     if isinstance(value, ast.Call) and ast.unparse(value.func) == "option":
-        return str(ast.literal_eval(value.args[1]))
+        return str(attrs.fields_dict(cls)[name].metadata["summary"])
     return ""
 
 

@@ -9,7 +9,17 @@ import click
 
 from nasplug.cli.output import echo
 from nasplug.plugins import load_plugins
-from nasplug.scaffold import KINDS, LICENCES, Kind, Names, new_folder, package_files, refuse_taken, write_package
+from nasplug.scaffold import (
+    KINDS,
+    LICENCES,
+    Kind,
+    Names,
+    combine,
+    new_folder,
+    package_files,
+    refuse_taken,
+    write_package,
+)
 from nasplug.scaffold.package import commands
 
 
@@ -20,7 +30,15 @@ def new() -> None:
 
 @new.command()
 @click.argument("asked", metavar="NAME", type=click.Path(path_type=Path))
-@click.option("--kind", type=click.Choice(list(KINDS)), default="method", show_default=True, help="What it supplies.")
+@click.option(
+    "--kind",
+    "kinds",
+    type=click.Choice(list(KINDS)),
+    multiple=True,
+    default=["method"],
+    show_default=True,
+    help="What it supplies; may be given several times, for a package of several parts.",
+)
 @click.option(
     "--licence",
     "--license",
@@ -31,24 +49,24 @@ def new() -> None:
     help="Whose full text is in the package.",
 )
 @click.option("--author", default="", help="Name for the licence and the package's description.")
-def plugin(asked: Path, kind: str, licence: str, author: str) -> None:
+def plugin(asked: Path, kinds: tuple[str, ...], licence: str, author: str) -> None:
     """Write a plugin package into the new folder NAME: it works, is tested and passes `nasplug check`.
 
     NAME may be a path. Its last part, without a leading "nasplug-", is the name by which the plugin is used.
     """
     folder = new_folder(asked)
-    names, chosen = Names.of_folder(folder), KINDS[kind]
+    names, chosen = Names.of_folder(folder), combine([KINDS[kind] for kind in kinds])
     refuse_taken(names, chosen, load_plugins())
     write_package(folder, package_files(names, chosen, licence, author))
     echo(_next_steps(folder, names, chosen))
 
 
 def _next_steps(folder: Path, names: Names, kind: Kind) -> str:
-    seen, run = commands(names, kind)
+    listings, runs = commands(names, kind)
     steps = [
         f"cd {shlex.quote(str(folder))}",
         "pip install -e '.[test]'        # or, in an active environment that uv has made: uv pip install -e '.[test]'",
-        seen,
+        *listings,
         "pytest",
         "nasplug check .",
     ]
@@ -56,7 +74,7 @@ def _next_steps(folder: Path, names: Names, kind: Kind) -> str:
         f"Wrote the {kind.name} '{names.short}' to {folder}: {names.distribution}, imported as {names.package}.",
         "",
         "Try it as it is:",
-        f"  {run} --plugin {shlex.quote(str(folder))}",
+        *(f"  {run} --plugin {shlex.quote(str(folder))}" for run in runs),
         "",
         "Then install it, where nasplug is installed, list it, test it and check it:",
         *(f"  {step}" for step in steps),

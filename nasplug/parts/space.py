@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from torch import Tensor, nn
 
+from nasplug.errors import InputError, quote
 from nasplug.parts.choice import Choice, Choices
 from nasplug.parts.layer_spec import LayerSpec
 from nasplug.parts.network import Network, Supernet
@@ -27,7 +28,13 @@ class SearchSpace(ABC):
     """
 
     name: str
-    """The name by which genotypes refer to this space; it must stay the same between releases."""
+    """The name under which the space is registered; it must stay the same between releases."""
+    genotypes_of: str = ""
+    """The space to which genotypes of this one belong; empty: they are its own, and say its `name`.
+
+    A space that is derived from another one, and differs from it in its supernet alone, has the same architectures: it
+    keeps the genotypes of the other, which any space that reads these can build.
+    """
     auxiliary_heads: bool = False
     """Whether its networks can have an auxiliary head in training."""
     unshared: Mapping[str, Any] = MappingProxyType({})
@@ -35,6 +42,20 @@ class SearchSpace(ABC):
     is the case under all options, or under none."""
     table_size: Mapping[str, int | str] | None = None
     """The size (see `size`) of the networks whose results `read_results` reads; None if it reads none."""
+
+    @property
+    def genotype_space(self) -> str:
+        """What genotypes of this space give as their space: `genotypes_of`, or else its `name`."""
+        return self.genotypes_of or self.name
+
+    def refuse_foreign(self, genotype: Genotype) -> None:
+        """Raises InputError unless `genotype` says that it belongs to `genotype_space`."""
+        if genotype.space != self.genotype_space:
+            derived = self.genotype_space != self.name
+            own = f"; genotypes of '{self.name}' belong to '{self.genotype_space}'" if derived else ""
+            raise InputError(
+                f"This genotype belongs to the space {quote(genotype.space)}, not to '{self.genotype_space}'{own}."
+            )
 
     @abstractmethod
     def choice_list(self) -> tuple[Choice, ...]:

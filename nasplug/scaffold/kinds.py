@@ -11,60 +11,92 @@ ATTRS, NUMPY, TORCH = "attrs>=24.2", "numpy>=1.26", "torch>=2.11"
 
 
 @attrs.frozen
-class Kind:
-    """One kind of package. Templates are named by their path below `templates`, without the suffix .tmpl."""
+class Registered:
+    """Something that a package registers under its short name."""
 
-    name: str
+    slot: str
+    target: str
+    """The module of the package and the object in it, as "module:Object"."""
     summary: str
-    """What the plugin is, in one sentence for `nasplug list` and the package's description."""
+    """One sentence for `nasplug list`."""
+
+
+@attrs.frozen
+class Kind:
+    """One kind of package, or several in one (`combine`).
+
+    Templates are named by their path below `templates`, without the suffix .tmpl.
+    """
+
+    names: tuple[str, ...]
+    """The kinds in it, each of which `nasplug new plugin --kind` takes."""
+    summary: str
+    """What the plugin is, in one sentence for the package's description."""
     modules: Mapping[str, str]
-    """The template of each module besides `__init__.py`, by the module's name."""
+    """The template of each module besides `__init__.py` and `hooks.py`, by the module's name."""
     tests: Mapping[str, str]
     """The template of each test file, by its name."""
-    about: str
-    """The template of its description in the README."""
-    target: str
-    """The module and object that `hooks.py` registers, as "module:Object"; empty if the kind is no single part."""
-    run: str
-    """The arguments of `nasplug run` that try it; may contain @@short."""
+    abouts: tuple[str, ...]
+    """The templates of its description in the README, one after the other."""
+    runs: tuple[str, ...]
+    """The arguments of each `nasplug run` that tries it; may contain @@short."""
+    registers: tuple[Registered, ...] = ()
+    """What the package registers. A kind of which there is nothing to register observes runs."""
+    observer: str = ""
+    """The module with the function `write_row`, if the package observes runs."""
     requires: tuple[str, ...] = (ATTRS, TORCH)
     """The requirements of the package besides nasplug."""
-    slots: tuple[str, ...] = ()
-    """The slots in which the plugin registers its short name."""
+
+    @property
+    def name(self) -> str:
+        """All names, as in a sentence."""
+        *first, last = self.names
+        return f"{', '.join(first)} and {last}" if first else last
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The slots in which the plugin registers its short name."""
+        return tuple(one.slot for one in self.registers)
 
 
 def _part(slot: str, module: str, target: str, run: str, summary: str, *, more: tuple[str, ...] = ()) -> Kind:
     """A kind of plugin that registers one class; its templates are in the folder named like the slot."""
     return Kind(
-        name=slot,
+        names=(slot,),
         summary=summary,
-        modules={"hooks": "package/hooks.py", **{name: f"{slot}/{name}.py" for name in (module, *more)}},
+        modules={name: f"{slot}/{name}.py" for name in (module, *more)},
         tests={f"test_{module}": f"{slot}/test_{module}.py"},
-        about=f"{slot}/about.md",
-        target=f"{module}:{target}",
-        run=run,
-        slots=(slot,),
+        abouts=(f"{slot}/about.md",),
+        runs=(run,),
+        registers=(Registered(slot, f"{module}:{target}", summary),),
     )
 
 
+_OPTIMIZER = _part(
+    "optimizer",
+    "annealed",
+    "Annealed",
+    "--method darts --optimizer @@short --preset tiny",
+    "One-level optimizer: updates weights and alpha together, with an annealed softmax.",
+)
+_METHOD_SUMMARY = "One-level differentiable search with an annealed softmax."
 _METHOD = Kind(
-    name="method",
-    summary="One-level differentiable search with an annealed softmax.",
-    modules={"hooks": "method/hooks.py", "method": "method/method.py", "annealed": "optimizer/annealed.py"},
-    tests={"test_method": "method/test_method.py", "test_annealed": "optimizer/test_annealed.py"},
-    about="method/about.md",
-    target="method:METHOD",
-    run="--method @@short --preset tiny",
-    slots=("method", "optimizer"),
+    names=("method",),
+    summary=_METHOD_SUMMARY,
+    modules={"method": "method/method.py", **_OPTIMIZER.modules},
+    tests={"test_method": "method/test_method.py", **_OPTIMIZER.tests},
+    abouts=("method/about.md",),
+    runs=("--method @@short --preset tiny",),
+    registers=(*_OPTIMIZER.registers, Registered("method", "method:METHOD", _METHOD_SUMMARY)),
 )
 _OBSERVER = Kind(
-    name="observer",
+    names=("observer",),
     summary="Writes a table of every search into its run folder.",
-    modules={"hooks": "observer/hooks.py", "table": "observer/table.py"},
+    modules={"table": "observer/table.py"},
     tests={"test_table": "observer/test_table.py"},
-    about="observer/about.md",
-    target="",
-    run="--method darts --preset tiny",
+    abouts=("observer/about.md",),
+    runs=("--method darts --preset tiny",),
+    observer="table",
     requires=(),
 )
 
@@ -81,13 +113,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 "A chain of layers with a choice of operation in each.",
                 more=("layers",),
             ),
-            _part(
-                "optimizer",
-                "annealed",
-                "Annealed",
-                "--method darts --optimizer @@short --preset tiny",
-                "One-level optimizer: updates weights and alpha together, with an annealed softmax.",
-            ),
+            _OPTIMIZER,
             _part(
                 "schedule",
                 "weakest",

@@ -12,6 +12,7 @@ from packaging.version import Version
 
 from nasplug.errors import InputError
 from nasplug.plugins import SLOT_WORDS, Plugins
+from nasplug.scaffold.hooks_module import write_hooks
 from nasplug.scaffold.kinds import Kind
 from nasplug.scaffold.licences import LICENCES
 from nasplug.scaffold.names import Names
@@ -46,7 +47,8 @@ def package_files(names: Names, kind: Kind, licence: str, author: str = "") -> d
     values = _values(names, kind, licence, author)
     files = {path: fill(read_template(name), values) for path, name in templates.items()}
     files[f"src/{names.package}/py.typed"] = ""
-    about = fill(read_template(kind.about), values).strip()
+    files[f"src/{names.package}/hooks.py"] = write_hooks(names, kind)
+    about = "\n\n".join(fill(read_template(about), values).strip() for about in kind.abouts)
     readme = {"about": about, "files": _module_table(files), "usage": _usage(names, kind)}
     files["README.md"] = fill(read_template("package/README.md"), {**values, **readme})
     return dict(sorted(files.items()))
@@ -76,16 +78,12 @@ def supported_versions() -> str:
 
 
 def _values(names: Names, kind: Kind, licence: str, author: str) -> Mapping[str, str]:
-    module, _, target = kind.target.partition(":")
     requirements = sorted([*kind.requires, f"nasplug{supported_versions()}"])
     return {
         "short": names.short,
         "distribution": names.distribution,
         "package": names.package,
-        "kind": kind.name,
         "summary": kind.summary,
-        "module": module,
-        "target": target,
         "spdx": LICENCES[licence],
         "requirements": ", ".join(map(json.dumps, requirements)),
         # A JSON string of printable characters is also a TOML string.
@@ -95,16 +93,17 @@ def _values(names: Names, kind: Kind, licence: str, author: str) -> Mapping[str,
     }
 
 
-def commands(names: Names, kind: Kind) -> tuple[str, str]:
-    """The command that lists the plugin, and the command that runs it."""
-    listing = f"nasplug list {kind.name}" if kind.slots else "nasplug plugins"
-    return listing, f"nasplug run {fill(kind.run, {'short': names.short})}"
+def commands(names: Names, kind: Kind) -> tuple[list[str], list[str]]:
+    """The commands that list the plugin, and those that run it."""
+    listed = [f"nasplug list {name}" for name in kind.names if name in kind.slots]
+    runs = [f"nasplug run {fill(run, {'short': names.short})}" for run in kind.runs]
+    return listed or ["nasplug plugins"], runs
 
 
 def _usage(names: Names, kind: Kind) -> str:
-    listing, run = commands(names, kind)
-    show = [f"    nasplug show {names.short}"] if kind.slots else []
-    return "\n".join([f"    {listing}", *show, f"    {run}"])
+    listings, runs = commands(names, kind)
+    show = [f"nasplug show {names.short}"] if kind.slots else []
+    return "\n".join(f"    {command}" for command in (*listings, *show, *runs))
 
 
 def _module_table(files: Mapping[str, str]) -> str:

@@ -60,7 +60,7 @@ class ChoiceSpace(SearchSpace):
 
     def table(self) -> ChoiceTable:
         """Its genotypes."""
-        return table_of(self.name, self.choice_list())
+        return table_of(self.genotype_space, self.choice_list())
 
     def outline(self, shape: ImageShape) -> Outline:
         """What its network looks like and costs. Raises InputError where it does not agree with `choice_list`."""

@@ -30,9 +30,9 @@ class ExecutionPlan(Generic[W]):
     sizes: tuple[int, ...]
     """How many of these weights each batch has."""
 
-    def split(self, choices: Choices) -> tuple[Tensor, ...]:
-        """The weights of every batch, one vector each, in the order of the batches."""
-        parts: tuple[Tensor, ...] = choices.weights().flatten().index_select(0, self.index).split(self.sizes)
+    def split(self, weights: Tensor) -> tuple[Tensor, ...]:
+        """Of weights (choices, candidates) those of every batch, one vector each, in the order of the batches."""
+        parts: tuple[Tensor, ...] = weights.flatten().index_select(0, self.index).split(self.sizes)
         return parts
 
 

@@ -20,7 +20,16 @@ from nasplug.values.options import option_fields
 from nasplug.values.recipe import SLOTS
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
-MODULES = ("nasplug.parts", "nasplug.values", "nasplug.supernets", "nasplug.data", "nasplug.testing")
+MODULES = (
+    "nasplug.parts",
+    "nasplug.values",
+    "nasplug.supernets",
+    "nasplug.data",
+    "nasplug.testing",
+    "nasplug.spaces",
+    "nasplug.spaces.darts",
+    "nasplug.optimizers",
+)
 
 
 def read(page: str) -> str:

@@ -39,6 +39,19 @@ def test_the_default_is_a_method_under_the_apache_licence(here, tmp_path):
     assert 'authors = [{ name = "Ann" }]' in (tmp_path / "nasplug-fresh" / "pyproject.toml").read_text()
 
 
+def test_a_package_of_several_kinds_is_listed_by_each_of_them(here, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    done = here("new", "plugin", "nasplug-pair", "--kind", "space", "--kind", "schedule")
+
+    assert done.exit_code == 0, done.output
+    lines = [line.strip() for line in done.output.splitlines()]
+    assert lines[0].startswith("Wrote the space and schedule 'pair' to nasplug-pair")
+    assert {"nasplug list space", "nasplug list schedule"} <= set(lines)
+    assert "nasplug run --method darts --space pair --preset tiny --plugin nasplug-pair" in lines
+    assert "nasplug run --space darts --method darts --schedule pair --preset tiny --plugin nasplug-pair" in lines
+
+
 def test_the_present_folder_will_do_if_it_is_empty(here, tmp_path, monkeypatch):
     (tmp_path / "nasplug-inside").mkdir()
     monkeypatch.chdir(tmp_path / "nasplug-inside")

@@ -9,12 +9,14 @@ import tomllib
 from importlib import resources
 from pathlib import Path
 
+import attrs
 import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
 from nasplug.errors import InputError
-from nasplug.scaffold import KINDS, LICENCES, Names, package_files, write_package
+from nasplug.plugins import Settings, load_plugins
+from nasplug.scaffold import KINDS, LICENCES, Names, combine, package_files, write_package
 from nasplug.scaffold import package as scaffold_package
 from nasplug.scaffold.package import SHARED, supported_versions
 
@@ -31,16 +33,24 @@ SHAPES = {
     "observer": "nasplug-r2d2",
 }
 """A folder for each kind; between them, every form that names can have."""
+SEVERAL = {
+    "space, optimizer and cost": "nasplug-three-parts",
+    "method, schedule and observer": "nasplug-all-hooks",
+}
+"""The same for packages of several kinds."""
+NAMES = {kind: kind.replace(" and ", ", ").split(", ") for kind in (*SHAPES, *SEVERAL)}
+PACKAGES = {kind: combine([KINDS[name] for name in names]) for kind, names in NAMES.items()}
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """One package of each kind."""
+    """One package of each kind, and those of several."""
     root = tmp_path_factory.mktemp("plugins")
-    for kind, folder in SHAPES.items():
-        files = package_files(Names.of_folder(root / folder), KINDS[kind], "mit", 'Ann "Any" Øther')
+    shapes = {**SHAPES, **SEVERAL}
+    for kind, folder in shapes.items():
+        files = package_files(Names.of_folder(root / folder), PACKAGES[kind], "mit", 'Ann "Any" Øther')
         write_package(root / folder, files)
-    return {kind: root / folder for kind, folder in SHAPES.items()}
+    return {kind: root / folder for kind, folder in shapes.items()}
 
 
 def test_there_is_a_name_for_each_kind():
@@ -80,7 +90,7 @@ def test_the_packages_are_formatted_and_free_of_lint(folders):
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", PACKAGES)
 def test_the_package_says_what_it_is(folders, kind):
     folder = folders[kind]
     written = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"]
@@ -99,7 +109,7 @@ def test_the_package_says_what_it_is(folders, kind):
     assert project["description"] in files["README.md"]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", PACKAGES)
 def test_the_package_requires_what_it_imports_and_no_more(folders, kind):
     folder = folders[kind]
     requirements = tomllib.loads((folder / "pyproject.toml").read_text())["project"]["dependencies"]
@@ -111,7 +121,7 @@ def test_the_package_requires_what_it_imports_and_no_more(folders, kind):
     }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", PACKAGES)
 def test_listing_the_package_imports_no_torch(folders, kind):
     folder = folders[kind]
     hooks = next(folder.glob("src/*/hooks.py")).read_text()
@@ -121,10 +131,42 @@ def test_listing_the_package_imports_no_torch(folders, kind):
     assert not [line for line in imported if "torch" in line or "parts" in line]
 
 
+def test_a_package_of_several_kinds_registers_each_of_its_parts_once(folders):
+    settings = attrs.evolve(Settings.from_environment(), paths=tuple(folders[kind] for kind in SEVERAL))
+    plugins = load_plugins(settings, quiet=True)
+    own = {plugin.distribution: plugin for plugin in plugins.all if plugin.distribution in SEVERAL.values()}
+
+    registered = {name: sorted(one.slot for one in plugin.registers) for name, plugin in own.items()}
+    assert registered == {
+        "nasplug-three-parts": ["cost", "optimizer", "space"],
+        "nasplug-all-hooks": ["method", "optimizer", "schedule"],
+    }
+    assert "nasplug_event" in own["nasplug-all-hooks"].hooks
+    assert all(plugins.resolve(one) for plugin in own.values() for one in plugin.registers)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "reason"),
+    [
+        (
+            ["method", "optimizer"],
+            "one architecture optimizer of its name, but it would be written by the kinds",
+        ),
+        (["space", "space"], "one search space of its name, but it would be written twice"),
+        (["observer", "cost", "observer"], "one observer of its name, but it would be written twice"),
+    ],
+)
+def test_two_parts_of_one_slot_are_refused(kinds, reason):
+    with pytest.raises(InputError, match=reason):
+        combine([KINDS[kind] for kind in kinds])
+
+
 def test_every_template_is_used():
     used = {*SHARED.values(), "package/README.md", "package/init.py", *(f"licences/{each}" for each in LICENCES)}
+    used |= {"package/hooks.py", "package/hooks_head.py", "package/hooks_entry.py"}
+    used |= {"observer/hooks.py", "observer/hooks_head.py", "observer/hooks_imports.py"}
     for kind in KINDS.values():
-        used |= {*kind.modules.values(), *kind.tests.values(), kind.about}
+        used |= {*kind.modules.values(), *kind.tests.values(), *kind.abouts}
     root = Path(str(resources.files("nasplug.scaffold"))) / "templates"
 
     assert {str(path.relative_to(root)).removesuffix(".tmpl") for path in root.glob("*/*")} == used

@@ -49,7 +49,7 @@ class Compact(SearchSpace):
     Each layer chooses its operation, or to be left out, and each stage its width.
     """
 
-    name = SPACE
+    name = genotypes_of = SPACE
 
     stages: tuple[str, ...] = option(
         ("small",),
@@ -167,6 +167,7 @@ class Compact(SearchSpace):
 
     def check(self, genotype: Genotype) -> None:
         """Raises InputError unless every stage has one of its widths and every layer one of its operations."""
+        self.refuse_foreign(genotype)
         stages, offered = read_genotype(genotype), self._offered()
         if len(stages) != len(offered):
             raise InputError(
@@ -214,7 +215,7 @@ class Compact(SearchSpace):
         """This space with networks of other widths; their depth belongs to the genotype."""
         if cells is not None:
             raise InputError(
-                f"The depth of networks of the space '{SPACE}' is part of the genotype, so {cells} cells cannot be "
+                f"The depth of networks of the space '{self.name}' is part of the genotype, so {cells} cells cannot be "
                 f"asked for; leave the number of cells unset and choose the depth by space.stages."
             )
         return attrs.evolve(self, channels=channels or self.channels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from random import Random
 from types import MappingProxyType
 from typing import Self, cast
@@ -10,7 +11,13 @@ from typing import Self, cast
 import attrs
 from torch import Tensor, nn
 
-from nasplug.builtin.darts.choices import decode_edges, decode_nodes, encode_genotype, make_choices
+from nasplug.builtin.darts.choices import (
+    cell_candidates,
+    decode_edges,
+    decode_nodes,
+    encode_genotype,
+    make_choices,
+)
 from nasplug.builtin.darts.cost import block_cost, network_cost
 from nasplug.builtin.darts.genotype import (
     NONE,
@@ -28,6 +35,7 @@ from nasplug.builtin.darts.layers import AUXILIARY_HEADS
 from nasplug.builtin.darts.layout import (
     IMAGENET_FROM,
     Blueprint,
+    CellLayout,
     NetworkLayout,
     block_of,
     make_blueprint,
@@ -41,6 +49,7 @@ from nasplug.builtin.darts.notation import parse_genotype
 from nasplug.builtin.darts.paths import make_paths, mutate_edge, mutate_subset, random_edges, random_subsets
 from nasplug.builtin.darts.plain_supernet import PlainDarts
 from nasplug.builtin.darts.supernet import DartsSupernet
+from nasplug.builtin.darts.supernet_cell import SupernetCell
 from nasplug.errors import InputError
 from nasplug.parts import Choice, Choices, LayerSpec, Network, Paths, SearchSpace, Supernet, option
 from nasplug.values import Costs, Drawing, Edge, Genotype, ImageShape
@@ -54,7 +63,7 @@ OUTPUT = "c_{k}"
 class Darts(SearchSpace):
     """Cells of nodes that read any earlier ones (DARTS), shared by type or each its own (SNPS, DNAD)."""
 
-    name = SPACE
+    name = genotypes_of = SPACE
     auxiliary_heads = True
     unshared = MappingProxyType({"topology": "per-cell"})
 
@@ -88,35 +97,34 @@ class Darts(SearchSpace):
 
     def choice_list(self) -> tuple[Choice, ...]:
         """A choice for each edge or node of each cell that is searched."""
-        blocks: dict[str, set[int]] = {name: set() for name in self._cell_names()}
+        blocks: dict[str, set[int]] = {name: set() for name in self.cell_names()}
         for cell in range(self.cells):
-            blocks[self._name_of(cell)].add(block_of(cell, self.cells))
+            blocks[self.cell_name(cell)].add(block_of(cell, self.cells))
         cells = {name: tuple(sorted(numbers)) for name, numbers in blocks.items()}
         return make_choices(cells, self.nodes, expand_presets(self.operations), self.choices == "edge")
 
     def supernet(self, shape: ImageShape) -> DartsSupernet:
         """The network of all architectures, with all its candidates batched (see `DartsSupernet`)."""
-        return DartsSupernet(
-            self._layout(shape),
-            Choices(self.choice_list()),
-            nodes=self.nodes,
-            shape=shape,
-            per_cell=self.topology == "per-cell",
-        )
+        choices = Choices(self.choice_list())
+        return DartsSupernet(self.layout(shape), choices, shape, partial(self.make_cell, choices))
 
-    def plain_supernet(self, net: Supernet) -> nn.Module:
+    def make_cell(self, choices: Choices, layout: CellLayout) -> SupernetCell:
+        """A new cell of the supernet, on the CPU: what a derived space overrides whose cells compute otherwise."""
+        return SupernetCell(layout, self.nodes, cell_candidates(choices, self.cell_name(layout.index), self.nodes))
+
+    def plain_supernet(self, net: Supernet) -> nn.Module | None:
         """The supernet as its published code has it."""
         return PlainDarts(cast("DartsSupernet", net)).copy_weights(net)
 
     def decode(self, choices: Choices, weights: Tensor) -> Genotype:
         """DARTS's two best edges per node, or with choices='node' every candidate kept."""
         if self.choices == "node":
-            return decode_nodes(choices, weights, self._cell_names(), self.nodes)
-        return decode_edges(choices, weights, self._cell_names(), self.nodes)
+            return decode_nodes(choices, weights, self.cell_names(), self.nodes)
+        return decode_edges(choices, weights, self.cell_names(), self.nodes)
 
     def encode(self, genotype: Genotype, choices: Choices) -> Tensor:
         """The candidates that a genotype holds, or a path through a block."""
-        return encode_genotype(genotype, choices, self._cell_names(), self.nodes)
+        return encode_genotype(genotype, choices, self.cell_names(), self.nodes)
 
     def taps(self) -> int:
         """One before each reduction, and one at the end."""
@@ -124,19 +132,19 @@ class Darts(SearchSpace):
 
     def paths(self, block: int | None) -> Paths:
         """The paths through the cells of a block, or of the network."""
-        in_block = {self._name_of(cell) for cell in range(self.cells) if block_of(cell, self.cells) == block}
-        names = [name for name in self._cell_names() if block is None or name in in_block]
+        in_block = {self.cell_name(cell) for cell in range(self.cells) if block_of(cell, self.cells) == block}
+        names = [name for name in self.cell_names() if block is None or name in in_block]
         return make_paths(names, self.nodes, self._usable_operations(), by_edge=self.choices == "edge")
 
     def path_cost(self, block: int, path: Genotype, before: Genotype | None, shape: ImageShape) -> Costs:
         """The cost of a block's cells, every cell built and both inputs of each preprocessed."""
-        return block_cost(self._layout(shape), block, self._cells_of(block, path), shape)
+        return block_cost(self.layout(shape), block, self._cells_of(block, path), shape)
 
     def path_layers(
         self, block: int, path: Genotype, before: Genotype | None, shape: ImageShape
     ) -> Sequence[LayerSpec]:
         """The layers of a block's cells, of which `path_cost` is the cost."""
-        return block_layers(self._layout(shape), block, self._cells_of(block, path), shape)
+        return block_layers(self.layout(shape), block, self._cells_of(block, path), shape)
 
     def network(self, genotype: Genotype, shape: ImageShape, auxiliary: bool = False) -> Network:
         """DARTS's evaluation network. The genotype may have any operations and nodes; InputError if it is malformed."""
@@ -155,6 +163,7 @@ class Darts(SearchSpace):
 
         A node may hold any positive number of candidates, whatever the choices.
         """
+        self.refuse_foreign(genotype)
         cells, operations = read_genotype(genotype), set(expand_presets(self.operations))
         topology = "per-type" if is_per_type(cells) else "per-cell"
         if topology != self.topology:
@@ -177,7 +186,7 @@ class Darts(SearchSpace):
     def random(self, generator: Random) -> Genotype:
         """Two edges per node as `decode` gives, or with choices='node' any candidates at a random density."""
         sample = random_edges if self.choices == "edge" else random_subsets
-        return sample(self._cell_names(), self.nodes, self._usable_operations(), generator)
+        return sample(self.cell_names(), self.nodes, self._usable_operations(), generator)
 
     def mutate(self, genotype: Genotype, generator: Random) -> Genotype:
         """One operation or input changed, or with choices='node' one candidate added or removed."""
@@ -208,17 +217,22 @@ class Darts(SearchSpace):
         """Cells, channels and stem."""
         return {"cells": self.cells, "channels": self.channels, "stem": self.stem}
 
+    def layout(self, shape: ImageShape) -> NetworkLayout:
+        """The layout of the supernet for images of `shape`."""
+        return make_layout(resolve_stem(self.stem, shape.size), shape.size, self.channels, [self.nodes] * self.cells)
+
+    def cell_names(self) -> tuple[str, ...]:
+        """The names under which genotypes and choices hold the cells that are searched: types, or numbers from 0."""
+        return TYPES if self.topology == "per-type" else tuple(map(str, range(self.cells)))
+
+    def cell_name(self, cell: int) -> str:
+        """The name under which they hold this cell, counted from 0 along the network."""
+        return str(cell) if self.topology == "per-cell" else TYPES[cell in reduction_cells(self.cells)]
+
     def _cells_of(self, block: int, path: Genotype) -> Mapping[str, CellGraph]:
         """The cells of a block, by number."""
         graphs, numbers = read_cells(path), range(self.cells)
-        return {str(cell): graphs[self._name_of(cell)] for cell in numbers if block_of(cell, self.cells) == block}
-
-    def _cell_names(self) -> tuple[str, ...]:
-        return TYPES if self.topology == "per-type" else tuple(map(str, range(self.cells)))
-
-    def _name_of(self, cell: int) -> str:
-        """The name under which genotypes hold a cell: its number or its type."""
-        return str(cell) if self.topology == "per-cell" else TYPES[cell in reduction_cells(self.cells)]
+        return {str(cell): graphs[self.cell_name(cell)] for cell in numbers if block_of(cell, self.cells) == block}
 
     def _usable_operations(self) -> tuple[str, ...]:
         return tuple(name for name in expand_presets(self.operations) if name != NONE)
@@ -226,6 +240,3 @@ class Darts(SearchSpace):
     def _blueprint(self, genotype: Genotype, shape: ImageShape) -> Blueprint:
         stem = resolve_stem(self.stem, shape.size)
         return make_blueprint(genotype, self.cells, self.channels, stem, shape.size)
-
-    def _layout(self, shape: ImageShape) -> NetworkLayout:
-        return make_layout(resolve_stem(self.stem, shape.size), shape.size, self.channels, [self.nodes] * self.cells)

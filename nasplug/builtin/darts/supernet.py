@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from nasplug.builtin.darts.choices import cell_candidates
 from nasplug.builtin.darts.layers import make_stem
-from nasplug.builtin.darts.layout import NetworkLayout, tap_cells
+from nasplug.builtin.darts.layout import CellLayout, NetworkLayout, tap_cells
 from nasplug.builtin.darts.supernet_cell import SupernetCell
 from nasplug.parts import Block, Choices, Layer, Outputs, Supernet
 from nasplug.parts.choice import Columns
@@ -31,22 +30,33 @@ class DartsSupernet(Supernet):
 
     static_graph = True
 
-    def __init__(self, layout: NetworkLayout, choices: Choices, nodes: int, shape: ImageShape, per_cell: bool) -> None:
+    def __init__(
+        self,
+        layout: NetworkLayout,
+        choices: Choices,
+        shape: ImageShape,
+        make_cell: Callable[[CellLayout], SupernetCell],
+    ) -> None:
+        """`make_cell` makes the cells one by one, after the stem and before the classifier."""
         super().__init__()
         self.choices = choices
-        self._layout, self._nodes = layout, nodes
+        self._layout = layout
         self.stem = make_stem(layout.stem, shape.channels, layout.stem_channels[0], partial(Norm, affine=True))
-        self.cells = nn.ModuleList(
-            SupernetCell(cell, nodes, cell_candidates(choices, str(cell.index) if per_cell else cell.kind, nodes))
-            for cell in layout.cells
-        )
+        self.cells = nn.ModuleList(make_cell(cell) for cell in layout.cells)
         self.classifier = nn.Linear(layout.out_channels, shape.classes)
         self._plan_cache: PlanCache[tuple[CellGroups, ...]] = PlanCache()
+
+    def candidate_weights(self) -> Tensor:
+        """The weight with which each candidate is added to its node, (choices, candidates): that of its choice.
+
+        A derived supernet in which other parameters weigh the edges multiplies by these.
+        """
+        return self.choices.weights()
 
     def outputs(self, images: Tensor) -> Outputs:
         """Logits, and as taps the outputs of the cells before each reduction and of the last cell."""
         plan = self._execution_plan()
-        weights = plan.split(self.choices)
+        weights = plan.split(self.candidate_weights())
         older, newer = self.stem(images.contiguous(memory_format=torch.channels_last))
         taps, first = [], 0
         for number, (cell, groups) in enumerate(zip(self.cells, plan.wiring, strict=True)):
@@ -60,7 +70,7 @@ class DartsSupernet(Supernet):
     def prune(self) -> None:
         """Removes the modules of deleted candidates. The function computed stays the same."""
         self.choices.refresh()
-        kept = self.choices.kept.tolist()
+        kept = tuple(tuple(column for column, held in enumerate(row) if held) for row in self.choices.kept.tolist())
         for cell in self._cells():
             cell.prune(kept)
 
@@ -85,9 +95,10 @@ class DartsSupernet(Supernet):
         cells = self._layout.cells
         inputs = () if start == 0 else tuple(cells[start].input_shape(source) for source in (0, 1))
         modules = tuple(self.cells[index] for index in range(start, end + 1))
+        nodes = cast("SupernetCell", self.cells[end]).nodes
         return Block(
             inputs=inputs,
-            output=MapShape(cells[end].channels * self._nodes, cells[end].out_size),
+            output=MapShape(cells[end].channels * nodes, cells[end].out_size),
             enter=self.whole().enter if start == 0 else tuple,
             layers=tuple(self._layer(index) for index in range(start, end + 1)),
             leave=lambda states: states[1],
@@ -99,7 +110,7 @@ class DartsSupernet(Supernet):
 
         def compute(states: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
             plan = self._execution_plan()
-            weights = plan.split(self.choices)
+            weights = plan.split(self.candidate_weights())
             first = sum(len(groups.positions) for groups in plan.wiring[:index])
             groups = plan.wiring[index]
             return states[1], cell(*states, groups, weights[first : first + len(groups.positions)])

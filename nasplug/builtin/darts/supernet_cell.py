@@ -60,22 +60,29 @@ class States:
 
 
 class SupernetCell(nn.Module):
-    """All candidates of one cell; `members` lists them, `none` included."""
+    """All candidates of one cell; `members` lists them, `none` included.
 
-    def __init__(self, layout: CellLayout, nodes: int, members: Iterable[CellCandidate]) -> None:
+    `channels` is the width of the candidates, by default that of the nodes. A derived cell whose candidates are
+    narrower overrides `forward`.
+    """
+
+    def __init__(
+        self, layout: CellLayout, nodes: int, members: Iterable[CellCandidate], channels: int | None = None
+    ) -> None:
         super().__init__()
         self.layout, self.nodes, self.members = layout, nodes, tuple(members)
+        self.channels = layout.channels if channels is None else channels
         older, newer = layout.inputs
         self.older = (Reduction if layout.halves_older else Projection)(older, layout.channels)
         self.newer = Projection(newer, layout.channels)
         self.candidates = nn.ModuleDict()
         self.pool_norms = nn.ModuleDict()
         for member in self.members:
-            module = make_candidate(member.operation, layout.channels, layout.stride(member.source))
+            module = make_candidate(member.operation, self.channels, layout.stride(member.source))
             if module is not None:
                 self.candidates[candidate_name(member.operation, member.source, member.target)] = module
             elif member.operation in POOLS and pool_name(member.operation, member.source) not in self.pool_norms:
-                self.pool_norms[pool_name(member.operation, member.source)] = Norm(layout.channels)
+                self.pool_norms[pool_name(member.operation, member.source)] = Norm(self.channels)
 
     def find_groups(self, computed: Columns) -> CellGroups:
         """The groups of the cell when the columns `computed` of each row of the table of choices are computed.
@@ -83,34 +90,51 @@ class SupernetCell(nn.Module):
         The first wave reads both inputs of the cell; its end completes node 2, which the second wave reads, and so on.
         `none` is left out: it adds nothing.
         """
-        members = (
-            member for member in self.members if member.operation != NONE and member.column in computed[member.row]
-        )
+        members = (member for member in self.members if member.operation != NONE and self.is_held(member, computed))
         return group_candidates(members, waves=self.nodes, wave_of=lambda state: max(0, state - 1))
+
+    def is_held(self, member: CellCandidate, columns: Columns) -> bool:
+        """Whether a candidate is left when these columns of each row of the table of choices are."""
+        return member.column in columns[member.row]
 
     def forward(self, older: Tensor, newer: Tensor, groups: CellGroups, weights: Sequence[Tensor]) -> Tensor:
         """The outputs of cells k-2 and k-1 to (N, nodes * channels, H, W), with a weight vector for each group."""
         states = States(self.layout, self.pool_norms)
-        states.values = [self.older(older) if groups.reads(0) else None, self.newer(newer) if groups.reads(1) else None]
+        states.values = self.preprocess(older, newer, groups)
         totals: dict[int, Tensor] = {}
         for node, wave in enumerate(groups.waves, 2):
-            sums: dict[tuple[int, ...], Tensor] = {}
-            for group in wave:
-                if candidate_name(group.operation, *group.edges[0]) in self.candidates:
-                    for nodes, term in self._compute(group, states, weights[group.number]):
-                        # Terms for the same nodes are added side by side, before they are split into nodes.
-                        add(sums, nodes, term)
-                else:
-                    self._weigh(group, states, weights[group.number], totals)
-            add_split(totals, sums)
-            states.values.append(totals[node] if node in totals else self._zeros(newer))
+            self.add_terms(wave, states, weights, totals)
+            states.values.append(totals[node] if node in totals else self.zeros(newer, self.channels))
         return torch.cat([states[node] for node in range(2, self.nodes + 2)], 1)
 
-    def prune(self, kept: Sequence[Sequence[bool]]) -> None:
-        """Removes the modules of candidates that the table of choices no longer keeps."""
+    def preprocess(self, older: Tensor, newer: Tensor, groups: CellGroups) -> list[Tensor | None]:
+        """States 0 and 1 from the outputs of cells k-2 and k-1; None where no candidate reads them."""
+        return [self.older(older) if groups.reads(0) else None, self.newer(newer) if groups.reads(1) else None]
+
+    def add_terms(
+        self, wave: Iterable[CandidateGroup], states: States, weights: Sequence[Tensor], totals: dict[int, Tensor]
+    ) -> None:
+        """Adds the weighted results of the groups of a wave to the totals (N, channels, H, W) of their nodes."""
+        sums: dict[tuple[int, ...], Tensor] = {}
+        for group in wave:
+            if candidate_name(group.operation, *group.edges[0]) in self.candidates:
+                for nodes, term in self._compute(group, states, weights[group.number]):
+                    # Terms for the same nodes are added side by side, before they are split into nodes.
+                    add(sums, nodes, term)
+            else:
+                self._weigh(group, states, weights[group.number], totals)
+        add_split(totals, sums)
+
+    def zeros(self, like: Tensor, channels: int) -> Tensor:
+        """Maps of the nodes, (N, channels, H, W), to which nothing is added; N and the type are those of `like`."""
+        size = self.layout.out_size
+        return like.new_zeros(like.shape[0], channels, size, size)
+
+    def prune(self, kept: Columns) -> None:
+        """Removes the modules of candidates that are not left in these columns of the table of choices."""
         for member in self.members:
             name = candidate_name(member.operation, member.source, member.target)
-            if not kept[member.row][member.column] and name in self.candidates:
+            if not self.is_held(member, kept) and name in self.candidates:
                 del self.candidates[name]
 
     def _compute(
@@ -132,9 +156,9 @@ class SupernetCell(nn.Module):
         """The terms of candidates that are computed side by side; each reads a state and is added to a node."""
         readers = [(state, tuple(node for _, node in pairs)) for state, pairs in groupby(edges, itemgetter(0))]
         sources = [(states.relu(state), len(nodes)) for state, nodes in readers]
-        scale = repeat_for_channels(weight, self.layout.channels)
+        scale = repeat_for_channels(weight, self.channels)
         computed = type(modules[0]).compute_group(modules, sources, self.layout.stride(edges[0][0]), scale)
-        sizes = [len(nodes) * self.layout.channels for _, nodes in readers]
+        sizes = [len(nodes) * self.channels for _, nodes in readers]
         terms = computed.split(sizes, 1) if len(sizes) > 1 else (computed,)
         for (_, nodes), term in zip(readers, terms, strict=True):
             yield nodes, term
@@ -145,11 +169,6 @@ class SupernetCell(nn.Module):
         for (state, nodes), part in zip(group.readers, parts, strict=True):
             x = states[state] if group.operation == SKIP else states.pool(group.operation, state)
             add_weighted(totals, nodes, x, part)
-
-    def _zeros(self, like: Tensor) -> Tensor:
-        """The state of a node to which no candidate is added."""
-        size = self.layout.out_size
-        return like.new_zeros(like.shape[0], self.layout.channels, size, size)
 
 
 def candidate_name(operation: str, state: int, node: int) -> str:

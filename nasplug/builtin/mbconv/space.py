@@ -48,7 +48,7 @@ from nasplug.values import Costs, Drawing, Genotype, ImageShape
 class MBConvSpace(SearchSpace):
     """Blocks of inverted residuals with squeeze-excitation; each offers cells of several depths and widths (DNA)."""
 
-    name = SPACE
+    name = genotypes_of = SPACE
 
     blocks: tuple[str, ...] = option(
         ("small",),
@@ -153,6 +153,7 @@ class MBConvSpace(SearchSpace):
 
     def check(self, genotype: Genotype) -> None:
         """Raises InputError unless every block has one of its cells and every layer one of the operations."""
+        self.refuse_foreign(genotype)
         chains, cells, operations = read_genotype(genotype), self._cells(), self._operations()
         if len(chains) != len(cells):
             raise InputError(f"This genotype has {len(chains)} blocks, but option 'blocks' of the space {len(cells)}.")
@@ -192,7 +193,7 @@ class MBConvSpace(SearchSpace):
         """This space with networks of other widths; its depth belongs to the genotype."""
         if cells is not None:
             raise InputError(
-                f"The depth of networks of the space '{SPACE}' is part of the genotype, so {cells} cells cannot be "
+                f"The depth of networks of the space '{self.name}' is part of the genotype, so {cells} cells cannot be "
                 f"asked for; leave the number of cells unset and choose the depth by space.blocks."
             )
         return attrs.evolve(self, channels=channels or self.channels)

@@ -40,7 +40,7 @@ BLOCKS = (0, 1, 2)
 class NasBench201(SearchSpace):
     """One cell of four nodes and six edges, repeated through three stages (NAS-Bench-201): 15,625 architectures."""
 
-    name = SPACE
+    name = genotypes_of = SPACE
     table_size = MappingProxyType(SIZE)
 
     operations: tuple[str, ...] = option(OPERATIONS, "candidate operations of an edge", choices=OPERATIONS)
@@ -109,6 +109,7 @@ class NasBench201(SearchSpace):
 
     def check(self, genotype: Genotype) -> None:
         """Raises InputError unless every edge has one of this space's operations."""
+        self.refuse_foreign(genotype)
         foreign = sorted(set(read_genotype(genotype)) - set(self.operations))
         if foreign:
             raise InputError(

@@ -148,7 +148,7 @@ class NasBench201Supernet(Supernet):
     def outputs(self, images: Tensor) -> Outputs:
         """Logits, and as taps the outputs of the three stages."""
         plan = self._execution_plan()
-        weights = plan.split(self.choices)
+        weights = plan.split(self.choices.weights())
         images = images.contiguous(memory_format=torch.channels_last)
         return self.skeleton.run(images, lambda number, x: self._run_stage(number, x, plan.wiring, weights))
 
@@ -172,7 +172,7 @@ class NasBench201Supernet(Supernet):
     def _block(self, number: int) -> Block:
         def compute(x: Tensor) -> Tensor:
             plan = self._execution_plan()
-            return self._run_stage(number, x, plan.wiring, plan.split(self.choices))
+            return self._run_stage(number, x, plan.wiring, plan.split(self.choices.weights()))
 
         entry = self.skeleton.residuals[number - 1] if number else self.skeleton.stem
         cells = self.stages[number]

@@ -25,9 +25,10 @@ def genotypes_survive_json(case: Case) -> None:
     space = case.once(space_of)
     for genotype in case.once(genotypes):
         require(
-            genotype.space == space.name,
-            f"a genotype says that it belongs to the space '{genotype.space}', but the space is '{space.name}'",
-            "build genotypes with Genotype(self.name, ...)",
+            genotype.space == space.genotype_space,
+            f"a genotype says that it belongs to the space '{genotype.space}', but the space has genotypes of "
+            f"'{space.genotype_space}'",
+            "build genotypes with Genotype(self.genotype_space, ...)",
         )
         try:
             same = Genotype.from_json(genotype.to_json()) == genotype

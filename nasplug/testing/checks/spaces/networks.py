@@ -143,6 +143,7 @@ def options_reach_the_network(case: Case) -> None:
     """Each whole-numbered option of the space, and each size of `scaled`, changes what is built.
 
     It finds structural parameters that are set in a search and lost before the final model (tinyml-tensorlab#15).
+    Where networks are those of another space (`genotypes_of`), an option may change the supernet alone.
     """
     space = case.once(space_of)
     counts = {
@@ -153,6 +154,8 @@ def options_reach_the_network(case: Case) -> None:
         try:
             other = build(type(space), {**option_values(space), name: 2 * value}, case.title)
             before, after = _fingerprint(space), _fingerprint(other)
+            if before == after and space.genotype_space != space.name:
+                before, after = _shapes(space.supernet(SHAPE)), _shapes(other.supernet(SHAPE))
         except InputError:
             continue  # out of bounds, or valid only together with another option
         compared += 1
@@ -213,7 +216,11 @@ def _fingerprint(space: SearchSpace) -> object:
     """The choices of a space, and the parameter shapes and module count of a random network of it."""
     genotype = space.random(Random(0))
     net = _build(space, genotype, SHAPE)
-    return space.choice_list(), [tuple(parameter.shape) for parameter in net.parameters()], len(list(net.modules()))
+    return space.choice_list(), _shapes(net), len(list(net.modules()))
+
+
+def _shapes(net: Network) -> list[tuple[int, ...]]:
+    return [tuple(parameter.shape) for parameter in net.parameters()]
 
 
 def _build(space: SearchSpace, genotype: Genotype, shape: ImageShape, auxiliary: bool = False) -> Network:

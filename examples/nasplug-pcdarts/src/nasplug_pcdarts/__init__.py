@@ -1,0 +1,1 @@
+"""PC-DARTS: partial channel connections and edge normalisation, as a plugin of nasplug."""

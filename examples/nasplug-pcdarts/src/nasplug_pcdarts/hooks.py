@@ -1,0 +1,26 @@
+"""What this plugin registers. Imports none of its other modules, so that listing plugins stays fast."""
+
+from __future__ import annotations
+
+from nasplug.hookspecs import hookimpl
+from nasplug.plugins import Register
+
+
+@hookimpl
+def nasplug_register(register: Register) -> None:
+    """Registers the search space, the optimizer that waits with alpha, and the method that is made up of both."""
+    register.space(
+        "pc-darts",
+        "nasplug_pcdarts.space:PCDarts",
+        summary="The cells of darts, searched on a share of the channels and with a weight for every edge.",
+    )
+    register.optimizer(
+        "delayed-bilevel",
+        "nasplug_pcdarts.optimizer:DelayedBilevel",
+        summary="As bilevel, but in the first epochs only the weights learn.",
+    )
+    register.method(
+        "pc-darts",
+        "nasplug_pcdarts.method:PC_DARTS",
+        summary="Search on partial channels: DARTS with less memory, and with normalised edges.",
+    )
