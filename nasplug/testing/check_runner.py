@@ -18,7 +18,7 @@ from nasplug.testing.case import Case
 from nasplug.testing.check import Check
 from nasplug.testing.checked_package import CheckedPackage
 from nasplug.testing.checks import CHECKS
-from nasplug.testing.outcome import Failed, NotApplicable, Outcome, Status
+from nasplug.testing.outcome import Failed, NotApplicable, Outcome, Status, Warned
 
 HERE = Path(__file__).parent
 
@@ -108,6 +108,8 @@ def run_check(check: Check, case: Case) -> Outcome:
         return outcome("not applicable", str(absent))
     except Failed as failure:
         return outcome("failed", failure.found, failure.remedy)
+    except Warned as warning:
+        return outcome("warned", warning.found, warning.remedy)
     except RunFailure as failure:
         return outcome("failed", f"a search breaks: {_as_clause(failure)}", "fix what this names")
     except NasplugError as refusal:

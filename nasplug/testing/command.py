@@ -12,7 +12,7 @@ import click
 from nasplug.cli.output import echo
 from nasplug.errors import InputError, quote
 
-WORDS = {"passed": "pass", "failed": "FAIL", "waived": "waived", "not applicable": "n/a"}
+WORDS = {"passed": "pass", "failed": "FAIL", "warned": "warn", "waived": "waived", "not applicable": "n/a"}
 
 
 @click.command()

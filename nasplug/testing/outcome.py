@@ -6,11 +6,19 @@ from typing import Literal
 
 import attrs
 
-Status = Literal["passed", "failed", "waived", "not applicable"]
+Status = Literal["passed", "failed", "warned", "waived", "not applicable"]
 
 
 class Failed(Exception):
     """What was found instead of what a check asks for, and what would fix it: two clauses without a full stop."""
+
+    def __init__(self, found: str, remedy: str) -> None:
+        super().__init__(found, remedy)
+        self.found, self.remedy = found, remedy
+
+
+class Warned(Exception):
+    """What was found that works today and may not tomorrow, and what would be better: as of `Failed`."""
 
     def __init__(self, found: str, remedy: str) -> None:
         super().__init__(found, remedy)
@@ -42,6 +50,6 @@ class Outcome:
 
     def __str__(self) -> str:
         what = f"{self.title}: {self.check}"
-        if self.status == "failed":
+        if self.status in ("failed", "warned"):
             return f"{what}\n  asked: {self.asked}.\n  found: {self.found}.\n  fix:   {self.remedy}."
         return f"{what} ({self.found})" if self.found else what

@@ -105,6 +105,23 @@ def test_what_is_wrong_with_a_package_fails_its_check_alone(name, package):
     assert found in failed[name]
 
 
+def test_an_import_of_a_private_module_is_a_warning_that_names_it(package, monkeypatch):
+    folder = package(
+        len(PACKAGES) + 1, HOOKS.replace("nasplug.testing.toy:Toy", "{module}.scattered:Scattered"), ">=0.2,<0.3"
+    )
+    source = folder / "src" / f"nasplug_tried{len(PACKAGES) + 1}" / "scattered.py"
+    source.write_text(
+        f"import nasplug.runs.context\nfrom nasplug.engine import Trainer\nfrom nasplug import search\n{SCATTERED}"
+    )
+    runner = CheckRunner(open_package(folder))
+    (case,) = (case for case in runner.package.cases if case.slot == "plugin")
+    outcome = runner.outcome(CHECKS["imports-public-modules"], case)
+    assert (outcome.status, outcome.found) == ("warned", "it imports nasplug.engine, nasplug.runs.context")
+    source.write_text(SCATTERED)
+    outcome = CheckRunner(open_package(folder)).outcome(CHECKS["imports-public-modules"], case)
+    assert outcome.status == "passed"
+
+
 def test_a_sound_package_fails_nothing(package):
     assert failures(package(len(PACKAGES), HOOKS, ">=0.2,<0.3"), slow=True) == {}
 
@@ -131,4 +148,4 @@ def test_every_check_has_something_that_fails_it():
         for path in (Path(__file__).parent / "broken").glob("broken_*.py")
         for case in open_package(path).cases
     }
-    assert set(CHECKS) <= named | set(PACKAGES) | set(OBSERVERS)
+    assert set(CHECKS) <= named | set(PACKAGES) | set(OBSERVERS) | {"imports-public-modules"}  # that one warns

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import attrs
 from packaging.requirements import Requirement
@@ -13,8 +17,24 @@ from packaging.requirements import Requirement
 from nasplug.hookspecs import GROUP
 from nasplug.testing.case import Case
 from nasplug.testing.check import PLUGIN, check
-from nasplug.testing.outcome import Failed, NotApplicable, require
+from nasplug.testing.outcome import Failed, NotApplicable, Warned, require
 
+PUBLIC_MODULES = frozenset(
+    f"nasplug.{name}"
+    for name in (
+        "data",
+        "errors",
+        "hookspecs",
+        "optimizers",
+        "parts",
+        "plugins",
+        "spaces",
+        "supernets",
+        "testing",
+        "values",
+    )
+)
+"""Modules, with what is in them, whose names stay the same within a minor version."""
 WATCH = """
 import sys, traceback
 class Watch:
@@ -115,6 +135,26 @@ def spaces_are_the_same_in_every_process(case: Case) -> None:
 
 
 @check(PLUGIN)
+def imports_public_modules(case: Case) -> None:
+    """The package imports no modules of nasplug but the public ones; others are a warning.
+
+    Names of other modules change without notice: the package breaks with the next minor version.
+    """
+    if case.plugin.distribution == GROUP:
+        raise NotApplicable("it is nasplug itself")
+    files = _source_files(case)
+    if not files:
+        raise NotApplicable("its files are not known")
+    names = {name for path in files for name in _imported(path)}
+    private = sorted(name for name in names if ".".join(name.split(".")[:2]) not in PUBLIC_MODULES)
+    if private:
+        raise Warned(
+            f"it imports {', '.join(private[:5])}",
+            f"import from {', '.join(sorted(PUBLIC_MODULES))}, or ask for what is missing there",
+        )
+
+
+@check(PLUGIN)
 def states_the_nasplug_it_works_with(case: Case) -> None:
     """The package requires nasplug with a lower and an upper bound on its version.
 
@@ -147,3 +187,26 @@ def registers_names_of_its_own(case: Case) -> None:
             f"the {own.slot} '{own.name}' is registered by {' and by '.join(other.source for other in others)} too",
             "choose another name",
         )
+
+
+def _source_files(case: Case) -> list[Path]:
+    """The Python files of a plugin, but for its tests."""
+    path = case.plugin.path
+    if path is not None and path.is_file():
+        return [path]
+    packages = {registered.target.partition(":")[0].partition(".")[0] for registered in case.plugin.registers}
+    found = [importlib.util.find_spec(name) for name in sorted(packages)]
+    folders = [Path(folder) for spec in found if spec is not None for folder in spec.submodule_search_locations or ()]
+    return [file for folder in folders for file in sorted(folder.rglob("*.py"))]
+
+
+def _imported(path: Path) -> Iterator[str]:
+    """The modules of nasplug that a file imports; of the package itself, the names in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module == GROUP:
+            submodules = [f"{GROUP}.{alias.name}" for alias in node.names]
+            yield from (name for name in submodules if importlib.util.find_spec(name) is not None)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(f"{GROUP}."):
+            yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.startswith(f"{GROUP}."))
