@@ -56,6 +56,7 @@ class Darts(SearchSpace):
 
     name = SPACE
     auxiliary_heads = True
+    has_skip_dropout = True
     unshared = MappingProxyType({"topology": "per-cell"})
 
     operations: tuple[str, ...] = option(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import cast
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from nasplug.builtin.darts.candidates import Candidate, Projection, Reduction, make_candidate
 from nasplug.builtin.darts.genotype import NONE, POOLS, SKIP
 from nasplug.builtin.darts.layout import CellLayout
+from nasplug.parts import SkipDropout
 from nasplug.parts.choice import Columns
 from nasplug.supernets import Norm
 from nasplug.supernets.accumulate import add, add_split, add_weighted
@@ -88,8 +89,22 @@ class SupernetCell(nn.Module):
         )
         return group_candidates(members, waves=self.nodes, wave_of=lambda state: max(0, state - 1))
 
-    def forward(self, older: Tensor, newer: Tensor, groups: CellGroups, weights: Sequence[Tensor]) -> Tensor:
-        """The outputs of cells k-2 and k-1 to (N, nodes * channels, H, W), with a weight vector for each group."""
+    def forward(
+        self,
+        older: Tensor,
+        newer: Tensor,
+        groups: CellGroups,
+        weights: Sequence[Tensor],
+        skip_dropout: SkipDropout | None = None,
+    ) -> Tensor:
+        """The outputs of cells k-2 and k-1 to (N, nodes * channels, H, W), with a weight vector for each group.
+
+        In training mode, identities are followed by `skip_dropout`, each with a mask of its own. Skip connections of
+        stride 2 are not, as in P-DARTS: they have weights to learn.
+        """
+        drop = None
+        if skip_dropout is not None and self.training:
+            drop = skip_dropout.sampler(self.layout.index, newer.device)
         states = States(self.layout, self.pool_norms)
         states.values = [self.older(older) if groups.reads(0) else None, self.newer(newer) if groups.reads(1) else None]
         totals: dict[int, Tensor] = {}
@@ -101,7 +116,7 @@ class SupernetCell(nn.Module):
                         # Terms for the same nodes are added side by side, before they are split into nodes.
                         add(sums, nodes, term)
                 else:
-                    self._weigh(group, states, weights[group.number], totals)
+                    self._weigh(group, states, weights[group.number], totals, drop)
             add_split(totals, sums)
             states.values.append(totals[node] if node in totals else self._zeros(newer))
         return torch.cat([states[node] for node in range(2, self.nodes + 2)], 1)
@@ -139,12 +154,23 @@ class SupernetCell(nn.Module):
         for (_, nodes), term in zip(readers, terms, strict=True):
             yield nodes, term
 
-    def _weigh(self, group: CandidateGroup, states: States, weight: Tensor, totals: dict[int, Tensor]) -> None:
+    def _weigh(
+        self,
+        group: CandidateGroup,
+        states: States,
+        weight: Tensor,
+        totals: dict[int, Tensor],
+        drop: Callable[[Tensor], Tensor] | None,
+    ) -> None:
         """Adds the terms of a group without parameters (identities, pools) to the totals of its nodes."""
         parts = weight.split([len(nodes) for _, nodes in group.readers])
         for (state, nodes), part in zip(group.readers, parts, strict=True):
             x = states[state] if group.operation == SKIP else states.pool(group.operation, state)
-            add_weighted(totals, nodes, x, part)
+            if group.operation == SKIP and drop is not None:
+                for node, own in zip(nodes, part.split(1), strict=True):
+                    add_weighted(totals, (node,), drop(x), own)
+            else:
+                add_weighted(totals, nodes, x, part)
 
     def _zeros(self, like: Tensor) -> Tensor:
         """The state of a node to which no candidate is added."""
