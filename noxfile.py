@@ -20,6 +20,7 @@ EVERY_PACKAGE = (
     "examples/nasplug-darts-pt",
     "examples/nasplug-energy",
     "examples/nasplug-gdas",
+    "examples/nasplug-pdarts",
     "examples/nasplug-tensorboard",
 )
 """With the examples, which are not members of the workspace."""
