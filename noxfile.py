@@ -21,6 +21,7 @@ EVERY_PACKAGE = (
     "examples/nasplug-energy",
     "examples/nasplug-gdas",
     "examples/nasplug-pcdarts",
+    "examples/nasplug-pdarts",
     "examples/nasplug-tensorboard",
 )
 """With the examples, which are not members of the workspace."""

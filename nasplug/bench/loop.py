@@ -19,8 +19,7 @@ from nasplug.engine.ahead.runner import AheadRunner
 from nasplug.errors import InputError
 from nasplug.parts import Batch
 from nasplug.runs.context import RunContext
-from nasplug.runs.search import stand_in_teacher
-from nasplug.runs.search_trainer import make_search_trainer
+from nasplug.runs.search import begin_search, stand_in_teacher
 from nasplug.runs.training import run_training
 from nasplug.store.events import Journal, ignore_event
 from nasplug.store.run_folder import RunFolder
@@ -136,9 +135,7 @@ class _Twin:
         folder = RunFolder(context.folder.path / name)
         folder.path.mkdir()
         own = attrs.evolve(context, folder=folder, composition=compose(context.plugins, context.recipe))
-        torch.manual_seed(context.seed("search", "weights"))
-        net = own.composition.space.supernet(own.shape)
-        trainer = make_search_trainer(own, net, stand_in_teacher(context, net))
+        trainer = begin_search(own, lambda _, net: stand_in_teacher(context, net))
         trainer.measure = None  # measurements of flatness come at the ends of some epochs: they are no part of a step
         runner = context.device_options.runner()
         if isinstance(runner, AheadRunner):

@@ -20,6 +20,7 @@ from nasplug.parts import (
     ReferenceNetwork,
     SearchSpace,
     Selector,
+    supernet_spaces,
 )
 from nasplug.plugins import Plugins
 from nasplug.values.options import build
@@ -106,6 +107,7 @@ def _check_fit(plugins: Plugins, composition: Composition) -> None:
         )
     if teacher.blockwise:
         _check_blocks(plugins, composition.space, names)
+    supernet_spaces(schedule, composition.space)
     teacher.check(composition.space)
     optimizer.check(composition.space, composition.recipe.search)
     selector.check(composition.space)

@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 import torch
 
 from nasplug.engine.resource_term import ResourceTerm
+from nasplug.engine.succession import Measure, NewSupernet, Succession
 from nasplug.engine.trainer import Stream, Trainer
 from nasplug.errors import InputError
 from nasplug.parts import (
@@ -18,8 +19,9 @@ from nasplug.parts import (
     SearchSpace,
     Selector,
     Supernet,
+    supernet_spaces,
 )
-from nasplug.values import ImageShape, StepInfo, Training
+from nasplug.values import ImageShape, Training
 
 N = TypeVar("N", bound=Network)
 
@@ -73,30 +75,40 @@ def assemble_search(
     *,
     teacher: Network | None = None,
     bf16: bool = False,
-    measure: Callable[[StepInfo], Mapping[str, float]] | None = None,
+    make_measure: Callable[[Supernet], Measure | None] = lambda _: None,
     resource_term: ResourceTerm | None = None,
+    seed: int = 0,
 ) -> Trainer:
     """The trainer of a supernet `net`, which is moved to `device`; it has not begun.
 
     `streams` are the batches of each of the optimizer's splits, `teacher` is the trained network that the
-    distillation teacher asked for, if it asked for one. `resource_term` is moved to `device`. Raises InputError where
-    the teacher refuses the network.
+    distillation teacher asked for, if it asked for one. `make_measure` gives what measures a supernet. `resource_term`
+    is moved to `device`. From `seed` follow the supernets after `net`, if the schedule asks for any. Raises InputError
+    where the teacher refuses the network, or the schedule the space.
     """
-    place_network(net, device)
-    stages = parts.teacher.stages(net, shape, teacher)
+    spaces = supernet_spaces(parts.schedule, parts.space)
+
+    def prepare(net: Supernet) -> NewSupernet:
+        place_network(net, device)
+        stages = [stage.to(device) for stage in parts.teacher.stages(net, shape, teacher)]
+        return NewSupernet(net, stages, make_measure(net))
+
+    first = prepare(net)
     return Trainer(
         name="search",
-        net=net,
+        net=first.net,
         optimizer=parts.optimizer,
         schedule=parts.schedule,
-        stages=[stage.to(device) for stage in stages],
+        stages=first.stages,
         training=training,
         streams=streams,
         device=device,
         bf16=bf16,
         space=parts.space,
-        measure=measure,
+        measure=first.measure,
         resource_term=None if resource_term is None else resource_term.to(device),
+        succession=Succession(len(spaces), lambda number: prepare(spaces[number].supernet(shape)), seed),
+        seed=seed,
     )
 
 

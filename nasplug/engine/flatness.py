@@ -110,17 +110,22 @@ def discretisation(net: Supernet, space: SearchSpace, calibration: Batches, held
 
 @contextmanager
 def untouched(net: Supernet) -> Iterator[None]:
-    """Parameters, buffers, batch-norm statistics, mode and random state of a network come back after the block."""
+    """Parameters, buffers, batch-norm statistics, mode and random state of a network come back after the block.
+
+    Within it there is no dropout after skip connections.
+    """
     tensors = [*net.parameters(), *net.buffers()]
     values = [tensor.detach().clone() for tensor in tensors]
     norms = [module for module in net.modules() if isinstance(module, Norm)]
     counts = [norm.batches for norm in norms]
     mode, random_state = net.training, RandomState.capture(net.choices.alpha.device)
+    skip_dropout, net.skip_dropout = net.skip_dropout, None
     try:
         yield
     finally:
         random_state.restore()
         net.train(mode)
+        net.skip_dropout = skip_dropout
         for norm, count in zip(norms, counts, strict=True):
             norm.batches = count
         with torch.no_grad():

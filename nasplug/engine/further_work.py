@@ -58,6 +58,7 @@ class RecordedWork:
                 streams=self.make_streams(phase, training),
                 measure=None,
                 candidates=candidates,
+                succession=None,
                 stage=0,
                 step=0,
             )

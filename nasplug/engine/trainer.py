@@ -17,6 +17,8 @@ from nasplug.engine.optimizers import make_grouped_optimizer, set_learning_rates
 from nasplug.engine.pruning import remove_deleted_candidates
 from nasplug.engine.resource_term import ResourceTerm
 from nasplug.engine.step_events import DeviceStep, HostStep, decode_snapshot
+from nasplug.engine.succession import Measure, Succession
+from nasplug.errors import RunFailure
 from nasplug.parts import (
     ArchitectureOptimizer,
     Batch,
@@ -25,12 +27,14 @@ from nasplug.parts import (
     Objective,
     PruningSchedule,
     SearchSpace,
+    SkipDropout,
     Stage,
     Supernet,
     TorchOptimizers,
 )
 from nasplug.parts.choice import Columns
 from nasplug.values import Step, StepClock, StepInfo, Training, Update
+from nasplug.values.seeds import derive_seed
 
 FIRST = StepInfo(step=0, steps=1, steps_per_epoch=1)
 """A step that tells what every step does."""
@@ -58,6 +62,9 @@ class Trainer:
 
     `stage` and `step` say where it stands; a checkpoint holds these, and the state of network, stages, torch optimizers
     and parts. Nothing here touches a disk: runners (`nasplug.engine.runner`) make steps, and callers wrap them.
+
+    Where the schedule asks for several supernets, `net`, `stages` and `measure` are those of the present one. Stages
+    are numbered through all supernets, each of which has as many.
     """
 
     name: str
@@ -66,6 +73,7 @@ class Trainer:
     optimizer: ArchitectureOptimizer
     schedule: PruningSchedule
     stages: Sequence[Stage]
+    """Those of the present supernet."""
     training: Training
     streams: Mapping[str, Stream]
     """By split."""
@@ -74,7 +82,7 @@ class Trainer:
     """Whether forward passes run under autocast to bfloat16."""
     space: SearchSpace | None = None
     """The space of the supernet; None for a stand-alone network."""
-    measure: Callable[[StepInfo], Mapping[str, float]] | None = None
+    measure: Measure | None = None
     """Computes figures for the event of a step, and leaves the training as it was.
 
     Its argument is the step just made; a step that stops its stage counts as the stage's last.
@@ -84,8 +92,12 @@ class Trainer:
     trained further; None: the training begins with new alpha, and all candidates that are kept count."""
     resource_term: ResourceTerm | None = None
     """What the loss gains for the expected cost of the architecture where alpha learns, on `device`; None: nothing."""
+    succession: Succession | None = None
+    """How the supernets after the first are made; None: there is one network only."""
+    seed: int = 0
+    """The seed of what is drawn in the steps themselves, such as dropout after skip connections."""
     stage: int = 0
-    """The present stage."""
+    """The present stage, counted through all supernets."""
     step: int = 0
     """Steps made in this stage."""
     choices: Choices = attrs.field(init=False)
@@ -96,9 +108,7 @@ class Trainer:
     """The rows of alpha that this stage updates, bool (choices, 1); None: all."""
 
     def __attrs_post_init__(self) -> None:
-        self.choices = self.net.choices if isinstance(self.net, Supernet) else Choices(())
-        self.choices.relaxation = self.optimizer.relax
-        self.present = self.choices.computed_columns
+        self._take_choices()
         self.build_torch_optimizers()
 
     # One step.
@@ -109,7 +119,7 @@ class Trainer:
         The loss among them is that of the last update. `make_objective` replaces `self.make_objective` where a runner
         computes losses and gradients in its own way.
         """
-        stage, make_objective = self.stages[self.stage], make_objective or self.make_objective
+        stage, make_objective = self.present_stage, make_objective or self.make_objective
         self.set_rates(now)
         batches = self.batches(now)
         with self._sampled_candidates(now), self._other_rows_fixed():
@@ -136,6 +146,8 @@ class Trainer:
         training = self._training_of(self.stage)
         set_learning_rates(self.torch_optimizers.weights, training, now)
         self.net.drop_path, self.net.dropout = training.drop_path_at(now), training.dropout
+        if isinstance(self.net, Supernet):
+            self.net.skip_dropout = self._skip_dropout(now)
 
     def batches(self, now: StepInfo) -> Batches:
         """The batches of this step by split, each made when it is first asked for."""
@@ -156,7 +168,7 @@ class Trainer:
         if split != update.split:
             update = Update(split, moves_weights=True, moves_alpha=False)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            loss: Tensor = self.stages[self.stage](self.net, batches(split), update, now)
+            loss: Tensor = self.present_stage(self.net, batches(split), update, now)
         if not update.moves_alpha:
             return loss
         loss = self.schedule.penalise(loss, self.choices, now)
@@ -175,7 +187,7 @@ class Trainer:
         measured: Mapping[str, float] = {}
         if self.measure is not None and all(math.isfinite(step.loss) for step in steps) and self.alpha_is_finite:
             measured = self.measure(self.clock.at(self.step - 1))
-        stage = self.stage if len(self.stages) > 1 else None
+        stage = self.stage if self.stage_count > 1 else None
         return [
             step.event(snapshot, measured if step is last else {}, counts_deleted=len(self.choices) > 0, stage=stage)
             for step, snapshot in zip(steps, snapshots, strict=True)
@@ -187,12 +199,39 @@ class Trainer:
     def clock(self) -> StepClock:
         """The steps of the present stage."""
         epochs = self._training_of(self.stage).epochs
-        return StepClock(self._steps_per_epoch(), epochs, self.stage, self._epochs_before(self.stage))
+        return StepClock(
+            self._steps_per_epoch(),
+            epochs,
+            stage=self.stage,
+            epochs_before=self._epochs_before(self.stage),
+            supernet=self.supernet,
+            last_of_supernet=(self.stage + 1) % len(self.stages) == 0,
+        )
+
+    @property
+    def supernet(self) -> int:
+        """The number of the present supernet, from 0."""
+        return self.stage // len(self.stages)
+
+    @property
+    def supernet_count(self) -> int:
+        """How many supernets are trained, one after the other."""
+        return 1 if self.succession is None else self.succession.count
+
+    @property
+    def present_stage(self) -> Stage:
+        """The stage that is trained now."""
+        return self.stages[self.stage % len(self.stages)]
+
+    @property
+    def stage_count(self) -> int:
+        """The stages of all supernets."""
+        return self.supernet_count * len(self.stages)
 
     @property
     def steps(self) -> int:
         """Steps of all stages."""
-        return self._epochs_before(len(self.stages)) * self._steps_per_epoch()
+        return self._epochs_before(self.stage_count) * self._steps_per_epoch()
 
     @property
     def steps_done(self) -> int:
@@ -217,17 +256,48 @@ class Trainer:
         """
         if self.candidates is None:
             self.optimizer.initialise(self.choices, generator)
-        whole = StepClock(self._steps_per_epoch(), self._epochs_before(len(self.stages)))
+        whole = StepClock(self._steps_per_epoch(), self._epochs_before(self.stage_count))
         self.schedule.begin(self.choices, whole)
 
     def stages_left(self) -> Iterator[Stage]:
         """Each stage that is not finished, in order; from the second one on, with newly built torch optimizers."""
         first = self.stage
-        for number in range(first, len(self.stages)):
+        for number in range(first, self.stage_count):
             if number > first:
-                self.stage, self.step = number, 0
-                self.build_torch_optimizers()
-            yield self.stages[number]
+                self.enter_stage(number)
+            yield self.present_stage
+
+    def enter_stage(self, number: int) -> None:
+        """Goes to the beginning of a stage, with new torch optimizers, and with its supernet if that is another one.
+
+        A new supernet begins with initial weights and alpha, and with the candidates that are kept now.
+        """
+        before = self.supernet
+        self.stage, self.step = number, 0
+        if self.succession is not None and self.supernet != before:
+            self._replace_supernet(self.succession)
+        self.build_torch_optimizers()
+
+    def _replace_supernet(self, succession: Succession) -> None:
+        kept, lengths = self.choices.kept, [stage.length for stage in self.stages]
+        new = succession.make(self.supernet)
+        if [stage.length for stage in new.stages] != lengths:
+            raise RunFailure(
+                f"The teacher has other stages for supernet {self.supernet + 1} of the search than for the first, so "
+                f"the length of the search is not known; tell its author."
+            )
+        self.net, self.stages, self.measure = new.net, new.stages, new.measure
+        new.net.choices.kept.copy_(kept)
+        new.net.choices.refresh()
+        new.net.prune()
+        self._take_choices()
+        self.optimizer.initialise(self.choices, succession.alpha_generator(self.supernet))
+
+    def _take_choices(self) -> None:
+        """Takes over the choices of the present network."""
+        self.choices = self.net.choices if isinstance(self.net, Supernet) else Choices(())
+        self.choices.relaxation = self.optimizer.relax
+        self.present = self.choices.computed_columns
 
     @property
     def alpha_is_finite(self) -> bool:
@@ -238,7 +308,7 @@ class Trainer:
 
     def build_torch_optimizers(self) -> None:
         """Makes new torch optimizers for the weights (with the stage's own parameters) and alpha of this stage."""
-        stage = self.stages[self.stage]
+        stage = self.present_stage
         self._trained_rows = None if stage.blocks is None else self.choices.rows_of(stage.blocks).unsqueeze(1)
         factors = [
             ({id(parameter) for parameter in (*self._block(block), *stage.learning_with(block))}, factor)
@@ -257,7 +327,7 @@ class Trainer:
 
     def weights(self) -> dict[str, nn.Parameter]:
         """The parameters that are updated with the weights, by name: of the stage's blocks and of the stage itself."""
-        stage = self.stages[self.stage]
+        stage = self.present_stage
         inside = None
         if stage.blocks is not None:
             inside = {id(parameter) for block in stage.blocks for parameter in self._block(block)}
@@ -275,6 +345,17 @@ class Trainer:
         if isinstance(self.net, Supernet) and self.choices.computed_columns != self.present:
             remove_deleted_candidates(self.net, self.schedule, self.torch_optimizers.weights, self.weights)
             self.present = self.choices.computed_columns
+
+    def _skip_dropout(self, now: StepInfo) -> SkipDropout | None:
+        rate = self.schedule.skip_dropout(now)
+        if rate == 0:
+            return None
+        if self.space is None or not self.space.has_skip_dropout:
+            raise RunFailure(
+                f"The schedule {type(self.schedule).__name__} asks for dropout after skip connections, which supernets "
+                f"of this space do not have; it must refuse such a space in `later_spaces`."
+            )
+        return SkipDropout(rate, derive_seed(self.seed, "skip dropout", now.stage, now.step))
 
     @contextmanager
     def _sampled_candidates(self, now: StepInfo) -> Iterator[None]:
@@ -303,7 +384,7 @@ class Trainer:
         return self.net.blocks()[number].parameters()
 
     def _training_of(self, stage: int) -> Training:
-        return self.training.with_epochs(self.stages[stage].length * self.training.epochs)
+        return self.training.with_epochs(self.stages[stage % len(self.stages)].length * self.training.epochs)
 
     def _epochs_before(self, stage: int) -> int:
         return sum(self._training_of(number).epochs for number in range(stage))

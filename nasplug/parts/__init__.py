@@ -19,9 +19,10 @@ from nasplug.parts.paths import Paths
 from nasplug.parts.random_boxes import RandomBoxes
 from nasplug.parts.rating import LabelRater, Rater
 from nasplug.parts.reference import ReferenceNetwork
-from nasplug.parts.schedule import PruningSchedule
+from nasplug.parts.schedule import PruningSchedule, supernet_spaces
 from nasplug.parts.search_state import FurtherWork, SearchState
 from nasplug.parts.selector import Selector
+from nasplug.parts.skip_dropout import SkipDropout
 from nasplug.parts.space import SearchSpace
 from nasplug.parts.stage import Stage
 from nasplug.parts.state import read_state, write_state
@@ -59,6 +60,7 @@ __all__ = [
     "SearchSpace",
     "SearchState",
     "Selector",
+    "SkipDropout",
     "Stage",
     "Supernet",
     "TorchOptimizers",
@@ -67,5 +69,6 @@ __all__ = [
     "read_weights",
     "send",
     "softmax",
+    "supernet_spaces",
     "write_state",
 ]

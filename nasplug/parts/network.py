@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from nasplug.parts.block import Block, Layer
 from nasplug.parts.choice import Choices
+from nasplug.parts.skip_dropout import SkipDropout
 from nasplug.values import Genotype
 
 
@@ -60,6 +61,9 @@ class Supernet(Network):
 
     choices: Choices
     """Its only architecture parameters; a submodule, so that alpha and the kept candidates are in the state dict."""
+    skip_dropout: SkipDropout | None = None
+    """Dropout after each skip connection in training mode, which the training sets before every step; None: there is
+    none. Supernets of spaces with `has_skip_dropout` apply it."""
 
     def whole(self) -> Block:
         """The whole network as one block, from images to logits; by default a block of one layer."""

@@ -124,7 +124,7 @@ class ArchitectureOptimizer(ABC):
         return {"train": 1.0}
 
     def initialise(self, choices: Choices, generator: torch.Generator) -> None:
-        """Sets alpha at the start of a search."""
+        """Sets alpha at the start of a search, and again when another supernet takes the place of the last."""
 
     def relax(self, alpha: Tensor, active: Tensor) -> Tensor:
         """The weight of each candidate, (choices, candidates); 0 where not `active`."""

@@ -57,7 +57,7 @@ class SearchState:
     space: SearchSpace
     shape: ImageShape
     net: Supernet | None
-    """The trained supernet; None if the optimizer trains none."""
+    """The trained supernet, of several the last; None if the optimizer trains none."""
     snapshots: Sequence[Step]
     """The steps that carry a snapshot."""
     images: Callable[[str, int], Iterator[Batch]]

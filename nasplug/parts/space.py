@@ -37,6 +37,8 @@ class SearchSpace(ABC):
     """
     auxiliary_heads: bool = False
     """Whether its networks can have an auxiliary head in training."""
+    has_skip_dropout: bool = False
+    """Whether its supernets have skip connections, and apply `Supernet.skip_dropout` to them."""
     unshared: Mapping[str, Any] = MappingProxyType({})
     """Options of this space under which every choice belongs to one block alone, for blockwise teachers; empty if that
     is the case under all options, or under none."""

@@ -49,9 +49,11 @@ class DistillationTeacher(ABC):
 
     @abstractmethod
     def stages(self, net: Supernet, shape: ImageShape, teacher: Network | None) -> Sequence[Stage]:
-        """The stages of the search, in order: one, or one per block. Called once before training and on each resume.
+        """The stages in which `net` is trained, in order: one, or one per block.
 
-        `shape` describes the images. `teacher` is the trained network that `network` asked for, None if it asked for
-        none; another one may stand in its place (`--teacher-from`), which has as many taps, of whatever sizes. Stages
-        start in a fresh state; that of a resumed search is loaded into them afterwards.
+        Called once before training and on each resume, and again for each supernet that takes the place of another: it
+        has as many stages, of the same lengths. `shape` describes the images. `teacher` is the trained network that
+        `network` asked for, None if it asked for none; another one may stand in its place (`--teacher-from`), which has
+        as many taps, of whatever sizes. Stages start in a fresh state; that of a resumed search is loaded into them
+        afterwards.
         """

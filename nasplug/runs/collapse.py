@@ -9,11 +9,12 @@ import attrs
 
 from nasplug.engine.alpha_figures import ENTROPY, EXPECTED, SHARE, AlphaFigures
 from nasplug.engine.parameterless import ParameterlessOperations
+from nasplug.engine.succession import Measure
 from nasplug.parts import Supernet
 from nasplug.runs.collapse_text import describe_growth, describe_indecision, describe_parameterless
 from nasplug.runs.context import RunContext
 from nasplug.store.events import read_events, require_entries
-from nasplug.values import SearchWarning
+from nasplug.values import SearchWarning, StepInfo
 from nasplug.values.recipe import Recipe
 
 EIGENVALUE = "alpha_eigenvalue"
@@ -38,15 +39,21 @@ MOST_ENTROPY = 0.99
 a softmax of alpha whose standard deviation is 0.2. Searches of DARTS by the preset `laptop` end at about 0.98."""
 
 
-def watch_alpha(context: RunContext, net: Supernet) -> AlphaFigures | None:
+def watch_alpha(context: RunContext, net: Supernet) -> Measure | None:
     """What measures alpha at the end of every epoch; None where alpha says nothing about the whole network.
 
-    That is so for optimizers that do not learn it, and where blocks are trained apart from each other.
+    That is so for optimizers that do not learn it, and where blocks are trained apart from each other. Epochs in which
+    alpha rests have no figures.
     """
     composition = context.composition
     if not composition.optimizer.learns_alpha or composition.teacher.blockwise or not len(net.choices):
         return None
-    return AlphaFigures(net, composition.space, ParameterlessOperations(composition.space, context.shape))
+    figures = AlphaFigures(net, composition.space, ParameterlessOperations(composition.space, context.shape))
+
+    def measure(now: StepInfo) -> Mapping[str, float]:
+        return figures(now) if any(update.moves_alpha for update in composition.optimizer.updates(now)) else {}
+
+    return measure
 
 
 @attrs.define
@@ -62,9 +69,13 @@ class CollapseGuard:
     """The epochs, counted from 1, of the latest figures in a row that were too large a share."""
     _eigenvalues: dict[int, float] = attrs.field(factory=dict, init=False)
     """By epoch, counted from 1, their magnitudes."""
+    _stage: int | None = attrs.field(default=None, init=False)
+    """The stage of the latest step; the figures of another one, perhaps of another supernet, are not compared."""
 
     def read(self, record: Mapping[str, Any], *, last: bool = False) -> list[SearchWarning]:
         """The warnings that the event of a step gives rise to; `last` is true for the last step of the search."""
+        if record.get("stage") != self._stage:
+            self._stage, self._above, self._eigenvalues = record.get("stage"), [], {}
         warnings = []
         signs: Mapping[str, Callable[[Mapping[str, Any], bool], tuple[float, float, str] | None]] = {
             "parameterless": self._read_share,

@@ -21,7 +21,7 @@ def describe_parameterless(recipe: Recipe, share: float, expected: float, since:
     They have been too many since the epoch `since`.
     """
     when = f"After epoch {epoch}" if since == epoch else f"From epoch {since} to epoch {epoch}"
-    remedies = _stop_after(since - 1)
+    remedies = _stop_after(recipe, since - 1)
     if (decay := _alpha_option(recipe, "alpha_weight_decay")) is not None:
         remedies.append(f"--set optimizer.alpha_weight_decay={decay * STRONGER or 1e-3:g}")
     if recipe.budget.weight > 0:
@@ -39,7 +39,7 @@ def describe_growth(recipe: Recipe, before: float, after: float, epoch: int, win
     return (
         f"The dominant eigenvalue of the Hessian with respect to alpha grew from {before:.3g} (mean of epochs {first}) "
         f"to {after:.3g} (epochs {second}): what is found may lose much when it becomes discrete. "
-        f"{_suggest([*_stop_after(epoch - window), f'--set search.weight_decay={decay:g}'])}"
+        f"{_suggest([*_stop_after(recipe, epoch - window), f'--set search.weight_decay={decay:g}'])}"
     )
 
 
@@ -55,9 +55,9 @@ def describe_indecision(recipe: Recipe, entropy: float, epoch: int) -> str:
     )
 
 
-def _stop_after(epochs: int) -> list[str]:
-    """A search of so many epochs, if there are any."""
-    return [f"--set search.epochs={epochs}"] if epochs > 0 else []
+def _stop_after(recipe: Recipe, epochs: int) -> list[str]:
+    """A search of so many epochs, if there are any, and if it is shorter so: later supernets count epochs further."""
+    return [f"--set search.epochs={epochs}"] if 0 < epochs < recipe.search.epochs else []
 
 
 def _alpha_option(recipe: Recipe, name: str) -> float | None:

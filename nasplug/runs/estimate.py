@@ -15,8 +15,7 @@ from nasplug.runs.context import RunContext
 from nasplug.runs.distillation import retraining_teacher
 from nasplug.runs.halving import plan_rungs
 from nasplug.runs.retrain import make_network_trainer
-from nasplug.runs.search import stand_in_teacher
-from nasplug.runs.search_trainer import make_search_trainer
+from nasplug.runs.search import begin_search, stand_in_teacher
 from nasplug.runs.teacher_training import make_teacher_trainer
 from nasplug.runs.training import peak_memory
 from nasplug.store.networks import PlannedNetwork
@@ -60,7 +59,7 @@ def estimate_run(context: RunContext) -> Iterator[PhaseEstimate]:
         if not context.folder.teacher.exists():
             yield _measure(context, trainer)
     if context.composition.optimizer.trains:
-        yield _measure(context, _build_search_trainer(context))
+        yield from _measure_search(context)
     recipe = context.recipe
     jobs = recipe.run.jobs
     torch.set_num_threads(1 if jobs > 1 else recipe.run.threads)
@@ -96,12 +95,36 @@ def estimate_run(context: RunContext) -> Iterator[PhaseEstimate]:
     yield attrs.evolve(training, phases=networks, at_once=min(jobs, networks))
 
 
-def _build_search_trainer(context: RunContext) -> Trainer:
-    torch.manual_seed(context.seed("search", "weights"))
-    net = context.composition.space.supernet(context.shape)
-    trainer = make_search_trainer(context, net, stand_in_teacher(context, net))
+def _measure_search(context: RunContext) -> Iterator[PhaseEstimate]:
+    """One estimate for each supernet, of steps that update as much as any; earlier ones may update less."""
+    trainer = begin_search(context, stand_in_teacher)
     trainer.begin(torch.Generator().manual_seed(context.seed("search", "alpha")))
-    return trainer
+    stages = len(trainer.stages)
+    for number in range(trainer.supernet_count):
+        if number > 0:
+            _make_last_step(context, trainer, number * stages - 1)
+            trainer.enter_stage(number * stages)
+        trainer.step = _busiest_epoch(trainer) * trainer.clock.steps_per_epoch
+        measured = _measure(context, trainer)
+        if trainer.supernet_count == 1:
+            yield measured
+        else:
+            steps = trainer.steps // trainer.supernet_count
+            yield attrs.evolve(measured, name=f"{trainer.name}/{number + 1}", steps=steps)
+
+
+def _busiest_epoch(trainer: Trainer) -> int:
+    """The first epoch with the most updates in a step: some optimizers begin to update alpha later."""
+    clock = trainer.clock
+    epochs = range(clock.epochs)
+    return max(epochs, key=lambda epoch: len(trainer.optimizer.updates(clock.at(epoch * clock.steps_per_epoch))))
+
+
+def _make_last_step(context: RunContext, trainer: Trainer, stage: int) -> None:
+    """Makes the last step of a stage, in which a schedule deletes what the next supernet is to do without."""
+    trainer.enter_stage(stage)
+    trainer.step = trainer.clock.steps - 1
+    next(context.device_options.runner().run(trainer))
 
 
 def _measure(context: RunContext, trainer: Trainer) -> PhaseEstimate:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 
@@ -33,9 +33,7 @@ def search(
     `on_event` is called with the events of phases that have journals of their own.
     """
     if context.composition.optimizer.trains:
-        torch.manual_seed(context.seed("search", "weights"))
-        net = context.composition.space.supernet(context.shape)
-        trainer = make_search_trainer(context, net, load_search_teacher(context, net))
+        trainer = begin_search(context, load_search_teacher)
         yield from run_training(context, trainer, journal, should_stop, guard=CollapseGuard(context.recipe))
         with count_further_work(context, trainer.name, journal):
             yield from decide(context, trainer, journal, should_stop, on_event)
@@ -49,6 +47,16 @@ def search(
         record = {"cost": cost_of_trials(context)}
     context.folder.finish("search", {**record, "ratings": write_ratings(context)})
     discard_further_work(context)
+
+
+def begin_search(context: RunContext, find_teacher: Callable[[RunContext, Supernet], Network | None]) -> Trainer:
+    """The trainer of a run's search, whose supernet has its initial weights; `find_teacher` gives what it learns from.
+
+    Nothing else holds the supernet, of which nothing is left in memory when another one follows.
+    """
+    torch.manual_seed(context.seed("search", "weights"))
+    net = context.composition.space.supernet(context.shape)
+    return make_search_trainer(context, net, find_teacher(context, net))
 
 
 def rehearse(context: RunContext) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from typing import cast
 
 from nasplug.engine import Trainer
 from nasplug.engine.assembly import assemble_search
+from nasplug.engine.succession import Measure
 from nasplug.errors import InputError, command
 from nasplug.parts import Network, Supernet
 from nasplug.runs.collapse import watch_alpha
@@ -14,9 +15,6 @@ from nasplug.runs.distillation import load_search_teacher
 from nasplug.runs.expected_cost import make_resource_term
 from nasplug.runs.flatness import flatness
 from nasplug.store.checkpoint import load_checkpoint
-from nasplug.values import StepInfo
-
-Measure = Callable[[StepInfo], Mapping[str, float]]
 
 
 def make_search_trainer(context: RunContext, net: Supernet, teacher: Network | None) -> Trainer:
@@ -32,8 +30,9 @@ def make_search_trainer(context: RunContext, net: Supernet, teacher: Network | N
         context.device,
         teacher=teacher,
         bf16=context.bf16,
-        measure=_join(flatness(context, net, shares), watch_alpha(context, net)),
+        make_measure=lambda net: _join(flatness(context, net, shares), watch_alpha(context, net)),
         resource_term=make_resource_term(context),
+        seed=context.seed("search"),
     )
 
 
@@ -46,8 +45,9 @@ def load_supernet(context: RunContext) -> Supernet:
             f"again: {command('run', '--config', context.folder.path / 'recipe.toml')}"
         )
     net = context.composition.space.supernet(context.shape)
-    load_checkpoint(path, make_search_trainer(context, net, load_search_teacher(context, net)))
-    return net
+    trainer = make_search_trainer(context, net, load_search_teacher(context, net))
+    load_checkpoint(path, trainer)
+    return cast("Supernet", trainer.net)
 
 
 def _join(*measures: Measure | None) -> Measure | None:

@@ -44,13 +44,15 @@ def save_checkpoint(path: Path, trainer: Trainer, events: int, seconds: float) -
 def load_checkpoint(path: Path, trainer: Trainer) -> tuple[int, float]:
     """Brings a freshly built trainer to the saved state; returns the number of events and the seconds of work then.
 
+    If the schedule asks for several supernets, that of the saved stage is built first.
+
     Raises InputError if the file is damaged or belongs to another phase or network.
     """
     tensors, facts = read_tensors(path, "checkpoint")
     try:
         if facts["phase"] != trainer.name:
             raise ValueError(f"it is of the phase {quote(facts['phase'])}")
-        trainer.stage = _count(facts, "stage", len(trainer.stages) - 1)
+        trainer.enter_stage(_count(facts, "stage", trainer.stage_count - 1))
         trainer.step = _count(facts, "step", trainer.clock.steps)
         _load_net(trainer, {name[4:]: tensor for name, tensor in tensors.items() if name.startswith("net.")})
         for number, stage in enumerate(trainer.stages):

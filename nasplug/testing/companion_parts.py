@@ -12,7 +12,14 @@ from typing import Any
 import attrs
 
 from nasplug.errors import InputError
-from nasplug.parts import ArchitectureOptimizer, DistillationTeacher, PruningSchedule, SearchSpace, Selector
+from nasplug.parts import (
+    ArchitectureOptimizer,
+    DistillationTeacher,
+    PruningSchedule,
+    SearchSpace,
+    Selector,
+    supernet_spaces,
+)
 from nasplug.testing.case import Case
 from nasplug.testing.toy import Toy, Weakest
 from nasplug.values import Method, Training
@@ -65,6 +72,15 @@ def plan(case: Case) -> SearchSetup:
     It trains for a few steps on a few images.
     """
     method = None if case.slot == "space" else _method(case)
+    classes, options = _choose(case, method)
+    search = _sections(method).get("search", {})
+    search = {name: value for name, value in search.items() if name in ("optimizer", "lr", "betas")}
+    training = build(SearchOptions, {"lr": 0.1, **search, "epochs": 2, "batch_size": 8, "augment": "none"}, "search")
+    return SearchSetup(classes, options, case.once(space_of), training)
+
+
+def _choose(case: Case, method: Method | None) -> tuple[dict[str, type[Any]], dict[str, Mapping[str, Any]]]:
+    """The classes of the parts beside the space, and their options, by slot."""
     sections = _sections(method)
     names: dict[str, str] = {}
     options: dict[str, Mapping[str, Any]] = {}
@@ -78,21 +94,33 @@ def plan(case: Case) -> SearchSetup:
     classes = {slot: _class(case, slot, name) for slot, name in names.items()}
     if case.slot == "space":
         classes["schedule"], options["schedule"] = Weakest, {}
-    search = {name: value for name, value in sections.get("search", {}).items() if name in ("optimizer", "lr", "betas")}
-    training = build(SearchOptions, {"lr": 0.1, **search, "epochs": 2, "batch_size": 8, "augment": "none"}, "search")
-    return SearchSetup(classes, options, case.once(space_of), training)
+    return classes, options
 
 
 def space_of(case: Case) -> SearchSpace:
-    """The space of a tiny search: for spaces and methods their own, at a small size; for all others the toy space."""
-    if case.slot not in ("space", "method"):
-        return Toy()
+    """The space of a tiny search: for spaces and methods their own, at a small size; for all others the toy space.
+
+    With a schedule that refuses the toy space, it is that of the method of the package.
+    """
     method = _method(case)
+    if case.slot not in ("space", "method"):
+        classes, options = _choose(case, method)
+        if method is None or not refuses_toy_space(build(classes["schedule"], options["schedule"], "schedule")):
+            return Toy()
     section = _sections(method).get("space", {})
     name = section.pop("part", case.name)
     small = case.options.get(f"space {name}", {})
     space: SearchSpace = build(_class(case, "space", name), {**section, **small}, f"space {name}")
     return space if small else smallest(space)
+
+
+def refuses_toy_space(schedule: PruningSchedule) -> bool:
+    """Whether a schedule cannot be used with the toy space, such as one that needs cells that share their choices."""
+    try:
+        supernet_spaces(schedule, Toy())
+    except InputError:
+        return True
+    return False
 
 
 def smallest(space: SearchSpace) -> SearchSpace:

@@ -234,7 +234,9 @@ def prepare(
     torch.manual_seed(derive_seed(seed if weights is None else weights, "weights"))
     net = parts.space.supernet(trial.shape)
     streams = trial.streams("search", parts.training)
-    trial.trainer = assemble_search(parts, net, trial.shape, parts.training, streams, CPU, teacher=trial.teacher)
+    trial.trainer = assemble_search(
+        parts, net, trial.shape, parts.training, streams, CPU, teacher=trial.teacher, seed=seed
+    )
     return trial
 
 

@@ -20,6 +20,10 @@ class StepInfo:
     """The number of the stage, from 0; steps and epochs count within it."""
     epochs_before: int = 0
     """Epochs of all stages before this one."""
+    supernet: int = 0
+    """The number of the supernet that is trained, from 0; a schedule may ask for several, one after the other."""
+    last_of_supernet: bool = True
+    """Whether no other stage of the same supernet follows this one."""
 
     @property
     def steps_before(self) -> int:
@@ -46,6 +50,11 @@ class StepInfo:
         """Whether this is the last step of its epoch."""
         return (self.step + 1) % self.steps_per_epoch == 0
 
+    @property
+    def ends_supernet(self) -> bool:
+        """Whether this is the last step of its supernet, unless a stage is stopped earlier."""
+        return self.last_of_supernet and self.step + 1 == self.steps
+
 
 @attrs.frozen
 class StepClock:
@@ -56,6 +65,10 @@ class StepClock:
     stage: int = 0
     epochs_before: int = 0
     """Epochs of all stages before this one."""
+    supernet: int = 0
+    """The number of the supernet that is trained, from 0."""
+    last_of_supernet: bool = True
+    """Whether no other stage of the same supernet follows this one."""
 
     @property
     def steps(self) -> int:
@@ -64,7 +77,15 @@ class StepClock:
 
     def at(self, step: int) -> StepInfo:
         """The `StepInfo` of step number `step`, counted from 0."""
-        return StepInfo(step, self.steps, self.steps_per_epoch, self.stage, self.epochs_before)
+        return StepInfo(
+            step,
+            self.steps,
+            self.steps_per_epoch,
+            stage=self.stage,
+            epochs_before=self.epochs_before,
+            supernet=self.supernet,
+            last_of_supernet=self.last_of_supernet,
+        )
 
     def since(self, step: int) -> Iterator[StepInfo]:
         """The `StepInfo` of every step from `step` to the end of the stage."""

@@ -65,6 +65,7 @@ class Darts(SearchSpace):
 
     name = genotypes_of = SPACE
     auxiliary_heads = True
+    has_skip_dropout = True
     unshared = MappingProxyType({"topology": "per-cell"})
 
     operations: tuple[str, ...] = option(

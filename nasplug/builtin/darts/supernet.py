@@ -61,7 +61,7 @@ class DartsSupernet(Supernet):
         taps, first = [], 0
         for number, (cell, groups) in enumerate(zip(self.cells, plan.wiring, strict=True)):
             after = first + len(groups.positions)
-            older, newer = newer, cell(older, newer, groups, weights[first:after])
+            older, newer = newer, cell(older, newer, groups, weights[first:after], self.skip_dropout)
             first = after
             if number in tap_cells(len(self.cells)):
                 taps.append(newer)
@@ -113,7 +113,8 @@ class DartsSupernet(Supernet):
             weights = plan.split(self.candidate_weights())
             first = sum(len(groups.positions) for groups in plan.wiring[:index])
             groups = plan.wiring[index]
-            return states[1], cell(*states, groups, weights[first : first + len(groups.positions)])
+            mine = weights[first : first + len(groups.positions)]
+            return states[1], cell(*states, groups, mine, self.skip_dropout)
 
         return Layer(rows=tuple(sorted({member.row for member in cell.members})), module=cell, compute=compute)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import cast
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from nasplug.builtin.darts.candidates import Candidate, Projection, Reduction, make_candidate
 from nasplug.builtin.darts.genotype import NONE, POOLS, SKIP
 from nasplug.builtin.darts.layout import CellLayout
+from nasplug.parts import SkipDropout
 from nasplug.parts.choice import Columns
 from nasplug.supernets import Norm
 from nasplug.supernets.accumulate import add, add_split, add_weighted
@@ -30,7 +31,11 @@ from nasplug.supernets.candidate_groups import (
 class States:
     """The states of a cell during one forward pass, and the ReLU of each, which all edges that leave it share."""
 
-    def __init__(self, layout: CellLayout, pool_norms: nn.ModuleDict) -> None:
+    def __init__(
+        self, layout: CellLayout, pool_norms: nn.ModuleDict, drop: Callable[[Tensor], Tensor] | None = None
+    ) -> None:
+        self.drop = drop
+        """Dropout after an identity, with another mask in every call; None: there is none."""
         self.values: list[Tensor | None] = []
         """States 0, 1, 2, ...; None for an input that no candidate reads."""
         self._layout = layout
@@ -97,15 +102,32 @@ class SupernetCell(nn.Module):
         """Whether a candidate is left when these columns of each row of the table of choices are."""
         return member.column in columns[member.row]
 
-    def forward(self, older: Tensor, newer: Tensor, groups: CellGroups, weights: Sequence[Tensor]) -> Tensor:
-        """The outputs of cells k-2 and k-1 to (N, nodes * channels, H, W), with a weight vector for each group."""
-        states = States(self.layout, self.pool_norms)
+    def forward(
+        self,
+        older: Tensor,
+        newer: Tensor,
+        groups: CellGroups,
+        weights: Sequence[Tensor],
+        skip_dropout: SkipDropout | None = None,
+    ) -> Tensor:
+        """The outputs of cells k-2 and k-1 to (N, nodes * channels, H, W), with a weight vector for each group.
+
+        In training mode, identities are followed by `skip_dropout`, each with a mask of its own. Skip connections of
+        stride 2 are not, as in P-DARTS: they have weights to learn.
+        """
+        states = self.make_states(newer.device, skip_dropout)
         states.values = self.preprocess(older, newer, groups)
         totals: dict[int, Tensor] = {}
         for node, wave in enumerate(groups.waves, 2):
             self.add_terms(wave, states, weights, totals)
             states.values.append(totals[node] if node in totals else self.zeros(newer, self.channels))
         return torch.cat([states[node] for node in range(2, self.nodes + 2)], 1)
+
+    def make_states(self, device: torch.device, skip_dropout: SkipDropout | None) -> States:
+        """The states of a forward pass that begins, without values."""
+        if skip_dropout is None or not self.training:
+            return States(self.layout, self.pool_norms)
+        return States(self.layout, self.pool_norms, skip_dropout.sampler(self.layout.index, device))
 
     def preprocess(self, older: Tensor, newer: Tensor, groups: CellGroups) -> list[Tensor | None]:
         """States 0 and 1 from the outputs of cells k-2 and k-1; None where no candidate reads them."""
@@ -168,7 +190,11 @@ class SupernetCell(nn.Module):
         parts = weight.split([len(nodes) for _, nodes in group.readers])
         for (state, nodes), part in zip(group.readers, parts, strict=True):
             x = states[state] if group.operation == SKIP else states.pool(group.operation, state)
-            add_weighted(totals, nodes, x, part)
+            if group.operation == SKIP and states.drop is not None:
+                for node, own in zip(nodes, part.split(1), strict=True):
+                    add_weighted(totals, (node,), states.drop(x), own)
+            else:
+                add_weighted(totals, nodes, x, part)
 
 
 def candidate_name(operation: str, state: int, node: int) -> str:

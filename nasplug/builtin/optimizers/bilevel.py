@@ -49,9 +49,18 @@ class Bilevel(ArchitectureOptimizer):
     alpha_weight_decay: float = option(1e-3, "weight decay of alpha", at_least=0)
     alpha_init: float = option(1e-3, "standard deviation of alpha at the start", at_least=0)
     alpha_share: float = option(0.5, "share of the training images on which alpha is updated", above=0, below=1)
+    warm_up: int = option(0, "epochs at the start of each stage in which only the weights are updated", at_least=0)
 
     def check(self, space: SearchSpace, training: Training) -> None:
-        """Raises InputError for second order with another optimizer of the weights than SGD, whose step it follows."""
+        """Raises InputError for second order with another optimizer of the weights than SGD, whose step it follows.
+
+        And if the warm-up leaves no epoch in which alpha learns.
+        """
+        if self.warm_up >= training.epochs:
+            raise InputError(
+                f"optimizer.warm_up = {self.warm_up} leaves none of the search.epochs = {training.epochs} for learning "
+                f"alpha; set a smaller optimizer.warm_up, or more search.epochs."
+            )
         if self.order == "second" and training.optimizer != "sgd":
             raise _not_sgd(training.optimizer)
 
@@ -66,11 +75,11 @@ class Bilevel(ArchitectureOptimizer):
             choices.alpha.copy_(alpha)
 
     def updates(self, now: StepInfo) -> Sequence[Update]:
-        """Alpha first, then the weights, in every step."""
-        return (
-            Update(ALPHA, moves_weights=False, moves_alpha=True),
-            Update(WEIGHTS, moves_weights=True, moves_alpha=False),
-        )
+        """Alpha first, then the weights, in every step after the warm-up."""
+        weights = Update(WEIGHTS, moves_weights=True, moves_alpha=False)
+        if now.epoch < self.warm_up:
+            return (weights,)
+        return (Update(ALPHA, moves_weights=False, moves_alpha=True), weights)
 
     def make_alpha_optimizer(self, alpha: nn.Parameter) -> torch.optim.Optimizer:
         """Adam."""

@@ -14,7 +14,9 @@ from nasplug.values import StepInfo
 
 def step_key(trainer: Trainer, now: StepInfo) -> Hashable | None:
     """What the operations of a step depend on beyond tensors that stay in place; None if a part does not know."""
-    stage, net = trainer.stages[trainer.stage], trainer.net
+    if trainer.schedule.skip_dropout(now) > 0:  # masks come from a generator that a recorded step would not seed
+        return None
+    stage, net = trainer.present_stage, trainer.net
     keys = (
         key_of(net, methods=("outputs",)),
         key_of(stage, now, methods=("forward",)),

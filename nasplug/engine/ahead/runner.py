@@ -49,7 +49,8 @@ class AheadRunner:
         rewind: Rewind | None = None
         try:
             for _ in trainer.stages_left():
-                self._forget_graphs()  # the torch optimizers may be new
+                self._forget_graphs()  # the torch optimizers may be new, and the supernet, too
+                rewind = None
                 while trainer.step < trainer.clock.steps:
                     count = self._steps_ahead(trainer)
                     if count > 1:

@@ -10,7 +10,7 @@ from nasplug.engine.plain.distillation import divergence
 from nasplug.parts import Network
 from nasplug.testing.case import Case
 from nasplug.testing.check import check
-from nasplug.testing.companion_parts import Parts, plan
+from nasplug.testing.companion_parts import Parts, plan, refuses_toy_space
 from nasplug.testing.outcome import NotApplicable, require
 from nasplug.testing.tiny_search import TinySearch, begin, whole
 from nasplug.testing.toy import BEST, Toy, stripes
@@ -35,6 +35,8 @@ def ranks_the_best_operation_first(case: Case) -> None:
         raise NotApplicable("it trains no supernet, so it ranks nothing")
     if case.slot == "schedule" and not (schedule.ranks_candidates and schedule.takes_snapshots):
         raise NotApplicable("it does not rank candidates by itself")
+    if refuses_toy_space(schedule):
+        raise NotApplicable("its schedule cannot be used with the toy space")
     if parts.selector.evaluates:
         raise NotApplicable(
             "its selector evaluates the supernet, which a search as short as this one trains too little"

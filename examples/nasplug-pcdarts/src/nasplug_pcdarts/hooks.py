@@ -8,16 +8,11 @@ from nasplug.plugins import Register
 
 @hookimpl
 def nasplug_register(register: Register) -> None:
-    """Registers the search space, the optimizer that waits with alpha, and the method that is made up of both."""
+    """Registers the search space, and the method that searches it."""
     register.space(
         "pc-darts",
         "nasplug_pcdarts.space:PCDarts",
         summary="The cells of darts, searched on a share of the channels and with a weight for every edge.",
-    )
-    register.optimizer(
-        "delayed-bilevel",
-        "nasplug_pcdarts.optimizer:DelayedBilevel",
-        summary="As bilevel, but in the first epochs only the weights learn.",
     )
     register.method(
         "pc-darts",

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nasplug.parts import Choices
+from nasplug.parts import Choices, SkipDropout
 from nasplug.parts.choice import Columns
 from nasplug.spaces.darts import (
     CellCandidate,
@@ -25,7 +25,6 @@ from nasplug.spaces.darts import (
     CellLayout,
     DartsSupernet,
     NetworkLayout,
-    States,
     SupernetCell,
     add_weighted,
 )
@@ -69,10 +68,20 @@ class PartialCell(SupernetCell):
         edge = self._bypasses[member.source, member.target]
         return member.column in columns[member.row] and edge.column in columns[edge.row]
 
-    def forward(self, older: Tensor, newer: Tensor, groups: CellGroups, weights: Sequence[Tensor]) -> Tensor:
-        """The outputs of cells k-2 and k-1 to (N, nodes * channels, H, W), with a weight vector for each group."""
+    def forward(
+        self,
+        older: Tensor,
+        newer: Tensor,
+        groups: CellGroups,
+        weights: Sequence[Tensor],
+        skip_dropout: SkipDropout | None = None,
+    ) -> Tensor:
+        """The outputs of cells k-2 and k-1 to (N, nodes * channels, H, W), with a weight vector for each group.
+
+        `skip_dropout` follows the identities among the candidates; the channels that bypass them are left as they are.
+        """
         inputs = self.preprocess(older, newer, groups)
-        states = States(self.layout, self.pool_norms)
+        states = self.make_states(newer.device, skip_dropout)
         states.values = [None if x is None else self._first(x) for x in inputs]
         others = [None if x is None else self._others(x, source) for source, x in enumerate(inputs)]
         computed: dict[int, Tensor] = {}

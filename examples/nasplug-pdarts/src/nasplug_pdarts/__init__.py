@@ -1,0 +1,1 @@
+"""P-DARTS: search in supernets that grow, as a plugin of nasplug."""
