@@ -16,6 +16,7 @@ from nasplug.engine.accumulation import Batches, accumulate_gradients
 from nasplug.engine.optimizers import make_grouped_optimizer, set_learning_rates
 from nasplug.engine.pruning import remove_deleted_candidates
 from nasplug.engine.resource_term import ResourceTerm
+from nasplug.engine.stage_plan import StagePlan
 from nasplug.engine.step_events import DeviceStep, HostStep, decode_snapshot
 from nasplug.engine.succession import Measure, Succession
 from nasplug.errors import RunFailure
@@ -187,7 +188,7 @@ class Trainer:
         measured: Mapping[str, float] = {}
         if self.measure is not None and all(math.isfinite(step.loss) for step in steps) and self.alpha_is_finite:
             measured = self.measure(self.clock.at(self.step - 1))
-        stage = self.stage if self.stage_count > 1 else None
+        stage = self.stage if self.plan.count > 1 else None
         return [
             step.event(snapshot, measured if step is last else {}, counts_deleted=len(self.choices) > 0, stage=stage)
             for step, snapshot in zip(steps, snapshots, strict=True)
@@ -196,27 +197,16 @@ class Trainer:
     # Progress.
 
     @property
+    def plan(self) -> StagePlan:
+        """How long all stages are. An epoch is one pass over the split on which the weights are updated."""
+        epochs = tuple(self._training_of(number).epochs for number in range(len(self.stages)))
+        supernets = 1 if self.succession is None else self.succession.count
+        return StagePlan(epochs, supernets, self.streams[self.weights_split].steps_per_epoch)
+
+    @property
     def clock(self) -> StepClock:
         """The steps of the present stage."""
-        epochs = self._training_of(self.stage).epochs
-        return StepClock(
-            self._steps_per_epoch(),
-            epochs,
-            stage=self.stage,
-            epochs_before=self._epochs_before(self.stage),
-            supernet=self.supernet,
-            last_of_supernet=(self.stage + 1) % len(self.stages) == 0,
-        )
-
-    @property
-    def supernet(self) -> int:
-        """The number of the present supernet, from 0."""
-        return self.stage // len(self.stages)
-
-    @property
-    def supernet_count(self) -> int:
-        """How many supernets are trained, one after the other."""
-        return 1 if self.succession is None else self.succession.count
+        return self.plan.clock(self.stage)
 
     @property
     def present_stage(self) -> Stage:
@@ -224,19 +214,14 @@ class Trainer:
         return self.stages[self.stage % len(self.stages)]
 
     @property
-    def stage_count(self) -> int:
-        """The stages of all supernets."""
-        return self.supernet_count * len(self.stages)
-
-    @property
     def steps(self) -> int:
         """Steps of all stages."""
-        return self._epochs_before(self.stage_count) * self._steps_per_epoch()
+        return self.plan.whole.steps
 
     @property
     def steps_done(self) -> int:
         """Steps made in all stages; a stage that the schedule stopped early counts as complete."""
-        return self._epochs_before(self.stage) * self._steps_per_epoch() + self.step
+        return self.plan.steps_before(self.stage) + self.step
 
     @property
     def over(self) -> bool:
@@ -256,13 +241,12 @@ class Trainer:
         """
         if self.candidates is None:
             self.optimizer.initialise(self.choices, generator)
-        whole = StepClock(self._steps_per_epoch(), self._epochs_before(self.stage_count))
-        self.schedule.begin(self.choices, whole)
+        self.schedule.begin(self.choices, self.plan.whole)
 
     def stages_left(self) -> Iterator[Stage]:
         """Each stage that is not finished, in order; from the second one on, with newly built torch optimizers."""
         first = self.stage
-        for number in range(first, self.stage_count):
+        for number in range(first, self.plan.count):
             if number > first:
                 self.enter_stage(number)
             yield self.present_stage
@@ -272,18 +256,18 @@ class Trainer:
 
         A new supernet begins with initial weights and alpha, and with the candidates that are kept now.
         """
-        before = self.supernet
+        plan, before = self.plan, self.stage
         self.stage, self.step = number, 0
-        if self.succession is not None and self.supernet != before:
-            self._replace_supernet(self.succession)
+        if self.succession is not None and plan.supernet(number) != plan.supernet(before):
+            self._replace_supernet(self.succession, plan.supernet(number))
         self.build_torch_optimizers()
 
-    def _replace_supernet(self, succession: Succession) -> None:
+    def _replace_supernet(self, succession: Succession, number: int) -> None:
         kept, lengths = self.choices.kept, [stage.length for stage in self.stages]
-        new = succession.make(self.supernet)
+        new = succession.make(number)
         if [stage.length for stage in new.stages] != lengths:
             raise RunFailure(
-                f"The teacher has other stages for supernet {self.supernet + 1} of the search than for the first, so "
+                f"The teacher has other stages for supernet {number + 1} of the search than for the first, so "
                 f"the length of the search is not known; tell its author."
             )
         self.net, self.stages, self.measure = new.net, new.stages, new.measure
@@ -291,7 +275,7 @@ class Trainer:
         new.net.choices.refresh()
         new.net.prune()
         self._take_choices()
-        self.optimizer.initialise(self.choices, succession.alpha_generator(self.supernet))
+        self.optimizer.initialise(self.choices, succession.alpha_generator(number))
 
     def _take_choices(self) -> None:
         """Takes over the choices of the present network."""
@@ -385,13 +369,6 @@ class Trainer:
 
     def _training_of(self, stage: int) -> Training:
         return self.training.with_epochs(self.stages[stage % len(self.stages)].length * self.training.epochs)
-
-    def _epochs_before(self, stage: int) -> int:
-        return sum(self._training_of(number).epochs for number in range(stage))
-
-    def _steps_per_epoch(self) -> int:
-        """An epoch is one pass over the split on which the weights are updated."""
-        return self.streams[self.weights_split].steps_per_epoch
 
     @property
     def weights_split(self) -> str:

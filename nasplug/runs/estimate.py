@@ -100,16 +100,16 @@ def _measure_search(context: RunContext) -> Iterator[PhaseEstimate]:
     trainer = begin_search(context, stand_in_teacher)
     trainer.begin(torch.Generator().manual_seed(context.seed("search", "alpha")))
     stages = len(trainer.stages)
-    for number in range(trainer.supernet_count):
+    for number in range(trainer.plan.supernets):
         if number > 0:
             _make_last_step(context, trainer, number * stages - 1)
             trainer.enter_stage(number * stages)
         trainer.step = _busiest_epoch(trainer) * trainer.clock.steps_per_epoch
         measured = _measure(context, trainer)
-        if trainer.supernet_count == 1:
+        if trainer.plan.supernets == 1:
             yield measured
         else:
-            steps = trainer.steps // trainer.supernet_count
+            steps = trainer.steps // trainer.plan.supernets
             yield attrs.evolve(measured, name=f"{trainer.name}/{number + 1}", steps=steps)
 
 

@@ -52,7 +52,7 @@ def load_checkpoint(path: Path, trainer: Trainer) -> tuple[int, float]:
     try:
         if facts["phase"] != trainer.name:
             raise ValueError(f"it is of the phase {quote(facts['phase'])}")
-        trainer.enter_stage(_count(facts, "stage", trainer.stage_count - 1))
+        trainer.enter_stage(_count(facts, "stage", trainer.plan.count - 1))
         trainer.step = _count(facts, "step", trainer.clock.steps)
         _load_net(trainer, {name[4:]: tensor for name, tensor in tensors.items() if name.startswith("net.")})
         for number, stage in enumerate(trainer.stages):

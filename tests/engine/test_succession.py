@@ -191,7 +191,7 @@ def test_the_last_supernet_is_trained_further_without_others():
     )
     list(work.fine_tune(made.choices.kept.clone(), epochs=1, lr_share=0.1))
     (tuned,) = further
-    assert (tuned.stage_count, tuned.net, tuned.steps) == (1, made.net, 2)
+    assert (tuned.plan.count, tuned.net, tuned.steps) == (1, made.net, 2)
 
 
 def test_choices_that_depend_on_the_size_are_refused():

@@ -21,6 +21,9 @@ from nasplug.store.result import read_result
 from nasplug.values.recipe import RetrainOptions
 
 
+pytestmark = pytest.mark.slow
+
+
 class StopAfter(Signals):
     """Receives SIGTERM after so many steps."""
 
