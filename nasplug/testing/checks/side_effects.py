@@ -70,17 +70,19 @@ def deletes_and_changes_nothing_else(case: Case) -> None:
     know of; alpha belongs to the optimizer.
     """
     search = _begun(case)
-    schedule, deletions = search.parts.schedule, list[int]()
-    choices, after_step, delete = search.net.choices, schedule.after_step, search.net.choices.delete
-
-    def counted(doomed: Tensor) -> Tensor:
-        deletions.append(1)
-        return delete(doomed)
+    schedule = search.parts.schedule
 
     def watched(given: Choices, now: StepInfo) -> Verdict:
-        deletions.clear()
+        deletions, delete = list[int](), given.delete
+
+        def counted(doomed: Tensor) -> Tensor:
+            deletions.append(1)
+            return delete(doomed)
+
         alpha, kept = given.alpha.detach().clone(), given.kept.clone()
-        verdict = after_step(given, now)
+        given.delete = counted  # type: ignore[method-assign]
+        verdict = schedule.after_step(given, now)
+        given.delete = delete  # type: ignore[method-assign]
         require(
             torch.equal(alpha, given.alpha.detach()),
             f"it changes alpha in step {now.step}",
@@ -93,7 +95,6 @@ def deletes_and_changes_nothing_else(case: Case) -> None:
         )
         return verdict
 
-    choices.delete = counted  # type: ignore[method-assign]
     trainer: Any = search.trainer
     trainer.schedule = _Watched(schedule, watched)
     search.train()
