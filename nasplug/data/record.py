@@ -15,7 +15,9 @@ from nasplug.data.reading import all_of, list_some, read_in_chunks
 from nasplug.data.splits import Indices, Splits
 from nasplug.data.survey import digest_pixels
 from nasplug.errors import InputError
-from nasplug.parts import ImageData, Images
+from nasplug.parts import ImageData, Images, Task
+from nasplug.parts.classification import CLASSIFICATION
+from nasplug.parts.recorded_task import read_task, record_task
 
 
 @attrs.frozen
@@ -75,6 +77,8 @@ class DataRecord:
     """What was said of test images that are trained on."""
     skipped: tuple[str, ...] = ()
     """As `ImageData.skipped`."""
+    task: Task = CLASSIFICATION
+    """As `ImageData.task`, with what was measured on the train split."""
 
     def find_difference(self, data: ImageData, only: Mapping[str, Indices] | None = None) -> str | None:
         """How `data` differ from the images recorded, as a part of a sentence; None if they are the same.
@@ -82,6 +86,7 @@ class DataRecord:
         The images are compared one by one, with `only` those at its indices of "train" and "test".
         """
         for option, before, now in (
+            ("task", self.task.name, data.task.name),
             ("classes", self.classes, data.classes),
             ("size", self.size, data.size),
             ("channels", self.channels, data.channels),
@@ -115,8 +120,9 @@ class DataRecord:
         return [(record.digests[index], record.labels[index]) for index in getattr(splits, name)]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        return attrs.asdict(self)
+        """Plain data; the task is there unless it is a classification, of which files say nothing."""
+        fields = attrs.asdict(self, filter=lambda field, _: field.name != "task")
+        return {**fields, **record_task(self.task)}
 
     @classmethod
     def from_dict(cls, entries: Mapping[str, Any]) -> Self:
@@ -133,6 +139,7 @@ class DataRecord:
                 notes=tuple(map(str, entries["notes"])),
                 leaks=tuple(map(str, entries.get("leaks", ()))),  # new in version 0.2
                 skipped=tuple(map(str, entries.get("skipped", ()))),
+                task=read_task(entries),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"The record of the images is damaged ({error!r}); restore it from a copy.") from error

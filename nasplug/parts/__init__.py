@@ -6,9 +6,11 @@ checkpoint saves. Parts meet only in `Choices`, `Stage` and `StepInfo`; no part 
 
 from __future__ import annotations
 
+from nasplug.parts.answer_layer import AnswerLayer
 from nasplug.parts.batch import Batch
 from nasplug.parts.block import Block, Layer
 from nasplug.parts.choice import Choice, Choices, softmax
+from nasplug.parts.classification import Classification
 from nasplug.parts.cost import CostMeasure, Measurement
 from nasplug.parts.cost_model import CostModel
 from nasplug.parts.dataset import DataSource, EncodedImage, ImageData, Images
@@ -25,22 +27,26 @@ from nasplug.parts.selector import Selector
 from nasplug.parts.space import SearchSpace
 from nasplug.parts.stage import Stage
 from nasplug.parts.state import read_state, write_state
+from nasplug.parts.task import Errors, Task
 from nasplug.parts.teacher import DistillationTeacher
 from nasplug.parts.transfer import send
 from nasplug.parts.weights_file import read_weights
 from nasplug.values.options import option
 
 __all__ = [
+    "AnswerLayer",
     "ArchitectureOptimizer",
     "Batch",
     "Block",
     "Choice",
     "Choices",
+    "Classification",
     "CostMeasure",
     "CostModel",
     "DataSource",
     "DistillationTeacher",
     "EncodedImage",
+    "Errors",
     "FurtherWork",
     "ImageData",
     "Images",
@@ -61,6 +67,7 @@ __all__ = [
     "Selector",
     "Stage",
     "Supernet",
+    "Task",
     "TorchOptimizers",
     "option",
     "read_state",

@@ -86,7 +86,10 @@ class TrainedNetwork:
         return self._load()[0]
 
     def predict(self, images: Any) -> Tensor:
-        """Class probabilities (N, classes), float32, of N raw images, or of a single one (then N is 1).
+        """The answers (N, outputs), float32, to N raw images, or to a single one (then N is 1).
+
+        They are probabilities of classes or labels, or the values of a regression, in the order of the names in
+        `classifier().classes`.
 
         Images are a path, a Pillow image, a NumPy array or a tensor, or a list of these. Arrays and tensors hold uint8
         or floating-point numbers from 0 to 1; one is an image (H, W), (H, W, C) or (C, H, W), or several (N, H, W, C),

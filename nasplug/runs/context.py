@@ -31,10 +31,11 @@ from nasplug.data import (
 from nasplug.data.class_names import check_class_names
 from nasplug.data.notes import describe_folds
 from nasplug.data.overview import Overview
-from nasplug.engine import Confusion, Errors, Stream, measure_confusion, measure_errors
+from nasplug.engine import Confusion, Stream, measure_confusion, measure_errors
 from nasplug.engine.assembly import search_splits
 from nasplug.errors import InputError
-from nasplug.parts import Batch, CostModel, ImageData, Images, Network, SearchSpace
+from nasplug.parts import Batch, CostModel, Errors, ImageData, Images, Network, SearchSpace, Task
+from nasplug.parts.recorded_task import record_task
 from nasplug.plugins import Plugins
 from nasplug.plugins.hook_calls import note
 from nasplug.plugins.program_objects import PluginsWithObjects, resume_hint
@@ -90,6 +91,11 @@ class RunContext:
             mean=self.mean,
             std=self.std,
         )
+
+    @property
+    def task(self) -> Task:
+        """What networks answer, with what was measured on the training images when the run was started."""
+        return self.data.task if self.record is None else self.record.task
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -155,6 +161,7 @@ class RunContext:
             split=split,
             device=self.device,
             resident=self.device_options.device_data,
+            task=self.task,
         )
 
     def division(self, fold: Fold | None, held_out: str = "") -> Splits:
@@ -167,7 +174,7 @@ class RunContext:
             share = self.shares()[held_out]
             return attrs.evolve(self.splits, train=np.setdiff1d(self.splits.train, share), validation=share)
         if fold is not None:
-            return self.splits.with_fold(fold, self.data.train.labels, self.recipe.run.seed)
+            return self.splits.with_fold(fold, self.task.strata(self.data.train.labels), self.recipe.run.seed)
         return self.splits.without_validation() if self.recipe.data.folds else self.splits
 
     def shares(self) -> dict[str, npt.NDArray[np.int64]]:
@@ -195,18 +202,26 @@ class RunContext:
         """The errors of `net` on the train images at `indices`, which were held out; None if there are none."""
         if len(indices) == 0:
             return None
-        return measure_errors(net, self._batches_in_order(self.data.train, indices, 256), len(self.data.classes))
+        return measure_errors(net, self._batches_in_order(self.data.train, indices, 256))
 
-    def test_confusion(self, net: Network) -> Confusion | None:
-        """What `net` answers to the test images; None if there are none."""
+    def test_answers(self, net: Network) -> tuple[Errors, Confusion | None] | None:
+        """The errors of `net` on the test images, and which classes it takes for which if there are classes.
+
+        None if there are no test images.
+        """
         if len(self.splits.test) == 0:
             return None
         batches = self._batches_in_order(self._test_images(), self.splits.test, 256)
-        return measure_confusion(net, batches, len(self.data.classes))
+        if not self.task.has_classes:
+            return measure_errors(net, batches), None
+        confusion = measure_confusion(net, batches)
+        return confusion.errors, confusion
 
     def _batches_in_order(self, images: Images, indices: npt.NDArray[np.int64], batch: int) -> Iterator[Batch]:
         resident = self.device_options.device_data
-        return sequential_batches(images, indices, batch, self.mean, self.std, self.device, resident=resident)
+        return sequential_batches(
+            images, indices, batch, self.mean, self.std, self.device, resident=resident, task=self.task
+        )
 
     def _test_images(self) -> Images:
         if self.splits.test_from == "train":
@@ -216,7 +231,10 @@ class RunContext:
         return self.data.test
 
     def preprocessing(self) -> dict[str, Any]:
-        """Classes, size and normalisation of the images, as plain data for result and weights files."""
+        """Classes, size and normalisation of the images, as plain data for result and weights files.
+
+        With them is the task, unless it is a classification, of which files say nothing.
+        """
         return {
             "classes": list(self.data.classes),
             "size": self.data.size,
@@ -224,6 +242,7 @@ class RunContext:
             "mean": list(self.mean),
             "std": list(self.std),
             "bits": self.data.bits,
+            **record_task(self.task),
         }
 
 

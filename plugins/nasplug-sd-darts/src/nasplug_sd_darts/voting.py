@@ -101,7 +101,7 @@ class VotingStage(Stage):
         """The scalar loss of `net` on `batch`."""
         options = self.voting
         logits = net(batch.images).float()
-        loss = batch.cross_entropy(logits)
+        loss = batch.loss(logits)
         voters = min(options.taken(now), options.teachers)
         weight = options.share(now) if options.counts(update) else 0.0
         if voters == 0 or weight == 0:
