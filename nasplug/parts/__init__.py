@@ -15,12 +15,14 @@ from nasplug.parts.cost import CostMeasure, Measurement
 from nasplug.parts.cost_model import CostModel
 from nasplug.parts.dataset import DataSource, EncodedImage, ImageData, Images
 from nasplug.parts.layer_spec import LayerSpec
+from nasplug.parts.multi_label import MultiLabel
 from nasplug.parts.network import Network, Outputs, Supernet
 from nasplug.parts.optimizer import ArchitectureOptimizer, Objective, TorchOptimizers
 from nasplug.parts.paths import Paths
 from nasplug.parts.random_boxes import RandomBoxes
 from nasplug.parts.rating import LabelRater, Rater
 from nasplug.parts.reference import ReferenceNetwork
+from nasplug.parts.regression import Regression
 from nasplug.parts.schedule import PruningSchedule
 from nasplug.parts.search_state import FurtherWork, SearchState
 from nasplug.parts.selector import Selector
@@ -54,6 +56,7 @@ __all__ = [
     "Layer",
     "LayerSpec",
     "Measurement",
+    "MultiLabel",
     "Network",
     "Objective",
     "Outputs",
@@ -62,6 +65,7 @@ __all__ = [
     "RandomBoxes",
     "Rater",
     "ReferenceNetwork",
+    "Regression",
     "SearchSpace",
     "SearchState",
     "Selector",

@@ -48,6 +48,10 @@ class Classification(Task):
         """The classes."""
         return np.asarray(targets, dtype=np.int64)
 
+    def count_images(self, targets: Targets, outputs: int) -> npt.NDArray[np.int64]:
+        """By class."""
+        return np.bincount(targets, minlength=outputs)
+
     def make_encoder(self, device: torch.device) -> Callable[[Tensor], Tensor]:
         """Labels stay as they are."""
         return _unchanged

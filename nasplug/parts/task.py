@@ -93,6 +93,10 @@ class Task(ABC):
         """The stratum of each image, (N,): splits and folds have their share of each. By default there is one."""
         return np.zeros(len(targets), np.int64)
 
+    def count_images(self, targets: Targets, outputs: int) -> npt.NDArray[np.int64] | None:
+        """How many images are of each class or have each label, (outputs,); None, the default, for numbers."""
+        return None
+
     def fit(self, targets: Targets) -> Task:
         """This task with what is measured on the targets of training images; by default nothing is."""
         return self

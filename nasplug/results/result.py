@@ -18,7 +18,7 @@ from nasplug.results.prediction import predict
 from nasplug.results.torch_state import IsolatedTorchState
 from nasplug.store.costs import cost_units, read_limits
 from nasplug.store.networks import load_network, network_id
-from nasplug.store.result import NETWORK_ENTRIES, NetworkResult, best_network, read_result
+from nasplug.store.result import NETWORK_ENTRIES, NetworkResult, best_network, largest_error, read_result
 from nasplug.store.run_folder import RunFolder, read_json
 from nasplug.values import Genotype, describe_costs, share_of
 
@@ -171,7 +171,8 @@ class Result:
         """As `best`, with the limits in one mapping."""
         units = cost_units(self.record)
         budget = read_limits(limits, units, str(self.run.path))
-        entries = [NetworkResult.from_entry(entry) for entry in self.record["networks"]]
+        bound = largest_error(self.record.get("data", {}))
+        entries = [NetworkResult.from_entry(entry, bound) for entry in self.record["networks"]]
         best = best_network(entries, budget)
         if best is None:
             finished = {network.id for network in self._finished()}

@@ -50,6 +50,7 @@ from nasplug.runs.data import (
     write_data_record,
 )
 from nasplug.runs.device import DeviceOptions, find_device, uses_bf16
+from nasplug.runs.task_fit import check_task, describe_task
 from nasplug.store.events import EventCallback, Journal
 from nasplug.store.layer_table import LayerTable
 from nasplug.store.run_folder import RunFolder
@@ -101,8 +102,9 @@ class RunContext:
     def notes(self) -> tuple[str, ...]:
         """What a user should know of the images of this run, besides leaks."""
         recorded = (UNRECORDED,) if self.record is None else self.record.notes
+        recorded = (*describe_task(self.composition, self.task), *recorded)
         folds = self.recipe.data.folds
-        return (*recorded, describe_folds(folds, len(self.splits.development))) if folds else recorded
+        return (*recorded, describe_folds(folds, len(self.splits.development), self.task)) if folds else recorded
 
     @property
     def leaks(self) -> tuple[str, ...]:
@@ -253,6 +255,7 @@ def new_context(folder: RunFolder, plugins: Plugins, recipe: Recipe) -> RunConte
     data = load_data(composition)
     composition = record_choices(composition, data)
     check_class_names(data)
+    check_task(plugins, composition, data)
     splits = make_splits(data, recipe.run.seed, recipe.data.validation, recipe.data.test, recipe.data.folds)
     overview = look_at_data(data, splits, recipe.data.folds)
     record = make_data_record(overview, closely=False)

@@ -33,6 +33,7 @@ class Voting(DistillationTeacher):
     """
 
     weighs_classes = True
+    tasks = frozenset({"classification"})
 
     teachers: int = option(3, "largest number of past states that vote (inferred)", at_least=1)
     vote: str = option("soft", "how their predictions are combined (soft is inferred)", choices=VOTES)
