@@ -103,8 +103,11 @@ def _images(path: Path, tensors: dict[str, Tensor], prefix: str) -> MemoryImages
         )
     if shape[1] != shape[2] or shape[1] == 0:
         raise InputError(f"'{prefix}images' in {path} must be square, but they are {_shape(images)}; crop or pad them.")
-    if labels.ndim != 1 + (labels.dtype in COLUMNS and labels.ndim == 2) or labels.dtype not in INTEGERS + COLUMNS:
-        raise InputError(f"'{prefix}labels' in {path} must be whole numbers (N,), but they are {_shape(labels)}.")
+    if not (_are_columns(labels) or (labels.ndim == 1 and labels.dtype in INTEGERS)):
+        raise InputError(
+            f"'{prefix}labels' in {path} must be whole numbers (N,), but they are {_shape(labels)}; several labels "
+            f"for an image have a column of 0 and 1 each, and numbers a column of floating-point ones."
+        )
     if len(images) != len(labels) or len(labels) == 0:
         raise InputError(
             f"{path} holds {len(images)} '{prefix}images' and {len(labels)} '{prefix}labels'; each image needs one "
@@ -112,6 +115,11 @@ def _images(path: Path, tensors: dict[str, Tensor], prefix: str) -> MemoryImages
         )
     targets = labels.numpy() if labels.ndim == 1 else read_columns(labels.numpy(), f"'{prefix}labels' in {path}")
     return MemoryImages(images.permute(0, 3, 1, 2).contiguous(), targets)
+
+
+def _are_columns(labels: Tensor) -> bool:
+    """Whether they are for several labels or a regression; a single column of whole numbers would be of classes."""
+    return labels.ndim == 2 and labels.dtype in COLUMNS and (labels.shape[1] > 1 or labels.is_floating_point())
 
 
 def _classes(path: Path, metadata: dict[str, str], labels: Targets, task: Task) -> tuple[str, ...]:
