@@ -15,6 +15,7 @@ from nasplug.compose import compose, parse_setting
 from nasplug.data import make_splits
 from nasplug.data.class_names import check_class_names
 from nasplug.data.overview import look
+from nasplug.parts.recorded_task import TASKS
 from nasplug.plugins import load_plugins
 from nasplug.runs.data import load_data
 from nasplug.runs.defaults import resolve_recipe
@@ -76,7 +77,7 @@ def data(
 def _write(facts: Mapping[str, Any]) -> None:
     size, channels = facts["size"], facts["channels"]
     echo(
-        f"{facts['data']}: {facts['images']:,} images of {len(facts['classes'])} classes, "
+        f"{facts['data']}: {facts['images']:,} images {_count_outputs(facts)}, "
         f"{size}x{size} pixels with {channels} channel{'' if channels == 1 else 's'}\n"
     )
     _write_classes(facts)
@@ -95,15 +96,27 @@ def _write(facts: Mapping[str, Any]) -> None:
     echo(f"\n{facts['command']}")
 
 
+def _count_outputs(facts: Mapping[str, Any]) -> str:
+    task = TASKS[facts["task"]]
+    count = len(facts["classes"] or facts["values"])
+    return f"{'of' if task.has_classes else 'with'} {count} {task.output if count == 1 else task.outputs}"
+
+
 def _write_classes(facts: Mapping[str, Any]) -> None:
-    splits = facts["splits"]
+    splits, head = facts["splits"], TASKS[facts["task"]].output
+    if not facts["classes"]:
+        names = ("mean", "deviation", "least", "most")
+        write_rows([head, *names], [[row[head], *(f"{row[name]:.5g}" for name in names)] for row in facts["values"]])
+        return
     rows = [
-        [row["class"], *(f"{row[name]:,}" for name in splits), f"{row['images']:,}", f"{row['share']:.1%}"]
+        [row[head], *(f"{row[name]:,}" for name in splits), f"{row['images']:,}", f"{row['share']:.1%}"]
         for row in facts["classes"]
     ]
     total = ["all", *(f"{count:,}" for count in splits.values()), f"{facts['images']:,}", "100.0%"]
-    write_rows(["class", *splits, "images", "share"], [*rows, total])
+    write_rows([head, *splits, "images", "share"], [*rows, total])
     balance = facts["balance"]
+    if balance is None:
+        return
     echo(
         f"\nThe largest class, '{balance['largest']}', has {balance['ratio']:.1f} times as many images as the "
         f"smallest, '{balance['smallest']}'."

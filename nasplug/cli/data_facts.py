@@ -35,7 +35,7 @@ def collect_facts(composition: Composition, overview: Overview, given: Given) ->
     data = overview.data
     duplicates = overview.find_duplicates(closely=True)
     remarks = overview.remark(duplicates)
-    folds = [describe_folds(overview.folds, len(overview.splits.development))] if overview.folds else []
+    folds = [describe_folds(overview.folds, len(overview.splits.development), data.task)] if overview.folds else []
     files = _read_files(data)
     classes = _count_classes(overview)
     suggestions = [
@@ -45,10 +45,12 @@ def collect_facts(composition: Composition, overview: Overview, given: Given) ->
     ]
     return {
         "data": composition.recipe.data.name,
-        "images": sum(row["images"] for row in classes),
+        "images": sum(len(indices) for indices in duplicates.members.values()),
         "splits": {name: len(indices) for name, indices in duplicates.members.items()},
+        "task": data.task.name,
         "classes": classes,
-        "balance": _balance(classes),
+        "values": [] if classes else _describe_values(data),
+        "balance": _balance(classes) if data.task.has_classes else None,
         "size": data.size,
         "channels": data.channels,
         "files": None if files is None else _describe_files(files),
@@ -72,21 +74,40 @@ def _read_files(data: ImageData) -> FileFacts | None:
 
 
 def _count_classes(overview: Overview) -> list[dict[str, Any]]:
+    """The images of each class, or with each label; empty where outputs are numbers."""
     data, splits = overview.data, overview.splits
     sources = {"train": data.train, "validation": data.train, "test": splits.test_images(data)}
-    counts = {
-        name: np.bincount(images.labels[getattr(splits, name)], minlength=len(data.classes)).tolist()
-        for name, images in sources.items()
-    }
+    counts: dict[str, list[int]] = {}
+    for name, images in sources.items():
+        found = data.task.count_images(images.labels[getattr(splits, name)], len(data.classes))
+        if found is None:
+            return []
+        counts[name] = found.tolist()
     totals = [sum(counts[name][label] for name in SPLITS) for label in range(len(data.classes))]
+    images_of_all = sum(len(getattr(splits, name)) for name in SPLITS)
     return [
         {
-            "class": data.classes[label],
+            data.task.output: data.classes[label],
             **{name: counts[name][label] for name in SPLITS},
             "images": total,
-            "share": total / sum(totals),
+            "share": total / images_of_all,
         }
         for label, total in enumerate(totals)
+    ]
+
+
+def _describe_values(data: ImageData) -> list[dict[str, Any]]:
+    """The numbers of each output, over all images."""
+    targets = np.concatenate([images.labels for images in (data.train, data.test) if images is not None])
+    return [
+        {
+            data.task.output: name,
+            "mean": float(column.mean()),
+            "deviation": float(column.std()),
+            "least": float(column.min()),
+            "most": float(column.max()),
+        }
+        for name, column in zip(data.classes, targets.astype(np.float64).T, strict=True)
     ]
 
 

@@ -1,4 +1,4 @@
-"""`nasplug predict`: the classes of image files."""
+"""`nasplug predict`: what a network answers to image files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nasplug.data.encoded_images import MAX_BYTES
 from nasplug.data.image_folders import PassedOver, image_suffixes, list_images
 from nasplug.errors import InputError, quote
 from nasplug.formats.regular_file import find_kind
-from nasplug.parts import EncodedImage
+from nasplug.parts import EncodedImage, Task
 from nasplug.plugins import load_plugins
 from nasplug.plugins.hook_calls import note
 from nasplug.results.classifier import Classifier
@@ -39,7 +39,13 @@ from nasplug.results.result import choose_network, load
 )
 @click.option("--id", "name", help="Id of the network, or its beginning.  [default: the best network]")
 @budget_options("The best network within this cost, such as params=50k or latency=2ms; may be repeated.")
-@click.option("--top", default=1, show_default=True, type=click.IntRange(min=1), help="Classes shown for each image.")
+@click.option(
+    "--top",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Classes shown for each image.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")
 @click.pass_context
 def predict(
@@ -54,6 +60,8 @@ def predict(
     as_json: bool,
 ) -> None:
     """What a network of RUN sees in image files, with probabilities.
+
+    That is the class of an image, all labels that are more likely than not, or the values of a regression.
 
     RUN is a run folder, or a file from 'nasplug export RUN --format safetensors'. With --from, an exported file answers
     as it does on a device: an ONNX file by ONNX Runtime; code in a file of the format python is run. IMAGE is a file, a
@@ -72,22 +80,23 @@ def predict(
         images = list(paths)
         _refuse_choice(exported, name, limits)
         classifier = open_export(exported)
+    task = classifier.task
     predictions: list[dict[str, Any]] = []
     refused: list[InputError] = []
     for file, answer in classify(classifier, _find_files(images)):
         if isinstance(answer, InputError):
             refused.append(answer)
         else:
-            predictions.append({"file": str(file), "classes": _select_best(answer, classifier.classes, top)})
+            predictions.append({"file": str(file), task.outputs: _select(answer, classifier, top)})
     if as_json:
         echo(json.dumps(predictions, indent=2))
     elif predictions:
         rows = [
-            [image["file"], guess["class"], f"{guess['probability']:.4f}"]
+            [image["file"], shown[task.output], _format_value(shown[task.value], task)]
             for image in predictions
-            for guess in image["classes"]
+            for shown in image[task.outputs] or [{task.output: "none", task.value: None}]
         ]
-        write_rows(["file", "class", "probability"], rows)
+        write_rows(["file", task.output, task.value], rows)
     for error in refused:
         echo(f"Error: {error}", err=True)
     if refused:
@@ -141,9 +150,14 @@ def _refuse_choice(file: Path, name: str | None, limits: Mapping[str, Any]) -> N
         raise InputError(f"'{file}' is one network; --id and --budget choose among those of a run.")
 
 
-def _select_best(probabilities: Tensor, classes: Sequence[str], top: int) -> list[dict[str, Any]]:
-    values, indices = probabilities.topk(min(top, len(classes)))
-    return [
-        {"class": classes[index], "probability": value}
-        for value, index in zip(values.tolist(), indices.tolist(), strict=True)
-    ]
+def _select(answer: Tensor, classifier: ImageClassifier, top: int) -> list[dict[str, Any]]:
+    """What is shown of the answer to one image: outputs, each with its value."""
+    task, values = classifier.task, answer.tolist()
+    return [{task.output: classifier.classes[place], task.value: values[place]} for place in task.select(answer, top)]
+
+
+def _format_value(value: float | None, task: Task) -> str:
+    """Of a probability four decimals, of another value five digits; empty where there is none."""
+    if value is None:
+        return ""
+    return f"{value:.4f}" if task.value == "probability" else f"{value:.5g}"

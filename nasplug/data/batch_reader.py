@@ -61,7 +61,7 @@ class BatchReader:
         self._pending: dict[int, Future[tuple[Tensor, Tensor]]] = {}
 
     def read(self, number: int) -> tuple[Tensor, Tensor]:
-        """Batch `number` on the device: images, uint8 (N, C, H, W), and labels, int64 (N,)."""
+        """Batch `number` on the device: images, uint8 (N, C, H, W), and their labels."""
         order, batch = self._positions(number)
         if self._resident is not None:
             chosen = self._on_device(order)[batch]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import torch
+from torch import Tensor
 
 from nasplug.data.augment import augment, cut_out, normalize
 from nasplug.data.balance import balanced_order, class_weights
@@ -16,7 +17,8 @@ from nasplug.data.batch_reader import BATCHES_AHEAD, BatchReader, Indices
 from nasplug.data.boxes import erase
 from nasplug.data.colour import jitter
 from nasplug.errors import InputError
-from nasplug.parts import Batch, Images
+from nasplug.parts import Batch, Images, Task
+from nasplug.parts.classification import CLASSIFICATION
 from nasplug.parts.random_boxes import RandomBoxes
 from nasplug.parts.transfer import send
 from nasplug.values import Training
@@ -32,7 +34,8 @@ class BatchStream:
     `mean` and `std` are per channel on the scale from 0 to 1; `flips` and `shift` (pixels) are those of the data set.
     With `augmented=False` images are normalised only. With `resident`, images in memory are copied to `device` if they
     are small enough; all others are read some batches ahead in threads. Random crops (augmentation "imagenet") are
-    taken from the originals of `images` that have these. Raises InputError if `indices` is empty.
+    taken from the originals of `images` that have these. `task` is that of the labels; a balance is for classes. Raises
+    InputError if `indices` is empty.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class BatchStream:
         device: torch.device,
         augmented: bool = True,
         resident: bool = True,
+        task: Task = CLASSIFICATION,
     ) -> None:
         if len(indices) == 0:
             raise InputError(f"Split '{split}' of phase '{phase}' holds no images; give it a larger share.")
@@ -60,6 +64,7 @@ class BatchStream:
         weights = class_weights(self._labels, int(images.labels.max()) + 1) if training.balance == "weights" else None
         self._class_weights = None if weights is None else send(weights, device)
         self._mean, self._std = send(torch.tensor([mean, std], dtype=torch.float32), device)
+        self._task, self._encode = task, task.make_encoder(device)
         self._flips = flips
         self._shift = shift
         self._stream = (seed, phase, split)
@@ -80,7 +85,7 @@ class BatchStream:
         pixels, labels = self._reader.read(step)
         self.prefetch(step + 1)
         if not self._augmented:
-            return Batch(normalize(pixels, self._mean, self._std), labels, self._class_weights)
+            return self._make_batch(normalize(pixels, self._mean, self._std), labels)
         training = self._training
         generator = self._generator(step)
         if self._crops_originals:
@@ -95,7 +100,10 @@ class BatchStream:
             normalised = cut_out(normalised, training.cutout, generator)
         if training.random_erasing:
             normalised = erase(normalised, training.random_erasing, generator)
-        return Batch(normalised, labels, self._class_weights)
+        return self._make_batch(normalised, labels)
+
+    def _make_batch(self, images: Tensor, labels: Tensor) -> Batch:
+        return Batch(images, self._encode(labels), self._class_weights, self._task)
 
     def prefetch(self, step: int) -> None:
         """Starts reading the batches from `step` on in the background, where images are read from files."""
@@ -131,13 +139,15 @@ def sequential_batches(
     device: torch.device,
     *,
     resident: bool = True,
+    task: Task = CLASSIFICATION,
 ) -> Iterator[Batch]:
     """All images at `indices` in that order, without augmentation, for evaluation; the last batch may be smaller.
 
     A single remaining image joins the batch before it, since batch norm of 1x1 maps needs at least two images. `mean`
     and `std` are per channel on the scale from 0 to 1. With `resident`, images in memory are copied to `device` if they
-    are small enough.
+    are small enough. `task` is that of the labels.
     """
+    encode = task.make_encoder(device)
     means, deviations = send(torch.tensor([mean, std], dtype=torch.float32), device)
     ends = [*range(batch_size, len(indices) - 1, batch_size), len(indices)]
     count = len(ends) if len(indices) else 0
@@ -149,4 +159,4 @@ def sequential_batches(
     for number in range(count):
         pixels, labels = reader.read(number)
         reader.prefetch(number + 1, min(number + 1 + BATCHES_AHEAD, count))
-        yield Batch(normalize(pixels, means, deviations), labels)
+        yield Batch(normalize(pixels, means, deviations), encode(labels), task=task)

@@ -36,12 +36,12 @@ class Fold:
         return attrs.asdict(self)
 
 
-def make_folds(pool: Indices, labels: Indices, count: int, seed: int) -> list[Indices]:
-    """Divides `pool` (ascending indices into `labels`) into `count` folds, each ascending.
+def make_folds(pool: Indices, strata: Indices, count: int, seed: int) -> list[Indices]:
+    """Divides `pool` (ascending indices into `strata`) into `count` folds, each ascending.
 
-    Their sizes differ by at most one image, and so do their numbers of images of each class: the images are sorted by
-    class, those of a class at random, and dealt to the folds in turn.
+    Their sizes differ by at most one image, and so do their numbers of images of each stratum, such as a class: the
+    images are sorted by stratum, those of a stratum at random, and dealt to the folds in turn.
     """
     shuffled = np.random.default_rng(derive_seed(seed, "folds", count)).permutation(pool)
-    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
-    return [np.sort(by_class[number::count]) for number in range(count)]
+    by_stratum = shuffled[np.argsort(strata[shuffled], kind="stable")]
+    return [np.sort(by_stratum[number::count]) for number in range(count)]

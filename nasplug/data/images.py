@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import attrs
 import numpy as np
@@ -16,18 +17,18 @@ from nasplug.parts import ImageData, Images
 class MemoryImages(Images):
     """All images in one uint8 tensor `pixels` (N, C, H, W), on the CPU or on another device.
 
-    `labels`, int64 (N,), are a NumPy array on the host for splitting; `targets` are the same as a tensor on the device
-    of the pixels.
+    `labels` are a NumPy array on the host for splitting, int64 where they are whole numbers (N,); `targets` are the
+    same as a tensor on the device of the pixels.
     """
 
-    def __init__(self, pixels: Tensor, labels: npt.NDArray[np.integer]) -> None:
+    def __init__(self, pixels: Tensor, labels: npt.NDArray[Any]) -> None:
         if pixels.dtype != torch.uint8 or pixels.ndim != 4 or len(pixels) != len(labels):
             raise ValueError(
                 f"Expected uint8 pixels (N, C, H, W) and N labels, found {pixels.dtype} {tuple(pixels.shape)} and "
                 f"{len(labels)} labels."
             )
         self.pixels = pixels
-        self.labels = labels.astype(np.int64)
+        self.labels = labels.astype(np.int64) if labels.ndim == 1 else labels
         self.targets = torch.from_numpy(self.labels).to(pixels.device)
         self._copies: dict[torch.device, MemoryImages] = {}
 

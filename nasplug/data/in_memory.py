@@ -16,8 +16,10 @@ from torch import Tensor
 from nasplug.data.datasets import Indexed, find_class_names, read_dataset, read_label
 from nasplug.data.images import MemoryImages, with_validation
 from nasplug.data.pixels import batch_to_pixels
+from nasplug.data.targets import note_one_label, read_columns, task_of
 from nasplug.errors import InputError
-from nasplug.parts import DataSource, ImageData, Images
+from nasplug.parts import DataSource, ImageData, Images, Task
+from nasplug.parts.task import Targets
 from nasplug.values.options import option
 
 DIGEST_IMAGES = 256
@@ -57,16 +59,17 @@ def to_image_data(data: object) -> ImageData:
         return data
     train, validation, test = _split(data)
     images, names = _labelled(train)
-    names = names or _number_classes(images.labels)
+    task = task_of(images.labels)
+    names = names or (_number_classes(images.labels) if task.has_classes else _number_columns(images.labels))
     name = type(train[0] if isinstance(train, tuple | list) else train).__name__
-    _check_labels("train", images, names)
+    _check_labels("train", images, names, task)
     _, channels, size, _ = images.read([0]).shape
     others: dict[str, Images] = {}
     for title, part in (("validation", validation), ("test", test)):
         if part is None:
             continue
         others[title], own_names = _labelled(part)
-        _check_labels(title, others[title], names)
+        _check_labels(title, others[title], names, task)
         if own_names is not None and own_names != names:
             raise InputError(
                 f"The {title} images have the classes {own_names!r:.80} and those for training {names!r:.80}; give "
@@ -77,7 +80,8 @@ def to_image_data(data: object) -> ImageData:
                 f"The {title} images have the shape {tuple(shape)} (channels, height, width) and those for training "
                 f"{(channels, size, size)}; bring them to one size and mode."
             )
-    whole = ImageData(name, names, size, channels, images, others.get("test"), flips=True, shift=size // 8)
+    tests, notes = others.get("test"), note_one_label(images.labels, task)
+    whole = ImageData(name, names, size, channels, images, tests, flips=True, shift=size // 8, notes=notes, task=task)
     return with_validation(whole, others.get("validation"))
 
 
@@ -123,15 +127,31 @@ def _labelled(data: Any) -> tuple[Images, tuple[str, ...] | None]:
     raise InputError(f"Data cannot be of type {type(data).__name__}; give {ACCEPTED_DATA}.")
 
 
-def _labels(labels: object) -> npt.NDArray[np.int64]:
-    """The labels that belong to a batch of images, as an array."""
+def _labels(labels: object) -> Targets:
+    """The labels that belong to a batch of images, as an array: a class for each, or several columns."""
     unordered = isinstance(labels, Mapping | Set | str | bytes)
     if unordered or not isinstance(labels, Iterable) or getattr(labels, "ndim", 1) == 0:
         raise InputError(
             f"Labels must be a list, an array or a tensor, with one number for each image, but these are "
             f"{labels!r:.80}."
         )
+    columns = _columns(labels)
+    if columns is not None:
+        return read_columns(columns, "Labels")
     return np.array([read_label(label, f"Image {number}") for number, label in enumerate(labels)], np.int64)
+
+
+def _columns(labels: Iterable[Any]) -> npt.NDArray[Any] | None:
+    """An array or a tensor (N, outputs) as an array; None for anything else, and for one column of whole numbers."""
+    if not isinstance(labels, Tensor | np.ndarray) or labels.ndim != 2:
+        return None
+    values = labels.detach().cpu().numpy() if isinstance(labels, Tensor) else labels
+    return None if values.shape[1] == 1 and values.dtype.kind != "f" else values
+
+
+def _number_columns(targets: Targets) -> tuple[str, ...]:
+    """Numbers as names of labels or outputs."""
+    return tuple(map(str, range(targets.shape[1])))
 
 
 def _number_classes(labels: npt.NDArray[np.int64]) -> tuple[str, ...]:
@@ -146,7 +166,10 @@ def _number_classes(labels: npt.NDArray[np.int64]) -> tuple[str, ...]:
     return tuple(map(str, range(len(present))))
 
 
-def _check_labels(title: str, images: Images, names: tuple[str, ...]) -> None:
+def _check_labels(title: str, images: Images, names: tuple[str, ...], task: Task) -> None:
+    if not task.has_classes or images.labels.ndim != 1:
+        task.check(images.labels, names, f"Labels of the images ({title})")
+        return
     wrong = np.flatnonzero((images.labels < 0) | (images.labels >= len(names)))
     if len(names) < 2:
         raise InputError(f"At least two different classes are needed, but the images have {names!r:.80}.")

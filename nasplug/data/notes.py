@@ -9,9 +9,11 @@ import numpy as np
 
 from nasplug.data.duplicates import Duplicates
 from nasplug.data.label_forms import note_label_forms
+from nasplug.data.reading import list_targets
 from nasplug.data.splits import ENOUGH_VALIDATION, Splits
 from nasplug.data.survey import SurveyedImages
-from nasplug.parts import ImageData, Images
+from nasplug.parts import ImageData, Images, Task
+from nasplug.parts.classification import CLASSIFICATION
 
 WORDS = {"train": "training", "validation": "validation"}
 """What the images of a split are called."""
@@ -34,7 +36,7 @@ def remark(
     """What is to be said of surveyed images and of their division."""
     evaluated = splits.test_images(data)
     notes = [
-        *note_label_forms(data.classes),
+        *(note_label_forms(data.classes) if data.task.has_classes else ()),
         *_note_constant(train, test, duplicates),
         *_describe_copies(duplicates, "train", "validation"),
         *_note_flood(duplicates),
@@ -70,9 +72,10 @@ def _describe_copies(duplicates: Duplicates, first: str, second: str) -> list[st
 
 
 def _describe_contradictions(data: ImageData, duplicates: Duplicates) -> list[str]:
-    """Equal images of different classes, of which at most one can be right."""
-    labels = [*data.train.labels.tolist(), *([] if data.test is None else data.test.labels.tolist())]
-    classes: dict[str, set[int]] = {}
+    """Equal images of different classes, or with other labels or numbers, of which at most one can be right."""
+    targets = [data.train.labels, *([] if data.test is None else [data.test.labels])]
+    labels = [label for each in targets for label in list_targets(each)]
+    classes: dict[str, set[object]] = {}
     for digest, label in zip(duplicates.digests, labels, strict=True):
         classes.setdefault(digest, set()).add(label)
     found = [index for index, digest in enumerate(duplicates.digests) if len(classes[digest]) > 1]
@@ -85,6 +88,12 @@ def _describe_contradictions(data: ImageData, duplicates: Duplicates) -> list[st
         for index in found
         if duplicates.digests[index] == duplicates.digests[first] and labels[index] != labels[first]
     )
+    if not data.task.has_classes:
+        named = " and ".join(duplicates.names[index] for index in (first, other))
+        return [
+            f"{_count(len(found), 'image')} equal to images with other {data.task.outputs}, pixel by "
+            f"pixel (such as {named}); at most one can be right."
+        ]
     named = " and ".join(f"{duplicates.names[index]} ({data.classes[labels[index]]})" for index in (first, other))
     return [
         f"{_count(len(found), 'image')} equal to images of another class, pixel by pixel (such as {named}); at most "
@@ -111,6 +120,8 @@ def _note_flood(duplicates: Duplicates) -> list[str]:
 
 def _note_imbalance(data: ImageData, tests: Images, splits: Splits) -> list[str]:
     """A class so large that always answering it has less than half of the error of guessing."""
+    if not data.task.has_classes:
+        return []
     name, images, indices = ("test", tests, splits.test) if len(splits.test) else ("training", data.train, splits.train)
     counts = np.bincount(images.labels[indices], minlength=len(data.classes))
     largest = int(counts.argmax())
@@ -136,11 +147,17 @@ def _note_own_validation(data: ImageData, splits: Splits) -> list[str]:
     ]
 
 
-def note_few(splits: Splits) -> list[str]:
+def note_few(splits: Splits, task: Task = CLASSIFICATION) -> list[str]:
     """So few validation images that chance has a large part in which network is taken to be the best."""
     count = len(splits.validation)
     if not 0 < count < ENOUGH_VALIDATION:
         return []
+    if not task.has_classes:
+        return [
+            f"{_count(count, 'image')} held out for validation, so that which network is the best, and when, is partly "
+            f"chance. More images, or cross-validation over all {len(splits.development):,} that are not for the test "
+            f"(data.folds=5), tell more."
+        ]
     chance = math.sqrt(0.1 * 0.9 / count)
     return [
         f"{_count(count, 'image')} held out for validation, so one image is {1 / count:.1%}, and an error of 10 % has "
@@ -149,8 +166,15 @@ def note_few(splits: Splits) -> list[str]:
     ]
 
 
-def describe_folds(folds: int, images: int) -> str:
+def describe_folds(folds: int, images: int, task: Task = CLASSIFICATION) -> str:
     """How networks are chosen by cross-validation over so many images, and how much of it is chance."""
+    if not task.has_classes:
+        return (
+            f"Networks are chosen by cross-validation (data.folds={folds}): each is trained {folds} times, each time "
+            f"without one fold of the {images:,} images that are not for the test, and its validation error is that on "
+            f"all of them by the training without them. Those that are kept are trained once more, on all of these "
+            f"images, and tested."
+        )
     chance = math.sqrt(0.1 * 0.9 / images)
     return (
         f"Networks are chosen by cross-validation (data.folds={folds}): each is trained {folds} times, each time "

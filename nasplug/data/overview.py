@@ -46,7 +46,7 @@ class Overview:
     def remark(self, duplicates: Duplicates) -> Remarks:
         """What is to be said of the images."""
         remarks = remark(self.data, self.splits, self.train, self.test, duplicates)
-        few = [] if self.folds else note_few(self.splits)
+        few = [] if self.folds else note_few(self.splits, self.data.task)
         return attrs.evolve(remarks, notes=(*remarks.notes, *few, *_note_constant_channels(self.mean, self.std)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from nasplug.data.batch_reader import BATCHES_AHEAD, BatchReader, Indices
 from nasplug.data.class_names import printable
 from nasplug.errors import InputError
 from nasplug.parts import Images
+from nasplug.parts.task import Targets
 
 CHUNK = 128
 """Images read at a time by each thread."""
@@ -81,3 +83,8 @@ def read_in_chunks(images: Images, indices: Indices) -> Iterator[Tensor]:
 def all_of(images: Images) -> Indices:
     """The indices of all images."""
     return np.arange(len(images), dtype=np.int64)
+
+
+def list_targets(targets: Targets) -> list[Any]:
+    """The target of each image as a value that can be compared: a class, or a tuple of numbers."""
+    return targets.tolist() if targets.ndim == 1 else [tuple(row) for row in targets.tolist()]

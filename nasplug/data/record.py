@@ -11,11 +11,13 @@ import attrs
 import numpy as np
 
 from nasplug.data.class_names import printable
-from nasplug.data.reading import all_of, list_some, read_in_chunks
+from nasplug.data.reading import all_of, list_some, list_targets, read_in_chunks
 from nasplug.data.splits import Indices, Splits
 from nasplug.data.survey import digest_pixels
 from nasplug.errors import InputError
-from nasplug.parts import ImageData, Images
+from nasplug.parts import ImageData, Images, Task
+from nasplug.parts.classification import CLASSIFICATION
+from nasplug.parts.recorded_task import read_task, record_task
 
 
 @attrs.frozen
@@ -24,7 +26,8 @@ class SetRecord:
 
     names: tuple[str, ...] | None
     """As `Images.names`, with escapes for what no file of text can hold."""
-    labels: tuple[int, ...]
+    labels: tuple[Any, ...]
+    """The class of each image, or a tuple of its targets."""
     digests: tuple[str, ...]
     """Of the files, where the images come from files, otherwise of the pixels."""
 
@@ -32,11 +35,11 @@ class SetRecord:
     def of(cls, images: Images, pixels: Sequence[str] | None = None) -> Self:
         """The record of `images`. `pixels` has the digests of their pixels, if these are known."""
         digests = images.digests(range(len(images))) or pixels or _pixel_digests(images, all_of(images))
-        return cls(_names_of(images), tuple(images.labels.tolist()), tuple(digests))
+        return cls(_names_of(images), tuple(list_targets(images.labels)), tuple(digests))
 
     def find_difference(self, images: Images, only: Indices | None) -> str | None:
         """How `images` differ, as a part of a sentence; None if they are equal, as far as those at `only` tell."""
-        names, labels = _names_of(images), images.labels
+        names, labels = _names_of(images), list_targets(images.labels)
         if names is not None and self.names is not None and names != self.names:
             added, removed = sorted(set(names) - set(self.names)), sorted(set(self.names) - set(names))
             parts = [f"added: {list_some(added)}"] if added else []
@@ -44,9 +47,9 @@ class SetRecord:
             return "; ".join(parts) or "the files are in another order"
         if len(labels) != len(self.labels):
             return f"there are {len(labels):,} images, and there were {len(self.labels):,}"
-        relabelled = np.flatnonzero(labels != np.array(self.labels))
-        if len(relabelled):
-            return f"of another class: {list_some(self._name(relabelled))}"
+        if relabelled := [place for place, label in enumerate(self.labels) if labels[place] != label]:
+            words = "of another class" if images.labels.ndim == 1 else "with other targets"
+            return f"{words}: {list_some(self._name(relabelled))}"
         indices = all_of(images) if only is None else only
         digests = images.digests(indices.tolist()) or _pixel_digests(images, indices)
         changed = [
@@ -75,6 +78,8 @@ class DataRecord:
     """What was said of test images that are trained on."""
     skipped: tuple[str, ...] = ()
     """As `ImageData.skipped`."""
+    task: Task = CLASSIFICATION
+    """As `ImageData.task`, with what was measured on the train split."""
 
     def find_difference(self, data: ImageData, only: Mapping[str, Indices] | None = None) -> str | None:
         """How `data` differ from the images recorded, as a part of a sentence; None if they are the same.
@@ -82,6 +87,7 @@ class DataRecord:
         The images are compared one by one, with `only` those at its indices of "train" and "test".
         """
         for option, before, now in (
+            ("task", self.task.name, data.task.name),
             ("classes", self.classes, data.classes),
             ("size", self.size, data.size),
             ("channels", self.channels, data.channels),
@@ -107,7 +113,7 @@ class DataRecord:
         """By name, what identifies the images of each split, whatever their order."""
         return {name: _digest(sorted(self.members(splits, name))) for name in ("train", "validation", "test")}
 
-    def members(self, splits: Splits, name: str) -> list[tuple[str, int]]:
+    def members(self, splits: Splits, name: str) -> list[tuple[str, Any]]:
         """Digest and label of each image of a split: "train", "validation" or "test"."""
         record = self.train
         if name == "test" and splits.test_from == "test" and self.test is not None:
@@ -115,8 +121,9 @@ class DataRecord:
         return [(record.digests[index], record.labels[index]) for index in getattr(splits, name)]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        return attrs.asdict(self)
+        """Plain data; the task is there unless it is a classification, of which files say nothing."""
+        fields = attrs.asdict(self, filter=lambda field, _: field.name != "task")
+        return {**fields, **record_task(self.task)}
 
     @classmethod
     def from_dict(cls, entries: Mapping[str, Any]) -> Self:
@@ -133,6 +140,7 @@ class DataRecord:
                 notes=tuple(map(str, entries["notes"])),
                 leaks=tuple(map(str, entries.get("leaks", ()))),  # new in version 0.2
                 skipped=tuple(map(str, entries.get("skipped", ()))),
+                task=read_task(entries),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"The record of the images is damaged ({error!r}); restore it from a copy.") from error
@@ -140,10 +148,19 @@ class DataRecord:
 
 def _set_record(entries: Mapping[str, Any]) -> SetRecord:
     names = entries["names"]
-    labels, digests = tuple(map(int, entries["labels"])), tuple(map(str, entries["digests"]))
+    labels, digests = tuple(map(_read_label, entries["labels"])), tuple(map(str, entries["digests"]))
     if not len(labels) == len(digests) == len(labels if names is None else names):
         raise ValueError("its lists are of different lengths")
     return SetRecord(None if names is None else tuple(map(str, names)), labels, digests)
+
+
+def _read_label(entry: object) -> Any:
+    """A class, or the targets of an image, as `list_targets` gives them."""
+    if not isinstance(entry, list):
+        return int(entry)  # type: ignore[call-overload]
+    if not all(isinstance(value, int | float) for value in entry):
+        raise ValueError("a label is no number")
+    return tuple(entry)
 
 
 def _names_of(images: Images) -> tuple[str, ...] | None:

@@ -52,9 +52,9 @@ class Splits:
         """Everything that is not for the test, ascending: what cross-validation divides into folds."""
         return np.sort(np.concatenate([self.train, self.validation]))
 
-    def with_fold(self, fold: Fold, labels: Indices, seed: int) -> Splits:
-        """The same test images; of the others, with these `labels`, one fold for validation, the rest for training."""
-        held_out = make_folds(self.development, labels, fold.of, seed)[fold.number]
+    def with_fold(self, fold: Fold, strata: Indices, seed: int) -> Splits:
+        """The same test images; of the others, of these `strata`, one fold for validation, the rest for training."""
+        held_out = make_folds(self.development, strata, fold.of, seed)[fold.number]
         return attrs.evolve(self, train=np.setdiff1d(self.development, held_out), validation=held_out)
 
     def without_validation(self) -> Splits:
@@ -63,7 +63,7 @@ class Splits:
 
 
 def make_splits(data: ImageData, seed: int, validation: float = 0.1, test: float = 0.2, folds: int = 0) -> Splits:
-    """Splits the images of `data`; a function of the labels, the seed, the shares and the number of folds.
+    """Splits the images of `data`; a function of their strata, the seed, the shares and the number of folds.
 
     `validation` is a share of `data.train`, or 0 for none; a share that is less than ENOUGH_VALIDATION images is raised
     to that many, or to a third of what is not for the test. `test` is a share of `data.train` as well, without images
@@ -71,18 +71,19 @@ def make_splits(data: ImageData, seed: int, validation: float = 0.1, test: float
     `folds`, the first of so many is the validation split, whatever its share; validation images that data have of their
     own are then divided as the others are.
 
-    Every class has its share in each split, rounded by largest remainders, and at least one image wherever it has
-    enough for all splits and the split is large enough for all classes. Raises InputError if training would keep fewer
-    than SMALLEST_CLASS images of a class, or fewer images than are held out for validation.
+    Every stratum, such as a class (`Task.strata`), has its share in each split, rounded by largest remainders, and at
+    least one image wherever it has enough for all splits and the split is large enough for all strata. Raises
+    InputError if training would keep fewer than SMALLEST_CLASS images of a class, fewer images than are held out for
+    validation, or too little of an output for its task.
     """
-    labels = np.asarray(data.train.labels, dtype=np.int64)
-    rest = np.arange(len(labels), dtype=np.int64)
+    strata = data.task.strata(data.train.labels)
+    rest = np.arange(len(strata), dtype=np.int64)
     if data.validation is not None:
         rest = np.setdiff1d(rest, data.validation, assume_unique=True)
     if data.test is None:
         kept = SMALLEST_CLASS + (validation > 0 and data.validation is None)
         seed_of_test = derive_seed(seed, "split", "test")
-        test_indices, rest = _sample(rest, labels, round(test * len(rest)), kept, seed_of_test)
+        test_indices, rest = _sample(rest, strata, round(test * len(rest)), kept, seed_of_test)
     else:
         test_indices = np.arange(len(data.test), dtype=np.int64)
     test_from: Literal["train", "test"] = "train" if data.test is None else "test"
@@ -90,14 +91,14 @@ def make_splits(data: ImageData, seed: int, validation: float = 0.1, test: float
         own = rest[:0] if data.validation is None else np.sort(data.validation)
         undivided = Splits(rest, own, test_indices, test_from).without_validation()
         check_folds(data, undivided, folds)
-        return undivided.with_fold(Fold(0, folds), labels, seed)
+        return undivided.with_fold(Fold(0, folds), strata, seed)
     if data.validation is not None:
         validation_indices, train = np.sort(data.validation), rest
     else:
         size = _validation_size(data, len(rest), validation)
         seed_of_validation = derive_seed(seed, "split", "validation")
-        validation_indices, train = _sample(rest, labels, size, SMALLEST_CLASS, seed_of_validation)
-    _refuse_scarce(data, np.bincount(labels[train], minlength=len(data.classes)))
+        validation_indices, train = _sample(rest, strata, size, SMALLEST_CLASS, seed_of_validation)
+    _refuse_scarce(data, train, 1)
     return Splits(train, validation_indices, test_indices, test_from)
 
 
@@ -109,12 +110,18 @@ def check_folds(data: ImageData, splits: Splits, folds: int) -> None:
             f"data.folds={folds} is too much for the {len(pool)} images of data set '{data.name}' that are not for the "
             f"test, since a fold needs two images or more; use at most {len(pool) // 2} folds, such as data.folds=5."
         )
-    counts = np.bincount(data.train.labels[pool], minlength=len(data.classes))
-    _refuse_scarce(data, counts - -(-counts // folds))
+    _refuse_scarce(data, pool, folds)
 
 
-def _refuse_scarce(data: ImageData, left: Indices) -> None:
-    """Raises InputError if training keeps too few images of a class; `left` are those it keeps of each."""
+def _refuse_scarce(data: ImageData, pool: Indices, folds: int) -> None:
+    """Raises InputError if training on `pool`, without one of several folds, has too few images or says too little."""
+    targets = data.train.labels[pool]
+    data.task.check_training(targets, data.classes, data.name)
+    if not data.task.has_classes:
+        return
+    left = np.bincount(targets, minlength=len(data.classes))
+    if folds > 1:
+        left = left - -(-left // folds)
     if left.min() < SMALLEST_CLASS:
         scarce = int(left.argmin())
         raise InputError(
@@ -217,24 +224,25 @@ def _checksum(arrays: Mapping[str, npt.NDArray[np.generic]], metadata: Mapping[s
     return checksum_arrays(contents, metadata)
 
 
-def _sample(pool: Indices, labels: Indices, count: int, kept: int, seed: int) -> tuple[Indices, Indices]:
-    """Samples `count` of `pool`, stratified by class; returns these and the rest, sorted.
+def _sample(pool: Indices, strata: Indices, count: int, kept: int, seed: int) -> tuple[Indices, Indices]:
+    """Samples `count` of `pool`, the same share of each stratum; returns these and the rest, sorted.
 
-    Shares are rounded by largest remainders. Where `count` is enough for all classes, each that has more than `kept`
+    Shares are rounded by largest remainders. Where `count` is enough for all strata, each that has more than `kept`
     images gives at least one.
     """
-    classes, sizes = np.unique(labels[pool], return_counts=True)
+    numbers, sizes = np.unique(strata[pool], return_counts=True)
     exact = sizes * (count / max(len(pool), 1))
     quotas = np.floor(exact).astype(np.int64)
     missing = count - int(quotas.sum())
     quotas[np.argsort(quotas - exact, kind="stable")[:missing]] += 1
-    if count >= len(classes):
+    if count >= len(numbers):
         for place in np.flatnonzero((quotas == 0) & (sizes > kept)):
             quotas[place] = 1
             quotas[np.where(quotas > 1, quotas - exact, -np.inf).argmax()] -= 1  # the one with most above its share
     generator = np.random.default_rng(seed)
     samples = [
-        generator.permutation(pool[labels[pool] == label])[:quota] for label, quota in zip(classes, quotas, strict=True)
+        generator.permutation(pool[strata[pool] == number])[:quota]
+        for number, quota in zip(numbers, quotas, strict=True)
     ]
     taken = np.sort(np.concatenate([np.empty(0, np.int64), *samples]))
     return taken, np.setdiff1d(pool, taken, assume_unique=True)

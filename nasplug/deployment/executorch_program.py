@@ -1,4 +1,4 @@
-"""Programs of ExecuTorch: a deployed graph between raw images and class probabilities, for phones and small devices.
+"""Programs of ExecuTorch: a deployed graph between raw images and answers, for phones and small devices.
 
 Convolutions and what lies between them are delegated to XNNPACK, which has fast kernels for ARM and x86 processors.
 Importing ExecuTorch takes seconds, so that it is imported when it is needed.
@@ -21,6 +21,7 @@ from torch import Tensor, fx, nn
 from nasplug.deployment.arguments import name_arguments
 from nasplug.formats.json_text import parse_object
 from nasplug.formats.limits import FormatError
+from nasplug.parts.answer_layer import SOFTMAX, AnswerLayer
 
 aten = torch.ops.aten
 
@@ -33,7 +34,7 @@ process at some damage, so that nothing is handed to it that is not as it was wr
 
 
 class RawImages(nn.Module):
-    """A graph of normalised images between raw ones, uint8 (N, C, H, W), and probabilities, float32 (N, classes).
+    """A graph of normalised images between raw ones, uint8 (N, C, H, W), and answers, float32 (N, outputs).
 
     `mean` and `std` are per channel, on the scale from 0 to 1.
     """
@@ -41,8 +42,11 @@ class RawImages(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, net: fx.GraphModule, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(
+        self, net: fx.GraphModule, mean: Sequence[float], std: Sequence[float], answers: AnswerLayer = SOFTMAX
+    ) -> None:
         super().__init__()
+        self.answers = answers
         self.net = _use_pools(net)
         self.register_buffer("mean", torch.tensor(mean)[:, None, None])
         self.register_buffer("std", torch.tensor(std)[:, None, None])
@@ -50,7 +54,7 @@ class RawImages(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Differences and quotients, which the quantiser leaves in 32 bits, unlike products and sums."""
         logits: Tensor = self.net((images.to(torch.float32) / 255 - self.mean) / self.std)
-        return logits.softmax(1)
+        return self.answers(logits)
 
 
 def _use_pools(module: fx.GraphModule) -> fx.GraphModule:
@@ -76,7 +80,7 @@ def write_program(
 
     With `images`, uint8 (N, C, H, W), weights and maps have 8 bits, both signed: weights with a scale for each output
     channel, maps with one scale and zero each, for the ranges that they have on these images. What XNNPACK's quantiser
-    does not know, normalisation and softmax among it, stays in 32 bits.
+    does not know, normalisation and what makes answers of logits among it, stays in 32 bits.
     """
     with quiet():
         from executorch.backends.xnnpack.partition.config import ALL_PARTITIONER_CONFIGS, ConstantPadConfig

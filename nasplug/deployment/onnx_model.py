@@ -1,4 +1,4 @@
-"""The deployed graph as an ONNX model, written directly, alone or between raw images and probabilities.
+"""The deployed graph as an ONNX model, written directly, alone or between raw images and answers.
 
 torch.onnx.export takes seconds for a network and nearly one for a layer, most of it for tables that it makes anew each
 time. The graphs of small convolutional networks need few operations; what is not among them is left to it.
@@ -19,6 +19,7 @@ from torch import Tensor, fx
 
 from nasplug.deployment.arguments import name_arguments
 from nasplug.deployment.graph import read_constant
+from nasplug.parts.answer_layer import SOFTMAX, AnswerLayer
 
 aten = torch.ops.aten
 
@@ -40,12 +41,14 @@ def write_onnx(module: fx.GraphModule) -> bytes:
     return content
 
 
-def write_classifier(module: fx.GraphModule, mean: Sequence[float], std: Sequence[float]) -> onnx.ModelProto:
-    """The model of a network between raw images and class probabilities, for batches of any size.
+def write_classifier(
+    module: fx.GraphModule, mean: Sequence[float], std: Sequence[float], answers: AnswerLayer = SOFTMAX
+) -> onnx.ModelProto:
+    """The model of a network between raw images and answers, such as class probabilities, for batches of any size.
 
     `module` is the graph of `deployed_graph` for normalised images; `mean` and `std` are per channel, on the scale from
-    0 to 1. The model takes `images`, uint8 (batch, C, H, W), and gives `probabilities`, float32 (batch, classes).
-    Raises Untranslated as `write_onnx` does.
+    0 to 1. The model takes `images`, uint8 (batch, C, H, W), and gives `probabilities` (or what `answers` are called),
+    float32 (batch, outputs). Raises Untranslated as `write_onnx` does.
     """
     model = _Model(module, batch="batch")
     for node in module.graph.nodes:
@@ -53,8 +56,8 @@ def write_classifier(module: fx.GraphModule, mean: Sequence[float], std: Sequenc
             _normalise_images(model, node, np.array(mean, np.float32), np.array(std, np.float32))
         elif node.op == "output":
             (logits,) = node.all_input_nodes
-            model.add("Softmax", [logits], "probabilities", axis=1)
-            model.outputs.append(helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, model.sizes(logits)))
+            _answer(model, logits, answers)
+            model.outputs.append(helper.make_tensor_value_info(answers.name, TensorProto.FLOAT, model.sizes(logits)))
         else:
             model.translate(node)
     return model.finish()
@@ -65,6 +68,17 @@ def _normalise_images(model: _Model, node: fx.Node, mean: Floats, std: Floats) -
     pixels = model.add("Cast", ["images"], "pixels", to=TensorProto.FLOAT)
     scaled = model.add("Mul", [pixels, (1 / (255 * std))[:, None, None]], "scaled")
     model.names[node] = model.add("Add", [scaled, (-mean / std)[:, None, None]], "normalised")
+
+
+def _answer(model: _Model, logits: fx.Node, answers: AnswerLayer) -> None:
+    match answers.function:
+        case "softmax":
+            model.add("Softmax", [logits], answers.name, axis=1)
+        case "sigmoid":
+            model.add("Sigmoid", [logits], answers.name)
+        case "affine":
+            scaled = model.add("Div", [logits, np.array(answers.divisor, np.float32)], "scaled_answers")
+            model.add("Sub", [scaled, np.array(answers.offset, np.float32)], answers.name)
 
 
 @attrs.define

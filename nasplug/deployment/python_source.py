@@ -13,6 +13,7 @@ from torch import Tensor, fx
 
 from nasplug.deployment.arguments import name_arguments
 from nasplug.deployment.graph import read_constant
+from nasplug.parts.answer_layer import SOFTMAX, AnswerLayer
 
 aten = torch.ops.aten
 
@@ -26,12 +27,19 @@ def collect_weights(module: fx.GraphModule) -> dict[str, Tensor]:
     return {name: read_constant(module, name).detach().clone() for name in dict.fromkeys(names)}
 
 
-def write_source(module: fx.GraphModule, mean: Sequence[float], std: Sequence[float], about: Mapping[str, str]) -> str:
-    """Code that computes class probabilities of raw images as `module`, a graph of normalised ones, does of these.
+def write_source(
+    module: fx.GraphModule,
+    mean: Sequence[float],
+    std: Sequence[float],
+    about: Mapping[str, str],
+    answers: AnswerLayer = SOFTMAX,
+) -> str:
+    """Code that computes answers to raw images, such as class probabilities, by `module`, a graph of normalised ones.
 
     `mean` and `std` are per channel, on the scale from 0 to 1; `about` is what the file says of the network, `classes`
     (a JSON list) among it. A file of the same name with the ending ".pt" holds what `collect_weights` has collected.
     """
+    kind = "class probabilities" if answers.function == "softmax" else answers.name
     body = textwrap.indent("\n".join(_write_body(module)), " " * 8)
     return TEMPLATE.format(
         title=f"{about['id']}, {int(about['params']):,} parameters",
@@ -39,13 +47,18 @@ def write_source(module: fx.GraphModule, mean: Sequence[float], std: Sequence[fl
         mean=[float(value) for value in mean],
         std=[float(value) for value in std],
         body=body,
+        heading="An image classifier" if answers.function == "softmax" else "A network for images",
+        kind=kind,
+        Kind=kind.capitalize(),
+        outputs="classes" if answers.function == "softmax" else "outputs",
+        answer=_write_answer(answers),
     )
 
 
-TEMPLATE = '''"""An image classifier in plain PyTorch: network {title}.
+TEMPLATE = '''"""{heading} in plain PyTorch: network {title}.
 
     net = load()
-    net(images)  # uint8 (N, C, H, W), raw pixels, to class probabilities (N, classes)
+    net(images)  # uint8 (N, C, H, W), raw pixels, to {kind} (N, {outputs})
 
 The weights are in the file of the same name that ends in .pt.
 """
@@ -77,8 +90,8 @@ class Network(torch.nn.Module):
         self.register_buffer("std", torch.tensor(STD).reshape(-1, 1, 1))
 
     def forward(self, images):
-        """Class probabilities of uint8 images (N, C, H, W)."""
-        return self.logits((images.to(self.mean.dtype) / 255 - self.mean) / self.std).softmax(1)
+        """{Kind} of uint8 images (N, C, H, W)."""
+        {answer}
 
     def logits(self, images):
         """From normalised images."""
@@ -90,6 +103,16 @@ def load(weights=Path(__file__).with_suffix(".pt")):
     """The trained network, in evaluation mode on the CPU."""
     return Network(torch.load(weights, map_location="cpu", weights_only=True)).eval()
 '''
+
+
+def _write_answer(answers: AnswerLayer) -> str:
+    """The statements that return the answers."""
+    logits = "self.logits((images.to(self.mean.dtype) / 255 - self.mean) / self.std)"
+    if answers.function != "affine":
+        return f"return {logits}{'.softmax(1)' if answers.function == 'softmax' else '.sigmoid()'}"
+    return (
+        f"x = {logits}\n        return x / x.new_tensor({list(answers.divisor)}) - x.new_tensor({list(answers.offset)})"
+    )
 
 
 def _write_about(about: Mapping[str, str]) -> str:

@@ -22,9 +22,10 @@ WEIGHTED = ("Conv", "Gemm", "MatMul")
 def quantise(model: onnx.ModelProto, images: npt.NDArray[np.uint8]) -> onnx.ModelProto:
     """The model with weights and maps of 8 bits, for the ranges that its maps have on `images` (N, C, H, W).
 
-    What comes before the first convolution or linear layer, and the softmax, stay as they are. Weights are signed, with
-    a scale for each output channel, maps unsigned, with one scale each; biases have 32 bits. Weights use 7 of their 8
-    bits: the products of pairs of 8-bit numbers overflow the 16 bits in which x86 processors without VNNI add them up.
+    What comes before the first convolution or linear layer, and what makes answers of logits, stay as they are. Weights
+    are signed, with a scale for each output channel, maps unsigned, with one scale each; biases have 32 bits. Weights
+    use 7 of their 8 bits: the products of pairs of 8-bit numbers overflow the 16 bits in which x86 processors without
+    VNNI add them up.
 
     Layers are operations on numbers of 8 bits (QLinearConv and its like), a few of them ONNX Runtime's own: it makes
     them of float layers between pairs of QuantizeLinear and DequantizeLinear when it loads a model. A file of those
@@ -44,7 +45,12 @@ def quantise(model: onnx.ModelProto, images: npt.NDArray[np.uint8]) -> onnx.Mode
     for number, node in enumerate(model.graph.node):
         node.name = f"node_{number}"
     first = next(place for place, node in enumerate(model.graph.node) if node.op_type in WEIGHTED)
-    kept = [node.name for place, node in enumerate(model.graph.node) if place < first or node.op_type == "Softmax"]
+    last = len(model.graph.node) - (2 if model.graph.output[0].name == "values" else 1)
+    kept = [
+        node.name
+        for place, node in enumerate(model.graph.node)
+        if place < first or place >= last or node.op_type == "Softmax"
+    ]
     with TemporaryDirectory(prefix="nasplug-") as folder, _without_advice():
         source, result = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
         onnx.save(model, source)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from nasplug.engine.evaluation import Confusion, Errors, measure_confusion, measure_errors
+from nasplug.engine.evaluation import Confusion, measure_confusion, measure_errors
 from nasplug.engine.runner import EagerRunner, Runner, train
 from nasplug.engine.trainer import Stream, Trainer
 
 __all__ = [
     "Confusion",
     "EagerRunner",
-    "Errors",
     "Runner",
     "Stream",
     "Trainer",

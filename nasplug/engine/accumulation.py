@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache, partial
 
+import attrs
 import torch
 from torch import Tensor
 
@@ -49,4 +50,4 @@ def _take_part(batches: Batches, number: int, parts: int, split: str) -> Batch:
     """The part of this number, counted from 0, of the batch of a split in equal parts."""
     batch = batches(split)
     images, labels = (torch.tensor_split(each, parts)[number] for each in (batch.images, batch.labels))
-    return Batch(images, labels, batch.class_weights)
+    return attrs.evolve(batch, images=images, labels=labels)

@@ -2,49 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Self
+from collections.abc import Callable, Iterable
 
 import attrs
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from nasplug.engine.finite import NonFinite
-from nasplug.parts import Batch, Network
-
-
-@attrs.frozen
-class Errors:
-    """How many images of each class a network puts into a wrong one."""
-
-    wrong: tuple[int, ...]
-    images: tuple[int, ...]
-    """All images of each class."""
-
-    @property
-    def rate(self) -> float:
-        """The share of all images that are wrong, from 0 to 1."""
-        return sum(self.wrong) / sum(self.images)
-
-    @property
-    def by_class(self) -> list[float | None]:
-        """The share of each class, from 0 to 1; None for a class without images."""
-        return [wrong / count if count else None for wrong, count in zip(self.wrong, self.images, strict=True)]
-
-    @property
-    def balanced(self) -> float:
-        """The mean of the shares of the classes that have images, from 0 to 1: one minus the balanced accuracy."""
-        known = [error for error in self.by_class if error is not None]
-        return sum(known) / len(known)
-
-    @classmethod
-    def pooled(cls, parts: Sequence[Errors]) -> Self:
-        """Those on several disjoint sets of images together."""
-        return cls(
-            tuple(map(sum, zip(*(part.wrong for part in parts), strict=True))),
-            tuple(map(sum, zip(*(part.images for part in parts), strict=True))),
-        )
+from nasplug.parts import Batch, Errors, Network
+from nasplug.parts.classification import count_answers
 
 
 @attrs.frozen(eq=False)
@@ -66,26 +34,35 @@ class Confusion:
 
 
 @torch.inference_mode()
-def measure_confusion(net: Network, batches: Iterable[Batch], classes: int) -> Confusion:
-    """Counts what `net` answers to the images of each of `classes` classes; leaves the network in eval mode.
+def measure_confusion(net: Network, batches: Iterable[Batch]) -> Confusion:
+    """Counts what `net` answers to the images of each class; leaves the network in eval mode.
 
     Raises NonFinite if a logit is not finite: NaN would count as the first class.
     """
+    return Confusion(_sum_over(net, batches, lambda logits, batch: count_answers(logits, batch.labels)).numpy())
+
+
+@torch.inference_mode()
+def measure_errors(net: Network, batches: Iterable[Batch]) -> Errors:
+    """The errors of `net` by output; leaves the network in eval mode. Raises NonFinite as `measure_confusion` does."""
+    sums = _sum_over(net, batches, lambda logits, batch: batch.task.count_errors(logits, batch.labels))
+    wrong, total = sums.tolist()
+    return Errors(tuple(wrong), tuple(total))
+
+
+def _sum_over(net: Network, batches: Iterable[Batch], count: Callable[[Tensor, Batch], Tensor]) -> Tensor:
+    """The sum over batches of what is counted in the logits of each, on the CPU."""
     net.eval()
-    counts: torch.Tensor | None = None
-    broken: list[torch.Tensor] = []
+    sums: Tensor | None = None
+    images, broken = 0, list[Tensor]()
     for batch in batches:
         logits = net(batch.images)
-        pairs = torch.bincount(classes * batch.labels + logits.argmax(1), minlength=classes**2)
-        counts = pairs if counts is None else counts + pairs
+        counts = count(logits, batch)
+        sums = counts if sums is None else sums + counts
+        images += len(batch.labels)
         broken.append((~logits.isfinite()).any(1).sum())
-    if counts is None:
+    if sums is None:
         raise ValueError("there are no images to evaluate on")
-    if count := int(torch.stack(broken).sum()):
-        raise NonFinite(f"The answers to {count} of {int(counts.sum())} images are not finite numbers.")
-    return Confusion(counts.view(classes, classes).cpu().numpy())
-
-
-def measure_errors(net: Network, batches: Iterable[Batch], classes: int) -> Errors:
-    """The errors of `net`, counted as `measure_confusion` does."""
-    return measure_confusion(net, batches, classes).errors
+    if number := int(torch.stack(broken).sum()):
+        raise NonFinite(f"The answers to {number} of {images} images are not finite numbers.")
+    return sums.cpu()

@@ -1,7 +1,7 @@
 """How flat the loss of a supernet is, and what is lost when its architecture becomes discrete.
 
 Every function leaves the network as it was, bit by bit, and draws from no global random state, so a search goes the
-same way whether it is measured or not. Losses are cross entropies over all images of the batches.
+same way whether it is measured or not. Losses are those of the task, means over all images of the batches.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from nasplug.engine.random_state import RandomState
 from nasplug.parts import Batch, SearchSpace, Supernet
@@ -52,7 +51,7 @@ def alpha_eigenvalue(
     def product(direction: Tensor) -> Tensor:
         total = torch.zeros_like(alpha)
         for batch in batches:
-            loss = F.cross_entropy(net(batch.images), batch.labels, reduction="sum") / images
+            loss = batch.task.summed_loss(net(batch.images), batch.labels) / images
             (slope,) = torch.autograd.grad(loss, alpha, create_graph=True, materialize_grads=True)
             if slope.requires_grad:  # not where no choice is left open
                 total += torch.autograd.grad(slope, alpha, direction.to(alpha), materialize_grads=True)[0]
@@ -138,7 +137,7 @@ def _slope(net: Supernet, batches: Sequence[Batch], of: Sequence[Tensor]) -> tup
     images = _count(batches)
     total, gradients = torch.zeros((), device=of[0].device), [torch.zeros_like(tensor) for tensor in of]
     for batch in batches:
-        loss = F.cross_entropy(net(batch.images), batch.labels, reduction="sum") / images
+        loss = batch.task.summed_loss(net(batch.images), batch.labels) / images
         for gradient, part in zip(gradients, torch.autograd.grad(loss, of, materialize_grads=True), strict=True):
             gradient.add_(part)
         total = total + loss.detach()
@@ -152,14 +151,13 @@ def _count(batches: Sequence[Batch]) -> int:
 @torch.no_grad()  # not inference_mode: what the network caches on the way is used in training again
 def _judge(net: Supernet, batches: Iterable[Batch]) -> tuple[Tensor, Tensor]:
     """Mean loss and error, as the network now computes."""
-    sums, images = torch.zeros(2, device=net.choices.alpha.device), 0
+    sums, images = torch.zeros(3, device=net.choices.alpha.device), 0
     for batch in batches:
         logits = net(batch.images)
-        wrong = (logits.argmax(1) != batch.labels).sum()
-        loss = F.cross_entropy(logits, batch.labels, reduction="sum")
-        sums, images = sums + torch.stack([loss, wrong.to(loss.dtype)]), images + len(batch.labels)
-    loss, error = sums / images
-    return loss, error
+        loss = batch.task.summed_loss(logits, batch.labels)
+        wrong, total = batch.task.count_errors(logits, batch.labels).sum(1).to(loss.dtype)
+        sums, images = sums + torch.stack([loss, wrong, total]), images + len(batch.labels)
+    return sums[0] / images, sums[1] / sums[2]
 
 
 def evaluate(net: Supernet, calibration: Batches, held_out: Batches) -> tuple[float, float]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import attrs
 from torch import Tensor
-from torch.nn import functional as F
+
+from nasplug.parts.classification import CLASSIFICATION
+from nasplug.parts.task import Task
 
 
 @attrs.frozen(eq=False)
@@ -17,13 +19,19 @@ class Batch:
     images: Tensor
     """Augmented and normalised, float32 (N, C, H, W), in channels-last layout."""
     labels: Tensor
-    """int64 (N,)."""
+    """The targets of the task: of classes int64 (N,), of others float32 (N, outputs)."""
     class_weights: Tensor | None = None
     """The weight of each class in the loss, float32 (classes,), the same tensor in all batches; None: all weigh 1."""
+    task: Task = CLASSIFICATION
+    """What the outputs of a network mean for these images."""
+
+    def loss(self, logits: Tensor, smoothing: float = 0.0) -> Tensor:
+        """What is minimised, of `logits`, float32 (N, outputs): a mean over images, by class weight if there are any.
+
+        With classes it is the cross entropy; `smoothing` then spreads that share of the target evenly over all of them.
+        """
+        return self.task.loss(logits, self.labels, smoothing, self.class_weights)
 
     def cross_entropy(self, logits: Tensor, smoothing: float = 0.0) -> Tensor:
-        """The cross entropy of `logits`, float32 (N, classes), with the labels: a mean over images by class weight.
-
-        `smoothing` spreads that share of the target evenly over all classes.
-        """
-        return F.cross_entropy(logits, self.labels, weight=self.class_weights, label_smoothing=smoothing)
+        """The same as `loss`, by the name that it has had since all data sets were of classes."""
+        return self.loss(logits, smoothing)

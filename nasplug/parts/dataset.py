@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from nasplug.parts.classification import CLASSIFICATION
 from nasplug.parts.random_boxes import RandomBoxes
+from nasplug.parts.task import Targets, Task
 
 
 class EncodedImage(Protocol):
@@ -30,8 +32,8 @@ class Images(ABC):
     Reading must give the same image for an index every time, and may happen in several threads at once.
     """
 
-    labels: npt.NDArray[np.int64]
-    """The class of every image, (N,), counted from 0."""
+    labels: Targets
+    """The targets of every image: with classes int64 (N,), counted from 0; else (N, outputs), as `Task.check` says."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -86,7 +88,7 @@ class ImageData:
     name: str
     """What reports and messages call it."""
     classes: tuple[str, ...]
-    """The names of the classes, by label."""
+    """The names of the classes, by label, or of the other outputs of the task."""
     size: int
     """Height and width of every image, in pixels."""
     channels: int
@@ -107,6 +109,8 @@ class ImageData:
     """Indices of the images in `train` that are for validation and not trained on; None: a share is held out."""
     skipped: tuple[str, ...] = ()
     """Names of the images that were left out because they cannot be read, where the user has asked for this."""
+    task: Task = CLASSIFICATION
+    """What a network answers to an image."""
 
 
 class DataSource(ABC):

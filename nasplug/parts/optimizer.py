@@ -101,6 +101,8 @@ class ArchitectureOptimizer(ABC):
 
     learns_alpha: bool = True
     """Whether alpha says anything about the candidates; schedules that rank them need it."""
+    tasks: frozenset[str] | None = None
+    """The names of the tasks (`Task.name`) that it is for; None: all of them."""
     trains: bool = True
     """Whether there is a supernet to train at all."""
     decides: bool = True

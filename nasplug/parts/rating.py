@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import attrs
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from nasplug.parts.batch import Batch
 from nasplug.parts.block import Block
@@ -43,7 +42,7 @@ class Rater(ABC):
 
 @attrs.define(eq=False)
 class LabelRater(Rater):
-    """Rates the logits of a whole network by their cross entropy with the labels."""
+    """Rates the logits of a whole network by their loss, such as the cross entropy with the labels."""
 
     view: Block
     block: int | None = None
@@ -53,5 +52,5 @@ class LabelRater(Rater):
         return (batch.images,)
 
     def rate(self, output: Tensor, batch: Batch) -> Tensor:
-        """The mean cross entropy, in float32 or in the precision of `output` if that is higher."""
-        return F.cross_entropy(output.to(torch.promote_types(output.dtype, torch.float32)), batch.labels)
+        """The mean loss, in float32 or in the precision of `output` if that is higher."""
+        return batch.task.loss(output.to(torch.promote_types(output.dtype, torch.float32)), batch.labels)

@@ -20,6 +20,8 @@ class Selector(ABC):
     and trained is given to it from the record.
     """
 
+    tasks: frozenset[str] | None = None
+    """The names of the tasks (`Task.name`) that it is for; None: all of them."""
     decodes: bool = False
     """Whether the snapshots of the schedule, and what the optimizer decides on, are what the search leaves."""
     needs_supernet: bool = True

@@ -25,7 +25,9 @@ class DistillationTeacher(ABC):
     blockwise: bool = False
     """Whether the blocks of the supernet are trained apart; no choice may then belong to several blocks."""
     weighs_classes: bool = False
-    """Whether all stages learn from labels by `Batch.cross_entropy`, by which `search.balance=weights` works."""
+    """Whether all stages learn from labels by `Batch.loss`, by which `search.balance=weights` works."""
+    tasks: frozenset[str] | None = None
+    """The names of the tasks (`Task.name`) that it is for; None: all of them."""
     epochs: int = 0
     """Epochs for which the network asked for by `network` is trained; 0: as many as a retraining."""
 

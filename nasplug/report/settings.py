@@ -18,7 +18,9 @@ def data_facts(result: RunResult) -> dict[str, Any]:
     facts: dict[str, Any] = {"data set": result.dataset}
     for name, value in result.data.items():
         if name == "classes" and isinstance(value, list):
-            facts[f"{len(value)} classes"] = value
+            facts[f"{len(value)} {'classes' if result.has_classes else 'outputs'}"] = value
+        elif name == "task" and isinstance(value, dict):
+            facts[name] = value.get("name")
         else:
             facts[{"size": "size (pixels)", "channels": "colour channels"}.get(name, name)] = value
     return facts | {f"images in {name}": format_count(number) for name, number in result.splits.items()}

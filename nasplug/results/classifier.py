@@ -10,13 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from nasplug.data import normalize
+from nasplug.parts import Task
+from nasplug.parts.recorded_task import read_task
 from nasplug.plugins import Plugins
 from nasplug.results.torch_state import IsolatedTorchState
 from nasplug.store.networks import load_network
 
 
 class Classifier(nn.Module):
-    """Takes uint8 images (N, C, H, W) and gives class probabilities (N, classes), float32.
+    """Takes uint8 images (N, C, H, W) and gives answers (N, outputs), float32, such as class probabilities.
 
     It needs nothing from outside, so it is also what an exported graph computes.
     """
@@ -31,6 +33,8 @@ class Classifier(nn.Module):
         """What the weights file says of the network: its space and genotype or its reference network, preprocessing,
         classes."""
         self.classes: tuple[str, ...] = tuple(data["classes"])
+        """The names of the classes, or of the other outputs of the task."""
+        self.task: Task = read_task(data)
         self.channels: int = data["channels"]
         self.size: int = data["size"]
         self.bits: int | None = data.get("bits", 16)
@@ -47,6 +51,6 @@ class Classifier(nn.Module):
             return cls(*load_network(path, plugins))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Class probabilities of uint8 images (N, C, H, W)."""
+        """The answers to uint8 images (N, C, H, W)."""
         logits: Tensor = self.net(normalize(images, self.mean, self.std))
-        return logits.softmax(1)
+        return self.task.answer_layer(logits)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nasplug.errors import InputError
-from nasplug.parts import EncodedImage
+from nasplug.parts import EncodedImage, Task
 from nasplug.results.input_images import read_file, read_images
 
 BATCH = 64
@@ -21,7 +21,11 @@ class ImageClassifier(Protocol):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Their names, in the order of the probabilities."""
+        """The names of classes, or of the other outputs of the task, in their order."""
+
+    @property
+    def task(self) -> Task:
+        """What it answers."""
 
     @property
     def channels(self) -> int:
@@ -36,13 +40,13 @@ class ImageClassifier(Protocol):
         """Bits used of values of more than 8 in the training images; None: these had 8."""
 
     def __call__(self, images: Tensor, /) -> Tensor:
-        """Class probabilities (N, classes) of uint8 images (N, C, H, W)."""
+        """The answers (N, outputs) to uint8 images (N, C, H, W)."""
 
 
 def classify(
     classifier: ImageClassifier, files: Sequence[EncodedImage]
 ) -> Iterator[tuple[EncodedImage, Tensor | InputError]]:
-    """For each file its class probabilities, (classes,), or why it cannot be read.
+    """For each file the answer, (outputs,), such as its class probabilities, or why it cannot be read.
 
     Files are brought to the form of the training images as the data set `folder` does it.
     """
@@ -56,7 +60,7 @@ def classify(
 
 
 def predict(classifier: ImageClassifier, images: Any) -> Tensor:
-    """Class probabilities (N, classes), float32, of N images, or of a single one (then N is 1).
+    """The answers (N, outputs), float32, to N images, or to a single one (then N is 1).
 
     `images` are those that `read_images` takes. Raises InputError for others, and for a network of no use.
     """
@@ -65,18 +69,18 @@ def predict(classifier: ImageClassifier, images: Any) -> Tensor:
 
 
 def answer(classifier: ImageClassifier, pixels: Tensor) -> Tensor:
-    """Class probabilities (N, classes) of uint8 images (N, C, H, W) of the network's size.
+    """The answers (N, outputs) to uint8 images (N, C, H, W) of the network's size.
 
     Raises InputError if they are not finite, as those of a network are whose training has diverged.
     """
     with torch.inference_mode():
-        probabilities: Tensor = classifier(pixels)
-    if not probabilities.isfinite().all():
+        answers: Tensor = classifier(pixels)
+    if not answers.isfinite().all():
         raise InputError(
             "The network answers with NaN, so its training had diverged; train it again with a lower learning rate "
             "(retrain.lr), or take another network."
         )
-    return probabilities
+    return answers
 
 
 def _try_to_read(file: EncodedImage, classifier: ImageClassifier) -> Tensor | InputError:

@@ -18,7 +18,7 @@ from nasplug.results.prediction import predict
 from nasplug.results.torch_state import IsolatedTorchState
 from nasplug.store.costs import cost_units, read_limits
 from nasplug.store.networks import load_network, network_id
-from nasplug.store.result import NETWORK_ENTRIES, NetworkResult, best_network, read_result
+from nasplug.store.result import NETWORK_ENTRIES, NetworkResult, best_network, largest_error, read_result
 from nasplug.store.run_folder import RunFolder, read_json
 from nasplug.values import Genotype, describe_costs, share_of
 
@@ -86,7 +86,10 @@ class TrainedNetwork:
         return self._load()[0]
 
     def predict(self, images: Any) -> Tensor:
-        """Class probabilities (N, classes), float32, of N raw images, or of a single one (then N is 1).
+        """The answers (N, outputs), float32, to N raw images, or to a single one (then N is 1).
+
+        They are probabilities of classes or labels, or the values of a regression, in the order of the names in
+        `classifier().classes`.
 
         Images are a path, a Pillow image, a NumPy array or a tensor, or a list of these. Arrays and tensors hold uint8
         or floating-point numbers from 0 to 1; one is an image (H, W), (H, W, C) or (C, H, W), or several (N, H, W, C),
@@ -168,7 +171,8 @@ class Result:
         """As `best`, with the limits in one mapping."""
         units = cost_units(self.record)
         budget = read_limits(limits, units, str(self.run.path))
-        entries = [NetworkResult.from_entry(entry) for entry in self.record["networks"]]
+        bound = largest_error(self.record.get("data", {}))
+        entries = [NetworkResult.from_entry(entry, bound) for entry in self.record["networks"]]
         best = best_network(entries, budget)
         if best is None:
             finished = {network.id for network in self._finished()}

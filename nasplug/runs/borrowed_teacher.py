@@ -7,6 +7,7 @@ from typing import Any
 
 from nasplug.data import load_splits
 from nasplug.errors import InputError, command
+from nasplug.parts.recorded_task import read_task
 from nasplug.runs.context import RunContext
 from nasplug.runs.data import read_data_record
 from nasplug.store.files import write_atomically
@@ -30,6 +31,12 @@ def borrow_teacher(context: RunContext, source: Path) -> None:
                 f"The teacher '{source}' was trained for {key} {trained_on[key]}, but '{context.data.name}' has "
                 f"{needed[key]}; name a network trained on such images."
             )
+    if (theirs := read_task(trained_on)) != context.task:
+        found = theirs.name if theirs.name != context.task.name else f"{theirs.name} of other values"
+        raise InputError(
+            f"The teacher '{source}' was trained for the task {found}, and that of '{context.data.name}' is "
+            f"{context.task.name}; name a network trained on such images."
+        )
     write_atomically(context.folder.teacher, path.read_bytes())
     context.folder.finish("teacher", {"from": str(source), **recorded})
 

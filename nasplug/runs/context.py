@@ -31,10 +31,11 @@ from nasplug.data import (
 from nasplug.data.class_names import check_class_names
 from nasplug.data.notes import describe_folds
 from nasplug.data.overview import Overview
-from nasplug.engine import Confusion, Errors, Stream, measure_confusion, measure_errors
+from nasplug.engine import Confusion, Stream, measure_confusion, measure_errors
 from nasplug.engine.assembly import search_splits
 from nasplug.errors import InputError
-from nasplug.parts import Batch, CostModel, ImageData, Images, Network, SearchSpace
+from nasplug.parts import Batch, CostModel, Errors, ImageData, Images, Network, SearchSpace, Task
+from nasplug.parts.recorded_task import record_task
 from nasplug.plugins import Plugins
 from nasplug.plugins.hook_calls import note
 from nasplug.plugins.program_objects import PluginsWithObjects, resume_hint
@@ -49,6 +50,7 @@ from nasplug.runs.data import (
     write_data_record,
 )
 from nasplug.runs.device import DeviceOptions, find_device, uses_bf16
+from nasplug.runs.task_fit import check_task, describe_task
 from nasplug.store.events import EventCallback, Journal
 from nasplug.store.layer_table import LayerTable
 from nasplug.store.run_folder import RunFolder
@@ -92,11 +94,17 @@ class RunContext:
         )
 
     @property
+    def task(self) -> Task:
+        """What networks answer, with what was measured on the training images when the run was started."""
+        return self.data.task if self.record is None else self.record.task
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know of the images of this run, besides leaks."""
         recorded = (UNRECORDED,) if self.record is None else self.record.notes
+        recorded = (*describe_task(self.composition, self.task), *recorded)
         folds = self.recipe.data.folds
-        return (*recorded, describe_folds(folds, len(self.splits.development))) if folds else recorded
+        return (*recorded, describe_folds(folds, len(self.splits.development), self.task)) if folds else recorded
 
     @property
     def leaks(self) -> tuple[str, ...]:
@@ -155,6 +163,7 @@ class RunContext:
             split=split,
             device=self.device,
             resident=self.device_options.device_data,
+            task=self.task,
         )
 
     def division(self, fold: Fold | None, held_out: str = "") -> Splits:
@@ -167,7 +176,7 @@ class RunContext:
             share = self.shares()[held_out]
             return attrs.evolve(self.splits, train=np.setdiff1d(self.splits.train, share), validation=share)
         if fold is not None:
-            return self.splits.with_fold(fold, self.data.train.labels, self.recipe.run.seed)
+            return self.splits.with_fold(fold, self.task.strata(self.data.train.labels), self.recipe.run.seed)
         return self.splits.without_validation() if self.recipe.data.folds else self.splits
 
     def shares(self) -> dict[str, npt.NDArray[np.int64]]:
@@ -195,18 +204,26 @@ class RunContext:
         """The errors of `net` on the train images at `indices`, which were held out; None if there are none."""
         if len(indices) == 0:
             return None
-        return measure_errors(net, self._batches_in_order(self.data.train, indices, 256), len(self.data.classes))
+        return measure_errors(net, self._batches_in_order(self.data.train, indices, 256))
 
-    def test_confusion(self, net: Network) -> Confusion | None:
-        """What `net` answers to the test images; None if there are none."""
+    def test_answers(self, net: Network) -> tuple[Errors, Confusion | None] | None:
+        """The errors of `net` on the test images, and which classes it takes for which if there are classes.
+
+        None if there are no test images.
+        """
         if len(self.splits.test) == 0:
             return None
         batches = self._batches_in_order(self._test_images(), self.splits.test, 256)
-        return measure_confusion(net, batches, len(self.data.classes))
+        if not self.task.has_classes:
+            return measure_errors(net, batches), None
+        confusion = measure_confusion(net, batches)
+        return confusion.errors, confusion
 
     def _batches_in_order(self, images: Images, indices: npt.NDArray[np.int64], batch: int) -> Iterator[Batch]:
         resident = self.device_options.device_data
-        return sequential_batches(images, indices, batch, self.mean, self.std, self.device, resident=resident)
+        return sequential_batches(
+            images, indices, batch, self.mean, self.std, self.device, resident=resident, task=self.task
+        )
 
     def _test_images(self) -> Images:
         if self.splits.test_from == "train":
@@ -216,7 +233,10 @@ class RunContext:
         return self.data.test
 
     def preprocessing(self) -> dict[str, Any]:
-        """Classes, size and normalisation of the images, as plain data for result and weights files."""
+        """Classes, size and normalisation of the images, as plain data for result and weights files.
+
+        With them is the task, unless it is a classification, of which files say nothing.
+        """
         return {
             "classes": list(self.data.classes),
             "size": self.data.size,
@@ -224,6 +244,7 @@ class RunContext:
             "mean": list(self.mean),
             "std": list(self.std),
             "bits": self.data.bits,
+            **record_task(self.task),
         }
 
 
@@ -234,6 +255,7 @@ def new_context(folder: RunFolder, plugins: Plugins, recipe: Recipe) -> RunConte
     data = load_data(composition)
     composition = record_choices(composition, data)
     check_class_names(data)
+    check_task(plugins, composition, data)
     splits = make_splits(data, recipe.run.seed, recipe.data.validation, recipe.data.test, recipe.data.folds)
     overview = look_at_data(data, splits, recipe.data.folds)
     record = make_data_record(overview, closely=False)

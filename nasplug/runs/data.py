@@ -117,6 +117,7 @@ def make_data_record(overview: Overview, *, closely: bool) -> DataRecord:
         notes=tuple(map(printable, notes)),
         leaks=tuple(map(printable, remarks.leaks)),
         skipped=tuple(map(printable, data.skipped)),
+        task=data.task.fit(data.train.labels[overview.splits.train]),
     )
 
 

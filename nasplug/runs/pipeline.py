@@ -133,17 +133,18 @@ def measure_test_errors(
             continue
         net, _ = load_network(context.folder.weights(plan.id), context.plugins)
         try:
-            answers = context.test_confusion(net.to(context.device))
+            answers = context.test_answers(net.to(context.device))
         except NonFinite as failure:
             raise RunFailure(
                 f"The network {plan.id} cannot be tested: {failure} Its training has diverged; start again with a "
                 f"lower learning rate: --set retrain.lr={context.recipe.retrain.lr / 4:g}."
             ) from failure
-        rates[plan.id] = None if answers is None else answers.errors.rate
+        rates[plan.id] = None
         if answers is not None:
-            by_class[plan.id] = answers.errors.by_class
-            if plan.role == "found":
-                confusion[plan.id] = answers.to_entries()
+            errors, confused = answers
+            rates[plan.id], by_class[plan.id] = errors.rate, errors.by_output
+            if plan.role == "found" and confused is not None:
+                confusion[plan.id] = confused.to_entries()
     context.folder.finish("test", {"errors": rates, "by_class": by_class, "confusion": confusion})
 
 

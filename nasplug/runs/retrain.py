@@ -86,7 +86,7 @@ def train_network(
     try:
         errors = context.validation_errors(net, splits.validation)
         if errors is None:  # no image is held out: look at answers to training images
-            measure_errors(net, norm_batches(context, splits.train, NORM_BATCH), context.shape.classes)
+            measure_errors(net, norm_batches(context, splits.train, NORM_BATCH))
         if save is not None:
             save(net, images)
     except NonFinite as failure:

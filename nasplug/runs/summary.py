@@ -18,7 +18,7 @@ from nasplug.runs.training_task import plan_retrainings
 from nasplug.runs.validation import read_validation
 from nasplug.store.exports import EXPORTS
 from nasplug.store.networks import PlannedNetwork
-from nasplug.store.result import SCHEMA, NetworkResult, best_network, pareto_front
+from nasplug.store.result import SCHEMA, NetworkResult, best_network, largest_error, pareto_front
 from nasplug.store.run_folder import RunFolder, write_json
 from nasplug.values import Genotype
 
@@ -34,10 +34,11 @@ def write_result(context: RunContext, status: str, plans: Sequence[PlannedNetwor
     ratings = search.get("ratings", [])
     scores = read_scores(context) if plans else {}
     networks, results = [], []
+    data = context.preprocessing() | {"skipped": len(context.record.skipped) if context.record else 0}
     for plan in plans:
         try:
             networks.append(_network(context, plan, tests, scores))
-            results.append(NetworkResult.from_entry(networks[-1]))
+            results.append(NetworkResult.from_entry(networks[-1], largest_error(data)))
         except (AttributeError, InputError, KeyError, TypeError) as error:
             raise InputError(
                 f"What '{folder.path / 'phases'}' records of the network '{plan.id}' is damaged ({one_line(error)}); "
@@ -52,7 +53,7 @@ def write_result(context: RunContext, status: str, plans: Sequence[PlannedNetwor
         "space": recipe.parts["space"].name,
         "dataset": recipe.data.name,
         "seed": recipe.run.seed,
-        "data": context.preprocessing() | {"skipped": len(context.record.skipped) if context.record else 0},
+        "data": data,
         "folds": recipe.data.folds,
         "selected_by": recipe.select.by,
         "splits": {name: len(getattr(context.splits, name)) for name in ("train", "validation", "test")},

@@ -11,8 +11,8 @@ import attrs
 
 from nasplug.data import Fold
 from nasplug.data.splits import check_folds
-from nasplug.engine import Errors
 from nasplug.errors import InputError
+from nasplug.parts import Errors
 from nasplug.runs.context import RunContext
 from nasplug.store.run_folder import RunFolder
 
@@ -50,10 +50,13 @@ def fold_phase(phase: str, fold: Fold) -> str:
 
 
 def record_validation(errors: Errors | None) -> dict[str, Any]:
-    """What a training records of its validation; `errors` is None where nothing was held out."""
+    """What a training records of its validation; `errors` is None where nothing was held out.
+
+    The counts are those of `Errors`, under the names that they have for classes.
+    """
     if errors is None:
         return {"val_error": None}
-    counts = {"wrong": list(errors.wrong), "images": list(errors.images)}
+    counts = {"wrong": list(errors.wrong), "images": list(errors.total)}
     return {"val_error": errors.rate, "balanced_val_error": errors.balanced, "val_counts": counts}
 
 

@@ -16,6 +16,7 @@ from nasplug.engine.converted_input import ConvertedInput
 from nasplug.engine.finite import NonFinite, find_nonfinite
 from nasplug.errors import InputError, quote, reason
 from nasplug.parts import Network, SearchSpace
+from nasplug.parts.recorded_task import read_task
 from nasplug.plugins import Plugins
 from nasplug.plugins.program_objects import build_part, check_present
 from nasplug.store.files import read_tensors, write_tensors
@@ -228,8 +229,8 @@ def load_network(path: Path, plugins: Plugins) -> tuple[Network, dict[str, Any]]
         net = _rebuild(facts, plugins, _run_of(path))
         net.load_state_dict(tensors)
         data = facts["data"]
-        _ = torch.tensor([data["mean"], data["std"]])  # `predict` needs them
-    except (AttributeError, KeyError, TypeError, RuntimeError) as error:
+        _ = torch.tensor([data["mean"], data["std"]]), read_task(data)  # `predict` needs them
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(
             f"The network at {quote(path)} does not fit its own description ({reason(error)}); restore it, or train it "
             f"again."

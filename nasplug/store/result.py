@@ -101,11 +101,11 @@ class NetworkResult:
     """Its entry in `result.json`, whole."""
 
     @classmethod
-    def from_entry(cls, entry: Mapping[str, Any]) -> NetworkResult:
+    def from_entry(cls, entry: Mapping[str, Any], bound: float = 1.0) -> NetworkResult:
         """A network from its entry.
 
         InputError if an id could be no part of a file name, a path leaves the run folder, params, macs or a count is no
-        whole number from 0 on, or an error is no number from 0 to 1.
+        whole number from 0 on, or an error is no number from 0 to `bound`.
         """
         for name in ("genotype", "weights"):
             _inner_path(entry, name)
@@ -117,13 +117,13 @@ class NetworkResult:
             estimates=_amounts(entry, "estimates"),
             budget=_amounts(entry, "budget"),
             score=_number(entry, "score"),
-            val_error=_number(entry, "val_error", 0, 1),
-            test_error=_number(entry, "test_error", 0, 1),
+            val_error=_number(entry, "val_error", 0, bound),
+            test_error=_number(entry, "test_error", 0, bound),
             train_loss=_number(entry, "train_loss"),
-            balanced_val_error=_number(entry, "balanced_val_error", 0, 1),
+            balanced_val_error=_number(entry, "balanced_val_error", 0, bound),
             val_standard_error=_number(entry, "val_standard_error", 0),
-            selection_error=_number(entry, "selection_error" if "selection_error" in entry else "val_error", 0, 1),
-            balanced_test_error=_number(entry, "balanced_test_error", 0, 1),
+            selection_error=_number(entry, "selection_error" if "selection_error" in entry else "val_error", 0, bound),
+            balanced_test_error=_number(entry, "balanced_test_error", 0, bound),
             confusion=_confusion(entry),
             source=_word(entry, "source") if "source" in entry else "trained",
             reference=None if entry.get("reference") is None else _word(entry, "reference"),
@@ -208,6 +208,11 @@ class RunResult:
     """Files that were exported, the last one last."""
     entries: Mapping[str, Any] = attrs.field(eq=False, repr=False)
     """The whole file."""
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether its networks put images into classes, rather than answer several labels or numbers."""
+        return "task" not in self.data
 
     @property
     def score(self) -> str:
@@ -347,7 +352,8 @@ def _parse(content: Mapping[str, Any], entries: Collection[str], network_entries
     rows, front = content.get("networks", []), content.get("front", [])
     for row in rows:
         _require(row, network_entries)
-    networks = tuple(NetworkResult.from_entry(row) for row in rows)
+    bound = largest_error(content.get("data", {}))
+    networks = tuple(NetworkResult.from_entry(row, bound) for row in rows)
     best = content.get("best")
     ids = {network.id for network in networks}
     if len(ids) < len(networks):
@@ -376,6 +382,11 @@ def _parse(content: Mapping[str, Any], entries: Collection[str], network_entries
         exports=exports,
         entries=content,
     )
+
+
+def largest_error(data: Mapping[str, Any]) -> float:
+    """The largest error that there can be with these entries of "data": 1 with classes, any with another task."""
+    return math.inf if "task" in data else 1.0
 
 
 def _require(entry: Mapping[str, Any], needed: Collection[str]) -> None:

@@ -168,7 +168,7 @@ class TinySearch:
             training = attrs.evolve(self.parts.training, epochs=epochs)
             streams = {"train": self.streams(phase, training)[self.search_state().weights_split]}
             yield from carry_out(Trainer(phase, net, Fixed(), Keep(), [LabelStage()], training, streams, CPU))
-            return measure_errors(net, self._images(split, len(self.data.train)), self.shape.classes).rate
+            return measure_errors(net, self._images(split, len(self.data.train))).rate
 
         def train_networks(
             trials: Mapping[str, Genotype], epochs: int, split: str, budget: Budget

@@ -32,7 +32,7 @@ def test_the_first_tensor_that_is_not_finite_is_named(value):
 
 
 def test_nan_does_not_count_as_the_first_class():
-    assert measure_errors(Logits(special=2.0), BATCHES, 2).rate == 0
+    assert measure_errors(Logits(special=2.0), BATCHES).rate == 0
     for special in (torch.nan, torch.inf):
         with pytest.raises(NonFinite, match="answers to 3 of 6 images are not finite"):
-            measure_errors(Logits(special), BATCHES, 2)
+            measure_errors(Logits(special), BATCHES)

@@ -20,7 +20,6 @@ from nasplug.runs.signals import Signals
 from nasplug.store.result import read_result
 from nasplug.values.recipe import RetrainOptions
 
-
 pytestmark = pytest.mark.slow
 
 

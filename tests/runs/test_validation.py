@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from nasplug.data import Fold, Splits
-from nasplug.engine import Errors
 from nasplug.errors import InputError
+from nasplug.parts import Errors
+from nasplug.parts.classification import CLASSIFICATION
 from nasplug.runs.bracket import Bracket, Candidate
 from nasplug.runs.distillation import Distillation
 from nasplug.runs.halving import plan_rungs
@@ -99,7 +100,7 @@ def context(table="", folds=0, by="error", validation=3, share_weights=False):
             data=SimpleNamespace(folds=folds),
             select=SimpleNamespace(by=by, share_weights=share_weights),
         ),
-        data=SimpleNamespace(name="toy", classes=("a", "b"), train=images),
+        data=SimpleNamespace(name="toy", classes=("a", "b"), train=images, task=CLASSIFICATION),
         splits=Splits(np.arange(validation, 10), np.arange(validation), np.arange(10, 12), "train"),
     )
 

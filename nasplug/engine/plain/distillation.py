@@ -6,7 +6,6 @@ from collections.abc import Hashable
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from nasplug.engine.ahead.graph_keys import key_of
 from nasplug.engine.plain.labels import LabelStage, add_auxiliary_loss
@@ -20,9 +19,10 @@ class DistillationStage(Stage):
         L = (1 - w) CE(s) + w T^2 KL(softmax(t / T) || softmax(s / T)),
 
     where s and t are the logits of network and teacher for the same images, w is `weight` (from 0 to 1) and T is
-    `temperature` (above 0). An auxiliary head learns from the same mixture, which counts as `labels` says. Weights
-    of classes apply to the cross entropy; in the divergence every image counts the same. The teacher
-    is no submodule: it is neither saved nor moved with this stage, stays in eval mode and gets no gradient.
+    `temperature` (above 0); for another task than classification its loss and divergence stand in their places. An
+    auxiliary head learns from the same mixture, which counts as `labels` says. Weights of classes apply to the cross
+    entropy; in the divergence every image counts the same. The teacher is no submodule: it is neither saved nor moved
+    with this stage, stays in eval mode and gets no gradient.
     """
 
     static_graph = True
@@ -41,20 +41,10 @@ class DistillationStage(Stage):
             targets = self._teacher[0](batch.images).float()
         out = net.outputs(batch.images)
         distilled = add_auxiliary_loss(
-            out, self.labels.auxiliary_weight, lambda logits: divergence(logits, targets, self.temperature)
+            out, self.labels.auxiliary_weight, lambda logits: batch.task.divergence(logits, targets, self.temperature)
         )
         return (1 - self.weight) * self.labels.loss(out, batch) + self.weight * distilled
 
     def graph_key(self, now: StepInfo) -> Hashable | None:
         """What the operations of the teacher depend on."""
         return key_of(self._teacher[0], methods=("outputs",))
-
-
-def divergence(logits: Tensor, targets: Tensor, temperature: float) -> Tensor:
-    """T^2 KL(softmax(targets / T) || softmax(logits / T)), the mean over N images; `logits`, `targets`: (N, classes).
-
-    The gradient of the divergence falls as 1 / T^2; with the factor T^2 the weight of this loss beside others means
-    the same at every temperature.
-    """
-    ours, theirs = ((each / temperature).log_softmax(1) for each in (logits, targets))
-    return temperature**2 * F.kl_div(ours, theirs, reduction="batchmean", log_target=True)

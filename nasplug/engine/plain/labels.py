@@ -12,9 +12,9 @@ from nasplug.values import ImageShape, StepInfo, Update
 
 
 class LabelStage(Stage):
-    """Cross entropy with the labels, in float32, plus `auxiliary_weight` times that of the auxiliary head, if any.
+    """The loss of the task, in float32, plus `auxiliary_weight` times that of the auxiliary head, if any.
 
-    `smoothing` spreads that share of the target evenly over all classes. Classes weigh as the batch says.
+    `smoothing` is that of `Task.loss`. Classes weigh as the batch says.
     """
 
     static_graph = True
@@ -30,9 +30,7 @@ class LabelStage(Stage):
 
     def loss(self, out: Outputs, batch: Batch) -> Tensor:
         """The scalar loss of what a network has given for the images of a batch."""
-        return add_auxiliary_loss(
-            out, self.auxiliary_weight, lambda logits: batch.cross_entropy(logits, self.smoothing)
-        )
+        return add_auxiliary_loss(out, self.auxiliary_weight, lambda logits: batch.loss(logits, self.smoothing))
 
 
 def add_auxiliary_loss(out: Outputs, auxiliary_weight: float, loss: Callable[[Tensor], Tensor]) -> Tensor:
@@ -54,5 +52,5 @@ class Labels(DistillationTeacher):
     weighs_classes = True
 
     def stages(self, net: Supernet, shape: ImageShape, teacher: Network | None) -> Sequence[Stage]:
-        """One stage: plain cross entropy."""
+        """One stage: the plain loss of the task."""
         return (LabelStage(),)

@@ -72,8 +72,11 @@ class Ranking:
         return Agreement(estimate(kendall, scores, errors), estimate(spearman, scores, errors), tuple(regrets))
 
     def noise(self) -> float | None:
-        """The standard deviation that an error has by the choice of its images alone; None for those of a table."""
-        if self.images is None:
+        """The standard deviation that an error has by the choice of its images alone.
+
+        None for errors of a table, and for those that are no shares of images.
+        """
+        if self.images is None or not self.result.has_classes:
             return None
         return math.sqrt(fmean(error * (1 - error) for error in self.errors) / self.images)
 

@@ -97,7 +97,7 @@ def export(
             opened = _read_back(form, draft, path)
             if opened.metadata != metadata:
                 raise RunFailure(f"'{path}' was not written: its metadata could not be read back as they were.")
-            parity = None if images is None else check(opened.predict, network.predict, images)
+            parity = None if images is None else check(opened.predict, network.predict, images, classifier.task)
             if parity is not None and not parity.holds:
                 raise RunFailure(f"'{path}' was not written: its answers differ from those of the network. {parity}")
             measured = _measure(tests, classifier, opened)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nasplug.results.classifier import Classifier
 from nasplug.results.export.parity import Predict
 from nasplug.results.export.run_images import RunImages
 
@@ -27,22 +28,25 @@ class Measured:
     float_error: float
 
 
-def measure(predict: Predict, reference: Predict, images: RunImages) -> Measured:
-    """Classifies `images` by a file that was read back and by its network, and takes the file's time for single ones.
+def measure(predict: Predict, reference: Classifier, images: RunImages) -> Measured:
+    """Answers `images` by a file that was read back and by its network, and takes the file's time for single ones.
 
     The median over many images.
     """
-    agreeing = wrong = float_wrong = 0
+    task = reference.task
+    encode = task.make_encoder(torch.device("cpu"))
+    agreeing = 0
+    counts: list[Tensor] = []
     with torch.inference_mode():
         for pixels, labels in images.batches():
-            answers, expected = predict(pixels).argmax(1), reference(pixels).argmax(1)
-            agreeing += int((answers == expected).sum())
-            wrong += int((answers != labels).sum())
-            float_wrong += int((expected != labels).sum())
+            answers, expected = predict(pixels), reference(pixels)
+            agreeing += int(task.agree(answers, expected).sum())
+            logits = [task.to_logits(each) for each in (answers, expected)]
+            counts.append(torch.stack([task.count_errors(each, encode(labels)).sum(1) for each in logits]))
         first, _ = next(images.batches())
         milliseconds = float(np.median(_take_times(predict, first[:1])))
-    count = len(images)
-    return Measured(milliseconds, count, agreeing, wrong / count, float_wrong / count)
+    (wrong, total), (float_wrong, _) = torch.stack(counts).sum(0).tolist()
+    return Measured(milliseconds, len(images), agreeing, wrong / total, float_wrong / total)
 
 
 def _take_times(predict: Predict, image: Tensor) -> list[float]:

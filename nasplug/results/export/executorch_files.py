@@ -19,7 +19,8 @@ def _encode(classifier: Classifier, metadata: Metadata, images: Tensor | None = 
     with quiet():
         require(EXTRA, "executorch.exir", "torchao.quantization.pt2e")
     shape = (classifier.channels, classifier.size, classifier.size)
-    net = RawImages(deployed_graph(classifier.net, shape), classifier.mean.tolist(), classifier.std.tolist())
+    mean, std = classifier.mean.tolist(), classifier.std.tolist()
+    net = RawImages(deployed_graph(classifier.net, shape), mean, std, classifier.task.answer_layer)
     return write_program(net, shape, metadata, images)
 
 

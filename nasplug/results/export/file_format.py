@@ -11,9 +11,12 @@ import attrs
 from torch import Tensor
 
 from nasplug.errors import InputError
-from nasplug.formats.fields import TEXT, WHOLE, Kind, check_fields, list_of
+from nasplug.formats.fields import OBJECT, TEXT, WHOLE, Kind, check_fields, list_of
 from nasplug.formats.json_text import parse_json
 from nasplug.formats.limits import FormatError
+from nasplug.parts import Task
+from nasplug.parts.classification import CLASSIFICATION
+from nasplug.parts.recorded_task import read_task
 from nasplug.results.classifier import Classifier
 
 Metadata = Mapping[str, str]
@@ -25,7 +28,7 @@ IMAGES: Mapping[str, Kind] = {
     "channels": WHOLE,
     "size": WHOLE,
 }
-BITS: Mapping[str, Kind] = {"bits": WHOLE.or_null()}
+OPTIONAL: Mapping[str, Kind] = {"bits": WHOLE.or_null(), "task": OBJECT}
 
 
 @attrs.frozen
@@ -33,7 +36,7 @@ class Opened:
     """A file that was read back: what it computes, and for which images."""
 
     predict: Callable[[Tensor], Tensor]
-    """Class probabilities (N, classes) of uint8 images (N, C, H, W), as the file computes them."""
+    """The answers (N, outputs) to uint8 images (N, C, H, W), as the file computes them."""
     metadata: Metadata
     classes: tuple[str, ...]
     channels: int
@@ -41,16 +44,19 @@ class Opened:
     """Height and width of an image in pixels."""
     bits: int | None
     """Bits used of values of more than 8 in the training images; None: these had 8."""
+    task: Task = CLASSIFICATION
 
     @classmethod
     def described_by(cls, metadata: Metadata, predict: Callable[[Tensor], Tensor]) -> Self:
         """A file with the metadata that nasplug writes; FormatError if they lack what the images are."""
-        told: dict[str, Any] = {name: parse_json(metadata[name]) for name in (*IMAGES, *BITS) if name in metadata}
+        told: dict[str, Any] = {name: parse_json(metadata[name]) for name in (*IMAGES, *OPTIONAL) if name in metadata}
         try:
-            check_fields(told, IMAGES, BITS)
-        except FormatError as error:
+            check_fields(told, IMAGES, OPTIONAL)
+            task = read_task(told)
+        except (FormatError, TypeError, ValueError) as error:
             raise FormatError(f"its metadata are not those that nasplug writes: {error}") from error
-        return cls(predict, metadata, tuple(told["classes"]), told["channels"], told["size"], told.get("bits", 16))
+        names = tuple(told["classes"])
+        return cls(predict, metadata, names, told["channels"], told["size"], told.get("bits", 16), task)
 
     def __call__(self, images: Tensor) -> Tensor:
         """What `predict` gives: an opened file stands in for the classifier that it was made from."""

@@ -64,7 +64,9 @@ def _try_out(opened: Opened) -> None:
     with torch.inference_mode():
         answer = opened.predict(black)
     if answer.shape != (1, len(opened.classes)):
-        raise FormatError(f"it answers in the form {tuple(answer.shape)} for {len(opened.classes)} classes")
+        raise FormatError(
+            f"it answers in the form {tuple(answer.shape)} for {len(opened.classes)} {opened.task.outputs}"
+        )
     if not answer.isfinite().all():
         raise FormatError("it answers with NaN or infinity")
 

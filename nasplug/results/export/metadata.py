@@ -23,10 +23,11 @@ def metadata_of(network: TrainedNetwork, classifier: Classifier, batch: str) -> 
     run = {"method": result.method, "seed": result.seed, "dataset": name}
     record = {key: network.record[key] for key in ("id", "role", "params", "macs", "val_error", "test_error")}
     architecture = {key: classifier.facts[key] for key in ("genotype", "reference") if key in classifier.facts}
+    answers = classifier.task.answer_layer.name
     facts = {**run, **record, **architecture, **data}
     return {
         "input": f"images: uint8 {shape}, raw pixels from 0 to 255",
-        "output": f"probabilities: float32 ({batch}, {len(classifier.classes)}), in the order of classes",
+        "output": f"{answers}: float32 ({batch}, {len(classifier.classes)}), in the order of classes",
         **{key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()},
         "nasplug": json.dumps(classifier.facts),
     }

@@ -27,7 +27,7 @@ def _encode(classifier: Classifier, metadata: Metadata) -> bytes:
     shape = (classifier.channels, classifier.size, classifier.size)
     try:
         graph = deployed_graph(classifier.net, shape)
-        model = write_classifier(graph, classifier.mean.tolist(), classifier.std.tolist())
+        model = write_classifier(graph, classifier.mean.tolist(), classifier.std.tolist(), classifier.task.answer_layer)
     except Untranslated:
         model = _write_by_torch(classifier)
     shorten_names(model)
@@ -41,7 +41,7 @@ def _write_by_torch(classifier: Classifier) -> Any:
     program = torch.onnx.export(
         export_program(classifier),
         input_names=["images"],
-        output_names=["probabilities"],
+        output_names=[classifier.task.answer_layer.name],
         dynamic_shapes=({0: "batch"},),
         dynamo=True,
         verbose=False,
@@ -82,8 +82,8 @@ def _read(path: Path) -> Opened:
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def predict(images: Tensor) -> Tensor:
-        (probabilities,) = session.run(["probabilities"], {"images": images.numpy()})
-        return torch.from_numpy(probabilities)
+        (answers,) = session.run(None, {"images": images.numpy()})
+        return torch.from_numpy(answers)
 
     return Opened.described_by(session.get_modelmeta().custom_metadata_map, predict)
 

@@ -9,13 +9,18 @@ import torch
 from torch import Tensor
 
 from nasplug.errors import InputError
+from nasplug.parts import Task
+from nasplug.parts.classification import CLASSIFICATION
 from nasplug.results.classifier import Classifier
 from nasplug.results.export.run_images import RunImages
 
 COUNT = 48
 """Images that are compared."""
 TOLERANCE = 1e-4
-"""Largest difference of a probability. Other libraries add up in another order; that costs about 1e-6."""
+"""Largest difference of a probability, or of a value in deviations of its targets.
+
+Other libraries add up in another order; that costs about 1e-6.
+"""
 
 Predict = Callable[[Tensor], Tensor]
 
@@ -37,9 +42,11 @@ class Parity:
     source: str
     images: int
     difference: float
-    """The largest difference of a probability."""
+    """The largest difference of a probability, or of a value in deviations of its targets."""
     agreeing: int
-    """Images that both put into the same class."""
+    """Images for which both decide alike."""
+    answers: str = "probability"
+    """What the answer for one output is called."""
 
     @property
     def holds(self) -> bool:
@@ -48,10 +55,10 @@ class Parity:
 
     def __str__(self) -> str:
         agree = "all predictions agree" if self.agreeing == self.images else f"{self.agreeing} predictions agree"
-        return f"On {self.images} {self.source}: largest difference of a probability {self.difference:.1e}, {agree}."
+        return f"On {self.images} {self.source}: largest difference of a {self.answers} {self.difference:.1e}, {agree}."
 
 
-def check(predict: Predict, reference: Predict, sample: Sample) -> Parity:
+def check(predict: Predict, reference: Predict, sample: Sample, task: Task = CLASSIFICATION) -> Parity:
     """Compares `predict` with `reference`, in two batches of different size where there are enough images."""
     with torch.inference_mode():
         answers = torch.cat([predict(batch) for batch in sample.images.split(-(-2 * len(sample.images) // 3))])
@@ -59,8 +66,9 @@ def check(predict: Predict, reference: Predict, sample: Sample) -> Parity:
     return Parity(
         source=sample.source,
         images=len(sample.images),
-        difference=float((answers - expected).abs().max()),
-        agreeing=int((answers.argmax(1) == expected.argmax(1)).sum()),
+        difference=task.largest_difference(answers, expected),
+        agreeing=int(task.agree(answers, expected).sum()),
+        answers=task.value,
     )
 
 

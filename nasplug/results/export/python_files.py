@@ -24,8 +24,8 @@ NAMES = frozenset({"ABOUT", "CLASSES", "MEAN", "STD", "normalise", "Network", "l
 
 
 def _encode(classifier: Classifier, metadata: Metadata) -> bytes:
-    source = write_source(_plain_graph(classifier), classifier.mean.tolist(), classifier.std.tolist(), metadata)
-    return source.encode()
+    mean, std = classifier.mean.tolist(), classifier.std.tolist()
+    return write_source(_plain_graph(classifier), mean, std, metadata, classifier.task.answer_layer).encode()
 
 
 def _encode_weights(classifier: Classifier) -> bytes:

@@ -71,7 +71,7 @@ class RunImages:
         return torch.cat([pixels for pixels, _ in self.batches()])
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Images, uint8 (N, C, H, W), and labels, int64 (N,), batch by batch."""
+        """Images, uint8 (N, C, H, W), and their labels, batch by batch."""
         for start in range(0, len(self.indices), CHUNK):
             indices = list(self.indices[start : start + CHUNK])
             yield self.images.read(indices), torch.from_numpy(self.images.labels[indices])

@@ -90,11 +90,16 @@ def crops_follow_from_their_boxes(case: Case) -> None:
 def labels_name_its_classes(case: Case) -> None:
     """Labels are whole numbers from 0 and below the number of classes, and every class has training images.
 
+    Targets of another task have the form that this asks for.
+
     A label out of range ends a run on a GPU with an error that names no image; a class without images is usually a
     misnamed folder.
     """
     data = case.once(loaded)
     names = data.classes
+    if not data.task.has_classes:
+        _check_form(data)
+        return
     require(
         len(names) >= 2 and len(set(names)) == len(names),
         f"the classes are {names!r:.80}",
@@ -186,6 +191,8 @@ def validation_images_are_some_of_those_for_training(case: Case) -> None:
         f"its validation indices are {quote(indices.tolist())}, with {count} images",
         "give each index of a validation image within `train` once",
     )
+    if not data.task.has_classes:
+        return
     left = np.delete(np.asarray(data.train.labels), indices)
     absent = np.setdiff1d(np.arange(len(data.classes)), left)
     require(
@@ -242,6 +249,14 @@ def refuses_a_place_that_is_not_there(case: Case) -> None:
         except Exception as error:
             raise Failed(f"a place that does not exist raises {type(error).__name__}: {error}", remedy) from error
         raise Failed("a place that does not exist is accepted", remedy)
+
+
+def _check_form(data: ImageData) -> None:
+    for images in _sets(data):
+        try:
+            data.task.check(images.labels, data.classes, "the targets")
+        except InputError as error:
+            raise Failed(str(error), f"give them as nasplug.parts.{type(data.task).__name__} asks") from error
 
 
 def _sets(data: ImageData) -> list[Images]:

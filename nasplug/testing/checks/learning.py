@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import attrs
 import torch
-from torch import Tensor
 
-from nasplug.engine.plain.distillation import divergence
-from nasplug.parts import Network
+from nasplug.parts import Batch, Network
 from nasplug.testing.case import Case
 from nasplug.testing.check import check
 from nasplug.testing.companion_parts import Parts, plan, refuses_toy_space
@@ -93,13 +91,13 @@ def brings_the_network_nearer_to_the_teacher(case: Case) -> None:
         now = StepInfo(0, trainer.clock.steps, trainer.clock.steps_per_epoch, number)
         update = next(each for each in search.parts.optimizer.updates(now) if each.moves_weights)
         batch = trainer.streams[update.split].batch(0)
-        before = before or _distances(net, teacher, batch.images)
+        before = before or _distances(net, teacher, batch)
         torch_optimizer = torch.optim.Adam([*weights, *stage.parameters()], lr=0.01)
         for _ in range(DESCENTS):
             torch_optimizer.zero_grad()
             stage(net, batch, update, now).backward()
             torch_optimizer.step()
-    after = _distances(net, teacher, batch.images)
+    after = _distances(net, teacher, batch)
     require(
         any(after[name] < 0.99 * before[name] for name in before),
         "after the training the distances to the teacher are "
@@ -108,12 +106,12 @@ def brings_the_network_nearer_to_the_teacher(case: Case) -> None:
     )
 
 
-def _distances(net: Network, teacher: Network, images: Tensor) -> dict[str, float]:
+def _distances(net: Network, teacher: Network, batch: Batch) -> dict[str, float]:
     """How far the network is from its teacher: by the divergence of logits, and by the taps that can be compared."""
     with torch.no_grad():
-        ours, theirs = net.outputs(images), teacher.outputs(images)
+        ours, theirs = net.outputs(batch.images), teacher.outputs(batch.images)
     pairs = [(a, b) for a, b in zip(ours.taps, theirs.taps, strict=False) if a.shape == b.shape]
-    distances = {"logits": float(divergence(ours.logits, theirs.logits, 1.0))}
+    distances = {"logits": float(batch.task.divergence(ours.logits, theirs.logits, 1.0))}
     if pairs:
         distances["taps"] = sum(float((a - b).square().sum() / b.square().sum()) for a, b in pairs) / len(pairs)
     return distances

@@ -193,7 +193,7 @@ def weighs_classes_if_it_declares_so(case: Case) -> None:
         require(
             losses[0] != losses[1],
             f"its loss is {losses[0]:g} with any weights of the classes",
-            "compute the cross entropy by batch.cross_entropy(logits), or set weighs_classes = False",
+            "compute the loss by batch.loss(logits), or set weighs_classes = False",
         )
 
 

@@ -9,13 +9,15 @@ from torch import Tensor, nn
 from nasplug.data import BatchStream, MemoryImages
 from nasplug.engine import EagerRunner, Runner, Trainer, train
 from nasplug.engine.ahead.runner import AheadRunner
-from nasplug.engine.plain.distillation import DistillationStage, divergence
+from nasplug.engine.plain.distillation import DistillationStage
 from nasplug.engine.plain.fixed import Fixed
 from nasplug.engine.plain.keep import Keep
 from nasplug.engine.plain.labels import LabelStage
 from nasplug.parts import Batch, Network, Outputs, Stage
+from nasplug.parts.classification import CLASSIFICATION
 from nasplug.values import StepClock, Training, Update
 
+divergence = CLASSIFICATION.divergence
 NOW, TURN = StepClock(1, 1).at(0), Update("train", moves_weights=True, moves_alpha=False)
 
 

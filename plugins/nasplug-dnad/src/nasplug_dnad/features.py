@@ -53,7 +53,7 @@ class FeatureStage(Stage):
     def forward(self, net: Network, batch: Batch, update: Update, now: StepInfo) -> Tensor:
         """The scalar loss of `net` on `batch`, the same for every update."""
         out = net.outputs(batch.images)
-        loss = batch.cross_entropy(out.logits.float())
+        loss = batch.loss(out.logits.float())
         with torch.no_grad():
             targets = self._teacher[0].outputs(batch.images).taps
         return loss + self.weight * self.distance(out.taps, targets)

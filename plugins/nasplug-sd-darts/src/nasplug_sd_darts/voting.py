@@ -33,6 +33,7 @@ class Voting(DistillationTeacher):
     """
 
     weighs_classes = True
+    tasks = frozenset({"classification"})
 
     teachers: int = option(3, "largest number of past states that vote (inferred)", at_least=1)
     vote: str = option("soft", "how their predictions are combined (soft is inferred)", choices=VOTES)
@@ -101,7 +102,7 @@ class VotingStage(Stage):
         """The scalar loss of `net` on `batch`."""
         options = self.voting
         logits = net(batch.images).float()
-        loss = batch.cross_entropy(logits)
+        loss = batch.loss(logits)
         voters = min(options.taken(now), options.teachers)
         weight = options.share(now) if options.counts(update) else 0.0
         if voters == 0 or weight == 0:
