@@ -53,7 +53,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def runs(session: nox.Session) -> None:
-    """The tests that consist of whole runs, killed and resumed for instance; arguments after `--` go to pytest."""
+    """The tests that take seconds each: whole runs, contracts of parts, exports; arguments after `--` go to pytest."""
     run_pytest(session, "slow and not full and not matrix")
 
 

@@ -26,6 +26,8 @@ from nasplug.errors import InputError
 from nasplug.store.files import encode_tensors
 from nasplug.store.run_folder import RunFolder
 
+pytestmark = pytest.mark.slow
+
 SMALL = ("--preset", "tiny", "--jobs", "1", "--threads", "1", "--epochs", "1")
 SMALL += ("--set", "select.networks=1", "--set", "retrain.epochs=1", "--set", "retrain.widths=4")
 SMALL += ("--set", "data.validation=0")

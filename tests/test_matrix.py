@@ -25,7 +25,7 @@ from nasplug.store.run_folder import RunFolder
 from nasplug.values import Genotype
 
 # Second-order and distilled searches of the largest supernets take long on a machine that does other work too.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 PLUGINS = load_plugins()
 NAMES = {

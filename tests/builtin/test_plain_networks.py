@@ -15,6 +15,8 @@ from nasplug.builtin.nb201 import NasBench201
 from nasplug.supernets import batch_statistics
 from nasplug.values import ImageShape
 
+pytestmark = pytest.mark.slow
+
 NADD = {"operations": ("nadd3",), "topology": "per-cell", "choices": "node"}
 SPACES = {
     "darts": (Darts(cells=3, nodes=3, channels=4), 8),

@@ -17,6 +17,8 @@ from nasplug.deployment.graph import deployed_graph
 from nasplug.parts import SearchSpace
 from nasplug.values import ImageShape
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("executorch")
 
 SHAPE = (3, 12, 12)

@@ -18,10 +18,10 @@ from torchvision.transforms.functional import to_pil_image
 import nasplug
 from nasplug.cli import main
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PATTERNS = ("README.md", "CONTRIBUTING.md", "docs/**/*.md", "plugins/*/README.md", "examples/*/README.md")
-SLOW = ("use-a-network.md", "your-first-method.md", "from-python.md")
-"""The pages whose blocks carry out whole runs."""
 PAGES = sorted(path for pattern in PATTERNS for path in ROOT.glob(pattern) if "_build" not in path.parts)
 
 
@@ -49,13 +49,7 @@ def small_run(few_images: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return path
 
 
-@pytest.mark.parametrize(
-    "page",
-    [
-        pytest.param(page, marks=[pytest.mark.slow] if page.name in SLOW else [], id=str(page.relative_to(ROOT)))
-        for page in PAGES
-    ],
-)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_blocks_do_what_they_say(page: Path, workspace: Workspace, request: pytest.FixtureRequest):
     blocks = blocks_of(page)
     if not any("search" in block.marks for block in blocks):

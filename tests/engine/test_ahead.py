@@ -29,6 +29,8 @@ from tests.engine.searches import (
     trainer,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("name", SEARCHES)
 @pytest.mark.parametrize(("poll", "recorded"), [(4, False), (1, True), (16, True)])

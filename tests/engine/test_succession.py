@@ -21,6 +21,8 @@ from nasplug.store.checkpoint import load_checkpoint, save_checkpoint
 from nasplug.testing.toy import Toy
 from nasplug.values import ImageShape, Training, Verdict
 
+pytestmark = pytest.mark.slow
+
 SHAPE = ImageShape(1, 8, 5)
 SPACE = Darts(operations=("skip_connect", "max_pool_3x3", "avg_pool_3x3"), cells=3, nodes=1, channels=2)
 

@@ -8,6 +8,7 @@ import pytest
 
 from nasplug.compose import resolve
 from nasplug.errors import InputError
+from nasplug.parts.classification import CLASSIFICATION
 from nasplug.plugins import load_plugins
 from nasplug.plugins.located_names import split_location
 from nasplug.plugins.program_objects import check_present
@@ -86,6 +87,8 @@ def test_an_exported_file_names_the_data_set_and_not_its_location(plugins, monke
     monkeypatch.setattr("nasplug.results.export.metadata.read_result", lambda folder: result)
     record = dict.fromkeys(("id", "role", "params", "macs", "val_error", "test_error"))
     network = SimpleNamespace(plugins=plugins, run=SimpleNamespace(path=None), record=record)
-    classifier = SimpleNamespace(facts={"data": {}, "genotype": {}}, channels=1, size=8, classes=())
+    classifier = SimpleNamespace(
+        facts={"data": {}, "genotype": {}}, channels=1, size=8, classes=(), task=CLASSIFICATION
+    )
 
     assert metadata_of(network, classifier, "N")["dataset"] == "nasplug:arrays"

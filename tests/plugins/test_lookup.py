@@ -56,7 +56,7 @@ def test_a_method_that_is_not_installed_says_how_to_get_it():
 
     with pytest.raises(InputError, match=r"It comes with nasplug-dnad: pip install 'nasplug\[methods\]'"):
         plugins.find("method", "dnad")
-    with pytest.raises(InputError, match=r"Known: darts, random\.$"):
+    with pytest.raises(InputError, match=r"Known: darts, evolution, random\.$"):
         plugins.find("method", "dnx")
 
 

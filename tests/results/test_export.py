@@ -32,6 +32,8 @@ from nasplug.store.networks import PlannedNetwork, save_network
 from nasplug.store.result import read_result
 from nasplug.store.run_folder import RunFolder
 
+pytestmark = pytest.mark.slow
+
 SPACE = {
     "cells": 2,
     "nodes": 2,

@@ -25,6 +25,8 @@ from nasplug.results.export.file_format import WEIGHTS
 from nasplug.results.export.formats import suffix_of
 from nasplug.values import ImageShape
 
+pytestmark = pytest.mark.slow
+
 FORMS = [form for form in FORMATS if form != "executorch" or find_spec("executorch")]
 IMAGES = torch.randint(0, 256, (5, 2, 6, 6), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 SPACE = Compact(stages=("s1 1x16",), channels=4)

@@ -13,6 +13,7 @@ from nasplug.builtin.darts import Darts
 from nasplug.builtin.optimizers.bilevel import Bilevel
 from nasplug.builtin.optimizers.one_level import OneLevel
 from nasplug.data import MemoryImages
+from nasplug.parts.classification import CLASSIFICATION
 from nasplug.runs.context import RunContext
 from nasplug.runs.flatness import flatness
 from nasplug.values import ImageShape, StepClock, Training
@@ -50,6 +51,7 @@ def measured(optimizer=None, validation=10, every=2, images=8, blockwise=False):
         ),
         splits=SimpleNamespace(validation=np.arange(50, 50 + validation)),
         data=SimpleNamespace(train=MemoryImages(pixels, np.arange(60) % 3)),
+        task=CLASSIFICATION,
         mean=(0.0,),
         std=(1 / 255,),
         device=torch.device("cpu"),

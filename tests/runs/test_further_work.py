@@ -27,6 +27,8 @@ from nasplug.store.files import read_tensors
 from nasplug.store.run_folder import RunFolder
 from nasplug.values import Found, Genotype
 
+pytestmark = pytest.mark.slow
+
 HELD_OUT = "train.mine"
 
 

@@ -23,6 +23,8 @@ from nasplug.values import Genotype, ImageShape, Unit, share_of
 from nasplug.values.recipe import BudgetOptions, RetrainOptions, RunOptions, SelectOptions
 from nasplug.values.seeds import derive_seed
 
+pytestmark = pytest.mark.slow
+
 SHAPE = ImageShape(channels=1, size=8, classes=10)
 
 

@@ -27,6 +27,8 @@ from nasplug.store.files import encode_tensors, read_tensors, write_atomically, 
 from nasplug.testing.tape import TapeRecorder
 from nasplug.values import ImageShape, Training
 
+pytestmark = pytest.mark.slow
+
 SHAPE = ImageShape(channels=1, size=8, classes=3)
 CPU = torch.device("cpu")
 SEARCHES = {

@@ -2,7 +2,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import pytest
+
 from nasplug.testing import PluginContract
+
+pytestmark = pytest.mark.slow
 
 
 class TestContract(PluginContract):

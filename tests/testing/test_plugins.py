@@ -12,6 +12,8 @@ from nasplug.testing.check_runner import CheckRunner
 from nasplug.testing.checked_package import open_package
 from nasplug.testing.checks import CHECKS
 
+pytestmark = pytest.mark.slow
+
 HOOKS = """
 from nasplug.hookspecs import hookimpl
 @hookimpl

@@ -186,6 +186,7 @@ def whole(tmp_path_factory, images) -> RunContext:
     return context
 
 
+@pytest.mark.slow
 def test_a_run_records_its_trials_and_what_they_took(whole):
     events = list(read_events(whole.folder.events))
     assert [event["phase"] for event in events if event["event"] == "step" and event["step"] == 1] == [
@@ -201,6 +202,7 @@ def test_a_run_records_its_trials_and_what_they_took(whole):
     assert not whole.folder.phase("trial").exists()
 
 
+@pytest.mark.slow
 def test_trials_are_trained_without_the_share_on_which_they_are_judged(whole):
     share, trials = whole.shares()[SPLIT], whole.division(None, SPLIT)
     assert set(trials.validation) == set(share)
@@ -208,6 +210,7 @@ def test_trials_are_trained_without_the_share_on_which_they_are_judged(whole):
     assert not set(trials.train) & set(whole.splits.validation)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("until", ["trial/2", "trial/5"])
 def test_a_search_that_was_stopped_ends_alike(whole, images, tmp_path, until):
     context = begin(tmp_path / "run", images, jobs=1)
@@ -218,6 +221,7 @@ def test_a_search_that_was_stopped_ends_alike(whole, images, tmp_path, until):
     assert again.folder.events.read_text() == whole.folder.events.read_text()
 
 
+@pytest.mark.slow
 def test_trials_in_parallel_end_alike(whole, images, tmp_path):
     context = begin(tmp_path / "run", images, jobs=2)
     carry_on(context)
