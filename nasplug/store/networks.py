@@ -230,6 +230,8 @@ def load_network(path: Path, plugins: Plugins) -> tuple[Network, dict[str, Any]]
         net.load_state_dict(tensors)
         data = facts["data"]
         _ = torch.tensor([data["mean"], data["std"]]), read_task(data)  # `predict` needs them
+    except InputError:  # says what is missing, and is a ValueError
+        raise
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(
             f"The network at {quote(path)} does not fit its own description ({reason(error)}); restore it, or train it "
