@@ -25,7 +25,12 @@ EVERY_PACKAGE = (
     "examples/nasplug-tensorboard",
 )
 """With the examples, which are not members of the workspace."""
-METHODS = {"nasplug-energy": "darts", "nasplug-tensorboard": "darts", "nasplug-pcdarts": "pc-darts"}
+METHODS = {
+    "nasplug-energy": "darts",
+    "nasplug-pcdarts": "pc-darts",
+    "nasplug-pdarts": "p-darts",
+    "nasplug-tensorboard": "darts",
+}
 """The methods with which packages are tried that register none of their own name."""
 ROOT = Path(__file__).parent.resolve()
 
