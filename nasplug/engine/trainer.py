@@ -144,7 +144,7 @@ class Trainer:
 
     def set_rates(self, now: StepInfo) -> None:
         """Sets the learning rates of the weights and the network's drop path and dropout for this step."""
-        training = self._training_of(self.stage)
+        training = self.training.with_epochs(self.present_stage.length * self.training.epochs)
         set_learning_rates(self.torch_optimizers.weights, training, now)
         self.net.drop_path, self.net.dropout = training.drop_path_at(now), training.dropout
         if isinstance(self.net, Supernet):
@@ -199,7 +199,7 @@ class Trainer:
     @property
     def plan(self) -> StagePlan:
         """How long all stages are. An epoch is one pass over the split on which the weights are updated."""
-        epochs = tuple(self._training_of(number).epochs for number in range(len(self.stages)))
+        epochs = tuple(stage.length * self.training.epochs for stage in self.stages)
         supernets = 1 if self.succession is None else self.succession.count
         return StagePlan(epochs, supernets, self.streams[self.weights_split].steps_per_epoch)
 
@@ -366,9 +366,6 @@ class Trainer:
         if not isinstance(self.net, Supernet):
             raise TypeError("only a supernet has blocks")
         return self.net.blocks()[number].parameters()
-
-    def _training_of(self, stage: int) -> Training:
-        return self.training.with_epochs(self.stages[stage % len(self.stages)].length * self.training.epochs)
 
     @property
     def weights_split(self) -> str:

@@ -158,8 +158,7 @@ def _size_as(context: RunContext, parent: PlannedNetwork, genotype: Genotype) ->
 
     None if it does not keep the budget.
     """
-    model = context.cost_model(resize_space(context.composition.space, parent.size))
-    return size_within(context, model, genotype, parent.budget)
+    return size_within(context, resize_space(context.composition.space, parent.size), genotype, parent.budget)
 
 
 def _random_candidates(

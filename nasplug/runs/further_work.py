@@ -13,7 +13,6 @@ from nasplug.engine.trainer import Stream
 from nasplug.errors import InputError
 from nasplug.runs.context import RunContext
 from nasplug.runs.measuring import plan_at_size, size_within, with_measures_of
-from nasplug.runs.retrain_size import retrain_models
 from nasplug.runs.signals import ShouldStop
 from nasplug.runs.training import no_cost, run_training
 from nasplug.runs.training_task import TrainingTask
@@ -84,8 +83,9 @@ def discard_further_work(context: RunContext) -> None:
 
 def _plan_trial(context: RunContext, genotype: Genotype, budget: Budget) -> PlannedNetwork | None:
     """The network of a trial at its size; None if it does not keep the budget."""
-    limited = with_measures_of(context, budget)
-    network = size_within(limited, retrain_models(limited)[0], genotype, budget)
+    limited, options = with_measures_of(context, budget), context.recipe.retrain
+    space = context.composition.space.scaled(channels=options.channels, cells=options.cells)
+    network = size_within(limited, space, genotype, budget)
     return None if network is None else plan_at_size(limited, "found", genotype, network, budget)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from nasplug.parts import CostModel
+from nasplug.parts import SearchSpace
 from nasplug.runs.context import RunContext
 from nasplug.runs.retrain_size import retrain_models, scales
 from nasplug.runs.scaling import GenotypeSizes, MeasuredNetwork, SizedNetwork, fit, measure_network, size_genotype
@@ -61,13 +61,14 @@ def with_measures_of(context: RunContext, budget: Budget) -> RunContext:
 
 
 def size_within(
-    context: RunContext, model: CostModel, genotype: Genotype, budget: Budget
+    context: RunContext, space: SearchSpace, genotype: Genotype, budget: Budget
 ) -> SizedNetwork | MeasuredNetwork | None:
-    """A genotype as large as the budget allows, or at the size of `model` where networks keep theirs.
+    """A genotype as large as the budget allows, or at the size of `space` where networks keep theirs.
 
     None if it does not keep the budget.
     """
     if scales(context, budget):
         base, _ = retrain_models(context)
         return fit(GenotypeSizes(base, genotype), budget, context.composition.costs, context.shape)
+    model = context.cost_model(space)
     return size_genotype(model, genotype, budget) if model.is_within(genotype, budget) else None

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from nasplug.parts import Choices
+from nasplug.parts import Batch, Choices, Stage
 from nasplug.testing.case import Case
 from nasplug.testing.check import check
 from nasplug.testing.companion_parts import plan
 from nasplug.testing.outcome import NotApplicable, require
 from nasplug.testing.tiny_search import TinySearch, begin, global_generators, whole
-from nasplug.values import StepInfo, Verdict
+from nasplug.values import StepInfo, Update, Verdict
 
 
 @check("optimizer")
@@ -107,28 +108,22 @@ def stages_leave_the_network_to_the_optimizer(case: Case) -> None:
     A network that a stage leaves in eval mode trains with fixed statistics from then on.
     """
     search = _begun(case)
-    trainer = search.trainer
-    if trainer is None:
-        raise NotApplicable("nothing is trained")
-    for number, stage in enumerate(trainer.stages):
-        now = StepInfo(0, trainer.clock.steps, trainer.clock.steps_per_epoch, number)
-        for update in search.parts.optimizer.updates(now):
-            batch = trainer.streams[update.split].batch(0)
-            fixed = {name for name, _ in search.net.named_parameters()} | {"choices.kept"}
-            before = {name: value for name, value in _state(search.net).items() if name in fixed}
-            stage(search.net, batch, update, now)
-            stage.after_step(search.net, now)
-            changed = _changed(before, search.net)
-            require(
-                not changed,
-                f"stage {number} changes '{(changed or [''])[0]}' of the network",
-                "give a loss, and let the optimizer change the weights",
-            )
-            require(
-                all(module.training for module in search.net.modules()),
-                f"stage {number} leaves the network, or a part of it, in eval mode",
-                "put the mode back that the network had",
-            )
+    for number, stage, batch, update, now in _first_updates(search):
+        fixed = {name for name, _ in search.net.named_parameters()} | {"choices.kept"}
+        before = {name: value for name, value in _state(search.net).items() if name in fixed}
+        stage(search.net, batch, update, now)
+        stage.after_step(search.net, now)
+        changed = _changed(before, search.net)
+        require(
+            not changed,
+            f"stage {number} changes '{(changed or [''])[0]}' of the network",
+            "give a loss, and let the optimizer change the weights",
+        )
+        require(
+            all(module.training for module in search.net.modules()),
+            f"stage {number} leaves the network, or a part of it, in eval mode",
+            "put the mode back that the network had",
+        )
 
 
 @check("teacher")
@@ -138,20 +133,14 @@ def loss_is_float32(case: Case) -> None:
     A loss in bfloat16 has three digits: its small differences, which train alpha, are lost.
     """
     search = _begun(case)
-    trainer = search.trainer
-    if trainer is None:
-        raise NotApplicable("nothing is trained")
-    for number, stage in enumerate(trainer.stages):
-        now = StepInfo(0, trainer.clock.steps, trainer.clock.steps_per_epoch, number)
-        for update in search.parts.optimizer.updates(now):
-            batch = trainer.streams[update.split].batch(0)
-            with torch.autocast("cpu", torch.bfloat16):
-                loss = stage(search.net, batch, update, now)
-            require(
-                loss.dtype == torch.float32,
-                f"the loss of stage {number} is {loss.dtype}",
-                "compute it from logits.float(), as batch.cross_entropy expects them",
-            )
+    for number, stage, batch, update, now in _first_updates(search):
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = stage(search.net, batch, update, now)
+        require(
+            loss.dtype == torch.float32,
+            f"the loss of stage {number} is {loss.dtype}",
+            "compute it from logits.float(), as batch.cross_entropy expects them",
+        )
 
 
 class _Watched:
@@ -170,6 +159,17 @@ def _begun(case: Case) -> TinySearch:
     if search.trainer is None:
         raise NotApplicable("nothing is trained")
     return search
+
+
+def _first_updates(search: TinySearch) -> Iterator[tuple[int, Stage, Batch, Update, StepInfo]]:
+    """For each stage and each update of its first step: the stage with its number, the batch, the update, the step."""
+    if search.trainer is None:
+        raise NotApplicable("nothing is trained")
+    clock = search.trainer.clock
+    for number, stage in enumerate(search.trainer.stages):
+        now = StepInfo(0, clock.steps, clock.steps_per_epoch, number)
+        for update in search.parts.optimizer.updates(now):
+            yield number, stage, search.trainer.streams[update.split].batch(0), update, now
 
 
 def _state(net: nn.Module) -> dict[str, Tensor]:
