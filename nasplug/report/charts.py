@@ -14,7 +14,8 @@ from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
 from nasplug.report.step_figures import PhaseFigures, average_points, thin_points
 from nasplug.report.style import ROLES, SERIES, light
 from nasplug.report.svg import inline_svg, use_style
-from nasplug.store.result import NetworkResult, RunResult
+from nasplug.store.network_result import NetworkResult
+from nasplug.store.result import RunResult
 from nasplug.values import Figure
 
 COST_NAMES = {"params": "parameters", "macs": "multiply-accumulates (MACs) per image"}

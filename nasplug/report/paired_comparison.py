@@ -8,7 +8,8 @@ from statistics import fmean, stdev
 import attrs
 
 from nasplug.report.number_format import format_percent, format_points
-from nasplug.store.result import NetworkResult, RunResult
+from nasplug.store.network_result import NetworkResult
+from nasplug.store.result import RunResult
 
 
 @attrs.frozen

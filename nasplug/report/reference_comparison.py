@@ -5,7 +5,9 @@ from __future__ import annotations
 import attrs
 
 from nasplug.report.number_format import format_count, format_percent, format_points
-from nasplug.store.result import NetworkResult, RunResult, best_reference
+from nasplug.store.best import best_reference
+from nasplug.store.network_result import NetworkResult
+from nasplug.store.result import RunResult
 
 
 @attrs.frozen

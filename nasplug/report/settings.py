@@ -8,7 +8,8 @@ from typing import Any
 
 from nasplug.report.number_format import format_count, format_duration, format_memory, format_setting
 from nasplug.report.run_record import RunRecord
-from nasplug.store.result import PhaseCost, RunResult
+from nasplug.store.network_result import PhaseCost
+from nasplug.store.result import RunResult
 
 Sections = dict[str, dict[str, str]]
 

@@ -16,9 +16,11 @@ from nasplug.plugins import Plugins, load_plugins
 from nasplug.results.classifier import Classifier
 from nasplug.results.prediction import predict
 from nasplug.results.torch_state import IsolatedTorchState
+from nasplug.store.best import best_network
 from nasplug.store.costs import cost_units, read_limits
+from nasplug.store.network_result import NetworkResult
 from nasplug.store.networks import load_network, network_id
-from nasplug.store.result import NETWORK_ENTRIES, NetworkResult, best_network, largest_error, read_result
+from nasplug.store.result import NETWORK_ENTRIES, largest_error, read_result
 from nasplug.store.run_folder import RunFolder, read_json
 from nasplug.values import Genotype, describe_costs, share_of
 

@@ -16,9 +16,11 @@ from nasplug.runs.expected_cost import describe_estimates
 from nasplug.runs.references import references_of
 from nasplug.runs.training_task import plan_retrainings
 from nasplug.runs.validation import read_validation
+from nasplug.store.best import best_network, pareto_front
 from nasplug.store.exports import EXPORTS
+from nasplug.store.network_result import NetworkResult
 from nasplug.store.networks import PlannedNetwork
-from nasplug.store.result import SCHEMA, NetworkResult, best_network, largest_error, pareto_front
+from nasplug.store.result import SCHEMA, largest_error
 from nasplug.store.run_folder import RunFolder, write_json
 from nasplug.values import Genotype
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 
 import attrs
 
-from nasplug.store.result import NetworkResult, RunResult
+from nasplug.store.network_result import NetworkResult
+from nasplug.store.result import RunResult
 
 UNEVEN = 1.5
 """Where the largest class has more than so many times the test images of the smallest, classes are of unequal size."""

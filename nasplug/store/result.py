@@ -1,4 +1,4 @@
-"""`result.json`, what a run has come to: the one reader, and the rules for the front and the best network.
+"""`result.json`, what a run has come to: the one reader.
 
 It imports neither torch nor matplotlib, so that reports and `nasplug show` need no torch.
 """
@@ -6,24 +6,25 @@ It imports neither torch nor matplotlib, so that reports and `nasplug show` need
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from pathlib import Path, PurePosixPath
-from types import MappingProxyType
+from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from nasplug.errors import InputError, command, quote, reason
-from nasplug.formats.fields import OBJECT, TEXT, WHOLE, Kind, check_fields, list_of, object_of
+from nasplug.formats.fields import OBJECT, TEXT, Kind, check_fields, list_of, object_of
 from nasplug.formats.json_text import parse_object
 from nasplug.formats.limits import FormatError
 from nasplug.formats.regular_file import decode, read_file
+from nasplug.store.best import best_network
 from nasplug.store.costs import cost_units
+from nasplug.store.entries import DamagedError, require, whole, word
 from nasplug.store.exports import ExportResult
 from nasplug.store.lock import is_under_way
+from nasplug.store.network_result import NetworkResult, PhaseCost
 from nasplug.store.tournament import BracketResult
-from nasplug.values import Budget, Costs, Figure, Unit, is_within
+from nasplug.values import Figure, Unit
 from nasplug.values.checksum import is_intact
 from nasplug.values.cost import COUNTED
 
@@ -59,116 +60,6 @@ FIGURE_FIELDS: Mapping[str, Kind] = {"name": TEXT, "label": TEXT, "unit": TEXT, 
 """What the entries of a declared figure must be; its scale is checked by `Figure`."""
 NETWORK_ENTRIES = ("id", "role", "matched_to", "params", "macs", "val_error", "test_error")
 """What every network has; an error is null until it has been measured."""
-IDENTIFIER = re.compile("[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
-"""The form of the ids of networks, which are parts of file names."""
-
-
-@attrs.frozen
-class NetworkResult:
-    """One network of a run; a figure is None until it has been measured."""
-
-    id: str
-    role: str
-    """One of "found", by the search; "random": sampled, for comparison with the found one of its size; and "reference":
-    designed by hand, for comparison at equal cost."""
-    matched_to: str | None
-    """Id of the found network whose size a random one has, or whose cost a reference network has."""
-    costs: Costs
-    """By cost measure, what was counted or measured; params and MACs at least."""
-    estimates: Mapping[str, float]
-    """By cost measure, what a measured cost was estimated to be."""
-    budget: Budget
-    """What it was selected to keep; empty: no limits."""
-    score: float | None
-    """How good the selector of the search took it to be, the lower the better; None: it gave no score."""
-    val_error: float | None
-    test_error: float | None
-    train_loss: float | None
-    balanced_val_error: float | None
-    """The mean of the validation errors by class."""
-    val_standard_error: float | None
-    """Of the validation error, where it is that of a cross-validation."""
-    selection_error: float | None
-    """The validation error that decides which network is the best: `val_error`, unless the run says otherwise."""
-    balanced_test_error: float | None
-    confusion: tuple[tuple[int, int, int], ...]
-    """Class, answer and number of test images, for each pair that occurs; empty: not recorded."""
-    source: str
-    """Either "trained", or "table": looked up instead of trained."""
-    reference: str | None
-    """The name of a reference network; None for others."""
-    entry: Mapping[str, Any] = attrs.field(eq=False, repr=False)
-    """Its entry in `result.json`, whole."""
-
-    @classmethod
-    def from_entry(cls, entry: Mapping[str, Any], bound: float = 1.0) -> NetworkResult:
-        """A network from its entry.
-
-        InputError if an id could be no part of a file name, a path leaves the run folder, params, macs or a count is no
-        whole number from 0 on, or an error is no number from 0 to `bound`.
-        """
-        for name in ("genotype", "weights"):
-            _inner_path(entry, name)
-        return cls(
-            id=_identifier(entry, "id"),
-            role=_word(entry, "role"),
-            matched_to=None if entry.get("matched_to") is None else _identifier(entry, "matched_to"),
-            costs=Costs(_amounts(entry, "costs"), params=_whole(entry, "params"), macs=_whole(entry, "macs")),
-            estimates=_amounts(entry, "estimates"),
-            budget=_amounts(entry, "budget"),
-            score=_number(entry, "score"),
-            val_error=_number(entry, "val_error", 0, bound),
-            test_error=_number(entry, "test_error", 0, bound),
-            train_loss=_number(entry, "train_loss"),
-            balanced_val_error=_number(entry, "balanced_val_error", 0, bound),
-            val_standard_error=_number(entry, "val_standard_error", 0),
-            selection_error=_number(entry, "selection_error" if "selection_error" in entry else "val_error", 0, bound),
-            balanced_test_error=_number(entry, "balanced_test_error", 0, bound),
-            confusion=_confusion(entry),
-            source=_word(entry, "source") if "source" in entry else "trained",
-            reference=None if entry.get("reference") is None else _word(entry, "reference"),
-            entry=entry,
-        )
-
-    @property
-    def params(self) -> int:
-        """Its number of parameters."""
-        return self.costs.params
-
-    @property
-    def macs(self) -> int:
-        """Its multiply-accumulates for one image."""
-        return self.costs.macs
-
-    @property
-    def kind(self) -> str:
-        """What it is, for tables: its role, and which reference network it is."""
-        return self.role if self.reference is None else f"{self.role} {self.reference}"
-
-    @property
-    def found(self) -> bool:
-        """Whether the search found it, as opposed to the networks that it is compared with."""
-        return self.role == "found"
-
-
-@attrs.frozen
-class PhaseCost:
-    """What one phase took; None where it was not recorded."""
-
-    seconds: float | None
-    peak_memory: int | None
-    """Bytes."""
-    device: str
-
-    @classmethod
-    def from_entry(cls, entry: Mapping[str, Any]) -> PhaseCost:
-        """A cost from its entry; InputError if a figure is no number."""
-        peak = _number(entry, "peak_memory_bytes", 0)
-        return cls(
-            seconds=_number(entry, "seconds", 0),
-            peak_memory=None if peak is None else int(peak),
-            device=str(entry.get("device") or ""),
-        )
 
 
 @attrs.frozen
@@ -257,51 +148,16 @@ def read_result(
     try:
         result = _parse(content, entries, network_entries)
         if not is_intact(content):
-            raise _DamagedError("is damaged: its content does not match its checksum")
+            raise DamagedError("is damaged: its content does not match its checksum")
         if content.get("status") == "running" and not is_under_way(folder):
             result = attrs.evolve(result, status="stopped", entries=content | {"status": "stopped"})
         return result
-    except _DamagedError as error:
+    except DamagedError as error:
         raise InputError(f"'{path}' {error}; {_remedy(folder)}.") from error
     except (AttributeError, ArithmeticError, RecursionError, TypeError, ValueError) as error:
         raise InputError(
             f"'{path}' is damaged: an entry has the wrong form ({reason(error)}); {_remedy(folder)}."
         ) from error
-
-
-def pareto_front(networks: Sequence[NetworkResult]) -> tuple[str, ...]:
-    """Ids of the found networks that no other found one beats in both error and params, from small to large.
-
-    The error is the one of `best_network`, never the test error.
-    """
-    ids: list[str] = []
-    lowest = math.inf
-    for network, error in sorted(_candidates(networks), key=lambda rated: (rated[0].params, rated[1])):
-        if error < lowest:
-            lowest = error
-            ids.append(network.id)
-    return tuple(ids)
-
-
-def best_network(networks: Sequence[NetworkResult], budget: Budget = MappingProxyType({})) -> NetworkResult | None:
-    """The found network with the lowest validation error within the budget, ties to fewer params; None if none fits.
-
-    It is the validation error that the run selects by (`NetworkResult.selection_error`). A run that holds out no
-    validation images has only the last training loss to choose by.
-    """
-    return _choose((network, error) for network, error in _candidates(networks) if is_within(network.costs, budget))
-
-
-def best_reference(networks: Sequence[NetworkResult], beside: NetworkResult) -> NetworkResult | None:
-    """The best reference network that is to be compared with `beside`: of the same budget, if it was selected for one.
-
-    It is chosen as the best found network is, by `best_network`. None if there is none.
-    """
-    return _choose(
-        (network, error)
-        for network, error in _candidates(networks, "reference")
-        if network.matched_to in (None, beside.id) and network.budget == beside.budget
-    )
 
 
 def set_status(folder: RunFolder, status: str) -> None:
@@ -321,25 +177,8 @@ def set_note(folder: RunFolder, beginning: str, note: str | None) -> None:
         folder.write_result(result | {"notes": after})
 
 
-def _choose(rated: Iterable[tuple[NetworkResult, float]]) -> NetworkResult | None:
-    """The network with the lowest error, ties to fewer params, then to the first."""
-    keys = [(error, network.params, place, network) for place, (network, error) in enumerate(rated)]
-    return min(keys)[-1] if keys else None
-
-
-def _candidates(networks: Sequence[NetworkResult], role: str = "found") -> list[tuple[NetworkResult, float]]:
-    """The networks of a role that can be chosen, with the figure that they are chosen by."""
-    validated = any(network.selection_error is not None for network in networks)
-    errors = [(network, network.selection_error if validated else network.train_loss) for network in networks]
-    return [(network, error) for network, error in errors if network.role == role and error is not None]
-
-
-class _DamagedError(InputError):
-    """What is wrong with a result, as the end of a sentence about its file."""
-
-
 def _parse(content: Mapping[str, Any], entries: Collection[str], network_entries: Collection[str]) -> RunResult:
-    _require(content, ("schema", *entries))
+    require(content, ("schema", *entries))
     try:
         check_fields(content, {}, FIELDS)
         for figure in content.get("figures") or ():
@@ -348,33 +187,33 @@ def _parse(content: Mapping[str, Any], entries: Collection[str], network_entries
         tournament = tuple(map(BracketResult.from_entry, content.get("tournament", ())))
         exports = tuple(map(ExportResult.from_entry, content.get("exports", ())))
     except FormatError as error:
-        raise _DamagedError(f"is damaged: {error}") from error
+        raise DamagedError(f"is damaged: {error}") from error
     rows, front = content.get("networks", []), content.get("front", [])
     for row in rows:
-        _require(row, network_entries)
+        require(row, network_entries)
     bound = largest_error(content.get("data", {}))
     networks = tuple(NetworkResult.from_entry(row, bound) for row in rows)
     best = content.get("best")
     ids = {network.id for network in networks}
     if len(ids) < len(networks):
-        raise _DamagedError("is damaged: two of its networks have the same id")
+        raise DamagedError("is damaged: two of its networks have the same id")
     if unknown := {*front, *([] if best is None else [best])} - ids:
-        raise _DamagedError(f"is damaged: there is no network {quote(min(unknown))}")
+        raise DamagedError(f"is damaged: there is no network {quote(min(unknown))}")
     chosen, figures = best_network(networks), content.get("figures")
     return RunResult(
         status=content["status"],
         method=content["method"],
         dataset=content["dataset"],
-        seed=_whole(content, "seed") if content.get("seed") is not None else None,
+        seed=whole(content, "seed") if content.get("seed") is not None else None,
         networks=networks,
         front=tuple(front),
         best=best if best is not None or chosen is None else chosen.id,
         notes=tuple(content.get("notes", [])),
         leaks=tuple(content.get("leaks", [])),
         data=content.get("data", {}),
-        splits={name: _whole(content["splits"], name) for name in content.get("splits", {})},
-        folds=_whole(content, "folds") if "folds" in content else 0,
-        selected_by=_word(content, "selected_by") if "selected_by" in content else "error",
+        splits={name: whole(content["splits"], name) for name in content.get("splits", {})},
+        folds=whole(content, "folds") if "folds" in content else 0,
+        selected_by=word(content, "selected_by") if "selected_by" in content else "error",
         cost={phase: PhaseCost.from_entry(row) for phase, row in content.get("cost", {}).items()},
         units=units,
         figures=None if figures is None else tuple(Figure(**figure) for figure in figures),
@@ -384,84 +223,10 @@ def _parse(content: Mapping[str, Any], entries: Collection[str], network_entries
     )
 
 
+def _remedy(folder: Path) -> str:
+    return f"'{command('resume', folder)}' writes it again"
+
+
 def largest_error(data: Mapping[str, Any]) -> float:
     """The largest error that there can be with these entries of "data": 1 with classes, any with another task."""
     return math.inf if "task" in data else 1.0
-
-
-def _require(entry: Mapping[str, Any], needed: Collection[str]) -> None:
-    missing = [name for name in needed if name not in entry]
-    if missing:
-        raise _DamagedError(f"is not the result of a run: it lacks {', '.join(map(repr, missing))}")
-
-
-def _whole(entry: Mapping[str, Any], name: str) -> int:
-    value = entry[name]
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise _DamagedError(f"is damaged: {quote(name)} must be a whole number, but it is {quote(value)}")
-    if value < 0:
-        raise _DamagedError(f"is damaged: {quote(name)} must not be negative, but it is {quote(value)}")
-    return value
-
-
-def _number(entry: Mapping[str, Any], name: str, least: float = -math.inf, most: float = math.inf) -> float | None:
-    """A figure of an entry; None for one that was not measured."""
-    value = entry.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _DamagedError(f"is damaged: {quote(name)} must be a number or null, but it is {quote(value)}")
-    if not (math.isfinite(value) and least <= value <= most):
-        bounds = [f"from {least:g}"] * (least > -math.inf) + [f"to {most:g}"] * (most < math.inf)
-        words = " ".join(["a finite number", *bounds])
-        raise _DamagedError(f"is damaged: {quote(name)} must be {words}, but it is {quote(value)}")
-    return float(value)
-
-
-def _amounts(entry: Mapping[str, Any], name: str) -> dict[str, float]:
-    """Amounts by cost measure; empty where there are none."""
-    amounts = entry.get(name) or {}
-    if not isinstance(amounts, Mapping):
-        raise _DamagedError(f"is damaged: {quote(name)} must be an object, but it is {quote(amounts)}")
-    known = {measure: _number(amounts, measure, 0) for measure in amounts}
-    return {measure: amount for measure, amount in known.items() if amount is not None}
-
-
-def _confusion(entry: Mapping[str, Any]) -> tuple[tuple[int, int, int], ...]:
-    rows = entry.get("confusion") or []
-    kind = list_of(list_of(WHOLE))
-    if not kind.holds(rows) or any(len(row) != 3 for row in rows):
-        raise _DamagedError(f"is damaged: 'confusion' must be a list of three whole numbers each, not {quote(rows)}")
-    return tuple((true, answer, images) for true, answer, images in rows)
-
-
-def _identifier(entry: Mapping[str, Any], name: str) -> str:
-    value = entry[name]
-    if not isinstance(value, str) or not IDENTIFIER.fullmatch(value):
-        raise _DamagedError(
-            f"is damaged: {quote(name)} must be up to 64 letters, digits, '-' and '_', but it is {quote(value)}"
-        )
-    return value
-
-
-def _word(entry: Mapping[str, Any], name: str) -> str:
-    value = entry[name]
-    if not isinstance(value, str) or not value.isprintable():
-        raise _DamagedError(f"is damaged: {quote(name)} must be a word, but it is {quote(value)}")
-    return value
-
-
-def _inner_path(entry: Mapping[str, Any], name: str) -> None:
-    """Refuses a path that leads out of the run folder, on whatever system it was written."""
-    value = entry.get(name)
-    if value is None:
-        return
-    if not isinstance(value, str) or not value.isprintable() or set(value) & set(":\\"):
-        raise _DamagedError(f"is damaged: {quote(name)} must be a path in the run folder, but it is {quote(value)}")
-    path = PurePosixPath(value)
-    if path.is_absolute() or ".." in path.parts or not path.parts:
-        raise _DamagedError(f"is damaged: {quote(name)} must be a path in the run folder, but it is {quote(value)}")
-
-
-def _remedy(folder: Path) -> str:
-    return f"'{command('resume', folder)}' writes it again"

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from nasplug.store.class_errors import read_class_errors
-from nasplug.store.result import NetworkResult, RunResult
+from nasplug.store.network_result import NetworkResult
+from nasplug.store.result import RunResult
 
 COST_WORDS = {"macs": "MACs"}
 """Headings of columns that differ from the name of the cost measure."""

@@ -11,7 +11,8 @@ from nasplug.errors import InputError
 from nasplug.report import write_report
 from nasplug.report.settings import cost_rows
 from nasplug.report.tournament import describe_tournament, tabulate_bracket
-from nasplug.store.result import PhaseCost, read_result
+from nasplug.store.network_result import PhaseCost
+from nasplug.store.result import read_result
 
 
 def standing(name, error, origin="search"):

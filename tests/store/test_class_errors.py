@@ -5,8 +5,9 @@ import json
 import pytest
 
 from nasplug.errors import InputError
+from nasplug.store.best import best_network
 from nasplug.store.class_errors import read_class_errors
-from nasplug.store.result import best_network, read_result
+from nasplug.store.result import read_result
 
 
 def network(name, **entries):

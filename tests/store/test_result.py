@@ -7,8 +7,10 @@ import sys
 import pytest
 
 from nasplug.errors import InputError
+from nasplug.store.best import best_network, best_reference, pareto_front
 from nasplug.store.lock import lock_run
-from nasplug.store.result import NetworkResult, best_network, best_reference, pareto_front, read_result, set_note
+from nasplug.store.network_result import NetworkResult
+from nasplug.store.result import read_result, set_note
 from nasplug.store.run_folder import RunFolder
 
 

@@ -4,7 +4,8 @@ import json
 
 from rich.console import Console
 
-from nasplug.store.result import NetworkResult, read_result
+from nasplug.store.network_result import NetworkResult
+from nasplug.store.result import read_result
 from nasplug.ui.table import class_table, result_table, sort_in_pairs
 
 

@@ -13,7 +13,7 @@ from nasplug.report.methods.groups import Group
 from nasplug.report.methods.spread import Spread
 from nasplug.report.style import ROLES, light
 from nasplug.report.svg import inline_svg, use_style
-from nasplug.store.result import NetworkResult
+from nasplug.store.network_result import NetworkResult
 
 COLUMNS = 2
 """Panels side by side."""

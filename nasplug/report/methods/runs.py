@@ -13,7 +13,7 @@ from nasplug.report.number_format import format_setting
 from nasplug.report.paired_comparison import PairedComparison, compare_pairs
 from nasplug.report.reference_comparison import ReferenceComparison, compare_with_reference
 from nasplug.report.run_record import RunRecord, read_run_record
-from nasplug.store.result import NetworkResult
+from nasplug.store.network_result import NetworkResult
 from nasplug.values.recipe import LATER_SLOTS, SLOTS
 
 COMPARED_SECTIONS = (*SLOTS, "data", "search", "retrain", "select", "budget")

@@ -14,7 +14,8 @@ import numpy as np
 from nasplug.errors import InputError, command
 from nasplug.report.number_format import format_percent
 from nasplug.report.rank_statistics import Estimate, estimate, expected_least, kendall, regret, spearman
-from nasplug.store.result import NetworkResult, RunResult, read_result
+from nasplug.store.network_result import NetworkResult
+from nasplug.store.result import RunResult, read_result
 from nasplug.store.run_folder import RunFolder
 
 LABELS: Mapping[str, str] = {
