@@ -21,9 +21,10 @@ FACTORY = "factory"
 def complete_executor(plugins: Plugins, name: str, options: Mapping[str, Any]) -> Part:
     """The executor `name` with all its options; InputError if no plugin registers it, or for options of another one.
 
-    A name such as "package.module:function" that no plugin registers stands for the executor `factory`.
+    A name such as "package.module:function" whose first part is no distribution stands for the executor `factory`.
     """
-    if name and not plugins.find_all(EXECUTOR, name) and is_import_path(name):
+    distributions = {registration.distribution for registration in plugins.registrations}
+    if is_import_path(name) and name.partition(":")[0] not in distributions:
         name, options = FACTORY, {**options, "target": name}
     name = name or LOCAL
     return Part(name, option_values(build_part(plugins, EXECUTOR, name, options)))
