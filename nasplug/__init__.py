@@ -70,6 +70,7 @@ def search(
     budget: Options | None = None,
     costs: Mapping[str, Options] | None = None,
     run: Options | None = None,
+    executor: str | Options | None = None,
 ) -> Search:
     """Starts a run, as `nasplug run` does, and returns it; nothing is trained yet.
 
@@ -86,6 +87,7 @@ def search(
     `search`, `retrain`, `select` and `run` take options: `retrain={"epochs": 50}`, `run={"jobs": 2}`.
     `budget` takes limits by cost measure, each a number in its unit, text, or a list of these for networks within each:
     `budget={"params": 50_000, "latency": "2ms"}`; `costs` takes options of measures by their names.
+    `executor` takes the name of what carries out retrainings, or options: `executor={"part": "ray", "cpus": 2}`.
     `preset`, `seed` and `device` are options of `run`; `out` is the run folder (a new one under runs/ by default) and
     `config` a recipe to start from.
 
@@ -106,6 +108,7 @@ def search(
         "select": select,
         "budget": budget,
         **(costs or {}),
+        "executor": _section(executor, "part"),
         "run": _add_options(run, {name: word for name, word in words.items() if word is not None}),
     }
     return begin({name: section for name, section in sections.items() if section is not None}, out, config, _show)

@@ -20,6 +20,7 @@ SLOT_WORDS: Mapping[str, str] = MappingProxyType(
         "dataset": "data set",
         "cost": "cost measure",
         "reference": "reference network",
+        "executor": "executor",
         "method": "method",
     }
 )
@@ -27,7 +28,7 @@ SLOT_WORDS: Mapping[str, str] = MappingProxyType(
 
 RESERVED = (
     *("run", "space", "optimizer", "schedule", "teacher", "selector", "data", "search", "retrain", "select"),
-    *("budget", "weight", "plugins", "environment"),
+    *("budget", "weight", "executor", "plugins", "environment"),
 )
 """What no cost measure or reference network can be called: sections of recipes, and an option of "budget"."""
 
@@ -40,6 +41,11 @@ def _check_section(word: str, name: str) -> None:
     """Raises InputError for a name that recipes use for something else."""
     if name in RESERVED:
         raise InputError(f"A {word} cannot be called '{name}', which has another meaning in recipes; choose another.")
+
+
+def is_import_path(text: str) -> bool:
+    """Whether `text` reads "package.module:Object"."""
+    return _TARGET.fullmatch(text) is not None
 
 
 @attrs.frozen
@@ -121,6 +127,10 @@ class Register:
         _check_section("reference network", name)
         self._add("reference", name, target, summary)
 
+    def executor(self, name: str, target: str, *, summary: str) -> None:
+        """Registers an executor, a `nasplug.parts.TrainingExecutor`."""
+        self._add("executor", name, target, summary)
+
     def method(self, name: str, target: str, *, summary: str, preferred: bool = False) -> None:
         """Registers a method: the target is a `nasplug.values.Method`, not a class.
 
@@ -133,7 +143,7 @@ class Register:
         what = f"the {SLOT_WORDS[slot]} {name!r}"
         if not _NAME.fullmatch(name):
             raise InputError(f"Cannot register {what}: a name has lower-case letters, digits, '.', '_' and '-' only.")
-        if not _TARGET.fullmatch(target):
+        if not is_import_path(target):
             raise InputError(f"Cannot register {what}: its target {target!r} does not read 'package.module:Object'.")
         if not summary.strip():
             raise InputError(f"Cannot register {what}: it has no summary; one sentence is needed for `nasplug list`.")

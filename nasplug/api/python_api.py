@@ -23,7 +23,7 @@ from nasplug.runs.create import start
 from nasplug.runs.defaults import note_jobs, resolve_recipe
 from nasplug.runs.pipeline import run_pipeline
 from nasplug.runs.signals import Signals
-from nasplug.runs.workers import check_jobs
+from nasplug.runs.workers import check_executor
 from nasplug.store.events import EventCallback, ignore_event
 from nasplug.store.run_folder import RunFolder
 from nasplug.values import Progress
@@ -141,7 +141,6 @@ def begin(
     plugins = add_objects(plugins, objects)
     layers = [*([read_config(expand_home(config), recipe_sections(plugins))] if config else []), layer]
     recipe = resolve_recipe(plugins, layers)
-    check_jobs(plugins, recipe)
     call = format_call({**sections, **({"config": str(config)} if config else {})})
     with IsolatedTorchState().active():
         context = start(expand_home(out) if out else None, plugins, recipe, [call])
@@ -165,6 +164,6 @@ def resume_search(run: str | Path, given: Mapping[str, Any], show: Show) -> Sear
     plugins = add_objects(load_plugins(), match_objects(folder.recipe_layer(), given))
     with IsolatedTorchState().active():
         context = reopen_context(folder, plugins)
-    check_jobs(plugins, context.recipe)
+    check_executor(plugins, context.recipe)
     show_notes(context)
     return Search(context, show)

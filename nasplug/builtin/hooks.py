@@ -11,7 +11,7 @@ RESUMES = ">=0.1,<0.3"
 
 @hookimpl
 def nasplug_register(register: Register) -> None:
-    """The parts, methods, data sets, cost measures and reference networks that come with the core."""
+    """The parts, methods, data sets, cost measures, reference networks and executors that come with the core."""
     register.space(
         "compact",
         "nasplug.builtin.compact.space:Compact",
@@ -189,4 +189,14 @@ def nasplug_register(register: Register) -> None:
         "torchvision",
         "nasplug.builtin.references.torchvision_networks:TorchvisionReference",
         summary="A network of torchvision, with initial weights: torchvision:NAME.",
+    )
+    register.executor(
+        "local",
+        "nasplug.builtin.executors.local:Local",
+        summary="Processes of this machine, with one CPU thread each; on CUDA one for each GPU.",
+    )
+    register.executor(
+        "factory",
+        "nasplug.builtin.executors.factory:Factory",
+        summary="What a function returns that is named by its import path: a concurrent.futures.Executor.",
     )

@@ -28,7 +28,7 @@ from nasplug.store.files import copy_whole
 from nasplug.store.run_folder import RunFolder
 from nasplug.ui import PrintableConsole, show_progress
 from nasplug.values.options import option_values
-from nasplug.values.recipe import SLOTS, SelectOptions
+from nasplug.values.recipe import EXECUTOR, SLOTS, SelectOptions
 
 COPIED = (
     "splits.safetensors",
@@ -67,7 +67,7 @@ PHASES = {"search": "search", "select": "selection"}
     "settings",
     multiple=True,
     metavar="SECTION.OPTION=VALUE",
-    help="Options of retrain, select, budget, run and cost measures, and data.folds.",
+    help="Options of retrain, select, budget, run, executor and cost measures, and data.folds.",
 )
 def retrain(
     source: Path,
@@ -114,9 +114,11 @@ def retrain(
         if section in (*SLOTS, "data", "search") and (section, name) != ("data", "folds"):
             raise InputError(
                 f"'{section}.{name}' belongs to the search, which 'nasplug retrain' does not repeat; it takes "
-                f"options of retrain, select, budget, run and cost measures, and data.folds. For another search: "
-                f"{command('run', '--config', source / 'recipe.toml')}"
+                f"options of retrain, select, budget, run, executor and cost measures, and data.folds. For another "
+                f"search: {command('run', '--config', source / 'recipe.toml')}"
             )
+        if (section, name) == (EXECUTOR, "part"):  # it does not have the options of the one before
+            sections[section] = {}
         sections.setdefault(section, {})[name] = value
     recipe = resolve_recorded(plugins, sections, source).to_dict()
     recipe["plugins"] |= old.recipe()["plugins"]

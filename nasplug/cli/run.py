@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from nasplug.cli.dry_run import write_estimate
 from nasplug.cli.output import echo
 from nasplug.cli.run_options import read_flags, read_run_options, run_options
 from nasplug.cli.tables import write_table
+from nasplug.compose import parse_setting
 from nasplug.plugins import Plugins, load_plugins
 from nasplug.runs.context import RunContext, reopen_context, show_notes
 from nasplug.runs.create import change_run_options, start
@@ -23,6 +25,7 @@ from nasplug.runs.signals import Signals
 from nasplug.store.result import read_result
 from nasplug.store.run_folder import RunFolder
 from nasplug.ui import PrintableConsole, class_table, result_table, show_progress
+from nasplug.values.recipe import EXECUTOR
 
 PLAIN_WIDTH = 120
 """Columns of tables where there is no terminal to ask."""
@@ -39,8 +42,8 @@ PLAIN_WIDTH = 120
 def run(out: Path | None, dry_run: bool, **options: Any) -> None:
     """Search, retrain, compare with random networks, and report.
 
-    Sections for --set: space, optimizer, schedule, teacher, data, search, retrain, select, budget, run, and the names
-    of cost measures; `nasplug show NAME` lists the options of a part.
+    Sections for --set: space, optimizer, schedule, teacher, data, search, retrain, select, budget, executor, run, and
+    the names of cost measures; `nasplug show NAME` lists the options of a part.
     """
     plugins = load_plugins()
     recipe = resolve_recipe(plugins, read_run_options(plugins, **options))
@@ -59,7 +62,9 @@ def run(out: Path | None, dry_run: bool, **options: Any) -> None:
 @click.option("--device", help="auto, cpu, cuda or cuda:N, in place of the device of the run.")
 @click.option("--jobs", type=int, help="Retrainings at a time, in place of the number of the run.")
 @click.option("--threads", type=int, help="CPU threads of a phase that runs alone, in place of the number of the run.")
-def resume(folder: Path, **flags: Any) -> None:
+@click.option("--executor", help="By what retrainings are carried out, in place of the executor of the run.")
+@click.option("--set", "settings", multiple=True, metavar="executor.OPTION=VALUE", help="Options of the executor.")
+def resume(folder: Path, settings: Sequence[str], **flags: Any) -> None:
     """Go on with a run that was stopped, exactly where it stood.
 
     The options replace those of the run for good. Another device or number of threads computes the same, but for
@@ -67,8 +72,12 @@ def resume(folder: Path, **flags: Any) -> None:
     """
     plugins = load_plugins()
     run_folder = RunFolder.existing(folder)
-    if changes := read_flags(flags):
-        change_run_options(run_folder, plugins, changes["run"])
+    changes = {section: dict(options) for section, options in read_flags(flags).items()}
+    for text in settings:
+        section, name, value = parse_setting(text, (EXECUTOR,), "section that can be changed now")
+        changes.setdefault(section, {})[name] = value
+    if changes:
+        change_run_options(run_folder, plugins, changes)
     context = reopen_context(run_folder, plugins)
     show_notes(context, echo)
     complete_run(context)

@@ -12,7 +12,7 @@ from nasplug.cli.budget import budget_options, read_budget_options
 from nasplug.compose import OptionLayer, parse_setting, read_config, recipe_sections
 from nasplug.plugins import Plugins
 from nasplug.values.options import option_fields
-from nasplug.values.recipe import SLOTS
+from nasplug.values.recipe import EXECUTOR, SLOTS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -30,7 +30,7 @@ FLAGS = {
     "data_root": ("data", "root"),
     "download": ("data", "download"),
     "epochs": ("search", "epochs"),
-    **{slot: (slot, "part") for slot in SLOTS},
+    **{slot: (slot, "part") for slot in (*SLOTS, EXECUTOR)},
 }
 """Where each flag goes in the recipe."""
 
@@ -54,7 +54,11 @@ OPTIONS: Mapping[str, Callable[[Any], Any]] = {
     "precision": click.option("--precision", help="auto, float32 or bf16.  [default: auto; float32 in paper presets]"),
     "preset": click.option("--preset", help="Preset of the method: tiny, laptop, or the paper's.  [default: laptop]"),
     "jobs": click.option(
-        "--jobs", type=int, help="Retrainings at a time.  [default: the number of CPU cores; 1 on CUDA]"
+        "--jobs", type=int, help="Retrainings at a time.  [default: the number of CPU cores, or of GPUs on CUDA]"
+    ),
+    "executor": click.option(
+        "--executor",
+        help="By what retrainings are carried out: a registered name, or package.module:function.  [default: local]",
     ),
     "threads": click.option(
         "--threads", type=int, help="CPU threads of a phase that runs alone.  [default: the number of cores]"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nasplug.compose.composition import Composition, compose
+from nasplug.compose.executors import build_executor, complete_executor
 from nasplug.compose.layers import OptionLayer, parse_setting, read_config, recipe_sections
 from nasplug.compose.recorded_size import check_recorded_size, resize_space
 from nasplug.compose.references import build_reference
@@ -11,9 +12,11 @@ from nasplug.compose.resolve import check_versions, resolve, resolve_recorded
 __all__ = [
     "Composition",
     "OptionLayer",
+    "build_executor",
     "build_reference",
     "check_recorded_size",
     "check_versions",
+    "complete_executor",
     "compose",
     "parse_setting",
     "read_config",

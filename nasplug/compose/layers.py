@@ -10,7 +10,7 @@ from nasplug.errors import InputError, choose_from, quote
 from nasplug.formats.limits import FormatError
 from nasplug.formats.toml_text import parse_toml, read_toml
 from nasplug.plugins import Plugins
-from nasplug.values.recipe import SLOTS
+from nasplug.values.recipe import EXECUTOR, SLOTS
 
 OptionLayer = Mapping[str, Mapping[str, Any]]
 """Options by section of the recipe; a slot's section may name its part with the key "part"."""
@@ -26,7 +26,7 @@ RECORDED = ("plugins", "environment")
 def recipe_sections(plugins: Plugins) -> tuple[str, ...]:
     """All sections that a recipe may have: its own, and one for the options of every cost measure and reference."""
     named = [each.section for each in plugins.registrations if each.slot in ("cost", "reference")]
-    return (*SECTIONS, BUDGET, *dict.fromkeys(named))
+    return (*SECTIONS, BUDGET, EXECUTOR, *dict.fromkeys(named))
 
 
 def read_config(path: Path, known: Sequence[str]) -> OptionLayer:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from nasplug.compose.budget import move_shorthands, read_budget
+from nasplug.compose.executors import complete_executor
 from nasplug.compose.layers import BUDGET, OptionLayer
 from nasplug.compose.references import build_reference
 from nasplug.errors import InputError, choose_from, quote
@@ -25,6 +26,7 @@ from nasplug.values.cost import COUNTED
 from nasplug.values.options import build, option_fields, option_values
 from nasplug.values.recipe import (
     EARLIER_SELECTION,
+    EXECUTOR,
     SLOTS,
     DataOptions,
     Part,
@@ -124,6 +126,7 @@ def _build_recipe(
         budget=budget,
         costs={name: part for name, (part, _) in measures.items()},
         references={name: part for name, (part, _) in references.items()},
+        executor=complete_executor(plugins, *_merge_part(layers, EXECUTOR)),
         plugins={
             registration.distribution: registration.version
             for registration in used

@@ -14,8 +14,9 @@ from multiprocessing.util import Finalize
 
 from nasplug.data.decode_request import DecodedFile, DecodeRequest, decode_files
 from nasplug.errors import InputError, RunFailure
-from nasplug.parts.child_processes import STOPPING, blocked_signals, hidden_main_program
+from nasplug.parts.child_processes import blocked_signals, hidden_main_program
 from nasplug.values.cores import count_cores
+from nasplug.values.worker import STOPPING
 
 FILES = 16
 """Files that a process decodes at a time, so that several share the work of one batch."""

@@ -14,6 +14,7 @@ from nasplug.parts.classification import Classification
 from nasplug.parts.cost import CostMeasure, Measurement
 from nasplug.parts.cost_model import CostModel
 from nasplug.parts.dataset import DataSource, EncodedImage, ImageData, Images
+from nasplug.parts.executor import TrainingExecutor, Workload
 from nasplug.parts.layer_spec import LayerSpec
 from nasplug.parts.multi_label import MultiLabel
 from nasplug.parts.network import Network, Outputs, Supernet
@@ -35,6 +36,7 @@ from nasplug.parts.teacher import DistillationTeacher
 from nasplug.parts.transfer import send
 from nasplug.parts.weights_file import read_weights
 from nasplug.values.options import option
+from nasplug.values.worker import WorkerLost, stop_requested
 
 __all__ = [
     "AnswerLayer",
@@ -75,11 +77,15 @@ __all__ = [
     "Supernet",
     "Task",
     "TorchOptimizers",
+    "TrainingExecutor",
+    "WorkerLost",
+    "Workload",
     "option",
     "read_state",
     "read_weights",
     "send",
     "softmax",
+    "stop_requested",
     "supernet_spaces",
     "write_state",
 ]

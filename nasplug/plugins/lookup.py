@@ -37,9 +37,14 @@ class Plugins:
         """Modules and hooks cannot be pickled: where these plugins are unpickled, the same ones are loaded again."""
         from nasplug.plugins.load import reload_plugins  # here, because it imports this module
 
+        return reload_plugins, (self.settings,)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings with which another process, in any directory, loads the same plugins."""
         paths = tuple(dict.fromkeys(plugin.path for plugin in self.all if plugin.path is not None))
         without = tuple(dict.fromkeys(plugin.distribution for plugin in self.all if plugin.status == "disabled"))
-        return reload_plugins, (Settings(paths=paths, without=without, trace=self.trace),)
+        return Settings(paths=paths, without=without, trace=self.trace)
 
     @property
     def broken(self) -> list[Plugin]:

@@ -21,6 +21,7 @@ SLOT_TYPES: Mapping[str, str] = MappingProxyType(
         "dataset": "nasplug.parts:DataSource",
         "cost": "nasplug.parts:CostMeasure",
         "reference": "nasplug.parts:ReferenceNetwork",
+        "executor": "nasplug.parts:TrainingExecutor",
         "method": "nasplug.values:Method",
     }
 )

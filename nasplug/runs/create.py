@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from nasplug.compose import recipe_sections, resolve_recorded
+from nasplug.compose import OptionLayer, recipe_sections, resolve_recorded
 from nasplug.plugins import Plugins
 from nasplug.runs.context import RunContext, look_closely, new_context, write_start
 from nasplug.runs.device import find_device
@@ -15,13 +14,15 @@ from nasplug.runs.given_teacher import provide_teacher
 from nasplug.runs.memory import paused_collection
 from nasplug.runs.search import rehearse
 from nasplug.runs.tabular import adopt_table
+from nasplug.runs.workers import check_executor
 from nasplug.store.lock import AlreadyRunning, lock_run
 from nasplug.store.run_folder import RunFolder
-from nasplug.values.recipe import Recipe
+from nasplug.values.recipe import EXECUTOR, Recipe
 
 
 def start(out: Path | None, plugins: Plugins, recipe: Recipe, words: list[str]) -> RunContext:
     """Creates a run in `out`, ready for its phases. Raises InputError if it cannot be carried out."""
+    check_executor(plugins, recipe)
     with new_folder(out) as folder:
         context = new_context(folder, plugins, recipe)
         provide_teacher(context)
@@ -52,16 +53,21 @@ def new_folder(out: Path | None) -> Iterator[RunFolder]:
         raise
 
 
-def change_run_options(folder: RunFolder, plugins: Plugins, changes: Mapping[str, Any]) -> None:
-    """Changes options of the section `run` of a run that was started before, such as its device, for good.
+def change_run_options(folder: RunFolder, plugins: Plugins, changes: OptionLayer) -> None:
+    """Changes for good how a run that was started before is carried out, such as its device or its executor.
 
-    Raises InputError for values that cannot be had, and if another process carries out the run.
+    `changes` are options of the sections `run` and `executor`. An executor that is named does not have the options of
+    the one before. Raises InputError for values that cannot be had, and if another process carries out the run.
     """
     folder.check_recipe()
     sections = folder.recipe()
-    sections["run"] |= changes
+    for name, options in changes.items():
+        before = {} if name == EXECUTOR and "part" in options else sections.get(name, {})
+        sections[name] = {**before, **options}
     known = recipe_sections(plugins)
-    resolve_recorded(plugins, {name: sections[name] for name in sections if name in known}, folder.path)
-    find_device(sections["run"]["device"])
+    recipe = resolve_recorded(plugins, {name: sections[name] for name in sections if name in known}, folder.path)
+    sections[EXECUTOR] = recipe.executor.to_dict()
+    find_device(recipe.run.device)
+    check_executor(plugins, recipe)
     with lock_run(folder):
         folder.write_recipe(sections)

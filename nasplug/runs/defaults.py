@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+import torch
+
 from nasplug.compose import OptionLayer, resolve
+from nasplug.compose.executors import LOCAL
 from nasplug.plugins import Plugins
 from nasplug.plugins.hook_calls import note
 from nasplug.plugins.program_objects import objects_for_workers
 from nasplug.runs.device import find_device
 from nasplug.values.cores import count_cores
-from nasplug.values.recipe import Recipe
+from nasplug.values.recipe import EXECUTOR, Recipe
 
 MAX_DEFAULT = 8
 """Most threads or processes that are used by default."""
@@ -33,9 +36,15 @@ def note_jobs(plugins: Plugins, layers: Sequence[OptionLayer]) -> None:
 
 
 def _default_jobs(layers: Sequence[OptionLayer]) -> int:
+    """As many retrainings as there are cores or GPUs, and MAX_DEFAULT with another executor than the local one."""
     asked = [layer["run"]["device"] for layer in layers if "device" in layer.get("run", {})]
     device = find_device(str(asked[-1]) if asked else "auto")
-    return _default_count() if device.type == "cpu" else 1
+    named = [layer[EXECUTOR]["part"] for layer in layers if "part" in layer.get(EXECUTOR, {})]
+    if named and named[-1] != LOCAL:
+        return MAX_DEFAULT
+    if device.type == "cpu":
+        return _default_count()
+    return 1 if device.index is not None else min(torch.cuda.device_count(), MAX_DEFAULT)
 
 
 def _default_threads() -> int:

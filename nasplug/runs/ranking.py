@@ -24,7 +24,7 @@ from nasplug.store.files import copy_whole
 from nasplug.store.networks import PlannedNetwork
 from nasplug.store.run_folder import RunFolder
 from nasplug.values import Genotype, Progress
-from nasplug.values.recipe import Recipe
+from nasplug.values.recipe import EXECUTOR, Recipe
 
 COPIED = ("splits.safetensors", "data.json", "table.csv", "phases/table", "phases/teacher")
 """What the sample has from the run of the search."""
@@ -41,7 +41,7 @@ def ranking_recipe(plugins: Plugins, source: RunFolder, changes: Mapping[str, Ma
     layer = source.recipe_layer()
     layer["data"]["folds"] = 0
     layer["select"] |= {"random": 0, "references": [], "measures": [], "candidates": 0, "share_weights": False}
-    kept = (*SECTIONS, BUDGET, *layer.get(BUDGET, {}))
+    kept = (*SECTIONS, BUDGET, EXECUTOR, *layer.get(BUDGET, {}))
     sections = {name: section for name, section in layer.items() if name in kept}
     for name, options in changes.items():
         sections[name] = {**sections[name], **options}

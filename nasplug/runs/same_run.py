@@ -10,15 +10,15 @@ from nasplug.compose import resolve_recorded
 from nasplug.errors import InputError, quote
 from nasplug.plugins import Plugins
 from nasplug.store.run_folder import RunFolder
-from nasplug.values.recipe import Recipe
+from nasplug.values.recipe import EXECUTOR, Recipe
 
 MACHINE: Mapping[str, tuple[str, ...]] = {
-    "run": ("device", "jobs", "threads", "checkpoint_seconds", "cuda_graphs", "poll", "device_data"),
+    "run": ("device", "jobs", "retries", "threads", "checkpoint_seconds", "cuda_graphs", "poll", "device_data"),
     "data": ("root", "download", "workers"),
 }
 """By section, the options that say where and how a run computes, and not what."""
-RECORD = "plugins"
-"""The section that says who supplied the parts."""
+INDIFFERENT = ("plugins", EXECUTOR)
+"""The sections that say who supplied the parts, and by what trainings are carried out."""
 SHOWN = 3
 """Differences that a message names, at most."""
 
@@ -55,7 +55,7 @@ def decisive_options(recipe: Recipe) -> dict[str, dict[str, Any]]:
     return {
         section: {name: value for name, value in options.items() if name not in MACHINE.get(section, ())}
         for section, options in recipe.to_dict().items()
-        if section != RECORD
+        if section not in INDIFFERENT
     }
 
 

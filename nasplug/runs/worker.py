@@ -1,127 +1,185 @@
-"""A process that trains networks for a run, one after the other, as its parent orders.
+"""What an executor carries out in some process, on this machine or another one: one training of a run.
 
-This module is what such a process imports first. It imports no torch, which takes seconds: the process listens to its
-parent from its first moment, and ends at once when the parent is gone, however that ended. Otherwise it might write to
-a run that was resumed meanwhile.
+Importing this module imports no torch, which takes seconds: a process first listens to whoever has started it.
 """
 
 from __future__ import annotations
 
 import os
 import pickle
-import signal
-import sys
+import socket
 import threading
-from collections.abc import Iterator
-from multiprocessing.connection import Connection
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
-from nasplug.errors import NasplugError, RunFailure
-from nasplug.runs.signals import EXIT_CODES
+import attrs
 
-READY = "ready"
-"""What a worker sends when it has nothing to do."""
+from nasplug.errors import InputError, NasplugError, RunFailure, quote
+from nasplug.plugins import Plugins, Settings, load_plugins
+from nasplug.plugins.program_objects import add_objects, objects_for_workers
+from nasplug.store.worker_token import FILE, WorkerToken
+from nasplug.values.worker import stop_requested
 
-Task = dict[str, Any] | None
-"""What its parent sends: a training task as plain data, or None to stop at the next step."""
+if TYPE_CHECKING:
+    from nasplug.runs.context import RunContext
+
+_ONE_AT_A_TIME = threading.Lock()
+"""Random numbers and threads belong to the whole process: calls in several threads of one wait for each other."""
 
 
-def run_worker(run: str, objects: bytes, parent: Connection[Any, Task]) -> None:
-    """The main function of a worker: trains networks until its parent has no more, or asks it to stop.
+@attrs.frozen
+class Program:
+    """The program that asks for work: what another process needs to go on where it left off."""
 
-    `objects` is a pickle of the objects of the program by slot. A failure is sent to the parent.
+    run: str
+    """The folder that the work is done in, absolute."""
+    directory: str
+    """The working directory of the program, in which paths of a recipe may be relative."""
+    settings: Settings
+    """With them the plugins are loaded that the program has."""
+    objects: bytes
+    """A pickle of the objects of a Python program by slot."""
+    token: str
+    """The word of the `WorkerToken` in `run`."""
+    threads: int
+    """CPU threads of each piece of work."""
+    process: tuple[str, int]
+    """Its machine and process."""
+    thread: int
+    """The thread of it that waits for the work."""
+
+    @classmethod
+    def here(cls, run: Path, plugins: Plugins, token: WorkerToken, threads: int) -> Self:
+        """This program."""
+        return cls(
+            run=str(run.resolve()),
+            directory=str(Path.cwd()),
+            settings=plugins.settings,
+            objects=pickle.dumps(objects_for_workers(plugins) or {}),
+            token=token.word,
+            threads=threads,
+            process=_this_process(),
+            thread=threading.get_ident(),
+        )
+
+
+@attrs.frozen
+class Crash:
+    """An error of nasplug itself, as the traceback that Python prints."""
+
+    traceback: str
+
+
+Outcome = bool | NasplugError | Crash
+"""What comes of a piece of work: whether it is finished (else it was stopped, with everything saved), or what failed.
+
+Failures are returned, not raised: executors wrap exceptions in their own."""
+
+
+def train_phase(program: Program, task: Mapping[str, Any]) -> Outcome:
+    """Carries out a training task (`TrainingTask.to_dict`) of a run, from its checkpoint if there is one."""
+    return work_alone(program, lambda token: _train(program, task, token))
+
+
+def work_alone(program: Program, work: Callable[[WorkerToken], bool]) -> Outcome:
+    """What comes of a piece of work, for which this process is prepared; `work` returns whether it is finished."""
+    plugins: Plugins | None = None
+    try:
+        with _ONE_AT_A_TIME:
+            token = WorkerToken(Path(program.run) / FILE, program.token)
+            if must_stop(token):
+                return False
+            with _prepared_process(program):
+                plugins = load_for(program)
+                return work(token)
+    except NasplugError as error:
+        return error
+    except Exception as error:
+        from nasplug.plugins.attribution import attribute_error
+
+        sentence = None if plugins is None else attribute_error(error, plugins)
+        if sentence is None:
+            return Crash(traceback.format_exc())
+        return RunFailure(f"{sentence} Its author has to fix that.")
+
+
+def must_stop(token: WorkerToken) -> bool:
+    """Whether work must stop at this step: its program says so, or this process is to end."""
+    return stop_requested.is_set() or not token.is_valid()
+
+
+@contextmanager
+def _prepared_process(program: Program) -> Iterator[None]:
+    """Gives this process the working directory and the threads that the work needs.
+
+    Raises InputError in a thread of the program itself, which has the same random numbers and settings of torch.
     """
-    orders = Orders(parent)
-    _handle_signals(orders)
-    # Here, because these import torch.
-    import torch
+    import torch  # here, because it takes seconds
 
-    from nasplug.plugins import load_plugins
-    from nasplug.plugins.attribution import attribute_error
-    from nasplug.plugins.program_objects import add_objects
-    from nasplug.runs.context import reopen_context
     from nasplug.runs.memory import keep_freed_memory
-    from nasplug.runs.retrain import train_task
-    from nasplug.runs.training import Stopped
-    from nasplug.runs.training_task import TrainingTask
-    from nasplug.runs.workers import phase_journal
-    from nasplug.store.events import ignore_event
+
+    if program.process == _this_process():
+        if program.thread != threading.get_ident():
+            raise InputError(
+                "This executor carries out trainings in threads of the program that waits for them, where they would "
+                "disturb each other; take one that does so in other processes."
+            )
+        before = torch.get_num_threads()
+        torch.set_num_threads(program.threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+        return
+    torch.set_num_threads(program.threads)
+    keep_freed_memory()
+    try:
+        os.chdir(program.directory)
+    except OSError as error:
+        raise InputError(
+            f"The folder {quote(Path(program.directory))}, from which the run was started, is not there on the machine "
+            f"{socket.gethostname()} ({error.strerror}); run folder, images and working directory have to lie on a "
+            f"file system that all machines see."
+        ) from error
+    yield
+
+
+@lru_cache(maxsize=1)
+def load_for(program: Program) -> Plugins:
+    """The plugins of the program, with its objects; they are kept for its next piece of work."""
+    # The objects come second: their classes may be in a file that is loaded as a plugin.
+    plugins = load_plugins(program.settings, quiet=True)
+    return add_objects(plugins, pickle.loads(program.objects))  # noqa: S301 - from the program that this works for
+
+
+@lru_cache(maxsize=1)
+def _open_context(program: Program) -> RunContext:
+    """The run with its images, which are kept for the next training."""
+    from nasplug.runs.context import reopen_context
     from nasplug.store.run_folder import RunFolder
 
-    torch.set_num_threads(1)
-    keep_freed_memory()
-    plugins = load_plugins(quiet=True)
+    return reopen_context(RunFolder(Path(program.run)), load_for(program))
+
+
+def _train(program: Program, task: Mapping[str, Any], token: WorkerToken) -> bool:
+    # Here, because these import torch.
+    from nasplug.runs.training import Stopped
+    from nasplug.runs.training_task import TrainingTask
+    from nasplug.runs.workers import train_alone
+    from nasplug.store.events import ignore_event
+
+    training = TrainingTask.from_dict(task)
     try:
-        plugins = add_objects(plugins, pickle.loads(objects))  # noqa: S301 - from the parent
-        context = reopen_context(RunFolder(Path(run)), plugins)
-        for order in orders:
-            task = TrainingTask.from_dict(order)
-            journal = phase_journal(context, task.phase, ignore_event)
-            for _ in train_task(context, task, journal, orders.should_stop):
-                pass
+        for _ in train_alone(_open_context(program), training, ignore_event, lambda: must_stop(token)):
+            pass
     except Stopped:
-        pass
-    except NasplugError as error:
-        parent.send(error)
-    except Exception as error:
-        sentence = attribute_error(error, plugins)
-        if sentence is None:
-            raise
-        parent.send(RunFailure(f"{sentence} Its author has to fix that."))
+        return False
+    return True
 
 
-class Orders:
-    """What the parent of a worker sends, received in a thread of its own; it ends the process if the parent is gone."""
-
-    def __init__(self, parent: Connection[Any, Task]) -> None:
-        self._parent = parent
-        self._tasks: SimpleQueue[Task] = SimpleQueue()
-        self._halt = threading.Event()
-        self._is_ready = False
-        threading.Thread(target=self._listen, daemon=True).start()
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Asks for tasks until there are no more."""
-        self._is_ready = True
-        while not self._halt.is_set():
-            self._parent.send(READY)
-            task = self._tasks.get()
-            if task is None:
-                return
-            yield task
-
-    def should_stop(self) -> bool:
-        """Whether the worker must stop at this step."""
-        return self._halt.is_set()
-
-    def halt(self) -> None:
-        """Stops the worker at its next step."""
-        self._halt.set()
-        self._tasks.put(None)
-
-    def _listen(self) -> None:
-        try:
-            while True:
-                task = self._parent.recv()
-                if task is not None:
-                    self._tasks.put(task)
-                elif self._is_ready:
-                    self.halt()
-                else:  # nothing was begun, so there is nothing to save
-                    os._exit(0)
-        except (EOFError, OSError):
-            os._exit(1)
-
-
-def _handle_signals(orders: Orders) -> None:
-    """Leaves signals to the parent, which gets them too when they go to a whole terminal; SIGTERM to this one halts it.
-
-    The process is born with signals blocked (see `blocked_signals`), so that none ends it before this.
-    """
-    for number in EXIT_CODES:
-        signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: orders.halt())
-    if sys.platform != "win32":
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, EXIT_CODES)
+def _this_process() -> tuple[str, int]:
+    return socket.gethostname(), os.getpid()

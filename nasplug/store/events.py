@@ -117,21 +117,44 @@ class Journal:
 
 
 class Tail:
-    """The events that another process appends to a journal after this object was made."""
+    """The events that another process appends to a journal after this object was made.
+
+    A process that goes on with a phase after another one was lost cuts the journal back to the last checkpoint, and the
+    events after that happen again. Each is given once.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._offset = path.stat().st_size if path.exists() else 0
+        self._offset = self._count = 0
+        """Bytes and lines of the journal, as it is now, that were read."""
+        self._last = b""
+        """The last of these lines, whose checksum also tells what was before it."""
+        self._given = len(self._read_lines())
+        """Lines that count as given, also of a journal that was cut since."""
 
     def read(self) -> list[dict[str, Any]]:
         """The events appended since the last call, without a last line that is not complete yet."""
-        if not self.path.exists():
+        lines = self._read_lines()
+        new = lines[max(self._given - self._count + len(lines), 0) :]
+        self._given = max(self._given, self._count)
+        return [Line.parse(_decode(line, self.path), self.path).event for line in new]
+
+    def _read_lines(self) -> list[bytes]:
+        """The complete lines after those that were read; all of them, if the journal does not have those any more."""
+        try:
+            stream = self.path.open("rb")
+        except FileNotFoundError:
             return []
-        with self.path.open("rb") as stream:
-            stream.seek(self._offset)
+        with stream:
+            stream.seek(self._offset - len(self._last))
+            if stream.read(len(self._last)) != self._last:
+                self._offset, self._count, self._last = 0, 0, b""
+                stream.seek(0)
             lines = [line for line in stream if line.endswith(b"\n")]
         self._offset += sum(map(len, lines))
-        return [Line.parse(_decode(line, self.path), self.path).event for line in lines]
+        self._count += len(lines)
+        self._last = lines[-1] if lines else self._last
+        return lines
 
 
 def parse_event(text: str) -> dict[str, Any]:

@@ -1,10 +1,12 @@
-"""A lock on a run folder: one program at a time carries out a run."""
+"""Locks in a run folder: one program at a time carries out a run, and one process at a time a phase of it."""
 
 from __future__ import annotations
 
 import os
+import socket
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,8 +26,13 @@ PATIENCE = 0.3
 """Seconds for which a lock is waited for: `is_under_way` holds it for a moment."""
 
 
+PHASE_PATIENCE = 120.0
+"""Seconds for which the lock of a phase is waited for: its holder may have been told to stop, and saves its state; and
+that of a machine that is gone is held until the file server notices."""
+
+
 class AlreadyRunning(InputError):
-    """Another process, or another loop of this one, carries out the run."""
+    """Another process, or another loop of this one, carries out the run or the phase."""
 
 
 @contextmanager
@@ -44,19 +51,69 @@ def lock_run(folder: RunFolder) -> Iterator[None]:
         folder.lock.open("ab").close()
     except OSError as error:
         raise RunFailure(f"'{folder.lock}' cannot be written: {error.strerror}.") from error
-    # Not local to a thread: the generator that holds the lock may be closed by another thread than the one that ran it.
-    lock = FileLock(folder.lock, thread_local=False, fallback_to_soft=False)
+    lock = _lock_of(folder.lock)
     try:
         lock.acquire(timeout=PATIENCE, poll_interval=PATIENCE / 10)
     except Timeout as error:
         raise _refusal(folder) from error
     except (OSError, NotImplementedError):  # the file system has no locks
         pass
+    with _held(lock, folder.lock, str(os.getpid())):
+        yield
+
+
+@contextmanager
+def lock_phase(
+    folder: RunFolder, phase: str, should_stop: Callable[[], bool] = bool, patience: float = PHASE_PATIENCE
+) -> Iterator[bool]:
+    """Holds the lock of a phase inside the block, where trainings are carried out beside one another.
+
+    It lies in the folder of the phase, and is like that of `lock_run`, which the program that asks for these trainings
+    holds. It is waited for up to `patience` seconds. If `should_stop` says so meanwhile, the block gets False, has no
+    lock and must leave the phase alone; else it gets True.
+
+    Raises AlreadyRunning if another process keeps the lock, and RunFailure if the lock file cannot be written.
+    """
+    path = folder.phase(phase) / LOCK
     try:
-        _write_holder(folder.lock, str(os.getpid()))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("ab").close()
+    except OSError as error:
+        raise RunFailure(f"'{path}' cannot be written: {error.strerror}.") from error
+    lock, deadline = _lock_of(path), time.monotonic() + patience
+    while True:
+        if should_stop():
+            yield False
+            return
+        try:
+            lock.acquire(timeout=PATIENCE, poll_interval=PATIENCE / 10)
+            break
+        except Timeout as error:
+            if time.monotonic() >= deadline:
+                holder = _read_holder(path)
+                raise AlreadyRunning(
+                    f"The phase '{phase}' of '{folder.path}' is under way in process {holder or 'unknown'}; wait for "
+                    f"it, or stop it, then go on with the run."
+                ) from error
+        except (OSError, NotImplementedError):  # the file system has no locks
+            break
+    with _held(lock, path, f"{os.getpid()} on {socket.gethostname()}"):
+        yield True
+
+
+def _lock_of(path: Path) -> FileLock:
+    # Not local to a thread: the generator that holds the lock may be closed by another thread than the one that ran it.
+    return FileLock(path, thread_local=False, fallback_to_soft=False)
+
+
+@contextmanager
+def _held(lock: FileLock, path: Path, holder: str) -> Iterator[None]:
+    """Names the holder of a lock inside the block, and releases the lock after it."""
+    try:
+        _write_holder(path, holder)
         yield
     finally:
-        _write_holder(folder.lock, "")
+        _write_holder(path, "")
         with suppress(OSError):
             lock.release()
 
@@ -66,7 +123,7 @@ def is_under_way(folder: Path) -> bool:
     path = folder / LOCK
     if not path.is_file():
         return False
-    lock = FileLock(path, thread_local=False, fallback_to_soft=False)
+    lock = _lock_of(path)
     try:
         lock.acquire(blocking=False)
     except Timeout:
@@ -88,16 +145,16 @@ def _refusal(folder: RunFolder) -> AlreadyRunning:
 
 
 def _read_holder(path: Path) -> str:
-    """The process id of the holder, or an empty string where the file does not say."""
+    """The process id of the holder, for a phase with its machine, or an empty string where the file does not say."""
     with suppress(OSError), path.open("rb", buffering=0) as stream:
         stream.seek(PID_OFFSET)
         return stream.read().decode(errors="replace").strip()
     return ""
 
 
-def _write_holder(path: Path, pid: str) -> None:
-    """Replaces the process id in the lock file. It is for messages only, so a full disk is not reported here."""
+def _write_holder(path: Path, holder: str) -> None:
+    """Replaces the holder in the lock file. It is for messages only, so a full disk is not reported here."""
     with suppress(OSError), path.open("r+b", buffering=0) as stream:
         stream.truncate(PID_OFFSET)
         stream.seek(PID_OFFSET)
-        stream.write(pid.encode())
+        stream.write(holder.encode())

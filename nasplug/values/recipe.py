@@ -18,6 +18,8 @@ SLOTS = ("space", "optimizer", "schedule", "teacher", "selector")
 """The slots, each of them a section of a recipe."""
 LATER_SLOTS = ("selector",)
 """Those that recipes of versions before 0.2 lack."""
+EXECUTOR = "executor"
+"""The section of the executor, which recipes of earlier versions lack."""
 MOST_THREADS = 1024
 """Threads or processes that a run may be asked for; systems refuse to make many more."""
 MAX_DROP_PATH = 0.95
@@ -36,7 +38,15 @@ class RunOptions:
         "auto", "arithmetic of the networks; auto is bf16 on CUDA", choices=("auto", "float32", "bf16")
     )
     threads: int = option(2, "CPU threads of a phase that runs alone", at_least=1, at_most=MOST_THREADS)
-    jobs: int = option(1, "retrainings at a time, each in a process of one thread", at_least=1, at_most=MOST_THREADS)
+    jobs: int = option(
+        1,
+        "retrainings at a time: more than one, or any with another executor than local, are in processes of their own",
+        at_least=1,
+        at_most=MOST_THREADS,
+    )
+    retries: int = option(
+        2, "how often a retraining goes on in a new process when its process was killed or lost", at_least=0
+    )
     checkpoint_seconds: float = option(15.0, "seconds between checkpoints; 0 saves after every step", at_least=0)
     cuda_graphs: bool = option(True, "whether steps are recorded and replayed on CUDA, where all parts allow it")
     poll: int = option(
@@ -260,7 +270,7 @@ class Part:
 
 @attrs.frozen
 class Recipe:
-    """Everything that determines the result of a run."""
+    """Everything that determines the result of a run, and how it is carried out."""
 
     run: RunOptions
     parts: Mapping[str, Part]
@@ -276,8 +286,10 @@ class Recipe:
     """By name, the cost measures that the run uses beside params and MACs."""
     references: Mapping[str, Part]
     """By name, with a location where there is one, the reference networks; parts have the name without it."""
+    executor: Part
+    """By what independent trainings are carried out; it has no influence on their results."""
     plugins: Mapping[str, str]
-    """By distribution that registers anything used in this run, its version."""
+    """By distribution that registers anything used in this run, its version; but not that of the executor."""
 
     @property
     def location(self) -> str:
@@ -296,5 +308,6 @@ class Recipe:
             "budget": self.budget.to_dict(),
             **{name.rpartition(":")[2]: part.plain for name, part in self.costs.items()},
             **{part.name: part.plain for part in self.references.values() if part.plain},
+            EXECUTOR: self.executor.to_dict(),
             "plugins": dict(self.plugins),
         }

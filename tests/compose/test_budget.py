@@ -7,7 +7,7 @@ from nasplug.compose.layers import BUDGET, RECORDED, SECTIONS
 from nasplug.errors import InputError
 from nasplug.plugins import load_plugins
 from nasplug.register import RESERVED
-from nasplug.values.recipe import BudgetOptions
+from nasplug.values.recipe import EXECUTOR, BudgetOptions
 
 
 @pytest.fixture(scope="module")
@@ -86,4 +86,4 @@ def test_what_a_recipe_of_an_earlier_version_does_not_say_is_done_as_then(plugin
 
 
 def test_no_measure_or_reference_can_have_the_name_of_another_section():
-    assert set(RESERVED) == {*SECTIONS, BUDGET, *RECORDED, "weight"}
+    assert set(RESERVED) == {*SECTIONS, BUDGET, EXECUTOR, *RECORDED, "weight"}

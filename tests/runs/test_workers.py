@@ -1,94 +1,168 @@
-"""What a worker and its parent say to each other, and what the parent says of one that is gone."""
+"""Independent trainings by an executor: the same files whoever carries them out, also where a process is killed."""
 
 from __future__ import annotations
 
+import json
 import os
-import subprocess
+import signal
 import sys
-from multiprocessing import Pipe
-from queue import SimpleQueue
-from types import SimpleNamespace
+import time
+from concurrent.futures import Executor, Future
+from pathlib import Path
 
+import attrs
 import pytest
 
-from nasplug.errors import RunFailure
-from nasplug.runs.worker import READY, Orders
-from nasplug.runs.workers import _check_end, _Worker
-
-WAY = "go on with: nasplug resume RUN"
-
-
-def end(code, dismissed):
-    process = SimpleNamespace(join=lambda: None, exitcode=code)
-    _check_end(SimpleNamespace(resume_hint="nasplug resume RUN"), _Worker(process, None, dismissed))
+from nasplug.parts import TrainingExecutor
+from nasplug.plugins import Registration, load_plugins
+from nasplug.runs.create import start
+from nasplug.runs.defaults import resolve_recipe
+from nasplug.runs.pipeline import run_pipeline
+from nasplug.runs.signals import Signals
+from nasplug.runs.worker import Program, train_phase
+from nasplug.store.worker_token import WorkerToken
 
 
-@pytest.mark.parametrize(
-    ("code", "dismissed", "sentence"),
-    [
-        (-9, True, f"was killed by SIGKILL, perhaps for lack of memory; lower --jobs, or {WAY}"),
-        (-11, True, f"was killed by SIGSEGV; {WAY}"),
-        (3, True, f"ended with code 3; its error is above; {WAY}"),
-        (0, False, f"ended before its network was finished; {WAY}"),
-    ],
-)
-def test_a_process_that_did_not_leave_in_order_is_a_failure(code, dismissed, sentence):
-    with pytest.raises(RunFailure) as failure:
-        end(code, dismissed)
-    assert str(failure.value) == f"A process that trained a network {sentence}"
+class InPlace(Executor):
+    """Carries out a call when it is submitted, in the thread that submits it."""
+
+    def submit(self, function, *arguments):
+        future = Future()
+        future.set_result(function(*arguments))
+        return future
 
 
-def test_a_process_that_was_told_to_leave_may():
-    end(0, dismissed=True)
+@attrs.frozen
+class InPlaceExecutor(TrainingExecutor):
+    def open(self, workload):
+        return InPlace()
 
 
-def test_a_worker_asks_for_tasks_until_there_are_no_more(monkeypatch):
-    exits = SimpleQueue()
-    monkeypatch.setattr(os, "_exit", exits.put)
-    parent, worker = Pipe()
-    orders = Orders(worker)
-    tasks = iter(orders)
-    parent.send({"role": "found"})
-    assert next(tasks) == {"role": "found"}
-    assert parent.recv() == READY
-    assert not orders.should_stop()
-    parent.send(None)
-    assert next(tasks, "no more") == "no more"
-    assert orders.should_stop()
-    assert exits.empty()
-    parent.close()
-    assert exits.get(timeout=60) == 1
+def own_plugins():
+    plugins = load_plugins()
+    own = Registration("executor", "in-place", f"{__name__}:InPlaceExecutor", "For tests.", "tests", "1")
+    plugins.registrations.append(own)
+    return plugins
 
 
-def test_a_worker_that_has_not_begun_ends_at_once_when_it_is_told_to(monkeypatch):
-    exits = SimpleQueue()
-    monkeypatch.setattr(os, "_exit", exits.put)
-    parent, worker = Pipe()
-    Orders(worker)
-    parent.send(None)
-    assert exits.get(timeout=60) == 0
-    parent.close()
-    assert exits.get(timeout=60) == 1
+def recipe_of(images: Path, **run: object):
+    return [
+        {
+            "run": {"method": "random", "preset": "tiny", "threads": 1, "device": "cpu", **run},
+            "data": {"name": f"arrays:{images}", "validation": 0.2},
+            "select": {"networks": 2, "random": 0, "references": [], "measures": []},
+            "retrain": {"epochs": 3},
+        }
+    ]
 
 
-ALONE = """
-import os, sys, threading
-from multiprocessing.connection import Connection
-from nasplug.runs.worker import Orders
-assert "torch" not in sys.modules
-Orders(Connection(int(sys.argv[1])))
-print("listening", flush=True)
-threading.Event().wait()
-"""
+def content(run: Path) -> dict[str, bytes]:
+    """The files that equal runs share, and their result without what it took."""
+    result = json.loads((run / "result.json").read_text())
+    for name in ("cost", "checksum"):
+        result.pop(name)
+    files = [run / "events.jsonl", *run.glob("weights/*"), *run.glob("genotypes/*")]
+    return {"result": json.dumps(result).encode(), **{str(path.relative_to(run)): path.read_bytes() for path in files}}
 
 
-def test_a_worker_ends_when_its_parent_is_gone():
-    parent, worker = Pipe()
-    os.set_inheritable(worker.fileno(), True)
-    words = [sys.executable, "-c", ALONE, str(worker.fileno())]
-    with subprocess.Popen(words, pass_fds=[worker.fileno()], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout.readline() == "listening\n"
-        worker.close()
-        assert process.poll() is None
-        parent.close()
-        assert process.wait(timeout=60) == 1
+def carry_out(context) -> list[dict]:
+    events: list[dict] = []
+    for _ in run_pipeline(context, Signals(), lambda event: events.append(dict(event))):
+        pass
+    return events
+
+
+@pytest.fixture(scope="module")
+def plugins():
+    return own_plugins()
+
+
+@pytest.fixture(scope="module")
+def whole(few_images, tmp_path_factory, plugins):
+    run = tmp_path_factory.mktemp("runs") / "whole"
+    events = carry_out(start(run, plugins, resolve_recipe(plugins, recipe_of(few_images, jobs=1)), []))
+    return content(run), sorted(map(json.dumps, events))
+
+
+def test_an_executor_of_a_plugin_leaves_the_same_files_and_gives_the_same_events(
+    few_images, tmp_path, plugins, whole, monkeypatch
+):
+    monkeypatch.setattr("nasplug.runs.worker.load_plugins", lambda settings, quiet: plugins)
+    layers = [*recipe_of(few_images, jobs=2), {"executor": {"part": "in-place"}}]
+    events = carry_out(start(tmp_path / "run", plugins, resolve_recipe(plugins, layers), []))
+    assert (content(tmp_path / "run"), sorted(map(json.dumps, events))) == whole
+    assert not (tmp_path / "run" / "workers.token").exists()
+
+
+def test_work_for_a_program_that_has_stopped_does_not_begin(tmp_path, plugins):
+    token = WorkerToken.issue(tmp_path)
+    program = Program.here(tmp_path, plugins, token, 1)
+    token.revoke()
+    assert train_phase(program, {}) is False
+
+
+def test_what_a_worker_cannot_have_is_a_sentence_and_what_breaks_is_a_traceback(tmp_path, plugins):
+    program = Program.here(tmp_path, plugins, WorkerToken.issue(tmp_path), 1)
+    assert "KeyError: 'fold'" in train_phase(program, {}).traceback
+
+    elsewhere = attrs.evolve(program, process=("elsewhere", 1), directory=str(tmp_path / "gone"))
+    assert "is not there on the machine" in str(train_phase(elsewhere, {}))
+
+
+def wait_for_steps(run: Path, process, count: int) -> Path:
+    """The folder of the first retraining that has made so many steps."""
+    deadline = time.monotonic() + 300
+    while True:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        for journal in run.glob("phases/retrain/*/events.jsonl"):
+            if journal.read_bytes().count(b"\n") >= count and not (journal.parent / "done.json").exists():
+                return journal.parent
+        time.sleep(0.005)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_a_training_whose_process_is_killed_goes_on_in_another_one(nasplug, here, few_images, tmp_path):
+    words = ("run", "--method", "random", "--preset", "tiny", "--threads", "1", "--data", f"arrays:{few_images}")
+    few = ("select.networks=2", "select.random=0", "select.references=", "select.measures=", "retrain.epochs=60")
+    words += tuple(word for setting in (*few, "run.checkpoint_seconds=0.1") for word in ("--set", setting))
+    done = here(*words, "--jobs", "1", "--out", tmp_path / "whole")
+    assert done.exit_code == 0, done.output
+
+    process = nasplug.start(*words, "--jobs", "2", "--out", tmp_path / "killed")
+    phase = wait_for_steps(tmp_path / "killed", process, 10)
+    os.kill(int((phase / "lock").read_text().split()[0]), signal.SIGKILL)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    assert f"was killed by SIGKILL, perhaps for lack of memory; 'retrain/{phase.name}' goes on" in errors
+    assert content(tmp_path / "killed") == content(tmp_path / "whole")
+
+    process = nasplug.start(*words, "--jobs", "2", "--set", "run.retries=0", "--out", tmp_path / "given-up")
+    phase = wait_for_steps(tmp_path / "given-up", process, 10)
+    os.kill(int((phase / "lock").read_text().split()[0]), signal.SIGKILL)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert "was killed by SIGKILL, perhaps for lack of memory; lower --jobs, or go on with: nasplug resume" in errors
+    assert here("resume", tmp_path / "given-up").exit_code == 0
+    assert content(tmp_path / "given-up") == content(tmp_path / "whole")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
+def test_a_stop_reaches_every_process_and_the_run_goes_on_elsewhere(nasplug, here, few_images, tmp_path):
+    words = ("run", "--method", "random", "--preset", "tiny", "--threads", "1", "--data", f"arrays:{few_images}")
+    few = ("select.networks=2", "select.random=0", "select.references=", "select.measures=", "retrain.epochs=60")
+    words += tuple(word for setting in few for word in ("--set", setting))
+    assert here(*words, "--jobs", "1", "--out", tmp_path / "whole").exit_code == 0
+    process = nasplug.start(*words, "--jobs", "2", "--out", tmp_path / "stopped")
+    phase = wait_for_steps(tmp_path / "stopped", process, 10)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 130, errors
+    assert (phase / "checkpoint.safetensors").exists() or (phase / "done.json").exists()
+    done = here("resume", tmp_path / "stopped", "--jobs", "1")
+    assert done.exit_code == 0, done.output
+    assert content(tmp_path / "stopped") == content(tmp_path / "whole")

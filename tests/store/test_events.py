@@ -83,6 +83,30 @@ def test_a_tail_gives_what_is_appended_from_now_on_each_line_once_it_is_whole(tm
     assert tail.read() == []
 
 
+def test_what_happens_again_after_a_process_was_lost_is_given_once(tmp_path):
+    path = tmp_path / "events.jsonl"
+    journal = _written(path, "retrain/a", 3)
+    tail = Tail(path)
+    for step in (3, 4, 5):
+        journal.append("retrain/a", {"event": "step", "step": step})
+    assert [event["step"] for event in tail.read()] == [3, 4, 5]
+
+    again = Journal(path, lambda event: None)
+    again.cut(2)
+    assert tail.read() == []
+    for step in (2, 3, 4):
+        again.append("retrain/a", {"event": "step", "step": step})
+    assert tail.read() == []
+    for step in (5, 6):
+        again.append("retrain/a", {"event": "step", "step": step})
+    assert [event["step"] for event in tail.read()] == [6]
+
+    path.unlink()  # no checkpoint at all: the phase starts from its first step
+    assert tail.read() == []
+    _written(path, "retrain/a", 9)
+    assert [event["step"] for event in tail.read()] == [7, 8]
+
+
 def test_a_phase_that_begins_again_drops_what_it_had_recorded(tmp_path):
     path = tmp_path / "events.jsonl"
     _written(path, "teacher", 2)

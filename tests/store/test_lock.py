@@ -10,7 +10,7 @@ from threading import Thread
 import pytest
 
 from nasplug.errors import InputError, RunFailure
-from nasplug.store.lock import is_under_way, lock_run
+from nasplug.store.lock import is_under_way, lock_phase, lock_run
 from nasplug.store.run_folder import RunFolder
 
 HOLD = """
@@ -76,6 +76,39 @@ def test_a_run_goes_on_where_the_file_system_has_no_locks(tmp_path, monkeypatch)
     (tmp_path / "lock").write_text("12")
     assert is_under_way(tmp_path)  # for all that can be known
     assert take(RunFolder(tmp_path)) == str(os.getpid())
+
+
+def test_two_processes_never_carry_out_one_phase(tmp_path):
+    folder = RunFolder(tmp_path)
+    with lock_phase(folder, "retrain/a") as is_locked:
+        assert is_locked
+        with (
+            pytest.raises(InputError, match=rf"'retrain/a' of '.*' is under way in process {os.getpid()} on "),
+            lock_phase(folder, "retrain/a", patience=0),
+        ):
+            pass
+        with lock_phase(folder, "retrain/b", patience=0) as other:
+            assert other
+        with lock_phase(folder, "retrain/a", should_stop=lambda: True) as is_locked:
+            assert not is_locked
+        assert (folder.phase("retrain/a") / "lock").read_text().startswith(str(os.getpid()))
+    assert (folder.phase("retrain/a") / "lock").read_text() == ""
+
+
+def test_the_lock_of_a_phase_is_waited_for(tmp_path):
+    folder, order = RunFolder(tmp_path), []
+
+    def take_next():
+        with lock_phase(folder, "retrain/a", patience=60):
+            order.append("second")
+
+    with lock_phase(folder, "retrain/a"):
+        thread = Thread(target=take_next)
+        thread.start()
+        thread.join(0.4)
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]
 
 
 def test_a_run_folder_that_is_gone_is_named(tmp_path):

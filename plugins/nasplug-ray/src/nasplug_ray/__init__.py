@@ -1,0 +1,1 @@
+"""Ray for nasplug: independent trainings as tasks of a Ray cluster."""
