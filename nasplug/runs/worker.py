@@ -55,6 +55,7 @@ def run_worker(run: str, objects: bytes, parent: Connection[Any, Task]) -> None:
     plugins = load_plugins(quiet=True)
     try:
         plugins = add_objects(plugins, pickle.loads(objects))  # noqa: S301 - from the parent
+        plugins.silence_observers()  # the parent passes the events on that it reads in the journals
         context = reopen_context(RunFolder(Path(run)), plugins)
         for order in orders:
             task = TrainingTask.from_dict(order)

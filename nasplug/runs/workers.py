@@ -83,7 +83,7 @@ def journal_path(context: RunContext, phase: str) -> Path:
 def _train_in_parallel(
     context: RunContext, tasks: Sequence[TrainingTask], should_stop: ShouldStop, on_event: EventCallback
 ) -> Iterator[Progress]:
-    reader = _JournalReader(context, tasks, on_event)
+    reader = _JournalReader(context, tasks, context.observed(on_event))
     workers: list[_Worker] = []
     try:
         _start_workers(context, min(context.recipe.run.jobs, len(tasks)), workers)
