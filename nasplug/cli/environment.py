@@ -58,9 +58,11 @@ def _add_to_settings(ctx: click.Context, parameter: click.Parameter, values: Seq
     else:
         if any("\0" in value for value in values):
             raise InputError(f"{parameter.opts[0]} takes names of plugins, but got {quote(values)}.")
-        names = [name.strip() for value in values for name in value.split(",")]
-        field = "observe" if parameter.name == "observers" else "without"
-        settings = attrs.evolve(settings, **{field: (*getattr(settings, field), *filter(None, names))})
+        names = tuple(filter(None, (name.strip() for value in values for name in value.split(","))))
+        if parameter.name == "observers":
+            settings = attrs.evolve(settings, observe=(*settings.observe, *names))
+        else:
+            settings = attrs.evolve(settings, without=(*settings.without, *names))
     ctx.with_resource(_set_environment(settings.to_environment()))
 
 
