@@ -17,6 +17,8 @@ nox.options.sessions = ["lint", "types", "tests", "runs", "docs", "wheels"]
 PACKAGES = (".", "plugins/nasplug-snps", "plugins/nasplug-dnad", "plugins/nasplug-sd-darts", "plugins/nasplug-dna")
 EVERY_PACKAGE = (
     *PACKAGES,
+    "plugins/nasplug-mlflow",
+    "plugins/nasplug-wandb",
     "examples/nasplug-darts-pt",
     "examples/nasplug-energy",
     "examples/nasplug-gdas",
@@ -24,12 +26,15 @@ EVERY_PACKAGE = (
     "examples/nasplug-pdarts",
     "examples/nasplug-tensorboard",
 )
-"""With the examples, which are not members of the workspace."""
+"""With the observers for trackers, which are not installed by default, and the examples, which are not members of the
+workspace."""
 METHODS = {
     "nasplug-energy": "darts",
+    "nasplug-mlflow": "darts",
     "nasplug-pcdarts": "pc-darts",
     "nasplug-pdarts": "p-darts",
     "nasplug-tensorboard": "darts",
+    "nasplug-wandb": "darts",
 }
 """The methods with which packages are tried that register none of their own name."""
 ROOT = Path(__file__).parent.resolve()

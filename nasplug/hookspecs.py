@@ -1,4 +1,4 @@
-"""The two hooks of plugins: for registration and observation. Algorithms are parts (see `nasplug.parts`), not hooks."""
+"""The hooks of plugins: one registers, two observe. Algorithms are parts (see `nasplug.parts`), not hooks."""
 
 from __future__ import annotations
 
@@ -30,6 +30,15 @@ def nasplug_register(register: Register) -> None:
 def nasplug_event(run: Path, event: Mapping[str, Any]) -> None:
     """Observes a run; called after each event of the run in folder `run` has been written to disk.
 
-    `event` is a copy of the line in `events.jsonl` as plain data. An observer cannot influence the run; one that raises
+    `event` is a copy of the line in `events.jsonl` as plain data. The events of all phases of a run come in the process
+    that carries it out, also of those that other processes train. An observer cannot influence the run; one that raises
     is named on stderr and not called again in this run.
+    """
+
+
+@hookspec
+def nasplug_end(run: Path) -> None:
+    """Called when the run in folder `run` is left: finished, stopped or broken, as `status` in its `result.json` says.
+
+    A run that is resumed is left once more. Exceptions are treated as those of `nasplug_event`.
     """

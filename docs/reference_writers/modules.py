@@ -17,7 +17,7 @@ from reference_writers.signatures import signature
 
 HOOKS_HEAD = """# Hooks
 
-A plugin is a module that an entry point of the group `nasplug` names. It has one or both of the two functions below,
+A plugin is a module that an entry point of the group `nasplug` names. It has one or more of the functions below,
 each marked with `nasplug.hookspecs.hookimpl`. A hook may leave out parameters that it does not need; it may not give
 any a default.
 
@@ -60,7 +60,7 @@ FIRST = ("SearchSpace", "ArchitectureOptimizer", "PruningSchedule", "Distillatio
 
 
 def hooks() -> Iterator[str]:
-    """The two hooks, their marker, and the register."""
+    """The hooks, their marker, and the register."""
     yield HOOKS_HEAD
     for name, hook in vars(hookspecs).items():
         if name.startswith("nasplug_"):

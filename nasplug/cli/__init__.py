@@ -22,17 +22,23 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 @click.group(
     cls=LazyGroup,
     table={
-        "run": LazyCommand("nasplug.cli.run:run", "Search, retrain what was found, compare and report."),
-        "resume": LazyCommand("nasplug.cli.run:resume", "Go on with a run that was stopped."),
-        "sweep": LazyCommand("nasplug.cli.sweep:sweep", "Run methods over seeds, each as a run, and compare them."),
-        "retrain": LazyCommand("nasplug.cli.retrain:retrain", "Select and retrain again from the trail of a run."),
+        "run": LazyCommand("nasplug.cli.run:run", "Search, retrain what was found, compare and report.", runs=True),
+        "resume": LazyCommand("nasplug.cli.run:resume", "Go on with a run that was stopped.", runs=True),
+        "sweep": LazyCommand(
+            "nasplug.cli.sweep:sweep", "Run methods over seeds, each as a run, and compare them.", runs=True
+        ),
+        "retrain": LazyCommand(
+            "nasplug.cli.retrain:retrain", "Select and retrain again from the trail of a run.", runs=True
+        ),
         "report": LazyCommand("nasplug.cli.retrain:report", "Write the report of a run again."),
         "export": LazyCommand("nasplug.cli.export:write_file", "Write a network as ONNX, pt2 or safetensors."),
         "predict": LazyCommand("nasplug.cli.predict:predict", "What a network sees in image files."),
         "compare": LazyCommand(
             "nasplug.cli.compare:compare", "Methods against random networks, over seeds.", plugins=False
         ),
-        "rank": LazyCommand("nasplug.cli.rank:rank", "Whether the order that a search left is that of trained errors."),
+        "rank": LazyCommand(
+            "nasplug.cli.rank:rank", "Whether the order that a search left is that of trained errors.", runs=True
+        ),
         "data": LazyCommand("nasplug.cli.data:data", "A look at the images before the search: leaks, balance, sizes."),
         "cost": LazyCommand("nasplug.cli.cost:cost", "Parameters and multiply-accumulates of an architecture."),
         "latency": LazyCommand(

@@ -17,9 +17,9 @@ from nasplug.errors import InputError, quote
 from nasplug.plugins import Settings
 
 
-def plugin_options() -> list[click.Parameter]:
-    """`--plugin` and `--without`, which act before the command does."""
-    return [
+def plugin_options(*, runs: bool) -> list[click.Parameter]:
+    """`--plugin` and `--without`, which act before the command does; with `runs` also `--observe`."""
+    options: list[click.Parameter] = [
         _build_option(
             "--plugin",
             "plugin_paths",
@@ -28,6 +28,10 @@ def plugin_options() -> list[click.Parameter]:
         ),
         _build_option("--without", "left_out", "NAME[,NAME]", "Leave out a plugin, by distribution or entry point."),
     ]
+    if runs:
+        summary = "Show the run in an experiment tracker: mlflow, wandb, or another observer that waits to be asked."
+        options.append(_build_option("--observe", "observers", "NAME[,NAME]", summary))
+    return options
 
 
 def _build_option(flag: str, name: str, metavar: str, summary: str) -> click.Option:
@@ -53,9 +57,12 @@ def _add_to_settings(ctx: click.Context, parameter: click.Parameter, values: Seq
         settings = attrs.evolve(settings, paths=(*settings.paths, *map(Path, values)))
     else:
         if any("\0" in value for value in values):
-            raise InputError(f"--without takes names of plugins, but got {quote(values)}.")
-        names = [name.strip() for value in values for name in value.split(",")]
-        settings = attrs.evolve(settings, without=(*settings.without, *filter(None, names)))
+            raise InputError(f"{parameter.opts[0]} takes names of plugins, but got {quote(values)}.")
+        names = tuple(filter(None, (name.strip() for value in values for name in value.split(","))))
+        if parameter.name == "observers":
+            settings = attrs.evolve(settings, observe=(*settings.observe, *names))
+        else:
+            settings = attrs.evolve(settings, without=(*settings.without, *names))
     ctx.with_resource(_set_environment(settings.to_environment()))
 
 

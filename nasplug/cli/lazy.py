@@ -23,6 +23,8 @@ class LazyCommand:
     summary: str
     plugins: bool = True
     """Whether it loads plugins, and so takes the options about them."""
+    runs: bool = False
+    """Whether it carries out runs, which observers may watch."""
 
 
 class LazyGroup(click.Group):
@@ -46,7 +48,7 @@ class LazyGroup(click.Group):
             command: click.Command = getattr(importlib.import_module(module), function)
         if entry.plugins:
             known = {parameter.name for parameter in command.params}
-            command.params += [option for option in plugin_options() if option.name not in known]
+            command.params += [option for option in plugin_options(runs=entry.runs) if option.name not in known]
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from importlib import metadata
 from pathlib import Path
@@ -20,6 +20,9 @@ from nasplug.plugins.plugin import Plugin
 from nasplug.plugins.settings import Settings
 from nasplug.plugins.slot_types import check_slot_type
 from nasplug.register import SLOT_WORDS, Registration
+
+OBSERVER_HOOKS = frozenset({"nasplug_event", "nasplug_end"})
+"""The hooks that make a plugin an observer."""
 
 
 @attrs.define(eq=False)
@@ -103,11 +106,32 @@ class Plugins:
 
         An observer that raises is named on stderr and switched off; the others and the run continue.
         """
-        for observer in self.manager.hook.nasplug_event.get_hookimpls():
-            available = {"run": run, "event": deepcopy(dict(event))}  # so that no observer changes what others see
-            arguments = {name: available[name] for name in observer.argnames}
+        self._call_observers("nasplug_event", {"run": run, "event": event})
+
+    def notify_end(self, run: Path) -> None:
+        """Tells every observer that the run is left; one that raises is named on stderr and switched off."""
+        self._call_observers("nasplug_end", {"run": run})
+
+    def silence_observers(self) -> None:
+        """Tells no observer of anything from now on: the process that carries out the run does."""
+        for plugin in self.manager.get_plugins():
+            self.manager.unregister(plugin)
+
+    def refuse_unknown_observers(self, names: Iterable[str]) -> None:
+        """Raises InputError if one of these names, of an entry point or a distribution, is no active observer."""
+        observers = [plugin for plugin in self.all if set(plugin.hooks) & OBSERVER_HOOKS]
+        known = {canonicalize_name(name) for plugin in observers for name in (plugin.name, plugin.distribution)}
+        for name in names:
+            if canonicalize_name(name) not in known:
+                refusal = choose_from("observer", name, {plugin.name for plugin in observers})
+                raise InputError(f"{refusal} Install the package that has it: pip install nasplug-{name}")
+
+    def _call_observers(self, hook: str, values: Mapping[str, Any]) -> None:
+        for observer in getattr(self.manager.hook, hook).get_hookimpls():
+            # Copies, so that no observer changes what others see.
+            arguments = {name: deepcopy(values[name]) for name in observer.argnames}
             try:
-                call_hook(observer.plugin_name, "nasplug_event", observer.function, arguments, trace=self.trace)
+                call_hook(observer.plugin_name, hook, observer.function, arguments, trace=self.trace)
             except (Exception, SystemExit) as error:
                 self.manager.unregister(observer.plugin)
                 note(f"Plugin {observer.plugin_name} is switched off for the rest of this run: {one_line(error)}.")

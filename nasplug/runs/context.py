@@ -36,7 +36,7 @@ from nasplug.engine.assembly import search_splits
 from nasplug.errors import InputError
 from nasplug.parts import Batch, CostModel, Errors, ImageData, Images, Network, SearchSpace, Task
 from nasplug.parts.recorded_task import record_task
-from nasplug.plugins import Plugins
+from nasplug.plugins import Plugins, Settings
 from nasplug.plugins.hook_calls import note
 from nasplug.plugins.program_objects import PluginsWithObjects, resume_hint
 from nasplug.runs.data import (
@@ -133,12 +133,16 @@ class RunContext:
 
     def journal(self, path: Path, on_event: EventCallback) -> Journal:
         """A journal of this run: each event goes to the observers among the plugins, then to `on_event`."""
+        return Journal(path, self.observed(on_event))
+
+    def observed(self, on_event: EventCallback) -> EventCallback:
+        """What calls the observers among the plugins, then `on_event`."""
 
         def notify_all(event: Mapping[str, Any]) -> None:
             self.plugins.notify(self.folder.path, event)
             on_event(event)
 
-        return Journal(path, notify_all)
+        return notify_all
 
     def seed(self, *words: object) -> int:
         """The seed of this run for the purpose that `words` name."""
@@ -250,6 +254,7 @@ class RunContext:
 
 def new_context(folder: RunFolder, plugins: Plugins, recipe: Recipe) -> RunContext:
     """Composes and checks everything that a run needs, and writes nothing."""
+    plugins.refuse_unknown_observers(Settings.from_environment().observe)
     composition = compose(plugins, recipe)
     device = find_device(recipe.run.device)
     data = load_data(composition)
@@ -283,6 +288,7 @@ def write_start(context: RunContext, command: list[str]) -> None:
 
 def reopen_context(folder: RunFolder, plugins: Plugins) -> RunContext:
     """The context of a run that was started before; InputError if plugins, data or files have changed."""
+    plugins.refuse_unknown_observers(Settings.from_environment().observe)
     recipe = recorded_recipe(folder, plugins)
     folder.check_recipe()
     composition = compose(plugins, recipe)

@@ -44,8 +44,11 @@ def run_pipeline(
     InputError if another process carries out this run.
     """
     with lock_run(context.folder):
-        yield from _run_phases(context, signals, on_event)
-        report_or_say(context.folder, context.plugins)
+        try:
+            yield from _run_phases(context, signals, on_event)
+            report_or_say(context.folder, context.plugins)
+        finally:
+            context.plugins.notify_end(context.folder.path)
 
 
 def _run_phases(context: RunContext, signals: Signals, on_event: EventCallback) -> Iterator[Progress]:

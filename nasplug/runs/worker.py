@@ -153,7 +153,9 @@ def load_for(program: Program) -> Plugins:
     """The plugins of the program, with its objects; they are kept for its next piece of work."""
     # The objects come second: their classes may be in a file that is loaded as a plugin.
     plugins = load_plugins(program.settings, quiet=True)
-    return add_objects(plugins, pickle.loads(program.objects))  # noqa: S301 - from the program that this works for
+    plugins = add_objects(plugins, pickle.loads(program.objects))  # noqa: S301 - from the program that this works for
+    plugins.silence_observers()  # the program passes the events on that it reads in the journals
+    return plugins
 
 
 @lru_cache(maxsize=1)

@@ -103,7 +103,7 @@ def _train_elsewhere(
     should_stop: ShouldStop,
     on_event: EventCallback,
 ) -> Iterator[Progress]:
-    reader = _JournalReader(context, tasks, on_event)
+    reader = _JournalReader(context, tasks, context.observed(on_event))
     program = Program.here(context.folder.path, context.plugins, token, executor.threads)
     # The largest first, so that at the end no worker is busy with a long one while the others have nothing to do.
     ordered = sorted(tasks, key=lambda task: -task.plan.costs.macs * task.epochs)

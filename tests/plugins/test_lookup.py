@@ -117,6 +117,42 @@ def test_observer_that_raises_is_switched_off_and_the_others_go_on(install, caps
     assert re.fullmatch(words, capsys.readouterr().err)
 
 
+def test_the_end_of_a_run_is_told_and_an_observer_that_raised_before_hears_nothing(install, capsys):
+    code = "seen = []\n@hookimpl\ndef nasplug_event(event):\n    {}\n"
+    code += "@hookimpl\ndef nasplug_end(run):\n    seen.append(run)\n"
+    install("toy-bad", code.format("1 / 0"))
+    install("toy-good", code.format("pass"))
+    plugins = load_plugins()
+
+    plugins.notify(Path("runs/001"), {})
+    plugins.notify_end(Path("runs/001"))
+
+    import toy_bad_hooks  # the modules that `install` made
+    import toy_good_hooks
+
+    assert toy_good_hooks.seen == [Path("runs/001")]
+    assert toy_bad_hooks.seen == []
+    assert "ZeroDivisionError" in capsys.readouterr().err
+    plugins.silence_observers()
+    plugins.notify_end(Path("runs/001"))
+    assert toy_good_hooks.seen == [Path("runs/001")]
+
+
+def test_observers_that_are_asked_for_must_be_there(install):
+    install("toy-watch", "@hookimpl\ndef nasplug_event(event):\n    pass\n")
+    install("toy-part", registering("bad", "toy_schedule:Bad", slot="schedule"))
+    plugins = load_plugins()
+
+    plugins.refuse_unknown_observers(["toy-watch", "toy_watch"])
+
+    with pytest.raises(
+        InputError, match=r"no observer 'toy-wach'\. Did you mean 'toy-watch'\?.*pip install nasplug-toy-wach"
+    ):
+        plugins.refuse_unknown_observers(["toy-wach"])
+    with pytest.raises(InputError, match="no observer 'toy-part'"):
+        plugins.refuse_unknown_observers(["toy-part"])
+
+
 def test_an_error_in_a_part_is_put_down_to_its_plugin(install, here, tmp_path, few_images, monkeypatch):
     install("toy-bad", registering("bad", "toy_schedule:Bad", slot="schedule"))
     (tmp_path / "toy-bad" / "toy_schedule.py").write_text(

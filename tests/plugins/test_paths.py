@@ -172,7 +172,8 @@ def test_every_command_takes_a_file_and_leaves_plugins_out(tmp_path, here, monke
     assert "NASPLUG_PLUGIN" not in os.environ
     monkeypatch.setenv("NASPLUG_PLUGIN", str(path))
     assert "toy_file.py" in here("list", "schedule").stdout
-    assert {option.name for option in plugin_options()} == {"plugin_paths", "left_out"}
+    assert {option.name for option in plugin_options(runs=False)} == {"plugin_paths", "left_out"}
+    assert {option.name for option in plugin_options(runs=True)} == {"plugin_paths", "left_out", "observers"}
 
 
 def test_a_path_that_the_environment_cannot_hold_is_refused(here, tmp_path):

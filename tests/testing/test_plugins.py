@@ -54,6 +54,10 @@ OBSERVERS = {
         "    if event['event'] == 'found':\n        (run / 'found.txt').touch(exist_ok=False)",
         "FileExistsError",
     ),
+    "sees-the-end-of-every-run": (
+        "    pass\n@hookimpl\ndef nasplug_end(run):\n    (run / 'result.json').read_text()",
+        "FileNotFoundError",
+    ),
     "changes-neither-events-nor-the-run": ("    event['seen'] = True", "'seen' of an event"),
 }
 

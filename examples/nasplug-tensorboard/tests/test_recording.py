@@ -23,7 +23,7 @@ SECOND = Genotype("toy", {"a": ["skip_connect"], "b": ["none"]})
 def recorder() -> Iterator[Recorder]:
     recorder = Recorder()
     yield recorder
-    recorder.close()
+    recorder.close(Path("/"))
 
 
 def step(number: int, loss: float, phase: str = "search", **measures: float) -> dict[str, Any]:
@@ -127,12 +127,13 @@ def test_a_run_that_was_killed_and_resumed_has_no_step_twice(tmp_path: Path, rec
 
 
 def test_phases_beside_each_other_do_not_meet(tmp_path: Path, recorder: Recorder) -> None:
-    """Two processes take turns; one of them then begins with the phase that the other has left unfinished."""
-    other = Recorder()
+    """Their events alternate, in one file each; the run is then stopped, and resumed in the middle of one of them."""
     for number in (1, 2, 3):
         recorder.record(tmp_path, step(number, 1.0, "retrain/a"))
-        other.record(tmp_path, step(number, 2.0, "retrain/b"))
-    other.close()
+        recorder.record(tmp_path, step(number, 2.0, "retrain/b"))
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 2
+    recorder.close(tmp_path)
+    assert not recorder.tracks
     for number in (3, 4):
         recorder.record(tmp_path, step(number, 3.0, "retrain/b"))
     assert scalars(tmp_path / "tensorboard" / "retrain" / "a") == [(1, 1.0), (2, 1.0), (3, 1.0)]
@@ -151,7 +152,7 @@ def test_what_was_found_comes_again_as_a_whole(tmp_path: Path, recorder: Recorde
     recorder.record(tmp_path, found(SECOND, 8))
     resumed = Recorder()
     resumed.record(tmp_path, found(SECOND, 8))
-    resumed.close()
+    resumed.close(tmp_path)
     ((number, text),) = texts(tmp_path / "tensorboard" / "search" / "found")
     assert number == 0
     assert SECOND.digest in text

@@ -1,4 +1,4 @@
-"""Checks of observers: what a plugin's `nasplug_event` does with the events of a run."""
+"""Checks of observers: what a plugin's `nasplug_event` and `nasplug_end` do with a run."""
 
 from __future__ import annotations
 
@@ -79,11 +79,34 @@ def changes_neither_events_nor_the_run(case: Case) -> None:
         require(not changed, f"{', '.join(changed)} of the run is changed", "write only to files of its own")
 
 
+@check(OBSERVER)
+def sees_the_end_of_every_run(case: Case) -> None:
+    """The observer handles the end of a run, finished or not, also where it has seen no event of it, and a second end.
+
+    A run that was finished before and is resumed has no more events; one that was stopped early has no result yet.
+    """
+    if "nasplug_end" not in case.plugin.hooks:
+        raise NotApplicable("it does not watch the end of a run")
+    for status, events in ((None, ()), ("stopped", EVENTS[:2]), ("done", EVENTS)):
+        with TemporaryDirectory() as folder:
+            run = Path(folder)
+            if status is not None:
+                (run / "result.json").write_text(json.dumps({"status": status, "networks": []}), encoding="utf-8")
+            for event in events:
+                _notify(case, run, copy.deepcopy(event))
+            for _ in range(2):
+                _call(case, "nasplug_end", {"run": run})
+
+
 def _notify(case: Case, run: Path, event: dict[str, Any]) -> None:
-    """Calls only this plugin's observer, with the arguments that its signature names."""
-    for implementation in case.plugins.manager.hook.nasplug_event.get_hookimpls():
+    """Tells only this plugin's observer of an event."""
+    _call(case, "nasplug_event", {"run": run, "event": event})
+
+
+def _call(case: Case, hook: str, arguments: dict[str, Any]) -> None:
+    """Calls this plugin's implementation of a hook, with the arguments that its signature names."""
+    for implementation in getattr(case.plugins.manager.hook, hook).get_hookimpls():
         if implementation.plugin_name.startswith(f"{case.plugin.name} of {case.plugin.distribution} "):
-            arguments = {"run": run, "event": event}
             implementation.function(*(arguments[name] for name in implementation.argnames))
             return
     raise NotApplicable("its observer is not there")

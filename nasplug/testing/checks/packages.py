@@ -31,6 +31,7 @@ PUBLIC_MODULES = frozenset(
         "spaces",
         "supernets",
         "testing",
+        "tracking",
         "values",
     )
 )

@@ -1,4 +1,4 @@
-"""The hook of this plugin. It imports TensorBoard only when there is an event, so that listing plugins stays fast."""
+"""The hooks of this plugin. TensorBoard is imported only when there is an event, so that listing plugins stays fast."""
 
 from __future__ import annotations
 
@@ -15,3 +15,11 @@ def nasplug_event(run: Path, event: Mapping[str, Any]) -> None:
     from nasplug_tensorboard.recording import recorder
 
     recorder().record(run, event)
+
+
+@hookimpl
+def nasplug_end(run: Path) -> None:
+    """Closes the files of the run."""
+    from nasplug_tensorboard.recording import recorder
+
+    recorder().close(run)

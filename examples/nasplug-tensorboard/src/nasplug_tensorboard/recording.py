@@ -3,9 +3,9 @@
 Each phase of a run is a "run" of TensorBoard: RUN/tensorboard/search, RUN/tensorboard/retrain/ID and so on, so that the
 losses of all retrainings are in one chart. The architectures that a search found are in RUN/tensorboard/search/found.
 
-Phases may run in separate processes, so each process writes its own file for each phase that it works on. A resumed run
-starts at its last checkpoint and repeats the steps after it: the file that the new process begins tells TensorBoard to
-discard what it has read of these steps (`purge_step`).
+Phases may run beside each other, so several files are open. A resumed run starts at its last checkpoint and repeats the
+steps after it: the file that the new process begins tells TensorBoard to discard what it has read of these steps
+(`purge_step`).
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from nasplug.values import Genotype
 FOLDER = "tensorboard"
 NOT_MEASURED = {"event", "phase", "step", "epoch", "stage"}
 """Fields of an event that are not measurements."""
+MOST_OPEN = 64
+"""Files that are open at a time: phases do not say when they end."""
 
 
 @attrs.define(eq=False)
@@ -63,36 +65,37 @@ class Track:
 
 @attrs.define(eq=False)
 class Recorder:
-    """All files that one process writes. Files are open for one phase at a time: phases follow each other."""
+    """The files of all phases that are under way."""
 
     tracks: dict[Path, Track] = attrs.field(factory=dict)
-    phase: Path | None = None
-    found: int = 0
-    """Number of architectures that the phase has found so far."""
+    """By folder, the one used last at the end."""
+    found: dict[Path, int] = attrs.field(factory=dict)
+    """Number of architectures that a phase has found so far."""
 
     def record(self, run: Path, event: Mapping[str, Any]) -> None:
         """Writes one event. Ratings of paths are not written; they are in the run's `ratings.json`."""
         phase = run / FOLDER / event["phase"]
-        if phase != self.phase:
-            self.close()
-            self.phase = phase
         if event["event"] == "step":
             self._track(phase).write(event["step"], event, event.get("snapshot"))
-            self.found = 0
+            self.found.pop(phase, None)
         elif event["event"] == "found":
             # Several are found at one step, so they are numbered. If the run is resumed, all of them are repeated.
-            self._track(phase / "found").write(self.found, event, event["genotype"])
-            self.found += 1
+            number = self.found.get(phase, 0)
+            self._track(phase / "found").write(number, event, event["genotype"])
+            self.found[phase] = number + 1
 
-    def close(self) -> None:
-        """Closes all files."""
-        for track in self.tracks.values():
-            track.close()
-        self.tracks.clear()
-        self.found = 0
+    def close(self, run: Path) -> None:
+        """Closes all files of a run."""
+        for folder in [folder for folder in self.tracks if folder.is_relative_to(run)]:
+            self.tracks.pop(folder).close()
+        self.found = {phase: count for phase, count in self.found.items() if not phase.is_relative_to(run)}
 
     def _track(self, folder: Path) -> Track:
-        return self.tracks.setdefault(folder, Track(folder))
+        track = self.tracks.pop(folder, None) or Track(folder)
+        self.tracks[folder] = track
+        if len(self.tracks) > MOST_OPEN:
+            self.tracks.pop(next(iter(self.tracks))).close()
+        return track
 
 
 @cache

@@ -1,0 +1,1 @@
+"""Shows the runs of nasplug in MLflow: an observer plugin."""

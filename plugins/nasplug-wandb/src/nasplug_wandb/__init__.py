@@ -1,0 +1,1 @@
+"""Shows the runs of nasplug in Weights & Biases: an observer plugin."""

@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import pytest
+
+from nasplug.testing import PluginContract
+
+if find_spec("nasplug_wandb") is None:
+    pytest.skip("nasplug-wandb is not installed: uv pip install -e plugins/nasplug-wandb", allow_module_level=True)
+
+
+class TestContract(PluginContract):
+    plugin = "nasplug-wandb"
