@@ -12,13 +12,16 @@ import click
 from nasplug.cli.dry_run import write_estimate
 from nasplug.cli.output import echo
 from nasplug.cli.run_options import read_flags, read_run_options, run_options
+from nasplug.cli.shared import shared_by_ranks
 from nasplug.cli.tables import write_table
+from nasplug.engine.ranks import Ranks
 from nasplug.plugins import Plugins, load_plugins
 from nasplug.runs.context import RunContext, reopen_context, show_notes
 from nasplug.runs.create import change_run_options, start
 from nasplug.runs.defaults import resolve_recipe
 from nasplug.runs.memory import keep_freed_memory
 from nasplug.runs.pipeline import run_pipeline
+from nasplug.runs.ranks import announce
 from nasplug.runs.signals import Signals
 from nasplug.store.result import read_result
 from nasplug.store.run_folder import RunFolder
@@ -36,7 +39,8 @@ PLAIN_WIDTH = 120
     is_flag=True,
     help="Print the recipe, and on stderr the phases and an estimate of time and memory; no run.",
 )
-def run(out: Path | None, dry_run: bool, **options: Any) -> None:
+@shared_by_ranks
+def run(ranks: Ranks, /, out: Path | None, dry_run: bool, **options: Any) -> None:
     """Search, retrain, compare with random networks, and report.
 
     Sections for --set: space, optimizer, schedule, teacher, data, search, retrain, select, budget, run, and the names
@@ -48,7 +52,7 @@ def run(out: Path | None, dry_run: bool, **options: Any) -> None:
         keep_freed_memory()
         write_estimate(plugins, recipe)
         return
-    context = start(out, plugins, recipe, ["nasplug", *sys.argv[1:]])
+    context = start(out, plugins, recipe, ["nasplug", *sys.argv[1:]], ranks)
     _print_preset(context, plugins)
     show_notes(context, echo)
     complete_run(context)
@@ -59,7 +63,8 @@ def run(out: Path | None, dry_run: bool, **options: Any) -> None:
 @click.option("--device", help="auto, cpu, cuda or cuda:N, in place of the device of the run.")
 @click.option("--jobs", type=int, help="Retrainings at a time, in place of the number of the run.")
 @click.option("--threads", type=int, help="CPU threads of a phase that runs alone, in place of the number of the run.")
-def resume(folder: Path, **flags: Any) -> None:
+@shared_by_ranks
+def resume(ranks: Ranks, /, folder: Path, **flags: Any) -> None:
     """Go on with a run that was stopped, exactly where it stood.
 
     The options replace those of the run for good. Another device or number of threads computes the same, but for
@@ -69,13 +74,14 @@ def resume(folder: Path, **flags: Any) -> None:
     run_folder = RunFolder.existing(folder)
     if changes := read_flags(flags):
         change_run_options(run_folder, plugins, changes["run"])
-    context = reopen_context(run_folder, plugins)
+    context = reopen_context(run_folder, plugins, ranks)
     show_notes(context, echo)
     complete_run(context)
 
 
 def complete_run(context: RunContext) -> None:
     """Carries a run to its end and prints its result."""
+    announce(context)
     keep_freed_memory()
     console = PrintableConsole()
     if not console.is_terminal:

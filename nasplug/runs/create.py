@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nasplug.compose import recipe_sections, resolve_recorded
+from nasplug.engine.ranks import ALONE, Ranks
 from nasplug.plugins import Plugins
 from nasplug.runs.context import RunContext, look_closely, new_context, write_start
 from nasplug.runs.device import find_device
@@ -20,10 +21,10 @@ from nasplug.store.run_folder import RunFolder
 from nasplug.values.recipe import Recipe
 
 
-def start(out: Path | None, plugins: Plugins, recipe: Recipe, words: list[str]) -> RunContext:
+def start(out: Path | None, plugins: Plugins, recipe: Recipe, words: list[str], ranks: Ranks = ALONE) -> RunContext:
     """Creates a run in `out`, ready for its phases. Raises InputError if it cannot be carried out."""
     with new_folder(out) as folder:
-        context = new_context(folder, plugins, recipe)
+        context = new_context(folder, plugins, recipe, ranks)
         provide_teacher(context)
         adopt_table(context)
         with paused_collection():
