@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ def in_ranks(count: int, folder: Path, work: Callable[..., Any], *arguments: Any
     results = []
     for (own, _), process in zip(pipes, processes, strict=True):
         try:
-            results.append(own.recv())
+            results.append(pickle.loads(own.recv_bytes()))  # noqa: S301
         except EOFError:
             results.append(None)
         process.join()
@@ -45,6 +46,7 @@ def ranks(rank: int, count: int, sync_norms: bool = True) -> Ranks:
 def _carry_out(rank: int, count: int, group: str, end: Any, work: Callable[..., Any], arguments: tuple) -> None:
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", init_method=f"file://{group}", rank=rank, world_size=count)
-    end.send(work(rank, count, *arguments))
+    # Not `send`, which would leave tensors in memory that ends with this process.
+    end.send_bytes(pickle.dumps(work(rank, count, *arguments)))
     distributed.barrier()
     distributed.destroy_process_group()
