@@ -27,15 +27,19 @@ def in_ranks(count: int, folder: Path, work: Callable[..., Any], *arguments: Any
         process.start()
     for _, end in pipes:
         end.close()
-    results = []
-    for (own, _), process in zip(pipes, processes, strict=True):
-        try:
-            results.append(pickle.loads(own.recv_bytes()))  # noqa: S301
-        except EOFError:
-            results.append(None)
+    results = [_receive(own) for own, _ in pipes]
+    for process in processes:
         process.join()
     assert [process.exitcode for process in processes] == [0] * count
     return results
+
+
+def _receive(end: Any) -> Any:
+    """What a process has sent; None if it has ended before."""
+    try:
+        return pickle.loads(end.recv_bytes())  # noqa: S301
+    except EOFError:
+        return None
 
 
 def ranks(rank: int, count: int, sync_norms: bool = True) -> Ranks:
