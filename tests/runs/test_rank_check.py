@@ -36,7 +36,7 @@ def test_batch_norms_are_as_the_recipe_says(recipe):
 
 def test_a_training_is_spread_or_beside_others(recipe, torchrun):
     recipe = attrs.evolve(recipe, run=attrs.evolve(recipe.run, jobs=2))
-    with pytest.raises(InputError, match=r"run.jobs=2 trains networks beside one another, and torchrun .* --jobs 1"):
+    with pytest.raises(InputError, match=r"run.jobs=2 trains networks beside one another, and torchrun .*--jobs 1"):
         check_ranks(ranks(0, 3), recipe, CPU)
     assert resolve_recipe(load_plugins(), []).run.jobs == 1  # unless asked for
 
