@@ -145,7 +145,7 @@ class _Twin:
     def search(self) -> Iterator[Progress]:
         """The search as a run carries it out."""
         journal = Journal(self.context.folder.events, ignore_event)
-        return run_training(self.context, self.trainer, journal, lambda: False, self.runner)
+        return run_training(self.context, self.trainer, None, journal, lambda: False, self.runner)
 
     def steps(self) -> Iterator[None]:
         """The steps of the first stage and nothing else: their figures are never read."""

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from nasplug.supernets import depthwise, pointwise
 from nasplug.supernets.convolution import is_symbolic, uses_torch_kernels
+from nasplug.supernets.synchronised_norms import norms_are_synchronised
 from nasplug.values import Costs
 
 STEMS = ("auto", "imagenet", "small")
@@ -50,7 +51,7 @@ def trains_on_cpu(module: nn.Module, x: Tensor) -> bool:
     Only where that is faster, in training on a CPU: graphs that other programs read hold the modules, and evaluation
     computes what is exported.
     """
-    if is_symbolic(x) or not module.training or torch.compiler.is_compiling():
+    if is_symbolic(x) or not module.training or torch.compiler.is_compiling() or norms_are_synchronised():
         return False
     return not uses_torch_kernels(x) and x.dtype in (torch.float32, torch.float64)
 

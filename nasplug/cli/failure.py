@@ -23,6 +23,7 @@ from nasplug.plugins import load_plugins
 from nasplug.plugins.attribution import attribute_error
 from nasplug.plugins.settings import is_switched_on
 from nasplug.runs.signals import Signals
+from nasplug.values.torchrun import follows
 
 DEBUG = "NASPLUG_DEBUG"
 """The environment variable that shows tracebacks."""
@@ -63,6 +64,8 @@ def report_errors(signals: Signals | None) -> Iterator[None]:
         refusal = f"Error: {place} cannot be used: {error.strerror}; name another place."
         raise _end(refusal, InputError.exit_code) from error
     except click.UsageError as error:
+        if follows():  # the leading rank says the same
+            raise click.exceptions.Exit(error.exit_code) from error
         message = error.format_message()
         if (short := shorten_message(message)) == message:
             raise

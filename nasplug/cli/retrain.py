@@ -11,8 +11,10 @@ import click
 from nasplug.cli.budget import budget_options, read_budget_options
 from nasplug.cli.output import echo
 from nasplug.cli.run import complete_run
+from nasplug.cli.shared import shared_by_ranks
 from nasplug.compose import parse_setting, recipe_sections, resolve_recorded
 from nasplug.compose.budget import SHORTHANDS
+from nasplug.engine.ranks import Ranks
 from nasplug.errors import InputError, command
 from nasplug.plugins import load_plugins
 from nasplug.runs.context import note_changed_recipe, reopen_context, show_notes
@@ -69,7 +71,10 @@ PHASES = {"search": "search", "select": "selection"}
     metavar="SECTION.OPTION=VALUE",
     help="Options of retrain, select, budget, run, executor and cost measures, and data.folds.",
 )
+@shared_by_ranks
 def retrain(
+    ranks: Ranks,
+    /,
     source: Path,
     out: Path | None,
     epochs: int | None,
@@ -127,7 +132,7 @@ def retrain(
             copy_whole(old.path / name, new.path / name)
         keep_phases(new.events, ("teacher", "search"))
         new.write_recipe(old.recipe() | recipe)
-        context = reopen_context(new, plugins)
+        context = reopen_context(new, plugins, ranks)
         if context.recipe.run.table != before.get("table"):
             adopt_table(context)
         replace_teacher(context, before)

@@ -13,14 +13,17 @@ import click
 from nasplug.cli.dry_run import write_estimate
 from nasplug.cli.output import echo
 from nasplug.cli.run_options import read_flags, read_run_options, run_options
+from nasplug.cli.shared import shared_by_ranks
 from nasplug.cli.tables import write_table
 from nasplug.compose import parse_setting
+from nasplug.engine.ranks import Ranks
 from nasplug.plugins import Plugins, load_plugins
 from nasplug.runs.context import RunContext, reopen_context, show_notes
 from nasplug.runs.create import change_run_options, start
 from nasplug.runs.defaults import resolve_recipe
 from nasplug.runs.memory import keep_freed_memory
 from nasplug.runs.pipeline import run_pipeline
+from nasplug.runs.ranks import announce
 from nasplug.runs.signals import Signals
 from nasplug.store.result import read_result
 from nasplug.store.run_folder import RunFolder
@@ -39,7 +42,8 @@ PLAIN_WIDTH = 120
     is_flag=True,
     help="Print the recipe, and on stderr the phases and an estimate of time and memory; no run.",
 )
-def run(out: Path | None, dry_run: bool, **options: Any) -> None:
+@shared_by_ranks
+def run(ranks: Ranks, /, out: Path | None, dry_run: bool, **options: Any) -> None:
     """Search, retrain, compare with random networks, and report.
 
     Sections for --set: space, optimizer, schedule, teacher, data, search, retrain, select, budget, executor, run, and
@@ -51,7 +55,7 @@ def run(out: Path | None, dry_run: bool, **options: Any) -> None:
         keep_freed_memory()
         write_estimate(plugins, recipe)
         return
-    context = start(out, plugins, recipe, ["nasplug", *sys.argv[1:]])
+    context = start(out, plugins, recipe, ["nasplug", *sys.argv[1:]], ranks)
     _print_preset(context, plugins)
     show_notes(context, echo)
     complete_run(context)
@@ -64,7 +68,8 @@ def run(out: Path | None, dry_run: bool, **options: Any) -> None:
 @click.option("--threads", type=int, help="CPU threads of a phase that runs alone, in place of the number of the run.")
 @click.option("--executor", help="By what retrainings are carried out, in place of the executor of the run.")
 @click.option("--set", "settings", multiple=True, metavar="executor.OPTION=VALUE", help="Options of the executor.")
-def resume(folder: Path, settings: Sequence[str], **flags: Any) -> None:
+@shared_by_ranks
+def resume(ranks: Ranks, /, folder: Path, settings: Sequence[str], **flags: Any) -> None:
     """Go on with a run that was stopped, exactly where it stood.
 
     The options replace those of the run for good. Another device or number of threads computes the same, but for
@@ -78,13 +83,14 @@ def resume(folder: Path, settings: Sequence[str], **flags: Any) -> None:
         changes.setdefault(section, {})[name] = value
     if changes:
         change_run_options(run_folder, plugins, changes)
-    context = reopen_context(run_folder, plugins)
+    context = reopen_context(run_folder, plugins, ranks)
     show_notes(context, echo)
     complete_run(context)
 
 
 def complete_run(context: RunContext) -> None:
     """Carries a run to its end and prints its result."""
+    announce(context)
     keep_freed_memory()
     console = PrintableConsole()
     if not console.is_terminal:

@@ -23,6 +23,10 @@ from nasplug.parts.random_boxes import RandomBoxes
 from nasplug.parts.transfer import send
 from nasplug.values import Training
 from nasplug.values.seeds import derive_seed
+from nasplug.values.share import WHOLE, Share
+
+FEWEST = 2
+"""Images that a process needs of each batch, or of each of its parts: batch norm of 1x1 maps has no variance of one."""
 
 
 class BatchStream:
@@ -34,8 +38,11 @@ class BatchStream:
     `mean` and `std` are per channel on the scale from 0 to 1; `flips` and `shift` (pixels) are those of the data set.
     With `augmented=False` images are normalised only. With `resident`, images in memory are copied to `device` if they
     are small enough; all others are read some batches ahead in threads. Random crops (augmentation "imagenet") are
-    taken from the originals of `images` that have these. `task` is that of the labels; a balance is for classes. Raises
-    InputError if `indices` is empty.
+    taken from the originals of `images` that have these. `task` is that of the labels; a balance is for classes.
+
+    With a `share`, batches hold the images of one process of several alone. They are those that the whole batch has
+    there, with the same augmentation: random numbers are drawn for the whole batch. Raises InputError if `indices` is
+    empty, or if a process would have fewer than FEWEST images of a batch.
     """
 
     def __init__(
@@ -55,6 +62,7 @@ class BatchStream:
         augmented: bool = True,
         resident: bool = True,
         task: Task = CLASSIFICATION,
+        share: Share = WHOLE,
     ) -> None:
         if len(indices) == 0:
             raise InputError(f"Split '{split}' of phase '{phase}' holds no images; give it a larger share.")
@@ -70,6 +78,8 @@ class BatchStream:
         self._stream = (seed, phase, split)
         self._augmented = augmented
         self.batch_size = min(training.batch_size, len(indices))
+        self._rows = None if share.is_whole else self._find_rows(share)
+        self._places = None if self._rows is None else send(torch.tensor(self._rows), device)
         self._order: tuple[int, Indices] = (-1, indices)
         self._crops_originals = augmented and images.has_originals and training.augment.startswith("imagenet")
         boxes = self._boxes if self._crops_originals else None
@@ -86,10 +96,19 @@ class BatchStream:
         self.prefetch(step + 1)
         if not self._augmented:
             return self._make_batch(normalize(pixels, self._mean, self._std), labels)
+        if self._places is None:
+            return self._make_batch(self._augment(pixels, step), labels)
+        # Random numbers belong to places in the whole batch; where other processes have images there are blank ones.
+        blank = pixels.new_zeros((self.batch_size, *pixels.shape[1:]))
+        blank[self._places] = pixels
+        return self._make_batch(self._augment(blank, step)[self._places], labels)
+
+    def _augment(self, pixels: Tensor, step: int) -> Tensor:
+        """All images of the batch of a step, uint8 (N, C, H, W), augmented and normalised."""
         training = self._training
         generator = self._generator(step)
         if self._crops_originals:
-            RandomBoxes.sample(len(labels), generator)  # those that were read, so that other numbers follow
+            RandomBoxes.sample(len(pixels), generator)  # those that were read, so that other numbers follow
         pixels = augment(
             pixels, generator, training.augment, flips=self._flips, shift=self._shift, cropped=self._crops_originals
         )
@@ -100,10 +119,25 @@ class BatchStream:
             normalised = cut_out(normalised, training.cutout, generator)
         if training.random_erasing:
             normalised = erase(normalised, training.random_erasing, generator)
-        return self._make_batch(normalised, labels)
+        return normalised
 
     def _make_batch(self, images: Tensor, labels: Tensor) -> Batch:
-        return Batch(images, self._encode(labels), self._class_weights, self._task)
+        whole = None if self._rows is None else self.batch_size
+        return Batch(images, self._encode(labels), self._class_weights, self._task, whole)
+
+    def _find_rows(self, share: Share) -> list[int]:
+        """The places in each batch of the images of a share. Raises InputError if a process would have too few."""
+        parts = self._training.accumulate if self.batch_size == self._training.batch_size else 1
+        if self.batch_size // parts < FEWEST * share.count:
+            _, phase, split = self._stream
+            what = (
+                f"Parts of {self.batch_size // parts} images" if parts > 1 else f"Batches of {self.batch_size} images"
+            )
+            raise InputError(
+                f"{what} of split '{split}' (phase '{phase}') cannot be divided among {share.count} processes, each of "
+                f"which needs at least {FEWEST}; start fewer (torchrun --nproc-per-node), or set a larger batch_size."
+            )
+        return share.rows(self.batch_size, parts)
 
     def prefetch(self, step: int) -> None:
         """Starts reading the batches from `step` on in the background, where images are read from files."""
@@ -115,10 +149,11 @@ class BatchStream:
 
     def _boxes(self, step: int) -> RandomBoxes:
         """The boxes of random crops in a step."""
-        return RandomBoxes.sample(self.batch_size, self._generator(step))
+        boxes = RandomBoxes.sample(self.batch_size, self._generator(step))
+        return boxes if self._rows is None else boxes[self._rows]
 
     def _positions(self, step: int) -> tuple[Indices, slice]:
-        """The order of images in the epoch of `step`, and the slice of it that is the batch of `step`."""
+        """An order of images that several steps may share, and the slice of it that is the batch of `step`."""
         epoch, number = divmod(step, self.steps_per_epoch)
         if self._order[0] != epoch:
             generator = torch.Generator().manual_seed(derive_seed(*self._stream, "order", epoch))
@@ -127,7 +162,10 @@ class BatchStream:
             else:
                 order = self._indices[torch.randperm(len(self._indices), generator=generator).numpy()]
             self._order = (epoch, order)
-        return self._order[1], slice(number * self.batch_size, (number + 1) * self.batch_size)
+        batch = slice(number * self.batch_size, (number + 1) * self.batch_size)
+        if self._rows is None:
+            return self._order[1], batch
+        return self._order[1][batch][self._rows], slice(None)
 
 
 def sequential_batches(

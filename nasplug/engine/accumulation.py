@@ -50,4 +50,5 @@ def _take_part(batches: Batches, number: int, parts: int, split: str) -> Batch:
     """The part of this number, counted from 0, of the batch of a split in equal parts."""
     batch = batches(split)
     images, labels = (torch.tensor_split(each, parts)[number] for each in (batch.images, batch.labels))
-    return attrs.evolve(batch, images=images, labels=labels)
+    whole = None if batch.whole is None else batch.whole // parts
+    return attrs.evolve(batch, images=images, labels=labels, whole=whole)

@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 
 import torch
 
+from nasplug.engine.ranks import ALONE, Ranks
 from nasplug.engine.resource_term import ResourceTerm
 from nasplug.engine.succession import Measure, NewSupernet, Succession
 from nasplug.engine.trainer import Stream, Trainer
@@ -78,13 +79,14 @@ def assemble_search(
     make_measure: Callable[[Supernet], Measure | None] = lambda _: None,
     resource_term: ResourceTerm | None = None,
     seed: int = 0,
+    ranks: Ranks = ALONE,
 ) -> Trainer:
     """The trainer of a supernet `net`, which is moved to `device`; it has not begun.
 
     `streams` are the batches of each of the optimizer's splits, `teacher` is the trained network that the
     distillation teacher asked for, if it asked for one. `make_measure` gives what measures a supernet. `resource_term`
-    is moved to `device`. From `seed` follow the supernets after `net`, if the schedule asks for any. Raises InputError
-    where the teacher refuses the network, or the schedule the space.
+    is moved to `device`. From `seed` follow the supernets after `net`, if the schedule asks for any. `ranks` share the
+    training. Raises InputError where the teacher refuses the network, or the schedule the space.
     """
     spaces = supernet_spaces(parts.schedule, parts.space)
 
@@ -109,6 +111,7 @@ def assemble_search(
         resource_term=None if resource_term is None else resource_term.to(device),
         succession=Succession(len(spaces), lambda number: prepare(spaces[number].supernet(shape)), seed),
         seed=seed,
+        ranks=ranks,
     )
 
 

@@ -23,6 +23,24 @@ FINE_TUNING, TRIAL = "fine-tuning", "trial"
 """How the phases begin that train the supernet further, and that train a network."""
 
 
+def make_further_trainer(
+    trainer: Trainer, phase: str, training: Training, streams: Mapping[str, Stream], candidates: Tensor
+) -> Trainer:
+    """A trainer that trains the supernet of a search on, with `candidates` alone, bool (choices, candidates)."""
+    return attrs.evolve(
+        trainer,
+        name=phase,
+        schedule=Keep(),
+        training=training,
+        streams=streams,
+        measure=None,
+        candidates=candidates,
+        succession=None,
+        stage=0,
+        step=0,
+    )
+
+
 @attrs.define(eq=False)
 class RecordedWork:
     """Work that begins with a supernet as its search has left it, or with none."""
@@ -49,20 +67,8 @@ class RecordedWork:
         phase = self._next_phase(FINE_TUNING)
         training = trainer.training.with_epochs(epochs)
         training = attrs.evolve(training, lr=lr_share * training.lr, lr_min=lr_share * training.lr_min)
-        yield from self.carry_out(
-            attrs.evolve(
-                trainer,
-                name=phase,
-                schedule=Keep(),
-                training=training,
-                streams=self.make_streams(phase, training),
-                measure=None,
-                candidates=candidates,
-                succession=None,
-                stage=0,
-                step=0,
-            )
-        )
+        streams = self.make_streams(phase, training)
+        yield from self.carry_out(make_further_trainer(trainer, phase, training, streams, candidates))
 
     def evaluate(
         self, candidates: Tensor, calibration: Callable[[], Iterator[Batch]], held_out: Callable[[], Iterator[Batch]]

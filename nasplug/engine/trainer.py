@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from nasplug.engine.accumulation import Batches, accumulate_gradients
 from nasplug.engine.optimizers import make_grouped_optimizer, set_learning_rates
 from nasplug.engine.pruning import remove_deleted_candidates
+from nasplug.engine.rank_draws import RankDraws
+from nasplug.engine.ranks import ALONE, Ranks, lost_rank
 from nasplug.engine.resource_term import ResourceTerm
 from nasplug.engine.stage_plan import StagePlan
 from nasplug.engine.step_events import DeviceStep, HostStep, decode_snapshot
@@ -34,6 +36,7 @@ from nasplug.parts import (
     TorchOptimizers,
 )
 from nasplug.parts.choice import Columns
+from nasplug.supernets.synchronised_norms import synchronised_norms
 from nasplug.values import Step, StepClock, StepInfo, Training, Update
 from nasplug.values.seeds import derive_seed
 
@@ -97,6 +100,8 @@ class Trainer:
     """How the supernets after the first are made; None: there is one network only."""
     seed: int = 0
     """The seed of what is drawn in the steps themselves, such as dropout after skip connections."""
+    ranks: Ranks = ALONE
+    """The processes that share this training; the streams give this one's share of every batch."""
     stage: int = 0
     """The present stage, counted through all supernets."""
     step: int = 0
@@ -107,8 +112,11 @@ class Trainer:
     """The candidates whose modules exist, as columns per choice."""
     _trained_rows: Tensor | None = attrs.field(init=False)
     """The rows of alpha that this stage updates, bool (choices, 1); None: all."""
+    _draws: RankDraws | None = attrs.field(init=False)
+    """Which random numbers of a step are common to all ranks; None: there is one rank."""
 
     def __attrs_post_init__(self) -> None:
+        self._draws = RankDraws(self.ranks, self.device) if self.ranks.several else None
         self._take_choices()
         self.build_torch_optimizers()
 
@@ -121,13 +129,17 @@ class Trainer:
         computes losses and gradients in its own way.
         """
         stage, make_objective = self.present_stage, make_objective or self.make_objective
+        if self._draws is not None:
+            self._draws.begin_step()
         self.set_rates(now)
         batches = self.batches(now)
         with self._sampled_candidates(now), self._other_rows_fixed():
             for update in self.optimizer.updates(now):
                 loss = self._compute_gradients(update, batches, partial(_objective_on, make_objective, update, now))
+                loss = self.after_backward(update, loss)
                 self.torch_optimizers.clip_gradients(update)
                 self.torch_optimizers.step(update)
+        self.ranks.average_running_statistics(self.net)
         stage.after_step(self.net, now)
         verdict = self.schedule.after_step(self.choices, now)
         return DeviceStep.of(now, loss, verdict, self.choices)
@@ -138,9 +150,23 @@ class Trainer:
         """Leaves the gradients of an update in `grad` of what it changes; returns its loss, detached."""
         parts = self.training.accumulate
         # Where there are fewer images than a batch should have, it is one batch of all of them, which is small enough.
-        if parts == 1 or len(batches(update.split).labels) < self.training.batch_size:
-            return self.optimizer.compute_gradients(update, objective_on(batches), self.torch_optimizers)
-        return accumulate_gradients(self.optimizer, update, batches, parts, objective_on, self.torch_optimizers)
+        with lost_rank():
+            if parts == 1 or batches(update.split).whole_size < self.training.batch_size:
+                return self.optimizer.compute_gradients(update, objective_on(batches), self.torch_optimizers)
+            return accumulate_gradients(self.optimizer, update, batches, parts, objective_on, self.torch_optimizers)
+
+    def after_backward(self, update: Update, loss: Tensor) -> Tensor:
+        """Makes the gradients of an update those of the whole batch, the means over ranks; returns its loss, likewise.
+
+        The one place where the ranks meet in a step of first order. It comes after the backward pass, of all parts of
+        an accumulated batch, and before gradients are clipped.
+        """
+        if not self.ranks.several:
+            return loss
+        found = [parameter.grad for parameter in self.torch_optimizers.parameters(update)]
+        loss = loss.clone()
+        self.ranks.average([loss, *(gradient for gradient in found if gradient is not None)])
+        return loss
 
     def set_rates(self, now: StepInfo) -> None:
         """Sets the learning rates of the weights and the network's drop path and dropout for this step."""
@@ -156,7 +182,7 @@ class Trainer:
 
     def make_objective(self, update: Update, batches: Batches, now: StepInfo) -> Objective:
         """What an update minimises."""
-        return Objective(update.split, partial(self.compute_loss, update, batches, now))
+        return Objective(update.split, partial(self.compute_loss, update, batches, now), average=self.ranks.average)
 
     def compute_loss(self, update: Update, batches: Batches, now: StepInfo, split: str) -> Tensor:
         """The loss of an update on the batch of a split: the stage's, penalised by the schedule where alpha learns.
@@ -165,15 +191,29 @@ class Trainer:
         in the course of a search, and the weight of the term should mean the same with all of them, at any time.
         Second-order steps also ask for the loss on a split other than the update's own. That is what the update of
         the weights minimises on it: the stage's loss without the penalty.
+
+        With several ranks it is scaled by the share of the batch that this one has (`Ranks.loss_factor`).
         """
         if split != update.split:
             update = Update(split, moves_weights=True, moves_alpha=False)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            loss: Tensor = self.present_stage(self.net, batches(split), update, now)
-        if not update.moves_alpha:
-            return loss
-        loss = self.schedule.penalise(loss, self.choices, now)
-        return loss if self.resource_term is None else loss + self.resource_term(self.choices)
+        batch = batches(split)
+        with self._forward_pass():
+            loss: Tensor = self.present_stage(self.net, batch, update, now)
+        if update.moves_alpha:
+            loss = self.schedule.penalise(loss, self.choices, now)
+            loss = loss if self.resource_term is None else loss + self.resource_term(self.choices)
+        factor = self.ranks.loss_factor(len(batch.labels), batch.whole_size)
+        return loss if factor == 1 else loss * factor
+
+    @contextmanager
+    def _forward_pass(self) -> Iterator[None]:
+        """How networks compute in the block: precision, batch norms and random numbers."""
+        with (
+            torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16),
+            synchronised_norms() if self.ranks.several and self.ranks.sync_norms else nullcontext(),
+            nullcontext() if self._draws is None else self._draws.for_images(),
+        ):
+            yield
 
     def finish_steps(self, steps: Sequence[HostStep], prune: bool) -> list[Step]:
         """Counts steps whose figures have been read and makes their events; a stage that is to stop counts as complete.
@@ -182,11 +222,18 @@ class Trainer:
         """
         snapshots = [decode_snapshot(step, self.choices, self.space) for step in steps]
         last = steps[-1]
+        if last.now.ends_epoch:
+            self.ranks.check_architecture(self.choices, last.now, self.name)
         self.step = last.now.steps if last.stop else last.now.step + 1
         if prune:
             self.prune()
         measured: Mapping[str, float] = {}
-        if self.measure is not None and all(math.isfinite(step.loss) for step in steps) and self.alpha_is_finite:
+        if (
+            self.measure is not None
+            and self.ranks.leads
+            and all(math.isfinite(step.loss) for step in steps)
+            and self.alpha_is_finite
+        ):
             measured = self.measure(self.clock.at(self.step - 1))
         stage = self.stage if self.plan.count > 1 else None
         return [
@@ -280,7 +327,8 @@ class Trainer:
     def _take_choices(self) -> None:
         """Takes over the choices of the present network."""
         self.choices = self.net.choices if isinstance(self.net, Supernet) else Choices(())
-        self.choices.relaxation = self.optimizer.relax
+        relax = self.optimizer.relax
+        self.choices.relaxation = relax if self._draws is None else self._draws.in_common(relax)
         self.present = self.choices.computed_columns
 
     @property
@@ -339,7 +387,8 @@ class Trainer:
                 f"The schedule {type(self.schedule).__name__} asks for dropout after skip connections, which supernets "
                 f"of this space do not have; it must refuse such a space in `later_spaces`."
             )
-        return SkipDropout(rate, derive_seed(self.seed, "skip dropout", now.stage, now.step))
+        rank = ("rank", self.ranks.share.rank) if self.ranks.several else ()
+        return SkipDropout(rate, derive_seed(self.seed, "skip dropout", now.stage, now.step, *rank))
 
     @contextmanager
     def _sampled_candidates(self, now: StepInfo) -> Iterator[None]:

@@ -24,6 +24,13 @@ class Batch:
     """The weight of each class in the loss, float32 (classes,), the same tensor in all batches; None: all weigh 1."""
     task: Task = CLASSIFICATION
     """What the outputs of a network mean for these images."""
+    whole: int | None = None
+    """The images of the batch of which these are the share of one process of several; None: they are the batch."""
+
+    @property
+    def whole_size(self) -> int:
+        """The number of images in the whole batch."""
+        return len(self.labels) if self.whole is None else self.whole
 
     def loss(self, logits: Tensor, smoothing: float = 0.0) -> Tensor:
         """What is minimised, of `logits`, float32 (N, outputs): a mean over images, by class weight if there are any.

@@ -72,13 +72,23 @@ def parameters_of(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
+def _leave(_: Sequence[Tensor]) -> None:
+    """What a process alone has is the mean already."""
+
+
 @attrs.frozen
 class Objective:
-    """What an update minimises. A call gives the loss on the update's own batch, or on that of another split."""
+    """What an update minimises. A call gives the loss on the update's own batch, or on that of another split.
+
+    Where several processes share a training, it is the loss on the share of this one, scaled such that the mean over
+    processes is that on the whole batch.
+    """
 
     split: str
     evaluate: Callable[[str], Tensor]
     """From a split to the loss on its batch in this step, a scalar with its graph."""
+    average: Callable[[Sequence[Tensor]], None] = attrs.field(default=_leave, kw_only=True)
+    """Replaces tensors by their means over all processes that share the training."""
 
     def __call__(self, split: str | None = None) -> Tensor:
         """The loss on the batch of `split` (None: the update's own), a scalar with its graph."""
@@ -94,6 +104,20 @@ class Objective:
         # Unlike autograd.grad, this gives each parameter a gradient of its own memory, which clipping may scale.
         torch.autograd.backward(loss, inputs=list(parameters))
         return loss.detach()
+
+    def gradients(self, loss: Tensor, of: Sequence[Tensor]) -> list[Tensor]:
+        """Gradients, on whole batches, of a loss that a call has given; zeros for what it does not depend on.
+
+        An optimizer that moves weights by a gradient within an update, or divides by its norm, needs it of the whole
+        batch at once. What is left in `grad` at the end is averaged by the trainer, and may be averaged before.
+        """
+        found = torch.autograd.grad(loss, of, allow_unused=True)
+        gradients = [
+            torch.zeros_like(tensor) if gradient is None else gradient
+            for tensor, gradient in zip(of, found, strict=True)
+        ]
+        self.average(gradients)
+        return gradients
 
 
 class ArchitectureOptimizer(ABC):

@@ -33,6 +33,7 @@ from nasplug.data.notes import describe_folds
 from nasplug.data.overview import Overview
 from nasplug.engine import Confusion, Stream, measure_confusion, measure_errors
 from nasplug.engine.assembly import search_splits
+from nasplug.engine.ranks import ALONE, Ranks
 from nasplug.errors import InputError
 from nasplug.parts import Batch, CostModel, Errors, ImageData, Images, Network, SearchSpace, Task
 from nasplug.parts.recorded_task import record_task
@@ -50,6 +51,7 @@ from nasplug.runs.data import (
     write_data_record,
 )
 from nasplug.runs.device import DeviceOptions, find_device, uses_bf16
+from nasplug.runs.rank_check import check_ranks
 from nasplug.runs.task_fit import check_task, describe_task
 from nasplug.store.events import EventCallback, Journal
 from nasplug.store.layer_table import LayerTable
@@ -76,6 +78,8 @@ class RunContext:
     """Which images they were when the run was started; None: it was started by a version that recorded nothing."""
     overview: Overview | None = None
     """What was seen of the images of a run that is about to start."""
+    ranks: Ranks = ALONE
+    """The processes that share each training of the run."""
 
     @property
     def recipe(self) -> Recipe:
@@ -119,7 +123,8 @@ class RunContext:
     @property
     def device_options(self) -> DeviceOptions:
         """How far the host may be ahead of the device, CUDA graphs, and where the images are kept."""
-        return DeviceOptions.of(self.recipe.run, self.device)
+        options = DeviceOptions.of(self.recipe.run, self.device)
+        return attrs.evolve(options, cuda_graphs=False) if self.ranks.several else options
 
     @property
     def resume_hint(self) -> str:
@@ -168,6 +173,7 @@ class RunContext:
             device=self.device,
             resident=self.device_options.device_data,
             task=self.task,
+            share=self.ranks.share,
         )
 
     def division(self, fold: Fold | None, held_out: str = "") -> Splits:
@@ -252,11 +258,12 @@ class RunContext:
         }
 
 
-def new_context(folder: RunFolder, plugins: Plugins, recipe: Recipe) -> RunContext:
+def new_context(folder: RunFolder, plugins: Plugins, recipe: Recipe, ranks: Ranks = ALONE) -> RunContext:
     """Composes and checks everything that a run needs, and writes nothing."""
     plugins.refuse_unknown_observers(Settings.from_environment().observe)
     composition = compose(plugins, recipe)
     device = find_device(recipe.run.device)
+    ranks = check_ranks(ranks, recipe, device)
     data = load_data(composition)
     composition = record_choices(composition, data)
     check_class_names(data)
@@ -264,7 +271,8 @@ def new_context(folder: RunFolder, plugins: Plugins, recipe: Recipe) -> RunConte
     splits = make_splits(data, recipe.run.seed, recipe.data.validation, recipe.data.test, recipe.data.folds)
     overview = look_at_data(data, splits, recipe.data.folds)
     record = make_data_record(overview, closely=False)
-    return RunContext(folder, plugins, composition, data, splits, record.mean, record.std, device, record, overview)
+    norm = record.mean, record.std
+    return RunContext(folder, plugins, composition, data, splits, *norm, device, record, overview, ranks)
 
 
 def look_closely(context: RunContext) -> RunContext:
@@ -286,11 +294,13 @@ def write_start(context: RunContext, command: list[str]) -> None:
     context.folder.write_recipe(context.recipe.to_dict() | {"environment": environment(command)})
 
 
-def reopen_context(folder: RunFolder, plugins: Plugins) -> RunContext:
+def reopen_context(folder: RunFolder, plugins: Plugins, ranks: Ranks = ALONE) -> RunContext:
     """The context of a run that was started before; InputError if plugins, data or files have changed."""
     plugins.refuse_unknown_observers(Settings.from_environment().observe)
     recipe = recorded_recipe(folder, plugins)
     folder.check_recipe()
+    device = find_device(recipe.run.device)
+    ranks = check_ranks(ranks, recipe, device)
     composition = compose(plugins, recipe)
     data, record = reload_data(folder, composition)
     splits = load_splits(folder.splits)
@@ -301,7 +311,7 @@ def reopen_context(folder: RunFolder, plugins: Plugins) -> RunContext:
     if any(images is not None and len(indices) and int(indices.max()) >= len(images) for indices, images in known):
         raise InputError(f"'{folder.splits}' names images that '{data.name}' does not have; restore it from a copy.")
     mean, std = mean_and_std(data.train, splits.train) if record is None else (record.mean, record.std)
-    return RunContext(folder, plugins, composition, data, splits, mean, std, find_device(recipe.run.device), record)
+    return RunContext(folder, plugins, composition, data, splits, mean, std, device, record, ranks=ranks)
 
 
 def show_notes(context: RunContext, say: Callable[[str], object] = note) -> None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nasplug.compose import OptionLayer, recipe_sections, resolve_recorded
+from nasplug.engine.ranks import ALONE, Ranks
 from nasplug.plugins import Plugins
 from nasplug.runs.context import RunContext, look_closely, new_context, write_start
 from nasplug.runs.device import find_device
@@ -20,11 +21,11 @@ from nasplug.store.run_folder import RunFolder
 from nasplug.values.recipe import EXECUTOR, Recipe
 
 
-def start(out: Path | None, plugins: Plugins, recipe: Recipe, words: list[str]) -> RunContext:
+def start(out: Path | None, plugins: Plugins, recipe: Recipe, words: list[str], ranks: Ranks = ALONE) -> RunContext:
     """Creates a run in `out`, ready for its phases. Raises InputError if it cannot be carried out."""
     check_executor(plugins, recipe)
     with new_folder(out) as folder:
-        context = new_context(folder, plugins, recipe)
+        context = new_context(folder, plugins, recipe, ranks)
         provide_teacher(context)
         adopt_table(context)
         with paused_collection():

@@ -15,6 +15,7 @@ from nasplug.plugins.program_objects import objects_for_workers
 from nasplug.runs.device import find_device
 from nasplug.values.cores import count_cores
 from nasplug.values.recipe import EXECUTOR, Recipe
+from nasplug.values.torchrun import count_ranks
 
 MAX_DEFAULT = 8
 """Most threads or processes that are used by default."""
@@ -23,7 +24,7 @@ MAX_DEFAULT = 8
 def resolve_recipe(plugins: Plugins, layers: Sequence[OptionLayer]) -> Recipe:
     """The recipe that `layers` ask for (earlier ones weaker); InputError for what cannot be had."""
     jobs = _default_jobs(layers)
-    if objects_for_workers(plugins) is None:
+    if objects_for_workers(plugins) is None or count_ranks() > 1:
         jobs = 1
     return resolve(plugins, [{"run": {"threads": _default_threads(), "jobs": jobs}}, *layers])
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Generator, Mapping
+from functools import partial
+from typing import Self
 
 import attrs
+from torch import Tensor
 
 from nasplug.engine import Trainer
-from nasplug.engine.further_work import FINE_TUNING, TRIAL, RecordedWork
+from nasplug.engine.further_work import FINE_TUNING, TRIAL, RecordedWork, make_further_trainer
 from nasplug.engine.trainer import Stream
 from nasplug.errors import InputError
 from nasplug.runs.context import RunContext
@@ -35,10 +38,6 @@ def make_further_work(
     `on_event` is called with the events of networks that are trained, once they are in the journals of their phases;
     all others go to `journal`, to which those are added in the end.
     """
-    shares = context.shares()
-
-    def make_streams(phase: str, training: Training) -> Mapping[str, Stream]:
-        return {name: context.stream(phase, name, indices, training) for name, indices in shares.items()}
 
     def train_alone(
         trials: Mapping[str, Genotype], epochs: int, split: str, budget: Budget
@@ -56,11 +55,38 @@ def make_further_work(
 
     return RecordedWork(
         trainer=trainer,
-        make_streams=make_streams,
-        carry_out=lambda further: run_training(context, further, journal, should_stop),
+        make_streams=partial(_make_streams, context),
+        carry_out=lambda further: run_training(context, further, JointFineTuning.of(further), journal, should_stop),
         train_networks=train_alone,
         on_record=_read_evaluations(context.folder),
     )
+
+
+@attrs.frozen(eq=False)
+class JointFineTuning:
+    """The training of a supernet further, for ranks that join it."""
+
+    phase: str
+    training: Training
+    candidates: Tensor
+
+    @classmethod
+    def of(cls, further: Trainer) -> Self:
+        """What this trainer is about to do."""
+        if further.candidates is None:
+            raise TypeError("a supernet is trained further with some of its candidates")
+        return cls(further.name, further.training, further.candidates)
+
+    def make_trainer(self, context: RunContext, searched: Trainer | None) -> Trainer:
+        """The trainer that goes on with the supernet of the search."""
+        if searched is None:
+            raise TypeError("there is no supernet to train further")
+        streams = _make_streams(context, self.phase, self.training)
+        return make_further_trainer(searched, self.phase, self.training, streams, self.candidates)
+
+
+def _make_streams(context: RunContext, phase: str, training: Training) -> Mapping[str, Stream]:
+    return {name: context.stream(phase, name, indices, training) for name, indices in context.shares().items()}
 
 
 def cost_of_trials(context: RunContext) -> dict[str, float | int | str]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
-import torch
-
 from nasplug.engine.finite import NonFinite
 from nasplug.errors import InputError, RunFailure, command, one_line
 from nasplug.plugins import Plugins
 from nasplug.plugins.hook_calls import note
 from nasplug.runs.bracket import tournament_phases
 from nasplug.runs.context import RunContext
+from nasplug.runs.ranks import set_threads
 from nasplug.runs.search import found_genotypes, search
 from nasplug.runs.selection import select
 from nasplug.runs.signals import ShouldStop, Signals
@@ -55,7 +54,7 @@ def _run_phases(context: RunContext, signals: Signals, on_event: EventCallback) 
     folder = context.folder
     try:
         with signals.hurrying():
-            torch.set_num_threads(context.recipe.run.threads)
+            set_threads(context)
             write_result(context, "running", [])
             journal = context.journal(folder.events, on_event)
             if folder.done("teacher") is None:

@@ -76,7 +76,7 @@ class QuantisedTraining:
             trainer = make_plain_trainer(context, self.phase, self._rounded(), training, context.splits, teacher)
             journal = phase_journal(context, self.phase, ignore_event)
             try:
-                yield from train_network(context, trainer, context.splits, self._save, journal, signals)
+                yield from train_network(context, trainer, None, context.splits, self._save, journal, signals)
             except (Stopped, KeyboardInterrupt):
                 if not signals():  # raised by the program, not by a signal
                     raise

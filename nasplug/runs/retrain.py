@@ -25,6 +25,7 @@ from nasplug.parts import Network, SearchSpace, Stage
 from nasplug.runs.context import RunContext
 from nasplug.runs.distillation import retraining_teacher
 from nasplug.runs.norm_statistics import NORM_BATCH, measure_norms, norm_batches
+from nasplug.runs.ranks import JointTraining
 from nasplug.runs.shared_weights import initial_weights
 from nasplug.runs.signals import ShouldStop
 from nasplug.runs.training import cost_record, lower_rate, run_training
@@ -43,13 +44,28 @@ def train_task(
     context: RunContext, task: TrainingTask, journal: Journal, should_stop: ShouldStop
 ) -> Iterator[Progress]:
     """Trains a network by the recipe of the retraining, and records its validation error."""
-    space, training = context.composition.space, context.recipe.retrain.with_epochs(task.epochs)
     path, splits = context.folder.weights(task.plan.id), context.division(task.fold, task.held_out)
-    save = network_saver(context, path, space, task.plan) if task.keeps_weights else None
+    save = network_saver(context, path, context.composition.space, task.plan) if task.keeps_weights else None
     weights = initial_weights(context, task.plan) if task.shares_weights else {}
-    teacher = retraining_teacher(context)
-    trainer = make_network_trainer(context, task.phase, space, task.plan, training, splits, teacher, weights)
-    yield from train_network(context, trainer, splits, save, journal, should_stop)
+    trainer = _make_task_trainer(context, task, weights)
+    yield from train_network(context, trainer, JointTask(task), splits, save, journal, should_stop)
+
+
+@attrs.frozen
+class JointTask:
+    """The training of a task, for ranks that join it."""
+
+    task: TrainingTask
+
+    def make_trainer(self, context: RunContext, searched: Trainer | None) -> Trainer:
+        """The trainer of the network, whatever weights it is to begin with."""
+        return _make_task_trainer(context, self.task, {})
+
+
+def _make_task_trainer(context: RunContext, task: TrainingTask, weights: Mapping[str, Tensor]) -> Trainer:
+    space, training = context.composition.space, context.recipe.retrain.with_epochs(task.epochs)
+    splits, teacher = context.division(task.fold, task.held_out), retraining_teacher(context)
+    return make_network_trainer(context, task.phase, space, task.plan, training, splits, teacher, weights)
 
 
 def network_saver(context: RunContext, path: Path, space: SearchSpace, plan: PlannedNetwork) -> SaveNetwork:
@@ -65,6 +81,7 @@ def network_saver(context: RunContext, path: Path, space: SearchSpace, plan: Pla
 def train_network(
     context: RunContext,
     trainer: Trainer,
+    joint: JointTraining | None,
     splits: Splits,
     save: SaveNetwork | None,
     journal: Journal,
@@ -72,14 +89,15 @@ def train_network(
 ) -> Iterator[Progress]:
     """One pass of the loop over a stand-alone network, from the initial weights of `trainer` to what `save` writes.
 
-    `trainer` is what `make_network_trainer` or `make_plain_trainer` has made for `splits`. Where the weights are
+    `trainer` is what `make_network_trainer` or `make_plain_trainer` has made for `splits`, and `joint` is for other
+    ranks, where there are any. Where the weights are
     averaged (option `ema`), the average is what is validated and written. After a training that is too short for
     running averages, the statistics of its batch norms are measured first. Raises RunFailure if the network, its
     statistics or its answers are not finite.
     """
     name, stage = trainer.name, trainer.stages[0]
     net = stage.average if isinstance(stage, AveragingStage) else trainer.net
-    yield from run_training(context, trainer, journal, should_stop)
+    yield from run_training(context, trainer, joint, journal, should_stop)
     loss = mean_last_loss(journal, name, trainer.clock.steps_per_epoch)
     decay = stage.decay_at(trainer.steps - 1) if isinstance(stage, AveragingStage) else 0.0
     images = measure_norms(context, net, splits.train) if running_averages_lag(net, trainer.steps, decay) else 0
@@ -152,6 +170,7 @@ def make_plain_trainer(
         streams={"train": context.stream(name, "train", splits.train, training)},
         device=context.device,
         bf16=context.bf16,
+        ranks=context.ranks,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import attrs
 import torch
 
 from nasplug.engine import Trainer
@@ -34,7 +35,8 @@ def search(
     """
     if context.composition.optimizer.trains:
         trainer = begin_search(context, load_search_teacher)
-        yield from run_training(context, trainer, journal, should_stop, guard=CollapseGuard(context.recipe))
+        guard = CollapseGuard(context.recipe)
+        yield from run_training(context, trainer, SearchTraining(), journal, should_stop, guard=guard)
         with count_further_work(context, trainer.name, journal):
             yield from decide(context, trainer, journal, should_stop, on_event)
         record = {
@@ -47,6 +49,15 @@ def search(
         record = {"cost": cost_of_trials(context)}
     context.folder.finish("search", {**record, "ratings": write_ratings(context)})
     discard_further_work(context)
+
+
+@attrs.frozen
+class SearchTraining:
+    """The training of the supernet, for ranks that join it."""
+
+    def make_trainer(self, context: RunContext, searched: Trainer | None) -> Trainer:
+        """The trainer of the search."""
+        return begin_search(context, load_search_teacher)
 
 
 def begin_search(context: RunContext, find_teacher: Callable[[RunContext, Supernet], Network | None]) -> Trainer:

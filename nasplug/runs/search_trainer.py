@@ -33,6 +33,7 @@ def make_search_trainer(context: RunContext, net: Supernet, teacher: Network | N
         make_measure=lambda net: _join(flatness(context, net, shares), watch_alpha(context, net)),
         resource_term=make_resource_term(context),
         seed=context.seed("search"),
+        ranks=context.ranks,
     )
 
 

@@ -36,8 +36,20 @@ def train_teacher(context: RunContext, journal: Journal, should_stop: ShouldStop
     training = _make_training(context)
     if training is not None:
         trainer, save = training
-        yield from train_network(context, trainer, context.splits, save, journal, should_stop)
+        yield from train_network(context, trainer, TeacherTraining(), context.splits, save, journal, should_stop)
         folder.pretrained_teacher.unlink(missing_ok=True)
+
+
+@attrs.frozen
+class TeacherTraining:
+    """The training of the teacher's network, for ranks that join it."""
+
+    def make_trainer(self, context: RunContext, searched: Trainer | None) -> Trainer:
+        """The trainer of the teacher, which there is."""
+        trainer = make_teacher_trainer(context)
+        if trainer is None:
+            raise TypeError("this run has no teacher to train")
+        return trainer
 
 
 def make_teacher_trainer(context: RunContext) -> Trainer | None:

@@ -6,17 +6,19 @@ import math
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import torch
 
 from nasplug.engine import Runner, Trainer
 from nasplug.engine.finite import find_nonfinite
 from nasplug.engine.further_work import FINE_TUNING
+from nasplug.engine.ranks import RankLost
 from nasplug.errors import RunFailure
 from nasplug.plugins.hook_calls import note
 from nasplug.runs.collapse import CollapseGuard
 from nasplug.runs.context import RunContext
+from nasplug.runs.ranks import JointTraining, lead
 from nasplug.runs.signals import ShouldStop
 from nasplug.store.checkpoint import load_checkpoint, record_work, save_checkpoint
 from nasplug.store.events import Journal, read_events, require_entries
@@ -34,6 +36,7 @@ class Stopped(Exception):
 def run_training(
     context: RunContext,
     trainer: Trainer,
+    joint: JointTraining | None,
     journal: Journal,
     should_stop: ShouldStop,
     runner: Runner | None = None,
@@ -44,7 +47,8 @@ def run_training(
     Raises Stopped after saving, if `should_stop` says so, and RunFailure if the loss, a weight or alpha is not finite
     or the disk is full; the last good checkpoint is kept in any case. Weights and alpha are looked at after every
     epoch and before every checkpoint: the loss of a step is that before its update, so no loss shows the last one.
-    What `guard` warns of, if there is one, becomes an event and a line on stderr.
+    What `guard` warns of, if there is one, becomes an event and a line on stderr. Other ranks, if there are any, build
+    their trainers by `joint`; raises RunFailure if one of them is lost.
     """
     runner = context.device_options.runner() if runner is None else runner
     path = context.folder.checkpoint(trainer.name)
@@ -68,30 +72,50 @@ def run_training(
         with _with_remedy(context, trainer):
             save_checkpoint(path, trainer, journal.count, worked + time.monotonic() - started)
 
-    for events in runner.run(trainer):
-        made += len(events)
-        # The clock of some systems stands still for as long as a short step.
-        rate = made * trainer.images_per_step / max(time.monotonic() - started, 1e-3)
-        for event in events:
-            _check(event, trainer, context)
-            with _with_remedy(context, trainer):
-                journal.append(trainer.name, event.record())
-                _warn(guard, event, journal, trainer.name, last=trainer.over and event is events[-1])
-        if trainer.step % trainer.clock.steps_per_epoch == 0:
-            _check_state(trainer, context)
-        if (halt := should_stop()) or time.monotonic() - saved >= interval:
-            save()
-            saved = time.monotonic()
-        if halt:
-            raise Stopped
-        try:
+    with _joined(context, trainer, joint, runner.run(trainer)) as steps:
+        for events in steps:
+            made += len(events)
+            # The clock of some systems stands still for as long as a short step.
+            rate = made * trainer.images_per_step / max(time.monotonic() - started, 1e-3)
             for event in events:
-                text = _describe(event, trainer.schedule.figures, runner, rate)
-                yield Progress(trainer.name, trainer.steps_done, trainer.steps, text)
-        except GeneratorExit:  # the caller closed this iterator
-            save()
-            raise
+                _check(event, trainer, context)
+                with _with_remedy(context, trainer):
+                    journal.append(trainer.name, event.record())
+                    _warn(guard, event, journal, trainer.name, last=trainer.over and event is events[-1])
+            if trainer.step % trainer.clock.steps_per_epoch == 0:
+                _check_state(trainer, context)
+            if (halt := should_stop()) or time.monotonic() - saved >= interval:
+                save()
+                saved = time.monotonic()
+            if halt:
+                raise Stopped
+            try:
+                for event in events:
+                    text = _describe(event, trainer.schedule.figures, runner, rate)
+                    yield Progress(trainer.name, trainer.steps_done, trainer.steps, text)
+            except GeneratorExit:  # the caller closed this iterator
+                save()
+                raise
     save()
+    if not trainer.over:  # because another rank was asked to stop
+        raise Stopped
+
+
+@contextmanager
+def _joined(
+    context: RunContext, trainer: Trainer, joint: JointTraining | None, steps: Iterator[Sequence[Step]]
+) -> Iterator[Iterator[Sequence[Step]]]:
+    """The steps as they are, or, with several ranks, made by all of them; says how to go on if one is lost."""
+    if not context.ranks.several:
+        yield steps
+        return
+    try:
+        with closing(lead(context, trainer, joint, steps)) as together:
+            yield together
+    except RankLost as lost:
+        raise RunFailure(
+            f"Phase '{trainer.name}' broke off at step {trainer.steps_done}: {lost} Go on with: {context.resume_hint}"
+        ) from lost
 
 
 def _catch_up(guard: CollapseGuard | None, journal: Journal, phase: str) -> None:

@@ -20,9 +20,18 @@ from nasplug.errors import InputError, quote
 from nasplug.parts import Supernet, read_state, write_state
 from nasplug.store.files import read_tensors, write_tensors
 
+State = tuple[dict[str, Tensor], dict[str, Any]]
+"""Tensors on the CPU by name, and plain data."""
+
 
 def save_checkpoint(path: Path, trainer: Trainer, events: int, seconds: float) -> None:
     """Writes the state of `trainer` after `events` events and `seconds` of work, replacing the file as a whole."""
+    tensors, facts = capture_state(trainer)
+    write_tensors(path, tensors, {**facts, "events": events, "seconds": seconds})
+
+
+def capture_state(trainer: Trainer) -> State:
+    """All that a freshly built trainer has to be given to go on as this one."""
     tensors = {f"net.{name}": tensor for name, tensor in trainer.net.state_dict().items()}
     for number, stage in enumerate(trainer.stages):
         tensors |= {f"stage.{number}.{name}": tensor for name, tensor in stage.state_dict().items()}
@@ -33,12 +42,11 @@ def save_checkpoint(path: Path, trainer: Trainer, events: int, seconds: float) -
         "phase": trainer.name,
         "stage": trainer.stage,
         "step": trainer.step,
-        "events": events,
-        "seconds": seconds,
         "optimizer": read_state(trainer.optimizer),
         "schedule": read_state(trainer.schedule),
     }
-    write_tensors(path, tensors | _random_state(trainer.device), facts)
+    tensors |= _random_state(trainer.device)
+    return {name: tensor.detach().cpu() for name, tensor in tensors.items()}, facts
 
 
 def load_checkpoint(path: Path, trainer: Trainer) -> tuple[int, float]:
@@ -50,23 +58,7 @@ def load_checkpoint(path: Path, trainer: Trainer) -> tuple[int, float]:
     """
     tensors, facts = read_tensors(path, "checkpoint")
     try:
-        if facts["phase"] != trainer.name:
-            raise ValueError(f"it is of the phase {quote(facts['phase'])}")
-        trainer.enter_stage(_count(facts, "stage", trainer.plan.count - 1))
-        trainer.step = _count(facts, "step", trainer.clock.steps)
-        _load_net(trainer, {name[4:]: tensor for name, tensor in tensors.items() if name.startswith("net.")})
-        for number, stage in enumerate(trainer.stages):
-            prefix = f"stage.{number}."
-            stage.load_state_dict(
-                {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-            )
-        trainer.build_torch_optimizers()
-        _restore_torch_optimizer("weights", trainer.torch_optimizers.weights, trainer.weights(), tensors)
-        if trainer.torch_optimizers.alpha is not None:
-            _restore_torch_optimizer("alpha", trainer.torch_optimizers.alpha, {"alpha": trainer.choices.alpha}, tensors)
-        write_state(trainer.optimizer, facts["optimizer"])
-        write_state(trainer.schedule, facts["schedule"])
-        _restore_random_state(tensors, trainer.device)
+        restore_state(trainer, tensors, facts)
         return _count(facts, "events"), _seconds(facts)
     except (AttributeError, KeyError, RuntimeError, IndexError, TypeError, ValueError) as error:
         reason = str(error).partition("\n")[0]
@@ -74,6 +66,27 @@ def load_checkpoint(path: Path, trainer: Trainer) -> tuple[int, float]:
             f"The checkpoint '{path}' does not fit the phase '{trainer.name}' ({reason}); remove it to repeat the "
             f"phase."
         ) from error
+
+
+def restore_state(trainer: Trainer, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+    """Brings a freshly built trainer to a state. Raises various errors if it is not one of the same training."""
+    if facts["phase"] != trainer.name:
+        raise ValueError(f"it is of the phase {quote(facts['phase'])}")
+    trainer.enter_stage(_count(facts, "stage", trainer.plan.count - 1))
+    trainer.step = _count(facts, "step", trainer.clock.steps)
+    _load_net(trainer, {name[4:]: tensor for name, tensor in tensors.items() if name.startswith("net.")})
+    for number, stage in enumerate(trainer.stages):
+        prefix = f"stage.{number}."
+        stage.load_state_dict(
+            {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+        )
+    trainer.build_torch_optimizers()
+    _restore_torch_optimizer("weights", trainer.torch_optimizers.weights, trainer.weights(), tensors)
+    if trainer.torch_optimizers.alpha is not None:
+        _restore_torch_optimizer("alpha", trainer.torch_optimizers.alpha, {"alpha": trainer.choices.alpha}, tensors)
+    write_state(trainer.optimizer, facts["optimizer"])
+    write_state(trainer.schedule, facts["schedule"])
+    _restore_random_state(tensors, trainer.device)
 
 
 def record_work(path: Path, events: int, seconds: float) -> None:

@@ -23,6 +23,7 @@ from nasplug.supernets.convolution import (
 )
 from nasplug.supernets.normalise import AnyNorm, Norm, TorchNorm, batch_norm, update_running_averages
 from nasplug.supernets.space_to_batch import every_second
+from nasplug.supernets.synchronised_norms import norms_are_synchronised
 
 Source = tuple[Tensor, int]
 """A map (N, C, H, W) and how many candidates read it."""
@@ -51,7 +52,7 @@ def separable(sources: Sequence[Source], stages: Sequence[SeparableStage], strid
     Candidates are in the order of their sources. Only the first stage has the stride. Returns (N, G * C, H', W').
     """
     norms = [cast("Sequence[Norm]", stage.norms) for stage in stages]
-    if not uses_torch_kernels(sources[0][0]) and norms[0][0].uses_batch:
+    if not uses_torch_kernels(sources[0][0]) and norms[0][0].uses_batch and not norms_are_synchronised():
         return separable_of_batch(sources, stages, stride, dilation)
     x = repeat_sources(sources)
     for number, stage in enumerate(stages):

@@ -55,6 +55,10 @@ class RunOptions:
         at_least=0,
     )
     device_data: bool = option(True, "whether images in memory are copied to the device whole, if they have room there")
+    sync_norms: bool = option(
+        False,
+        "whether batch norms use the statistics of the whole batch where torchrun spreads it over several processes",
+    )
     teacher_from: str = option(
         "",
         "a run or a weights file whose network is the teacher, of the search or of the retraining (retrain.distil), or "

@@ -96,14 +96,14 @@ class Bilevel(ArchitectureOptimizer):
         alphas, weights = parameters_of(torch_optimizers.alpha), parameters_of(sgd)
         with restore_afterwards([*weights, *torch_optimizers.buffers]):
             origin = [weight.detach().clone() for weight in weights]
-            virtual_step(sgd, _gradients(objective(WEIGHTS), weights))
+            virtual_step(sgd, objective.gradients(objective(WEIGHTS), weights))
             loss = objective()
-            gradients = _gradients(loss, [*alphas, *weights])
+            gradients = objective.gradients(loss, [*alphas, *weights])
             rate = max(group["lr"] for group in sgd.param_groups)
             outer, direction = gradients[: len(alphas)], _scale_by_rates(sgd, gradients[len(alphas) :], rate)
             epsilon = RADIUS / torch.cat([part.flatten() for part in direction]).norm().clamp_min(1e-12)
-            above = _gradients(_displaced_loss(objective, weights, origin, direction, epsilon), alphas)
-            below = _gradients(_displaced_loss(objective, weights, origin, direction, -epsilon), alphas)
+            above = objective.gradients(_displaced_loss(objective, weights, origin, direction, epsilon), alphas)
+            below = objective.gradients(_displaced_loss(objective, weights, origin, direction, -epsilon), alphas)
         for alpha, direct, plus, minus in zip(alphas, outer, above, below, strict=True):
             alpha.grad = direct - rate * (plus - minus) / (2 * epsilon)
         return loss.detach()
@@ -154,12 +154,3 @@ def _displaced_loss(
         for weight, start, part in zip(weights, origin, direction, strict=True):
             weight.copy_(start + by * part)
     return objective(WEIGHTS)
-
-
-def _gradients(loss: Tensor, of: Sequence[Tensor]) -> list[Tensor]:
-    """Gradients of a loss; zeros for tensors that it does not depend on."""
-    gradients = torch.autograd.grad(loss, of, allow_unused=True)
-    return [
-        torch.zeros_like(tensor) if gradient is None else gradient
-        for tensor, gradient in zip(of, gradients, strict=True)
-    ]

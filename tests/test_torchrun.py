@@ -1,0 +1,97 @@
+"""Runs of several processes: a whole one, one that is stopped, and one of which a process is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from nasplug import load
+from nasplug.store.events import read_events
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+SHORT = (
+    *("run", "--method", "snps", "--preset", "tiny", "--set", "run.checkpoint_seconds=0.1", "--seed", "7"),
+    *("--set", "space.nodes=2", "--set", "space.channels=2", "--set", "retrain.channels=2"),
+    *("--set", "select.networks=1", "--set", "search.batch_size=32", "--set", "retrain.batch_size=128"),
+    *("--set", "retrain.epochs=1", "--set", "select.random=0"),
+)
+
+
+def torchrun(count: int, *words: object) -> subprocess.Popen[str]:
+    """`nasplug` in `count` processes; one without torchrun."""
+    launcher = ("-m", "torch.distributed.run", "--nproc-per-node", str(count)) if count > 1 else ()
+    command = [sys.executable, *launcher, "-m", "nasplug", *map(str, words)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def ranks_of(launched: subprocess.Popen[str]) -> dict[int, int]:
+    """The processes that torchrun has started, by rank."""
+    found = {}
+    for child in Path(f"/proc/{launched.pid}/task/{launched.pid}/children").read_text().split():
+        for entry in Path(f"/proc/{child}/environ").read_bytes().split(b"\0"):
+            if entry.startswith(b"RANK="):
+                found[int(entry[5:])] = int(child)
+    return found
+
+
+def wait_for_steps(run: Path, count: int, launched: subprocess.Popen[str]) -> None:
+    while not (run / "events.jsonl").exists() or len(read_events(run / "events.jsonl")) < count:
+        assert launched.poll() is None, launched.communicate()
+        time.sleep(0.05)
+
+
+def finished(launched: subprocess.Popen[str]) -> tuple[int, str]:
+    _, errors = launched.communicate(timeout=500)
+    return launched.returncode, errors
+
+
+def steps_of(run: Path) -> list[int]:
+    return [event["step"] for event in read_events(run / "events.jsonl") if event["phase"] == "search"]
+
+
+def test_a_run_is_stopped_on_one_rank_and_goes_on_with_another_number(tmp_path):
+    run = tmp_path / "run"
+    launched = torchrun(2, *SHORT, "--out", run)
+    wait_for_steps(run, 6, launched)
+    os.kill(ranks_of(launched)[1], signal.SIGTERM)
+    code, errors = finished(launched)
+    assert code != 0
+    assert errors.count("Stopped by SIGTERM; nothing is lost. Go on with: nasplug resume") == 1
+    assert json.loads((run / "result.json").read_text())["status"] == "stopped"
+    stopped_at = steps_of(run)[-1]
+
+    assert finished(torchrun(3, "resume", run))[0] == 0
+
+    steps = steps_of(run)
+    assert steps[:-1] == list(range(1, len(steps)))  # the last is what was found
+    assert 6 <= stopped_at < len(steps)
+    result = load(run)
+    assert result.networks[0].val_error is not None
+    assert (run / "report.html").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_rank_that_is_killed_ends_the_others_with_a_sentence(tmp_path, rank):
+    run = tmp_path / "run"
+    launched = torchrun(2, *SHORT, "--out", run)
+    wait_for_steps(run, 6, launched)
+    started = time.monotonic()
+    os.kill(ranks_of(launched)[rank], signal.SIGKILL)
+    code, errors = finished(launched)
+    assert time.monotonic() - started < 30
+    assert code == 1
+    assert "Another process of this training has ended, or cannot be reached. Go on with: nasplug resume" in errors
+    assert "Traceback" not in errors.partition("torch/distributed")[0]
+    done = steps_of(run)[-1]
+
+    assert finished(torchrun(1, "resume", run))[0] == 0
+    assert len(steps_of(run)) > done - 5
