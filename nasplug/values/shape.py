@@ -6,11 +6,30 @@ signals. `dims` tells them apart: 1 for signals, 2 for images.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from numbers import Integral
+from types import MappingProxyType
+from typing import Any
 
 import attrs
 
 from nasplug.errors import InputError
+
+SCALES: Mapping[str, int] = MappingProxyType({"uint8": 255, "float32": 1})
+"""By type of the values of images and signals, the value that is 1 on the scale of mean and standard deviation."""
+
+
+def record_form(dims: int, dtype: str) -> dict[str, Any]:
+    """What a file says of the form of its inputs; nothing of images of bytes."""
+    return {} if (dims, dtype) == (2, "uint8") else {"dims": dims, "dtype": dtype}
+
+
+def read_form(entries: Mapping[str, Any]) -> tuple[int, str]:
+    """The dimensions and the type of values that `record_form` wrote; ValueError if there are no such."""
+    dims, dtype = entries.get("dims", 2), entries.get("dtype", "uint8")
+    if dims not in (1, 2) or dtype not in SCALES:
+        raise ValueError(f"inputs of {dims!r:.20} dimensions and the type {dtype!r:.20}")
+    return dims, dtype
 
 
 def sides(length: int, dims: int) -> tuple[int, int]:
