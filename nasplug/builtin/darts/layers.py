@@ -78,11 +78,10 @@ def shift_by_one(x: Tensor, dims: int = 2) -> Tensor:
     That of a signal (`dims` 1), of one row, is shifted along it.
     """
     height, width = x.shape[2:]
-    if dims == 1:
-        return F.pad(x, (0, width % 2))[:, :, :, 1:]
-    if is_symbolic(x) or height % 2 or width % 2:  # torch.fx records no conditions on sizes
-        x = F.pad(x, (0, width % 2, 0, height % 2))
-    return x[:, :, 1:, 1:]
+    rows = 0 if dims == 1 else height % 2
+    if is_symbolic(x) or rows or width % 2:  # torch.fx records no conditions on sizes
+        x = F.pad(x, (0, width % 2, 0, rows))
+    return x[:, :, :, 1:] if dims == 1 else x[:, :, 1:, 1:]
 
 
 def make_separable(channels: int, kernel: int, stride: int, dilation: int = 1, dims: int = 2) -> nn.Sequential:

@@ -9,7 +9,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from nasplug.builtin.data_sets.array_files import describe, load_arrays
+from nasplug.data.array_files import describe, load_arrays
 from nasplug.data.images import with_validation
 from nasplug.data.targets import note_one_label
 from nasplug.errors import InputError

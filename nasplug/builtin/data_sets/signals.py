@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import ClassVar
 
 import attrs
-import torch
 from torch import Tensor
 
-from nasplug.builtin.data_sets.array_files import describe, load_arrays
+from nasplug.data.array_files import load_arrays
 from nasplug.data.images import with_validation
+from nasplug.data.signal_rows import signals_to_rows
 from nasplug.data.targets import note_one_label
-from nasplug.errors import InputError
 from nasplug.parts import DataSource, ImageData
 from nasplug.values.options import option
 
@@ -33,7 +32,7 @@ class Signals(DataSource):
 
     def load(self, location: str, root: Path | None, download: bool) -> ImageData:
         """Reads and checks the whole file."""
-        loaded = load_arrays(location, "signals", "signals", signals_to_rows)
+        loaded = load_arrays(location, "signals", "signals", _convert)
         _, channels, _, size = loaded.train.pixels.shape
         data = ImageData(
             "signals",
@@ -52,17 +51,5 @@ class Signals(DataSource):
         return with_validation(data, loaded.validation)
 
 
-def signals_to_rows(path: Path, name: str, signals: Tensor) -> Tensor:
-    """Signals (N, L) or (N, C, L) as (N, C, 1, L); InputError if they are none, or for values that are not finite."""
-    if signals.dtype not in (torch.uint8, torch.float32) or signals.ndim not in (2, 3) or 0 in signals.shape[1:]:
-        raise InputError(
-            f"'{name}' in {path} must be uint8 or float32 of shape (N, L) or (N, C, L), but they are "
-            f"{describe(signals)}."
-        )
-    wrong = (~signals.isfinite()).flatten(1).any(1).nonzero()
-    if len(wrong):
-        raise InputError(
-            f"'{name}' in {path} hold NaN or infinity in {len(wrong):,} of {len(signals):,} signals, the first of them "
-            f"number {int(wrong[0])}; leave these out, or fill their gaps."
-        )
-    return (signals[:, None] if signals.ndim == 2 else signals).unsqueeze(2).contiguous()
+def _convert(path: Path, name: str, signals: Tensor) -> Tensor:
+    return signals_to_rows(signals, f"'{name}' in {path}")

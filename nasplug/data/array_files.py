@@ -75,7 +75,7 @@ def _read_npz(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     tensors, metadata = dict[str, Tensor](), dict[str, str]()
     name = ""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             for name in file.files:
                 values = file[name]
                 if name == "classes":
