@@ -44,7 +44,7 @@ def compare_network(
     net.train()
     plain = plain_network(net).to(device)
     place_network(net, device)
-    images = torch.randn(batch, shape.channels, shape.size, shape.size, device=device)
+    images = torch.randn(batch, *shape.tensor_shape, device=device)
     labels = torch.arange(batch, device=device) % shape.classes
     fast, reference = measure([_step(net, images, labels), _step(plain, images, labels)], device, repeats)
     return ComparedNetwork(sum(parameter.numel() for parameter in net.parameters()), fast, reference)

@@ -59,7 +59,7 @@ def compare_supernets(
             f"compare; delete a larger share, or 0 to measure all candidates only."
         )
     place_network(net, device)
-    pixels = torch.randn(batch, shape.channels, shape.size, shape.size, device=device)
+    pixels = torch.randn(batch, *shape.tensor_shape, device=device)
     images = Batch(pixels, torch.arange(batch, device=device) % shape.classes)
     found = []
     for share in (0.0, deleted) if deleted else (0.0,):

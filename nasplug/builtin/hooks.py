@@ -128,7 +128,17 @@ def nasplug_register(register: Register) -> None:
     register.dataset(
         "arrays",
         "nasplug.builtin.data_sets.arrays:Arrays",
-        summary="Your own images and labels as arrays in one safetensors file: arrays:PATH.",
+        summary="Your own images and labels as arrays in a safetensors or npz file: arrays:PATH.",
+    )
+    register.dataset(
+        "signals",
+        "nasplug.builtin.data_sets.signals:Signals",
+        summary="Your own signals, of one dimension, in a safetensors or npz file: signals:PATH.",
+    )
+    register.dataset(
+        "mnist1d",
+        "nasplug.builtin.data_sets.mnist1d:Mnist1d",
+        summary="5000 drawn signals of 40 samples in 10 classes, of the package mnist1d.",
     )
     register.cost(
         "params",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 import torch
 from torch import Tensor, nn
@@ -9,7 +11,7 @@ from torch import Tensor, nn
 from nasplug.supernets import depthwise, pointwise
 from nasplug.supernets.convolution import is_symbolic, uses_torch_kernels
 from nasplug.supernets.synchronised_norms import norms_are_synchronised
-from nasplug.values import Costs
+from nasplug.values import Costs, MapShape, sides
 
 STEMS = ("auto", "imagenet", "small")
 """What the stem of a network does: halve the images, keep their size, or, by default, what suits their size."""
@@ -23,15 +25,29 @@ class Depthwise(nn.Conv2d):
     What torch.fx records is torch's own convolution: its graphs are for other programs, quantisation for instance.
     """
 
-    def __init__(self, channels: int, kernel: int, stride: int = 1, dilation: int = 1) -> None:
-        padding = dilation * (kernel // 2)
-        super().__init__(channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False)
+    def __init__(self, channels: int, kernel: int, stride: int = 1, dilation: int = 1, dims: int = 2) -> None:
+        shape = sides(kernel, dims)
+        padding = (dilation * (shape[0] // 2), dilation * (shape[1] // 2))
+        super().__init__(channels, channels, shape, stride, padding, dilation, groups=channels, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W), as `nn.Conv2d`."""
         if is_symbolic(x):
             return super().forward(x)
         return depthwise(x, self.weight, self.stride[0], self.dilation[0])
+
+
+class Convolution(nn.Conv2d):
+    """A convolution without bias, unless asked for, padded to keep the size of the map (halved by stride 2).
+
+    For signals (`dims` 1) its kernel has one row.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, *, dims: int, bias: bool = False
+    ) -> None:
+        shape = sides(kernel, dims)
+        super().__init__(in_channels, out_channels, shape, stride, (shape[0] // 2, shape[1] // 2), bias=bias)
 
 
 class Pointwise(nn.Conv2d):
@@ -43,6 +59,12 @@ class Pointwise(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) to (N, out_channels, H, W), as `nn.Conv2d`."""
         return super().forward(x) if is_symbolic(x) else pointwise(x, self.weight)
+
+
+def pool_arguments(stride: int, dims: int) -> dict[str, Any]:
+    """What pools over 3x3 pixels, or 3 samples of a signal, are called with, as modules or as functions."""
+    shape = sides(3, dims)
+    return {"kernel_size": shape, "stride": stride, "padding": (shape[0] // 2, shape[1] // 2)}
 
 
 def trains_on_cpu(module: nn.Module, x: Tensor) -> bool:
@@ -69,11 +91,23 @@ class LayerShape:
     out_channels: int
     stride: int
     size: int
+    dims: int = attrs.field(default=2, kw_only=True)
+    """2 for images, 1 for signals."""
 
     @property
     def out_size(self) -> int:
         """Side of the map that it gives."""
         return half_size(self.size) if self.stride == 2 else self.size
+
+    @property
+    def input(self) -> MapShape:
+        """The maps that it reads."""
+        return MapShape(self.in_channels, self.size, self.dims)
+
+    @property
+    def output(self) -> MapShape:
+        """The maps that it gives."""
+        return MapShape(self.out_channels, self.out_size, self.dims)
 
 
 def stem_stride(stem: str, size: int) -> int:

@@ -48,8 +48,8 @@ class GlobalMean(nn.Module):
 
 
 def list_layer(key: str, maps: MapShape, build: Callable[[], nn.Module]) -> LayerSpec:
-    """A layer that reads square maps."""
-    return LayerSpec(key, (maps.channels, maps.size, maps.size), build)
+    """A layer that reads these maps."""
+    return LayerSpec(key if maps.dims == 2 else f"{key}, {maps.dims}d", maps.tensor_shape, build)
 
 
 def list_sum(count: int, maps: MapShape) -> list[LayerSpec]:

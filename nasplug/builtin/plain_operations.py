@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from nasplug.parts import Choices, Supernet
 from nasplug.supernets.convolution import drop_unread_edge
+from nasplug.values import sides
 
 
 class Zero(nn.Module):
@@ -27,7 +28,10 @@ class Zero(nn.Module):
 
 
 class FactorizedReduce(nn.Module):
-    """Halves the map by two 1x1 convolutions of stride 2, the second shifted by one pixel; odd maps are padded."""
+    """Halves the map by two 1x1 convolutions of stride 2, the second shifted by one pixel; odd maps are padded.
+
+    A map of one row is shifted along it alone.
+    """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -38,10 +42,12 @@ class FactorizedReduce(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """From (N, C, H, W) to (N, out_channels, H / 2, W / 2)."""
         x = F.relu(x)
-        if x.shape[2] % 2:
-            x = F.pad(x, (0, 1, 0, 1))
+        height, width = x.shape[2:]
+        if height % 2 or width % 2:
+            x = F.pad(x, (0, width % 2, 0, height % 2 if height > 1 else 0))
         even = drop_unread_edge(x, self.even.weight)
-        normalised: Tensor = self.norm(torch.cat([self.even(even), self.odd(x[:, :, 1:, 1:])], 1))
+        odd = x[:, :, 1 if height > 1 else 0 :, 1:]
+        normalised: Tensor = self.norm(torch.cat([self.even(even), self.odd(odd)], 1))
         return normalised
 
 
@@ -51,12 +57,13 @@ def relu_conv_norm(in_channels: int, out_channels: int, kernel: int = 1) -> nn.S
     return nn.Sequential(nn.ReLU(), convolution, nn.BatchNorm2d(out_channels, affine=False))
 
 
-def separable(channels: int, kernel: int, stride: int, dilation: int = 1) -> nn.Sequential:
+def separable(channels: int, kernel: int, stride: int, dilation: int = 1, dims: int = 2) -> nn.Sequential:
     """ReLU, depthwise convolution, 1x1 convolution, batch norm."""
-    padding = dilation * (kernel // 2)
+    shape = sides(kernel, dims)
+    padding = (dilation * (shape[0] // 2), dilation * (shape[1] // 2))
     return nn.Sequential(
         nn.ReLU(),
-        nn.Conv2d(channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False),
+        nn.Conv2d(channels, channels, shape, stride, padding, dilation, groups=channels, bias=False),
         nn.Conv2d(channels, channels, 1, bias=False),
         nn.BatchNorm2d(channels, affine=False),
     )

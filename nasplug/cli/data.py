@@ -76,9 +76,10 @@ def data(
 
 def _write(facts: Mapping[str, Any]) -> None:
     size, channels = facts["size"], facts["channels"]
+    sizes = f"{size}x{size} pixels" if facts["dims"] == 2 else f"{size} samples"
     echo(
         f"{facts['data']}: {facts['images']:,} images {_count_outputs(facts)}, "
-        f"{size}x{size} pixels with {channels} channel{'' if channels == 1 else 's'}\n"
+        f"{sizes} with {channels} channel{'' if channels == 1 else 's'}\n"
     )
     _write_classes(facts)
     echo()

@@ -52,6 +52,7 @@ def collect_facts(composition: Composition, overview: Overview, given: Given) ->
         "values": [] if classes else _describe_values(data),
         "balance": _balance(classes) if data.task.has_classes else None,
         "size": data.size,
+        "dims": data.dims,
         "channels": data.channels,
         "files": None if files is None else _describe_files(files),
         "grey": _count_grey(overview),
@@ -134,7 +135,7 @@ def _describe_files(files: FileFacts) -> dict[str, Any]:
 
 def _count_grey(overview: Overview) -> int | None:
     """Images of three channels that are equal; None where there is one channel."""
-    if overview.data.channels == 1:
+    if overview.data.channels == 1 or overview.data.dims == 1:
         return None
     return sum(int(seen.grey.sum()) for seen in (overview.train, overview.test) if seen is not None)
 

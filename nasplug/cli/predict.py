@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from nasplug.plugins import load_plugins
 from nasplug.plugins.hook_calls import note
 from nasplug.results.classifier import Classifier
 from nasplug.results.export import open_export
-from nasplug.results.prediction import ImageClassifier, classify
+from nasplug.results.prediction import ImageClassifier, classify, classify_signals
 from nasplug.results.result import choose_network, load
 
 
@@ -66,8 +66,8 @@ def predict(
     RUN is a run folder, or a file from 'nasplug export RUN --format safetensors'. With --from, an exported file answers
     as it does on a device: an ONNX file by ONNX Runtime; code in a file of the format python is run. IMAGE is a file, a
     folder, of which all images are taken, also those in folders within it, or - for an image on standard input. Images
-    are turned upright, scaled and cropped to the size of the training images. Files that cannot be read are named at
-    the end; the exit code is 2 then.
+    are turned upright, scaled and cropped to the size of the training images. A network of signals reads safetensors or
+    npz files with an array 'signals'. Files that cannot be read are named at the end; the exit code is 2 then.
     """
     limits = read_budget_options(budgets, max_params, max_macs)
     classifier: ImageClassifier
@@ -83,7 +83,10 @@ def predict(
     task = classifier.task
     predictions: list[dict[str, Any]] = []
     refused: list[InputError] = []
-    for file, answer in classify(classifier, _find_files(images)):
+    found: Iterable[tuple[object, Tensor | InputError]] = (
+        classify_signals(classifier, images) if classifier.dims == 1 else classify(classifier, _find_files(images))
+    )
+    for file, answer in found:
         if isinstance(answer, InputError):
             refused.append(answer)
         else:

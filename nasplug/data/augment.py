@@ -14,9 +14,16 @@ from nasplug.parts.transfer import send
 
 
 def augment(
-    images: Tensor, generator: torch.Generator, policy: str, *, flips: bool, shift: int, cropped: bool = False
+    images: Tensor,
+    generator: torch.Generator,
+    policy: str,
+    *,
+    flips: bool,
+    shift: int,
+    cropped: bool = False,
+    dims: int = 2,
 ) -> Tensor:
-    """An augmented copy of uint8 images (N, C, H, W), C 1 or 3.
+    """An augmented copy of uint8 images (N, C, H, W), C 1 or 3, or of signals (N, C, 1, L) with `dims` 1.
 
     `policy` is one of "none" (the images themselves); "standard": a shift by up to `shift` pixels in each direction,
     padded with zeros, then a horizontal flip with probability 1/2 if `flips`; "imagenet": a random resized crop, then
@@ -24,9 +31,13 @@ def augment(
     learnt on CIFAR-10 or ImageNet, whose colour operations leave grey images unchanged; "autoaugment-pillow":
     "standard", then the policy of CIFAR-10 with the operations of `nasplug.data.pillow_operations`. With
     `cropped`, the images are random crops already, of the boxes that `generator` has drawn.
+
+    Of signals, "standard" is a shift by up to `shift` samples in each direction; there are no other policies for them.
     """
     if policy == "none":
         return images
+    if dims == 1:
+        return shift_signals(images, generator, shift=shift)
     scaled = policy.startswith("imagenet")
     if scaled:
         images = images if cropped else random_resized_crop(images, generator)
@@ -58,6 +69,23 @@ def shift_and_flip(images: Tensor, generator: torch.Generator, *, flips: bool, s
     return padded[image, channel, rows[:, None, :, None], columns[:, None, None, :]]
 
 
+def shift_signals(signals: Tensor, generator: torch.Generator, *, shift: int) -> Tensor:
+    """A copy of signals (N, C, 1, L), each shifted by up to `shift` samples in either direction.
+
+    Where a signal has moved away, its first or last value goes on.
+    """
+    count, channels, _, length = signals.shape
+    offsets = send(torch.randint(-shift, shift + 1, (count,), generator=generator), signals.device)
+    samples = (torch.arange(length, device=signals.device) - offsets[:, None]).clamp_(0, length - 1)
+    return signals.gather(3, samples[:, None, None].expand(-1, channels, -1, -1))
+
+
+def add_noise(images: Tensor, deviation: float, generator: torch.Generator) -> Tensor:
+    """A copy of normalised images (N, C, H, W) with normal noise of this standard deviation in every value."""
+    noise = torch.randn(images.shape, generator=generator).mul_(deviation)
+    return images + send(noise.contiguous(memory_format=torch.channels_last), images.device)
+
+
 def random_flip(images: Tensor, generator: torch.Generator, *, flips: bool) -> Tensor:
     """A copy of images (N, C, H, W), each flipped horizontally with probability 1/2 if `flips`."""
     flipped = send(torch.randint(0, 2, (len(images),), generator=generator) * flips, images.device)
@@ -67,8 +95,12 @@ def random_flip(images: Tensor, generator: torch.Generator, *, flips: bool) -> T
 def normalize(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     """Converts uint8 images (N, C, H, W) to float32 in channels-last layout and normalises each channel.
 
-    `mean` and `std`, float32 (C,), refer to images on the scale from 0 to 1 and are on the device of the images.
+    `mean` and `std`, float32 (C,), refer to images on the scale from 0 to 1 and are on the device of the images. Values
+    of float32 are on their own scale, and so are mean and standard deviation then.
     """
+    if images.is_floating_point():
+        centred = images.to(torch.float32).sub(mean[:, None, None]).div_(std[:, None, None])
+        return centred.contiguous(memory_format=torch.channels_last)
     scaled = images.to(dtype=torch.float32, memory_format=torch.channels_last).div_(255)
     return scaled.sub_(mean[:, None, None]).div_(std[:, None, None])
 
@@ -76,7 +108,8 @@ def normalize(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
 def cut_out(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
     """Cutout (DeVries and Taylor, 2017): a copy of normalised images, each with a square of zeros of `side` pixels.
 
-    The centre of the square is uniform over the image, so that part of the square may lie outside.
+    The centre of the square is uniform over the image, so that part of the square may lie outside. Of a signal, which
+    has one row, `side` samples are zeros.
     """
     count, _, height, width = images.shape
     top = torch.randint(0, height, (count,), generator=generator) - side // 2

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from nasplug.data.augment import augment, cut_out, normalize
+from nasplug.data.augment import add_noise, augment, cut_out, normalize
 from nasplug.data.balance import balanced_order, class_weights
 from nasplug.data.batch_reader import BATCHES_AHEAD, BatchReader, Indices
 from nasplug.data.boxes import erase
@@ -35,7 +35,8 @@ class BatchStream:
     Every epoch is one pass over the images at `indices` in a new order and drops the last incomplete batch; if there
     are fewer images than `training.batch_size`, every epoch is one batch of all of them. With the balance "sampling"
     an epoch has as many images, but every class equally often; with "weights" batches carry the weights of classes.
-    `mean` and `std` are per channel on the scale from 0 to 1; `flips` and `shift` (pixels) are those of the data set.
+    `mean` and `std` are per channel on the scale from 0 to 1; `flips`, `shift` (pixels) and `dims` (1: signals) are
+    those of the data set.
     With `augmented=False` images are normalised only. With `resident`, images in memory are copied to `device` if they
     are small enough; all others are read some batches ahead in threads. Random crops (augmentation "imagenet") are
     taken from the originals of `images` that have these. `task` is that of the labels; a balance is for classes.
@@ -63,6 +64,7 @@ class BatchStream:
         resident: bool = True,
         task: Task = CLASSIFICATION,
         share: Share = WHOLE,
+        dims: int = 2,
     ) -> None:
         if len(indices) == 0:
             raise InputError(f"Split '{split}' of phase '{phase}' holds no images; give it a larger share.")
@@ -75,6 +77,7 @@ class BatchStream:
         self._task, self._encode = task, task.make_encoder(device)
         self._flips = flips
         self._shift = shift
+        self._dims = dims
         self._stream = (seed, phase, split)
         self._augmented = augmented
         self.batch_size = min(training.batch_size, len(indices))
@@ -110,7 +113,13 @@ class BatchStream:
         if self._crops_originals:
             RandomBoxes.sample(len(pixels), generator)  # those that were read, so that other numbers follow
         pixels = augment(
-            pixels, generator, training.augment, flips=self._flips, shift=self._shift, cropped=self._crops_originals
+            pixels,
+            generator,
+            training.augment,
+            flips=self._flips,
+            shift=self._shift,
+            cropped=self._crops_originals,
+            dims=self._dims,
         )
         if any(training.color_jitter):
             pixels = jitter(pixels, training.color_jitter, generator)
@@ -119,6 +128,8 @@ class BatchStream:
             normalised = cut_out(normalised, training.cutout, generator)
         if training.random_erasing:
             normalised = erase(normalised, training.random_erasing, generator)
+        if training.noise:
+            normalised = add_noise(normalised, training.noise, generator)
         return normalised
 
     def _make_batch(self, images: Tensor, labels: Tensor) -> Batch:

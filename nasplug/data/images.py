@@ -15,17 +15,17 @@ from nasplug.parts import ImageData, Images
 
 
 class MemoryImages(Images):
-    """All images in one uint8 tensor `pixels` (N, C, H, W), on the CPU or on another device.
+    """All images in one tensor `pixels` (N, C, H, W), on the CPU or on another device: uint8, or float32 for signals.
 
     `labels` are a NumPy array on the host for splitting, int64 where they are whole numbers (N,); `targets` are the
     same as a tensor on the device of the pixels.
     """
 
     def __init__(self, pixels: Tensor, labels: npt.NDArray[Any]) -> None:
-        if pixels.dtype != torch.uint8 or pixels.ndim != 4 or len(pixels) != len(labels):
+        if pixels.dtype not in (torch.uint8, torch.float32) or pixels.ndim != 4 or len(pixels) != len(labels):
             raise ValueError(
-                f"Expected uint8 pixels (N, C, H, W) and N labels, found {pixels.dtype} {tuple(pixels.shape)} and "
-                f"{len(labels)} labels."
+                f"Expected uint8 or float32 pixels (N, C, H, W) and N labels, found {pixels.dtype} "
+                f"{tuple(pixels.shape)} and {len(labels)} labels."
             )
         self.pixels = pixels
         self.labels = labels.astype(np.int64) if labels.ndim == 1 else labels
@@ -33,7 +33,7 @@ class MemoryImages(Images):
         self._copies: dict[torch.device, MemoryImages] = {}
 
     def read(self, indices: Sequence[int]) -> Tensor:
-        """The images at `indices`, uint8 (N, C, H, W), on the device of `pixels`."""
+        """The images at `indices`, (N, C, H, W), on the device of `pixels`."""
         return self.pixels[torch.as_tensor(np.asarray(indices, dtype=np.int64), device=self.pixels.device)]
 
     def to(self, device: torch.device) -> MemoryImages:

@@ -37,7 +37,7 @@ def remark(
     evaluated = splits.test_images(data)
     notes = [
         *(note_label_forms(data.classes) if data.task.has_classes else ()),
-        *_note_constant(train, test, duplicates),
+        *_note_constant(data, train, test, duplicates),
         *_describe_copies(duplicates, "train", "validation"),
         *_note_flood(duplicates),
         *_note_imbalance(data, evaluated, splits),
@@ -101,12 +101,15 @@ def _describe_contradictions(data: ImageData, duplicates: Duplicates) -> list[st
     ]
 
 
-def _note_constant(train: SurveyedImages, test: SurveyedImages | None, duplicates: Duplicates) -> list[str]:
+def _note_constant(
+    data: ImageData, train: SurveyedImages, test: SurveyedImages | None, duplicates: Duplicates
+) -> list[str]:
     constant = np.concatenate([each.constant for each in (train, test) if each is not None])
     found = np.flatnonzero(constant)
     if len(found) == 0:
         return []
-    return [f"{_count(len(found), 'image')} of one single colour (first: {duplicates.names[found[0]]})."]
+    what = "one single colour" if data.dims == 2 else "one value everywhere"
+    return [f"{_count(len(found), 'image')} of {what} (first: {duplicates.names[found[0]]})."]
 
 
 def _note_flood(duplicates: Duplicates) -> list[str]:

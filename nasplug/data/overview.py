@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import attrs
 import numpy as np
 
@@ -54,7 +56,7 @@ def look(data: ImageData, splits: Splits, *, with_thumbnails: bool, folds: int =
     """Reads every image once. Raises InputError that names images which cannot be read."""
     train = survey(data.train, with_thumbnails=with_thumbnails)
     test = None if data.test is None else survey(data.test, with_thumbnails=with_thumbnails)
-    mean, std = mean_and_std_of(train.sums[splits.train], data.size**2)
+    mean, std = mean_and_std_of(train.sums[splits.train], math.prod(data.tensor_shape[1:]))
     return Overview(data, splits, train, test, mean, std, folds)
 
 

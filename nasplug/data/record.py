@@ -18,6 +18,7 @@ from nasplug.errors import InputError
 from nasplug.parts import ImageData, Images, Task
 from nasplug.parts.classification import CLASSIFICATION
 from nasplug.parts.recorded_task import read_task, record_task
+from nasplug.values.shape import read_form, record_form
 
 
 @attrs.frozen
@@ -80,6 +81,9 @@ class DataRecord:
     """As `ImageData.skipped`."""
     task: Task = CLASSIFICATION
     """As `ImageData.task`, with what was measured on the train split."""
+    dims: int = 2
+    dtype: str = "uint8"
+    """As those of `ImageData`."""
 
     def find_difference(self, data: ImageData, only: Mapping[str, Indices] | None = None) -> str | None:
         """How `data` differ from the images recorded, as a part of a sentence; None if they are the same.
@@ -91,6 +95,8 @@ class DataRecord:
             ("classes", self.classes, data.classes),
             ("size", self.size, data.size),
             ("channels", self.channels, data.channels),
+            ("dims", self.dims, data.dims),
+            ("dtype", self.dtype, data.dtype),
         ):
             if before != now:
                 return f"{option} {_shorten(now)}, and it was {_shorten(before)}"
@@ -121,14 +127,15 @@ class DataRecord:
         return [(record.digests[index], record.labels[index]) for index in getattr(splits, name)]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data; the task is there unless it is a classification, of which files say nothing."""
-        fields = attrs.asdict(self, filter=lambda field, _: field.name != "task")
-        return {**fields, **record_task(self.task)}
+        """Plain data; the task is there unless it is a classification, the form unless these are images of bytes."""
+        fields = attrs.asdict(self, filter=lambda field, _: field.name not in ("task", "dims", "dtype"))
+        return {**fields, **record_task(self.task), **record_form(self.dims, self.dtype)}
 
     @classmethod
     def from_dict(cls, entries: Mapping[str, Any]) -> Self:
         """What `to_dict` wrote. Raises InputError if it is damaged."""
         try:
+            dims, dtype = read_form(entries)
             return cls(
                 classes=tuple(entries["classes"]),
                 size=int(entries["size"]),
@@ -141,6 +148,8 @@ class DataRecord:
                 leaks=tuple(map(str, entries.get("leaks", ()))),  # new in version 0.2
                 skipped=tuple(map(str, entries.get("skipped", ()))),
                 task=read_task(entries),
+                dims=dims,
+                dtype=dtype,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"The record of the images is damaged ({error!r}); restore it from a copy.") from error

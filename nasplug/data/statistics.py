@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -11,8 +13,8 @@ from nasplug.data.reading import read_in_chunks
 from nasplug.errors import InputError
 from nasplug.parts import Images
 
-Sums = npt.NDArray[np.int64]
-"""Of each image the sums of the values and of their squares by channel, (N, 2, C)."""
+Sums = npt.NDArray[Any]
+"""Of each image the sums of the values and of their squares by channel, (N, 2, C): int64, or float64 for float32."""
 
 
 def mean_and_std(images: Images, indices: npt.NDArray[np.int64]) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -31,16 +33,21 @@ def mean_and_std(images: Images, indices: npt.NDArray[np.int64]) -> tuple[tuple[
 
 
 def channel_sums(pixels: Tensor) -> Sums:
-    """The sums of a batch of images, uint8 (n, C, H, W)."""
-    values = pixels.to(torch.int64)
+    """The sums of a batch of images, uint8 or float32 (n, C, H, W)."""
+    values = pixels.to(torch.float64 if pixels.is_floating_point() else torch.int64)
     return torch.stack([values.sum((2, 3)), values.square().sum((2, 3))], 1).numpy()
 
 
 def mean_and_std_of(sums: Sums, pixels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """As `mean_and_std`, of the images whose sums these are, of so many pixels each.
 
-    The sums are integers, so that the result does not depend on the order or on threads.
+    Those of bytes are integers, so that the result does not depend on the order or on threads. Values of float32 are
+    taken as they are, not on a scale from 0 to 1; their squares are exact in float64.
     """
+    if sums.dtype.kind == "f":
+        means, squares_means = sums.sum(0) / (len(sums) * pixels)
+        deviations = np.sqrt(np.maximum(squares_means - means**2, 0))
+        return tuple(means.tolist()), tuple(value or 1.0 for value in deviations.tolist())
     total, squares = sums.sum(0).tolist()
     count = len(sums) * pixels
     means = tuple(channel / count / 255 for channel in total)

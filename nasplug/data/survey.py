@@ -27,7 +27,7 @@ class SurveyedImages:
     """Whether its channels are equal."""
     sums: Sums
     thumbnails: Thumbnails | None
-    """To find what is nearly equal; None: that was not asked for, or the images are too small to tell."""
+    """To find what is nearly equal; None: that was not asked for, or the images are too small to tell, or signals."""
 
 
 def survey(images: Images, *, with_thumbnails: bool = False) -> SurveyedImages:
@@ -43,7 +43,7 @@ def survey(images: Images, *, with_thumbnails: bool = False) -> SurveyedImages:
         constant.append((flat.amin(2) == flat.amax(2)).all(1).numpy())
         grey.append((flat == flat[:, :1]).flatten(1).all(1).numpy())
         sums.append(channel_sums(pixels))
-        if with_thumbnails and pixels.shape[-1] >= LEAST_SIDE:
+        if with_thumbnails and pixels.shape[-1] == pixels.shape[-2] >= LEAST_SIDE:
             thumbnails.append(make_thumbnails(pixels))
     return SurveyedImages(
         pixels=tuple(digests),

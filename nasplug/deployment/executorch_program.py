@@ -22,6 +22,7 @@ from nasplug.deployment.arguments import name_arguments
 from nasplug.formats.json_text import parse_object
 from nasplug.formats.limits import FormatError
 from nasplug.parts.answer_layer import SOFTMAX, AnswerLayer
+from nasplug.values.shape import SCALES
 
 aten = torch.ops.aten
 
@@ -34,7 +35,7 @@ process at some damage, so that nothing is handed to it that is not as it was wr
 
 
 class RawImages(nn.Module):
-    """A graph of normalised images between raw ones, uint8 (N, C, H, W), and answers, float32 (N, outputs).
+    """A graph of normalised images between raw ones, `dtype` (N, C, H, W), and answers, float32 (N, outputs).
 
     `mean` and `std` are per channel, on the scale from 0 to 1.
     """
@@ -43,9 +44,15 @@ class RawImages(nn.Module):
     std: Tensor
 
     def __init__(
-        self, net: fx.GraphModule, mean: Sequence[float], std: Sequence[float], answers: AnswerLayer = SOFTMAX
+        self,
+        net: fx.GraphModule,
+        mean: Sequence[float],
+        std: Sequence[float],
+        answers: AnswerLayer = SOFTMAX,
+        dtype: str = "uint8",
     ) -> None:
         super().__init__()
+        self.dtype, self.scale = getattr(torch, dtype), SCALES[dtype]
         self.answers = answers
         self.net = _use_pools(net)
         self.register_buffer("mean", torch.tensor(mean)[:, None, None])
@@ -53,7 +60,8 @@ class RawImages(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Differences and quotients, which the quantiser leaves in 32 bits, unlike products and sums."""
-        logits: Tensor = self.net((images.to(torch.float32) / 255 - self.mean) / self.std)
+        scaled = images if self.scale == 1 else images.to(torch.float32) / self.scale
+        logits: Tensor = self.net((scaled - self.mean) / self.std)
         return self.answers(logits)
 
 
@@ -78,7 +86,7 @@ def write_program(
 ) -> bytes:
     """The program for one image of `shape` (C, H, W), with these metadata.
 
-    With `images`, uint8 (N, C, H, W), weights and maps have 8 bits, both signed: weights with a scale for each output
+    With `images`, raw (N, C, H, W), weights and maps have 8 bits, both signed: weights with a scale for each output
     channel, maps with one scale and zero each, for the ranges that they have on these images. What XNNPACK's quantiser
     does not know, normalisation and what makes answers of logits among it, stays in 32 bits.
     """
@@ -87,7 +95,7 @@ def write_program(
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
         from executorch.exir import to_edge_transform_and_lower
 
-        example = (torch.zeros(1, *shape, dtype=torch.uint8),)
+        example = (torch.zeros(1, *shape, dtype=net.dtype),)
         program = torch.export.export(net, example)
         if images is not None:
             program = torch.export.export(_quantise(program.module(), images), example)

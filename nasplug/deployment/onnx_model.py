@@ -20,6 +20,7 @@ from torch import Tensor, fx
 from nasplug.deployment.arguments import name_arguments
 from nasplug.deployment.graph import read_constant
 from nasplug.parts.answer_layer import SOFTMAX, AnswerLayer
+from nasplug.values.shape import SCALES
 
 aten = torch.ops.aten
 
@@ -42,18 +43,22 @@ def write_onnx(module: fx.GraphModule) -> bytes:
 
 
 def write_classifier(
-    module: fx.GraphModule, mean: Sequence[float], std: Sequence[float], answers: AnswerLayer = SOFTMAX
+    module: fx.GraphModule,
+    mean: Sequence[float],
+    std: Sequence[float],
+    answers: AnswerLayer = SOFTMAX,
+    dtype: str = "uint8",
 ) -> onnx.ModelProto:
     """The model of a network between raw images and answers, such as class probabilities, for batches of any size.
 
     `module` is the graph of `deployed_graph` for normalised images; `mean` and `std` are per channel, on the scale from
-    0 to 1. The model takes `images`, uint8 (batch, C, H, W), and gives `probabilities` (or what `answers` are called),
-    float32 (batch, outputs). Raises Untranslated as `write_onnx` does.
+    0 to 1. The model takes `images` of the type `dtype` (uint8 or float32), (batch, C, H, W), and gives `probabilities`
+    (or what `answers` are called), float32 (batch, outputs). Raises Untranslated as `write_onnx` does.
     """
     model = _Model(module, batch="batch")
     for node in module.graph.nodes:
         if node.op == "placeholder":
-            _normalise_images(model, node, np.array(mean, np.float32), np.array(std, np.float32))
+            _normalise_images(model, node, np.array(mean, np.float32), np.array(std, np.float32), dtype)
         elif node.op == "output":
             (logits,) = node.all_input_nodes
             _answer(model, logits, answers)
@@ -63,10 +68,11 @@ def write_classifier(
     return model.finish()
 
 
-def _normalise_images(model: _Model, node: fx.Node, mean: Floats, std: Floats) -> None:
-    model.inputs.append(helper.make_tensor_value_info("images", TensorProto.UINT8, model.sizes(node)))
-    pixels = model.add("Cast", ["images"], "pixels", to=TensorProto.FLOAT)
-    scaled = model.add("Mul", [pixels, (1 / (255 * std))[:, None, None]], "scaled")
+def _normalise_images(model: _Model, node: fx.Node, mean: Floats, std: Floats, dtype: str) -> None:
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    model.inputs.append(helper.make_tensor_value_info("images", kind, model.sizes(node)))
+    pixels = "images" if dtype == "float32" else model.add("Cast", ["images"], "pixels", to=TensorProto.FLOAT)
+    scaled = model.add("Mul", [pixels, (1 / (SCALES[dtype] * std))[:, None, None]], "scaled")
     model.names[node] = model.add("Add", [scaled, (-mean / std)[:, None, None]], "normalised")
 
 

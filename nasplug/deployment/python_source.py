@@ -33,11 +33,13 @@ def write_source(
     std: Sequence[float],
     about: Mapping[str, str],
     answers: AnswerLayer = SOFTMAX,
+    dtype: str = "uint8",
 ) -> str:
     """Code that computes answers to raw images, such as class probabilities, by `module`, a graph of normalised ones.
 
     `mean` and `std` are per channel, on the scale from 0 to 1; `about` is what the file says of the network, `classes`
-    (a JSON list) among it. A file of the same name with the ending ".pt" holds what `collect_weights` has collected.
+    (a JSON list) among it; `dtype` is the type of images, uint8 or float32. A file of the same name with the ending
+    ".pt" holds what `collect_weights` has collected.
     """
     kind = "class probabilities" if answers.function == "softmax" else answers.name
     body = textwrap.indent("\n".join(_write_body(module)), " " * 8)
@@ -51,14 +53,16 @@ def write_source(
         kind=kind,
         Kind=kind.capitalize(),
         outputs="classes" if answers.function == "softmax" else "outputs",
-        answer=_write_answer(answers),
+        answer=_write_answer(answers, dtype),
+        dtype=dtype,
+        raw="raw pixels" if dtype == "uint8" else "raw values",
     )
 
 
 TEMPLATE = '''"""{heading} in plain PyTorch: network {title}.
 
     net = load()
-    net(images)  # uint8 (N, C, H, W), raw pixels, to {kind} (N, {outputs})
+    net(images)  # {dtype} (N, C, H, W), {raw}, to {kind} (N, {outputs})
 
 The weights are in the file of the same name that ends in .pt.
 """
@@ -90,7 +94,7 @@ class Network(torch.nn.Module):
         self.register_buffer("std", torch.tensor(STD).reshape(-1, 1, 1))
 
     def forward(self, images):
-        """{Kind} of uint8 images (N, C, H, W)."""
+        """{Kind} of {dtype} images (N, C, H, W)."""
         {answer}
 
     def logits(self, images):
@@ -105,9 +109,10 @@ def load(weights=Path(__file__).with_suffix(".pt")):
 '''
 
 
-def _write_answer(answers: AnswerLayer) -> str:
+def _write_answer(answers: AnswerLayer, dtype: str) -> str:
     """The statements that return the answers."""
-    logits = "self.logits((images.to(self.mean.dtype) / 255 - self.mean) / self.std)"
+    scaled = "images.to(self.mean.dtype)" + (" / 255" if dtype == "uint8" else "")
+    logits = f"self.logits(({scaled} - self.mean) / self.std)"
     if answers.function != "affine":
         return f"return {logits}{'.softmax(1)' if answers.function == 'softmax' else '.sigmoid()'}"
     return (

@@ -38,7 +38,7 @@ class ConvertedInput(Network):
     def outputs(self, images: Tensor) -> Outputs:
         """What the network gives for the same images as it reads them; taps are in its own resolution."""
         if self.given.size != self.read.size:
-            images = F.interpolate(images, self.read.size, mode="bilinear", antialias=True)
+            images = F.interpolate(images, self.read.tensor_shape[1:], mode="bilinear", antialias=True)
         return self.net.outputs(images * self.scale + self.shift)
 
     def graph_key(self) -> Hashable | None:

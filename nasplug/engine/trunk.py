@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from nasplug.engine.ahead.graph_keys import key_of
 from nasplug.parts import Network, Outputs
-from nasplug.values import ImageShape
+from nasplug.values import ImageShape, sides
 
 
 @attrs.frozen
@@ -67,7 +67,7 @@ def find_trunk_maps(net: Network, shape: ImageShape) -> list[TrunkMap]:
     network also reads an image twice as large: the maps grow with it. Whatever the network raises on blank images of
     these sizes is passed on.
     """
-    small, large = (_record(net, shape, scale * shape.size) for scale in (1, 2))
+    small, large = (_record(net, attrs.evolve(shape, size=scale * shape.size)) for scale in (1, 2))
     return list(_walk(small, large))
 
 
@@ -85,27 +85,27 @@ class _Call:
     inner: list[_Call] = attrs.field(factory=list)
 
 
-def _record(net: Network, shape: ImageShape, size: int) -> _Call:
-    """The calls of all modules for a blank image of `size` pixels in eval mode, as a tree."""
+def _record(net: Network, shape: ImageShape) -> _Call:
+    """The calls of all modules for a blank image in eval mode, as a tree."""
     names = [name for name, _ in net.named_modules()]
     calls: Counter[str] = Counter()
     stack = [_Call("", 0, False, None)]
 
     def enter(name: str, arguments: tuple[Any, ...]) -> None:
         sequential = isinstance(net.get_submodule(name), nn.Sequential)
-        call = _Call(name, calls[name], sequential, _size(*arguments[:1]))
+        call = _Call(name, calls[name], sequential, _size(shape, *arguments[:1]))
         calls[name] += 1
         stack[-1].inner.append(call)
         stack.append(call)
 
     def leave(_: str, output: Any) -> None:
-        stack.pop().size = _size(output)
+        stack.pop().size = _size(shape, output)
 
     training = net.training
     net.eval()
     try:
         parameter = next(net.parameters())
-        blank = torch.zeros(1, shape.channels, size, size, device=parameter.device, dtype=parameter.dtype)
+        blank = torch.zeros(1, *shape.tensor_shape, device=parameter.device, dtype=parameter.dtype)
         with torch.no_grad(), _watching(net, names, leave, enter):
             net(blank)
     finally:
@@ -133,8 +133,8 @@ def _grows(small: _Call, large: _Call) -> bool:
     return small.size is not None and large.size is not None and small.size < large.size
 
 
-def _size(value: object = None) -> int | None:
-    if isinstance(value, Tensor) and value.dim() == 4 and value.shape[2] == value.shape[3]:
+def _size(shape: ImageShape, value: object = None) -> int | None:
+    if isinstance(value, Tensor) and value.dim() == 4 and value.shape[2:] == sides(value.shape[3], shape.dims):
         return value.shape[3]
     return None
 

@@ -100,7 +100,7 @@ class CostModel:
 
     def _measure(self, name: str, genotype: Genotype) -> float:
         net = self.space.network(genotype, self.shape).eval()
-        return self.measures[name].cost(net, (self.shape.channels, self.shape.size, self.shape.size))
+        return self.measures[name].cost(net, self.shape.tensor_shape)
 
     def _sum(self, name: str, layers: Sequence[LayerSpec | None]) -> float:
         return sum(self._layer(name, layer) for layer in layers)

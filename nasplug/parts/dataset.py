@@ -16,6 +16,7 @@ from torch import Tensor
 from nasplug.parts.classification import CLASSIFICATION
 from nasplug.parts.random_boxes import RandomBoxes
 from nasplug.parts.task import Targets, Task
+from nasplug.values import sides
 
 
 class EncodedImage(Protocol):
@@ -40,7 +41,10 @@ class Images(ABC):
 
     @abstractmethod
     def read(self, indices: Sequence[int]) -> Tensor:
-        """The images at `indices`, uint8 (len(indices), C, H, W), without augmentation or normalisation."""
+        """The images at `indices`, uint8 (len(indices), C, H, W), without augmentation or normalisation.
+
+        Signals have one row, (len(indices), C, 1, L), and may be float32; see `ImageData.dtype`.
+        """
 
     @property
     def has_originals(self) -> bool:
@@ -83,16 +87,16 @@ class Images(ABC):
 
 @attrs.frozen
 class ImageData:
-    """A loaded data set of square images."""
+    """A loaded data set of square images, or of signals of one length."""
 
     name: str
     """What reports and messages call it."""
     classes: tuple[str, ...]
     """The names of the classes, by label, or of the other outputs of the task."""
     size: int
-    """Height and width of every image, in pixels."""
+    """Height and width of every image, in pixels, or the samples of every signal."""
     channels: int
-    """1 or 3."""
+    """1 or 3; of signals any number."""
     train: Images
     """The images for training; those for validation are among them."""
     test: Images | None
@@ -111,6 +115,15 @@ class ImageData:
     """Names of the images that were left out because they cannot be read, where the user has asked for this."""
     task: Task = CLASSIFICATION
     """What a network answers to an image."""
+    dims: int = 2
+    """As `ImageShape.dims`: 2 for images, 1 for signals."""
+    dtype: str = "uint8"
+    """The type of values, one of `nasplug.values.shape.SCALES`."""
+
+    @property
+    def tensor_shape(self) -> tuple[int, int, int]:
+        """The shape (C, H, W) of the tensor of one image or signal."""
+        return (self.channels, *sides(self.size, self.dims))
 
 
 class DataSource(ABC):

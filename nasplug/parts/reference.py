@@ -21,6 +21,8 @@ class ReferenceNetwork(ABC):
     arguments, except that initial weights come from torch's global generator, which the caller has seeded.
     """
 
+    input_dims: ClassVar[frozenset[int]] = frozenset({2})
+    """As `ImageShape.dims`, which inputs it is built for: 2 for images, 1 for signals."""
     location_option: ClassVar[str] = ""
     """The option that takes what follows the name and a colon, as in `timm:resnet18`; empty: nothing may follow."""
     weights_option: ClassVar[str] = ""

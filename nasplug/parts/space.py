@@ -35,6 +35,8 @@ class SearchSpace(ABC):
     A space that is derived from another one, and differs from it in its supernet alone, has the same architectures: it
     keeps the genotypes of the other, which any space that reads these can build.
     """
+    input_dims: frozenset[int] = frozenset({2})
+    """As `ImageShape.dims`, which inputs it builds networks for: 2 for images, 1 for signals."""
     auxiliary_heads: bool = False
     """Whether its networks can have an auxiliary head in training."""
     has_skip_dropout: bool = False

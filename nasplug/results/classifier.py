@@ -15,10 +15,14 @@ from nasplug.parts.recorded_task import read_task
 from nasplug.plugins import Plugins
 from nasplug.results.torch_state import IsolatedTorchState
 from nasplug.store.networks import load_network
+from nasplug.values import sides
+from nasplug.values.shape import read_form
 
 
 class Classifier(nn.Module):
-    """Takes uint8 images (N, C, H, W) and gives answers (N, outputs), float32, such as class probabilities.
+    """Takes uint8 images (N, C, H, W), or signals (N, C, 1, L) of its `dtype`.
+
+    It gives answers (N, outputs), float32, such as class probabilities.
 
     It needs nothing from outside, so it is also what an exported graph computes.
     """
@@ -39,6 +43,7 @@ class Classifier(nn.Module):
         self.size: int = data["size"]
         self.bits: int | None = data.get("bits", 16)
         """Bits used of values of more than 8 in the training images; None: these had 8. Runs of 0.1 took 16."""
+        self.dims, self.dtype = read_form(data)
         self.net = net
         self.register_buffer("mean", torch.tensor(data["mean"]))
         self.register_buffer("std", torch.tensor(data["std"]))
@@ -49,6 +54,11 @@ class Classifier(nn.Module):
         """The network of a weights file, on the CPU. Raises InputError if there is none or it is damaged."""
         with IsolatedTorchState().active():  # in float32 and on the CPU, whatever the program has set
             return cls(*load_network(path, plugins))
+
+    @property
+    def tensor_shape(self) -> tuple[int, int, int]:
+        """The shape (C, H, W) of one image or signal."""
+        return (self.channels, *sides(self.size, self.dims))
 
     def forward(self, images: Tensor) -> Tensor:
         """The answers to uint8 images (N, C, H, W)."""

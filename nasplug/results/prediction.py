@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from nasplug.errors import InputError
 from nasplug.parts import EncodedImage, Task
 from nasplug.results.input_images import read_file, read_images
+from nasplug.results.input_signals import read_signal_file, read_signals
 
 BATCH = 64
 """Images that are classified at a time."""
@@ -36,6 +38,14 @@ class ImageClassifier(Protocol):
         """Height and width of an image in pixels."""
 
     @property
+    def dims(self) -> int:
+        """2 for images, 1 for signals."""
+
+    @property
+    def dtype(self) -> str:
+        """The type of their values, "uint8" or "float32"."""
+
+    @property
     def bits(self) -> int | None:
         """Bits used of values of more than 8 in the training images; None: these had 8."""
 
@@ -59,12 +69,29 @@ def classify(
             yield file, next(answers) if isinstance(image, Tensor) else image
 
 
+def classify_signals(classifier: ImageClassifier, files: Sequence[Path]) -> Iterator[tuple[str, Tensor | InputError]]:
+    """The same for every signal in files of them, which are called by their file and their number in it."""
+    for file in files:
+        try:
+            signals = read_signal_file(file, classifier.channels, classifier.size, classifier.dtype)
+        except InputError as error:
+            yield str(file), error
+            continue
+        for first in range(0, len(signals), BATCH):
+            for number, found in enumerate(answer(classifier, signals[first : first + BATCH]), first):
+                yield f"{file}[{number}]", found
+
+
 def predict(classifier: ImageClassifier, images: Any) -> Tensor:
     """The answers (N, outputs), float32, to N images, or to a single one (then N is 1).
 
-    `images` are those that `read_images` takes. Raises InputError for others, and for a network of no use.
+    `images` are those that `read_images` takes, or `read_signals` for a network of signals. Raises InputError for
+    others, and for a network of no use.
     """
-    pixels = read_images(images, classifier.channels, classifier.size, classifier.bits)
+    if classifier.dims == 1:
+        pixels = read_signals(images, classifier.channels, classifier.size, classifier.dtype)
+    else:
+        pixels = read_images(images, classifier.channels, classifier.size, classifier.bits)
     return torch.cat([answer(classifier, part) for part in pixels.split(BATCH)])
 
 

@@ -51,6 +51,7 @@ from nasplug.runs.data import (
     write_data_record,
 )
 from nasplug.runs.device import DeviceOptions, find_device, uses_bf16
+from nasplug.runs.form_fit import check_form
 from nasplug.runs.rank_check import check_ranks
 from nasplug.runs.task_fit import check_task, describe_task
 from nasplug.store.events import EventCallback, Journal
@@ -60,6 +61,7 @@ from nasplug.values import Genotype, ImageShape, Training
 from nasplug.values.checksum import recipe_was_changed
 from nasplug.values.recipe import Recipe
 from nasplug.values.seeds import derive_seed
+from nasplug.values.shape import record_form
 
 
 @attrs.frozen(eq=False)
@@ -95,6 +97,7 @@ class RunContext:
             classes=len(self.data.classes),
             mean=self.mean,
             std=self.std,
+            dims=self.data.dims,
         )
 
     @property
@@ -165,6 +168,7 @@ class RunContext:
             training=training,
             flips=self.data.flips,
             shift=self.data.shift,
+            dims=self.data.dims,
             mean=self.mean,
             std=self.std,
             seed=self.recipe.run.seed,
@@ -245,7 +249,7 @@ class RunContext:
     def preprocessing(self) -> dict[str, Any]:
         """Classes, size and normalisation of the images, as plain data for result and weights files.
 
-        With them is the task, unless it is a classification, of which files say nothing.
+        With them is the task, unless it is a classification, of which files say nothing, and the form of signals.
         """
         return {
             "classes": list(self.data.classes),
@@ -255,6 +259,7 @@ class RunContext:
             "std": list(self.std),
             "bits": self.data.bits,
             **record_task(self.task),
+            **record_form(self.data.dims, self.data.dtype),
         }
 
 
@@ -268,6 +273,7 @@ def new_context(folder: RunFolder, plugins: Plugins, recipe: Recipe, ranks: Rank
     composition = record_choices(composition, data)
     check_class_names(data)
     check_task(plugins, composition, data)
+    check_form(composition, data)
     splits = make_splits(data, recipe.run.seed, recipe.data.validation, recipe.data.test, recipe.data.folds)
     overview = look_at_data(data, splits, recipe.data.folds)
     record = make_data_record(overview, closely=False)

@@ -101,7 +101,7 @@ def make_data_record(overview: Overview, *, closely: bool) -> DataRecord:
     data = overview.data
     remarks = overview.remark(overview.find_duplicates(closely=closely))
     notes = [*overview.noticed, *remarks.contradictions, *remarks.notes]
-    if not overview.has_thumbnails and data.size >= LEAST_SIDE:
+    if not overview.has_thumbnails and data.dims == 2 and data.size >= LEAST_SIDE:
         notes.append(
             f"Nearly equal images were not looked for, because there are more than {MOST_LOOKED_AT_CLOSELY:,} images; "
             f"the command 'nasplug data' finds them."
@@ -118,6 +118,8 @@ def make_data_record(overview: Overview, *, closely: bool) -> DataRecord:
         leaks=tuple(map(printable, remarks.leaks)),
         skipped=tuple(map(printable, data.skipped)),
         task=data.task.fit(data.train.labels[overview.splits.train]),
+        dims=data.dims,
+        dtype=data.dtype,
     )
 
 

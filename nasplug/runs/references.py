@@ -68,6 +68,6 @@ class ReferenceSizes:
     def _cost(self, name: str, width: float) -> float:
         if (name, width) not in self._known:
             net: Network = self.reference.scaled(width).network(self.shape)
-            image = (self.shape.channels, self.shape.size, self.shape.size)
+            image = self.shape.tensor_shape
             self._known[name, width] = self.measures[name].cost(net.eval(), image)
         return self._known[name, width]

@@ -66,7 +66,7 @@ class MeasuredNetwork:
 def measure_network(sized: SizedNetwork, measures: Mapping[str, CostMeasure], shape: ImageShape) -> MeasuredNetwork:
     """Builds a network and measures it, whole, by each of `measures`."""
     net = sized.build().eval()
-    image = (shape.channels, shape.size, shape.size)
+    image = shape.tensor_shape
     return MeasuredNetwork(sized, {name: measure.measure(net, image) for name, measure in measures.items()})
 
 

@@ -21,6 +21,7 @@ from nasplug.plugins import Plugins
 from nasplug.plugins.program_objects import build_part, check_present
 from nasplug.store.files import read_tensors, write_tensors
 from nasplug.values import Budget, Costs, Genotype, ImageShape
+from nasplug.values.shape import read_form
 
 PHASES: Mapping[str, str] = {"found": "retrain", "random": "baseline", "reference": "reference"}
 """By role of a network, the first part of the name of the phase that trains it."""
@@ -250,6 +251,7 @@ def recorded_shape(facts: Mapping[str, Any]) -> ImageShape:
             classes=len(data["classes"]),
             mean=tuple(data["mean"]),
             std=tuple(data["std"]),
+            dims=read_form(data)[0],
         )
     except InputError as error:
         raise TypeError(str(error)) from error

@@ -26,7 +26,8 @@ def space_to_batch(x: Tensor, step: int = 2) -> Tensor:
 def every_second(x: Tensor, firsts: Sequence[int] = (0,)) -> tuple[Tensor, ...]:
     """For each of `firsts`, every second pixel of every second row, starting at that row and column: (N, C, H', W').
 
-    `firsts` contains 0, 1 or both. H' and W' are rounded up; missing pixels of maps of odd size are zeros.
+    `firsts` contains 0, 1 or both. H' and W' are rounded up; missing pixels of maps of odd size are zeros. A map of one
+    row, such as that of a signal, is read along it alone: from its row 0 on for every one of `firsts`.
     """
     maps: tuple[Tensor, ...] = _EverySecond.apply(x, tuple(firsts))
     return maps
@@ -43,18 +44,19 @@ class _EverySecond(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, firsts: tuple[int, ...]) -> tuple[Tensor, ...]:
         ctx.shape, ctx.firsts = x.shape, firsts
         height, width = x.shape[2:]
+        ctx.rows = [first if height > 1 else 0 for first in firsts]
         if any(firsts) and (height % 2 or width % 2):
             x = F.pad(x, (0, width % 2, 0, height % 2))
         return tuple(
-            x[:, :, first : height + first : 2, first : width + first : 2].clone(memory_format=torch.channels_last)
-            for first in firsts
+            x[:, :, row : height + row : 2, first : width + first : 2].clone(memory_format=torch.channels_last)
+            for row, first in zip(ctx.rows, firsts, strict=True)
         )
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         count, channels, height, width = ctx.shape
         by_x = gradients[0].new_zeros(count, height, width, channels).permute(0, 3, 1, 2)
-        for first, gradient in zip(ctx.firsts, gradients, strict=True):
-            pixels = by_x[:, :, first::2, first::2]
+        for row, first, gradient in zip(ctx.rows, ctx.firsts, gradients, strict=True):
+            pixels = by_x[:, :, row::2, first::2]
             pixels.copy_(gradient[:, :, : pixels.shape[2], : pixels.shape[3]])
         return by_x, None

@@ -18,7 +18,7 @@ def tap_shapes(net: Network, shape: ImageShape) -> tuple[MapShape, ...]:
     net.eval()
     try:
         with torch.no_grad():
-            blank = torch.zeros(2, shape.channels, shape.size, shape.size, device=device)
-            return tuple(MapShape(tap.shape[1], tap.shape[2]) for tap in net.outputs(blank).taps)
+            blank = torch.zeros(2, *shape.tensor_shape, device=device)
+            return tuple(MapShape(tap.shape[1], tap.shape[3], shape.dims) for tap in net.outputs(blank).taps)
     finally:
         net.train(training)

@@ -76,7 +76,7 @@ class TinySearch:
     @property
     def shape(self) -> ImageShape:
         """The form of images and answers."""
-        return ImageShape(self.data.channels, self.data.size, len(self.data.classes), MEAN, STD)
+        return ImageShape(self.data.channels, self.data.size, len(self.data.classes), MEAN, STD, self.data.dims)
 
     @property
     def net(self) -> Supernet:
@@ -141,6 +141,7 @@ class TinySearch:
                 std=STD,
                 flips=self.data.flips,
                 shift=self.data.shift,
+                dims=self.data.dims,
                 seed=self.seed,
                 phase=phase,
                 split=split,

@@ -12,7 +12,7 @@ from nasplug.values.known_result import KnownResult
 from nasplug.values.method import Method
 from nasplug.values.progress import Progress
 from nasplug.values.quantity import Unit
-from nasplug.values.shape import ImageShape, MapShape
+from nasplug.values.shape import ImageShape, MapShape, sides
 from nasplug.values.training import Training
 from nasplug.values.update import Update
 from nasplug.values.verdict import Verdict
@@ -44,4 +44,5 @@ __all__ = [
     "describe_costs",
     "is_within",
     "share_of",
+    "sides",
 ]

@@ -53,7 +53,14 @@ class Training:
     color_jitter: tuple[float, ...] = option(
         (0.0, 0.0, 0.0, 0.0), "strength of random brightness, contrast, saturation and hue", at_least=0, length=4
     )
-    cutout: int = option(0, "side of the square cut out of training images, in pixels; 0 is off", at_least=0)
+    cutout: int = option(
+        0,
+        "side of the square cut out of training images, in pixels, or samples cut out of signals; 0 is off",
+        at_least=0,
+    )
+    noise: float = option(
+        0.0, "standard deviation of normal noise added to normalised training images and signals; 0 is off", at_least=0
+    )
     random_erasing: float = option(
         0.0, "probability that noise covers a box of a training image", at_least=0, at_most=1
     )

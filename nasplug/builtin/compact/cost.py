@@ -25,8 +25,8 @@ def stage_cost(layers: Sequence[LayerLayout], operations: Sequence[Operation]) -
 @lru_cache(maxsize=4096)
 def layer_cost(layout: LayerLayout, operation: Operation) -> Costs:
     """One layer, with a batch norm behind each convolution except that of a residual pair's shortcut."""
-    read, given, pixels = layout.in_channels, layout.out_channels, layout.out_size**2
-    area, parts = operation.kernel**2, list[Costs]()
+    read, given, pixels = layout.in_channels, layout.out_channels, layout.out_size**layout.dims
+    area, parts = operation.kernel**layout.dims, list[Costs]()
     if operation.kind in (CONV, RESIDUAL):
         parts.append(convolution_cost(area * read * given, pixels, given))
     if operation.kind == RESIDUAL:
@@ -36,7 +36,7 @@ def layer_cost(layout: LayerLayout, operation: Operation) -> Costs:
     if operation.kind in (SEPARABLE, INVERTED):
         middle = max(1, operation.expansion) * read
         if operation.expansion > 1:
-            parts.append(convolution_cost(read * middle, layout.size**2, middle))
+            parts.append(convolution_cost(read * middle, layout.size**layout.dims, middle))
         parts += [convolution_cost(area * middle, pixels, middle), convolution_cost(middle * given, pixels, given)]
     if operation.kind == POOL:
         parts.append(convolution_cost(read * given, pixels, given))
@@ -45,12 +45,13 @@ def layer_cost(layout: LayerLayout, operation: Operation) -> Costs:
 
 def stem_cost(layout: LayerLayout) -> Costs:
     """The stem."""
-    return convolution_cost(9 * layout.in_channels * layout.out_channels, layout.out_size**2, layout.out_channels)
+    weights = 3**layout.dims * layout.in_channels * layout.out_channels
+    return convolution_cost(weights, layout.out_size**layout.dims, layout.out_channels)
 
 
 def head_cost(last: LayerLayout, channels: int, classes: int) -> Costs:
     """The head of `channels` channels behind the last layer, and the classifier."""
     parts = [linear_cost(channels or last.out_channels, classes)]
     if channels:
-        parts.append(convolution_cost(last.out_channels * channels, last.out_size**2, channels))
+        parts.append(convolution_cost(last.out_channels * channels, last.out_size**last.dims, channels))
     return Costs.total(parts)

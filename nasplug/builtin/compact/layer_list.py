@@ -13,13 +13,12 @@ from nasplug.builtin.compact.network import Head, Stem
 from nasplug.builtin.compact.operations import ACTIVATIONS, make_operation
 from nasplug.builtin.listed_layers import list_layer
 from nasplug.parts import LayerSpec
-from nasplug.values import MapShape
 
 
 def list_stem(layout: LayerLayout, activation: str) -> LayerSpec:
     """The stem."""
     build = partial(Stem, layout, nn.BatchNorm2d, ACTIVATIONS[activation])
-    return list_layer(f"compact stem {_describe(layout, activation)}", _read(layout), build)
+    return list_layer(f"compact stem {_describe(layout, activation)}", layout.input, build)
 
 
 def list_stage(layouts: Sequence[LayerLayout], operations: Sequence[Operation], activation: str) -> list[LayerSpec]:
@@ -27,7 +26,7 @@ def list_stage(layouts: Sequence[LayerLayout], operations: Sequence[Operation], 
     return [
         list_layer(
             f"compact {operation} {_describe(layout, activation)}",
-            _read(layout),
+            layout.input,
             partial(make_operation, layout, operation, nn.BatchNorm2d, ACTIVATIONS[activation]),
         )
         for layout, operation in zip(layouts, operations, strict=True)
@@ -38,15 +37,10 @@ def list_stage(layouts: Sequence[LayerLayout], operations: Sequence[Operation], 
 def list_head(last: LayerLayout, channels: int, classes: int, activation: str) -> LayerSpec:
     """The head of `channels` channels behind the last layer, and the classifier."""
     build = partial(Head, last.out_channels, channels, classes, nn.BatchNorm2d, ACTIVATIONS[activation])
-    maps = MapShape(last.out_channels, last.out_size)
-    return list_layer(f"compact head {channels} to {classes} {activation}", maps, build)
+    return list_layer(f"compact head {channels} to {classes} {activation}", last.output, build)
 
 
 def _describe(layout: LayerLayout, activation: str) -> str:
     """What a layer depends on besides its operation and the maps that it reads."""
     shortcut = "kept" if layout.keeps_shape else "changed"
     return f"{layout.out_channels} stride {layout.stride} shape {shortcut} {activation}"
-
-
-def _read(layout: LayerLayout) -> MapShape:
-    return MapShape(layout.in_channels, layout.size)

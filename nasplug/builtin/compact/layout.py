@@ -57,17 +57,23 @@ def scale_width(width: Width, channels: int) -> int:
 
 def make_stem_layout(stem: str, channels: int, shape: ImageShape) -> LayerLayout:
     """The stem of this name, which gives `channels` channels."""
-    return LayerLayout(shape.channels, channels, stem_stride(stem, shape.size), shape.size, keeps_shape=False)
+    stride = stem_stride(stem, shape.size)
+    return LayerLayout(shape.channels, channels, stride, shape.size, keeps_shape=False, dims=shape.dims)
 
 
 def make_stage_layout(
-    number: int, layers: int, in_channels: int, out_channels: int, stride: int, size: int
+    number: int, layers: int, in_channels: int, out_channels: int, stride: int, size: int, dims: int
 ) -> tuple[LayerLayout, ...]:
-    """The layers of stage `number`, which reads `in_channels` channels and maps of `size` pixels."""
+    """The layers of stage `number`, which reads `in_channels` channels and maps of `size`, in `dims` dimensions."""
     layouts = []
     for layer in range(1, layers + 1):
         layout = LayerLayout(
-            in_channels, out_channels, stride if layer == 1 else 1, size, keeps_shape(number, stride, layer)
+            in_channels,
+            out_channels,
+            stride if layer == 1 else 1,
+            size,
+            keeps_shape(number, stride, layer),
+            dims=dims,
         )
         layouts.append(layout)
         in_channels, size = out_channels, layout.out_size
@@ -80,6 +86,6 @@ def make_network_layout(
     """The network whose stages have these channels, strides and numbers of layers."""
     in_channels, size, stages = stem.out_channels, stem.out_size, []
     for number, (width, stride, layers) in enumerate(zip(widths, strides, depths, strict=True)):
-        stages.append(make_stage_layout(number, layers, in_channels, width, stride, size))
+        stages.append(make_stage_layout(number, layers, in_channels, width, stride, size, stem.dims))
         in_channels, size = width, stages[-1][-1].out_size
     return NetworkLayout(stem, tuple(stages), head, classes)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from nasplug.builtin.compact.genotype import SKIP, Operation
 from nasplug.builtin.compact.layout import LayerLayout, NetworkLayout
 from nasplug.builtin.compact.operations import Activation, LayerOperation, make_operation
-from nasplug.builtin.layers import Pointwise
+from nasplug.builtin.layers import Convolution, Pointwise
 from nasplug.parts import Network, Outputs
 from nasplug.supernets.normalise import NormFactory
 
@@ -21,7 +21,7 @@ class Stem(nn.Module):
 
     def __init__(self, layout: LayerLayout, norm: NormFactory, activation: Activation) -> None:
         super().__init__()
-        self.convolution = nn.Conv2d(layout.in_channels, layout.out_channels, 3, layout.stride, padding=1, bias=False)
+        self.convolution = Convolution(layout.in_channels, layout.out_channels, 3, layout.stride, dims=layout.dims)
         self.norm = norm(layout.out_channels)
         self.activation = activation
 

@@ -13,9 +13,10 @@ from types import MappingProxyType
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nasplug.builtin import layers
 from nasplug.builtin.compact.genotype import CONV, INVERTED, POOL, RESIDUAL, SEPARABLE, Operation
 from nasplug.builtin.compact.layout import LayerLayout
-from nasplug.builtin.layers import Depthwise, Pointwise
+from nasplug.builtin.layers import Depthwise, Pointwise, pool_arguments
 from nasplug.supernets import drop_path
 from nasplug.supernets.convolution import drop_unread_edge
 from nasplug.supernets.normalise import NormFactory
@@ -61,7 +62,7 @@ class Convolution(LayerOperation):
 
     def __init__(self, layout: LayerLayout, operation: Operation, norm: NormFactory, activation: Activation) -> None:
         super().__init__(layout, operation, activation)
-        self.convolution = _convolution(layout.in_channels, layout.out_channels, operation.kernel, layout.stride)
+        self.convolution = _convolution(layout, layout.in_channels, operation.kernel, layout.stride)
         self.norm = norm(layout.out_channels)
 
     def branch_before_norm(self, x: Tensor) -> Tensor:
@@ -80,9 +81,9 @@ class ResidualPair(LayerOperation):
     def __init__(self, layout: LayerLayout, operation: Operation, norm: NormFactory, activation: Activation) -> None:
         super().__init__(layout, operation, activation)
         channels = layout.out_channels
-        self.convolution = _convolution(layout.in_channels, channels, operation.kernel, layout.stride)
+        self.convolution = _convolution(layout, layout.in_channels, operation.kernel, layout.stride)
         self.first_norm = norm(channels)
-        self.second = _convolution(channels, channels, operation.kernel)
+        self.second = _convolution(layout, channels, operation.kernel)
         self.norm = norm(channels)
         self.shortcut = (
             None if layout.keeps_shape else nn.Conv2d(layout.in_channels, channels, 1, layout.stride, bias=False)
@@ -107,7 +108,7 @@ class Separable(LayerOperation):
     def __init__(self, layout: LayerLayout, operation: Operation, norm: NormFactory, activation: Activation) -> None:
         super().__init__(layout, operation, activation)
         self.channels = max(1, operation.expansion) * layout.in_channels
-        self.depthwise = Depthwise(self.channels, operation.kernel, layout.stride)
+        self.depthwise = Depthwise(self.channels, operation.kernel, layout.stride, dims=layout.dims)
         self.depthwise_norm = norm(self.channels)
         self.project = Pointwise(self.channels, layout.out_channels)
         self.norm = norm(layout.out_channels)
@@ -152,7 +153,7 @@ class PooledConvolution(LayerOperation):
 
     def branch_before_norm(self, x: Tensor) -> Tensor:
         """The pool and the convolution."""
-        branch: Tensor = self.project(average_pool(x, self.layout.stride))
+        branch: Tensor = self.project(average_pool(x, self.layout))
         return branch
 
 
@@ -174,10 +175,10 @@ def make_operation(
     return _CLASSES[operation.kind](layout, operation, norm, activation)
 
 
-def average_pool(x: Tensor, stride: int) -> Tensor:
-    """The mean over 3x3 pixels, at the edge over those that there are."""
-    return F.avg_pool2d(x, 3, stride, 1, count_include_pad=False)
+def average_pool(x: Tensor, layout: LayerLayout) -> Tensor:
+    """The mean over 3x3 pixels, or 3 samples of a signal, at the edge over those that there are."""
+    return F.avg_pool2d(x, **pool_arguments(layout.stride, layout.dims), count_include_pad=False)
 
 
-def _convolution(in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, bias=False)
+def _convolution(layout: LayerLayout, in_channels: int, kernel: int, stride: int = 1) -> layers.Convolution:
+    return layers.Convolution(in_channels, layout.out_channels, kernel, stride, dims=layout.dims)

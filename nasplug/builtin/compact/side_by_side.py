@@ -43,10 +43,10 @@ def compute_branches(x: Tensor, candidates: Candidates, reads: Channels, gives: 
 def _convolve(x: Tensor, candidates: Candidates, gives: Channels) -> Maps:
     """Convolutions, and the first ones of residual pairs."""
     maps = Maps()
-    for kernel, operations in _by_kernel(candidates, CONV, RESIDUAL).items():
+    for operations in _by_kernel(candidates, CONV, RESIDUAL).values():
         modules = [cast("Convolution | ResidualPair", candidates[operation]) for operation in operations]
         weight = torch.cat([narrow(module.convolution.weight, gives.count, x.shape[1]) for module in modules])
-        convolved = F.conv2d(x, weight, None, modules[0].layout.stride, kernel // 2)
+        convolved = F.conv2d(x, weight, None, modules[0].layout.stride, modules[0].convolution.padding)
         maps |= zip(operations, convolved.split(gives.count, 1), strict=True)
     return maps
 
@@ -58,7 +58,9 @@ def _finish_pairs(maps: Maps, candidates: Candidates, gives: Channels) -> Maps:
     inner = affine_batch_norm(join(maps.values()), norms, gives.factors(len(maps)), sizes)
     parts = modules[0].activation(inner).split(gives.count, 1)
     return {
-        operation: F.conv2d(part, narrow(module.second.weight, gives.count, gives.count), padding=operation.kernel // 2)
+        operation: F.conv2d(
+            part, narrow(module.second.weight, gives.count, gives.count), None, 1, module.second.padding
+        )
         for operation, module, part in zip(maps, modules, parts, strict=True)
     }
 
@@ -112,7 +114,7 @@ def _pool(x: Tensor, candidates: Candidates, gives: Channels) -> Maps:
     """The pooled convolution, if it is a candidate."""
     return {
         operation: pointwise(
-            average_pool(x, module.layout.stride),
+            average_pool(x, module.layout),
             narrow(cast("PooledConvolution", module).project.weight, gives.count, x.shape[1]),
         )
         for operation, module in candidates.items()

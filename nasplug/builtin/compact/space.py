@@ -50,6 +50,7 @@ class Compact(SearchSpace):
     """
 
     name = genotypes_of = SPACE
+    input_dims = frozenset({1, 2})
 
     stages: tuple[str, ...] = option(
         ("small",),
@@ -245,5 +246,7 @@ class Compact(SearchSpace):
         size = stem.out_size
         for earlier in self._offered()[:block]:
             size = half_size(size) if earlier.stride == 2 else size
-        layers = make_stage_layout(block, len(stage.operations), in_channels, width, stage.width.stride, size)
+        layers = make_stage_layout(
+            block, len(stage.operations), in_channels, width, stage.width.stride, size, shape.dims
+        )
         return stage, stem, layers

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
+import attrs
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -18,7 +19,7 @@ from nasplug.builtin.compact.operations import Activation
 from nasplug.builtin.compact.supernet_layer import MixedLayer
 from nasplug.parts import Block, Choices, Layer, Network, Outputs, Supernet
 from nasplug.supernets import ComputedWeights, Norm, affine_batch_norm, pointwise, recalibrate, take_path_weights
-from nasplug.values import Genotype, MapShape
+from nasplug.values import Genotype
 
 
 class SupernetStage(nn.Module):
@@ -46,7 +47,7 @@ class SupernetStage(nn.Module):
         )
         masks = torch.arange(max(widths)) < torch.tensor(widths)[:, None]
         self.register_buffer("masks", masks.to(torch.get_default_dtype()), persistent=False)
-        self.output = MapShape(max(widths), layouts[-1].out_size)
+        self.output = attrs.evolve(layouts[-1].output, channels=max(widths))
         """Its maps, of the widest width."""
 
     def channels(self, weights: ComputedWeights) -> Channels:

@@ -16,9 +16,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nasplug.builtin.darts.genotype import DILATED, FACTORISED, SEPARABLE, SKIP
+from nasplug.builtin.darts.layers import make_factorised
 from nasplug.supernets import Norm, batch_norm, pointwise
 from nasplug.supernets.reduction import reduce_maps
 from nasplug.supernets.separable import SeparableStage, Source, repeat_sources, separable
+from nasplug.values import sides
 
 
 def _weights(convolutions: Sequence[nn.Conv2d]) -> Tensor:
@@ -43,12 +45,12 @@ class Candidate(nn.Module, ABC):
 class Separable(Candidate):
     """One or more times: ReLU, depthwise convolution, 1x1 convolution, batch norm. Only the first has the stride."""
 
-    def __init__(self, channels: int, kernel: int, repeats: int, dilation: int) -> None:
+    def __init__(self, channels: int, kernel: int, repeats: int, dilation: int, dims: int = 2) -> None:
         super().__init__()
         self.dilation = dilation
         # These hold the weights, with torch's initial values; `compute_group` computes with them.
         self.depthwise = nn.ModuleList(
-            nn.Conv2d(channels, channels, kernel, groups=channels, bias=False) for _ in range(repeats)
+            nn.Conv2d(channels, channels, sides(kernel, dims), groups=channels, bias=False) for _ in range(repeats)
         )
         self.pointwise = nn.ModuleList(nn.Conv2d(channels, channels, 1, bias=False) for _ in range(repeats))
         self.norms = nn.ModuleList(Norm(channels) for _ in range(repeats))
@@ -71,12 +73,11 @@ class Separable(Candidate):
 
 
 class Factorised(Candidate):
-    """ReLU, 1x7 convolution, 7x1 convolution, batch norm."""
+    """ReLU, 1x7 convolution, 7x1 convolution (1x1 for signals), batch norm."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, dims: int = 2) -> None:
         super().__init__()
-        self.across = nn.Conv2d(channels, channels, (1, 7), bias=False)
-        self.down = nn.Conv2d(channels, channels, (7, 1), bias=False)
+        self.across, self.down = make_factorised(channels, 1, dims)
         self.norm = Norm(channels)
 
     @classmethod
@@ -84,7 +85,9 @@ class Factorised(Candidate):
         """See `Candidate`."""
         x, groups = repeat_sources(sources), len(modules)
         x = F.conv2d(x, _weights([module.across for module in modules]), None, (1, stride), (0, 3), groups=groups)
-        x = F.conv2d(x, _weights([module.down for module in modules]), None, (stride, 1), (3, 0), groups=groups)
+        x = F.conv2d(
+            x, _weights([module.down for module in modules]), None, (stride, 1), modules[0].down.padding, groups=groups
+        )
         return batch_norm(x, [module.norm for module in modules], weight)
 
 
@@ -128,14 +131,14 @@ class Projection(nn.Module):
         return normed
 
 
-def make_candidate(operation: str, channels: int, stride: int) -> Candidate | None:
+def make_candidate(operation: str, channels: int, stride: int, dims: int = 2) -> Candidate | None:
     """The module of a candidate, or None for operations without weights: identity, pools and `none`."""
     if operation in SEPARABLE:
-        return Separable(channels, SEPARABLE[operation], repeats=2, dilation=1)
+        return Separable(channels, SEPARABLE[operation], repeats=2, dilation=1, dims=dims)
     if operation in DILATED:
-        return Separable(channels, DILATED[operation], repeats=1, dilation=2)
+        return Separable(channels, DILATED[operation], repeats=1, dilation=2, dims=dims)
     if operation == FACTORISED:
-        return Factorised(channels)
+        return Factorised(channels, dims)
     if operation == SKIP and stride == 2:
         return Reduction(channels, channels)
     return None

@@ -42,14 +42,14 @@ def _list_cell(
     layout: NetworkLayout, shape: ImageShape, cell: CellLayout, graph: CellGraph, inputs: Iterable[int]
 ) -> list[LayerSpec]:
     """A cell that preprocesses these of its inputs. A skip connection of stride 1 is no layer: it computes nothing."""
-    nodes = MapShape(cell.channels, cell.out_size)
+    nodes = cell.nodes
     layers = [_list_preprocessing(layout, shape, cell, source) for source in inputs]
     for node in graph.nodes:
         for pick in node:
             stride = cell.stride(pick.input)
             if (pick.operation, stride) != (SKIP, 1):
-                maps = MapShape(cell.channels, cell.size) if pick.input < 2 else nodes
-                build = partial(make_operation, pick.operation, cell.channels, stride)
+                maps = MapShape(cell.channels, cell.size, cell.dims) if pick.input < 2 else nodes
+                build = partial(make_operation, pick.operation, cell.channels, stride, cell.dims)
                 layers.append(list_layer(f"darts {pick.operation} stride {stride}", maps, build))
         layers += list_sum(len(node), nodes)
     return layers + list_concat(len(graph.concat), nodes)
@@ -57,10 +57,12 @@ def _list_cell(
 
 def _list_preprocessing(layout: NetworkLayout, shape: ImageShape, cell: CellLayout, source: int) -> LayerSpec:
     halves = source == 0 and cell.halves_older
-    layer = FactorizedReduce if halves else ReluConvNorm
+    layer = partial(FactorizedReduce, dims=cell.dims) if halves else ReluConvNorm
     key = f"darts {'reduce' if halves else 'preprocess'} to {cell.channels}"
     size = _older_size(layout, shape, cell) if halves else cell.size
-    return list_layer(key, MapShape(cell.inputs[source], size), partial(layer, cell.inputs[source], cell.channels))
+    return list_layer(
+        key, MapShape(cell.inputs[source], size, cell.dims), partial(layer, cell.inputs[source], cell.channels)
+    )
 
 
 def _older_size(layout: NetworkLayout, shape: ImageShape, cell: CellLayout) -> int:
@@ -73,17 +75,17 @@ def _older_size(layout: NetworkLayout, shape: ImageShape, cell: CellLayout) -> i
 
 def _list_stem(layout: NetworkLayout, shape: ImageShape) -> list[LayerSpec]:
     channels = layout.stem_channels[0]
-    images = MapShape(shape.channels, shape.size)
+    images = MapShape(shape.channels, shape.size, shape.dims)
     if layout.stem == "cifar":
         return [
             list_layer(
                 f"darts stem to {channels}",
                 images,
-                lambda: nn.Sequential(*CifarStem(shape.channels, channels, nn.BatchNorm2d)),
+                lambda: nn.Sequential(*CifarStem(shape.channels, channels, nn.BatchNorm2d, shape.dims)),
             )
         ]
-    make_stem = partial(ImagenetStem, shape.channels, channels, nn.BatchNorm2d)
-    quarter = MapShape(channels, half_size(half_size(shape.size)))
+    make_stem = partial(ImagenetStem, shape.channels, channels, nn.BatchNorm2d, shape.dims)
+    quarter = MapShape(channels, half_size(half_size(shape.size)), shape.dims)
     return [
         list_layer(f"darts stem to {channels}, a quarter", images, lambda: make_stem().quarter),
         list_layer(f"darts stem to {channels}, an eighth", quarter, lambda: make_stem().eighth),
@@ -94,5 +96,5 @@ def _list_classifier(layout: NetworkLayout, shape: ImageShape) -> LayerSpec:
     def build() -> nn.Module:
         return nn.Sequential(GlobalMean(), nn.Linear(layout.out_channels, shape.classes))
 
-    maps = MapShape(layout.out_channels, layout.cells[-1].out_size)
+    maps = MapShape(layout.out_channels, layout.cells[-1].out_size, shape.dims)
     return list_layer(f"darts classifier of {shape.classes}", maps, build)

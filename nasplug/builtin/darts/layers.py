@@ -13,11 +13,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nasplug.builtin.darts.genotype import DILATED, FACTORISED, POOLS, SEPARABLE, SKIP
-from nasplug.builtin.layers import Depthwise, Pointwise, trains_on_cpu
+from nasplug.builtin.layers import Convolution, Depthwise, Pointwise, pool_arguments, trains_on_cpu
 from nasplug.supernets.convolution import drop_unread_edge, is_symbolic
 from nasplug.supernets.normalise import NormFactory, train_norms
 from nasplug.supernets.reduction import reduce_maps
 from nasplug.supernets.separable import SeparableStage, Source, separable_of_batch
+from nasplug.values import MapShape, sides
 
 AUXILIARY_SIZES = {"cifar": 8, "imagenet": 7}
 """For each stem the size of the map that a published auxiliary head reads."""
@@ -42,10 +43,12 @@ class FactorizedReduce(nn.Module):
     """Halves the map by two 1x1 convolutions of stride 2, the second on the input shifted by one pixel.
 
     Maps of odd size are padded with zeros at their end, so that both halves agree; even ones are read as in DARTS.
+    Signals (`dims` 1) are halved and shifted along their one row.
     """
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, dims: int = 2) -> None:
         super().__init__()
+        self.dims = dims
         self.even = nn.Conv2d(in_channels, out_channels // 2, 1, stride=2, bias=False)
         self.odd = nn.Conv2d(in_channels, out_channels - out_channels // 2, 1, stride=2, bias=False)
         self.norm = nn.BatchNorm2d(out_channels)
@@ -56,7 +59,7 @@ class FactorizedReduce(nn.Module):
         if trains_on_cpu(self, x):
             return compute_reductions([self], [(x, 1)])
         even = drop_unread_edge(x, self.even.weight)
-        normed: Tensor = self.norm(torch.cat((self.even(even), self.odd(shift_by_one(x))), 1))
+        normed: Tensor = self.norm(torch.cat((self.even(even), self.odd(shift_by_one(x, self.dims))), 1))
         return normed
 
 
@@ -69,19 +72,23 @@ def compute_reductions(layers: Sequence[FactorizedReduce], sources: Sequence[Sou
     return train_norms([layer.norm for layer in layers], x)
 
 
-def shift_by_one(x: Tensor) -> Tensor:
-    """The map without its first row and column, padded so that stride 2 gives as many pixels as before the shift."""
+def shift_by_one(x: Tensor, dims: int = 2) -> Tensor:
+    """The map without its first row and column, padded so that stride 2 gives as many pixels as before the shift.
+
+    That of a signal (`dims` 1), of one row, is shifted along it.
+    """
     height, width = x.shape[2:]
-    if is_symbolic(x) or height % 2 or width % 2:  # torch.fx records no conditions on sizes
-        x = F.pad(x, (0, width % 2, 0, height % 2))
-    return x[:, :, 1:, 1:]
+    rows = 0 if dims == 1 else height % 2
+    if is_symbolic(x) or rows or width % 2:  # torch.fx records no conditions on sizes
+        x = F.pad(x, (0, width % 2, 0, rows))
+    return x[:, :, :, 1:] if dims == 1 else x[:, :, 1:, 1:]
 
 
-def make_separable(channels: int, kernel: int, stride: int, dilation: int = 1) -> nn.Sequential:
+def make_separable(channels: int, kernel: int, stride: int, dilation: int = 1, dims: int = 2) -> nn.Sequential:
     """ReLU, depthwise convolution, 1x1 convolution, batch norm."""
     return nn.Sequential(
         nn.ReLU(),
-        Depthwise(channels, kernel, stride, dilation),
+        Depthwise(channels, kernel, stride, dilation, dims),
         Pointwise(channels, channels),
         nn.BatchNorm2d(channels),
     )
@@ -110,32 +117,38 @@ def _join(modules: Sequence[nn.Sequential]) -> SeparableStage:
     return SeparableStage(spatial, mixing, norms, scale, shift)
 
 
-def make_operation(name: str, channels: int, stride: int) -> nn.Module:
+def make_operation(name: str, channels: int, stride: int, dims: int = 2) -> nn.Module:
     """An operation of a stand-alone network: affine batch norms, pools without any."""
     if name == SKIP:
-        return nn.Identity() if stride == 1 else FactorizedReduce(channels, channels)
+        return nn.Identity() if stride == 1 else FactorizedReduce(channels, channels, dims)
     if name in POOLS:
         if name == "max_pool_3x3":
-            return nn.MaxPool2d(3, stride, padding=1)
-        return nn.AvgPool2d(3, stride, padding=1, count_include_pad=False)
+            return nn.MaxPool2d(**pool_arguments(stride, dims))
+        return nn.AvgPool2d(**pool_arguments(stride, dims), count_include_pad=False)
     if name in DILATED:
-        return make_separable(channels, DILATED[name], stride, dilation=2)
+        return make_separable(channels, DILATED[name], stride, dilation=2, dims=dims)
     if name == FACTORISED:
-        return nn.Sequential(
-            nn.ReLU(),
-            nn.Conv2d(channels, channels, (1, 7), stride=(1, stride), padding=(0, 3), bias=False),
-            nn.Conv2d(channels, channels, (7, 1), stride=(stride, 1), padding=(3, 0), bias=False),
-            nn.BatchNorm2d(channels),
-        )
+        return nn.Sequential(nn.ReLU(), *make_factorised(channels, stride, dims), nn.BatchNorm2d(channels))
     kernel = SEPARABLE[name]
-    return nn.Sequential(make_separable(channels, kernel, stride), make_separable(channels, kernel, 1))
+    return nn.Sequential(
+        make_separable(channels, kernel, stride, dims=dims), make_separable(channels, kernel, 1, dims=dims)
+    )
+
+
+def make_factorised(channels: int, stride: int, dims: int) -> tuple[nn.Conv2d, nn.Conv2d]:
+    """1x7 convolution, 7x1 convolution; of a signal, which has one row, the second is a 1x1 convolution."""
+    rows = 7 if dims == 2 else 1
+    return (
+        nn.Conv2d(channels, channels, (1, 7), stride=(1, stride), padding=(0, 3), bias=False),
+        nn.Conv2d(channels, channels, (rows, 1), stride=(stride, 1), padding=(rows // 2, 0), bias=False),
+    )
 
 
 class CifarStem(nn.Sequential):
     """3x3 convolution and batch norm; both inputs of the first cell are its output."""
 
-    def __init__(self, in_channels: int, channels: int, norm: NormFactory) -> None:
-        super().__init__(nn.Conv2d(in_channels, channels, 3, padding=1, bias=False), norm(channels))
+    def __init__(self, in_channels: int, channels: int, norm: NormFactory, dims: int = 2) -> None:
+        super().__init__(Convolution(in_channels, channels, 3, dims=dims), norm(channels))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Images (N, in_channels, H, W) to the two inputs of the first cell, which are the same map."""
@@ -151,19 +164,19 @@ class CifarStem(nn.Sequential):
 class ImagenetStem(nn.Module):
     """Two convolutions of stride 2, and a third: the first cell reads maps at a quarter and at an eighth."""
 
-    def __init__(self, in_channels: int, channels: int, norm: NormFactory) -> None:
+    def __init__(self, in_channels: int, channels: int, norm: NormFactory, dims: int = 2) -> None:
         super().__init__()
         half = max(1, channels // 2)
         self.quarter = nn.Sequential(
-            nn.Conv2d(in_channels, half, 3, stride=2, padding=1, bias=False),
+            Convolution(in_channels, half, 3, 2, dims=dims),
             norm(half),
             nn.ReLU(),
-            nn.Conv2d(half, channels, 3, stride=2, padding=1, bias=False),
+            Convolution(half, channels, 3, 2, dims=dims),
             norm(channels),
         )
         self.eighth = nn.Sequential(
             nn.ReLU(),
-            nn.Conv2d(channels, channels, 3, stride=2, padding=1, bias=False),
+            Convolution(channels, channels, 3, 2, dims=dims),
             norm(channels),
         )
 
@@ -173,31 +186,34 @@ class ImagenetStem(nn.Module):
         return quarter, self.eighth(quarter)
 
 
-def make_stem(stem: str, in_channels: int, channels: int, norm: NormFactory = nn.BatchNorm2d) -> nn.Module:
+def make_stem(
+    stem: str, in_channels: int, channels: int, norm: NormFactory = nn.BatchNorm2d, dims: int = 2
+) -> nn.Module:
     """The stem of this name with `channels` output channels and affine batch norms."""
-    return (CifarStem if stem == "cifar" else ImagenetStem)(in_channels, channels, norm)
+    return (CifarStem if stem == "cifar" else ImagenetStem)(in_channels, channels, norm, dims)
 
 
-def make_auxiliary_head(kind: str, stem: str, channels: int, size: int, classes: int) -> nn.Module:
+def make_auxiliary_head(kind: str, stem: str, maps: MapShape, classes: int) -> nn.Module:
     """An auxiliary head: a second classifier in the middle of the network, for training only.
 
-    From features (N, channels, size, size) to logits (N, classes). The published heads fit one size of map for each
+    From features of the shape `maps` to logits (N, classes). The published heads fit one size of map for each
     stem, which they pool to 2x2: DARTS's with stride 3 on CIFAR and 2 on ImageNet, that of SNPS and DNAD ("nadd", from
-    their released code) with stride 2 on both. Maps of any other size are pooled to 2x2 adaptively. DARTS's ImageNet
-    head has no second batch norm.
+    their released code) with stride 2 on both. Maps of any other size are pooled to 2x2 adaptively, and
+    those of signals to 2 samples. DARTS's ImageNet head has no second batch norm.
     """
-    pool: nn.Module = nn.AdaptiveAvgPool2d(2)
-    if size == AUXILIARY_SIZES[stem]:
+    pooled = sides(2, maps.dims)
+    pool: nn.Module = nn.AdaptiveAvgPool2d(pooled)
+    if maps.dims == 2 and maps.size == AUXILIARY_SIZES[stem]:
         stride = 3 if (kind, stem) == ("darts", "cifar") else 2
         pool = nn.AvgPool2d(5, stride=stride, count_include_pad=False)
     second = [] if (kind, stem) == ("darts", "imagenet") else [nn.BatchNorm2d(768)]
     return nn.Sequential(
         nn.ReLU(),
         pool,
-        nn.Conv2d(channels, 128, 1, bias=False),
+        nn.Conv2d(maps.channels, 128, 1, bias=False),
         nn.BatchNorm2d(128),
         nn.ReLU(),
-        nn.Conv2d(128, 768, 2, bias=False),
+        nn.Conv2d(128, 768, pooled, bias=False),
         *second,
         nn.ReLU(),
         nn.Flatten(),

@@ -58,11 +58,18 @@ class CellLayout:
     """Channels of cells k-2 and k-1."""
     size: int
     """Side of the map of input 1."""
+    dims: int = 2
+    """2 for images, 1 for signals."""
 
     @property
     def kind(self) -> str:
         """The type of the cell, as in genotypes."""
         return "reduce" if self.reduction else "normal"
+
+    @property
+    def nodes(self) -> MapShape:
+        """The maps of the nodes."""
+        return MapShape(self.channels, self.out_size, self.dims)
 
     @property
     def out_size(self) -> int:
@@ -72,7 +79,7 @@ class CellLayout:
     def input_shape(self, source: int) -> MapShape:
         """The maps of input 0 or 1."""
         twice = source == 0 and self.halves_older
-        return MapShape(self.inputs[source], 2 * self.size if twice else self.size)
+        return MapShape(self.inputs[source], 2 * self.size if twice else self.size, self.dims)
 
     def stride(self, source: int) -> int:
         """The stride of the operations that read this state."""
@@ -95,8 +102,8 @@ class NetworkLayout:
         return 2 * len(self.cells) // 3
 
 
-def make_layout(stem: str, size: int, channels: int, widths: Sequence[int]) -> NetworkLayout:
-    """The layout of a network for images of `size` pixels.
+def make_layout(stem: str, size: int, channels: int, widths: Sequence[int], dims: int = 2) -> NetworkLayout:
+    """The layout of a network for images of `size` pixels, or signals of as many samples (`dims` 1).
 
     `channels` is the width of the first cell's nodes; `widths` holds, for each cell, how many nodes it concatenates.
     """
@@ -109,7 +116,7 @@ def make_layout(stem: str, size: int, channels: int, widths: Sequence[int]) -> N
     for index, width in enumerate(widths):
         reduction = index in reduction_cells(len(widths))
         channels *= 2 if reduction else 1
-        cell = CellLayout(index, reduction, halves_older, channels, (older, newer), size)
+        cell = CellLayout(index, reduction, halves_older, channels, (older, newer), size, dims)
         cells.append(cell)
         older, newer, size, halves_older = newer, width * channels, cell.out_size, reduction
     return NetworkLayout(stem, (outer, outer), tuple(cells), newer)
@@ -128,7 +135,7 @@ class Blueprint:
         return [(cell, graph) for cell, graph in zip(self.layout.cells, self.graphs, strict=True) if graph is not None]
 
 
-def make_blueprint(genotype: Genotype, cells: int, channels: int, stem: str, size: int) -> Blueprint:
+def make_blueprint(genotype: Genotype, cells: int, channels: int, stem: str, size: int, dims: int = 2) -> Blueprint:
     """The network of a genotype at this size; InputError if the genotype fixes another number of cells."""
     by_name = read_genotype(genotype)
     if is_per_type(by_name):
@@ -143,7 +150,7 @@ def make_blueprint(genotype: Genotype, cells: int, channels: int, stem: str, siz
         graphs = list(by_name.values())
     required = required_cells(graphs)
     return Blueprint(
-        layout=make_layout(stem, size, channels, [len(graph.concat) for graph in graphs]),
+        layout=make_layout(stem, size, channels, [len(graph.concat) for graph in graphs], dims),
         graphs=tuple(graph if index in required else None for index, graph in enumerate(graphs)),
     )
 

@@ -20,7 +20,7 @@ from nasplug.builtin.layers import trains_on_cpu
 from nasplug.parts import Network, Outputs
 from nasplug.supernets import drop_path, drop_path_mask
 from nasplug.supernets.concatenate import concatenate
-from nasplug.values import ImageShape
+from nasplug.values import ImageShape, MapShape
 
 
 class Cell(nn.Module):
@@ -37,11 +37,13 @@ class Cell(nn.Module):
         self.waves = group_edges(self.nodes)
         self.preprocess = nn.ModuleDict()
         for source in sorted(graph.inputs):
-            layer = FactorizedReduce if source == 0 and layout.halves_older else ReluConvNorm
-            self.preprocess[str(source)] = layer(layout.inputs[source], layout.channels)
+            halves, channels = source == 0 and layout.halves_older, (layout.inputs[source], layout.channels)
+            self.preprocess[str(source)] = (
+                FactorizedReduce(*channels, layout.dims) if halves else ReluConvNorm(*channels)
+            )
         self.operations = nn.ModuleDict(
             {
-                name: make_operation(pick.operation, layout.channels, layout.stride(pick.input))
+                name: make_operation(pick.operation, layout.channels, layout.stride(pick.input), layout.dims)
                 for node in self.nodes
                 for name, pick in node.items()
             }
@@ -106,16 +108,15 @@ class DartsNetwork(Network):
         layout = blueprint.layout
         self.depth = len(layout.cells)
         self.auxiliary_after = layout.auxiliary_after
-        self.stem = make_stem(layout.stem, shape.channels, layout.stem_channels[0])
+        self.stem = make_stem(layout.stem, shape.channels, layout.stem_channels[0], dims=shape.dims)
         self.cells = nn.ModuleDict({str(cell.index): Cell(cell, graph) for cell, graph in blueprint.built_cells})
         self.classifier = nn.Linear(layout.out_channels, shape.classes)
         self.auxiliary: nn.Module | None = None
         if auxiliary is not None:
             cell, graph = layout.cells[self.auxiliary_after], blueprint.graphs[self.auxiliary_after]
             assert graph is not None  # noqa: S101 - reductions and the last cell are always built
-            self.auxiliary = make_auxiliary_head(
-                auxiliary, layout.stem, len(graph.concat) * cell.channels, cell.out_size, shape.classes
-            )
+            maps = MapShape(len(graph.concat) * cell.channels, cell.out_size, cell.dims)
+            self.auxiliary = make_auxiliary_head(auxiliary, layout.stem, maps, shape.classes)
 
     def outputs(self, images: Tensor) -> Outputs:
         """Logits, taps and, in training, auxiliary logits.

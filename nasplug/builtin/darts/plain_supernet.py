@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from nasplug.builtin.darts.candidates import Candidate, Factorised, Reduction, Separable
 from nasplug.builtin.darts.genotype import DILATED, FACTORISED, NONE, SEPARABLE, SKIP
-from nasplug.builtin.darts.layers import CifarStem, make_stem
+from nasplug.builtin.darts.layers import CifarStem, make_factorised, make_stem
 from nasplug.builtin.darts.supernet import DartsSupernet
 from nasplug.builtin.darts.supernet_cell import SupernetCell, candidate_name
+from nasplug.builtin.layers import pool_arguments
 from nasplug.builtin.plain_operations import (
     FactorizedReduce,
     PlainSupernet,
@@ -58,7 +59,7 @@ class PlainCell(nn.Module):
     def __init__(self, cell: SupernetCell) -> None:
         super().__init__()
         layout, self.nodes = cell.layout, cell.nodes
-        self.out_size, self.channels = layout.out_size, layout.channels
+        self.out_shape = layout.nodes.tensor_shape
         halving = FactorizedReduce(layout.inputs[0], layout.channels)
         self.older: nn.Module = halving if layout.halves_older else relu_conv_norm(layout.inputs[0], layout.channels)
         self.newer = relu_conv_norm(layout.inputs[1], layout.channels)
@@ -69,7 +70,9 @@ class PlainCell(nn.Module):
             _, columns, names = self.edges.setdefault((member.target, member.source), (member.row, [], []))
             columns.append(member.column)
             names.append(candidate_name(member.operation, member.source, member.target))
-            self.operations[names[-1]] = _operation(member.operation, layout.channels, layout.stride(member.source))
+            self.operations[names[-1]] = _operation(
+                member.operation, layout.channels, layout.stride(member.source), layout.dims
+            )
 
     def forward(self, older: Tensor, newer: Tensor, candidates: WeightedCandidates) -> Tensor:
         """From the outputs of cells k-2 and k-1 to (N, nodes * channels, H, W)."""
@@ -80,7 +83,7 @@ class PlainCell(nn.Module):
                 row, columns, names = self.edges[node, source]
                 term = candidates.sum(row, columns, [self.operations[name] for name in names], state)
                 total = term if total is None else total if term is None else total + term
-            empty = (newer.shape[0], self.channels, self.out_size, self.out_size)
+            empty = (newer.shape[0], *self.out_shape)
             states.append(newer.new_zeros(empty) if total is None else total)
         return torch.cat(states[2:], 1)
 
@@ -95,32 +98,30 @@ class PlainCell(nn.Module):
 def _stem(net: DartsSupernet) -> nn.Module:
     convolutions = [layer for layer in net.stem.modules() if isinstance(layer, nn.Conv2d)]
     kind = "cifar" if isinstance(net.stem, CifarStem) else "imagenet"
-    return make_stem(kind, convolutions[0].in_channels, convolutions[-1].out_channels)
+    dims = 2 if convolutions[0].kernel_size[0] > 1 else 1
+    return make_stem(kind, convolutions[0].in_channels, convolutions[-1].out_channels, dims=dims)
 
 
 def _cells(net: DartsSupernet) -> Iterator[SupernetCell]:
     return (cast("SupernetCell", cell) for cell in net.cells)
 
 
-def _operation(name: str, channels: int, stride: int) -> nn.Module:
+def _operation(name: str, channels: int, stride: int, dims: int) -> nn.Module:
     if name == NONE:
         return Zero(stride)
     if name == SKIP:
         return nn.Identity() if stride == 1 else FactorizedReduce(channels, channels)
     if name == "max_pool_3x3":
-        return pool(nn.MaxPool2d(3, stride, padding=1), channels)
+        return pool(nn.MaxPool2d(**pool_arguments(stride, dims)), channels)
     if name == "avg_pool_3x3":
-        return pool(nn.AvgPool2d(3, stride, padding=1, count_include_pad=False), channels)
+        return pool(nn.AvgPool2d(**pool_arguments(stride, dims), count_include_pad=False), channels)
     if name in DILATED:
-        return separable(channels, DILATED[name], stride, dilation=2)
+        return separable(channels, DILATED[name], stride, 2, dims)
     if name == FACTORISED:
-        return nn.Sequential(
-            nn.ReLU(),
-            nn.Conv2d(channels, channels, (1, 7), stride=(1, stride), padding=(0, 3), bias=False),
-            nn.Conv2d(channels, channels, (7, 1), stride=(stride, 1), padding=(3, 0), bias=False),
-            nn.BatchNorm2d(channels, affine=False),
-        )
-    return nn.Sequential(*separable(channels, SEPARABLE[name], stride), *separable(channels, SEPARABLE[name], 1))
+        convolutions = make_factorised(channels, stride, dims)
+        return nn.Sequential(nn.ReLU(), *convolutions, nn.BatchNorm2d(channels, affine=False))
+    kernel = SEPARABLE[name]
+    return nn.Sequential(*separable(channels, kernel, stride, dims=dims), *separable(channels, kernel, 1, dims=dims))
 
 
 def _convolutions(candidate: Candidate) -> list[nn.Module]:

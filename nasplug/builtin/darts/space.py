@@ -64,6 +64,7 @@ class Darts(SearchSpace):
     """Cells of nodes that read any earlier ones (DARTS), shared by type or each its own (SNPS, DNAD)."""
 
     name = genotypes_of = SPACE
+    input_dims = frozenset({1, 2})
     auxiliary_heads = True
     has_skip_dropout = True
     unshared = MappingProxyType({"topology": "per-cell"})
@@ -220,7 +221,8 @@ class Darts(SearchSpace):
 
     def layout(self, shape: ImageShape) -> NetworkLayout:
         """The layout of the supernet for images of `shape`."""
-        return make_layout(resolve_stem(self.stem, shape.size), shape.size, self.channels, [self.nodes] * self.cells)
+        stem = resolve_stem(self.stem, shape.size)
+        return make_layout(stem, shape.size, self.channels, [self.nodes] * self.cells, shape.dims)
 
     def cell_names(self) -> tuple[str, ...]:
         """The names under which genotypes and choices hold the cells that are searched: types, or numbers from 0."""
@@ -240,4 +242,4 @@ class Darts(SearchSpace):
 
     def _blueprint(self, genotype: Genotype, shape: ImageShape) -> Blueprint:
         stem = resolve_stem(self.stem, shape.size)
-        return make_blueprint(genotype, self.cells, self.channels, stem, shape.size)
+        return make_blueprint(genotype, self.cells, self.channels, stem, shape.size, shape.dims)

@@ -41,7 +41,9 @@ class DartsSupernet(Supernet):
         super().__init__()
         self.choices = choices
         self._layout = layout
-        self.stem = make_stem(layout.stem, shape.channels, layout.stem_channels[0], partial(Norm, affine=True))
+        self.stem = make_stem(
+            layout.stem, shape.channels, layout.stem_channels[0], partial(Norm, affine=True), shape.dims
+        )
         self.cells = nn.ModuleList(make_cell(cell) for cell in layout.cells)
         self.classifier = nn.Linear(layout.out_channels, shape.classes)
         self._plan_cache: PlanCache[tuple[CellGroups, ...]] = PlanCache()
@@ -98,7 +100,7 @@ class DartsSupernet(Supernet):
         nodes = cast("SupernetCell", self.cells[end]).nodes
         return Block(
             inputs=inputs,
-            output=MapShape(cells[end].channels * nodes, cells[end].out_size),
+            output=MapShape(cells[end].channels * nodes, cells[end].out_size, cells[end].dims),
             enter=self.whole().enter if start == 0 else tuple,
             layers=tuple(self._layer(index) for index in range(start, end + 1)),
             leave=lambda states: states[1],

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from nasplug.builtin.darts.candidates import Candidate, Projection, Reduction, make_candidate
 from nasplug.builtin.darts.genotype import NONE, POOLS, SKIP
 from nasplug.builtin.darts.layout import CellLayout
+from nasplug.builtin.layers import pool_arguments
 from nasplug.parts import SkipDropout
 from nasplug.parts.choice import Columns
 from nasplug.supernets import Norm
@@ -26,6 +27,7 @@ from nasplug.supernets.candidate_groups import (
     group_candidates,
     repeat_for_channels,
 )
+from nasplug.values import sides
 
 
 class States:
@@ -50,11 +52,11 @@ class States:
 
     def pool(self, pool: str, number: int) -> Tensor:
         """The state after a pool and its batch norm."""
-        stride = self._layout.stride(number)
+        pooling = pool_arguments(self._layout.stride(number), self._layout.dims)
         if pool == "max_pool_3x3":
-            x = F.max_pool2d(self[number], 3, stride, padding=1)
+            x = F.max_pool2d(self[number], **pooling)
         else:
-            x = F.avg_pool2d(self[number], 3, stride, padding=1, count_include_pad=False)
+            x = F.avg_pool2d(self[number], **pooling, count_include_pad=False)
         normed: Tensor = self._pool_norms[pool_name(pool, number)](x)
         return normed
 
@@ -83,7 +85,7 @@ class SupernetCell(nn.Module):
         self.candidates = nn.ModuleDict()
         self.pool_norms = nn.ModuleDict()
         for member in self.members:
-            module = make_candidate(member.operation, self.channels, layout.stride(member.source))
+            module = make_candidate(member.operation, self.channels, layout.stride(member.source), layout.dims)
             if module is not None:
                 self.candidates[candidate_name(member.operation, member.source, member.target)] = module
             elif member.operation in POOLS and pool_name(member.operation, member.source) not in self.pool_norms:
@@ -149,8 +151,7 @@ class SupernetCell(nn.Module):
 
     def zeros(self, like: Tensor, channels: int) -> Tensor:
         """Maps of the nodes, (N, channels, H, W), to which nothing is added; N and the type are those of `like`."""
-        size = self.layout.out_size
-        return like.new_zeros(like.shape[0], channels, size, size)
+        return like.new_zeros(like.shape[0], channels, *sides(self.layout.out_size, self.layout.dims))
 
     def prune(self, kept: Columns) -> None:
         """Removes the modules of candidates that are not left in these columns of the table of choices."""

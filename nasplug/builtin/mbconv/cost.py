@@ -19,7 +19,7 @@ def network_cost(layout: NetworkLayout, chains: Sequence[Chain]) -> Costs:
     """The whole network of these chains."""
     last = layout.blocks[-1][-1]
     blocks = [block_cost(layers, chain) for layers, chain in zip(layout.blocks, chains, strict=True)]
-    head = head_cost(last.out_channels, layout.head, last.out_size, layout.classes)
+    head = head_cost(last, layout.head, layout.classes)
     return Costs.total([stem_cost(layout.stem), *blocks, head])
 
 
@@ -34,27 +34,29 @@ def block_cost(layers: Sequence[LayerLayout], chain: Chain) -> Costs:
 def layer_cost(layout: LayerLayout, operation: Operation) -> Costs:
     """One MBConv: expansion, depthwise convolution, squeeze-excitation, projection, three batch norms."""
     channels = operation.expansion * layout.in_channels
-    expansion = _pointwise_cost(layout.in_channels, channels, layout.size)
+    expansion = _pointwise_cost(layout.in_channels, channels, layout.size**layout.dims)
     return Costs.total([expansion, _separable_cost(layout, channels, operation.kernel)])
 
 
 def stem_cost(layout: StemLayout) -> Costs:
     """The stem."""
-    weights = 9 * layout.in_channels * layout.channels
-    convolution = convolution_cost(weights, layout.size**2, layout.channels)
+    weights = 3**layout.dims * layout.in_channels * layout.channels
+    convolution = convolution_cost(weights, layout.size**layout.dims, layout.channels)
     return Costs.total([convolution, _separable_cost(layout.separable, layout.channels, kernel=3)])
 
 
-def head_cost(in_channels: int, channels: int, size: int, classes: int) -> Costs:
-    """The head, for maps of `size` pixels and `in_channels` channels, and the classifier."""
-    return Costs.total([_pointwise_cost(in_channels, channels, size), linear_cost(channels, classes)])
+def head_cost(last: LayerLayout, channels: int, classes: int) -> Costs:
+    """The head behind the layer `last`, and the classifier."""
+    pixels = last.out_size**last.dims
+    return Costs.total([_pointwise_cost(last.out_channels, channels, pixels), linear_cost(channels, classes)])
 
 
 def _separable_cost(layout: LayerLayout, channels: int, kernel: int) -> Costs:
-    depthwise = convolution_cost(channels * kernel**2, layout.out_size**2, channels)
+    pixels = layout.out_size**layout.dims
+    depthwise = convolution_cost(channels * kernel**layout.dims, pixels, channels)
     excitation = [linear_cost(channels, layout.squeeze_channels), linear_cost(layout.squeeze_channels, channels)]
-    return Costs.total([depthwise, *excitation, _pointwise_cost(channels, layout.out_channels, layout.out_size)])
+    return Costs.total([depthwise, *excitation, _pointwise_cost(channels, layout.out_channels, pixels)])
 
 
-def _pointwise_cost(in_channels: int, out_channels: int, size: int) -> Costs:
-    return convolution_cost(in_channels * out_channels, size**2, out_channels)
+def _pointwise_cost(in_channels: int, out_channels: int, pixels: int) -> Costs:
+    return convolution_cost(in_channels * out_channels, pixels, out_channels)

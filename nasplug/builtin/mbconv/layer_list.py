@@ -45,13 +45,13 @@ def block_layers(layouts: Sequence[LayerLayout], chain: Chain) -> list[LayerSpec
 def list_stem(stem: StemLayout, shape: ImageShape) -> LayerSpec:
     """The stem, as one layer."""
     key = f"mbconv stem {stem.channels} to {stem.out_channels} stride {stem.stride}"
-    return list_layer(key, MapShape(shape.channels, shape.size), partial(Stem, stem, nn.BatchNorm2d))
+    return list_layer(key, MapShape(shape.channels, shape.size, shape.dims), partial(Stem, stem, nn.BatchNorm2d))
 
 
 def list_head(last: LayerLayout, channels: int, classes: int) -> LayerSpec:
     """The head with this many channels behind the layer `last`, and the classifier, as one layer."""
     build = partial(Head, last.out_channels, channels, classes, nn.BatchNorm2d)
-    return list_layer(f"mbconv head {channels} to {classes}", MapShape(last.out_channels, last.out_size), build)
+    return list_layer(f"mbconv head {channels} to {classes}", last.output, build)
 
 
 def _list_layer(layout: LayerLayout, operation: Operation) -> LayerSpec:
@@ -60,4 +60,4 @@ def _list_layer(layout: LayerLayout, operation: Operation) -> LayerSpec:
         return Residual(layer) if layout.residual else layer
 
     key = f"mbconv {operation} to {layout.out_channels} stride {layout.stride}"
-    return list_layer(key, MapShape(layout.in_channels, layout.size), build)
+    return list_layer(key, layout.input, build)

@@ -47,11 +47,12 @@ class StemLayout:
     stride: int
     size: int
     """Side of the map that it gives."""
+    dims: int
 
     @property
     def separable(self) -> LayerLayout:
         """Its second layer."""
-        return LayerLayout(self.channels, self.out_channels, stride=1, size=self.size)
+        return LayerLayout(self.channels, self.out_channels, stride=1, size=self.size, dims=self.dims)
 
 
 @attrs.frozen
@@ -121,22 +122,22 @@ def make_stem_layout(stem: str, widths: Widths, shape: ImageShape) -> StemLayout
     """The stem of this name: "imagenet" halves the images, "small" does not, "auto" depends on their size."""
     stride = stem_stride(stem, shape.size)
     size = half_size(shape.size) if stride == 2 else shape.size
-    return StemLayout(shape.channels, widths.channels, widths.stem, stride, size)
+    return StemLayout(shape.channels, widths.channels, widths.stem, stride, size, shape.dims)
 
 
 def make_cell_layout(
-    cell: Cell, widths: Widths, in_channels: int, size: int, out_channels: int | None = None
+    cell: Cell, widths: Widths, in_channels: int, size: int, dims: int, out_channels: int | None = None
 ) -> tuple[LayerLayout, ...]:
     """The layers of a cell.
 
-    It reads `in_channels` channels and maps of `size` pixels. The last layer gives `out_channels` channels, by default
-    the cell's own width.
+    It reads `in_channels` channels and maps of `size` pixels in `dims` dimensions. The last layer gives
+    `out_channels` channels, by default the cell's own width.
     """
     width = widths(cell.width)
     widths_of_layers = [width] * (cell.layers - 1) + [out_channels or width]
     layers = []
     for layer, channels in enumerate(widths_of_layers):
-        layout = LayerLayout(in_channels, channels, cell.stride if layer == 0 else 1, size)
+        layout = LayerLayout(in_channels, channels, cell.stride if layer == 0 else 1, size, dims=dims)
         layers.append(layout)
         in_channels, size = layout.out_channels, layout.out_size
     return tuple(layers)
@@ -146,7 +147,7 @@ def make_network_layout(stem: StemLayout, cells: Sequence[Cell], widths: Widths,
     """The stand-alone network of these cells."""
     in_channels, size, blocks = stem.out_channels, stem.size, []
     for cell in cells:
-        layers = make_cell_layout(cell, widths, in_channels, size)
+        layers = make_cell_layout(cell, widths, in_channels, size, stem.dims)
         blocks.append(layers)
         in_channels, size = layers[-1].out_channels, layers[-1].out_size
     return NetworkLayout(stem, tuple(blocks), widths.of_head(cells[-1].width), classes)
@@ -157,8 +158,10 @@ def make_supernet_layout(stem: StemLayout, cells: Cells, widths: Widths, classes
     in_channels, size, blocks, outputs = stem.out_channels, stem.size, [], []
     for alternatives in cells:
         out_channels = widths(alternatives[0].width) * (2 if doubled else 1)
-        blocks.append({cell: make_cell_layout(cell, widths, in_channels, size, out_channels) for cell in alternatives})
-        in_channels, size = out_channels, blocks[-1][alternatives[0]][-1].out_size
-        outputs.append(MapShape(in_channels, size))
+        blocks.append(
+            {cell: make_cell_layout(cell, widths, in_channels, size, stem.dims, out_channels) for cell in alternatives}
+        )
+        outputs.append(blocks[-1][alternatives[0]][-1].output)
+        in_channels, size = out_channels, outputs[-1].size
     head = widths.of_head(cells[-1][0].width)
     return SupernetLayout(stem, tuple(blocks), tuple(outputs), head, classes)

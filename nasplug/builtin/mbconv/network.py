@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nasplug.builtin.layers import Depthwise, Pointwise
+from nasplug.builtin.layers import Convolution, Depthwise, Pointwise
 from nasplug.builtin.mbconv.genotype import Chain, Operation
 from nasplug.builtin.mbconv.layout import LayerLayout, NetworkLayout, StemLayout
 from nasplug.parts import Network, Outputs
@@ -24,7 +24,7 @@ class Separable(nn.Module):
     def __init__(self, layout: LayerLayout, channels: int, kernel: int, norm: NormFactory) -> None:
         super().__init__()
         self.layout, self.channels = layout, channels
-        self.depthwise = Depthwise(channels, kernel, layout.stride)
+        self.depthwise = Depthwise(channels, kernel, layout.stride, dims=layout.dims)
         self.depthwise_norm = norm(channels)
         self.squeeze = nn.Linear(channels, layout.squeeze_channels)
         self.excite = nn.Linear(layout.squeeze_channels, channels)
@@ -68,7 +68,7 @@ class Stem(nn.Module):
 
     def __init__(self, layout: StemLayout, norm: NormFactory) -> None:
         super().__init__()
-        self.convolution = nn.Conv2d(layout.in_channels, layout.channels, 3, layout.stride, padding=1, bias=False)
+        self.convolution = Convolution(layout.in_channels, layout.channels, 3, layout.stride, dims=layout.dims)
         self.norm = norm(layout.channels)
         self.separable = Separable(layout.separable, layout.channels, 3, norm)
 

@@ -49,6 +49,7 @@ class MBConvSpace(SearchSpace):
     """Blocks of inverted residuals with squeeze-excitation; each offers cells of several depths and widths (DNA)."""
 
     name = genotypes_of = SPACE
+    input_dims = frozenset({1, 2})
 
     blocks: tuple[str, ...] = option(
         ("small",),
@@ -116,7 +117,7 @@ class MBConvSpace(SearchSpace):
             parts.append(stem_cost(self._stem(shape)))
         if block == len(self._cells()) - 1:
             last, head = layouts[-1], self._widths().of_head(chain.cell.width)
-            parts.append(head_cost(last.out_channels, head, last.out_size, shape.classes))
+            parts.append(head_cost(last, head, shape.classes))
         return Costs.total(parts)
 
     def path_layers(
@@ -220,7 +221,8 @@ class MBConvSpace(SearchSpace):
         """The layers of a block behind the path `before` through the previous one."""
         stem, widths = self._stem(shape), self._widths()
         in_channels = stem.out_channels if before is None else widths(self.interface(block - 1, before))
-        return make_cell_layout(chain.cell, widths, in_channels, size_after(stem.size, self._cells()[:block]))
+        size = size_after(stem.size, self._cells()[:block])
+        return make_cell_layout(chain.cell, widths, in_channels, size, shape.dims)
 
     def _layout(self, chains: Sequence[Chain], shape: ImageShape) -> NetworkLayout:
         return make_network_layout(self._stem(shape), [chain.cell for chain in chains], self._widths(), shape.classes)

@@ -29,8 +29,15 @@ class DSCNN(Scalable):
         stem, *strides = reversed(choose_strides(shape.size, 1 + BLOCKS, LARGEST_MAP))
         channels = self.channels(CHANNELS)
         blocks = [
-            [Block(nn.Sequential(depthwise(channels, stride), pointwise(channels, channels)), None, nn.ReLU())]
+            [
+                Block(
+                    nn.Sequential(depthwise(channels, stride, dims=shape.dims), pointwise(channels, channels)),
+                    None,
+                    nn.ReLU(),
+                )
+            ]
             for stride in strides
         ]
         classifier = nn.Linear(channels, shape.classes)
-        return StagedNetwork(convolution(shape.channels, channels, stem), blocks, nn.Identity(), classifier)
+        first = convolution(shape.channels, channels, stem, dims=shape.dims)
+        return StagedNetwork(first, blocks, nn.Identity(), classifier)

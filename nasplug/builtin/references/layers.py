@@ -8,7 +8,7 @@ from typing import cast
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nasplug.builtin.layers import Depthwise, Pointwise, half_size
+from nasplug.builtin.layers import Convolution, Depthwise, Pointwise, half_size, pool_arguments
 from nasplug.parts import Network, Outputs
 from nasplug.supernets import drop_path
 
@@ -63,10 +63,16 @@ class StagedNetwork(Network):
 
 
 def convolution(
-    in_channels: int, out_channels: int, stride: int = 1, activation: type[nn.Module] = nn.ReLU, bias: bool = False
+    in_channels: int,
+    out_channels: int,
+    stride: int = 1,
+    activation: type[nn.Module] = nn.ReLU,
+    bias: bool = False,
+    *,
+    dims: int = 2,
 ) -> nn.Sequential:
-    """3x3 convolution, batch norm, activation."""
-    layer = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=bias)
+    """3x3 convolution, or one over 3 samples of signals (`dims` 1), batch norm, activation."""
+    layer = Convolution(in_channels, out_channels, 3, stride, dims=dims, bias=bias)
     return nn.Sequential(layer, nn.BatchNorm2d(out_channels), activation())
 
 
@@ -75,14 +81,14 @@ def pointwise(in_channels: int, out_channels: int, activation: type[nn.Module] =
     return nn.Sequential(Pointwise(in_channels, out_channels), nn.BatchNorm2d(out_channels), activation())
 
 
-def depthwise(channels: int, stride: int, activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
-    """3x3 depthwise convolution, batch norm, activation."""
-    return nn.Sequential(Depthwise(channels, 3, stride), nn.BatchNorm2d(channels), activation())
+def depthwise(channels: int, stride: int, activation: type[nn.Module] = nn.ReLU, *, dims: int = 2) -> nn.Sequential:
+    """3x3 depthwise convolution, or one over 3 samples of signals, batch norm, activation."""
+    return nn.Sequential(Depthwise(channels, 3, stride, dims=dims), nn.BatchNorm2d(channels), activation())
 
 
-def max_pool(stride: int) -> nn.Module:
-    """3x3 max pooling, or nothing where the map keeps its size."""
-    return nn.MaxPool2d(3, stride, padding=1) if stride > 1 else nn.Identity()
+def max_pool(stride: int, dims: int = 2) -> nn.Module:
+    """3x3 max pooling, or over 3 samples of signals, or nothing where the map keeps its size."""
+    return nn.MaxPool2d(**pool_arguments(stride, dims)) if stride > 1 else nn.Identity()
 
 
 def choose_strides(size: int, places: int, largest: int) -> tuple[int, ...]:

@@ -38,24 +38,24 @@ class MobileNetV2(Scalable):
         places = 1 + sum(may_halve for *_, may_halve in STAGES)
         stem, *strides = choose_strides(shape.size, places, LARGEST_MAP)
         channels = self.channels(STEM)
-        first = convolution(shape.channels, channels, stem, nn.ReLU6)
+        first = convolution(shape.channels, channels, stem, nn.ReLU6, dims=shape.dims)
         stages, left = [], iter(strides)
         for expansion, published, count, may_halve in STAGES:
             stage, out_channels = [], self.channels(published)
             for number in range(count):
                 stride = next(left) if may_halve and number == 0 else 1
-                stage.append(_inverted_residual(channels, out_channels, expansion, stride))
+                stage.append(_inverted_residual(channels, out_channels, expansion, stride, shape.dims))
                 channels = out_channels
             stages.append(stage)
         head = self.channels(HEAD)
         return StagedNetwork(first, stages, pointwise(channels, head, nn.ReLU6), nn.Linear(head, shape.classes))
 
 
-def _inverted_residual(in_channels: int, out_channels: int, expansion: int, stride: int) -> Block:
+def _inverted_residual(in_channels: int, out_channels: int, expansion: int, stride: int, dims: int) -> Block:
     hidden = expansion * in_channels
     branch = nn.Sequential(
         *([pointwise(in_channels, hidden, nn.ReLU6)] if expansion > 1 else []),
-        depthwise(hidden, stride, nn.ReLU6),
+        depthwise(hidden, stride, nn.ReLU6, dims=dims),
         pointwise(hidden, out_channels),
     )
     keeps_form = stride == 1 and in_channels == out_channels

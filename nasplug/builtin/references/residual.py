@@ -39,18 +39,18 @@ class TwoLayerStages(Scalable):
         """The network, with a tap after each of its three stages."""
         stem, pool, *strides = choose_strides(shape.size, 2 + len(STAGES), self.largest_map)
         channels = self.channels(STEM)
-        first = convolution(shape.channels, channels, stem, bias=self.bias)
+        first = convolution(shape.channels, channels, stem, bias=self.bias, dims=shape.dims)
         stages = []
         for published, stride in zip(STAGES, strides, strict=True):
-            stages.append([self._block(channels, self.channels(published), stride)])
+            stages.append([self._block(channels, self.channels(published), stride, shape.dims)])
             channels = self.channels(published)
         classifier = nn.Linear(channels, shape.classes)
-        return StagedNetwork(nn.Sequential(first, max_pool(pool)), stages, nn.Identity(), classifier)
+        return StagedNetwork(nn.Sequential(first, max_pool(pool, shape.dims)), stages, nn.Identity(), classifier)
 
-    def _block(self, in_channels: int, out_channels: int, stride: int) -> Block:
+    def _block(self, in_channels: int, out_channels: int, stride: int, dims: int) -> Block:
         branch = nn.Sequential(
-            convolution(in_channels, out_channels, stride, bias=self.bias),
-            convolution(out_channels, out_channels, activation=nn.Identity, bias=self.bias),
+            convolution(in_channels, out_channels, stride, bias=self.bias, dims=dims),
+            convolution(out_channels, out_channels, activation=nn.Identity, bias=self.bias, dims=dims),
         )
         return Block(branch, self.shortcut(in_channels, out_channels, stride), nn.ReLU())
 

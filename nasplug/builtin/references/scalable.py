@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC
 from collections.abc import Sequence
-from typing import Self
+from typing import ClassVar, Self
 
 import attrs
 
@@ -20,6 +20,8 @@ LARGEST = 8
 @attrs.frozen
 class Scalable(ReferenceNetwork, ABC):
     """An architecture whose numbers of channels are all multiplied by `width`."""
+
+    input_dims: ClassVar[frozenset[int]] = frozenset({1, 2})
 
     width: float = option(1.0, "factor of the channels of every stage", above=0, at_most=LARGEST)
 

@@ -141,7 +141,7 @@ def _train(
 
 
 def _quantised_training(network: TrainedNetwork, classifier: Classifier, epochs: int) -> QuantisedTraining:
-    shape = (classifier.channels, classifier.size, classifier.size)
+    shape = classifier.tensor_shape
     # A classifier also takes graphs, which this one is not.
     return QuantisedTraining(network.run, network.id, cast("Network", classifier.net), shape, epochs)
 

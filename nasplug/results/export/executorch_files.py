@@ -18,9 +18,9 @@ EXTRA = "executorch"
 def _encode(classifier: Classifier, metadata: Metadata, images: Tensor | None = None) -> bytes:
     with quiet():
         require(EXTRA, "executorch.exir", "torchao.quantization.pt2e")
-    shape = (classifier.channels, classifier.size, classifier.size)
+    shape = classifier.tensor_shape
     mean, std = classifier.mean.tolist(), classifier.std.tolist()
-    net = RawImages(deployed_graph(classifier.net, shape), mean, std, classifier.task.answer_layer)
+    net = RawImages(deployed_graph(classifier.net, shape), mean, std, classifier.task.answer_layer, classifier.dtype)
     return write_program(net, shape, metadata, images)
 
 

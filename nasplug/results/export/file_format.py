@@ -18,6 +18,8 @@ from nasplug.parts import Task
 from nasplug.parts.classification import CLASSIFICATION
 from nasplug.parts.recorded_task import read_task
 from nasplug.results.classifier import Classifier
+from nasplug.values import sides
+from nasplug.values.shape import read_form
 
 Metadata = Mapping[str, str]
 WEIGHTS = ".pt"
@@ -28,7 +30,7 @@ IMAGES: Mapping[str, Kind] = {
     "channels": WHOLE,
     "size": WHOLE,
 }
-OPTIONAL: Mapping[str, Kind] = {"bits": WHOLE.or_null(), "task": OBJECT}
+OPTIONAL: Mapping[str, Kind] = {"bits": WHOLE.or_null(), "task": OBJECT, "dims": WHOLE}
 
 
 @attrs.frozen
@@ -45,6 +47,14 @@ class Opened:
     bits: int | None
     """Bits used of values of more than 8 in the training images; None: these had 8."""
     task: Task = CLASSIFICATION
+    dims: int = 2
+    dtype: str = "uint8"
+    """As those of `ImageData`."""
+
+    @property
+    def tensor_shape(self) -> tuple[int, int, int]:
+        """The shape (C, H, W) of one image or signal."""
+        return (self.channels, *sides(self.size, self.dims))
 
     @classmethod
     def described_by(cls, metadata: Metadata, predict: Callable[[Tensor], Tensor]) -> Self:
@@ -53,10 +63,12 @@ class Opened:
         try:
             check_fields(told, IMAGES, OPTIONAL)
             task = read_task(told)
+            dims, dtype = read_form({**told, **{name: metadata[name] for name in ("dtype",) if name in metadata}})
         except (FormatError, TypeError, ValueError) as error:
             raise FormatError(f"its metadata are not those that nasplug writes: {error}") from error
         names = tuple(told["classes"])
-        return cls(predict, metadata, names, told["channels"], told["size"], told.get("bits", 16), task)
+        bits = told.get("bits", 16)
+        return cls(predict, metadata, names, told["channels"], told["size"], bits, task, dims, dtype)
 
     def __call__(self, images: Tensor) -> Tensor:
         """What `predict` gives: an opened file stands in for the classifier that it was made from."""

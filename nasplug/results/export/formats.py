@@ -60,7 +60,7 @@ def open_export(path: Path) -> Opened:
 
 
 def _try_out(opened: Opened) -> None:
-    black = torch.zeros(1, opened.channels, opened.size, opened.size, dtype=torch.uint8, device="cpu")
+    black = torch.zeros(1, *opened.tensor_shape, dtype=getattr(torch, opened.dtype), device="cpu")
     with torch.inference_mode():
         answer = opened.predict(black)
     if answer.shape != (1, len(opened.classes)):

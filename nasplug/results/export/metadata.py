@@ -16,7 +16,9 @@ def metadata_of(network: TrainedNetwork, classifier: Classifier, batch: str) -> 
     `batch` is the number of images that the file takes at a time, or N for any number.
     """
     data = classifier.facts["data"]
-    shape = f"({batch}, {classifier.channels}, {classifier.size}, {classifier.size})"
+    shape = f"({batch}, {', '.join(map(str, classifier.tensor_shape))})"
+    kind = "signals of one row, " if classifier.dims == 1 else ""
+    values = "raw pixels from 0 to 255" if classifier.dtype == "uint8" else "raw values"
     result = read_result(network.run.path)
     # What follows the name of a data set is a path, which means nothing to those who are given the file.
     name, _ = split_location(network.plugins, "dataset", result.dataset)
@@ -26,7 +28,7 @@ def metadata_of(network: TrainedNetwork, classifier: Classifier, batch: str) -> 
     answers = classifier.task.answer_layer.name
     facts = {**run, **record, **architecture, **data}
     return {
-        "input": f"images: uint8 {shape}, raw pixels from 0 to 255",
+        "input": f"images: {kind}{classifier.dtype} {shape}, {values}",
         "output": f"{answers}: float32 ({batch}, {len(classifier.classes)}), in the order of classes",
         **{key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()},
         "nasplug": json.dumps(classifier.facts),

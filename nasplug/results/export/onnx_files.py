@@ -24,10 +24,10 @@ def _encode(classifier: Classifier, metadata: Metadata) -> bytes:
     from nasplug.deployment.onnx_model import Untranslated, write_classifier
     from nasplug.deployment.quantisation import shorten_names
 
-    shape = (classifier.channels, classifier.size, classifier.size)
     try:
-        graph = deployed_graph(classifier.net, shape)
-        model = write_classifier(graph, classifier.mean.tolist(), classifier.std.tolist(), classifier.task.answer_layer)
+        graph = deployed_graph(classifier.net, classifier.tensor_shape)
+        mean, std = classifier.mean.tolist(), classifier.std.tolist()
+        model = write_classifier(graph, mean, std, classifier.task.answer_layer, classifier.dtype)
     except Untranslated:
         model = _write_by_torch(classifier)
     shorten_names(model)

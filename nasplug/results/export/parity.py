@@ -77,6 +77,10 @@ def sample(tests: RunImages | InputError, classifier: Classifier) -> Sample:
     if isinstance(tests, RunImages):
         found = tests.spread(COUNT)
         return Sample(found.read(), {"test": "test images", "train": "training images"}[found.split])
-    shape = (COUNT, classifier.channels, classifier.size, classifier.size)
-    noise = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0), device="cpu")
+    shape, generator = (COUNT, *classifier.tensor_shape), torch.Generator().manual_seed(0)
+    if classifier.dtype == "uint8":
+        noise = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator, device="cpu")
+    else:
+        noise = torch.randn(shape, generator=generator, device="cpu") * classifier.std[:, None, None]
+        noise += classifier.mean[:, None, None]
     return Sample(noise, f"random images (those of the run cannot be used: {str(tests).rstrip('.')})")

@@ -27,7 +27,7 @@ def export_program(classifier: Classifier) -> ExportedProgram:
 
     Two images serve as the example: torch takes dimensions of 0 and 1 for constants.
     """
-    example = torch.zeros(2, classifier.channels, classifier.size, classifier.size, dtype=torch.uint8, device="cpu")
+    example = torch.zeros(2, *classifier.tensor_shape, dtype=getattr(torch, classifier.dtype), device="cpu")
     program = torch.export.export(classifier, (example,), dynamic_shapes=({0: Dim("batch", min=1)},), strict=False)
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)

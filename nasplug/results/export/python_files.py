@@ -25,7 +25,8 @@ NAMES = frozenset({"ABOUT", "CLASSES", "MEAN", "STD", "normalise", "Network", "l
 
 def _encode(classifier: Classifier, metadata: Metadata) -> bytes:
     mean, std = classifier.mean.tolist(), classifier.std.tolist()
-    return write_source(_plain_graph(classifier), mean, std, metadata, classifier.task.answer_layer).encode()
+    answers = classifier.task.answer_layer
+    return write_source(_plain_graph(classifier), mean, std, metadata, answers, classifier.dtype).encode()
 
 
 def _encode_weights(classifier: Classifier) -> bytes:
@@ -36,7 +37,7 @@ def _encode_weights(classifier: Classifier) -> bytes:
 
 def _plain_graph(classifier: Classifier) -> GraphModule:
     """The graph with its batch norms, which can only be folded with a rounding error."""
-    return deployed_graph(classifier.net, (classifier.channels, classifier.size, classifier.size), folded=False)
+    return deployed_graph(classifier.net, classifier.tensor_shape, folded=False)
 
 
 def _read(path: Path) -> Opened:

@@ -49,10 +49,10 @@ class RunImages:
         data, record = reload_data(run, composition, only={source: chosen})
         if record is None:
             check_count(run, data, splits)
-        if (data.channels, data.size) != (classifier.channels, classifier.size):
+        if (data.tensor_shape, data.dtype) != (classifier.tensor_shape, classifier.dtype):
             raise InputError(
-                f"the network takes {classifier.channels} x {classifier.size} x {classifier.size} pixels, and the data "
-                f"now have {data.channels} x {data.size} x {data.size}."
+                f"the network takes {' x '.join(map(str, classifier.tensor_shape))} pixels of {classifier.dtype}, and "
+                f"the data now have {' x '.join(map(str, data.tensor_shape))} of {data.dtype}."
             )
         images = data.test if source == "test" else data.train
         if images is None or len(images) <= int(chosen.max()):

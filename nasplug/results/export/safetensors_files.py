@@ -22,7 +22,7 @@ def _read(path: Path) -> Opened:
     net = Classifier.read(path, load_plugins())
     with safe_open(path, framework="pt") as file:
         metadata = {name: text for name, text in file.metadata().items() if name != CHECKSUM}
-    return Opened(net, metadata, net.classes, net.channels, net.size, net.bits, net.task)
+    return Opened(net, metadata, net.classes, net.channels, net.size, net.bits, net.task, net.dims, net.dtype)
 
 
 SAFETENSORS = Format(_encode, _read)

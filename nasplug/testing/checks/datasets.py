@@ -45,7 +45,7 @@ def images_have_the_form_they_declare(case: Case) -> None:
     for images in _sets(data):
         indices = _some(images)
         pixels = images.read(indices)
-        expected = (len(indices), data.channels, data.size, data.size)
+        expected = (len(indices), *data.tensor_shape)
         require(
             pixels.dtype == torch.uint8 and tuple(pixels.shape) == expected,
             f"{len(indices)} images are {pixels.dtype} {tuple(pixels.shape)} instead of torch.uint8 {expected}",
@@ -220,6 +220,7 @@ def batches_differ_between_steps(case: Case) -> None:
         std=(0.25,) * data.channels,
         flips=data.flips,
         shift=data.shift,
+        dims=data.dims,
         seed=0,
         phase="search",
         split="train",

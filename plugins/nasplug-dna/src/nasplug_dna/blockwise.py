@@ -119,6 +119,11 @@ class Blockwise(DistillationTeacher):
 
     def stages(self, net: Supernet, shape: ImageShape, teacher: Network | None) -> Sequence[Stage]:
         """One stage for each block, or one for all blocks, with adaptors on the device of the supernet."""
+        if shape.dims == 1 and (self.model or self.resolution):
+            raise InputError(
+                "The teacher 'blockwise' reads signals by a network of the space, as they are: leave teacher.model "
+                "and teacher.resolution out."
+            )
         device, blocks = net.choices.alpha.device, net.blocks()
         frozen_teacher = self._freeze_teacher(teacher, shape, len(blocks), device)
         shapes = frozen_teacher.shapes(shape, len(blocks), device)

@@ -32,7 +32,7 @@ class Adaptor(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Maps (N, C, H, W) of the shape `source` to (N, C', H', W') of the shape `target`."""
         mixed: Tensor = self.mix(average_down(x, self.target.size))
-        return mixed if mixed.shape[-1] == self.target.size else F.interpolate(mixed, self.target.size)
+        return mixed if mixed.shape[-1] == self.target.size else F.interpolate(mixed, self.target.tensor_shape[1:])
 
 
 class Bridge(nn.Module):
@@ -82,11 +82,14 @@ def build_bridge(number: int, block: Block, source: MapShape | None, target: Map
             )
         return Adaptor(inside, outside, convolution=differs or adaptors == "always")
 
-    compared = MapShape(target.channels, min(block.output.size, target.size))
+    compared = MapShape(target.channels, min(block.output.size, target.size), target.dims)
     inputs = () if source is None else tuple(adaptor(source, maps, "input") for maps in block.inputs)
     return Bridge(inputs, adaptor(block.output, compared, "output"))
 
 
 def average_down(x: Tensor, size: int) -> Tensor:
-    """Maps (N, C, H, W) averaged down to (N, C, size, size); unchanged if they are no larger."""
-    return F.adaptive_avg_pool2d(x, size) if x.shape[-1] > size else x
+    """Maps (N, C, H, W) averaged down to (N, C, size, size), those of signals, of one row, to (N, C, 1, size).
+
+    Unchanged if they are no larger.
+    """
+    return F.adaptive_avg_pool2d(x, (min(x.shape[2], size), size)) if x.shape[-1] > size else x

@@ -65,7 +65,7 @@ class FrozenTeacher:
 
     def shapes(self, shape: ImageShape, blocks: int, device: torch.device) -> tuple[MapShape, ...]:
         """The shape of every feature, from two blank images; InputError if the network cannot read such images."""
-        blank = torch.zeros(2, shape.channels, shape.size, shape.size, device=device)
+        blank = torch.zeros(2, *shape.tensor_shape, device=device)
         try:
             features = self(blank, blocks - 1)
         except (RuntimeError, ValueError, AssertionError) as error:
@@ -79,7 +79,7 @@ class FrozenTeacher:
                     f"Tap {number} of the teacher's network gives values of shape {tuple(feature.shape)}, but a tap "
                     f"must give maps (images, channels, height, width); name other nodes as teacher.taps."
                 )
-        return tuple(MapShape(feature.shape[1], feature.shape[2]) for feature in features)
+        return tuple(MapShape(feature.shape[1], feature.shape[3], shape.dims) for feature in features)
 
 
 def freeze(network: nn.Module, mode: str) -> Sequence[BatchNorm]:
