@@ -10,7 +10,8 @@ from typing import Any
 from nasplug.errors import InputError
 from nasplug.formats.toml_text import read_toml
 from nasplug.store.events import read_events
-from nasplug.store.result import NetworkResult, RunResult, read_result
+from nasplug.store.network_result import NetworkResult
+from nasplug.store.result import RunResult, read_result
 from nasplug.tracking.tracker import NetworkTable
 
 FILES = ("recipe.toml", "result.json", "report.html", "genotypes/*.json")
