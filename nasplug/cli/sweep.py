@@ -17,21 +17,25 @@ from nasplug.cli.dry_run import estimate_seconds, format_duration
 from nasplug.cli.output import echo
 from nasplug.cli.run_options import read_run_options, run_options
 from nasplug.cli.tables import write_rows
+from nasplug.compose import build_executor
 from nasplug.errors import InputError, NasplugError, RunFailure, quote
 from nasplug.plugins import Plugins, load_plugins
 from nasplug.runs.create import start
 from nasplug.runs.defaults import resolve_recipe
 from nasplug.runs.memory import keep_freed_memory
 from nasplug.runs.signals import EXIT_CODES, Signals
-from nasplug.runs.sweep import SweepRun, carry_out, plan_sweep
+from nasplug.runs.sweep import SweepRun, carry_out, carry_out_by_executor, plan_sweep
 from nasplug.store.result import RESULT
-from nasplug.values.recipe import Recipe
+from nasplug.ui import PrintableConsole, show_progress
+from nasplug.values.recipe import EXECUTOR, Recipe
 
 SEEDS = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?")
 """A seed, or a first and a last one."""
 MOST_RUNS = 1000
 """Seeds in a range, and runs of a sweep."""
 PAGE = "compare.html"
+Axes = tuple[Sequence[str], Sequence[str | None], Sequence[int]]
+"""Methods, spaces and seeds."""
 
 
 @click.command()
@@ -50,25 +54,29 @@ def sweep(methods: str, spaces: str | None, seeds: str, out: Path, dry_run: bool
     with a sweep that was stopped, and more seeds or methods add to it. Every run is a process of its own and a folder
     of its own, `OUT/METHOD-SEED` (`OUT/METHOD-SPACE-SEED` with `--spaces`); one that fails is named at the end, and the
     others go on. The comparison is that of `nasplug compare`, with the page `OUT/compare.html`.
+
+    With `--executor`, whole runs are what it carries out, `--jobs` of them at a time; each trains one network after the
+    other. Without, there is one run after the other, each with `--jobs` retrainings at a time.
     """
     plugins = load_plugins()
     axes = (read_names("methods", methods), read_names("spaces", spaces) if spaces else [None], read_seeds(seeds))
+    recipe = None
+    if options["executor"] is not None:
+        recipe, options = _split_executor(plugins, axes, options)
     runs = plan_sweep(plugins, _resolve_recipes(plugins, out, axes, options))
     if dry_run:
         _write_plan(plugins, runs)
         return
     signals = click.get_current_context().obj or Signals()
-    failed: list[SweepRun] = []
     with signals.watching():
-        for number, run in enumerate(runs, start=1):
-            if run.status != "finished" and not _complete(plugins, run, f"Run {number} of {len(runs)}", signals):
-                failed.append(run)
-            if signals():
-                raise signals.interrupted(_same_command())
+        if recipe is None:
+            failed = _complete_one_by_one(plugins, runs, signals)
+        else:
+            failed = _complete_together(plugins, recipe, out, runs, signals)
     _write_comparison(runs, out)
     if failed:
         raise RunFailure(
-            f"{len(failed)} of {len(runs)} runs failed: {', '.join(run.folder.name for run in failed)}. Their errors "
+            f"{len(failed)} of {len(runs)} runs failed: {', '.join(failed)}. Their errors "
             f"are above; the same command tries them again: {_same_command()}"
         )
 
@@ -104,7 +112,7 @@ def read_seeds(text: str) -> list[int]:
 def _resolve_recipes(
     plugins: Plugins,
     out: Path,
-    axes: tuple[Sequence[str], Sequence[str | None], Sequence[int]],
+    axes: Axes,
     options: Mapping[str, Any],
 ) -> dict[Path, Recipe]:
     """The recipe of every combination by its folder: all combinations of a seed, then those of the next one."""
@@ -140,20 +148,77 @@ def _file_name(name: str) -> str:
     return re.sub(r"[^\w.+-]", "-", name)
 
 
+def _split_executor(plugins: Plugins, axes: Axes, options: Mapping[str, Any]) -> tuple[Recipe, dict[str, Any]]:
+    """A recipe that names the executor of the sweep, and the options of its runs, which train one network at a time.
+
+    Threads that are not asked for are those that the executor has for each run.
+    """
+    (method, *_), (space, *_), (seed, *_) = axes
+    layers = read_run_options(plugins, **options, method=method, space=space, seed=seed)
+    recipe = resolve_recipe(plugins, layers)
+    executor = build_executor(plugins, recipe)
+    executor.check()
+    settings = [text for text in options["settings"] if text.partition(".")[0].strip() != EXECUTOR]
+    threads = executor.threads if options["threads"] is None else options["threads"]
+    return recipe, {**options, "executor": None, "settings": settings, "jobs": 1, "threads": threads}
+
+
+def _complete_one_by_one(plugins: Plugins, runs: Sequence[SweepRun], signals: Signals) -> list[str]:
+    """Carries out one run after the other, each in a process of its own; returns the names of those that failed."""
+    failed: list[str] = []
+    for number, run in enumerate(runs, start=1):
+        if run.status != "finished" and not _complete(plugins, run, f"Run {number} of {len(runs)}", signals):
+            failed.append(run.folder.name)
+        if signals():
+            raise signals.interrupted(_same_command())
+    return failed
+
+
+def _complete_together(
+    plugins: Plugins, recipe: Recipe, out: Path, runs: Sequence[SweepRun], signals: Signals
+) -> list[str]:
+    """Carries out all runs by the executor of `recipe`; returns the names of those that failed."""
+    failed: list[str] = []
+
+    def add(name: str, error: NasplugError) -> None:
+        echo(f"Error in {name}: {error}", err=True)
+        failed.append(name)
+
+    ready: list[Path] = []
+    for run in runs:
+        if run.status == "new" and not signals() and not _start(plugins, run):
+            failed.append(run.folder.name)
+        elif run.status != "finished":
+            ready.append(run.folder)
+    if ready and not signals():
+        show_progress(
+            carry_out_by_executor(plugins, recipe, out, ready, signals, _same_command(), add), PrintableConsole()
+        )
+    if signals():
+        raise signals.interrupted(_same_command())
+    return failed
+
+
 def _complete(plugins: Plugins, run: SweepRun, which: str, signals: Signals) -> bool:
     """Starts a run or goes on with it; returns whether it is done."""
     how = "starts" if run.status == "new" else "goes on"
     echo(f"\n{which} {how}: {run.folder}\n")
-    if run.status == "new":
-        try:
-            start(run.folder, plugins, run.recipe, ["nasplug", *sys.argv[1:]])
-        except NasplugError as error:
-            echo(f"Error: {error}", err=True)
-            return False
+    if run.status == "new" and not _start(plugins, run):
+        return False
     code = carry_out(run.folder, signals)
     if code != 0 and code not in EXIT_CODES.values():
         echo(f"The run {quote(run.folder)} ended with code {code}.", err=True)
     return code == 0
+
+
+def _start(plugins: Plugins, run: SweepRun) -> bool:
+    """Starts a new run; returns whether that was possible."""
+    try:
+        start(run.folder, plugins, run.recipe, ["nasplug", *sys.argv[1:]])
+    except NasplugError as error:
+        echo(f"Error: {error}", err=True)
+        return False
+    return True
 
 
 def _same_command() -> str:

@@ -19,7 +19,7 @@ class Workload:
     device: str
     """Where the program that asks for them computes: "cpu", "cuda" or, if one was named, "cuda:N"."""
     folder: Path
-    """An existing folder, absolute, that all machines see: the executor keeps files of its own in `executor` there."""
+    """The folder of the run, absolute, which all machines see. Files of the executor belong beside it, not in it."""
 
 
 class TrainingExecutor(ABC):

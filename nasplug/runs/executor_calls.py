@@ -37,6 +37,11 @@ class Call:
     """The file that it leaves last of all."""
 
 
+def fail(_: Call, error: NasplugError) -> None:
+    """Raises the failure of a call."""
+    raise error
+
+
 @attrs.define(eq=False)
 class ExecutorCalls:
     """Calls through one executor."""
@@ -50,6 +55,10 @@ class ExecutorCalls:
     token: WorkerToken
     """By which the calls know that they may go on; it is revoked in the end."""
     resume_hint: str
+    doing: str = "trained a network"
+    """What its processes do, for messages."""
+    on_failure: Callable[[Call, NasplugError], None] = fail
+    """Called with a call that has failed; by default the others are stopped."""
     _losses: Counter[str] = attrs.field(factory=Counter, init=False)
 
     def carry_out(self, calls: Sequence[Call], should_stop: ShouldStop) -> Iterator[None]:
@@ -74,10 +83,13 @@ class ExecutorCalls:
                     yield
                     for future in finished:
                         call = under_way.pop(future)
-                        lost = self._find_loss(future, call)
-                        if lost is not None and not stopping:
-                            self._count_loss(call, lost)
-                            left.appendleft(call)
+                        try:
+                            lost = self._find_loss(future, call)
+                            if lost is not None and not stopping:
+                                self._count_loss(call, lost)
+                                left.appendleft(call)
+                        except NasplugError as error:
+                            self.on_failure(call, error)
             finally:
                 self._stop(under_way)
                 wait(under_way)
@@ -101,8 +113,7 @@ class ExecutorCalls:
             return pool.submit(call.function, *call.arguments)
         except Exception as error:
             raise RunFailure(
-                f"The executor '{self.name}' takes no more trainings ({one_line(error)}); go on with: "
-                f"{self.resume_hint}"
+                f"The executor '{self.name}' takes no more work ({one_line(error)}); go on with: {self.resume_hint}"
             ) from error
 
     def _stop(self, under_way: Collection[Future[Outcome]]) -> None:
@@ -129,7 +140,7 @@ class ExecutorCalls:
             note(outcome.traceback)
             raise self._failure(WorkerLost("ended with an error, which is above"))
         if not outcome:
-            return WorkerLost("ended before its network was finished")
+            return WorkerLost("ended before that was finished")
         self._wait_for(call.result)
         return None
 
@@ -138,11 +149,11 @@ class ExecutorCalls:
         self._losses[call.name] += 1
         if self._losses[call.name] > self.retries:
             raise self._failure(lost)
-        note(f"Note: a process that trained a network {lost.reason}; '{call.name}' goes on at its last checkpoint.")
+        note(f"Note: a process that {self.doing} {lost.reason}; '{call.name}' goes on at its last checkpoint.")
 
     def _failure(self, lost: WorkerLost) -> RunFailure:
         remedy = f"{lost.remedy}, or " if lost.remedy else ""
-        return RunFailure(f"A process that trained a network {lost.reason}; {remedy}go on with: {self.resume_hint}")
+        return RunFailure(f"A process that {self.doing} {lost.reason}; {remedy}go on with: {self.resume_hint}")
 
     def _wait_for(self, path: Path) -> None:
         deadline = time.monotonic() + SIGHT_SECONDS

@@ -1,20 +1,32 @@
-"""Many runs that differ in method, space or seed: which of them are finished, and how each is carried out."""
+"""Many runs that differ in method, space or seed: which of them are finished, and how they are carried out."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 import attrs
 
-from nasplug.errors import InputError
+from nasplug.compose import build_executor
+from nasplug.errors import InputError, Interrupted, NasplugError
+from nasplug.parts import Workload
 from nasplug.plugins import Plugins
+from nasplug.runs.context import reopen_context
+from nasplug.runs.device import find_device
+from nasplug.runs.executor_calls import Call, ExecutorCalls
+from nasplug.runs.pipeline import run_pipeline
 from nasplug.runs.same_run import decisive_options, refuse_other_run
-from nasplug.runs.signals import ShouldStop
+from nasplug.runs.signals import ShouldStop, Signals
+from nasplug.runs.worker import Outcome, Program, load_for, must_stop, work_alone
+from nasplug.store.lock import PHASE_PATIENCE, is_under_way
 from nasplug.store.result import RESULT, read_result
+from nasplug.store.run_folder import RunFolder
+from nasplug.store.worker_token import WorkerToken
+from nasplug.values import Progress
 from nasplug.values.recipe import Recipe
 
 POLL_SECONDS = 0.2
@@ -78,3 +90,77 @@ def carry_out(folder: Path, should_stop: ShouldStop) -> int:
             if should_stop() and not is_told and sys.platform != "win32":
                 process.terminate()
                 is_told = True
+
+
+class TokenSignals(Signals):
+    """Stops a run when the program that has asked for it does."""
+
+    def __init__(self, token: WorkerToken) -> None:
+        super().__init__()
+        self._token = token
+
+    def __call__(self) -> bool:
+        """Whether the run must stop at this step."""
+        return super().__call__() or must_stop(self._token)
+
+
+def carry_out_by_executor(
+    plugins: Plugins,
+    recipe: Recipe,
+    out: Path,
+    folders: Sequence[Path],
+    should_stop: ShouldStop,
+    resume_hint: str,
+    on_failure: Callable[[str, NasplugError], None],
+) -> Iterator[Progress]:
+    """Carries out runs that were started, each whole in a process of the executor that `recipe` names.
+
+    `run.jobs` of them are under way at a time. A run that fails, by its folder's name, goes to `on_failure`. Returns
+    early, with all runs stopped, if `should_stop` says so.
+    """
+    executor, run = build_executor(plugins, recipe), recipe.run
+    workload = Workload(run.jobs, str(find_device(run.device)), out.resolve())
+    token = WorkerToken.issue(out)
+    program = Program.here(out, plugins, token, executor.threads)
+    calls = [Call(folder.name, carry_out_run, (program, str(folder.resolve())), folder / RESULT) for folder in folders]
+    work = ExecutorCalls(
+        recipe.executor.name,
+        executor,
+        workload,
+        run.retries,
+        token,
+        resume_hint,
+        doing="carried out a run",
+        on_failure=lambda call, error: on_failure(call.name, error),
+    )
+    done = -1
+    for _ in work.carry_out(calls, should_stop):
+        states = {folder.name: _read_status(folder) for folder in folders}
+        if (count := list(states.values()).count("done")) != done:
+            done = count
+            yield Progress(
+                "runs", done, len(folders), ", ".join(name for name, at in states.items() if at == "running")
+            )
+
+
+def carry_out_run(program: Program, folder: str) -> Outcome:
+    """Carries out a run in this process, from where it stands."""
+    return work_alone(program, lambda token: _carry_out(program, Path(folder), token))
+
+
+def _carry_out(program: Program, folder: Path, token: WorkerToken) -> bool:
+    deadline = time.monotonic() + PHASE_PATIENCE
+    while is_under_way(folder) and time.monotonic() < deadline:  # by a process that was told to stop
+        if must_stop(token):
+            return False
+        time.sleep(POLL_SECONDS)
+    try:
+        for _ in run_pipeline(reopen_context(RunFolder(folder), load_for(program)), TokenSignals(token)):
+            pass
+    except Interrupted:
+        return False
+    return True
+
+
+def _read_status(folder: Path) -> str:
+    return read_result(folder).status if (folder / RESULT).is_file() else ""

@@ -16,7 +16,7 @@ stop_requested = threading.Event()
 class WorkerLost(Exception):
     """A process ended before its training; the training goes on at its last checkpoint in another one.
 
-    `reason` completes the sentence "A process that trained a network ...", such as "was killed by SIGKILL", and
+    `reason` completes a sentence such as "A process that trained a network ...", such as "was killed by SIGKILL", and
     `remedy`, where there is one, "...; lower --jobs, or go on with: nasplug resume RUN".
     """
 

@@ -102,7 +102,7 @@ def test_a_lost_call_goes_on_before_others_begin(carry_out, capsys):
     assert pool.submitted == list("aaabc")
     notes = capsys.readouterr().err
     assert "Note: a process that trained a network was killed by SIGKILL; 'a' goes on at its last checkpoint." in notes
-    assert "ended before its network was finished; 'a' goes on" in notes
+    assert "ended before that was finished; 'a' goes on" in notes
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_lost_call_goes_on_before_others_begin(carry_out, capsys):
         ),
         (WorkerLost("was killed by SIGSEGV"), f"was killed by SIGSEGV; go on with: {HINT}"),
         (ConnectionError("node is gone"), f"was lost (ConnectionError: node is gone); go on with: {HINT}"),
-        (False, f"ended before its network was finished; go on with: {HINT}"),
+        (False, f"ended before that was finished; go on with: {HINT}"),
     ],
 )
 @pytest.mark.parametrize("retries", [0, 2])
@@ -145,7 +145,7 @@ def test_a_stop_cancels_what_has_not_begun_and_waits_for_the_rest(carry_out):
 
 
 def test_an_executor_that_is_gone_gets_a_sentence(carry_out):
-    with pytest.raises(RunFailure, match=r"'fake' takes no more trainings \(ConnectionError: no scheduler\); go on"):
+    with pytest.raises(RunFailure, match=r"'fake' takes no more work \(ConnectionError: no scheduler\); go on"):
         carry_out(Pool({"b": ["refuses"]}), "ab", places=1)
     with pytest.raises(RunFailure, match=r"'fake' cannot be opened \(ConnectionError: no scheduler\); go on with"):
         carry_out(Pool({}), "ab", broken=True)

@@ -178,4 +178,4 @@ def _describe_end(code: int) -> WorkerLost:
         return WorkerLost(f"{how}, perhaps for lack of memory", "lower --jobs") if is_killed else WorkerLost(how)
     if code > 0:
         return WorkerLost(f"ended with code {code}; its error is above")
-    return WorkerLost("ended before its network was finished")
+    return WorkerLost("ended before that was finished")

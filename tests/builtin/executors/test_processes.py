@@ -25,7 +25,7 @@ pytestmark = pytest.mark.timeout(120)
         (-9, "was killed by SIGKILL, perhaps for lack of memory", "lower --jobs"),
         (-11, "was killed by SIGSEGV", ""),
         (3, "ended with code 3; its error is above", ""),
-        (0, "ended before its network was finished", ""),
+        (0, "ended before that was finished", ""),
     ],
 )
 def test_how_a_process_ended_is_said_in_words(code, reason, remedy):

@@ -15,8 +15,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
-from nasplug.parts import WorkerLost
 from nasplug.parts.child_processes import blocked_signals, hidden_main_program
+from nasplug.values.worker import WorkerLost
 from nasplug_ray.driver import Answer, drive
 
 P = ParamSpec("P")

@@ -1,0 +1,1 @@
+"""SLURM for nasplug: independent trainings as jobs of a SLURM cluster."""

@@ -1,0 +1,7 @@
+from __future__ import annotations
+
+from nasplug.testing import PluginContract
+
+
+class TestContract(PluginContract):
+    plugin = "nasplug-slurm"
