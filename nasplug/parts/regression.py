@@ -17,7 +17,7 @@ from nasplug.parts.task import Targets, Task
 from nasplug.parts.transfer import send
 
 CLOSE = 0.1
-"""Values agree that differ by less than so many deviations of the targets: together a hundredth of the variance at most.
+"""Values agree that differ by less than so many deviations of the targets: a hundredth of the variance at most.
 
 Whether a file in floats computes the same as its network is judged by `largest_difference`, which is far stricter."""
 
