@@ -19,6 +19,8 @@ EVERY_PACKAGE = (
     *PACKAGES,
     "plugins/nasplug-mlflow",
     "plugins/nasplug-wandb",
+    "plugins/nasplug-ray",
+    "plugins/nasplug-slurm",
     "examples/nasplug-darts-pt",
     "examples/nasplug-energy",
     "examples/nasplug-gdas",
@@ -26,13 +28,15 @@ EVERY_PACKAGE = (
     "examples/nasplug-pdarts",
     "examples/nasplug-tensorboard",
 )
-"""With the observers for trackers, which are not installed by default, and the examples, which are not members of the
-workspace."""
+"""With the observers for trackers and the executors for clusters, which are not installed by default, and the examples,
+which are not members of the workspace."""
 METHODS = {
     "nasplug-energy": "darts",
     "nasplug-mlflow": "darts",
     "nasplug-pcdarts": "pc-darts",
     "nasplug-pdarts": "p-darts",
+    "nasplug-ray": "darts",
+    "nasplug-slurm": "darts",
     "nasplug-tensorboard": "darts",
     "nasplug-wandb": "darts",
 }

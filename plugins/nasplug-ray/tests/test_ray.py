@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("ray", reason="ray is not installed: pip install nasplug-ray")
-
+pytest.importorskip("nasplug_ray.ray", reason="not installed: uv pip install -e plugins/nasplug-ray")
 import torch
 from nasplug_ray.ray import Ray
 from safetensors.torch import save_file

@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("nasplug_slurm.slurm", reason="not installed: uv pip install -e plugins/nasplug-slurm")
 import torch
 from nasplug_slurm.executor import Resumable
 from nasplug_slurm.slurm import Slurm, logs_of
