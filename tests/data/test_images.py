@@ -34,7 +34,7 @@ def test_images_are_copied_to_a_device_once():
 @pytest.mark.parametrize(
     ("pixels", "labels"),
     [
-        (torch.zeros(2, 3, 4, 4), np.zeros(2, int)),
+        (torch.zeros(2, 3, 4, 4, dtype=torch.float64), np.zeros(2, int)),
         (torch.zeros(2, 4, 4, dtype=torch.uint8), np.zeros(2, int)),
         (torch.zeros(2, 3, 4, 4, dtype=torch.uint8), np.zeros(3, int)),
     ],

@@ -64,7 +64,7 @@ def test_each_supernet_is_estimated_with_the_candidates_that_it_has(context):
 def test_a_run_leaves_the_last_supernet_and_counts_its_stages(context):
     trainer = begin_search(context, lambda _, net: None)
     journal = Journal(context.folder.events, ignore_event)
-    list(run_training(context, trainer, journal, lambda: False))
+    list(run_training(context, trainer, None, journal, lambda: False))
     left = load_supernet(context)
     assert len(left.cells) == 4
     for name, value in trainer.net.state_dict().items():
