@@ -61,7 +61,6 @@ def test_a_run_on_signals_leaves_a_network_that_answers_to_them(here, waves, tmp
     ("words", "sentence"),
     [
         (("--space", "nb201"), "The space 'nb201' builds networks for images, and the data set"),
-        (("--reference", "torchvision:resnet18"), "builds networks for images"),
         (("--set", "retrain.augment=autoaugment"), "retrain.augment=autoaugment is for images"),
         (("--set", "search.random_erasing=0.1"), "search.random_erasing is for images"),
         (("--set", "retrain.color_jitter=[0.1,0,0,0]"), "retrain.color_jitter is for images"),
