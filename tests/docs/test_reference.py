@@ -58,7 +58,7 @@ def test_generated_pages_are_up_to_date(page):
 
 def test_every_hook_has_an_entry_under_its_exact_signature():
     hooks = {name: hook for name, hook in vars(hookspecs).items() if name.startswith("nasplug_")}
-    assert len(hooks) == 2
+    assert len(hooks) == 3
     for name, hook in hooks.items():
         parameters = ", ".join(
             f"{parameter.name}: {parameter.annotation}" for parameter in inspect.signature(hook).parameters.values()
