@@ -61,7 +61,7 @@ def parts() -> Iterator[str]:
     """The page on parts, data sets, and the sections of a recipe that belong to no part."""
     plugins = load()
     yield PARTS_HEAD
-    for slot in (*SLOTS, "dataset", "cost", "reference"):
+    for slot in (*SLOTS, "dataset", "cost", "reference", "executor"):
         yield f"\n## {SLOT_WORDS[slot].capitalize()}s\n"
         yield CHOSEN.get(slot, f"Chosen by `--{slot}`.")
         for registration in of_slot(plugins, slot):

@@ -111,6 +111,7 @@ def test_every_part_has_its_options_and_every_method_its_presets():
         "dataset",
         "cost",
         "reference",
+        "executor",
     }
 
 

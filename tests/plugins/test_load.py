@@ -23,7 +23,7 @@ BROKEN = {
     ),
     "misspelt hook": (
         "@hookimpl\ndef nasplug_registre(register):\n    pass",
-        "the hooks are nasplug_event, nasplug_register",
+        "the hooks are nasplug_end, nasplug_event, nasplug_register",
     ),
     "unmarked hook": ("def nasplug_register(register):\n    pass", "marked with nasplug.hookspecs.hookimpl"),
     "unknown argument": ("@hookimpl\ndef nasplug_register(registry):\n    pass", "registry"),
