@@ -88,7 +88,13 @@ def test_an_exported_file_names_the_data_set_and_not_its_location(plugins, monke
     record = dict.fromkeys(("id", "role", "params", "macs", "val_error", "test_error"))
     network = SimpleNamespace(plugins=plugins, run=SimpleNamespace(path=None), record=record)
     classifier = SimpleNamespace(
-        facts={"data": {}, "genotype": {}}, tensor_shape=(1, 8, 8), classes=(), task=CLASSIFICATION
+        facts={"data": {}, "genotype": {}},
+        tensor_shape=(1, 8, 8),
+        channels=1,
+        size=8,
+        dims=2,
+        classes=(),
+        task=CLASSIFICATION,
     )
 
     assert metadata_of(network, classifier, "N")["dataset"] == "nasplug:arrays"
