@@ -93,6 +93,7 @@ def test_an_exported_file_names_the_data_set_and_not_its_location(plugins, monke
         channels=1,
         size=8,
         dims=2,
+        dtype="uint8",
         classes=(),
         task=CLASSIFICATION,
     )

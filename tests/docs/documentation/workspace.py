@@ -162,7 +162,7 @@ class Workspace:
 def stop_before_training(patch: pytest.MonkeyPatch) -> None:
     """Lets `run`, `sweep`, `retrain` and `check` do all but what takes long."""
 
-    def start(out: Path | None, plugins: Any, recipe: Any, line: Any) -> None:
+    def start(out: Path | None, plugins: Any, recipe: Any, line: Any, ranks: Any) -> None:
         compose(plugins, recipe)
         raise click.exceptions.Exit(0)
 
