@@ -133,14 +133,14 @@ def carry_out_by_executor(
         doing="carried out a run",
         on_failure=lambda call, error: on_failure(call.name, error),
     )
-    done = -1
+    left, shown = list(folders), -1
     for _ in work.carry_out(calls, should_stop):
-        states = {folder.name: _read_status(folder) for folder in folders}
-        if (count := list(states.values()).count("done")) != done:
-            done = count
-            yield Progress(
-                "runs", done, len(folders), ", ".join(name for name, at in states.items() if at == "running")
-            )
+        states = {folder: _read_status(folder) for folder in left}
+        left = [folder for folder, status in states.items() if status != "done"]
+        if (done := len(folders) - len(left)) != shown:
+            shown = done
+            running = [folder.name for folder, status in states.items() if status == "running"]
+            yield Progress("runs", done, len(folders), ", ".join(running))
 
 
 def carry_out_run(program: Program, folder: str) -> Outcome:
