@@ -14,13 +14,20 @@ nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "types", "tests", "runs", "docs", "wheels"]
 
-PACKAGES = (".", "plugins/nasplug-snps", "plugins/nasplug-dnad", "plugins/nasplug-sd-darts", "plugins/nasplug-dna")
-EVERY_PACKAGE = (
-    *PACKAGES,
+PACKAGES = (
+    ".",
+    "plugins/nasplug-snps",
+    "plugins/nasplug-dnad",
+    "plugins/nasplug-sd-darts",
+    "plugins/nasplug-dna",
     "plugins/nasplug-mlflow",
     "plugins/nasplug-wandb",
     "plugins/nasplug-ray",
     "plugins/nasplug-slurm",
+)
+"""The workspace. Observers for trackers and executors for clusters are not in the environment of development."""
+EVERY_PACKAGE = (
+    *PACKAGES,
     "examples/nasplug-darts-pt",
     "examples/nasplug-energy",
     "examples/nasplug-gdas",
@@ -28,8 +35,7 @@ EVERY_PACKAGE = (
     "examples/nasplug-pdarts",
     "examples/nasplug-tensorboard",
 )
-"""With the observers for trackers and the executors for clusters, which are not installed by default, and the examples,
-which are not members of the workspace."""
+"""With the examples, which are not members of the workspace."""
 METHODS = {
     "nasplug-energy": "darts",
     "nasplug-mlflow": "darts",
