@@ -14,9 +14,17 @@ nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "types", "tests", "runs", "docs", "wheels"]
 
-PACKAGES = (".", "plugins/nasplug-snps", "plugins/nasplug-dnad", "plugins/nasplug-sd-darts", "plugins/nasplug-dna")
+PACKAGES = (
+    ".",
+    "plugins/nasplug-snps",
+    "plugins/nasplug-dnad",
+    "plugins/nasplug-sd-darts",
+    "plugins/nasplug-dna",
+    "plugins/nasplug-slurm",
+)
 EVERY_PACKAGE = (
     *PACKAGES,
+    "plugins/nasplug-ray",  # not in the environment of development: Ray alone has 80 MB
     "examples/nasplug-darts-pt",
     "examples/nasplug-energy",
     "examples/nasplug-gdas",
@@ -29,6 +37,8 @@ METHODS = {
     "nasplug-energy": "darts",
     "nasplug-pcdarts": "pc-darts",
     "nasplug-pdarts": "p-darts",
+    "nasplug-ray": "random",
+    "nasplug-slurm": "random",
     "nasplug-tensorboard": "darts",
 }
 """The methods with which packages are tried that register none of their own name."""

@@ -36,7 +36,7 @@ from nasplug.parts.teacher import DistillationTeacher
 from nasplug.parts.transfer import send
 from nasplug.parts.weights_file import read_weights
 from nasplug.values.options import option
-from nasplug.values.worker import WorkerLost, stop_requested
+from nasplug.values.worker import WorkerLost
 
 __all__ = [
     "AnswerLayer",
@@ -85,7 +85,6 @@ __all__ = [
     "read_weights",
     "send",
     "softmax",
-    "stop_requested",
     "supernet_spaces",
     "write_state",
 ]

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import pytest
+
+pytest.importorskip("nasplug_ray", reason="nasplug-ray is not installed")
+
 from nasplug.testing import PluginContract
 
 

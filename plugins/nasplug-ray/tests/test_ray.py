@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("ray", reason="ray is not installed: pip install nasplug-ray")
+pytest.importorskip("nasplug_ray", reason="nasplug-ray is not installed")
+pytest.importorskip("ray", reason="ray is not installed")
 
 import torch
 from nasplug_ray.ray import Ray

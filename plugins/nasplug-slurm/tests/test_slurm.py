@@ -12,6 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("nasplug_slurm", reason="nasplug-slurm is not installed")
+
 import torch
 from nasplug_slurm.executor import Resumable
 from nasplug_slurm.slurm import Slurm, logs_of
