@@ -39,7 +39,7 @@ def test_workflows_run_sessions_that_exist(path):
 def test_every_package_that_is_published_is_tested():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     members = [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "plugins").iterdir()) if path.is_dir()]
-    packages = re.search(r"^PACKAGES = \((.*)\)", (ROOT / "noxfile.py").read_text(encoding="utf-8"), re.M)
+    packages = re.search(r"^PACKAGES = \((.*?)^\)", (ROOT / "noxfile.py").read_text(encoding="utf-8"), re.M | re.S)
 
     assert project["tool"]["uv"]["workspace"]["members"] == ["plugins/*"]
     assert packages is not None
