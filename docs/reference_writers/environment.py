@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
-from nasplug.plugins import Plugins, Registration, load_plugins
+from nasplug.plugins import Plugins, Registration, Settings, load_plugins
 
 ROOT = Path(__file__).parents[2]
 
 
 def load() -> Plugins:
-    """Loads the plugins of this repository."""
+    """Loads the plugins of this repository; those that are not installed, from their folders."""
     names = distributions()
-    plugins = load_plugins()
+    folders = [path.parent for path in sorted(ROOT.glob("plugins/*/pyproject.toml")) if not _is_installed(path.parent)]
+    plugins = load_plugins(Settings(paths=tuple(folders)))
     plugins.registrations[:] = [item for item in plugins.registrations if item.distribution in names]
     return plugins
+
+
+def _is_installed(folder: Path) -> bool:
+    try:
+        metadata.distribution(folder.name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def distributions() -> list[str]:

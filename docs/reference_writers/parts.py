@@ -23,9 +23,9 @@ SECTIONS: Mapping[str, type] = {
 }
 PARTS_HEAD = """# Parts and their options
 
-Every part, data set, cost measure and reference network that this repository supplies, with its options. An option is
-set by its key: `--set optimizer.alpha_lr=0.1`, or under `[optimizer]` in a file for `--config`. `nasplug show NAME`
-prints the same.
+Every part, data set, cost measure, reference network and executor that this repository supplies, with its options. An
+option is set by its key: `--set optimizer.alpha_lr=0.1`, or under `[optimizer]` in a file for `--config`.
+`nasplug show NAME` prints the same.
 """
 BUDGET = """
 ### `[budget]`

@@ -197,3 +197,26 @@ def test_a_size_that_was_chosen_from_the_images_is_no_other_recipe(sweep, runs, 
     assert sweep(*words).exit_code == 0
     assert len(runs.done) == 1
     assert "data.size is 12 there and 16 here" in sweep(*words, "--set", "data.size=16").stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_runs_by_an_executor_are_the_same_and_one_that_fails_is_named(sweep, tmp_path):
+    few = ("select.networks=1", "select.random=0", "retrain.epochs=1")
+    words = ("--methods", "random", "--seeds", "0-1", *(word for setting in few for word in ("--set", setting)))
+    assert sweep(*words).exit_code == 0
+    whole = {path.name: (path / "events.jsonl").read_bytes() for path in (tmp_path / "out").glob("random-*")}
+    (tmp_path / "out").rename(tmp_path / "whole")
+
+    (tmp_path / "out" / "random-1").mkdir(parents=True)
+    (tmp_path / "out" / "random-1" / "letter.txt").touch()
+    done = sweep(*words, "--executor", "local", "--jobs", "2", "--set", "executor.per_gpu=2")
+    assert done.exit_code == 1
+    assert "1 of 2 runs failed: random-1." in done.stderr
+    (tmp_path / "out" / "random-1" / "letter.txt").unlink()
+    done = sweep(*words, "--executor", "local", "--jobs", "2")
+    assert done.exit_code == 0, done.output
+    assert whole == {path.name: (path / "events.jsonl").read_bytes() for path in (tmp_path / "out").glob("random-*")}
+    recipe = tomllib.loads((tmp_path / "out" / "random-0" / "recipe.toml").read_text())
+    assert (recipe["run"]["jobs"], recipe["executor"]["part"]) == (1, "local")
+    assert not (tmp_path / "out" / "workers.token").exists()

@@ -110,6 +110,7 @@ def test_every_part_has_its_options_and_every_method_its_presets():
         "method",
         "dataset",
         "cost",
+        "executor",
         "reference",
         "executor",
     }

@@ -8,6 +8,7 @@ from nasplug.testing.check import Check
 from nasplug.testing.checks import (
     costs,
     datasets,
+    executors,
     learning,
     methods,
     observers,
@@ -32,6 +33,7 @@ MODULES = (
     datasets,
     costs,
     references,
+    executors,
     naming,
     networks,
     layers,

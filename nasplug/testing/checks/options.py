@@ -21,6 +21,7 @@ from nasplug.parts import (
     ReferenceNetwork,
     SearchSpace,
     Selector,
+    TrainingExecutor,
 )
 from nasplug.plugins import SLOT_WORDS
 from nasplug.testing.case import Case
@@ -38,6 +39,7 @@ CONTRACTS: Mapping[str, type[Any]] = {
     "dataset": DataSource,
     "cost": CostMeasure,
     "reference": ReferenceNetwork,
+    "executor": TrainingExecutor,
 }
 PARTS = tuple(CONTRACTS)
 NONSENSE = "no-such-word"

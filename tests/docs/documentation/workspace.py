@@ -32,7 +32,7 @@ from nasplug.testing.check_runner import CheckRunner
 SAME = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 GRAPHS = ("onnx", "pt2")
 """Formats of `nasplug export` that take seconds: written where a page names a file, on which it goes on."""
-FOREIGN = ("git", "nox", "tensorboard", "uv", "uvx")
+FOREIGN = ("git", "nox", "tensorboard", "uv", "uvx", "wandb")
 """Programs of others, of which the tests only know that they exist."""
 SMALL = {
     "data.validation": 0,
@@ -162,7 +162,7 @@ class Workspace:
 def stop_before_training(patch: pytest.MonkeyPatch) -> None:
     """Lets `run`, `sweep`, `retrain` and `check` do all but what takes long."""
 
-    def start(out: Path | None, plugins: Any, recipe: Any, line: Any, ranks: Any) -> None:
+    def start(out: Path | None, plugins: Any, recipe: Any, line: Any, ranks: Any = None) -> None:
         compose(plugins, recipe)
         raise click.exceptions.Exit(0)
 
