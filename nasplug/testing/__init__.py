@@ -6,10 +6,13 @@ Each check finds a mistake that real search code has had. The whole contract tes
 
     class TestContract(PluginContract):
         plugin = "nasplug-mine"
+
+An executor is also tested by whole runs: `ExecutorContract`.
 """
 
 from __future__ import annotations
 
 from nasplug.testing.contract import PluginContract
+from nasplug.testing.executor_contract import ExecutorContract
 
-__all__ = ["PluginContract"]
+__all__ = ["ExecutorContract", "PluginContract"]

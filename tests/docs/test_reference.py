@@ -112,7 +112,6 @@ def test_every_part_has_its_options_and_every_method_its_presets():
         "cost",
         "executor",
         "reference",
-        "executor",
     }
 
 
