@@ -163,6 +163,14 @@ class SearchSpace(ABC):
         `channels` sets the width as the option of that name does. Raises InputError if the space has no such size.
         """
 
+    def wider(self) -> Sequence[Self]:
+        """This space with networks a little wider each, in ascending order, all narrower than with one more channel.
+
+        A budget takes the widest of them that it allows: where channels are few, one more is a large step. Empty by
+        default.
+        """
+        return ()
+
     @abstractmethod
     def size(self) -> dict[str, int | str]:
         """The size and stem of its networks as plain data, such as cells and channels; written to result files."""

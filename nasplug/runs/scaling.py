@@ -123,7 +123,13 @@ class GenotypeSizes:
     def _at_depth(self, budget: Budget, cells: int | None) -> SizedNetwork | None:
         """The widest network within the budget; None if there is none."""
         model = self._at(self._widest(budget, cells), cells)
-        return None if model is None else size_genotype(model, self.genotype, budget)
+        return None if model is None else size_genotype(self._widened(model, budget), self.genotype, budget)
+
+    def _widened(self, model: CostModel, budget: Budget) -> CostModel:
+        """The widest within the budget that the space has before the next whole number of channels."""
+        wider = [model.resized(space) for space in model.space.wider()]
+        number = largest_number(lambda count: wider[count - 1].is_within(self.genotype, budget), len(wider))
+        return wider[number - 1] if number else model
 
     def _widest(self, budget: Budget, cells: int | None) -> int:
         """The largest number of channels within the budget; 0 if there is none."""

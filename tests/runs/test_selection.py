@@ -8,8 +8,10 @@ from types import SimpleNamespace
 import attrs
 import pytest
 
+from nasplug.builtin.compact.space import Compact
 from nasplug.builtin.costs.counted import Macs, Params
 from nasplug.builtin.darts.space import Darts
+from nasplug.builtin.mbconv.space import MBConvSpace
 from nasplug.compose import build_reference
 from nasplug.errors import InputError
 from nasplug.parts import CostMeasure, CostModel
@@ -252,6 +254,25 @@ def test_cells_of_one_type_are_also_made_deeper_and_less_deep():
     flat = GenotypeSizes(CostModel(space, SHAPE), genotype).largest_within({"params": least - 1})
     assert flat.size["cells"] < 3
     assert GenotypeSizes(CostModel(space, SHAPE), genotype).largest_within({"params": 1}) is None
+
+
+@pytest.mark.parametrize("space", [Compact(), MBConvSpace()], ids=["compact", "mbconv"])
+@pytest.mark.parametrize("limit", [5_000, 12_000, 30_000])
+def test_widths_between_whole_channels_use_a_budget_up(space, limit):
+    genotype = space.random(Random(1))
+    sizes = {
+        attrs.evolve(space, channels=channels, sixteenths=number).cost(genotype, SHAPE).params: (channels, number)
+        for channels in range(2, 40)
+        for number in range(16)
+    }
+    sized = GenotypeSizes(CostModel(space, SHAPE), genotype).largest_within({"params": limit})
+
+    assert sized.costs.params == max(params for params in sizes if params <= limit)
+    assert sized.costs.params > 0.8 * limit
+    assert sum(parameter.numel() for parameter in sized.build().parameters()) == sized.costs.params
+    rebuilt = attrs.evolve(space, **sized.size)
+    assert rebuilt.cost(genotype, SHAPE) == sized.costs
+    assert rebuilt.scaled(channels=space.channels) == space
 
 
 @attrs.frozen

@@ -44,8 +44,8 @@ class NetworkLayout:
         return self.stages[-1][-1]
 
 
-def scale_width(width: Width, channels: int) -> int:
-    """The channels of a stage of this nominal width in networks of the option `channels`.
+def scale_width(width: Width, channels: float) -> int:
+    """The channels of a stage of this nominal width in networks of `channels`, which may be between whole numbers.
 
     In proportion, rounded to a multiple of 4, or of 2 below 32 channels, or to whole numbers below 8; exactly as named
     at 16.

@@ -36,7 +36,7 @@ from nasplug.builtin.compact.notation import parse_genotype
 from nasplug.builtin.compact.operations import ACTIVATIONS
 from nasplug.builtin.compact.paths import make_paths, mutate_genotype
 from nasplug.builtin.compact.supernet import CompactSupernet
-from nasplug.builtin.layers import IMAGENET_FROM, STEMS, half_size
+from nasplug.builtin.layers import IMAGENET_FROM, SIXTEENTHS, STEMS, half_size
 from nasplug.errors import InputError
 from nasplug.parts import Choice, Choices, LayerSpec, Network, Paths, SearchSpace, option
 from nasplug.values import Costs, Drawing, Genotype, ImageShape
@@ -73,6 +73,12 @@ class Compact(SearchSpace):
         f"scale of all widths, which are those in 'stages' at {NOMINAL_CHANNELS} and in proportion otherwise",
         at_least=1,
     )
+    sixteenths: int = option(
+        0,
+        "sixteenths of a channel beyond 'channels': a finer scale, by which networks make better use of a budget",
+        at_least=0,
+        at_most=SIXTEENTHS - 1,
+    )
     head: int = option(0, "channels of a 1x1 convolution in front of the classifier; 0: none", at_least=0)
     activation: str = option("relu", "activation everywhere", choices=tuple(ACTIVATIONS))
     stem: str = option(
@@ -91,7 +97,7 @@ class Compact(SearchSpace):
     def supernet(self, shape: ImageShape) -> CompactSupernet:
         """The network of all architectures."""
         offered = self._offered()
-        widths = [[scale_width(width, self.channels) for width in stage.widths] for stage in offered]
+        widths = [[self._scaled(width) for width in stage.widths] for stage in offered]
         layout = make_network_layout(
             make_stem_layout(self.stem, max(widths[0]), shape),
             [max(alternatives) for alternatives in widths],
@@ -219,17 +225,25 @@ class Compact(SearchSpace):
                 f"The depth of networks of the space '{self.name}' is part of the genotype, so {cells} cells cannot be "
                 f"asked for; leave the number of cells unset and choose the depth by space.stages."
             )
-        return attrs.evolve(self, channels=channels or self.channels)
+        return self if channels is None else attrs.evolve(self, channels=channels, sixteenths=0)
+
+    def wider(self) -> Sequence[Self]:
+        """One space for each further sixteenth of a channel."""
+        return [attrs.evolve(self, sixteenths=number) for number in range(self.sixteenths + 1, SIXTEENTHS)]
 
     def size(self) -> dict[str, int | str]:
-        """Channels and stem."""
-        return {"channels": self.channels, "stem": self.stem}
+        """Channels, their sixteenths where there are any, and stem."""
+        sixteenths = {"sixteenths": self.sixteenths} if self.sixteenths else {}
+        return {"channels": self.channels, **sixteenths, "stem": self.stem}
 
     def _offered(self) -> tuple[StageChoices, ...]:
         return read_stage_choices(self.stages, self.multipliers, self.operations)
 
+    def _scaled(self, width: Width) -> int:
+        return scale_width(width, self.channels + self.sixteenths / SIXTEENTHS)
+
     def _layout(self, stages: Sequence[Stage], shape: ImageShape) -> NetworkLayout:
-        widths = [scale_width(stage.width, self.channels) for stage in stages]
+        widths = [self._scaled(stage.width) for stage in stages]
         stem = make_stem_layout(self.stem, widths[0], shape)
         strides = [stage.width.stride for stage in stages]
         depths = [len(stage.operations) for stage in stages]
@@ -240,9 +254,9 @@ class Compact(SearchSpace):
     ) -> tuple[Stage, LayerLayout, tuple[LayerLayout, ...]]:
         """One stage of a path, the layout of the stem that belongs to it if it is the first, and of its layers."""
         stage = read_stages(path)[block]
-        width = scale_width(stage.width, self.channels)
+        width = self._scaled(stage.width)
         stem = make_stem_layout(self.stem, width, shape)
-        in_channels = width if before is None else scale_width(self.interface(block - 1, before), self.channels)
+        in_channels = width if before is None else self._scaled(self.interface(block - 1, before))
         size = stem.out_size
         for earlier in self._offered()[:block]:
             size = half_size(size) if earlier.stride == 2 else size

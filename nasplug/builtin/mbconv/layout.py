@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import attrs
 
-from nasplug.builtin.layers import LayerShape, half_size, round_width, stem_stride
+from nasplug.builtin.layers import SIXTEENTHS, LayerShape, half_size, round_width, stem_stride
 from nasplug.builtin.mbconv.choices import Cells
 from nasplug.builtin.mbconv.genotype import Cell
 from nasplug.values import ImageShape, MapShape
@@ -89,6 +89,8 @@ class Widths:
 
     channels: int
     head: int | None
+    sixteenths: int = 0
+    """Of a channel; the stem has whole channels, and all layers behind it are a little wider."""
 
     def __call__(self, width: int) -> int:
         """The channels of a layer of this nominal width.
@@ -96,10 +98,10 @@ class Widths:
         As listed for a stem of 32 channels; in proportion for another, rounded to a multiple of 8, or of 2 below 32
         channels, or to whole numbers below 8.
         """
-        exact = width * self.channels / PUBLISHED_STEM
-        if self.channels == PUBLISHED_STEM:
+        channels = self.channels + self.sixteenths / SIXTEENTHS
+        if channels == PUBLISHED_STEM:
             return width
-        return round_width(exact, coarsest=8)
+        return round_width(width * channels / PUBLISHED_STEM, coarsest=8)
 
     @property
     def stem(self) -> int:

@@ -10,7 +10,7 @@ import attrs
 from torch import Tensor
 
 from nasplug.builtin.chain_drawing import draw_chain
-from nasplug.builtin.layers import IMAGENET_FROM, STEMS
+from nasplug.builtin.layers import IMAGENET_FROM, SIXTEENTHS, STEMS
 from nasplug.builtin.mbconv.choices import (
     PRESETS,
     Cells,
@@ -62,6 +62,12 @@ class MBConvSpace(SearchSpace):
         PUBLISHED_STEM,
         f"channels of the stem; every width is in proportion, and as in 'blocks' at {PUBLISHED_STEM}",
         at_least=2,
+    )
+    sixteenths: int = option(
+        0,
+        "sixteenths of a channel beyond 'channels': a finer scale, by which networks make better use of a budget",
+        at_least=0,
+        at_most=SIXTEENTHS - 1,
     )
     head: int | None = option(
         None, "channels of the head; four times the last width, at most 1280, if not set", at_least=1
@@ -197,11 +203,16 @@ class MBConvSpace(SearchSpace):
                 f"The depth of networks of the space '{self.name}' is part of the genotype, so {cells} cells cannot be "
                 f"asked for; leave the number of cells unset and choose the depth by space.blocks."
             )
-        return attrs.evolve(self, channels=channels or self.channels)
+        return self if channels is None else attrs.evolve(self, channels=channels, sixteenths=0)
+
+    def wider(self) -> Sequence[Self]:
+        """One space for each further sixteenth of a channel."""
+        return [attrs.evolve(self, sixteenths=number) for number in range(self.sixteenths + 1, SIXTEENTHS)]
 
     def size(self) -> dict[str, int | str]:
-        """Channels and stem."""
-        return {"channels": self.channels, "stem": self.stem}
+        """Channels, their sixteenths where there are any, and stem."""
+        sixteenths = {"sixteenths": self.sixteenths} if self.sixteenths else {}
+        return {"channels": self.channels, **sixteenths, "stem": self.stem}
 
     def _cells(self) -> Cells:
         return read_blocks(self.blocks)
@@ -210,7 +221,7 @@ class MBConvSpace(SearchSpace):
         return make_operations(self.kernels, self.expansions)
 
     def _widths(self) -> Widths:
-        return Widths(self.channels, self.head)
+        return Widths(self.channels, self.head, self.sixteenths)
 
     def _stem(self, shape: ImageShape) -> StemLayout:
         return make_stem_layout(self.stem, self._widths(), shape)
