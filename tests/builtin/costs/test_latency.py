@@ -44,7 +44,7 @@ def test_more_layers_take_longer_and_what_measured_them_is_named(runtime: str) -
 def test_a_layer_costs_what_it_adds(runtime: str) -> None:
     latency = Latency(runtime=runtime, seconds=0.05, layer_seconds=0.02)
     base, nothing = latency.base_cost(), latency.layer_cost(nn.Identity(), SHAPE)
-    convolution = latency.layer_cost(nn.Conv2d(3, 64, 7, padding=3), (3, 48, 48))
+    convolution = latency.layer_cost(nn.Conv2d(3, 64, 7, padding=3), (3, 128, 128))
 
     assert base > 0
     assert base == latency.base_cost()  # measured once
