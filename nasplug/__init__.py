@@ -152,22 +152,31 @@ def load(run: str | Path, *, space: SearchSpace | None = None) -> Result:
     return open_result(run, space)
 
 
-def supernet(space: str, *, classes: int = 10, size: int = 32, image_channels: int = 3, **options: Any) -> Supernet:
+def supernet(
+    space: str,
+    *,
+    classes: int = 10,
+    size: int = 32,
+    image_channels: int | None = None,
+    signals: bool = False,
+    **options: Any,
+) -> Supernet:
     """The bare supernet of a search space, as an `nn.Module`: `forward(images)` and `choices`.
 
-    `options` are those of the space (`nasplug show darts`). Raises nasplug.errors.InputError for unknown ones, and for
-    numbers of classes, pixels or channels below 1.
+    It is for images of `size` x `size` pixels, or, with `signals`, for signals of `size` samples, which `forward` takes
+    as (N, C, 1, L); `image_channels` are 3, or 1 for signals, by default. `options` are those of the space (`nasplug
+    show darts`). Raises nasplug.errors.InputError for unknown ones, for numbers of classes, pixels or channels below
+    1, and for signals if the space is for images alone.
     """
     from nasplug.errors import InputError
     from nasplug.plugins import load_plugins
     from nasplug.plugins.program_objects import build_part
-    from nasplug.values import ImageShape
+    from nasplug.runs.form_fit import input_shape
 
     if not isinstance(space, str):
         raise InputError(f"'space' takes the name of a search space, such as 'darts', but got {space!r:.80}.")
-    shape = ImageShape(channels=image_channels, size=size, classes=classes)
     built: SearchSpace = build_part(load_plugins(), "space", space, options)
-    return built.supernet(shape)
+    return built.supernet(input_shape(built, size=size, channels=image_channels, classes=classes, signals=signals))
 
 
 def space_from(

@@ -243,8 +243,8 @@ def test_parts_that_do_not_fit_are_refused_with_those_that_do(words, remedy):
         (("folder:/nowhere",), "needs a folder with one folder per class"),
         (("folder:~nobody-of-this-name/x",), "needs a folder with one folder per class"),
         (("folder",), "use --data folder:PATH"),
-        (("arrays:/nowhere",), "needs a safetensors file"),
-        (("arrays:~nobody-of-this-name/x",), "needs a safetensors file"),
+        (("arrays:/nowhere",), "needs a safetensors or npz file"),
+        (("arrays:~nobody-of-this-name/x",), "needs a safetensors or npz file"),
         (("arrays:",), "use --data arrays:FILE"),
         (("",), "Known: arrays"),
     ],
@@ -487,7 +487,7 @@ def test_a_run_without_its_events_has_nothing_to_retrain(run):
 def test_retraining_refuses_options_of_the_search(original):
     refused(
         call("retrain", original, "--set", "search.lr=1"),
-        "options of retrain, select, budget, run and cost measures",
+        "options of retrain, select, budget, run, executor and cost measures, and data.folds",
         "--config",
     )
     refused(call("retrain", original, "--set", "retrain.epohcs=1"), "Did you mean 'epochs'?")

@@ -17,13 +17,15 @@ from nasplug.cli.bench_figures import collect_figures, collect_network_figures, 
 from nasplug.cli.genotypes import read_genotype
 from nasplug.cli.output import echo
 from nasplug.cli.parameters import LARGEST_SIDE, MOST_CLASSES, Share
+from nasplug.cli.shape_options import MOST_CHANNELS, signals_option
 from nasplug.compose import OptionLayer, compose, parse_setting, recipe_sections, resolve
 from nasplug.errors import InputError
 from nasplug.plugins import load_plugins
 from nasplug.runs.create import start
 from nasplug.runs.device import DeviceOptions, find_device, uses_bf16
+from nasplug.runs.form_fit import input_shape
 from nasplug.runs.memory import keep_freed_memory
-from nasplug.values import ImageShape, Method
+from nasplug.values import Method
 from nasplug.values.recipe import MOST_THREADS
 
 FLAGS = {
@@ -44,10 +46,15 @@ FLAGS = {
 @click.option("--method", default="darts", show_default=True, help="Method whose supernet and weighing are measured.")
 @click.option("--space", help="Search space, in place of the method's.")
 @click.option("--preset", help="Preset of the method.  [default: that of its paper]")
-@click.option("--batch", type=click.IntRange(2, 1_000_000), default=64, show_default=True, help="Images in a batch.")
-@click.option("--size", type=click.IntRange(4, LARGEST_SIDE), help="Pixels of a side.  [default: 32]")
+@click.option("--batch", type=click.IntRange(2, 1_000_000), default=64, show_default=True, help="Inputs in a batch.")
+@click.option("--size", type=click.IntRange(4, LARGEST_SIDE), help="Pixels of a side, or samples.  [default: 32]")
 @click.option("--classes", type=click.IntRange(2, MOST_CLASSES), help="Classes.  [default: 10]")
-@click.option("--image-channels", type=click.IntRange(1, 1024), help="Planes of an image.  [default: 3]")
+@click.option(
+    "--image-channels",
+    type=click.IntRange(1, MOST_CHANNELS),
+    help="Planes of an image, or channels of a signal.  [default: 3, of signals 1]",
+)
+@signals_option
 @click.option("--data", help="Data set: measures the whole loop of a search on it as well.")
 @click.option("--data-root", type=click.Path(), help="Folder in which the data set of --data keeps its files.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
@@ -84,6 +91,7 @@ def bench(
     size: int | None,
     classes: int | None,
     image_channels: int | None,
+    signals: bool,
     data: str | None,
     data_root: str | None,
     device: str,
@@ -124,12 +132,14 @@ def bench(
     recipe = resolve(plugins, layers)
     torch.set_num_threads(recipe.run.threads)
     keep_freed_memory()
+    composition = compose(plugins, recipe)
     loop = None
     if data is None:
-        shape = ImageShape(channels=image_channels or 3, size=size or 32, classes=classes or 10)
-    elif size or classes or image_channels:
+        size, classes = size or 32, classes or 10
+        shape = input_shape(composition.space, size=size, channels=image_channels, classes=classes, signals=signals)
+    elif size or classes or image_channels or signals:
         raise InputError(
-            "--size, --classes and --image-channels are those of the data set; leave them out with --data."
+            "--size, --classes, --image-channels and --signals are those of the data set; leave them out with --data."
         )
     else:
         with TemporaryDirectory(prefix="nasplug-bench-") as scratch:
@@ -137,7 +147,6 @@ def bench(
             shape, loop = context.shape, loop_cost(context, repeats)
     where = find_device(recipe.run.device)
     bf16, device_options = uses_bf16(recipe.run.precision, where), DeviceOptions.of(recipe.run, where)
-    composition = compose(plugins, recipe)
     setting = {
         "method": method,
         "preset": recipe.run.preset,
@@ -149,6 +158,7 @@ def bench(
         "torch": torch.__version__,
         "batch": recipe.search.batch_size,
         "size": shape.size,
+        "inputs": f"{shape.input_word}s",
         "repeats": repeats,
     }
     if network:

@@ -10,7 +10,7 @@ from nasplug.bench import Compared, ComparedNetwork, LoopCost, Measurement, rati
 from nasplug.cli.output import echo
 from nasplug.cli.tables import write_rows
 
-COLUMNS = ("images/s", "plain", "times as fast", "memory", "plain", "of it")
+COLUMNS = ("plain", "times as fast", "memory", "plain", "of it")
 
 
 def collect_figures(comparisons: Sequence[Compared], loop: LoopCost | None, batch: int) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def write_network_figures(setting: Mapping[str, Any], comparison: ComparedNetwor
     """Prints what was measured of a stand-alone network as a table."""
     _write_setting(setting)
     write_rows(
-        ["network", "parameters", *COLUMNS],
+        ["network", "parameters", f"{setting['inputs']}/s", *COLUMNS],
         [["as trained", str(comparison.params), *_format(comparison, setting["batch"])]],
     )
 
@@ -78,7 +78,7 @@ def write_figures(setting: Mapping[str, Any], comparisons: Sequence[Compared], l
     """Prints what was measured as a table."""
     _write_setting(setting)
     write_rows(
-        ["supernet", "candidates", *COLUMNS],
+        ["supernet", "candidates", f"{setting['inputs']}/s", *COLUMNS],
         [[each.case, str(each.candidates), *_format(each, setting["batch"])] for each in comparisons],
     )
     for comparison in comparisons[1:]:
@@ -98,7 +98,8 @@ def _write_setting(setting: Mapping[str, Any]) -> None:
     echo(
         f"{setting['method']}, preset {setting['preset']}: {space}\n"
         f"{setting['device']}, {setting['threads']} CPU threads, {how}, torch {setting['torch']}; "
-        f"batches of {setting['batch']} images of {setting['size']} pixels, {setting['repeats']} repetitions in turns\n"
+        f"batches of {setting['batch']} {setting['inputs']} of {setting['size']} "
+        f"{'samples' if setting['inputs'] == 'signals' else 'pixels'}, {setting['repeats']} repetitions in turns\n"
     )
 
 

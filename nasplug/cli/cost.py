@@ -10,12 +10,12 @@ import click
 
 from nasplug.cli.genotypes import read_genotype
 from nasplug.cli.output import echo
-from nasplug.cli.parameters import LARGEST_SIDE, MOST_CLASSES
+from nasplug.cli.shape_options import shape_options
 from nasplug.compose import parse_setting
 from nasplug.parts import CostMeasure, SearchSpace
 from nasplug.plugins import load_plugins
 from nasplug.plugins.program_objects import build_part
-from nasplug.values import ImageShape
+from nasplug.runs.form_fit import input_shape
 
 EVERY = "all"
 """What stands for all measures."""
@@ -24,15 +24,7 @@ EVERY = "all"
 @click.command()
 @click.option("--space", "name", default="darts", show_default=True, help="Search space of the genotype.")
 @click.option("--genotype", required=True, metavar="FILE_OR_TEXT", help="JSON, or a published notation of the space.")
-@click.option(
-    "--classes", default=10, show_default=True, type=click.IntRange(2, MOST_CLASSES), help="Classes to tell apart."
-)
-@click.option(
-    "--size", default=32, show_default=True, type=click.IntRange(1, LARGEST_SIDE), help="Side of the images, in pixels."
-)
-@click.option(
-    "--channels", default=3, show_default=True, type=click.IntRange(1, 4), help="Colour planes of the images."
-)
+@shape_options
 @click.option(
     "--measure",
     "measures",
@@ -45,9 +37,10 @@ EVERY = "all"
 def cost(
     name: str,
     genotype: str,
-    classes: int,
     size: int,
-    channels: int,
+    channels: int | None,
+    classes: int,
+    signals: bool,
     measures: Sequence[str],
     settings: Sequence[str],
     as_json: bool,
@@ -59,15 +52,15 @@ def cost(
     options = group_settings(settings, ["space", *measures])
     space: SearchSpace = build_part(plugins, "space", name, options["space"])
     architecture = read_genotype(space, genotype)
-    shape = ImageShape(channels=channels, size=size, classes=classes)
+    shape = input_shape(space, size=size, channels=channels, classes=classes, signals=signals)
     if not measures:
         price = space.cost(architecture, shape)
         costs: dict[str, float] = {"params": price.params, "macs": price.macs}
-        text = f"{price.params:,} params, {price.macs:,} multiply-accumulates per image"
+        text = f"{price.params:,} params, {price.macs:,} multiply-accumulates per {shape.input_word}"
     else:
         built: dict[str, CostMeasure] = {word: build_part(plugins, "cost", word, options[word]) for word in measures}
         net = space.network(architecture, shape).eval()
-        costs = {word: measure.cost(net, (channels, size, size)) for word, measure in built.items()}
+        costs = {word: measure.cost(net, shape.tensor_shape) for word, measure in built.items()}
         width = max(map(len, built))
         text = "\n".join(f"{word:<{width}}  {measure.unit.format(costs[word])}" for word, measure in built.items())
     echo(json.dumps(costs) if as_json else text)

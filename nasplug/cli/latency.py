@@ -12,11 +12,12 @@ import click
 
 from nasplug.cli.cost import group_settings
 from nasplug.cli.output import echo
-from nasplug.cli.parameters import LARGEST_SIDE, MOST_CLASSES
+from nasplug.cli.shape_options import shape_options
 from nasplug.errors import InputError
 from nasplug.parts import CostMeasure, LayerSpec, SearchSpace
 from nasplug.plugins import load_plugins
 from nasplug.plugins.program_objects import build_part
+from nasplug.runs.form_fit import input_shape
 from nasplug.store.layer_table import LayerTable
 from nasplug.values import ImageShape
 
@@ -26,15 +27,7 @@ REPORT_SECONDS = 2.0
 
 @click.command()
 @click.option("--space", "name", default="darts", show_default=True, help="Search space whose layers are measured.")
-@click.option(
-    "--size", default=32, show_default=True, type=click.IntRange(1, LARGEST_SIDE), help="Side of the images, in pixels."
-)
-@click.option(
-    "--channels", default=3, show_default=True, type=click.IntRange(1, 4), help="Colour planes of the images."
-)
-@click.option(
-    "--classes", default=10, show_default=True, type=click.IntRange(2, MOST_CLASSES), help="Classes to tell apart."
-)
+@shape_options
 @click.option(
     "--width",
     "widths",
@@ -56,8 +49,9 @@ REPORT_SECONDS = 2.0
 def latency(
     name: str,
     size: int,
-    channels: int,
+    channels: int | None,
     classes: int,
+    signals: bool,
     widths: Sequence[int],
     networks: int,
     settings: Sequence[str],
@@ -77,7 +71,8 @@ def latency(
         echo(table.path(measure))
         return
     space: SearchSpace = build_part(plugins, "space", name, options["space"])
-    layers = _find_layers(space, widths, networks, ImageShape(channels=channels, size=size, classes=classes))
+    shape = input_shape(space, size=size, channels=channels, classes=classes, signals=signals)
+    layers = _find_layers(space, widths, networks, shape)
     if rebuild:
         table.forget(measure)
     costs = _measure_layers(table, measure, layers)

@@ -138,9 +138,10 @@ def _read_split(path: Path, tensors: Mapping[str, Tensor], prefix: str, kind: st
             f"for an input have a column of 0 and 1 each, and numbers a column of floating-point ones."
         )
     if len(inputs) != len(labels) or len(labels) == 0:
+        one = kind.removesuffix("s")
         raise InputError(
-            f"{path} holds {len(inputs)} '{prefix}{kind}' and {len(labels)} '{prefix}labels'; each needs one label, "
-            f"and at least one is needed."
+            f"{path} holds {len(inputs)} '{prefix}{kind}' and {len(labels)} '{prefix}labels'; each {one} needs one "
+            f"label, and at least one {one} is needed."
         )
     targets = labels.numpy() if labels.ndim == 1 else read_columns(labels.numpy(), f"'{prefix}labels' in {path}")
     return MemoryImages(pixels, targets)

@@ -277,8 +277,8 @@ class Trainer:
 
     @property
     def images_per_step(self) -> int:
-        """Images that a step reads: a batch of each split on which it updates."""
-        splits = {update.split for update in self.optimizer.updates(FIRST)}
+        """Images that the latest step has read (before the first one: it will read): a batch of each split it uses."""
+        splits = {update.split for update in self.optimizer.updates(self.clock.at(max(self.step - 1, 0)))}
         return sum(self.streams[split].batch_size for split in splits)
 
     def begin(self, generator: torch.Generator) -> None:

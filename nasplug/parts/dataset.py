@@ -17,6 +17,7 @@ from nasplug.parts.classification import CLASSIFICATION
 from nasplug.parts.random_boxes import RandomBoxes
 from nasplug.parts.task import Targets, Task
 from nasplug.values import sides
+from nasplug.values.shape import INPUT_WORDS
 
 
 class EncodedImage(Protocol):
@@ -124,6 +125,11 @@ class ImageData:
     def tensor_shape(self) -> tuple[int, int, int]:
         """The shape (C, H, W) of the tensor of one image or signal."""
         return (self.channels, *sides(self.size, self.dims))
+
+    @property
+    def input_word(self) -> str:
+        """What one input is called: image or signal."""
+        return INPUT_WORDS[self.dims]
 
 
 class DataSource(ABC):

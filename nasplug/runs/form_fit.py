@@ -4,32 +4,46 @@ from __future__ import annotations
 
 from nasplug.compose import Composition
 from nasplug.errors import InputError, quote
-from nasplug.parts import ImageData
-from nasplug.values import Training
-
-WORDS = {1: "signals", 2: "images"}
-"""What inputs of so many dimensions are called."""
+from nasplug.parts import ImageData, SearchSpace
+from nasplug.values import ImageShape, Training
+from nasplug.values.shape import INPUT_WORDS
 
 
 def check_form(composition: Composition, data: ImageData) -> None:
     """Raises InputError if a part or an option of a run is not for inputs of this form."""
-    recipe = composition.recipe
-    refuse_dims(f"The space '{recipe.parts['space'].name}'", composition.space.input_dims, data)
+    recipe, given = composition.recipe, f"the data set '{data.name}' has {data.input_word}s"
+    refuse_dims(f"The space '{recipe.parts['space'].name}'", composition.space.input_dims, data.dims, given)
     for name, reference in composition.references.items():
-        refuse_dims(f"The reference network {quote(name)}", reference.input_dims, data)
+        refuse_dims(f"The reference network {quote(name)}", reference.input_dims, data.dims, given)
     if data.dims == 1:
         for section in ("search", "retrain"):
             _refuse_image_augmentation(section, getattr(recipe, section), data)
 
 
-def refuse_dims(part: str, input_dims: frozenset[int], data: ImageData) -> None:
-    """Raises InputError, which begins with `part`, unless it builds networks for inputs of the form of `data`."""
-    if data.dims not in input_dims:
-        known = " and ".join(WORDS[dims] for dims in sorted(input_dims))
+def refuse_dims(part: str, input_dims: frozenset[int], dims: int, given: str) -> None:
+    """Raises InputError, which begins with `part`, unless it builds networks for inputs of `dims` dimensions.
+
+    `given` says who asks for such inputs.
+    """
+    if dims not in input_dims:
+        known = " and ".join(f"{INPUT_WORDS[each]}s" for each in sorted(input_dims))
         raise InputError(
-            f"{part} builds networks for {known}, and the data set '{data.name}' has {WORDS[data.dims]}; take another "
-            f"one, such as the space 'compact' or the reference networks plain and resnet8, which are for both."
+            f"{part} builds networks for {known}, and {given}; take another one, such as the space 'compact' or the "
+            f"reference networks plain and resnet8, which are for both."
         )
+
+
+def input_shape(space: SearchSpace, *, size: int, channels: int | None, classes: int, signals: bool) -> ImageShape:
+    """The shape of inputs that a program names without a data set; `channels` are 3 of images, 1 of signals, if None.
+
+    Raises InputError for a space that builds no networks for signals, if these are asked for.
+    """
+    dims = 1 if signals else 2
+    if signals:
+        refuse_dims(f"The space '{space.name}'", space.input_dims, dims, "signals are asked for")
+    if channels is None:
+        channels = 1 if signals else 3
+    return ImageShape(channels=channels, size=size, classes=classes, dims=dims)
 
 
 def _refuse_image_augmentation(section: str, training: Training, data: ImageData) -> None:

@@ -47,7 +47,12 @@ def adopt_pretrained(context: RunContext) -> None:
             f"The network {quote(name)} has no pretrained weights; name one of timm or torchvision as teacher."
         )
     reference = build_reference(context.plugins, name, {weights_option: options.teacher_weights or FETCHED})
-    refuse_dims(f"The teacher {quote(name)}", reference.input_dims, context.data)
+    refuse_dims(
+        f"The teacher {quote(name)}",
+        reference.input_dims,
+        context.data.dims,
+        f"the data set '{context.data.name}' has {context.data.input_word}s",
+    )
     read = _read_shape(context, reference)
     torch.manual_seed(context.seed("teacher", "weights"))
     try:

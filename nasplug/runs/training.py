@@ -62,7 +62,7 @@ def run_training(
         journal.drop(trainer.name)
         trainer.begin(torch.Generator().manual_seed(context.seed(trainer.name, "alpha")))
     started = saved = time.monotonic()
-    made = 0
+    images = 0
     interval = context.recipe.run.checkpoint_seconds
 
     def save() -> None:
@@ -74,9 +74,9 @@ def run_training(
 
     with _joined(context, trainer, joint, runner.run(trainer)) as steps:
         for events in steps:
-            made += len(events)
+            images += len(events) * trainer.images_per_step
             # The clock of some systems stands still for as long as a short step.
-            rate = made * trainer.images_per_step / max(time.monotonic() - started, 1e-3)
+            rate = images / max(time.monotonic() - started, 1e-3)
             for event in events:
                 _check(event, trainer, context)
                 with _with_remedy(context, trainer):
@@ -91,7 +91,9 @@ def run_training(
                 raise Stopped
             try:
                 for event in events:
-                    text = _describe(event, trainer.schedule.figures, runner, rate)
+                    text = _describe(
+                        event, trainer.schedule.figures, runner, f"{rate:,.0f} {context.data.input_word}s/s"
+                    )
                     yield Progress(trainer.name, trainer.steps_done, trainer.steps, text)
             except GeneratorExit:  # the caller closed this iterator
                 save()
@@ -231,14 +233,13 @@ def _check_state(trainer: Trainer, context: RunContext) -> None:
     )
 
 
-def _describe(event: Step, figures: Sequence[Figure], runner: Runner, rate: float) -> str:
-    """A step in words for a line of progress: epoch, loss, the figures that the schedule declares, images a second."""
+def _describe(event: Step, figures: Sequence[Figure], runner: Runner, speed: str) -> str:
+    """A step in words for a line of progress: epoch, loss, the figures that the schedule declares, and the speed."""
     values = [
         figure.progress.format(event.measures[figure.name])
         for figure in figures
         if figure.progress is not None and figure.name in event.measures
     ]
-    speed = f"{rate:,.0f} images/s"
     return ", ".join(
         filter(None, [f"epoch {event.epoch + 1}", f"loss {event.loss:.3f}", *values, speed, runner.status])
     )

@@ -19,6 +19,10 @@ SCALES: Mapping[str, int] = MappingProxyType({"uint8": 255, "float32": 1})
 """By type of the values of images and signals, the value that is 1 on the scale of mean and standard deviation."""
 
 
+INPUT_WORDS: Mapping[int, str] = MappingProxyType({1: "signal", 2: "image"})
+"""What an input of so many dimensions is called; several of them end in an s."""
+
+
 def record_form(dims: int, dtype: str) -> dict[str, Any]:
     """What a file says of the form of its inputs; nothing of images of bytes."""
     return {} if (dims, dtype) == (2, "uint8") else {"dims": dims, "dtype": dtype}
@@ -58,12 +62,19 @@ class ImageShape:
         numbers: dict[str, object] = {"channels": self.channels, "size": self.size, "classes": self.classes}
         for name, value in numbers.items():
             if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < 1:
-                raise InputError(f"The {name} of images must be a whole number from 1 on, but got {value!r:.40}.")
+                raise InputError(
+                    f"The {name} of {self.input_word}s must be a whole number from 1 on, but got {value!r:.40}."
+                )
 
     @property
     def tensor_shape(self) -> tuple[int, int, int]:
         """The shape (C, H, W) of the tensor of one image or signal; a signal has one row."""
         return (self.channels, *sides(self.size, self.dims))
+
+    @property
+    def input_word(self) -> str:
+        """What one input is called: image or signal."""
+        return INPUT_WORDS[self.dims]
 
     def __str__(self) -> str:
         """As messages name it: channels and sizes, such as 3x32x32, or 1x40 for a signal."""

@@ -362,6 +362,8 @@ SHAPES = [
     ({"classes": True}, "but got True"),
     ({"size": -1}, "The size of images"),
     ({"image_channels": 0}, "The channels of images"),
+    ({"size": 0, "signals": True}, "The size of signals"),
+    ({"space": "nb201", "channels": 4, "signals": True}, "builds networks for images, and signals are asked for"),
     ({"space": 5}, "'space' takes the name of a search space, such as 'darts', but got 5"),
 ]
 
@@ -369,7 +371,13 @@ SHAPES = [
 @pytest.mark.parametrize(("arguments", "sentence"), SHAPES)
 def test_a_supernet_that_cannot_be_is_refused(arguments, sentence):
     with pytest.raises(InputError, match=sentence):
-        nasplug.supernet(**{"space": "darts", **TINY, **arguments})
+        nasplug.supernet(**{"space": "darts", **(TINY if "channels" not in arguments else {}), **arguments})
+
+
+def test_a_supernet_can_be_for_signals():
+    net = nasplug.supernet("darts", **TINY, signals=True, size=24, classes=3)
+    assert net(torch.zeros(2, 1, 1, 24)).shape == (2, 3)
+    assert all(each.kernel_size[0] == 1 for each in net.modules() if isinstance(each, torch.nn.Conv2d))
 
 
 class NoPart:

@@ -111,3 +111,12 @@ def test_options_that_would_be_ignored_or_mean_nothing_are_refused(here, words, 
 
     assert result.exit_code == 2
     assert reason in result.stderr
+
+
+def test_supernets_and_networks_for_signals_are_measured(here):
+    supernet = json.loads(here("bench", *SMALL, "--signals", "--json").stdout)
+    assert (supernet["inputs"], supernet["size"]) == ("signals", 8)
+    assert supernet["fast"]["images_per_second"] > 0
+    told = here("bench", *SMALL[:8], "--network", "--space", "compact", "--signals").stdout
+    assert "batches of 4 signals of 8 samples" in told
+    assert "signals/s" in told

@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from random import Random
 
 import pytest
 import torch
 from click.testing import CliRunner
 
+from nasplug.builtin.compact import Compact
 from nasplug.builtin.nb201 import NasBench201
 from nasplug.cli import main
+from nasplug.values import ImageShape
 
 TEXT = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|skip_connect~2|"
 GENOTYPE = NasBench201().parse(TEXT)
@@ -84,3 +87,21 @@ def test_measures_and_options_that_there_are_not_are_refused(words, reason):
     refused = cost(TEXT, *words)
     assert refused.exit_code == 2
     assert reason in refused.stderr
+
+
+def test_a_network_for_signals_costs_what_its_kernels_of_one_row_cost():
+    space, compact = Compact(channels=4), ("cost", "--space", "compact", "--set", "space.channels=4", "--json")
+    genotype = space.random(Random(0))
+    words = ("--genotype", genotype.to_json(), "--signals", "--size", "40", "--measure", "params", "--measure", "macs")
+    done = CliRunner().invoke(main, [*compact, *words], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    price = space.cost(genotype, ImageShape(channels=1, size=40, classes=10, dims=1))
+    assert json.loads(done.stdout) == {"params": price.params, "macs": price.macs}
+    told = CliRunner().invoke(main, [*compact[:-1], *words[:5]]).stdout
+    assert told == f"{price.params:,} params, {price.macs:,} multiply-accumulates per signal\n"
+
+
+def test_a_space_for_images_has_no_network_for_signals():
+    refused = cost(TEXT, "--signals")
+    assert refused.exit_code == 2
+    assert "The space 'nb201' builds networks for images, and signals are asked for" in refused.stderr

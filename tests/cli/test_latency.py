@@ -18,7 +18,8 @@ def own_cache(tmp_path, monkeypatch):
 
 
 def latency(*words: str):
-    arguments = ["latency", *SMALL, *FAST, "--set", "latency.runtime=torch", *words]
+    small = SMALL if "--space" not in words else SMALL[2:4]
+    arguments = ["latency", *small, *FAST, "--set", "latency.runtime=torch", *words]
     return CliRunner().invoke(main, arguments, catch_exceptions=False)
 
 
@@ -50,3 +51,11 @@ def test_what_cannot_be_measured_is_refused():
     refused = latency("--set", "latency.runtime=tpu")
     assert refused.exit_code == 2
     assert refused.stderr.count("\n") == 1
+
+
+def test_the_layers_of_networks_for_signals_have_inputs_of_one_row():
+    done = latency("--space", "compact", "--signals", "--channels", "2", "--networks", "1", "--json")
+    assert done.exit_code == 0, done.output
+    shapes = {row["layer"]: row["shape"] for row in json.loads(done.stdout)["layers"]}
+    assert {shape[1] for shape in shapes.values()} == {1}
+    assert [shape for layer, shape in shapes.items() if "stem" in layer] == [[2, 1, 8]]
