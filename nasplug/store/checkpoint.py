@@ -1,13 +1,14 @@
 """The state of a phase as one safetensors file.
 
 It holds weights, alpha, kept candidates, optimizer states, the state of every part and stage, the random state and
-the count of events. Loading copies into the tensors that a freshly built phase has, so that their layouts stay.
+the count of events, and names the choices and candidates whose alpha it holds. Loading copies into the tensors that a freshly built phase has, so that their layouts stay.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from nasplug.engine import Trainer
 from nasplug.engine.random_state import RandomState
 from nasplug.errors import InputError, quote
-from nasplug.parts import Supernet, read_state, write_state
+from nasplug.parts import Choices, Supernet, read_state, write_state
 from nasplug.store.files import read_tensors, write_tensors
 
 State = tuple[dict[str, Tensor], dict[str, Any]]
@@ -45,6 +46,8 @@ def capture_state(trainer: Trainer) -> State:
         "optimizer": read_state(trainer.optimizer),
         "schedule": read_state(trainer.schedule),
     }
+    if len(trainer.choices) > 0:
+        facts["choices"] = _name_choices(trainer.choices)
     tensors |= _random_state(trainer.device)
     return {name: tensor.detach().cpu() for name, tensor in tensors.items()}, facts
 
@@ -54,7 +57,7 @@ def load_checkpoint(path: Path, trainer: Trainer) -> tuple[int, float]:
 
     If the schedule asks for several supernets, that of the saved stage is built first.
 
-    Raises InputError if the file is damaged or belongs to another phase or network.
+    Raises InputError if the file is damaged or belongs to another phase or network, or to other choices or candidates.
     """
     tensors, facts = read_tensors(path, "checkpoint")
     try:
@@ -72,6 +75,7 @@ def restore_state(trainer: Trainer, tensors: Mapping[str, Tensor], facts: Mappin
     """Brings a freshly built trainer to a state. Raises various errors if it is not one of the same training."""
     if facts["phase"] != trainer.name:
         raise ValueError(f"it is of the phase {quote(facts['phase'])}")
+    _require_choices(facts, trainer.choices)
     trainer.enter_stage(_count(facts, "stage", trainer.plan.count - 1))
     trainer.step = _count(facts, "step", trainer.clock.steps)
     _load_net(trainer, {name[4:]: tensor for name, tensor in tensors.items() if name.startswith("net.")})
@@ -121,6 +125,32 @@ def _seconds(facts: Mapping[str, Any]) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
         raise ValueError(f"'seconds' must be a number from 0, but it is {quote(value)}")
     return float(value)
+
+
+def _name_choices(choices: Choices) -> list[list[Any]]:
+    """The name of each choice with those of its candidates, in the order of the rows and columns of alpha."""
+    return [[choice.name, list(choice.candidates)] for choice in choices]
+
+
+def _require_choices(facts: Mapping[str, Any], choices: Choices) -> None:
+    """Raises ValueError, naming the first difference, if alpha in a checkpoint is that of other choices or candidates.
+
+    Their number alone would not tell: alpha of other candidates may have the same shape. Checkpoints of earlier
+    versions name none.
+    """
+    saved, here = facts.get("choices"), _name_choices(choices)
+    if saved is None or saved == here:
+        return
+    _require_names("choice {}", [name for name, _ in saved], [name for name, _ in here])
+    for (name, candidates), (_, known) in zip(saved, here, strict=True):
+        _require_names(f"candidate {{}} of the choice {quote(name)}", candidates, known)
+
+
+def _require_names(what: str, saved: Sequence[str], here: Sequence[str]) -> None:
+    for number, (theirs, ours) in enumerate(zip_longest(saved, here), 1):
+        if theirs != ours:
+            words = ("missing" if name is None else quote(name) for name in (theirs, ours))
+            raise ValueError(f"{what.format(number)} is {' in it, but '.join(words)} in the supernet")
 
 
 def _load_net(trainer: Trainer, state: Mapping[str, Tensor]) -> None:

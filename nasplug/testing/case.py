@@ -9,6 +9,7 @@ import attrs
 
 from nasplug.plugins import Plugin, Plugins, Registration, Settings
 from nasplug.testing.outcome import NotApplicable
+from nasplug.values.options import option_fields
 
 T = TypeVar("T")
 
@@ -29,6 +30,8 @@ class Case:
     """Small options that the plugin's author gives for parts, by slot and name."""
     settings: Settings = attrs.field(factory=Settings)
     """The settings under which the plugins were loaded."""
+    waived_options: frozenset[str] = frozenset()
+    """Options of the part that checks of single options pass over."""
     _cache: dict[Any, Any] = attrs.field(factory=dict, init=False)
 
     @property
@@ -42,6 +45,11 @@ class Case:
         if self.registration is None:
             raise NotApplicable("nothing is registered here")
         return self.plugins.resolve(self.registration)
+
+    def option_fields(self) -> dict[str, attrs.Attribute[Any]]:
+        """The options of the part that are checked one by one, by name."""
+        fields = option_fields(self.target)
+        return {name: field for name, field in fields.items() if name not in self.waived_options}
 
     def once(self, make: Callable[[Case], T]) -> T:
         """The value of `make` for this case, computed once for all checks.

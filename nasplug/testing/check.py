@@ -26,6 +26,8 @@ class Check:
     """What it looks at: slots of `nasplug.plugins.SLOT_WORDS`, or PLUGIN or OBSERVER."""
     first: bool = False
     """Whether all later checks of the same case are pointless where this one fails."""
+    of_options: bool = False
+    """Whether it looks at the options of a part one by one, so that a waiver can name one of them."""
 
     @property
     def name(self) -> str:
@@ -46,9 +48,12 @@ class Check:
         return inspect.getdoc(self.function) or ""
 
 
-def check(*slots: str, first: bool = False) -> Callable[[Callable[[Case], None]], Check]:
+def check(
+    *slots: str, first: bool = False, of_options: bool = False
+) -> Callable[[Callable[[Case], None]], Check]:
     """Decorator: makes a check of cases in these slots from a function that returns, or raises Failed or NotApplicable.
 
-    `first` says that later checks of a case are not applicable where this one fails.
+    `first` says that later checks of a case are not applicable where this one fails; `of_options`, that it looks at
+    those options that `Case.option_fields` gives.
     """
-    return lambda function: Check(function, slots, first)
+    return lambda function: Check(function, slots, first, of_options)

@@ -18,6 +18,7 @@ from nasplug.testing.case import Case
 from nasplug.testing.check import Check
 from nasplug.testing.checked_package import CheckedPackage
 from nasplug.testing.checks import CHECKS
+from nasplug.testing.checks.options import PARTS
 from nasplug.testing.outcome import Failed, NotApplicable, Outcome, Status, Warned
 
 HERE = Path(__file__).parent
@@ -27,8 +28,8 @@ HERE = Path(__file__).parent
 class CheckRunner:
     """All checks of a package. `waivers` name checks that may fail, each with the reason.
 
-    A name is that of a check, or "CHECK: SLOT NAME" for one of the things of the package. Raises InputError for a
-    waiver of a check or a thing that does not exist, or without a reason.
+    A name is that of a check, "CHECK: SLOT NAME" for one of the things of the package, or "CHECK: SLOT NAME.OPTION" for
+    an option of it. Raises InputError for a waiver of what does not exist, or without a reason.
     """
 
     package: CheckedPackage
@@ -38,11 +39,15 @@ class CheckRunner:
     def __attrs_post_init__(self) -> None:
         titles = [case.title for case in self.package.cases]
         for name, reason in self.waivers.items():
-            check, _, title = name.partition(": ")
+            check, _, thing = name.partition(": ")
             if check not in CHECKS:
                 raise choose_from("check to waive", check, CHECKS)
+            title, option = self._split(thing)
             if title and title not in titles:
                 raise choose_from(f"thing to waive '{check}' of", title, titles)
+            if option and not CHECKS[check].of_options:
+                fitting = (other.name for other in CHECKS.values() if other.of_options)
+                raise choose_from(f"check of single options such as '{option}' called", check, fitting)
             if not reason.strip():
                 raise InputError(f"The waiver of '{name}' needs a reason: what makes the check wrong for this plugin.")
 
@@ -53,18 +58,24 @@ class CheckRunner:
     def outcome(self, check: Check, case: Case) -> Outcome:
         """The outcome of one check, with waivers applied. The check runs at most once for each case."""
         outcome = self._before_waivers(check, case)
+        if outcome.status != "failed":
+            return outcome
         reasons = (self.waivers.get(name) for name in (f"{check.name}: {case.title}", check.name))
         reason = next(filter(None, reasons), None)
-        if outcome.status == "failed" and reason is not None:
-            return attrs.evolve(outcome, status="waived", found=reason, remedy="")
-        return outcome
+        by_option = self._waived_options(check, case)
+        if reason is None and by_option:
+            outcome = run_check(check, attrs.evolve(case, waived_options=frozenset(by_option)))
+            if outcome.status != "failed":
+                reason = ", ".join(f"{option}: {reason}" for option, reason in by_option.items())
+        return outcome if reason is None else attrs.evolve(outcome, status="waived", found=reason, remedy="")
 
     def check_waiver(self, name: str) -> Outcome:
         """Passes if some case fails the check that a waiver names: a waiver that is not needed is an error."""
         outcome = Outcome(name, "waiver", "A waiver excuses a check that fails", "passed")
-        waived, _, title = name.partition(": ")
+        waived, _, thing = name.partition(": ")
+        title, option = self._split(thing)
         pairs = [(check, case) for check, case in self.pairs() if check.name == waived and title in ("", case.title)]
-        if any(self._before_waivers(check, case).status == "failed" for check, case in pairs):
+        if any(self._fails(check, case, option) for check, case in pairs):
             return outcome
         remedy = "remove the waiver: it is not needed any more"
         return attrs.evolve(outcome, status="failed", found="nothing fails this check", remedy=remedy)
@@ -74,6 +85,26 @@ class CheckRunner:
         for check, case in self.pairs():
             yield self.outcome(check, case)
         yield from map(self.check_waiver, self.waivers)
+
+    def _split(self, thing: str) -> tuple[str, str]:
+        """The title of what a waiver names, "SLOT NAME" or "SLOT NAME.OPTION", and its option, or an empty one."""
+        for case in self.package.cases:
+            option = thing.removeprefix(f"{case.title}.")
+            if option != thing and case.slot in PARTS and option in case.option_fields():
+                return case.title, option
+        return thing, ""
+
+    def _fails(self, check: Check, case: Case, option: str) -> bool:
+        """Whether a case fails a check, waivers aside; with an option, whether it does so by this one alone."""
+        if not option:
+            return self._before_waivers(check, case).status == "failed"
+        others = frozenset(case.option_fields()) - {option}
+        return run_check(check, attrs.evolve(case, waived_options=others)).status == "failed"
+
+    def _waived_options(self, check: Check, case: Case) -> dict[str, str]:
+        """The reasons of the waivers of this check for single options of a case, by option."""
+        split = {self._split(name.removeprefix(f"{check.name}: ")): reason for name, reason in self.waivers.items()}
+        return {option: reason for (title, option), reason in split.items() if option and title == case.title}
 
     def _before_waivers(self, check: Check, case: Case) -> Outcome:
         key = (check.name, case)

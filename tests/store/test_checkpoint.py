@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from random import Random
 
+import attrs
 import numpy as np
 import pytest
 import torch
@@ -124,6 +125,47 @@ def test_a_checkpoint_of_another_network_is_refused_in_one_sentence(tmp_path):
     with pytest.raises(InputError, match="does not fit the phase 'search'") as caught:
         load_checkpoint(path, _search("first order"))
     assert len(str(caught.value)) < 500
+
+
+def _renamed(choices):
+    return (attrs.evolve(choices[0], name="cell9/2<-0"), *choices[1:])
+
+
+def _reordered(choices):
+    return (choices[0], attrs.evolve(choices[1], candidates=choices[1].candidates[::-1]), *choices[2:])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (_renamed, r"choice 1 is 'cell9/2<-0' in it, but 'cell0/2<-0' in the supernet\)"),
+        (
+            _reordered,
+            r"candidate 1 of the choice 'cell0/2<-1' is 'dil_conv_5x5' in it, but 'max_pool_3x3' in the supernet\)",
+        ),
+        (lambda choices: (), r"choice 1 is missing in it, but 'cell0/2<-0' in the supernet\)"),
+        (lambda choices: choices[:-1], r"choice 10 is missing in it, but 'cell1/3<-2' in the supernet\)"),
+    ],
+)
+def test_alpha_of_other_choices_or_candidates_is_refused_though_its_shape_is_the_same(change, words, tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    trainer = _search("first order")
+    save_checkpoint(path, trainer, 0, 0.0)
+    tensors, facts = read_tensors(path, "checkpoint")
+    assert facts["choices"] == [[choice.name, list(choice.candidates)] for choice in trainer.choices]
+    others = [[choice.name, list(choice.candidates)] for choice in change(trainer.choices.choices)]
+    write_tensors(path, tensors, facts | {"choices": others})
+    with pytest.raises(InputError, match=words):
+        load_checkpoint(path, _search("first order"))
+
+
+def test_an_earlier_checkpoint_names_no_choices_and_is_loaded(tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    save_checkpoint(path, _search("first order"), 3, 0.0)
+    tensors, facts = read_tensors(path, "checkpoint")
+    del facts["choices"]
+    write_tensors(path, tensors, facts)
+    assert load_checkpoint(path, _search("first order")) == (3, 0.0)
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"\x08\x00\x00\x00\x00\x00\x00\x00{}      "])

@@ -119,9 +119,30 @@ def test_a_waiver_of_one_thing_does_not_excuse_another(flawed):
     assert runner.outcome(CHECKS["describes-its-options"], other).status == "failed"
 
 
+def test_a_waiver_of_one_option_does_not_excuse_another(tmp_path):
+    path = tmp_path / "plugin_twice.py"
+    second = "    depth: int = option(1, '', at_least=0)\n\n    def after_step"
+    path.write_text(PART.format(module="plugin_twice", summary="").replace("    def after_step", second))
+    pace, depth = (f"describes-its-options: schedule idle.{option}" for option in ("pace", "depth"))
+
+    def found(waivers):
+        runner = CheckRunner(open_package(path), waivers)
+        (case,) = (case for case in runner.package.cases if case.slot == "schedule")
+        needed = [runner.check_waiver(name).status for name in waivers]
+        outcome = runner.outcome(CHECKS["describes-its-options"], case)
+        return outcome.status, outcome.found, needed
+
+    assert found({pace: "it is"}) == ("failed", "nothing says what option 'depth' means", ["passed"])
+    assert found({pace: "it is", depth: "so it is"}) == ("waived", "pace: it is, depth: so it is", ["passed", "passed"])
+    path.write_text(path.read_text().replace("option(0.5, ''", "option(0.5, 'how fast'"))
+    assert found({pace: "it is", depth: "so it is"})[2] == ["failed", "passed"]
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
+        ({"waivers": {"loads: schedule idle.pace": "x"}}, "check of single options such as 'pace' called 'loads'"),
+        ({"waivers": {"describes-its-options: schedule idle.paces": "x"}}, "Did you mean 'schedule idle'"),
         ({"waivers": {"describes-its-options: schedule idles": "x"}}, "Did you mean 'schedule idle'"),
         ({"waivers": {"describe-its-options": "x"}}, "Did you mean 'describes-its-options'"),
         ({"waivers": {"describes-its-options": " "}}, "needs a reason"),

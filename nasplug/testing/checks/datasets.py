@@ -17,6 +17,7 @@ from nasplug.testing.check import check
 from nasplug.testing.outcome import Failed, NotApplicable, require
 from nasplug.values import Training
 from nasplug.values.options import build
+from nasplug.values.shape import SCALES
 
 LOCATION = "location"
 """Key among the options that an author gives for a data set: what would follow the colon of --data NAME:LOCATION."""
@@ -35,21 +36,29 @@ def loaded(case: Case) -> ImageData:
     return data
 
 
+def loaded_again(case: Case) -> ImageData:
+    """The same data, loaded a second time."""
+    return loaded(case)
+
+
 @check("dataset")
 def images_have_the_form_they_declare(case: Case) -> None:
-    """Images are uint8 of the declared size and channels, and are read in the order of the indices.
+    """Images are of the declared type, size and channels, and are read in the order of the indices.
 
-    Networks are built for the declared shape, and augmentation expects whole numbers from 0 to 255.
+    Networks are built for the declared shape, and augmentation expects whole numbers from 0 to 255; signals alone may
+    be float32.
     """
     data = case.once(loaded)
+    require(data.dtype in SCALES, f"dtype is '{data.dtype}'", f"declare {' or '.join(SCALES)}")
+    kind = getattr(torch, data.dtype)
     for images in _sets(data):
         indices = _some(images)
         pixels = images.read(indices)
         expected = (len(indices), *data.tensor_shape)
         require(
-            pixels.dtype == torch.uint8 and tuple(pixels.shape) == expected,
-            f"{len(indices)} images are {pixels.dtype} {tuple(pixels.shape)} instead of torch.uint8 {expected}",
-            "read uint8 (N, C, H, W), and declare size and channels as they are",
+            pixels.dtype == kind and tuple(pixels.shape) == expected,
+            f"{len(indices)} images are {pixels.dtype} {tuple(pixels.shape)} instead of {kind} {expected}",
+            f"read {data.dtype} (N, C, H, W), and declare size and channels as they are",
         )
         backwards = images.read(indices[::-1])
         require(
@@ -130,7 +139,7 @@ def reads_the_same_twice(case: Case) -> None:
 
     Splits are stored as indices: with another order of the files they select other images when a run is resumed.
     """
-    first, again = case.once(loaded), loaded(case)
+    first, again = case.once(loaded), case.once(loaded_again)
     remedy = "sort the files on disk, and sample nothing at random"
     for before, after in zip(_sets(first), _sets(again), strict=True):
         require(np.array_equal(before.labels, after.labels), "labels come in another order the second time", remedy)
@@ -144,7 +153,7 @@ def names_tell_its_images_apart(case: Case) -> None:
 
     A resumed run compares both with those it was started with, and says by name what has changed.
     """
-    first, again = case.once(loaded), loaded(case)
+    first, again = case.once(loaded), case.once(loaded_again)
     for before, after in zip(_sets(first), _sets(again), strict=True):
         names, indices = before.names, _some(before)
         if names is not None:

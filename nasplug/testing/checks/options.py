@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 import tomli_w
 
-from nasplug.errors import InputError
+from nasplug.errors import InputError, quote
 from nasplug.parts import (
     ArchitectureOptimizer,
     CostMeasure,
@@ -59,7 +59,6 @@ def is_what_its_slot_asks_for(case: Case) -> None:
         ) from error
     if case.slot == "method":
         require(isinstance(target, Method), f"it is {target!r:.60}", "register a nasplug.values.Method")
-        require(target.name == case.name, f"the method calls itself '{target.name}'", f"give it name={case.name!r}")
         return
     base = CONTRACTS[case.slot]
     name = f"{base.__module__.rpartition('.')[0]}.{base.__name__}"
@@ -68,6 +67,20 @@ def is_what_its_slot_asks_for(case: Case) -> None:
     require("__attrs_attrs__" in vars(target), f"{target.__name__} is no attrs class", "decorate it with @attrs.define")
     missing = sorted(getattr(target, "__abstractmethods__", ()))
     require(not missing, f"{target.__name__} lacks {', '.join(missing)}", "implement these methods")
+
+
+@check("space", "method")
+def is_registered_by_its_own_name(case: Case) -> None:
+    """A search space or method is registered under the name that it gives itself.
+
+    Genotypes and weights name the space that they belong to; under another name nobody finds it again.
+    """
+    name = getattr(case.target, "name", None)
+    require(
+        name == case.name,
+        f"its name is {quote(name)}",
+        f"give it name = {case.name!r}; a space with genotypes of another keeps these by genotypes_of",
+    )
 
 
 @check(*PARTS, first=True)
@@ -81,14 +94,14 @@ def builds_from_its_defaults(case: Case) -> None:
     build(case.target, case.options.get(case.title, {}), case.title)
 
 
-@check(*PARTS)
+@check(*PARTS, of_options=True)
 def describes_its_options(case: Case) -> None:
     """Every option has a type and a sentence that says what it means.
 
     `nasplug show` and the documentation print nothing else about it, and without a type no value can be checked.
     """
     hints = typing.get_type_hints(case.target)
-    for name, field in option_fields(case.target).items():
+    for name, field in case.option_fields().items():
         require(name in hints, f"option '{name}' has no type", "annotate it: float, int, str, bool or tuple of these")
         require(
             bool(str(field.metadata.get("summary", "")).strip()),
@@ -97,13 +110,13 @@ def describes_its_options(case: Case) -> None:
         )
 
 
-@check(*PARTS)
+@check(*PARTS, of_options=True)
 def refuses_bad_options_in_a_sentence(case: Case) -> None:
     """A value of the wrong type or outside its bounds is refused with an InputError, never with another exception.
 
     A value that a user mistypes after --set reaches the part's own code, which may divide by it or look it up.
     """
-    for name, field in option_fields(case.target).items():
+    for name, field in case.option_fields().items():
         for value, must_be_refused in _values_to_try(case.target, name, field):
             what = f"with {name}={value!r} it"
             try:
@@ -119,7 +132,7 @@ def refuses_bad_options_in_a_sentence(case: Case) -> None:
             require(not must_be_refused, f"{what} is built", "declare the bounds or choices of the option")
 
 
-@check(*PARTS)
+@check(*PARTS, of_options=True)
 def options_survive_a_recipe(case: Case) -> None:
     """Options that are written to a recipe.toml and read again build an equal part.
 
@@ -134,10 +147,10 @@ def options_survive_a_recipe(case: Case) -> None:
     except TypeError as error:
         raise Failed(f"its options {values!r} cannot be written as TOML ({error})", "use plain values") from error
     again = option_values(build(case.target, tomllib.loads(text), case.title))
-    differing = [name for name in values if again.get(name) != values[name]]
+    differing = [name for name in case.option_fields() if again.get(name) != values.get(name)]
     require(
-        not differing and again.keys() == values.keys(),
-        f"the option '{(differing or ['?'])[0]}' comes back with another value",
+        not differing,
+        f"the option '{(differing or [''])[0]}' comes back with another value",
         "do not change options: what is computed from them belongs in other fields, with init=False",
     )
 

@@ -27,7 +27,7 @@ class Toy(SearchSpace):
     Its own notation is a word for each cell: "convolution skip".
     """
 
-    name = "toy"
+    name = genotypes_of = "toy"
 
     channels: int = option(4, "channels of a cell", at_least=1)
     cells: int = option(2, "cells, each of which reads one plane of the images", at_least=1, at_most=8)
@@ -99,7 +99,7 @@ class Toy(SearchSpace):
 
     def check(self, genotype: Genotype) -> None:
         """Every cell, and nothing else, has one known operation."""
-        if genotype.space != self.name or genotype.places != self._places():
+        if genotype.space != self.genotype_space or genotype.places != self._places():
             raise InputError(
                 f"A genotype of toy with cells={self.cells} has the places {', '.join(self._places())}, but this one "
                 f"is of {genotype.space} and has {', '.join(genotype.places) or 'none'}."

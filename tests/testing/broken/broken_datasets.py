@@ -34,6 +34,14 @@ class OtherSize(Stripes):
 
 
 @attrs.define
+class OtherValues(Stripes):
+    """Bytes that are declared as numbers from 0 to 1."""
+
+    def change(self, data):
+        return attrs.evolve(data, dtype="float32")
+
+
+@attrs.define
 class TwoOfOneName(Stripes):
     def change(self, data):
         return attrs.evolve(data, classes=("level", "level", "upright", "both"))
@@ -101,6 +109,7 @@ class Anywhere(Stripes):
 def nasplug_register(register):
     for name, target in {
         "images-have-the-form-they-declare": "OtherSize",
+        "images-have-the-form-they-declare.values": "OtherValues",
         "labels-name-its-classes": "TwoOfOneName",
         "reads-the-same-twice": "OtherOrder",
         "names-tell-its-images-apart": "OneName",

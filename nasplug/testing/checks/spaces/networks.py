@@ -16,7 +16,7 @@ from nasplug.testing.checks.spaces.samples import SHAPE, genotypes, images
 from nasplug.testing.companion_parts import space_of
 from nasplug.testing.outcome import Failed, NotApplicable, require
 from nasplug.values import Genotype, ImageShape
-from nasplug.values.options import build, option_fields, option_values
+from nasplug.values.options import build, option_values
 
 OTHER_SHAPES = (ImageShape(1, 9, 2), ImageShape(3, 16, 3))
 LARGE_SHAPES = (ImageShape(2, 32, 4), ImageShape(1, 33, 2))
@@ -138,7 +138,7 @@ def picks_reach_the_network(case: Case) -> None:
     )
 
 
-@check("space")
+@check("space", of_options=True)
 def options_reach_the_network(case: Case) -> None:
     """Each whole-numbered option of the space, and each size of `scaled`, changes what is built.
 
@@ -147,7 +147,7 @@ def options_reach_the_network(case: Case) -> None:
     """
     space = case.once(space_of)
     counts = {
-        name: value for name in option_fields(type(space)) if type(value := getattr(space, name)) is int and value > 0
+        name: value for name in case.option_fields() if type(value := getattr(space, name)) is int and value > 0
     }
     compared = 0
     for name, value in counts.items():
@@ -166,7 +166,7 @@ def options_reach_the_network(case: Case) -> None:
         )
     for word in ("channels", "cells"):
         size = space.size().get(word)
-        if isinstance(size, int):
+        if isinstance(size, int) and word not in case.waived_options:
             try:
                 scaled = space.scaled(**{word: 2 * size})
             except InputError:
