@@ -36,6 +36,9 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
         "compare": LazyCommand(
             "nasplug.cli.compare:compare", "Methods against random networks, over seeds.", plugins=False
         ),
+        "runs": LazyCommand(
+            "nasplug.cli.runs:runs", "What has become of runs, in what two differ, and removing them.", plugins=False
+        ),
         "rank": LazyCommand(
             "nasplug.cli.rank:rank", "Whether the order that a search left is that of trained errors.", runs=True
         ),

@@ -9,6 +9,7 @@ import attrs
 import click
 
 from nasplug.cli.health import Finding, examine_machine
+from nasplug.cli.optional import examine_optional
 from nasplug.cli.output import echo
 from nasplug.errors import InputError
 from nasplug.plugins import Settings, load_plugins
@@ -22,6 +23,8 @@ MARKS = {"ok": "ok", "note": "note", "problem": "PROBLEM"}
 def doctor(ctx: click.Context, as_json: bool) -> None:
     """Look at Python, torch, device, precision, disk and plugins; say how to fix what is wrong.
 
+    Below them stands what runs can use beyond one process: torchrun, Ray, SLURM, MLflow, Weights & Biases.
+
     Ends with 1 if there is a problem. Notes are worth knowing, but nothing is wrong with them.
     """
     # Strictness, or a path that names no plugin, would end the examination at the first finding.
@@ -32,7 +35,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
     except InputError as error:
         unusable = [Finding("plugin paths", "problem", str(error), "Correct NASPLUG_PLUGIN, or what --plugin names.")]
         plugins = load_plugins(attrs.evolve(settings, paths=()), quiet=True)
-    findings = [*examine_machine(plugins, Path()), *unusable]
+    findings = [*examine_machine(plugins, Path()), *examine_optional(), *unusable]
     if as_json:
         echo(json.dumps([attrs.asdict(finding) for finding in findings], indent=2))
     else:

@@ -65,7 +65,7 @@ def _check_packages() -> Iterator[Finding]:
     extras = metadata.metadata("nasplug").get_all("Provides-Extra") or []
     for extra in extras:
         of_extra = [requirement for requirement in requirements if _is_only_in(requirement, extra)]
-        lacking = [requirement.name for requirement in of_extra if _find_version(requirement.name) is None]
+        lacking = [requirement.name for requirement in of_extra if find_version(requirement.name) is None]
         if lacking:
             yield Finding(
                 f"extra {extra}", "note", f"not complete: lacks {', '.join(lacking)}", f"pip install 'nasplug[{extra}]'"
@@ -82,7 +82,7 @@ def _is_only_in(requirement: Requirement, extra: str) -> bool:
 
 def _check_package(requirement: Requirement, health: Health, of: str) -> Iterator[Finding]:
     """What is wrong with one package; torch and torchvision are named in any case."""
-    found = _find_version(requirement.name)
+    found = find_version(requirement.name)
     remedy = f"pip install '{requirement.name}{requirement.specifier}', which {of} needs"
     if found is None:
         yield Finding(requirement.name, health, "not installed", remedy)
@@ -100,7 +100,8 @@ def _check_package(requirement: Requirement, health: Health, of: str) -> Iterato
             yield Finding(requirement.name, "ok", found)
 
 
-def _find_version(distribution: str) -> str | None:
+def find_version(distribution: str) -> str | None:
+    """The version of an installed distribution; None if it is not installed. Nothing of it is imported."""
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
@@ -147,7 +148,7 @@ def _check_device() -> Iterator[Finding]:
 
 def _check_requirements(distribution: str) -> Iterator[Finding]:
     """What an installed plugin requires and does not find; of nasplug itself that was said before."""
-    if distribution == "nasplug" or _find_version(distribution) is None:
+    if distribution == "nasplug" or find_version(distribution) is None:
         return
     for line in metadata.requires(distribution) or ():
         try:

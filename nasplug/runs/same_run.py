@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,8 @@ from nasplug.compose import resolve_recorded
 from nasplug.errors import InputError, quote
 from nasplug.plugins import Plugins
 from nasplug.store.run_folder import RunFolder
-from nasplug.values.recipe import EXECUTOR, Recipe
+from nasplug.values.recipe import EXECUTOR, MACHINE, Recipe
 
-MACHINE: Mapping[str, tuple[str, ...]] = {
-    "run": ("device", "jobs", "retries", "threads", "checkpoint_seconds", "cuda_graphs", "poll", "device_data"),
-    "data": ("root", "download", "workers"),
-}
-"""By section, the options that say where and how a run computes, and not what."""
 INDIFFERENT = ("plugins", EXECUTOR)
 """The sections that say who supplied the parts, and by what trainings are carried out."""
 SHOWN = 3

@@ -47,18 +47,26 @@ def lock_run(folder: RunFolder) -> Iterator[None]:
     symbolic links in it, and RunFailure if the lock file cannot be written.
     """
     folder.refuse_links()
+    with lock_folder(folder.path):
+        yield
+
+
+@contextmanager
+def lock_folder(folder: Path) -> Iterator[None]:
+    """As `lock_run` does, also where there are symbolic links in the folder: for what follows none."""
+    path = folder / LOCK
     try:
-        folder.lock.open("ab").close()
+        path.open("ab").close()
     except OSError as error:
-        raise RunFailure(f"'{folder.lock}' cannot be written: {error.strerror}.") from error
-    lock = _lock_of(folder.lock)
+        raise RunFailure(f"'{path}' cannot be written: {error.strerror}.") from error
+    lock = _lock_of(path)
     try:
         lock.acquire(timeout=PATIENCE, poll_interval=PATIENCE / 10)
     except Timeout as error:
         raise _refusal(folder) from error
     except (OSError, NotImplementedError):  # the file system has no locks
         pass
-    with _held(lock, folder.lock, str(os.getpid())):
+    with _held(lock, path, str(os.getpid())):
         yield
 
 
@@ -119,7 +127,10 @@ def _held(lock: FileLock, path: Path, holder: str) -> Iterator[None]:
 
 
 def is_under_way(folder: Path) -> bool:
-    """Whether a process carries out the run in this folder; where the file system has no locks, whether one may."""
+    """Whether a process carries out the run in this folder; where the file system has no locks, whether one may.
+
+    The same is told of a phase by its folder.
+    """
     path = folder / LOCK
     if not path.is_file():
         return False
@@ -134,12 +145,12 @@ def is_under_way(folder: Path) -> bool:
     return False
 
 
-def _refusal(folder: RunFolder) -> AlreadyRunning:
-    holder = _read_holder(folder.lock)
+def _refusal(folder: Path) -> AlreadyRunning:
+    holder = _read_holder(folder / LOCK)
     if holder == str(os.getpid()):
-        return AlreadyRunning(f"'{folder.path}' is under way in this program already; finish or leave that one.")
+        return AlreadyRunning(f"'{folder}' is under way in this program already; finish or leave that one.")
     return AlreadyRunning(
-        f"'{folder.path}' is under way in process {holder or 'unknown'}; wait for it, or stop it with Ctrl-C or "
+        f"'{folder}' is under way in process {holder or 'unknown'}; wait for it, or stop it with Ctrl-C or "
         f"kill{f' {holder}' if holder else ''}."
     )
 

@@ -20,6 +20,11 @@ LATER_SLOTS = ("selector",)
 """Those that recipes of versions before 0.2 lack."""
 EXECUTOR = "executor"
 """The section of the executor, which recipes of earlier versions lack."""
+MACHINE: Mapping[str, tuple[str, ...]] = {
+    "run": ("device", "jobs", "retries", "threads", "checkpoint_seconds", "cuda_graphs", "poll", "device_data"),
+    "data": ("root", "download", "workers"),
+}
+"""By section, the options that say where and how a run computes, and not what."""
 MOST_THREADS = 1024
 """Threads or processes that a run may be asked for; systems refuse to make many more."""
 MAX_DROP_PATH = 0.95

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from nasplug.cli import health
+from nasplug.cli import health, optional
 
 GOOD = "@hookimpl\ndef nasplug_register(register):\n    register.space('toy', 'a:B', summary='A toy.')\n"
 SOUND = GOOD.replace("a:B", "nasplug.builtin.darts:Darts")
@@ -126,6 +126,69 @@ def test_gpus_are_named_with_memory_and_precision(monkeypatch):
 
     assert findings["cuda:0"].found == "Toy GPU, 16 GiB, compute capability 7.5"
     assert (findings["precision"].health, "float32" in findings["precision"].remedy) == ("note", True)
+
+
+@pytest.fixture
+def libraries(tmp_path, monkeypatch):
+    """Installs libraries that break as soon as they are imported."""
+
+    def install_broken(*names: str) -> None:
+        for name in names:
+            info = tmp_path / f"{name.replace('-', '_')}-9.8.dist-info"
+            info.mkdir()
+            (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 9.8\n")
+            (tmp_path / f"{name.replace('-', '_')}.py").write_text("raise SystemExit('imported')")
+
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return install_broken
+
+
+def test_what_is_there_beyond_one_process_is_named_without_importing_it(libraries, monkeypatch):
+    libraries("ray", "nasplug-ray", "submitit", "nasplug-slurm", "mlflow", "nasplug-mlflow", "wandb", "nasplug-wandb")
+    monkeypatch.setattr(shutil, "which", lambda name: f"/bin/{name}")
+
+    findings = {finding.subject: finding for finding in optional.examine_optional()}
+
+    assert all(finding.health == "ok" and not finding.remedy for finding in findings.values())
+    assert findings["Ray"].found == "ray 9.8, nasplug-ray 9.8"
+    assert findings["SLURM"].found == "submitit 9.8, nasplug-slurm 9.8, sbatch is on the path"
+    assert findings["MLflow"].found == "mlflow 9.8, nasplug-mlflow 9.8"
+    assert findings["W&B"].found == "wandb 9.8, nasplug-wandb 9.8"
+
+
+def test_what_is_not_there_is_optional_and_said_to_be_for_something(libraries, monkeypatch):
+    libraries("ray")
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setattr(optional, "find_version", lambda name: "9.8" if name == "ray" else None)
+
+    findings = {finding.subject: finding for finding in optional.examine_optional()}
+
+    missing = [findings[name] for name in ("Ray", "SLURM", "MLflow", "W&B")]
+    assert all(finding.health == "note" and finding.remedy.startswith("Optional, for ") for finding in missing)
+    assert findings["Ray"].found == "ray 9.8, not installed: nasplug-ray"
+    assert findings["Ray"].remedy.endswith("(--executor ray): pip install nasplug-ray")
+    assert findings["SLURM"].found.endswith("sbatch is not on the path of this machine")
+
+
+@pytest.mark.parametrize(
+    ("gloo", "nccl", "devices", "health", "words"),
+    [
+        (True, False, 0, "ok", "gloo for CPUs, no NCCL for GPUs; 0 GPUs here"),
+        (True, True, 8, "ok", "gloo for CPUs, NCCL for GPUs; 8 GPUs here"),
+        (True, False, 2, "note", "gloo for CPUs, no NCCL for GPUs; 2 GPUs here"),
+        (False, False, 0, "note", "this torch has no gloo"),
+    ],
+)
+def test_back_ends_of_torchrun_are_named(monkeypatch, gloo, nccl, devices, health, words):
+    import torch
+
+    monkeypatch.setattr(torch.distributed, "is_gloo_available", lambda: gloo)
+    monkeypatch.setattr(torch.distributed, "is_nccl_available", lambda: nccl)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: devices)
+
+    finding = next(iter(optional.examine_optional()))
+
+    assert (finding.subject, finding.health, finding.found) == ("torchrun", health, words)
 
 
 def test_a_path_that_names_no_plugin_is_a_finding(here, monkeypatch, tmp_path):
