@@ -19,6 +19,7 @@ from torch import Tensor, fx
 
 from nasplug.deployment.arguments import name_arguments
 from nasplug.deployment.graph import read_constant
+from nasplug.deployment.onnx_shrinking import drop_unread
 from nasplug.parts.answer_layer import SOFTMAX, AnswerLayer
 from nasplug.values.shape import SCALES
 
@@ -124,7 +125,9 @@ class _Model:
     def finish(self) -> onnx.ModelProto:
         """The whole model."""
         graph = helper.make_graph(self.nodes, "network", self.inputs, self.outputs, self.constants)
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+        drop_unread(model)
+        return model
 
     def add(self, kind: str, inputs: Sequence[Any], output: str | Sequence[str], **attributes: Any) -> str:
         """An ONNX operation; inputs are nodes, names or arrays of numbers."""
@@ -204,10 +207,16 @@ def _compute_elementwise(kind: str) -> Translation:
 
 
 def _normalise(model: _Model, node: fx.Node, given: Arguments) -> None:
-    names = ("input", "weight", "bias", "running_mean", "running_var")
-    if given["training"] or any(given[name] is None for name in names):
+    """A batch norm as a convolution of each channel by itself: half the constants, and an operation of 8 bits."""
+    names = ("weight", "bias", "running_mean", "running_var")
+    if given["training"] or any(given[name] is None or given[name].op != "get_attr" for name in names):
         raise Untranslated("a batch norm without scale or statistics")
-    model.add("BatchNormalization", [given[name] for name in names], node.name, epsilon=given["eps"])
+    values = (read_constant(model.module, given[name].target).detach().double() for name in names)
+    weight, bias, mean, variance = values
+    scale = weight / torch.sqrt(variance + given["eps"])
+    kernel = scale.reshape(-1, 1, *[1] * (len(_form(node)) - 2))
+    operands = [tensor.float().numpy() for tensor in (kernel, bias - mean * scale)]
+    model.add("Conv", [given["input"], *operands], node.name, group=len(kernel))
 
 
 def _average(model: _Model, node: fx.Node, given: Arguments) -> None:
@@ -230,10 +239,22 @@ def _concatenate(model: _Model, node: fx.Node, given: Arguments) -> None:
     model.add("Concat", given["tensors"], node.name, axis=given["dim"])
 
 
-def _slice(model: _Model, node: fx.Node, given: Arguments) -> None:
-    start, end = given["start"] or 0, np.iinfo(np.int64).max if given["end"] is None else given["end"]
-    bounds = [_integers([value]) for value in (start, end, given["dim"], given["step"])]
-    model.add("Slice", [given["self"], *bounds], node.name)
+def _slice(model: _Model, node: fx.Node, _: Arguments) -> None:
+    source, slices = _find_slices(node)
+    starts = [each["start"] or 0 for each in slices]
+    ends = [np.iinfo(np.int64).max if each["end"] is None else each["end"] for each in slices]
+    bounds = (starts, ends, [each["dim"] for each in slices], [each["step"] for each in slices])
+    model.add("Slice", [source, *map(_integers, bounds)], node.name)
+
+
+def _find_slices(node: fx.Node) -> tuple[fx.Node, list[Arguments]]:
+    """What a slice and those before it, of other dimensions, are one slice of, and their arguments in order."""
+    given = name_arguments(node)
+    if given["self"].target is aten.slice.Tensor:
+        source, slices = _find_slices(given["self"])
+        if given["dim"] not in [each["dim"] for each in slices]:
+            return source, [*slices, given]
+    return given["self"], [given]
 
 
 def _split(model: _Model, node: fx.Node, given: Arguments) -> None:

@@ -11,7 +11,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import numpy_helper
+
+from nasplug.deployment.onnx_shrinking import shrink
 
 BATCH = 32
 """Images that are run at a time while ranges are measured."""
@@ -66,8 +67,7 @@ def quantise(model: onnx.ModelProto, images: npt.NDArray[np.uint8]) -> onnx.Mode
             nodes_to_exclude=kept,
         )
         quantised = _fuse(result, Path(folder) / "fused.onnx")
-    _share_constants(quantised)
-    shorten_names(quantised)
+    shrink(quantised)
     return quantised
 
 
@@ -86,38 +86,6 @@ def _fuse(source: Path, result: Path) -> onnx.ModelProto:
     del model.opset_import[:]
     model.opset_import.extend(imports)
     return model
-
-
-def _share_constants(model: onnx.ModelProto) -> None:
-    """Keeps equal constants once: most layers have the same zero points."""
-    kept: dict[tuple[int, tuple[int, ...], bytes], onnx.TensorProto] = {}
-    names: dict[str, str] = {}
-    for constant in model.graph.initializer:
-        content = numpy_helper.to_array(constant).tobytes()
-        names[constant.name] = kept.setdefault((constant.data_type, tuple(constant.dims), content), constant).name
-    shared = list(kept.values())
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(shared)
-    for node in model.graph.node:
-        node.input[:] = [names.get(name, name) for name in node.input]
-
-
-def shorten_names(model: onnx.ModelProto) -> None:
-    """Numbers all tensors but inputs and outputs, and drops the names of nodes: in small models they are most bytes."""
-    graph = model.graph
-    fixed = {value.name for value in (*graph.input, *graph.output)}
-    numbers: dict[str, str] = {}
-
-    def shorten(name: str) -> str:
-        return name if not name or name in fixed else numbers.setdefault(name, f"{len(numbers):x}")
-
-    for node in graph.node:
-        node.ClearField("name")
-        node.input[:] = [shorten(name) for name in node.input]
-        node.output[:] = [shorten(name) for name in node.output]
-    for constant in graph.initializer:
-        constant.name = shorten(constant.name)
-    del graph.value_info[:]
 
 
 @contextmanager

@@ -1,10 +1,12 @@
 """All formats of exported files, in float and in 8 bits, for one network of each space.
 
-    python tests/benchmarks/exports_table.py [--space compact darts mbconv nb201] [--epochs 15] [--run RUN ...]
+    python tests/benchmarks/exports_table.py [--space compact darts mbconv nb201] [--data digits] [--epochs 15]
+        [--out FOLDER] [--run RUN ...] [--qat N] [--formats onnx executorch ...]
 
-A random network of each space is trained shortly on digits; of every RUN its best network is taken instead, and the
-files are noted in its result.json. Files are written to a temporary folder. Errors and agreement are those on the test
-images, times those of one thread for one image, in the program that reads the format.
+A random network of each space is trained shortly on the data, in FOLDER/SPACE if a folder is named; of every RUN its
+best network is taken instead, and the files are noted in its result.json. Files are written to a temporary folder.
+Errors and agreement are those on the test images, times those of one thread for one image, in the program that reads
+the format. With --qat there is one more file in 8 bits of each format, after so many epochs of training in 8 bits.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -33,13 +35,13 @@ SPACES: dict[str, dict[str, Any]] = {
 HEADER = "network | format | bits | bytes | of 32 bits | operations | test error | of the network | agree | us"
 
 
-def train(space: str, epochs: int, folder: Path) -> TrainedNetwork:
-    """A random network of a space, trained on digits."""
+def train(space: str, data: str, epochs: int, folder: Path) -> TrainedNetwork:
+    """A random network of a space, trained on a data set."""
     run = nasplug.search(
         method="random",
         space={"part": space, **SPACES[space]},
         optimizer={"samples": 1},
-        data="digits",
+        data=data,
         retrain={"epochs": epochs, "channels": SPACES[space]["channels"]},
         select={"networks": 1, "random": 0, "references": (), "measures": (), "scale": False},
         run={"threads": 1},
@@ -48,12 +50,16 @@ def train(space: str, epochs: int, folder: Path) -> TrainedNetwork:
     return run.result().best()
 
 
-def write_files(network: TrainedNetwork, folder: Path) -> Iterator[tuple[ExportResult, float]]:
-    """What is recorded of the network's file in every format and precision, and the seconds that writing it took."""
-    for form, each in FORMATS.items():
-        for int8 in (False, True)[: 1 + (each.encode_int8 is not None)]:
+def write_files(
+    network: TrainedNetwork, folder: Path, formats: Sequence[str], qat: int
+) -> Iterator[tuple[ExportResult, float]]:
+    """What is recorded of the network's file in each format and precision, and the seconds that writing it took."""
+    for form in formats:
+        ways = [(False, 0), (True, 0), (True, qat)] if FORMATS[form].encode_int8 is not None else [(False, 0)]
+        for int8, epochs in dict.fromkeys(ways):
             started = time.perf_counter()
-            written = export(network, form, folder / f"{network.id}-{int8}.{suffix_of(form)}", int8=int8)
+            path = folder / f"{network.id}-{int8}-{epochs}.{suffix_of(form)}"
+            written = export(network, form, path, int8=int8, qat=epochs)
             if written.figures is None:
                 sys.exit(f"The images of {network.run.path} are not at hand; run this where they are.")
             yield written.figures, time.perf_counter() - started
@@ -64,7 +70,7 @@ def make_row(name: str, figures: ExportResult, whole: int) -> str:
     cells = (
         name,
         figures.format,
-        8 if figures.int8 else 32,
+        (f"8, {figures.qat} epochs" if figures.qat else 8) if figures.int8 else 32,
         f"{figures.bytes:,}",
         f"{figures.bytes / whole:.2f}",
         "" if figures.nodes is None else figures.nodes,
@@ -80,20 +86,24 @@ def list_networks(arguments: argparse.Namespace, work: Path) -> Iterator[tuple[s
     for run in arguments.run:
         yield run.name, nasplug.load(run).best()
     for space in () if arguments.run else arguments.space:
-        yield space, train(space, arguments.epochs, work / space)
+        yield space, train(space, arguments.data, arguments.epochs, (arguments.out or work) / space)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--space", nargs="*", default=list(SPACES), choices=SPACES)
+    parser.add_argument("--data", default="digits")
     parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--out", type=Path)
     parser.add_argument("--run", nargs="*", default=[], type=Path)
+    parser.add_argument("--qat", type=int, default=0)
+    parser.add_argument("--formats", nargs="*", default=list(FORMATS), choices=FORMATS)
     arguments = parser.parse_args()
     print(f"| {HEADER} |\n|{'---|' * (HEADER.count('|') + 1)}")
     with TemporaryDirectory() as work:
         for name, network in list_networks(arguments, Path(work)):
             whole = 0
-            for figures, seconds in write_files(network, Path(work)):
+            for figures, seconds in write_files(network, Path(work), arguments.formats, arguments.qat):
                 whole = whole if figures.int8 else figures.bytes
                 print(make_row(f"{name}, {network.params:,}", figures, whole), flush=True)
                 print(f"{name} {figures.format}: {seconds:.1f} s", file=sys.stderr)

@@ -22,7 +22,7 @@ def _encode(classifier: Classifier, metadata: Metadata) -> bytes:
     import onnx
 
     from nasplug.deployment.onnx_model import Untranslated, write_classifier
-    from nasplug.deployment.quantisation import shorten_names
+    from nasplug.deployment.onnx_shrinking import shrink
 
     try:
         graph = deployed_graph(classifier.net, classifier.tensor_shape)
@@ -30,7 +30,7 @@ def _encode(classifier: Classifier, metadata: Metadata) -> bytes:
         model = write_classifier(graph, mean, std, classifier.task.answer_layer, classifier.dtype)
     except Untranslated:
         model = _write_by_torch(classifier)
-    shorten_names(model)
+    shrink(model)
     onnx.helper.set_model_props(model, dict(metadata))
     onnx.checker.check_model(model, full_check=True)
     content: bytes = model.SerializeToString()
@@ -47,11 +47,7 @@ def _write_by_torch(classifier: Classifier) -> Any:
         verbose=False,
     )
     assert program is not None  # noqa: S101 - only the exporter that nasplug does not use gives none
-    model = program.model_proto
-    # torch notes for every node where it came from, which makes small networks several times as large.
-    for part in (model.graph, *model.graph.node, *model.graph.initializer, *model.graph.value_info):
-        part.ClearField("metadata_props")
-    return model
+    return program.model_proto
 
 
 def _encode_int8(classifier: Classifier, metadata: Metadata, images: Tensor) -> bytes:
