@@ -146,9 +146,7 @@ def options_reach_the_network(case: Case) -> None:
     Where networks are those of another space (`genotypes_of`), an option may change the supernet alone.
     """
     space = case.once(space_of)
-    counts = {
-        name: value for name in case.option_fields() if type(value := getattr(space, name)) is int and value > 0
-    }
+    counts = {name: value for name in case.option_fields() if type(value := getattr(space, name)) is int and value > 0}
     compared = 0
     for name, value in counts.items():
         try:
