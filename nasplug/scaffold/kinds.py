@@ -162,6 +162,16 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 "--method darts --preset tiny --set select.references=@@short",
                 "A tower of 3x3 convolutions, to compare found networks with at equal cost.",
             ),
+            attrs.evolve(
+                _part(
+                    "executor",
+                    "gentle",
+                    "Gentle",
+                    "--method darts --preset tiny --executor @@short --jobs 2",
+                    "Trainings in processes of low priority, for a machine that others use, too.",
+                ),
+                requires=(ATTRS,),
+            ),
             _OBSERVER,
         )
     }

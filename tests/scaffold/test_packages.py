@@ -30,12 +30,14 @@ SHAPES = {
     "dataset": "nasplug-" + "d" * 40,
     "cost": "nasplug-joules",
     "reference": "nasplug-tower-2",
+    "executor": "nasplug-stands-back",
     "observer": "nasplug-r2d2",
 }
 """A folder for each kind; between them, every form that names can have."""
 SEVERAL = {
     "space, optimizer and cost": "nasplug-three-parts",
     "method, schedule and observer": "nasplug-all-hooks",
+    "cost and executor": "nasplug-thrifty",
 }
 """The same for packages of several kinds."""
 NAMES = {kind: kind.replace(" and ", ", ").split(", ") for kind in (*SHAPES, *SEVERAL)}
@@ -140,6 +142,7 @@ def test_a_package_of_several_kinds_registers_each_of_its_parts_once(folders):
     assert registered == {
         "nasplug-three-parts": ["cost", "optimizer", "space"],
         "nasplug-all-hooks": ["method", "optimizer", "schedule"],
+        "nasplug-thrifty": ["cost", "executor"],
     }
     assert "nasplug_event" in own["nasplug-all-hooks"].hooks
     assert all(plugins.resolve(one) for plugin in own.values() for one in plugin.registers)

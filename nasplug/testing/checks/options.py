@@ -5,43 +5,23 @@ from __future__ import annotations
 import re
 import tomllib
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
 import tomli_w
 
 from nasplug.errors import InputError, quote
-from nasplug.parts import (
-    ArchitectureOptimizer,
-    CostMeasure,
-    DataSource,
-    DistillationTeacher,
-    PruningSchedule,
-    ReferenceNetwork,
-    SearchSpace,
-    Selector,
-    TrainingExecutor,
-)
 from nasplug.plugins import SLOT_WORDS
+from nasplug.plugins.slot_types import slot_type
 from nasplug.testing.case import Case
 from nasplug.testing.check import check
 from nasplug.testing.outcome import Failed, NotApplicable, require
 from nasplug.values import Method
 from nasplug.values.options import build, option_fields, option_values
 
-CONTRACTS: Mapping[str, type[Any]] = {
-    "space": SearchSpace,
-    "optimizer": ArchitectureOptimizer,
-    "schedule": PruningSchedule,
-    "teacher": DistillationTeacher,
-    "selector": Selector,
-    "dataset": DataSource,
-    "cost": CostMeasure,
-    "reference": ReferenceNetwork,
-    "executor": TrainingExecutor,
-}
-PARTS = tuple(CONTRACTS)
+METHOD = "method"
+PARTS = tuple(slot for slot in SLOT_WORDS if slot != METHOD)
 NONSENSE = "no-such-word"
 
 
@@ -57,10 +37,10 @@ def is_what_its_slot_asks_for(case: Case) -> None:
         raise Failed(
             str(error).rstrip("."), "register the import path of what there is, 'package.module:Object'"
         ) from error
-    if case.slot == "method":
+    if case.slot == METHOD:
         require(isinstance(target, Method), f"it is {target!r:.60}", "register a nasplug.values.Method")
         return
-    base = CONTRACTS[case.slot]
+    base = slot_type(case.slot)
     name = f"{base.__module__.rpartition('.')[0]}.{base.__name__}"
     is_subclass = isinstance(target, type) and issubclass(target, base)
     require(is_subclass, f"it is {target!r:.80}, no subclass of {name}", f"register a subclass of {name}")
