@@ -48,9 +48,7 @@ class Check:
         return inspect.getdoc(self.function) or ""
 
 
-def check(
-    *slots: str, first: bool = False, of_options: bool = False
-) -> Callable[[Callable[[Case], None]], Check]:
+def check(*slots: str, first: bool = False, of_options: bool = False) -> Callable[[Callable[[Case], None]], Check]:
     """Decorator: makes a check of cases in these slots from a function that returns, or raises Failed or NotApplicable.
 
     `first` says that later checks of a case are not applicable where this one fails; `of_options`, that it looks at
