@@ -296,7 +296,7 @@ class NormalisesInPlace(ToySupernet):
 class ShrinksAlpha(ToySupernet):
     def outputs(self, images):
         if self.training:
-            self.choices.alpha.data.mul_(0.999)
+            self.choices.alpha.data.mul_(0.99999)
         return ToySupernet.outputs(self, images)
 
 
@@ -361,22 +361,13 @@ class RaisesIfEmptySpace(MayBeEmpty):
         return RaisesIfEmpty(Choices(self.choice_list()), shape, self.channels)
 
 
-class NanWithoutOthers(ToySupernet):
-    """Divides by the number of candidates that could still be deleted."""
-
-    def outputs(self, images):
-        found = ToySupernet.outputs(self, images)
-        spare = sum(len(columns) - 1 for columns in self.choices.active_columns)
-        return found._replace(logits=found.logits * (spare / spare if spare else float("nan")))
-
-
 class NanAlone(ToySupernet):
-    """Divides by the number of other candidates."""
+    """Divides by the number of other candidates, unless it is the first that is alone."""
 
     def outputs(self, images):
-        found = ToySupernet.outputs(self, images)
-        others = 1 if self.choices.mask is None else self.choices.active_count - len(self.choices)
-        return found._replace(logits=found.logits / others)
+        found, alone = ToySupernet.outputs(self, images), self.choices.active_count == len(self.choices)
+        first = all(columns == (0,) for columns in self.choices.active_columns)
+        return found._replace(logits=found.logits / (0 if self.choices.mask is not None and alone and not first else 1))
 
 
 class IgnoresTheMask(ToySupernet):
@@ -431,7 +422,7 @@ def network(net):
 
 BatchStatisticsSpace, WithoutDropoutSpace = map(network, (BatchStatistics, WithoutDropout))
 WithoutDropPathSpace, Float32OnlySpace, DetachesTapsSpace = map(network, (WithoutDropPath, Float32Only, DetachesTaps))
-NormalisesInPlaceSpace, NanWithoutOthersSpace = map(space, (NormalisesInPlace, NanWithoutOthers))
+NormalisesInPlaceSpace = space(NormalisesInPlace)
 NanAloneSpace, IgnoresTheMaskSpace, IgnoresAChoiceSpace = map(space, (NanAlone, IgnoresTheMask, IgnoresAChoice))
 PrunesTooMuchSpace, OtherMapsSpace, SeededSpace = map(space, (PrunesTooMuch, OtherMaps, Seeded))
 ShrinksAlphaSpace, DeletesInEvaluationSpace = map(space, (ShrinksAlpha, DeletesInEvaluation))
@@ -482,8 +473,7 @@ def nasplug_register(register):
         "computing-changes-nothing.buffers": "CountsInEvaluationSpace",
         "computing-changes-nothing.mode": "FallsAsleepSpace",
         "goes-on-exactly-after-stops-at-every-step": "CountsPassesSpace",
-        "supernet-works-with-few-candidates": "NanWithoutOthersSpace",
-        "supernet-works-with-few-candidates.raises": "RaisesIfEmptySpace",
+        "supernet-works-with-few-candidates": "RaisesIfEmptySpace",
         "supernet-works-with-few-candidates.decoded": "MayBeEmpty",
         "supernet-has-the-choices-of-its-space": "OtherChoices",
         "supernet-computes-each-architecture": "NanAloneSpace",

@@ -83,9 +83,12 @@ class Holds(Imitates):
 
 
 class Detached(Imitates):
+    """In its last step, when nothing is left to learn."""
+
     def forward(self, net, batch, turn, now):
         zero = sum(parameter.sum() * 0 for parameter in net.parameters())
-        return super().forward(net, batch, turn, now).detach() + zero
+        loss = super().forward(net, batch, turn, now)
+        return loss.detach() + zero if now.step == now.steps - 1 else loss
 
 
 class Counts(Imitates):
