@@ -1,7 +1,8 @@
 """The state of a phase as one safetensors file.
 
 It holds weights, alpha, kept candidates, optimizer states, the state of every part and stage, the random state and
-the count of events, and names the choices and candidates whose alpha it holds. Loading copies into the tensors that a freshly built phase has, so that their layouts stay.
+the count of events, and names the choices and candidates whose alpha it holds. Loading copies into the tensors that a
+freshly built phase has, so that their layouts stay.
 """
 
 from __future__ import annotations
