@@ -38,9 +38,7 @@ def alpha_starts_from_the_generator_given(case: Case) -> None:
 
 @check("optimizer")
 def relaxing_and_deciding_change_nothing(case: Case) -> None:
-    """`relax` leaves alpha and the mask that it is given as they are, gives float32, and `decide` leaves the supernet.
-
-    Its tensors as well as its mode.
+    """`relax` leaves alpha and its mask as they are and gives float32; `decide` leaves the supernet, and its mode.
 
     Both are called as often as somebody asks: by evaluations, by reports, and again after a stop.
     """
