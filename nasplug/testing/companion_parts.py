@@ -1,6 +1,7 @@
 """The parts that the case under check is combined with in a tiny search.
 
-They are those that a method of the same package names, else simple parts of the core.
+They are those that a method of the same package names, else simple parts of the core. A part that refuses one of them
+is believed: what it would do with it is not checked.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from nasplug.parts import (
     supernet_spaces,
 )
 from nasplug.testing.case import Case
+from nasplug.testing.outcome import NotApplicable
 from nasplug.testing.toy import Toy, Weakest
 from nasplug.values import Method, Training
 from nasplug.values.options import build
@@ -69,14 +71,23 @@ class SearchSetup:
 def plan(case: Case) -> SearchSetup:
     """Plans the tiny search of a case: which parts it is combined with, their options and how it trains.
 
-    It trains for a few steps on a few images.
+    It trains for a few steps on a few images. NotApplicable where one of the parts refuses the space.
     """
+    setup = _set_up(case, case.once(space_of))
+    error = find_refusal(setup.parts())
+    if error is not None:
+        raise NotApplicable(f"its companions are refused: {str(error).rstrip('.')}")
+    return setup
+
+
+def _set_up(case: Case, space: SearchSpace) -> SearchSetup:
+    """A tiny search in a space, whether its parts accept it or not."""
     method = None if case.slot == "space" else _method(case)
     classes, options = _choose(case, method)
     search = _sections(method).get("search", {})
     search = {name: value for name, value in search.items() if name in ("optimizer", "lr", "betas")}
     training = build(SearchOptions, {"lr": 0.1, **search, "epochs": 2, "batch_size": 8, "augment": "none"}, "search")
-    return SearchSetup(classes, options, case.once(space_of), training)
+    return SearchSetup(classes, options, space, training)
 
 
 def _choose(case: Case, method: Method | None) -> tuple[dict[str, type[Any]], dict[str, Mapping[str, Any]]]:
@@ -100,13 +111,12 @@ def _choose(case: Case, method: Method | None) -> tuple[dict[str, type[Any]], di
 def space_of(case: Case) -> SearchSpace:
     """The space of a tiny search: for spaces and methods their own, at a small size; for all others the toy space.
 
-    With a schedule that refuses the toy space, it is that of the method of the package.
+    With parts that refuse the toy space, it is that of the method of the package.
     """
     method = _method(case)
-    if case.slot not in ("space", "method"):
-        classes, options = _choose(case, method)
-        if method is None or not refuses_toy_space(build(classes["schedule"], options["schedule"], "schedule")):
-            return Toy()
+    in_toy_space = case.slot not in ("space", "method")
+    if in_toy_space and (method is None or find_refusal(_set_up(case, Toy()).parts()) is None):
+        return Toy()
     section = _sections(method).get("space", {})
     name = section.pop("part", case.name)
     small = case.options.get(f"space {name}", {})
@@ -114,13 +124,16 @@ def space_of(case: Case) -> SearchSpace:
     return space if small else smallest(space)
 
 
-def refuses_toy_space(schedule: PruningSchedule) -> bool:
-    """Whether a schedule cannot be used with the toy space, such as one that needs cells that share their choices."""
+def find_refusal(parts: Parts) -> InputError | None:
+    """What the first part that refuses the space says, such as a schedule that needs cells that share their choices."""
     try:
-        supernet_spaces(schedule, Toy())
-    except InputError:
-        return True
-    return False
+        supernet_spaces(parts.schedule, parts.space)
+        parts.teacher.check(parts.space)
+        parts.optimizer.check(parts.space, parts.training)
+        parts.selector.check(parts.space)
+    except InputError as error:
+        return error
+    return None
 
 
 def smallest(space: SearchSpace) -> SearchSpace:

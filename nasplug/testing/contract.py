@@ -22,7 +22,8 @@ class PluginContract:
     plugin: ClassVar[str | Path]
     """The name of an installed distribution, or the path of a package's folder or of a single file."""
     waivers: ClassVar[Mapping[str, str]] = {}
-    """Checks that do not fit this plugin: name to reason, where "CHECK: SLOT NAME" names one of its things alone.
+    """Checks that do not fit this plugin: name to reason, where "CHECK: SLOT NAME" names one of its things alone, and
+    "CHECK: SLOT NAME.OPTION" an option of it.
 
     A waiver that is not needed is an error.
     """

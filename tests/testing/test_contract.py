@@ -17,6 +17,7 @@ from nasplug.testing import PluginContract
 from nasplug.testing.check_runner import CheckRunner
 from nasplug.testing.checked_package import open_package
 from nasplug.testing.checks import CHECKS
+from nasplug.testing.companion_parts import plan
 from nasplug.testing.outcome import NotApplicable
 
 PART = """
@@ -35,6 +36,27 @@ class Idle(PruningSchedule):
 @hookimpl
 def nasplug_register(register):
     register.schedule("idle", "{module}:Idle", summary="Deletes nothing.")
+"""
+
+
+PICKY = """
+import attrs
+from nasplug.errors import InputError
+from nasplug.hookspecs import hookimpl
+from nasplug.optimizers import Bilevel
+from nasplug.values import Method
+
+@attrs.define
+class Picky(Bilevel):
+    def check(self, space, training):
+        if space.name == "toy":
+            raise InputError("The optimizer picky needs more than two choices.")
+
+METHOD = Method("picky", space="nb201", optimizer="picky", presets={"laptop": {"optimizer": {"alpha_lr": 0.1}}})
+
+@hookimpl
+def nasplug_register(register):
+    register.optimizer("picky", "MODULE:Picky", summary="Refuses the toy space.")
 """
 
 
@@ -160,6 +182,28 @@ def test_the_options_of_the_author_are_those_that_are_tried(sound):
     (case,) = (case for case in cases if case.slot == "schedule")
     with pytest.raises(ValueError, match="must be at least 0"):
         CHECKS["builds-from-its-defaults"].function(case)
+
+
+def _picky(path, more=""):
+    path.write_text(PICKY.replace("MODULE", path.stem) + more)
+    package = open_package(path)
+    (case,) = (case for case in package.cases if case.slot == "optimizer")
+    return CheckRunner(package), case
+
+
+def test_a_part_that_refuses_its_partners_is_believed(tmp_path):
+    runner, case = _picky(tmp_path / "plugin_picky.py")
+    outcome = runner.outcome(CHECKS["searches-to-its-end"], case)
+    assert outcome.status == "not applicable"
+    assert outcome.found.endswith("The optimizer picky needs more than two choices")
+    assert runner.outcome(CHECKS["refuses-bad-options-in-a-sentence"], case).status == "passed"
+
+
+def test_what_refuses_the_toy_space_is_checked_in_that_of_its_packages_method(tmp_path):
+    register = '    register.method("picky", "plugin_method:METHOD", summary="Searches elsewhere.")\n'
+    _, case = _picky(tmp_path / "plugin_method.py", register)
+    assert type(case.once(plan).space).__name__ == "NasBench201"
+    assert case.once(plan).parts().optimizer.alpha_lr == 0.1
 
 
 def test_what_fails_once_leaves_other_checks_nothing_to_look_at(sound):

@@ -8,7 +8,7 @@ import torch
 from nasplug.parts import Batch, Network
 from nasplug.testing.case import Case
 from nasplug.testing.check import check
-from nasplug.testing.companion_parts import Parts, plan, refuses_toy_space
+from nasplug.testing.companion_parts import Parts, find_refusal, plan
 from nasplug.testing.outcome import NotApplicable, require
 from nasplug.testing.tiny_search import TinySearch, begin, whole
 from nasplug.testing.toy import BEST, Toy, stripes
@@ -33,8 +33,8 @@ def ranks_the_best_operation_first(case: Case) -> None:
         raise NotApplicable("it trains no supernet, so it ranks nothing")
     if case.slot == "schedule" and not (schedule.ranks_candidates and schedule.takes_snapshots):
         raise NotApplicable("it does not rank candidates by itself")
-    if refuses_toy_space(schedule):
-        raise NotApplicable("its schedule cannot be used with the toy space")
+    if find_refusal(attrs.evolve(parts, space=Toy())) is not None:
+        raise NotApplicable("it, or a part beside it, refuses the toy space")
     if parts.selector.evaluates:
         raise NotApplicable(
             "its selector evaluates the supernet, which a search as short as this one trains too little"

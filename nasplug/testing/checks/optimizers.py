@@ -72,7 +72,7 @@ def weighs_only_what_counts(case: Case) -> None:
 
 @check("optimizer")
 def samples_only_what_is_kept(case: Case) -> None:
-    """`sample` masks only candidates that are kept, is a function of state and step, and changes no state.
+    """`sample` masks only candidates that are kept, is a function of state and step, and changes nothing.
 
     A path through a deleted candidate computes nothing; a sample from a hidden generator is different on resume.
     """
@@ -87,7 +87,7 @@ def samples_only_what_is_kept(case: Case) -> None:
             doomed[:, 1:3] = True
             choices.delete(doomed)
         for now in search.trainer.clock.since(0):
-            before = repr(read_state(optimizer))
+            before = repr(read_state(optimizer)), choices.alpha.detach().clone(), choices.kept.clone()
             masks = [optimizer.sample(space, choices, now) for _ in range(2)]
             if masks[0] is None or masks[1] is None:
                 continue
@@ -114,9 +114,14 @@ def samples_only_what_is_kept(case: Case) -> None:
                 "derive it from the state and `now`",
             )
             require(
-                repr(read_state(optimizer)) == before,
+                repr(read_state(optimizer)) == before[0],
                 "sampling changes its state",
                 "change state only in initialise",
+            )
+            require(
+                torch.equal(choices.alpha, before[1]) and torch.equal(choices.kept, before[2]),
+                "sampling changes alpha, or which candidates are kept",
+                "give a new mask, and leave the choices",
             )
     if not samples:
         raise NotApplicable("it does not sample")

@@ -100,7 +100,7 @@ def ranks_candidates_only_if_it_declares_so(case: Case) -> None:
 
 @check("schedule")
 def penalty_is_a_differentiable_number(case: Case) -> None:
-    """`penalise` returns a finite scalar with finite gradients for the loss, and for alpha where it depends on alpha.
+    """`penalise` gives a finite float32 scalar with finite gradients for the loss, and for alpha if it depends on it.
 
     A penalty that is computed from detached weights changes the loss, but not the training.
     """
@@ -111,9 +111,12 @@ def penalty_is_a_differentiable_number(case: Case) -> None:
             _set_alpha(choices, seed)
             value = schedule.penalise(1.5 * weight, choices, now)
             require(
-                isinstance(value, Tensor) and value.ndim == 0 and bool(value.isfinite()),
-                f"in step {now.step} the loss 1.5 becomes {value!r:.60}",
-                "return a finite scalar tensor",
+                isinstance(value, Tensor)
+                and value.ndim == 0
+                and bool(value.isfinite())
+                and value.dtype == weight.dtype,
+                f"in step {now.step} the loss 1.5 becomes {value!r:.80}",
+                "return a finite scalar tensor in float32",
             )
             values.append(float(value.detach()))
         gradients = torch.autograd.grad(value, [weight, choices.alpha], allow_unused=True)

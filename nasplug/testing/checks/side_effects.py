@@ -38,7 +38,7 @@ def alpha_starts_from_the_generator_given(case: Case) -> None:
 
 @check("optimizer")
 def relaxing_and_deciding_change_nothing(case: Case) -> None:
-    """`relax` leaves alpha and the mask that it is given as they are, gives float32, and `decide` leaves the supernet.
+    """`relax` leaves alpha and its mask as they are and gives float32; `decide` leaves the supernet, and its mode.
 
     Both are called as often as somebody asks: by evaluations, by reports, and again after a stop.
     """
@@ -57,10 +57,16 @@ def relaxing_and_deciding_change_nothing(case: Case) -> None:
     require(weights.dtype == torch.float32, f"relax gives {weights.dtype}", "keep the weights in float32")
     if search.trainer is None:
         return
-    state = _state(search.net)
+    search.net.train()
+    state, modes = _state(search.net), [module.training for module in search.net.modules()]
     list(optimizer.decide(search.search_state()))
     changed = _changed(state, search.net)
     require(not changed, f"decide changes '{(changed or [''])[0]}' of the supernet", "decide from copies")
+    require(
+        [module.training for module in search.net.modules()] == modes,
+        "decide leaves the supernet in another mode",
+        "put the mode back that the supernet had",
+    )
 
 
 @check("schedule")
@@ -74,14 +80,16 @@ def deletes_and_changes_nothing_else(case: Case) -> None:
     schedule = search.parts.schedule
 
     def watched(given: Choices, now: StepInfo) -> Verdict:
-        deletions, delete = list[int](), given.delete
+        left, delete = given.kept.clone(), given.delete
 
-        def counted(doomed: Tensor) -> Tensor:
-            deletions.append(1)
-            return delete(doomed)
+        def followed(doomed: Tensor) -> Tensor:
+            before = given.kept.clone()
+            count = delete(doomed)
+            left.logical_and_(given.kept | ~before)  # whatever else was deleted is not excused by this call
+            return count
 
-        alpha, kept = given.alpha.detach().clone(), given.kept.clone()
-        given.delete = counted  # type: ignore[method-assign]
+        alpha = given.alpha.detach().clone()
+        given.delete = followed  # type: ignore[method-assign]
         verdict = schedule.after_step(given, now)
         given.delete = delete  # type: ignore[method-assign]
         require(
@@ -90,7 +98,7 @@ def deletes_and_changes_nothing_else(case: Case) -> None:
             "leave alpha to optimizers",
         )
         require(
-            bool(deletions) or torch.equal(kept, given.kept),
+            not bool((left & ~given.kept).any()),  # what is active again is found by another check
             f"it changes which candidates are kept in step {now.step} without choices.delete",
             "delete with choices.delete(mask)",
         )
@@ -112,8 +120,9 @@ def stages_leave_the_network_to_the_optimizer(case: Case) -> None:
         fixed = {name for name, _ in search.net.named_parameters()} | {"choices.kept"}
         before = {name: value for name, value in _state(search.net).items() if name in fixed}
         stage(search.net, batch, update, now)
+        whole_state = _state(search.net)
         stage.after_step(search.net, now)
-        changed = _changed(before, search.net)
+        changed = _changed(before, search.net) or _changed(whole_state, search.net)
         require(
             not changed,
             f"stage {number} changes '{(changed or [''])[0]}' of the network",

@@ -42,12 +42,21 @@ def asks_for_a_network_of_its_space(case: Case) -> None:
 
 @check("teacher")
 def teacher_does_not_learn(case: Case) -> None:
-    """The teacher's network has the same weights and buffers after a search, and no gradients.
+    """The teacher's network has the same weights and buffers after a search, no gradients, and no part in the graph.
 
     A teacher that learns from its student drifts towards it, and the loss falls without the student learning anything.
     """
     search = _begun(case)
     teacher = _teacher(search)
+    for stage, batch, update, now in _updates_of_last_step(search):
+        loss = stage(search.net, batch, update, now)
+        learning = [parameter for parameter in teacher.parameters() if parameter.requires_grad]
+        reached = torch.autograd.grad(loss, learning, allow_unused=True) if learning and loss.requires_grad else ()
+        require(
+            all(gradient is None for gradient in reached),
+            "gradients of the loss reach its weights",
+            "compute what it answers under torch.no_grad(), or freeze it (requires_grad_(False))",
+        )
     before = {name: tensor.clone() for name, tensor in teacher.state_dict().items()}
     search.train()
     after = teacher.state_dict()
@@ -243,11 +252,17 @@ def _teacher(search: TinySearch) -> Network:
 
 
 def _last_updates(search: TinySearch) -> Iterator[tuple[Stage, Batch, Update, StepInfo]]:
-    """For each stage and each update of its last step: a copy of the stage, the batch, the update and the step."""
+    """As `_updates_of_last_step`, with copies of the stages."""
+    for stage, *others in _updates_of_last_step(search):
+        yield copy.deepcopy(stage), *others
+
+
+def _updates_of_last_step(search: TinySearch) -> Iterator[tuple[Stage, Batch, Update, StepInfo]]:
+    """For each stage and each update of its last step: the stage, the batch, the update and the step."""
     if search.trainer is None:
         raise NotApplicable("nothing is trained")
     clock = search.trainer.clock
     for number, stage in enumerate(search.trainer.stages):
         now = StepInfo(clock.steps - 1, clock.steps, clock.steps_per_epoch, number)
         for update in search.parts.optimizer.updates(now):
-            yield copy.deepcopy(stage), search.trainer.streams[update.split].batch(now.step), update, now
+            yield stage, search.trainer.streams[update.split].batch(now.step), update, now

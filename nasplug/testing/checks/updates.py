@@ -83,6 +83,28 @@ def leaves_no_gradients_behind(case: Case) -> None:
 
 
 @check("optimizer")
+def gives_its_loss_without_a_graph(case: Case) -> None:
+    """`compute_gradients` returns the loss of its update, a finite float32 scalar that is detached.
+
+    With its graph it keeps the activations of its step in memory until it is read, on a GPU several steps later.
+    """
+
+    def computed(update: Update, loss: Tensor) -> None:
+        require(
+            isinstance(loss, Tensor) and loss.ndim == 0 and loss.dtype == torch.float32 and bool(loss.isfinite()),
+            f"the loss of an update on '{update.split}' is {loss!r:.80}",
+            "return the loss as the objective gives it",
+        )
+        require(
+            not loss.requires_grad,
+            f"the loss of an update on '{update.split}' is returned with its graph",
+            "return loss.detach()",
+        )
+
+    _spied(case, computed=computed)
+
+
+@check("optimizer")
 def puts_buffers_back(case: Case) -> None:
     """Where an update tries other weights out, the network's buffers are put back with them.
 
@@ -186,17 +208,24 @@ class _WatchedOptimizers(TorchOptimizers):
 
 
 class _WatchedOptimizer:
-    """An architecture optimizer that reports when an update begins."""
+    """An architecture optimizer that reports when an update begins, and the loss that it gives."""
 
-    def __init__(self, inner: ArchitectureOptimizer, started: Callable[[Update], None]) -> None:
-        self._inner, self._started = inner, started
+    def __init__(
+        self,
+        inner: ArchitectureOptimizer,
+        started: Callable[[Update], None],
+        computed: Callable[[Update, Tensor], None],
+    ) -> None:
+        self._inner, self._started, self._computed = inner, started, computed
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
     def compute_gradients(self, update: Update, objective: Objective, torch_optimizers: TorchOptimizers) -> Tensor:
         self._started(update)
-        return self._inner.compute_gradients(update, objective, torch_optimizers)
+        loss = self._inner.compute_gradients(update, objective, torch_optimizers)
+        self._computed(update, loss)
+        return loss
 
 
 def _nothing(*_: object) -> None:
@@ -207,6 +236,7 @@ def _spied(
     case: Case,
     before: Callable[[TinySearch, Update], None] = _nothing,
     after: Callable[[TinySearch, Update], None] = _nothing,
+    computed: Callable[[Update, Tensor], None] = _nothing,
     prepare: Callable[[TinySearch], None] = _nothing,
 ) -> TinySearch:
     """The first steps of a search whose updates are watched; NotApplicable where nothing is trained."""
@@ -216,7 +246,7 @@ def _spied(
     if trainer is None:
         raise NotApplicable("nothing is trained")
     prepare(search)
-    watched: Any = _WatchedOptimizer(search.parts.optimizer, lambda update: before(search, update))
+    watched: Any = _WatchedOptimizer(search.parts.optimizer, lambda update: before(search, update), computed)
     trainer.optimizer = watched
     fields = {field.name: getattr(trainer.torch_optimizers, field.name) for field in attrs.fields(TorchOptimizers)}
     trainer.torch_optimizers = _WatchedOptimizers(**fields, finished=lambda update: after(search, update))

@@ -27,6 +27,7 @@ UNKNOWN_OPTION = Method(
     optimizer="random",
     presets={"laptop": PRESETS["laptop"], "paper": {"optimizer": {"smaples": 2}}},
 )
+OTHERWISE = Method("other", space="toy", optimizer="random", presets=PRESETS)
 NOTHING = Method("finds-architectures-of-its-space", space="toy", optimizer="finds", presets=PRESETS)
 
 
@@ -36,6 +37,7 @@ def nasplug_register(register):
     register.optimizer("finds", "broken_methods:Finds", summary="Finds.")
     for name, target in {
         "has-presets": "NO_PRESETS",
+        "is-registered-by-its-own-name": "OTHERWISE",
         "fits-together-in-every-preset": "UNKNOWN_OPTION",
         "finds-architectures-of-its-space": "NOTHING",
     }.items():

@@ -33,12 +33,14 @@ class EmptyRows(Quick):
 
 @attrs.define
 class Impure(Quick):
-    """Steps the weights in the turn of alpha, too."""
+    """Steps the weights in the turn of alpha, too, by a little."""
 
     def compute_gradients(self, update, objective, torch_optimizers):
         loss = objective()
         loss.backward()
         if update.moves_alpha:
+            for weight in parameters_of(torch_optimizers.weights):
+                weight.grad.mul_(1e-4)
             torch_optimizers.weights.step()
         for optimizer in (torch_optimizers.weights, torch_optimizers.alpha):
             if not any(optimizer is stepping for stepping, _ in torch_optimizers.of(update)):
@@ -140,9 +142,73 @@ class StartsAnywhere(Quick):
 
 @attrs.define
 class CentresAlpha(Quick):
+    """Centres alpha of five choices, which no search here has."""
+
     def relax(self, alpha, active):
-        alpha.data.sub_(alpha.data.mean())
+        if len(active) == 5:
+            alpha.data.sub_(alpha.data.mean())
         return Quick.relax(self, alpha, active)
+
+
+@attrs.define
+class InDoublePrecision(Quick):
+    def relax(self, alpha, active):
+        return Quick.relax(self, alpha, active).double()
+
+
+@attrs.define
+class MasksTheFirst(Quick):
+    """Writes on the mask of five choices, which no search here has."""
+
+    def relax(self, alpha, active):
+        if len(active) == 5:
+            active[0, 0] = False
+        return Quick.relax(self, alpha, active)
+
+
+@attrs.define
+class DecidesInPlace(Quick):
+    def decide(self, search_state):
+        search_state.net.choices.alpha.data.mul_(2)
+        return Quick.decide(self, search_state)
+
+
+@attrs.define
+class FallsAsleep(Quick):
+    """Decides in eval mode, and leaves it at that."""
+
+    def decide(self, search_state):
+        search_state.net.eval()
+        return Quick.decide(self, search_state)
+
+
+@attrs.define
+class SamplesInPlace(SinglePath):
+    def sample(self, space, choices, now):
+        choices.alpha.data.add_(0.001)
+        return SinglePath.sample(self, space, choices, now)
+
+
+@attrs.define
+class KeepsItsGraph(Quick):
+    def compute_gradients(self, update, objective, torch_optimizers):
+        loss = objective()
+        torch.autograd.backward(loss, inputs=torch_optimizers.parameters(update))
+        return loss
+
+
+@attrs.define(slots=False)
+class CountsInAnAttribute(Quick):
+    """Turns its updates round in the third step, by a count in an attribute that is no field."""
+
+    count = 0
+
+    def updates(self, now):
+        return Quick.updates(self, now)[:: -1 if (now.step, self.count) == (2, 4) else 1]
+
+    def compute_gradients(self, update, objective, torch_optimizers):
+        self.count += 1
+        return Quick.compute_gradients(self, update, objective, torch_optimizers)
 
 
 @attrs.define
@@ -158,6 +224,13 @@ class StepsByItself(Quick):
 def nasplug_register(register):
     for name, target in {
         "declares-its-splits": "OtherSplit",
+        "gives-its-loss-without-a-graph": "KeepsItsGraph",
+        "goes-on-exactly-after-stops-at-every-step": "CountsInAnAttribute",
+        "samples-only-what-is-kept.alpha": "SamplesInPlace",
+        "relaxing-and-deciding-change-nothing.float64": "InDoublePrecision",
+        "relaxing-and-deciding-change-nothing.mask": "MasksTheFirst",
+        "relaxing-and-deciding-change-nothing.decide": "DecidesInPlace",
+        "relaxing-and-deciding-change-nothing.mode": "FallsAsleep",
         "weighs-only-what-counts": "EmptyRows",
         "each-update-changes-only-what-it-names": "Impure",
         "leaves-no-gradients-behind": "LeavesGradients",

@@ -28,7 +28,6 @@ class Resurrects(Weakest):
         verdict = Weakest.after_step(self, choices, now)
         if now.step + 1 == now.steps:
             choices.kept.copy_(choices.valid_mask)
-            choices.kept[:, 1] = False
             choices.refresh()
         return attrs.evolve(verdict, deleted=before - int(choices.kept.sum()))
 
@@ -114,6 +113,37 @@ class ShrinksAlpha(Weakest):
     def after_step(self, choices, now):
         choices.alpha.data.mul_(0.999)
         return Weakest.after_step(self, choices, now)
+
+
+@attrs.define
+class DeletesByHand(Idle):
+    """Writes to the mask of the candidates."""
+
+    def after_step(self, choices, now):
+        if now.step + 1 < now.steps:
+            return Verdict()
+        choices.kept[:, 0] = False
+        choices.refresh()
+        return Verdict(deleted=len(choices))
+
+
+@attrs.define
+class DeletesOneMore(Weakest):
+    """Deletes one candidate more in its last step, beside those that it hands to `delete`."""
+
+    def after_step(self, choices, now):
+        before = int(choices.kept.sum())
+        verdict = Weakest.after_step(self, choices, now)
+        if now.step + 1 == now.steps and int(choices.kept[0].sum()) > 1:
+            choices.kept[0, int(choices.alpha[0].masked_fill(~choices.kept[0], torch.inf).argmin())] = False
+            choices.refresh()
+        return attrs.evolve(verdict, deleted=before - int(choices.kept.sum()))
+
+
+@attrs.define
+class InDoublePrecision(Idle):
+    def penalise(self, loss, choices, now):
+        return loss.double()
 
 
 @attrs.define
@@ -210,9 +240,12 @@ def nasplug_register(register):
         "penalty-is-a-differentiable-number": "Detached",
         "penalising-changes-nothing": "CountsCalls",
         "works-in-the-shortest-search": "DividesByEpochs",
-        "goes-on-exactly-after-a-stop": "HidesState",
+        "goes-on-exactly-after-a-stop.hidden": "HidesState",
         "goes-on-exactly-after-stops-at-every-step": "HidesEarly",
         "deletes-and-changes-nothing-else": "ShrinksAlpha",
+        "deletes-and-changes-nothing-else.by-hand": "DeletesByHand",
+        "deletes-and-changes-nothing-else.one-more": "DeletesOneMore",
+        "penalty-is-a-differentiable-number.float64": "InDoublePrecision",
         "state-survives-json": "KeepsATuple",
         "reports-plain-numbers": "ReportsWords",
         "searches-to-its-end": "Breaks",

@@ -70,6 +70,9 @@ class RefusesItsOwn(Toy):
     def cost(self, genotype, shape):
         return Toy(channels=self.channels, cells=self.cells).cost(genotype, shape)
 
+    def layer_list(self, genotype, shape):
+        return Toy(channels=self.channels, cells=self.cells).layer_list(genotype, shape)
+
 
 @attrs.define
 class TakesAnything(Toy):
@@ -157,6 +160,27 @@ class MiscountsParameters(Toy):
     def cost(self, genotype, shape):
         found = Toy.cost(self, genotype, shape)
         return Costs({**found, "params": found.params - (self.channels > 4)})  # right at the smallest width
+
+
+@attrs.define
+class CountsInFloats(Toy):
+    def cost(self, genotype, shape):
+        found = Toy.cost(self, genotype, shape)
+        return Costs({**found, "params": float(found.params)})
+
+
+@attrs.define
+class CountsMacsInFloats(Toy):
+    def cost(self, genotype, shape):
+        found = Toy.cost(self, genotype, shape)
+        return Costs({**found, "macs": float(found.macs)})
+
+
+@attrs.define
+class MiscountsWideMacs(Toy):
+    def cost(self, genotype, shape):
+        found = Toy.cost(self, genotype, shape)
+        return Costs({**found, "macs": found.macs - (self.channels > 4)})  # right at the smallest width
 
 
 @attrs.define
@@ -269,22 +293,81 @@ class NormalisesInPlace(ToySupernet):
         return ToySupernet.outputs(self, images)
 
 
-class NanWithoutOthers(ToySupernet):
-    """Divides by the number of candidates that could still be deleted."""
+class ShrinksAlpha(ToySupernet):
+    def outputs(self, images):
+        if self.training:
+            self.choices.alpha.data.mul_(0.99999)
+        return ToySupernet.outputs(self, images)
+
+
+class DeletesInEvaluation(ToySupernet):
+    def outputs(self, images):
+        if not self.training:
+            doomed = torch.zeros_like(self.choices.kept)
+            doomed[0, 0] = True
+            self.choices.delete(doomed)
+        return ToySupernet.outputs(self, images)
+
+
+class CountsInEvaluation(ToyNetwork):
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.register_buffer("passes", torch.zeros(()))
+
+    def outputs(self, images):
+        self.passes += 1
+        return ToyNetwork.outputs(self, images)
+
+
+class FallsAsleep(ToySupernet):
+    """Leaves itself in eval mode."""
 
     def outputs(self, images):
         found = ToySupernet.outputs(self, images)
-        spare = sum(len(columns) - 1 for columns in self.choices.active_columns)
-        return found._replace(logits=found.logits * (spare / spare if spare else float("nan")))
+        self.train(False)
+        return found
+
+
+class CountsPasses(ToySupernet):
+    """In the third step its logits depend on a number that no checkpoint holds."""
+
+    passes = 0
+
+    def outputs(self, images):
+        found = ToySupernet.outputs(self, images)
+        if self.training and images.shape[0] == 8:  # as a search asks, and no other check
+            self.passes += 1
+        return found._replace(logits=found.logits * (1.01 if self.passes == 6 else 1.0))
+
+
+class RaisesIfEmpty(ToySupernet):
+    def _cell(self, number, maps):
+        if not self.choices.computed_columns[number]:
+            raise IndexError("no candidates")
+        return ToySupernet._cell(self, number, maps)
+
+
+@attrs.define
+class MayBeEmpty(Toy):
+    """Its cells may be empty, and are decoded to their first operation then."""
+
+    def choice_list(self):
+        return tuple(attrs.evolve(choice, at_least=0) for choice in Toy.choice_list(self))
+
+
+@attrs.define
+class RaisesIfEmptySpace(MayBeEmpty):
+    def supernet(self, shape):
+        return RaisesIfEmpty(Choices(self.choice_list()), shape, self.channels)
 
 
 class NanAlone(ToySupernet):
-    """Divides by the number of other candidates."""
+    """Divides by the number of other candidates, unless it is the first that is alone."""
 
     def outputs(self, images):
-        found = ToySupernet.outputs(self, images)
-        others = 1 if self.choices.mask is None else self.choices.active_count - len(self.choices)
-        return found._replace(logits=found.logits / others)
+        found, alone = ToySupernet.outputs(self, images), self.choices.active_count == len(self.choices)
+        first = all(columns == (0,) for columns in self.choices.active_columns)
+        return found._replace(logits=found.logits / (0 if self.choices.mask is not None and alone and not first else 1))
 
 
 class IgnoresTheMask(ToySupernet):
@@ -339,9 +422,17 @@ def network(net):
 
 BatchStatisticsSpace, WithoutDropoutSpace = map(network, (BatchStatistics, WithoutDropout))
 WithoutDropPathSpace, Float32OnlySpace, DetachesTapsSpace = map(network, (WithoutDropPath, Float32Only, DetachesTaps))
-NormalisesInPlaceSpace, NanWithoutOthersSpace = map(space, (NormalisesInPlace, NanWithoutOthers))
+NormalisesInPlaceSpace = space(NormalisesInPlace)
 NanAloneSpace, IgnoresTheMaskSpace, IgnoresAChoiceSpace = map(space, (NanAlone, IgnoresTheMask, IgnoresAChoice))
 PrunesTooMuchSpace, OtherMapsSpace, SeededSpace = map(space, (PrunesTooMuch, OtherMaps, Seeded))
+ShrinksAlphaSpace, DeletesInEvaluationSpace = map(space, (ShrinksAlpha, DeletesInEvaluation))
+FallsAsleepSpace, CountsPassesSpace = map(space, (FallsAsleep, CountsPasses))
+CountsInEvaluationSpace = network(CountsInEvaluation)
+
+
+@attrs.define
+class CalledOtherwise(Toy):
+    name = "other"
 
 
 @hookimpl
@@ -359,8 +450,12 @@ def nasplug_register(register):
         "draws-what-it-holds": "DrawsToNowhere",
         "networks-have-the-form-they-declare": "TooManyTaps",
         "networks-work-with-any-images": "EvenOnly",
+        "is-registered-by-its-own-name": "CalledOtherwise",
         "parameters-are-counted-exactly": "MiscountsParameters",
+        "parameters-are-counted-exactly.floats": "CountsInFloats",
         "multiplications-are-counted-exactly": "MiscountsMacs",
+        "multiplications-are-counted-exactly.floats": "CountsMacsInFloats",
+        "multiplications-are-counted-exactly.widths": "MiscountsWideMacs",
         "layers-make-up-the-network": "LosesTheHead",
         "equal-layers-cost-the-same": "LayersWithoutWidth",
         "layers-of-blocks-add-up": "FreeLayers",
@@ -373,7 +468,13 @@ def nasplug_register(register):
         "computes-in-half-precision": "Float32OnlySpace",
         "taps-carry-gradients": "DetachesTapsSpace",
         "computing-changes-nothing": "NormalisesInPlaceSpace",
-        "supernet-works-with-few-candidates": "NanWithoutOthersSpace",
+        "computing-changes-nothing.alpha": "ShrinksAlphaSpace",
+        "computing-changes-nothing.kept": "DeletesInEvaluationSpace",
+        "computing-changes-nothing.buffers": "CountsInEvaluationSpace",
+        "computing-changes-nothing.mode": "FallsAsleepSpace",
+        "goes-on-exactly-after-stops-at-every-step": "CountsPassesSpace",
+        "supernet-works-with-few-candidates": "RaisesIfEmptySpace",
+        "supernet-works-with-few-candidates.decoded": "MayBeEmpty",
         "supernet-has-the-choices-of-its-space": "OtherChoices",
         "supernet-computes-each-architecture": "NanAloneSpace",
         "supernet-computes-only-what-counts": "IgnoresTheMaskSpace",
@@ -382,4 +483,6 @@ def nasplug_register(register):
         "blocks-give-the-maps-they-declare": "OtherMapsSpace",
         "another-seed-gives-another-result": "SeededSpace",
     }.items():
+        if name != "is-registered-by-its-own-name":
+            globals()[target].name = name
         register.space(name, f"broken_spaces:{target}", summary=f"Breaks {name}.")

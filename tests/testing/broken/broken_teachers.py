@@ -54,6 +54,17 @@ class Learns(Imitates):
                 parameter.mul_(1.001)
 
 
+class Unfrozen(Imitates):
+    """Lets gradients reach its teacher."""
+
+    def __init__(self, teacher):
+        super().__init__(teacher)
+        teacher.requires_grad_(True)
+
+    def distance(self, logits, batch):
+        return F.cross_entropy(logits, batch.labels) + F.mse_loss(logits, self._teacher[0](batch.images))
+
+
 class Wakes(Imitates):
     """Takes its teacher along into train mode, but for the norms."""
 
@@ -72,9 +83,12 @@ class Holds(Imitates):
 
 
 class Detached(Imitates):
+    """In its last step, when nothing is left to learn."""
+
     def forward(self, net, batch, turn, now):
         zero = sum(parameter.sum() * 0 for parameter in net.parameters())
-        return super().forward(net, batch, turn, now).detach() + zero
+        loss = super().forward(net, batch, turn, now)
+        return loss.detach() + zero if now.step == now.steps - 1 else loss
 
 
 class Counts(Imitates):
@@ -129,6 +143,23 @@ class FallsAsleep(Imitates):
         return self.distance(net.eval()(batch.images), batch)
 
 
+class FallsAsleepLater(Imitates):
+    def after_step(self, net, now):
+        net.eval()
+
+
+class RemembersInAnAttribute(Imitates):
+    """Weighs its third step by whether it has seen the first, which no checkpoint knows."""
+
+    seen = False
+
+    def forward(self, net, batch, turn, now):
+        return super().forward(net, batch, turn, now) * (2 if now.step == 2 and self.seen else 1)
+
+    def after_step(self, net, now):
+        self.seen = self.seen or now.step == 0
+
+
 class InHalfPrecision(Imitates):
     def distance(self, logits, batch):
         with torch.no_grad():
@@ -153,6 +184,8 @@ LearnsTeacher, WakesTeacher, HoldsTeacher = map(teacher, (Learns, Wakes, Holds))
 DetachedTeacher, CountsTeacher, ForgetsTeacher = map(teacher, (Detached, Counts, Forgets))
 OneBlockTeacher, RatesBadlyTeacher = map(teacher, (OneBlock, RatesBadly))
 RunsAwayTeacher = teacher(RunsAway)
+FallsAsleepLaterTeacher, RemembersInAnAttributeTeacher = map(teacher, (FallsAsleepLater, RemembersInAnAttribute))
+UnfrozenTeacher = teacher(Unfrozen)
 FallsAsleepTeacher, InHalfPrecisionTeacher = map(teacher, (FallsAsleep, InHalfPrecision))
 
 
@@ -161,6 +194,9 @@ def nasplug_register(register):
     for name, target in {
         "asks-for-a-network-of-its-space": "AsksForAnother",
         "teacher-does-not-learn": "LearnsTeacher",
+        "teacher-does-not-learn.graph": "UnfrozenTeacher",
+        "goes-on-exactly-after-stops-at-every-step": "RemembersInAnAttributeTeacher",
+        "stages-leave-the-network-to-the-optimizer.later": "FallsAsleepLaterTeacher",
         "teacher-stays-in-eval-mode": "WakesTeacher",
         "teacher-is-not-part-of-the-state": "HoldsTeacher",
         "loss-is-a-number-that-reaches-the-weights": "DetachedTeacher",

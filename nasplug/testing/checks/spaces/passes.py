@@ -132,15 +132,17 @@ def computing_changes_nothing(case: Case) -> None:
 def supernet_works_with_few_candidates(case: Case) -> None:
     """With as few candidates as each choice must have, none where it may have none, logits and gradients are finite.
 
-    A softmax over an empty row is NaN, and a sum of no candidates has no shape.
+    A softmax over an empty row is NaN, and a sum of no candidates has no shape. What is decoded of an empty row is an
+    architecture without candidates of this choice: else networks hold what their supernet was evaluated without.
     """
-    net = supernet(case)
+    space, net = case.once(space_of), supernet(case)
     mask = torch.zeros_like(net.choices.kept)
     for row, choice in enumerate(net.choices):
         mask[row, : choice.at_least] = True
     with net.choices.only(mask):
         logits = net(images())
         logits.square().mean().backward()
+        decoded = space.decode(net.choices, net.choices.weights().detach())
     require(bool(logits.isfinite().all()), "logits are not finite", "give a sum without candidates a value, such as 0")
     gradients = [parameter.grad for parameter in net.parameters() if parameter.grad is not None]
     require(
@@ -148,6 +150,14 @@ def supernet_works_with_few_candidates(case: Case) -> None:
         "a gradient is not finite",
         "leave candidates that do not count out of the sum, rather than multiply them by 0",
     )
+    space.check(decoded)
+    held = space.encode(decoded, net.choices) & ~mask
+    for row, choice in enumerate(net.choices):
+        require(
+            choice.at_least > 0 or not bool(held[row].any()),
+            f"the choice '{choice.name}' has no candidates left, and is decoded to some",
+            "let decode, and so encode, give an empty choice nothing",
+        )
 
 
 def _nets(case: Case) -> list[tuple[str, Network]]:
