@@ -71,14 +71,15 @@ def read_dataset(dataset: Indexed) -> MemoryImages | DatasetImages:
     first, _ = read_item(dataset, 0)
     labels = np.empty(count, np.int64)
     fits = count * first.numel() <= RESIDENT_BYTES
-    pixels = torch.empty((count, *first.shape), dtype=torch.uint8) if fits else None
+    pixels = torch.empty((count, *first.shape), dtype=first.dtype) if fits else None
     reread = {round(place) for place in np.linspace(0, count - 1, min(REREAD_ITEMS, count))}
     for index in range(count):
         image, labels[index] = read_item(dataset, index)
-        if image.shape != first.shape:
+        if image.shape != first.shape or image.dtype != first.dtype:
             raise InputError(
-                f"Item {index} of {_name(dataset)} has the shape {tuple(image.shape)} (channels, height, width) and "
-                f"item 0 {tuple(first.shape)}; bring all images to one size and mode."
+                f"Item {index} of {_name(dataset)} has the shape {tuple(image.shape)} (channels, height, width; "
+                f"{image.dtype}) and item 0 {tuple(first.shape)} ({first.dtype}); bring all images to one size, mode "
+                f"and type."
             )
         if index in reread:
             again, label = read_item(dataset, index)
@@ -92,7 +93,7 @@ def read_dataset(dataset: Indexed) -> MemoryImages | DatasetImages:
 
 
 def read_item(dataset: Indexed, index: int) -> tuple[Tensor, int]:
-    """The image of one item, uint8 (C, H, W), and its label."""
+    """The image of one item, uint8 (C, H, W), or its signal, (C, 1, L), and its label."""
     what = f"Item {index} of {_name(dataset)}"
     try:
         pair = dataset[index]

@@ -21,12 +21,13 @@ from nasplug.errors import InputError
 from nasplug.parts import DataSource, ImageData, Images, Task
 from nasplug.parts.task import Targets
 from nasplug.values.options import option
+from nasplug.values.shape import INPUT_WORDS
 
 DIGEST_IMAGES = 256
 """The number of images that enter the digest, besides all labels."""
 ACCEPTED_DATA = (
-    "the name of a data set, a torch Dataset of (image, label), a pair (images, labels), two of these for training and "
-    "test, three for training, validation and test, an ImageData or a DataSource"
+    "the name of a data set, a torch Dataset of (image, label), a pair (images, labels) or (signals, labels), two of "
+    "these for training and test, three for training, validation and test, an ImageData or a DataSource"
 )
 
 
@@ -63,7 +64,10 @@ def to_image_data(data: object) -> ImageData:
     names = names or (_number_classes(images.labels) if task.has_classes else _number_columns(images.labels))
     name = type(train[0] if isinstance(train, tuple | list) else train).__name__
     _check_labels("train", images, names, task)
-    _, channels, size, _ = images.read([0]).shape
+    shape, dtype = _form(images)
+    channels, size = shape[0], shape[2]
+    dims = 2 if shape[1] == size else 1  # signals have at least two samples
+    word = INPUT_WORDS[dims]
     others: dict[str, Images] = {}
     for title, part in (("validation", validation), ("test", test)):
         if part is None:
@@ -72,16 +76,28 @@ def to_image_data(data: object) -> ImageData:
         _check_labels(title, others[title], names, task)
         if own_names is not None and own_names != names:
             raise InputError(
-                f"The {title} images have the classes {own_names!r:.80} and those for training {names!r:.80}; give "
+                f"The {title} {word}s have the classes {own_names!r:.80} and those for training {names!r:.80}; give "
                 "both the same, in the same order."
             )
-        if (shape := others[title].read([0]).shape[1:]) != (channels, size, size):
+        if (own := _form(others[title])) != (shape, dtype):
             raise InputError(
-                f"The {title} images have the shape {tuple(shape)} (channels, height, width) and those for training "
-                f"{(channels, size, size)}; bring them to one size and mode."
+                f"The {title} {word}s have the shape {own[0]} (channels, height, width; {own[1]}) and those for "
+                f"training {shape} ({dtype}); bring them to one size, mode and type."
             )
-    tests, notes = others.get("test"), note_one_label(images.labels, task)
-    whole = ImageData(name, names, size, channels, images, tests, flips=True, shift=size // 8, notes=notes, task=task)
+    whole = ImageData(
+        name,
+        names,
+        size,
+        channels,
+        images,
+        others.get("test"),
+        flips=dims == 2,
+        shift=size // 8,
+        notes=(*(() if dims == 2 else _note_signals(channels, size)), *note_one_label(images.labels, task)),
+        task=task,
+        dims=dims,
+        dtype=dtype,
+    )
     return with_validation(whole, others.get("validation"))
 
 
@@ -118,13 +134,29 @@ def _labelled(data: Any) -> tuple[Images, tuple[str, ...] | None]:
         )
         labels = _labels(data[1])
         if len(pixels) != len(labels):
-            raise InputError(f"There are {len(pixels)} images and {len(labels)} labels; each image needs one label.")
+            word = "image" if pixels.shape[2] == pixels.shape[3] else "signal"
+            raise InputError(f"There are {len(pixels)} {word}s and {len(labels)} labels; each {word} needs one label.")
         return MemoryImages(pixels.cpu(), labels), None
     if isinstance(data, type):
         raise InputError(f"Data must be an instance, but {data.__name__} is a class; hand over {data.__name__}(...).")
     if isinstance(data, Indexed) and not isinstance(data, Tensor | np.ndarray | str | bytes | dict | tuple | list):
         return read_dataset(data), find_class_names(data)
     raise InputError(f"Data cannot be of type {type(data).__name__}; give {ACCEPTED_DATA}.")
+
+
+def _form(images: Images) -> tuple[tuple[int, ...], str]:
+    """Shape and type of one image, or of one signal in the form of an image."""
+    first = images.read([0])
+    return tuple(first.shape[1:]), str(first.dtype).removeprefix("torch.")
+
+
+def _note_signals(channels: int, size: int) -> tuple[str, ...]:
+    """What was taken for signals, where it could have been meant as grey images."""
+    if channels == 1:
+        return ()
+    return (
+        f"These are signals of {channels} channels and {size} samples; as grey images they would have to be square.",
+    )
 
 
 def _labels(labels: object) -> Targets:

@@ -136,6 +136,49 @@ def test_flips_and_shift_can_be_said_of_images_that_say_nothing():
     assert isinstance(to_image_data(data), ImageData)
 
 
+WAVES = torch.randn(4, 3, 24, generator=torch.Generator().manual_seed(0))
+SIGNALS = {
+    "tensors NCL": lambda: (WAVES, LABELS),
+    "tensors NC1L": lambda: (WAVES[:, :, None], LABELS),
+    "arrays NCL": lambda: (WAVES.numpy(), np.array(LABELS)),
+    "arrays NC1L": lambda: (WAVES[:, :, None].numpy(), np.array(LABELS)),
+    "arrays, float64": lambda: (WAVES.numpy().astype(">f8"), LABELS),
+    "TensorDataset": lambda: TensorDataset(WAVES, torch.tensor(LABELS)),
+    "array CL": lambda: Listed([wave.numpy() for wave in WAVES]),
+    "tensor C1L": lambda: Listed(WAVES[:, :, None]),
+}
+
+
+@pytest.mark.parametrize("form", SIGNALS)
+def test_signals_are_taken_in_every_form(form):
+    data = to_image_data(SIGNALS[form]())
+    assert (data.dims, data.dtype, data.channels, data.size, data.flips, data.shift) == (1, "float32", 3, 24, False, 3)
+    assert torch.equal(data.train.read([2, 0]), WAVES[[2, 0], :, None])
+    assert data.notes == (
+        "These are signals of 3 channels and 24 samples; as grey images they would have to be square.",
+    )
+
+
+@pytest.mark.parametrize("channel", [WAVES[:, 0], WAVES[:, 0].numpy(), WAVES[:, :1], WAVES[:, :1, None].numpy()])
+def test_signals_of_one_channel(channel):
+    data = to_image_data(((channel, LABELS), (channel[:2], LABELS[:2])))
+    assert (data.dims, data.channels, data.size, data.notes) == (1, 1, 24, ())
+    assert torch.equal(data.test.read([1]), WAVES[1:2, :1, None])
+
+
+def test_signals_of_bytes_and_grey_images_are_told_apart():
+    counts = (WAVES * 10).to(torch.uint8)
+    data = to_image_data((counts[:, :, None], LABELS))
+    assert (data.dims, data.dtype) == (1, "uint8")
+    assert torch.equal(data.train.read([3]), counts[3:, :, None])
+    assert to_image_data((counts[:, 0], LABELS)).dims == 1
+    square = GREY[:, 0] / 255  # as many channels as samples, or a grey image
+    assert to_image_data((square, LABELS)).dims == 2
+    assert to_image_data((square[:, :, None], LABELS)).dims == 1
+    with pytest.raises(InputError, match=r"signals of whole numbers have the shape \(N, C, 1, L\)"):
+        to_image_data((counts, LABELS))
+
+
 class Changing(Listed):
     def __getitem__(self, index):
         image, label = super().__getitem__(index)
@@ -233,6 +276,13 @@ REFUSALS = [
     (lambda: (COLOUR.numpy().astype(np.longdouble), LABELS), "array of images holds (longdouble|float)"),
     (lambda: (torch.zeros(0, 3, 8, 8), []), "tensor of images is empty"),
     (lambda: (COLOUR.to_sparse(), LABELS), "is a tensor that is not dense"),
+    (lambda: (WAVES[:, 0].to("meta"), LABELS), "is a tensor without values"),
+    (lambda: (WAVES / 0, LABELS), "as signals, hold NaN or infinity in 4 of 4 signals"),
+    (lambda: (WAVES.long()[:, 0], LABELS), r"must be uint8 or float32 .* but they are int64 \(4, 24\)"),
+    (lambda: (WAVES, LABELS[:3]), "4 signals and 3 labels; each signal needs one label"),
+    (lambda: ((WAVES, LABELS), (WAVES[:, :2], LABELS)), r"The test signals have the shape \(2, 1, 24\)"),
+    (lambda: ((WAVES[:, 0], LABELS), (WAVES[:, 0].byte(), LABELS)), r"\(1, 1, 24\) .*uint8.* \(float32\)"),
+    (lambda: Listed([*WAVES[:3], WAVES[3].byte()[:, None]]), r"Item 3 of Listed .*uint8.* item 0 .*float32"),
     (lambda: (COLOUR.to("meta"), LABELS), "is a tensor without values"),
 ]
 
