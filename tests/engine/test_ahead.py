@@ -32,11 +32,17 @@ from tests.engine.searches import (
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("name", SEARCHES)
+@pytest.fixture(scope="module", params=SEARCHES)
+def eager(request):
+    """The name of a search, and the search carried out one step at a time."""
+    plain = SEARCHES[request.param]()
+    return request.param, plain, carried_out(plain, EagerRunner())
+
+
 @pytest.mark.parametrize(("poll", "recorded"), [(4, False), (1, True), (16, True)])
-def test_going_ahead_and_replaying_change_nothing(name, poll, recorded):
-    plain, quick = SEARCHES[name](), SEARCHES[name]()
-    expected = carried_out(plain, EagerRunner())
+def test_going_ahead_and_replaying_change_nothing(eager, poll, recorded):
+    name, plain, expected = eager
+    quick = SEARCHES[name]()
     runner = ahead(poll, TapeRecorder() if recorded else None)
     found = carried_out(quick, runner)
     assert_same(plain, expected, quick, found)
