@@ -24,6 +24,7 @@ from nasplug.results.export import FORMATS, open_export
 from nasplug.results.export.file_format import WEIGHTS
 from nasplug.results.export.formats import suffix_of
 from nasplug.values import ImageShape
+from nasplug.values.checksum import CHECKSUM, checksum
 
 pytestmark = pytest.mark.slow
 
@@ -88,7 +89,7 @@ def test_a_damaged_file_gets_a_sentence(written: Path, damage: str, capfd) -> No
     assert capfd.readouterr().err == ""
 
 
-@pytest.mark.parametrize("form", [form for form in FORMS if form != "onnx"])
+@pytest.mark.parametrize("form", FORMS)
 def test_one_changed_bit_of_the_weights_is_noticed(form, classifier, contents, tmp_path) -> None:
     path = tmp_path / f"net.{suffix_of(form)}"
     path.write_bytes(contents[form])
@@ -102,6 +103,35 @@ def test_one_changed_bit_of_the_weights_is_noticed(form, classifier, contents, t
 
     with pytest.raises(InputError, match="does not match its checksum"):
         open_export(path)
+
+
+def test_the_checksum_of_an_onnx_file_is_an_entry_of_its_metadata(contents, classifier, tmp_path) -> None:
+    """Other programs read it; files without one, as versions before 0.2 wrote them, are read, too."""
+    model = onnx.load_from_string(contents["onnx"])
+    onnx.checker.check_model(model, full_check=True)
+    last = model.metadata_props.pop()
+    assert (last.key, last.value) == (CHECKSUM, checksum([model.SerializeToString()]))
+
+    path = tmp_path / "net.onnx"
+    onnx.save(model, path)
+    torch.testing.assert_close(open_export(path)(IMAGES), classifier(IMAGES))
+
+
+def test_no_changed_byte_and_no_cut_of_an_onnx_file_changes_its_answers(contents, tmp_path) -> None:
+    whole, path, generator = contents["onnx"], tmp_path / "net.onnx", Random(0)
+    path.write_bytes(whole)
+    answers, refused = open_export(path)(IMAGES), 0
+    for _ in range(60):
+        place, bit = generator.randrange(len(whole)), generator.randrange(8)
+        changed = whole[:place] + bytes([whole[place] ^ 1 << bit]) + whole[place + 1 :]
+        for content in (changed, whole[:place]):
+            path.write_bytes(content)
+            try:
+                assert torch.equal(open_export(path)(IMAGES), answers)
+            except InputError as error:
+                assert "damaged" in str(error)  # noqa: PT017 - what is not refused must answer the same
+                refused += 1
+    assert refused >= 110
 
 
 class AddOne(nn.Module):
@@ -150,6 +180,7 @@ def test_metadata_of_other_images_than_those_that_it_takes_are_refused(contents,
         ({"channels": '"two"'}, "'channels' must be a whole number"),
     ):
         told = {each.key: each.value for each in onnx.load_from_string(contents["onnx"]).metadata_props}
+        del told[CHECKSUM]
         onnx.helper.set_model_props(model, told | changes)
         onnx.save(model, tmp_path / "net.onnx")
         with pytest.raises(InputError, match=reason):

@@ -9,11 +9,17 @@ import torch
 from torch import Tensor
 
 from nasplug.deployment.graph import deployed_graph
+from nasplug.formats.limits import FormatError
+from nasplug.formats.regular_file import read_file
 from nasplug.results.classifier import Classifier
 from nasplug.results.export.file_format import Format, Metadata, Opened, require
 from nasplug.results.export.pt2_files import export_program
+from nasplug.values.checksum import CHECKSUM, checksum
 
 EXTRA = "onnx"
+SEAL = b"\x72\x1c\x0a\x08" + CHECKSUM.encode() + b"\x12\x10"
+"""What stands before the 16 digits of the checksum at the end of a file: with them one more entry of `metadata_props`,
+as protobuf writes it, so that other programs read the file as if it had always been there."""
 
 
 def _encode(classifier: Classifier, metadata: Metadata) -> bytes:
@@ -33,8 +39,7 @@ def _encode(classifier: Classifier, metadata: Metadata) -> bytes:
     shrink(model)
     onnx.helper.set_model_props(model, dict(metadata))
     onnx.checker.check_model(model, full_check=True)
-    content: bytes = model.SerializeToString()
-    return content
+    return _seal(model.SerializeToString())
 
 
 def _write_by_torch(classifier: Classifier) -> Any:
@@ -59,8 +64,21 @@ def _encode_int8(classifier: Classifier, metadata: Metadata, images: Tensor) -> 
     quantised = quantise(onnx.load_from_string(content), images.numpy())
     onnx.helper.set_model_props(quantised, dict(metadata))
     onnx.checker.check_model(quantised, full_check=True)
-    result: bytes = quantised.SerializeToString()
-    return result
+    return _seal(quantised.SerializeToString())
+
+
+def _seal(content: bytes) -> bytes:
+    return content + SEAL + checksum([content]).encode()
+
+
+def _unseal(content: bytes) -> bytes:
+    """A file without its checksum; FormatError if that is not its own. Versions before 0.2 wrote none."""
+    model, seal, digits = content[: -len(SEAL) - 16], content[-len(SEAL) - 16 : -16], content[-16:]
+    if seal != SEAL:
+        return content
+    if digits != checksum([model]).encode():
+        raise FormatError("it does not match its checksum")
+    return model
 
 
 def _count_nodes(content: bytes) -> int:
@@ -75,7 +93,8 @@ def _read(path: Path) -> Opened:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    content = _unseal(read_file(path, "exported file"))
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
     def predict(images: Tensor) -> Tensor:
         (answers,) = session.run(None, {"images": images.numpy()})
