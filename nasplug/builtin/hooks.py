@@ -128,12 +128,12 @@ def nasplug_register(register: Register) -> None:
     register.dataset(
         "arrays",
         "nasplug.builtin.data_sets.arrays:Arrays",
-        summary="Your own images and labels as arrays in a safetensors or npz file: arrays:PATH.",
+        summary="Your own images and labels as arrays in a safetensors or npz file: arrays:FILE.",
     )
     register.dataset(
         "signals",
         "nasplug.builtin.data_sets.signals:Signals",
-        summary="Your own signals, of one dimension, in a safetensors or npz file: signals:PATH.",
+        summary="Your own signals, of one dimension, in a safetensors or npz file: signals:FILE.",
     )
     register.dataset(
         "mnist1d",

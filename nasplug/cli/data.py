@@ -19,6 +19,7 @@ from nasplug.parts.recorded_task import TASKS
 from nasplug.plugins import load_plugins
 from nasplug.runs.data import load_data
 from nasplug.runs.defaults import resolve_recipe
+from nasplug.values.shape import INPUT_WORDS
 
 NAMED = 3
 """Pairs of duplicates that are printed for each two splits."""
@@ -78,7 +79,7 @@ def _write(facts: Mapping[str, Any]) -> None:
     size, channels = facts["size"], facts["channels"]
     sizes = f"{size}x{size} pixels" if facts["dims"] == 2 else f"{size} samples"
     echo(
-        f"{facts['data']}: {facts['images']:,} images {_count_outputs(facts)}, "
+        f"{facts['data']}: {facts['images']:,} {_name_inputs(facts)} {_count_outputs(facts)}, "
         f"{sizes} with {channels} channel{'' if channels == 1 else 's'}\n"
     )
     _write_classes(facts)
@@ -95,6 +96,10 @@ def _write(facts: Mapping[str, Any]) -> None:
     rows = [[each["option"], each["value"], each["because"]] for each in facts["suggestions"]]
     write_rows(["suggested", "value", "because"], rows)
     echo(f"\n{facts['command']}")
+
+
+def _name_inputs(facts: Mapping[str, Any]) -> str:
+    return f"{INPUT_WORDS[facts['dims']]}s"
 
 
 def _count_outputs(facts: Mapping[str, Any]) -> str:
@@ -114,13 +119,13 @@ def _write_classes(facts: Mapping[str, Any]) -> None:
         for row in facts["classes"]
     ]
     total = ["all", *(f"{count:,}" for count in splits.values()), f"{facts['images']:,}", "100.0%"]
-    write_rows([head, *splits, "images", "share"], [*rows, total])
+    write_rows([head, *splits, _name_inputs(facts), "share"], [*rows, total])
     balance = facts["balance"]
     if balance is None:
         return
     echo(
-        f"\nThe largest class, '{balance['largest']}', has {balance['ratio']:.1f} times as many images as the "
-        f"smallest, '{balance['smallest']}'."
+        f"\nThe largest class, '{balance['largest']}', has {balance['ratio']:.1f} times as many "
+        f"{_name_inputs(facts)} as the smallest, '{balance['smallest']}'."
     )
 
 
@@ -139,7 +144,8 @@ def _describe_files(facts: Mapping[str, Any]) -> list[str]:
 
 def _describe_pixels(facts: Mapping[str, Any]) -> list[str]:
     mean, std = (", ".join(f"{value:.3f}" for value in facts[name]) for name in ("mean", "std"))
-    lines = [f"Mean of the training images {mean} of 1, standard deviation {std}."]
+    scale = " of 1" if facts["dtype"] == "uint8" else ""
+    lines = [f"Mean of the training {_name_inputs(facts)} {mean}{scale}, standard deviation {std}."]
     if facts["grey"]:
         lines.append(f"Grey, though there are three channels: {facts['grey']:,} of {facts['images']:,} images.")
     return lines
@@ -149,7 +155,7 @@ def _write_duplicates(facts: Mapping[str, Any]) -> None:
     found = [each for each in facts["duplicates"] if each["equal"] or each["nearly_equal"]]
     near = facts["nearly_equal_looked_for"]
     if not found:
-        echo("No two images are equal, or nearly equal." if near else "No two images are equal.")
+        echo(f"No two {_name_inputs(facts)} are equal{', or nearly equal' if near else ''}.")
     else:
         rows = []
         for each in found:
@@ -164,5 +170,5 @@ def _write_duplicates(facts: Mapping[str, Any]) -> None:
                 ]
             )
         write_rows(["duplicates", "equal", "nearly equal", "first"], rows)
-    if not near:
+    if not near and facts["dims"] == 2:
         echo("The images are too small to tell which are nearly equal.")

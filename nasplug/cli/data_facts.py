@@ -35,7 +35,11 @@ def collect_facts(composition: Composition, overview: Overview, given: Given) ->
     data = overview.data
     duplicates = overview.find_duplicates(closely=True)
     remarks = overview.remark(duplicates)
-    folds = [describe_folds(overview.folds, len(overview.splits.development), data.task)] if overview.folds else []
+    folds = (
+        [describe_folds(overview.folds, len(overview.splits.development), data.task, data.input_word)]
+        if overview.folds
+        else []
+    )
     files = _read_files(data)
     classes = _count_classes(overview)
     suggestions = [
@@ -53,6 +57,7 @@ def collect_facts(composition: Composition, overview: Overview, given: Given) ->
         "balance": _balance(classes) if data.task.has_classes else None,
         "size": data.size,
         "dims": data.dims,
+        "dtype": data.dtype,
         "channels": data.channels,
         "files": None if files is None else _describe_files(files),
         "grey": _count_grey(overview),
@@ -169,10 +174,14 @@ def _suggest(composition: Composition, overview: Overview, files: FileFacts | No
         ("retrain", len(splits.train), recipe.retrain.batch_size),
     ):
         size = suggest_batch_size(trained, usual)
-        reason = f"{-(-trained // size):,} steps in an epoch of {trained:,} images"
+        reason = f"{-(-trained // size):,} steps in an epoch of {trained:,} {data.input_word}s"
         found.append((f"{section}.batch_size", size, usual, reason))
     held_out = len(splits.validation)
-    reason = f"{held_out:,} images are held out, one of which is {1 / held_out:.2%}" if held_out else "none is held out"
+    reason = (
+        f"{held_out:,} {data.input_word}s are held out, one of which is {1 / held_out:.2%}"
+        if held_out
+        else "none is held out"
+    )
     found.append(("data.validation", recipe.data.validation, recipe.data.validation, reason))
     return [
         {"option": option, "value": value, "because": because, "default": value == present}

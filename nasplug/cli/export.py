@@ -87,8 +87,7 @@ def write_file(
     written = export(network, form, out, force, int8=int8, calibration=calibration, qat=qat)
     size = written.path.stat().st_size
     echo(f"Network {network.id} ({network.params:,} params): {written.path} ({size:,} bytes)")
-    for line in (written.parity, written.figures):
-        if line is not None:
-            echo(str(line))
+    for sentence in written.sentences:
+        echo(sentence)
     if written.figures is not None:
         report_or_say(network.run, network.plugins)

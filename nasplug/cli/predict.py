@@ -74,7 +74,7 @@ def predict(
     if exported is None:
         source, *images = paths
         if not images:
-            raise click.UsageError(f"Name images after '{source}'.", ctx)
+            raise click.UsageError(f"Name images, or files of signals, after '{source}'.", ctx)
         classifier = _open_classifier(source, name, limits)
     else:
         images = list(paths)

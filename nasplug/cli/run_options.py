@@ -44,7 +44,9 @@ OPTIONS: Mapping[str, Callable[[Any], Any]] = {
     "teacher": click.option("--teacher", help="Distillation teacher, in place of the method's."),
     "selector": click.option("--selector", help="Selector, in place of the method's or the optimizer's."),
     "data": click.option(
-        "--data", help="Data set: digits, cifar10, cifar100, fashion-mnist, folder:PATH, csv:PATH, arrays:PATH."
+        "--data",
+        help="Data set: digits, cifar10, cifar100, fashion-mnist, mnist1d, folder:PATH, csv:FILE, arrays:FILE, "
+        "signals:FILE, or another one that nasplug list dataset names.",
     ),
     "data_root": click.option("--data-root", type=click.Path(), help="Folder in which data sets keep their files."),
     "download": click.option("--download", is_flag=True, default=None, help="Fetch missing files of a data set."),

@@ -18,6 +18,9 @@ from nasplug.parts.classification import CLASSIFICATION
 WORDS = {"train": "training", "validation": "validation"}
 """What the images of a split are called."""
 
+COMPARED = {1: "value by value", 2: "pixel by pixel"}
+"""How inputs of so many dimensions are equal."""
+
 
 @attrs.frozen
 class Remarks:
@@ -38,33 +41,33 @@ def remark(
     notes = [
         *(note_label_forms(data.classes) if data.task.has_classes else ()),
         *_note_constant(data, train, test, duplicates),
-        *_describe_copies(duplicates, "train", "validation"),
+        *_describe_copies(data, duplicates, "train", "validation"),
         *_note_flood(duplicates),
         *_note_imbalance(data, evaluated, splits),
         *_note_own_validation(data, splits),
     ]
     if len(set(train.pixels)) == 1:
-        notes.append("All images for training are equal; there is nothing to learn from them.")
+        notes.append(f"All {data.input_word}s for training are equal; there is nothing to learn from them.")
     return Remarks(
         leaks=tuple(
             f"A leak between {WORDS[first]} and test: {text}"
             for first in ("train", "validation")
-            for text in _describe_copies(duplicates, first, "test")
+            for text in _describe_copies(data, duplicates, first, "test")
         ),
         contradictions=tuple(_describe_contradictions(data, duplicates)),
         notes=tuple(notes),
     )
 
 
-def _describe_copies(duplicates: Duplicates, first: str, second: str) -> list[str]:
+def _describe_copies(data: ImageData, duplicates: Duplicates, first: str, second: str) -> list[str]:
     """The images of a split that are also in another one, pixel by pixel or nearly."""
-    overlap = duplicates.overlap(first, second)
-    images, originals = _count(len(duplicates.members[second]), f"{second} image"), f"{WORDS[first]} images"
+    overlap, word = duplicates.overlap(first, second), data.input_word
+    images, originals = _count(len(duplicates.members[second]), f"{second} {word}"), f"{WORDS[first]} {word}s"
     return [
-        f"{len(copies):,} of {images} {what} (first: {duplicates.describe(copies, word)}); the {second} error says "
-        f"less of new images."
-        for copies, what, word in (
-            (overlap.equal, f"copies of {originals}, pixel by pixel", "equal to"),
+        f"{len(copies):,} of {images} {what} (first: {duplicates.describe(copies, equal)}); the {second} error says "
+        f"less of new {word}s."
+        for copies, what, equal in (
+            (overlap.equal, f"copies of {originals}, {COMPARED[data.dims]}", "equal to"),
             (overlap.near, f"nearly equal to {originals}", "nearly equal to"),
         )
         if copies
@@ -91,13 +94,13 @@ def _describe_contradictions(data: ImageData, duplicates: Duplicates) -> list[st
     if not data.task.has_classes:
         named = " and ".join(duplicates.names[index] for index in (first, other))
         return [
-            f"{_count(len(found), 'image')} equal to images with other {data.task.outputs}, pixel by "
-            f"pixel (such as {named}); at most one can be right."
+            f"{_count(len(found), data.input_word)} equal to {data.input_word}s with other {data.task.outputs}, "
+            f"{COMPARED[data.dims]} (such as {named}); at most one can be right."
         ]
     named = " and ".join(f"{duplicates.names[index]} ({data.classes[labels[index]]})" for index in (first, other))
     return [
-        f"{_count(len(found), 'image')} equal to images of another class, pixel by pixel (such as {named}); at most "
-        f"one of the classes is right."
+        f"{_count(len(found), data.input_word)} equal to {data.input_word}s of another class, "
+        f"{COMPARED[data.dims]} (such as {named}); at most one of the classes is right."
     ]
 
 
@@ -109,7 +112,7 @@ def _note_constant(
     if len(found) == 0:
         return []
     what = "one single colour" if data.dims == 2 else "one value everywhere"
-    return [f"{_count(len(found), 'image')} of {what} (first: {duplicates.names[found[0]]})."]
+    return [f"{_count(len(found), data.input_word)} of {what} (first: {duplicates.names[found[0]]})."]
 
 
 def _note_flood(duplicates: Duplicates) -> list[str]:
@@ -132,9 +135,9 @@ def _note_imbalance(data: ImageData, tests: Images, splits: Splits) -> list[str]
     if error >= (1 - 1 / len(data.classes)) / 2:
         return []
     return [
-        f"The classes are out of balance: {counts[largest]:,} of {counts.sum():,} {name} images are of class "
-        f"'{data.classes[largest]}', so that always answering it has an error of {error:.1%}. The balanced test error, "
-        f"the mean of the errors by class, tells more; result.json has it for each network. retrain.balance and "
+        f"The classes are out of balance: {counts[largest]:,} of {counts.sum():,} {name} {data.input_word}s are of "
+        f"class '{data.classes[largest]}', so that always answering it has an error of {error:.1%}. The balanced test "
+        f"error, the mean of the errors by class, tells more; result.json has it for each network. retrain.balance and "
         f"search.balance (weights or sampling) make up for it in training, and with select.by=balanced the balanced "
         f"validation error decides which network is the best."
     ]
@@ -145,45 +148,45 @@ def _note_own_validation(data: ImageData, splits: Splits) -> list[str]:
     if data.validation is None or not np.array_equal(np.sort(data.validation), splits.validation):
         return []
     return [
-        f"{_count(len(data.validation), 'image')} the validation split, as the data set has it; data.validation, the "
-        f"share to hold out for it, has no effect."
+        f"{_count(len(data.validation), data.input_word)} the validation split, as the data set has it; "
+        f"data.validation, the share to hold out for it, has no effect."
     ]
 
 
-def note_few(splits: Splits, task: Task = CLASSIFICATION) -> list[str]:
-    """So few validation images that chance has a large part in which network is taken to be the best."""
+def note_few(splits: Splits, task: Task = CLASSIFICATION, word: str = "image") -> list[str]:
+    """So few images for validation that chance has a large part in which network is taken to be the best."""
     count = len(splits.validation)
     if not 0 < count < ENOUGH_VALIDATION:
         return []
     if not task.has_classes:
         return [
-            f"{_count(count, 'image')} held out for validation, so that which network is the best, and when, is partly "
-            f"chance. More images, or cross-validation over all {len(splits.development):,} that are not for the test "
+            f"{_count(count, word)} held out for validation, so that which network is the best, and when, is partly "
+            f"chance. More {word}s, or cross-validation over all {len(splits.development):,} that are not for the test "
             f"(data.folds=5), tell more."
         ]
     chance = math.sqrt(0.1 * 0.9 / count)
     return [
-        f"{_count(count, 'image')} held out for validation, so one image is {1 / count:.1%}, and an error of 10 % has "
-        f"a standard error of {chance:.1%}: which network is the best, and when, is partly chance. More images, or "
+        f"{_count(count, word)} held out for validation, so one {word} is {1 / count:.1%}, and an error of 10 % has "
+        f"a standard error of {chance:.1%}: which network is the best, and when, is partly chance. More {word}s, or "
         f"cross-validation over all {len(splits.development):,} that are not for the test (data.folds=5), tell more."
     ]
 
 
-def describe_folds(folds: int, images: int, task: Task = CLASSIFICATION) -> str:
-    """How networks are chosen by cross-validation over so many images, and how much of it is chance."""
+def describe_folds(folds: int, count: int, task: Task = CLASSIFICATION, word: str = "image") -> str:
+    """How networks are chosen by cross-validation over so many images, or what `word` says, and how much is chance."""
     if not task.has_classes:
         return (
             f"Networks are chosen by cross-validation (data.folds={folds}): each is trained {folds} times, each time "
-            f"without one fold of the {images:,} images that are not for the test, and its validation error is that on "
+            f"without one fold of the {count:,} {word}s that are not for the test, and its validation error is that on "
             f"all of them by the training without them. Those that are kept are trained once more, on all of these "
-            f"images, and tested."
+            f"{word}s, and tested."
         )
-    chance = math.sqrt(0.1 * 0.9 / images)
+    chance = math.sqrt(0.1 * 0.9 / count)
     return (
         f"Networks are chosen by cross-validation (data.folds={folds}): each is trained {folds} times, each time "
-        f"without one fold of the {images:,} images that are not for the test, and its validation error is the share "
+        f"without one fold of the {count:,} {word}s that are not for the test, and its validation error is the share "
         f"of all of them that the training without them gets wrong; an error of 10 % has a standard error of "
-        f"{chance:.1%} or more. Those that are kept are trained once more, on all of these images, and tested."
+        f"{chance:.1%} or more. Those that are kept are trained once more, on all of these {word}s, and tested."
     )
 
 

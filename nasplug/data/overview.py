@@ -48,8 +48,10 @@ class Overview:
     def remark(self, duplicates: Duplicates) -> Remarks:
         """What is to be said of the images."""
         remarks = remark(self.data, self.splits, self.train, self.test, duplicates)
-        few = [] if self.folds else note_few(self.splits, self.data.task)
-        return attrs.evolve(remarks, notes=(*remarks.notes, *few, *_note_constant_channels(self.mean, self.std)))
+        few = [] if self.folds else note_few(self.splits, self.data.task, self.data.input_word)
+        return attrs.evolve(
+            remarks, notes=(*remarks.notes, *few, *_note_constant_channels(self.mean, self.std, self.data))
+        )
 
 
 def look(data: ImageData, splits: Splits, *, with_thumbnails: bool, folds: int = 0) -> Overview:
@@ -60,11 +62,14 @@ def look(data: ImageData, splits: Splits, *, with_thumbnails: bool, folds: int =
     return Overview(data, splits, train, test, mean, std, folds)
 
 
-def _note_constant_channels(mean: tuple[float, ...], std: tuple[float, ...]) -> list[str]:
+def _note_constant_channels(mean: tuple[float, ...], std: tuple[float, ...], data: ImageData) -> list[str]:
     """Channels that are the same everywhere: `mean_and_std` gives them the deviation 1, which no other can have."""
     constant = np.flatnonzero(np.array(std) == 1.0).tolist()
     if not constant:
         return []
     which = "All channels" if len(constant) == len(std) else f"Channel {' and '.join(map(str, constant))}"
     values = ", ".join(f"{mean[channel]:.3f}" for channel in constant)
-    return [f"{which} of the training images have one value everywhere ({values} of 1), which tells nothing."]
+    scale = " of 1" if data.dtype == "uint8" else ""
+    return [
+        f"{which} of the training {data.input_word}s have one value everywhere ({values}{scale}), which tells nothing."
+    ]

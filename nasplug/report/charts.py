@@ -18,8 +18,8 @@ from nasplug.store.network_result import NetworkResult
 from nasplug.store.result import RunResult
 from nasplug.values import Figure
 
-COST_NAMES = {"params": "parameters", "macs": "multiply-accumulates (MACs) per image"}
-"""The axes of costs whose measure alone says too little."""
+COST_NAMES = {"params": "parameters", "macs": "multiply-accumulates (MACs) per {}"}
+"""The axes of costs whose measure alone says too little; {} is what an input is called."""
 MOST = 200
 """Points of a curve, at most."""
 
@@ -67,7 +67,8 @@ def draw_trade_off(result: RunResult, cost: str) -> Markup:
         place = _columns(places[result.best])
         axes.scatter(*place, s=170, marker="o", facecolors="none", edgecolors=light("found"), label="best")
     unit = str(result.units[cost])
-    name = COST_NAMES.get(cost, f"{cost} ({unit})" if unit else cost)
+    named = COST_NAMES.get(cost, "").format(result.input_word)
+    name = named or (f"{cost} ({unit})" if unit else cost)
     set_log_scale(axes, [place[0] for place in places.values()])
     axes.set_xlabel(name)
     axes.set_ylabel(f"{measure} (%)")

@@ -42,6 +42,8 @@ class ClassTables:
     """All that the page says of classes."""
 
     summary: str
+    inputs: str
+    """What inputs are called: images or signals."""
     uneven: bool
     """Whether the classes are of unequal size."""
     heads: tuple[str, ...]
@@ -60,7 +62,8 @@ def tabulate_classes(result: RunResult) -> ClassTables | None:
         return None
     places, small = range(len(errors.classes)), len(errors.classes) <= LARGEST_MATRIX
     return ClassTables(
-        summary=_summarise(errors),
+        summary=_summarise(errors, result.input_word),
+        inputs=f"{result.input_word}s",
         uneven=errors.uneven,
         heads=errors.classes,
         matrix=tuple(_make_row(errors, place) for place in places) if small else (),
@@ -69,13 +72,13 @@ def tabulate_classes(result: RunResult) -> ClassTables | None:
     )
 
 
-def _summarise(errors: ClassErrors) -> str:
+def _summarise(errors: ClassErrors, word: str) -> str:
     worst = errors.worst_first()[0]
     return (
         f"The balanced accuracy of the best network, {errors.network.id}, is "
-        f"{format_percent(errors.balanced_accuracy)}: the mean of its recalls, which are the shares of the test images "
-        f"of each class that are right. The lowest is {format_percent(errors.recall(worst))} of the "
-        f"{format_count(errors.images(worst))} test images of '{errors.classes[worst]}'."
+        f"{format_percent(errors.balanced_accuracy)}: the mean of its recalls, which are the shares of the test "
+        f"{word}s of each class that are right. The lowest is {format_percent(errors.recall(worst))} of the "
+        f"{format_count(errors.images(worst))} test {word}s of '{errors.classes[worst]}'."
     )
 
 

@@ -6,21 +6,15 @@ from nasplug.report.number_format import format_count, format_percent
 from nasplug.store.exports import ExportResult
 from nasplug.store.result import RunResult
 
-HEADS = (
-    "network",
-    "format",
-    "bits",
-    "bytes",
-    "operations",
-    "us for one image",
-    "error",
-    "error of the network",
-    "agree",
-)
+
+def name_columns(result: RunResult) -> tuple[str, ...]:
+    """The heads of the table."""
+    time = f"us for one {result.input_word}"
+    return ("network", "format", "bits", "bytes", "operations", time, "error", "error of the network", "agree")
 
 
 def tabulate_exports(result: RunResult) -> list[tuple[str, ...]]:
-    """A row of HEADS for each exported file."""
+    """A row of the table for each exported file."""
     return [
         (
             each.network,

@@ -10,8 +10,7 @@ from nasplug.report.cells import draw_cells
 from nasplug.report.charts import draw_figures, draw_trade_off, select_errors
 from nasplug.report.class_errors import tabulate_classes
 from nasplug.report.estimates import describe_estimates
-from nasplug.report.exports import HEADS as EXPORT_HEADS
-from nasplug.report.exports import tabulate_exports
+from nasplug.report.exports import name_columns, tabulate_exports
 from nasplug.report.flatness import describe_flatness, draw_flatness
 from nasplug.report.network_text import describe_best, describe_status, operation_kinds
 from nasplug.report.paired_comparison import compare_pairs, describe_pairs
@@ -70,7 +69,7 @@ def render_report(record: RunRecord, drawings: Drawings) -> str:
         tournament_charts=draw_tournament(result),
         brackets=[tabulate_bracket(result, bracket) for bracket in result.tournament if bracket.rungs],
         exports=tabulate_exports(result),
-        export_heads=EXPORT_HEADS,
+        export_heads=name_columns(result),
         training_charts=draw_training_curves(record),
         drawn={network.id for network in with_drawings},
         architectures=[(network, draw_cells(drawings[network.id])) for network in with_drawings],

@@ -17,14 +17,16 @@ Sections = dict[str, dict[str, str]]
 def data_facts(result: RunResult) -> dict[str, Any]:
     """Which images, and how they were divided."""
     facts: dict[str, Any] = {"data set": result.dataset}
+    images = result.input_word == "image"
+    names = {"size": "size (pixels)", "channels": "colour channels"} if images else {"size": "size (samples)"}
     for name, value in result.data.items():
         if name == "classes" and isinstance(value, list):
             facts[f"{len(value)} {'classes' if result.has_classes else 'outputs'}"] = value
         elif name == "task" and isinstance(value, dict):
             facts[name] = value.get("name")
         else:
-            facts[{"size": "size (pixels)", "channels": "colour channels"}.get(name, name)] = value
-    return facts | {f"images in {name}": format_count(number) for name, number in result.splits.items()}
+            facts[names.get(name, name)] = value
+    return facts | {f"{result.input_word}s in {name}": format_count(number) for name, number in result.splits.items()}
 
 
 def cost_rows(cost: Mapping[str, PhaseCost]) -> list[tuple[str, str, str, str]]:

@@ -111,7 +111,11 @@ class RunContext:
         recorded = (UNRECORDED,) if self.record is None else self.record.notes
         recorded = (*describe_task(self.composition, self.task), *recorded)
         folds = self.recipe.data.folds
-        return (*recorded, describe_folds(folds, len(self.splits.development), self.task)) if folds else recorded
+        return (
+            (*recorded, describe_folds(folds, len(self.splits.development), self.task, self.data.input_word))
+            if folds
+            else recorded
+        )
 
     @property
     def leaks(self) -> tuple[str, ...]:

@@ -77,7 +77,7 @@ def write_result(context: RunContext, status: str, plans: Sequence[PlannedNetwor
             *_sampling_notes(ratings),
             *describe_estimates(search.get("expected_costs", {})),
             *_table_notes(networks),
-            *_statistics_notes(networks),
+            *_statistics_notes(networks, context.data.input_word),
             *_reference_notes(context, plans),
             *_changed_notes(context, plans),
         ],
@@ -187,7 +187,7 @@ def _reference_notes(context: RunContext, plans: Sequence[PlannedNetwork]) -> li
     ]
 
 
-def _statistics_notes(networks: Sequence[Mapping[str, Any]]) -> list[str]:
+def _statistics_notes(networks: Sequence[Mapping[str, Any]], word: str) -> list[str]:
     images = {network["statistics_images"] for network in networks if network["statistics_images"]}
     if not images:
         return []
@@ -195,7 +195,7 @@ def _statistics_notes(networks: Sequence[Mapping[str, Any]]) -> list[str]:
     count = sum(bool(network["statistics_images"]) for network in trained)
     which = "all trained networks" if count == len(trained) else f"{count} of {len(trained)} trained networks"
     return [
-        f"The batch-norm statistics of {which} were measured on {max(images):,} training images after the training, "
+        f"The batch-norm statistics of {which} were measured on {max(images):,} training {word}s after the training, "
         f"which was too short for running averages."
     ]
 

@@ -66,12 +66,13 @@ class ExportResult:
         check_fields(entry, FIELDS)
         return cls(**{name: entry[name] for name in FIELDS})
 
-    def __str__(self) -> str:
+    def describe(self, word: str) -> str:
+        """A sentence on it for people, in which `word` is what an input is called."""
         graph = "" if self.nodes is None else f", {self.nodes} operations"
         agreement = f"{100 * self.agreeing / self.images:.2f} % of the predictions agree" if self.images else "none"
         return (
-            f"{self.bytes:,} bytes{graph}, {1000 * self.milliseconds:.0f} us for one image. On {self.images:,} test "
-            f"images: error {100 * self.error:.2f} %, that of the network {100 * self.float_error:.2f} %; {agreement}."
+            f"{self.bytes:,} bytes{graph}, {1000 * self.milliseconds:.0f} us for one {word}. On {self.images:,} test "
+            f"{word}s: error {100 * self.error:.2f} %, that of the network {100 * self.float_error:.2f} %; {agreement}."
         )
 
 

@@ -27,6 +27,7 @@ from nasplug.store.tournament import BracketResult
 from nasplug.values import Figure, Unit
 from nasplug.values.checksum import is_intact
 from nasplug.values.cost import COUNTED
+from nasplug.values.shape import INPUT_WORDS
 
 if TYPE_CHECKING:
     from nasplug.store.run_folder import RunFolder
@@ -99,6 +100,11 @@ class RunResult:
     """Files that were exported, the last one last."""
     entries: Mapping[str, Any] = attrs.field(eq=False, repr=False)
     """The whole file."""
+
+    @property
+    def input_word(self) -> str:
+        """What an input of its networks is called: image or signal."""
+        return INPUT_WORDS[1 if self.data.get("dims") == 1 else 2]
 
     @property
     def has_classes(self) -> bool:

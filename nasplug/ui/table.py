@@ -74,7 +74,7 @@ def class_table(result: RunResult) -> Table | None:
     which = f"the worst of {len(places)}" if len(places) > MOST_CLASSES else "by class"
     title = f"{errors.network.id}, {which}"
     table = Table(title=title, title_justify="left")
-    for name in ("class", "test images", "recall"):
+    for name in ("class", f"test {result.input_word}s", "recall"):
         table.add_column(name, justify="left" if name == "class" else "right", no_wrap=True)
     for place in places[:MOST_CLASSES]:
         table.add_row(errors.classes[place], f"{errors.images(place):,}", format_percent(errors.recall(place)))

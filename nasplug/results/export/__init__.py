@@ -26,6 +26,7 @@ from nasplug.runs.signals import Signals
 from nasplug.store.exports import ExportResult, record_export
 from nasplug.store.files import write_atomically
 from nasplug.values import Progress
+from nasplug.values.shape import INPUT_WORDS
 
 __all__ = [
     "FORMATS",
@@ -52,6 +53,14 @@ class Exported:
     """None for a file in 8 bits, which is another network."""
     figures: ExportResult | None
     """None where the run's images are not at hand any more."""
+    input_word: str
+    """What an input of the network is called: image or signal."""
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What there is to say of the comparison, for people."""
+        measured = () if self.figures is None else (self.figures.describe(self.input_word),)
+        return (*(() if self.parity is None else (str(self.parity),)), *measured)
 
 
 def export(
@@ -85,6 +94,7 @@ def export(
         content = encode_int8(source, metadata, _calibration_images(network, classifier, calibration))
     else:
         content = FORMATS[form].encode(source, metadata)
+    word = INPUT_WORDS[classifier.dims]
     tests = find_test_images(network.run, classifier, ALL_IMAGES)
     images = None if int8 else sample(tests, classifier)
     try:
@@ -107,7 +117,7 @@ def export(
     except OSError as error:
         raise RunFailure(f"'{path}' cannot be written: {error.strerror}.") from error
     if measured is None:
-        return Exported(path, parity, None)
+        return Exported(path, parity, None, word)
     count = FORMATS[form].count_nodes
     figures = ExportResult(
         network=network.id,
@@ -120,7 +130,7 @@ def export(
         **attrs.asdict(measured),
     )
     record_export(network.run, figures)
-    return Exported(path, parity, figures)
+    return Exported(path, parity, figures, word)
 
 
 def train_quantised(
@@ -187,7 +197,8 @@ def _calibration_images(network: TrainedNetwork, classifier: Classifier, count: 
         return RunImages.of(network.run, classifier, "train", count).read()
     except InputError as error:
         raise InputError(
-            f"A file in 8 bits is calibrated on training images of its run, and they cannot be used: {error}"
+            f"A file in 8 bits is calibrated on training {INPUT_WORDS[classifier.dims]}s of its run, and they cannot "
+            f"be used: {error}"
         ) from error
 
 

@@ -13,6 +13,7 @@ from nasplug.parts import Task
 from nasplug.parts.classification import CLASSIFICATION
 from nasplug.results.classifier import Classifier
 from nasplug.results.export.run_images import RunImages
+from nasplug.values.shape import INPUT_WORDS
 
 COUNT = 48
 """Images that are compared."""
@@ -74,13 +75,14 @@ def check(predict: Predict, reference: Predict, sample: Sample, task: Task = CLA
 
 def sample(tests: RunImages | InputError, classifier: Classifier) -> Sample:
     """Images of the run's test split, spread over all of it; random ones if there is a reason why they are not used."""
+    word = INPUT_WORDS[classifier.dims]
     if isinstance(tests, RunImages):
         found = tests.spread(COUNT)
-        return Sample(found.read(), {"test": "test images", "train": "training images"}[found.split])
+        return Sample(found.read(), f"{'test' if found.split == 'test' else 'training'} {word}s")
     shape, generator = (COUNT, *classifier.tensor_shape), torch.Generator().manual_seed(0)
     if classifier.dtype == "uint8":
         noise = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator, device="cpu")
     else:
         noise = torch.randn(shape, generator=generator, device="cpu") * classifier.std[:, None, None]
         noise += classifier.mean[:, None, None]
-    return Sample(noise, f"random images (those of the run cannot be used: {str(tests).rstrip('.')})")
+    return Sample(noise, f"random {word}s (those of the run cannot be used: {str(tests).rstrip('.')})")
