@@ -128,7 +128,7 @@ def test_a_checkpoint_of_another_network_is_refused_in_one_sentence(tmp_path):
 
 
 def _renamed(choices):
-    return (attrs.evolve(choices[0], name="cell9/2<-0"), *choices[1:])
+    return (attrs.evolve(choices[0], name="9/2<-0"), *choices[1:])
 
 
 def _reordered(choices):
@@ -138,13 +138,13 @@ def _reordered(choices):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (_renamed, r"choice 1 is 'cell9/2<-0' in it, but 'cell0/2<-0' in the supernet\)"),
+        (_renamed, r"choice 1 is '9/2<-0' in it, but '0/2<-0' in the supernet\)"),
         (
             _reordered,
-            r"candidate 1 of the choice 'cell0/2<-1' is 'dil_conv_5x5' in it, but 'max_pool_3x3' in the supernet\)",
+            r"candidate 1 of the choice '0/2<-1' is 'dil_conv_5x5' in it, but 'max_pool_3x3' in the supernet\)",
         ),
-        (lambda choices: (), r"choice 1 is missing in it, but 'cell0/2<-0' in the supernet\)"),
-        (lambda choices: choices[:-1], r"choice 10 is missing in it, but 'cell1/3<-2' in the supernet\)"),
+        (lambda choices: (), r"choice 1 is missing in it, but '0/2<-0' in the supernet\)"),
+        (lambda choices: choices[:-1], r"choice 10 is missing in it, but '1/3<-2' in the supernet\)"),
     ],
 )
 def test_alpha_of_other_choices_or_candidates_is_refused_though_its_shape_is_the_same(change, words, tmp_path):

@@ -253,8 +253,8 @@ def _teacher(search: TinySearch) -> Network:
 
 def _last_updates(search: TinySearch) -> Iterator[tuple[Stage, Batch, Update, StepInfo]]:
     """As `_updates_of_last_step`, with copies of the stages."""
-    for stage, *others in _updates_of_last_step(search):
-        yield copy.deepcopy(stage), *others
+    for stage, batch, update, now in _updates_of_last_step(search):
+        yield copy.deepcopy(stage), batch, update, now
 
 
 def _updates_of_last_step(search: TinySearch) -> Iterator[tuple[Stage, Batch, Update, StepInfo]]:
