@@ -126,7 +126,7 @@ def test_a_search_and_a_retraining_with_steps_ahead_of_the_host(tmp_path, torchr
     assert finished(torchrun(1, *again, "--set", "run.poll=1", "--out", alone))[0] == 0
 
     one, several = retraining_losses(alone), retraining_losses(together)
-    assert len(one) > 8
+    assert len(one) > 5
     assert several == pytest.approx(one, rel=1e-3)
     assert load(together).networks[0].id == load(alone).networks[0].id
     assert load(together).networks[0].val_error == pytest.approx(load(alone).networks[0].val_error, abs=0.02)
