@@ -14,22 +14,33 @@ from torch import distributed
 from nasplug.engine.ranks import Ranks
 from nasplug.values.share import Share
 
+START = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+"""Importing torch and the searches takes longer than these do: a server does it once, and forks every rank."""
+
 
 def in_ranks(count: int, folder: Path, work: Callable[..., Any], *arguments: Any) -> list[Any]:
-    """What `work(rank, count, *arguments)` returns in each of `count` processes of one group, by rank."""
-    spawn = multiprocessing.get_context("spawn")
-    pipes = [spawn.Pipe(duplex=False) for _ in range(count)]
+    """What `work(rank, count, *arguments)` returns in each of `count` processes of one group, by rank.
+
+    Whatever ends the wait for them, such as the time limit of a test, ends them, too.
+    """
+    context = multiprocessing.get_context(START)
+    context.set_forkserver_preload([work.__module__, __name__])
+    pipes = [context.Pipe(duplex=False) for _ in range(count)]
     processes = [
-        spawn.Process(target=_carry_out, args=(rank, count, str(folder / "group"), end, work, arguments))
+        context.Process(target=_carry_out, args=(rank, count, str(folder / "group"), end, work, arguments))
         for rank, (_, end) in enumerate(pipes)
     ]
-    for process in processes:
-        process.start()
-    for _, end in pipes:
-        end.close()
-    results = [_receive(own) for own, _ in pipes]
-    for process in processes:
-        process.join()
+    try:
+        for process in processes:
+            process.start()
+        for _, end in pipes:
+            end.close()
+        results = [_receive(own) for own, _ in pipes]
+        for process in processes:
+            process.join()
+    finally:
+        for process in processes:
+            process.kill()
     assert [process.exitcode for process in processes] == [0] * count
     return results
 

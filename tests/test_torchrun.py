@@ -1,4 +1,4 @@
-"""Runs of several processes: a whole one, one that is stopped, and one of which a process is killed."""
+"""Runs of several processes: one that is stopped, one of which a process is killed, and retrainings."""
 
 from __future__ import annotations
 
@@ -25,12 +25,24 @@ SHORT = (
 )
 
 
-def torchrun(count: int, *words: object) -> subprocess.Popen[str]:
-    """`nasplug` in `count` processes; one without torchrun."""
-    launcher = ("-m", "torch.distributed.run", "--nproc-per-node", str(count)) if count > 1 else ()
-    command = [sys.executable, *launcher, "-m", "nasplug", *map(str, words)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+@pytest.fixture
+def torchrun():
+    """Starts `nasplug` in several processes, or in one without torchrun; what is left of it ends with the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(count: int, *words: object) -> subprocess.Popen[str]:
+        launcher = ("-m", "torch.distributed.run", "--nproc-per-node", str(count)) if count > 1 else ()
+        command = [sys.executable, *launcher, "-m", "nasplug", *map(str, words)]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        started.append(subprocess.Popen(command, env=environment, **streams))
+        return started[-1]
+
+    yield start
+    for launched in started:
+        if launched.poll() is None:
+            launched.terminate()
+            launched.communicate()
 
 
 def ranks_of(launched: subprocess.Popen[str]) -> dict[int, int]:
@@ -44,7 +56,7 @@ def ranks_of(launched: subprocess.Popen[str]) -> dict[int, int]:
 
 
 def wait_for_steps(run: Path, count: int, launched: subprocess.Popen[str]) -> None:
-    while not (run / "events.jsonl").exists() or len(read_events(run / "events.jsonl")) < count:
+    while not (run / "events.jsonl").exists() or sum(1 for _ in read_events(run / "events.jsonl")) < count:
         assert launched.poll() is None, launched.communicate()
         time.sleep(0.05)
 
@@ -58,7 +70,12 @@ def steps_of(run: Path) -> list[int]:
     return [event["step"] for event in read_events(run / "events.jsonl") if event["phase"] == "search"]
 
 
-def test_a_run_is_stopped_on_one_rank_and_goes_on_with_another_number(tmp_path):
+def retraining_losses(run: Path) -> list[float]:
+    events = read_events(run / "events.jsonl")
+    return [event["loss"] for event in events if event["event"] == "step" and event["phase"].startswith("retrain/")]
+
+
+def test_a_run_is_stopped_on_one_rank_and_goes_on_with_another_number(tmp_path, torchrun):
     run = tmp_path / "run"
     launched = torchrun(2, *SHORT, "--out", run)
     wait_for_steps(run, 6, launched)
@@ -80,7 +97,7 @@ def test_a_run_is_stopped_on_one_rank_and_goes_on_with_another_number(tmp_path):
 
 
 @pytest.mark.parametrize("rank", [0, 1])
-def test_a_rank_that_is_killed_ends_the_others_with_a_sentence(tmp_path, rank):
+def test_a_rank_that_is_killed_ends_the_others_with_a_sentence(tmp_path, rank, torchrun):
     run = tmp_path / "run"
     launched = torchrun(2, *SHORT, "--out", run)
     wait_for_steps(run, 6, launched)
@@ -95,3 +112,21 @@ def test_a_rank_that_is_killed_ends_the_others_with_a_sentence(tmp_path, rank):
 
     assert finished(torchrun(1, "resume", run))[0] == 0
     assert len(steps_of(run)) > done - 5
+
+
+def test_a_search_and_a_retraining_with_steps_ahead_of_the_host(tmp_path, torchrun):
+    run, alone, together = tmp_path / "run", tmp_path / "alone", tmp_path / "together"
+    assert finished(torchrun(2, *SHORT, "--set", "run.poll=4", "--out", run))[0] == 0
+    steps = steps_of(run)
+    assert steps[:-1] == list(range(1, len(steps)))
+    assert json.loads((run / "result.json").read_text())["status"] == "done"
+
+    again = ("retrain", run, "--same-networks", "--seed", "8", "--set", "run.sync_norms=true")
+    assert finished(torchrun(2, *again, "--set", "run.poll=4", "--out", together))[0] == 0
+    assert finished(torchrun(1, *again, "--set", "run.poll=1", "--out", alone))[0] == 0
+
+    one, several = retraining_losses(alone), retraining_losses(together)
+    assert len(one) > 5
+    assert several == pytest.approx(one, rel=1e-3)
+    assert load(together).networks[0].id == load(alone).networks[0].id
+    assert load(together).networks[0].val_error == pytest.approx(load(alone).networks[0].val_error, abs=0.02)

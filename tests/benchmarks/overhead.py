@@ -117,7 +117,7 @@ def in_turns(
 def read_phases(run: Path, phases: Sequence[str]) -> dict[str, float]:
     """Seconds and images of all phases of each kind together."""
     costs: Mapping[str, Mapping[str, float]] = json.loads((run / "result.json").read_text())["cost"]
-    recipe, events = read_toml(run / "recipe.toml", "recipe"), read_events(run / "events.jsonl")
+    recipe, events = read_toml(run / "recipe.toml", "recipe"), list(read_events(run / "events.jsonl"))
     found = {}
     for kind in phases:
         names = [name for name in costs if name.partition("/")[0] == kind]

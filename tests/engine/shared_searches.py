@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from random import Random
 
 import attrs
@@ -21,15 +22,16 @@ from nasplug.engine.plain.fixed import Fixed
 from nasplug.engine.plain.keep import Keep
 from nasplug.engine.plain.labels import LabelStage
 from nasplug.engine.ranks import ALONE, Ranks
-from nasplug.parts import Batch
-from nasplug.values import ImageShape, Step, Training, Update
+from nasplug.errors import RunFailure
+from nasplug.parts import Batch, Choices
+from nasplug.values import ImageShape, Step, StepInfo, Training, Update, Verdict
 from tests.rank_processes import ranks
 
 CPU = torch.device("cpu")
 SHAPE = ImageShape(1, 8, 3)
-EDGES = Darts(operations=("max_pool_3x3", "skip_connect", "dil_conv_3x3"), cells=2, channels=2, nodes=2)
+EDGES = Darts(operations=("max_pool_3x3", "skip_connect", "dil_conv_3x3"), cells=2, channels=2, nodes=1)
 NODES = Darts(operations=("nadd3",), topology="per-cell", choices="node", cells=3, channels=2, nodes=2)
-BLOCKS = Darts(topology="per-cell", operations=("sep_conv_3x3", "skip_connect"), cells=2, nodes=2, channels=2)
+BLOCKS = Darts(topology="per-cell", operations=("sep_conv_3x3", "skip_connect"), cells=2, nodes=1, channels=2)
 
 
 @attrs.frozen
@@ -121,6 +123,36 @@ METHODS = {
 }
 
 
+@attrs.define
+class Diverging(Keep):
+    """Changes alpha, or deletes a candidate, on one rank alone, in the last step of an epoch."""
+
+    what: str = "alpha"
+    here: bool = False
+
+    def after_step(self, choices: Choices, now: StepInfo) -> Verdict:
+        if self.here and now.ends_epoch and self.what == "alpha":
+            with torch.no_grad():
+                choices.alpha[0, 0] = torch.nextafter(choices.alpha[0, 0], choices.alpha[0, 0] + 1)
+        if self.here and now.ends_epoch and self.what == "kept":
+            doomed = torch.zeros_like(choices.kept)
+            doomed[0, 0] = True
+            choices.delete(doomed)
+        return Verdict()
+
+
+def diverged(rank: int, count: int, cases: list[str]) -> dict[str, str]:
+    """How a search ends in which the last rank changes something that all have in common: the errors by case."""
+    failures = {}
+    for what in cases:
+        made = search(EDGES, Bilevel(alpha_lr=0.05), Diverging(what, rank == count - 1), ranks(rank, count))
+        try:
+            carried_out(made, 20)
+        except RunFailure as failure:
+            failures[what] = str(failure)
+    return failures
+
+
 @attrs.define(eq=False)
 class Watched(Trainer):
     """Keeps the gradients of every update as they are before they are clipped."""
@@ -163,11 +195,12 @@ def carried_out(made: Watched, count: int) -> Course:
     return Course(steps, alphas, made.gradients, {name: each.clone() for name, each in made.net.state_dict().items()})
 
 
-def all_carried_out(rank: int, count: int, names: list[str], steps: int) -> dict[str, Course]:
-    """Steps of the searches of these methods, with batch norms over whole batches."""
-    return {name: carried_out(METHODS[name](ranks(rank, count)), steps) for name in names}
+def carried_out_by_rank(rank: int, count: int, name: str, steps: int) -> Course:
+    """Steps of the search of a method on one of several ranks, with batch norms over whole batches."""
+    return carried_out(METHODS[name](ranks(rank, count)), steps)
 
 
+@cache
 def carried_out_alone(name: str, steps: int) -> Course:
-    """The same steps by one process."""
+    """The same steps by one process, made once for all numbers of ranks."""
     return carried_out(METHODS[name](ALONE), steps)
