@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 import torch
 
@@ -19,12 +21,18 @@ def together(request, tmp_path_factory):
     return in_ranks(request.param, tmp_path_factory.mktemp("ranks"), all_carried_out, list(METHODS), STEPS)
 
 
+@cache
+def alone(name: str) -> Course:
+    """The course of a search by one process, with which those of 2 and of 3 are compared."""
+    return carried_out_alone(name, STEPS)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
 def test_searches_of_several_ranks_are_those_of_one(together, name):
     # Features are compared in float32.
     tolerance = 100 if name == "dnad" else 1
-    assert_alike(carried_out_alone(name, STEPS), [courses[name] for courses in together], tolerance)
+    assert_alike(alone(name), [courses[name] for courses in together], tolerance)
 
 
 def test_gradients_of_second_order_are_those_of_the_whole_batches(tmp_path):
