@@ -15,7 +15,8 @@ from nasplug.data import load_splits
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(450)]
 
 SHORT = (
-    *("run", "--method", "random", "--preset", "tiny", "--threads", "1", "--set", "run.checkpoint_seconds=0.1"),
+    *("run", "--method", "random", "--preset", "tiny", "--threads", "1", "--jobs", "1"),
+    *("--set", "run.checkpoint_seconds=0.1"),
     *("--set", "retrain.epochs=4", "--set", "retrain.batch_size=8", "--set", "space.nodes=2"),
     *("--set", "space.channels=2", "--set", "select.networks=1", "--set", "retrain.cells=2"),
 )
@@ -55,6 +56,7 @@ def sixty(tmp_path_factory):
 
 def test_sixty_images_are_cross_validated_and_a_killed_run_ends_like_another(nasplug, here, sixty, tmp_path):
     words = (*SHORT, "--data", f"arrays:{sixty}", "--set", "data.folds=2", "--set", "select.candidates=2")
+    words += ("--set", "select.random=0")
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     done = here(*words, "--jobs", "1", "--out", whole)
     assert done.exit_code == 0, done.output
@@ -124,6 +126,7 @@ def test_a_finished_run_is_retrained_with_folds_and_the_same_test_images(here, s
 def test_a_class_a_hundredth_as_large_is_found_where_training_makes_up_for_it(here, tmp_path):
     images = write_images(tmp_path / "images.safetensors", [1000, 10], (400, 100), noise=80)
     words = ("--set", "select.by=balanced", "--set", "retrain.batch_size=32", "--set", "retrain.augment=none")
+    words += ("--set", "select.random=0")
     done = here(*SHORT, "--data", f"arrays:{images}", *words, "--out", tmp_path / "none")
     assert done.exit_code == 0, done.output
     assert "retrain.balance and search.balance (weights or sampling)" in done.output

@@ -24,6 +24,9 @@ from nasplug.values import ImageShape, StepClock
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(450)]
 
+LARGE_BATCHES = ("--set", "retrain.batch_size=256")
+"""Few steps, for networks of which it does not matter what they have learnt."""
+
 
 @pytest.fixture(scope="module")
 def result(finished_run):
@@ -168,6 +171,7 @@ def test_an_earlier_run_teaches_a_new_one(here, finished_run, tmp_path):
     out = tmp_path / "taught"
     words = ("run", "--method", "dnad", "--preset", "tiny", "--epochs", "1", "--set", "select.networks=1")
     words += ("--jobs", "1", "--threads", "1", "--set", "retrain.epochs=1", "--set", "search.batch_size=256")
+    words += ("--set", "run.measure_every=0", *LARGE_BATCHES)
     done = here(*words, "--teacher-from", finished_run, "--out", out)
 
     assert done.exit_code == 0, done.output
@@ -179,7 +183,7 @@ def test_an_earlier_run_teaches_a_new_one(here, finished_run, tmp_path):
 def test_retraining_again_keeps_the_search(here, finished_run, tmp_path):
     out = tmp_path / "again"
     words = ("retrain", finished_run, "--out", out, "--epochs", "1", "--set", "select.networks=1")
-    done = here(*words, "--set", "retrain.channels=6")
+    done = here(*words, "--set", "retrain.channels=6", *LARGE_BATCHES)
 
     assert done.exit_code == 0, done.output
     result = json.loads((out / "result.json").read_text())
@@ -190,7 +194,8 @@ def test_retraining_again_keeps_the_search(here, finished_run, tmp_path):
 def test_the_same_networks_are_trained_again_from_another_seed(here, finished_run, result, tmp_path):
     out = tmp_path / "again"
 
-    done = here("retrain", finished_run, "--out", out, "--same-networks", "--seed", "1", "--epochs", "1")
+    words = ("--same-networks", "--seed", "1", "--epochs", "1", *LARGE_BATCHES)
+    done = here("retrain", finished_run, "--out", out, *words)
 
     assert done.exit_code == 0, done.output
     before, after = result["networks"], json.loads((out / "result.json").read_text())["networks"]
@@ -211,10 +216,8 @@ def test_the_same_networks_are_not_selected_otherwise(here, finished_run, tmp_pa
 
 
 def test_retraining_again_learns_from_the_teacher_of_the_search_or_from_another(here, finished_run, tmp_path):
-    out, options = (
-        tmp_path / "distilled",
-        ("--epochs", "1", "--set", "select.networks=1", "--set", "retrain.distil=0.5"),
-    )
+    out = tmp_path / "distilled"
+    options = ("--epochs", "1", "--set", "select.networks=1", "--set", "retrain.distil=0.5", *LARGE_BATCHES)
     done = here("retrain", finished_run, "--out", out, *options, "--set", "retrain.channels=6")
     assert done.exit_code == 0, done.output
     result = json.loads((out / "result.json").read_text())
@@ -230,7 +233,7 @@ def test_retraining_again_learns_from_the_teacher_of_the_search_or_from_another(
 
     searched, taught = tmp_path / "random", tmp_path / "taught"
     words = ("run", "--method", "random", "--preset", "tiny", "--seed", "7", "--jobs", "1", "--threads", "1")
-    words += ("--set", "select.networks=1", "--set", "retrain.epochs=1", "--set", "select.references=[]")
+    words += ("--set", "select.networks=1", "--set", "retrain.epochs=1", *LARGE_BATCHES)
     assert here(*words, "--out", searched).exit_code == 0
     refused = here("retrain", searched, "--out", taught, *options)
     assert refused.exit_code == 2
@@ -246,7 +249,7 @@ def test_a_sample_of_a_search_learns_from_the_teacher_of_its_run(here, finished_
     shutil.copytree(finished_run, run)
     recipe = (run / "recipe.toml").read_text()
     (run / "recipe.toml").write_text(recipe.replace("distil = 0.0", "distil = 0.5"))
-    done = here("rank", run, "--networks", "8", "--epochs", "1")
+    done = here("rank", run, "--networks", "3", "--epochs", "1")
     assert done.exit_code == 0, done.output
     assert json.loads((run / "rank" / "result.json").read_text())["distillation"]["weight"] == 0.5
 
@@ -270,6 +273,7 @@ def test_blocks_and_networks_learn_from_a_pretrained_network(here, few_images, t
 def test_other_methods_and_mixtures_go_all_the_way(here, few_images, tmp_path, words):
     options = ("--preset", "tiny", "--epochs", "2", "--set", "retrain.epochs=2", "--set", "select.networks=1")
     options += ("--data", f"arrays:{few_images}", "--set", "data.validation=0", "--jobs", "1", "--threads", "1")
+    options += ("--set", "run.measure_every=0")
     done = here("run", "--method", *words, *options, "--out", tmp_path / "run")
 
     assert done.exit_code == 0, done.output

@@ -109,7 +109,7 @@ def test_images_in_files_are_read_as_before_after_a_kill_whoever_decodes_them(na
         path = tmp_path / "photos" / "abc"[number % 3] / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(random.integers(0, 256, (10, 14, 3), dtype=np.uint8)).save(path)
-    options = ("search.augment=imagenet", "retrain.augment=imagenet", "select.references=[]", "select.measures=[]")
+    options = ("search.augment=imagenet", "retrain.augment=imagenet", "run.measure_every=0")
     words = (*SHORT, "--data", f"folder:{tmp_path / 'photos'}")
     words += tuple(word for option in options for word in ("--set", option))
     done = here(*words, "--jobs", "1", "--set", "data.crops=original", "--set", "data.workers=0", "--out", whole)
@@ -135,7 +135,7 @@ def test_a_space_from_a_network_of_ones_own_is_built_again_from_its_file(nasplug
         "retrain.epochs=4",
         "retrain.widths=[]",
     )
-    options += ("data.validation=0", "run.checkpoint_seconds=0.1", "select.networks=1")
+    options += ("data.validation=0", "run.checkpoint_seconds=0.1", "run.measure_every=0", "select.networks=1")
     words = ("run", *plugin, "--space", "my-resnet", "--method", "snps", "--preset", "tiny", "--threads", "1")
     words += ("--epochs", "4", "--data", f"arrays:{few_images}")
     words += tuple(word for option in options for word in ("--set", option))
@@ -152,7 +152,7 @@ def test_distilled_candidates_and_networks_are_those_of_one_job_after_a_kill(nas
     save_file({"images": pixels, "labels": np.arange(800) % 4}, images)  # enough to hold some out, as tournaments do
     options = ("retrain.distil=0.7", "select.candidates=2", "select.rung=0.5", "data.validation=0.1")
     options += ("search.batch_size=64", "retrain.batch_size=32", "select.references=['resnet8']")
-    options += ("search.epochs=1", "teacher.epochs=1", "select.random=0")
+    options += ("search.epochs=1", "teacher.epochs=1", "select.random=0", "run.measure_every=0")
     short = (*SHORT, "--data", f"arrays:{images}", *(word for option in options for word in ("--set", option)))
     done = here(*short, "--jobs", "1", "--out", whole)
     assert done.exit_code == 0, done.output
@@ -176,6 +176,7 @@ def test_a_run_with_a_pretrained_teacher_that_was_killed_needs_its_weights_no_mo
         "search.epochs=1",
         "retrain.epochs=1",
         "teacher.epochs=2",
+        "run.measure_every=0",
     )
     short = (*SHORT, "--data", f"arrays:{few_images}", "--jobs", "1")
     short += tuple(word for option in options for word in ("--set", option))
@@ -227,6 +228,7 @@ def test_a_full_disk_keeps_the_last_checkpoint_and_the_run_goes_on_later(nasplug
     run = tmp_path / "run"
     words = ("run", "--method", "snps", "--preset", "tiny", "--epochs", "2", "--set", "select.networks=1")
     words += ("--set", "retrain.epochs=1", "--set", "run.checkpoint_seconds=0", "--jobs", "1")
+    words += ("--set", "run.measure_every=0")
     words += ("--data", f"arrays:{few_images}", "--set", "data.validation=0", "--set", "search.batch_size=8")
 
     def small_disk() -> None:

@@ -99,7 +99,7 @@ def test_a_run_is_stopped_on_one_rank_and_goes_on_with_another_number(tmp_path, 
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_rank_that_is_killed_ends_the_others_with_a_sentence(tmp_path, rank, torchrun):
     run = tmp_path / "run"
-    launched = torchrun(2, *SHORT, "--out", run)
+    launched = torchrun(2, *SHORT, "--set", "run.measure_every=0", "--out", run)
     wait_for_steps(run, 6, launched)
     started = time.monotonic()
     os.kill(ranks_of(launched)[rank], signal.SIGKILL)

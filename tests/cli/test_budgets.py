@@ -53,6 +53,8 @@ def test_one_search_gives_networks_within_each_budget_and_every_command_chooses_
 @pytest.mark.slow
 def test_a_dry_run_says_what_networks_cost_and_how_they_are_scaled(here, few_images):
     words = ("--data", f"arrays:{few_images}", "--set", "data.validation=0", "--budget", "params=8k")
+    # Each network and each kind of layer is measured.
+    words += ("--set", "space.nodes=2", "--set", "space.operations=skip_connect,max_pool_3x3,sep_conv_3x3")
     done = here("run", *WORDS, *words, "--dry-run")
     assert done.exit_code == 0, done.output
     assert "architectures in the space; networks at" in done.stderr

@@ -26,6 +26,7 @@ def words(images, jobs):
         *("--set", "space.nodes=2", "--set", "space.channels=2", "--set", "search.batch_size=8", "--epochs", "2"),
         *("--set", "retrain.channels=2", "--set", "retrain.batch_size=8", "--set", "retrain.epochs=8"),
         *("--set", "retrain.widths=[2,3]", "--set", "select.networks=2", "--set", "select.random=0"),
+        *("--set", "run.measure_every=0"),
     )
 
 

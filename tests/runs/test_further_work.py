@@ -88,7 +88,14 @@ def begin(folder: Path, images: Path, selector: Selector) -> RunContext:
         "data": {"name": f"arrays:{images}", "validation": 0.0},
         "search": {"epochs": 2, "batch_size": 6, "lr": 0.05},
         "retrain": {"auxiliary": 0.0, "epochs": 1, "batch_size": 8},
-        "run": {"method": "darts", "preset": "tiny", "threads": 1, "device": "cpu", "checkpoint_seconds": 0.0},
+        "run": {
+            "method": "darts",
+            "preset": "tiny",
+            "threads": 1,
+            "device": "cpu",
+            "checkpoint_seconds": 0.0,
+            "measure_every": 0,
+        },
     }
     plugins = with_object(selector)
     return start(folder, plugins, resolve(plugins, [layer]), [])

@@ -30,7 +30,7 @@ def test_all_events_come_in_one_process_and_the_end_comes_once(nasplug, few_imag
     path, run = tmp_path / "watching.py", tmp_path / "run"
     path.write_text(OBSERVER)
     words = ("--method", "darts", "--preset", "tiny", "--data", f"arrays:{few_images}", "--set", "search.epochs=1")
-    words += ("--set", "retrain.epochs=1", "--set", "select.references=", "--jobs", "2", "--threads", "1")
+    words += ("--set", "retrain.epochs=1", "--set", "run.measure_every=0", "--jobs", "2", "--threads", "1")
 
     done = nasplug("run", *words, "--plugin", path, "--observe", "watching", "--out", run)
 

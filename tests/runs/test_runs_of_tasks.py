@@ -110,7 +110,7 @@ QUICK = {
     "search": {"epochs": 1, "batch_size": 16},
     "retrain": {"epochs": 1, "batch_size": 16, "channels": 2},
     "select": {"networks": 1},
-    "run": {"threads": 1, "jobs": 1, "checkpoint_seconds": 0.0},
+    "run": {"threads": 1, "jobs": 1, "checkpoint_seconds": 0.0, "measure_every": 0},
 }
 
 

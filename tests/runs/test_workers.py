@@ -121,23 +121,35 @@ def wait_for_steps(run: Path, process, count: int) -> Path:
         time.sleep(0.005)
 
 
+@pytest.fixture(scope="module")
+def words(few_images) -> tuple[str, ...]:
+    """A run with two networks, trained long enough to be killed or stopped on the way."""
+    few = ("select.networks=2", "select.random=0", "select.references=", "select.measures=", "retrain.epochs=60")
+    words = ("run", "--method", "random", "--preset", "tiny", "--threads", "1", "--data", f"arrays:{few_images}")
+    return (*words, *(word for setting in few for word in ("--set", setting)))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(here, words, tmp_path_factory) -> dict[str, bytes]:
+    """What such a run leaves that is neither killed nor stopped."""
+    run = tmp_path_factory.mktemp("runs") / "undisturbed"
+    done = here(*words, "--jobs", "1", "--out", run)
+    assert done.exit_code == 0, done.output
+    return content(run)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
-def test_a_training_whose_process_is_killed_goes_on_in_another_one(nasplug, here, few_images, tmp_path):
-    words = ("run", "--method", "random", "--preset", "tiny", "--threads", "1", "--data", f"arrays:{few_images}")
-    few = ("select.networks=2", "select.random=0", "select.references=", "select.measures=", "retrain.epochs=60")
-    words += tuple(word for setting in (*few, "run.checkpoint_seconds=0.1") for word in ("--set", setting))
-    done = here(*words, "--jobs", "1", "--out", tmp_path / "whole")
-    assert done.exit_code == 0, done.output
-
+def test_a_training_whose_process_is_killed_goes_on_in_another_one(nasplug, here, words, undisturbed, tmp_path):
+    words = (*words, "--set", "run.checkpoint_seconds=0.1")
     process = nasplug.start(*words, "--jobs", "2", "--out", tmp_path / "killed")
     phase = wait_for_steps(tmp_path / "killed", process, 10)
     os.kill(int((phase / "lock").read_text().split()[0]), signal.SIGKILL)
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     assert f"was killed by SIGKILL, perhaps for lack of memory; 'retrain/{phase.name}' goes on" in errors
-    assert content(tmp_path / "killed") == content(tmp_path / "whole")
+    assert content(tmp_path / "killed") == undisturbed
 
     process = nasplug.start(*words, "--jobs", "2", "--set", "run.retries=0", "--out", tmp_path / "given-up")
     phase = wait_for_steps(tmp_path / "given-up", process, 10)
@@ -146,17 +158,13 @@ def test_a_training_whose_process_is_killed_goes_on_in_another_one(nasplug, here
     assert process.returncode == 1
     assert "was killed by SIGKILL, perhaps for lack of memory; lower --jobs, or go on with: nasplug resume" in errors
     assert here("resume", tmp_path / "given-up").exit_code == 0
-    assert content(tmp_path / "given-up") == content(tmp_path / "whole")
+    assert content(tmp_path / "given-up") == undisturbed
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
-def test_a_stop_reaches_every_process_and_the_run_goes_on_elsewhere(nasplug, here, few_images, tmp_path):
-    words = ("run", "--method", "random", "--preset", "tiny", "--threads", "1", "--data", f"arrays:{few_images}")
-    few = ("select.networks=2", "select.random=0", "select.references=", "select.measures=", "retrain.epochs=60")
-    words += tuple(word for setting in few for word in ("--set", setting))
-    assert here(*words, "--jobs", "1", "--out", tmp_path / "whole").exit_code == 0
+def test_a_stop_reaches_every_process_and_the_run_goes_on_elsewhere(nasplug, here, words, undisturbed, tmp_path):
     process = nasplug.start(*words, "--jobs", "2", "--out", tmp_path / "stopped")
     phase = wait_for_steps(tmp_path / "stopped", process, 10)
     process.send_signal(signal.SIGINT)
@@ -165,4 +173,4 @@ def test_a_stop_reaches_every_process_and_the_run_goes_on_elsewhere(nasplug, her
     assert (phase / "checkpoint.safetensors").exists() or (phase / "done.json").exists()
     done = here("resume", tmp_path / "stopped", "--jobs", "1")
     assert done.exit_code == 0, done.output
-    assert content(tmp_path / "stopped") == content(tmp_path / "whole")
+    assert content(tmp_path / "stopped") == undisturbed
