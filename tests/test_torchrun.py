@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from nasplug import load
 from nasplug.store.events import read_events
+from nasplug.store.result import read_result
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -91,8 +91,7 @@ def test_a_run_is_stopped_on_one_rank_and_goes_on_with_another_number(tmp_path, 
     steps = steps_of(run)
     assert steps[:-1] == list(range(1, len(steps)))  # the last is what was found
     assert 6 <= stopped_at < len(steps)
-    result = load(run)
-    assert result.networks[0].val_error is not None
+    assert read_result(run).networks[0].val_error is not None
     assert (run / "report.html").stat().st_size > 10_000
 
 
@@ -119,7 +118,7 @@ def test_a_search_and_a_retraining_with_steps_ahead_of_the_host(tmp_path, torchr
     assert finished(torchrun(2, *SHORT, "--set", "run.poll=4", "--out", run))[0] == 0
     steps = steps_of(run)
     assert steps[:-1] == list(range(1, len(steps)))
-    assert json.loads((run / "result.json").read_text())["status"] == "done"
+    assert read_result(run).status == "done"
 
     again = ("retrain", run, "--same-networks", "--seed", "8", "--set", "run.sync_norms=true")
     assert finished(torchrun(2, *again, "--set", "run.poll=4", "--out", together))[0] == 0
@@ -128,5 +127,6 @@ def test_a_search_and_a_retraining_with_steps_ahead_of_the_host(tmp_path, torchr
     one, several = retraining_losses(alone), retraining_losses(together)
     assert len(one) > 5
     assert several == pytest.approx(one, rel=1e-3)
-    assert load(together).networks[0].id == load(alone).networks[0].id
-    assert load(together).networks[0].val_error == pytest.approx(load(alone).networks[0].val_error, abs=0.02)
+    (first,), (second,) = (read_result(folder).networks for folder in (alone, together))
+    assert first.id == second.id
+    assert second.val_error == pytest.approx(first.val_error, abs=0.02)
