@@ -126,7 +126,7 @@ def test_a_search_and_a_retraining_with_steps_ahead_of_the_host(tmp_path, torchr
 
     one, several = retraining_losses(alone), retraining_losses(together)
     assert len(one) > 5
-    assert several == pytest.approx(one, rel=1e-3)
+    assert several == pytest.approx(one, rel=1e-2)  # in float32, where rounding errors grow by Adam
     (first,), (second,) = (read_result(folder).networks for folder in (alone, together))
     assert first.id == second.id
     assert second.val_error == pytest.approx(first.val_error, abs=0.02)
