@@ -1,10 +1,14 @@
 """What a search by gradient pays for the expected cost of its architecture.
 
-    weight * sum over limited measures of E[cost] / limit,     E[cost] = b + sum over candidates of their weight * c
+    weight * sum over limited measures of E[cost] / scale,     E[cost] = b + sum over candidates of their weight * c
 
 with the relaxed weights of the supernet, so that alpha learns what candidates cost as it learns what they are good for
 (Wu et al., FBNet, CVPR 2019; Cai, Zhu & Han, ProxylessNAS, ICLR 2019). FBNet multiplies the loss by a power of the
 logarithm of an expected latency; ProxylessNAS adds it, as here. b and c follow from `fit_candidate_costs`.
+
+The scale is the limit. Where networks are made as wide as the budget allows, it is the cost of an average architecture
+instead: what an architecture costs at the size of the search is then no excess, but the reason for which it is made
+narrower than others, whatever the limit.
 """
 
 from __future__ import annotations
@@ -35,10 +39,20 @@ class ResourceTerm:
     """By measure, how much of the variance of costs is explained; below 1 the expected cost is an approximation."""
 
     @classmethod
-    def fit(cls, weight: float, budget: Budget, space: SearchSpace, cost_model: CostModel, generator: Random) -> Self:
+    def fit(
+        cls,
+        weight: float,
+        budget: Budget,
+        space: SearchSpace,
+        cost_model: CostModel,
+        generator: Random,
+        scaled: bool = False,
+    ) -> Self:
         """The term of a supernet of `space`, on the CPU; costs are those of `cost_model`, at its own size.
 
-        Measures that are not additive have no expected cost of this form and are left out; InputError if none is left.
+        `scaled` says that networks are made as wide as `budget` allows: its limits do not matter then, only what is
+        limited. Measures that are not additive have no expected cost of this form and are left out; InputError if none
+        is left.
         """
         names = [name for name in cost_model.names if name in budget and _is_additive(cost_model, name)]
         if not names:
@@ -47,9 +61,10 @@ class ResourceTerm:
                 f"latency, but the budget limits {', '.join(budget) or 'nothing'}; add one, or set budget.weight=0."
             )
         fits = fit_candidate_costs(space, cost_model, names, generator)
-        table = torch.stack([fit.table * (weight / budget[name]) for name, fit in fits.items()]).sum(0)
+        scales = {name: fit.mean if scaled else budget[name] for name, fit in fits.items()}
+        table = torch.stack([fit.table * (weight / scales[name]) for name, fit in fits.items()]).sum(0)
         return cls(
-            base=sum(weight * fit.base / budget[name] for name, fit in fits.items()),
+            base=sum(weight * fit.base / scales[name] for name, fit in fits.items()),
             coefficients=table.to(torch.float32),
             r_squared={name: fit.r_squared for name, fit in fits.items()},
         )

@@ -47,6 +47,8 @@ class CandidateCosts:
     """
     r_squared: float
     """The share of the variance of costs that the fit explains, on architectures that it has not seen; 1: exact."""
+    mean: float
+    """The cost of an average random architecture."""
 
 
 def fit_candidate_costs(
@@ -65,10 +67,11 @@ def fit_candidate_costs(
     costs = np.array([[each[name] for name in names] for each in priced], dtype=np.float64)
     solutions = _solve(design[:count], costs[:count])
     fits = {}
-    for name, solution, own in zip(names, solutions.T, costs[count:].T, strict=True):
+    for name, solution, every, own in zip(names, solutions.T, costs.T, costs[count:].T, strict=True):
         table = torch.zeros(choices.valid_mask.shape, dtype=torch.float64)
         table[choices.valid_mask] = torch.from_numpy(solution[1:].copy())
-        fits[name] = CandidateCosts(float(solution[0]), table, _r_squared(own, design[count:] @ solution))
+        r_squared = _r_squared(own, design[count:] @ solution)
+        fits[name] = CandidateCosts(float(solution[0]), table, r_squared, mean=float(np.mean(every)))
     return fits
 
 

@@ -11,7 +11,7 @@ import torch
 from nasplug.engine.resource_term import ResourceTerm
 from nasplug.errors import InputError, quote, reason
 from nasplug.runs.context import RunContext
-from nasplug.runs.retrain_size import retrain_models
+from nasplug.runs.retrain_size import retrain_models, scales
 from nasplug.store.run_folder import check_object, read_json, write_checked_json
 
 REMEDY = "restore it from a copy of the run, or start a new run"
@@ -37,15 +37,18 @@ def make_resource_term(context: RunContext) -> ResourceTerm | None:
             f"budget.weight=0, or take an optimizer that learns it, such as bilevel or one-level."
         )
     tightest = {name: min(limits) for name, limits in budget.limits.items()}
-    question = {"weight": budget.weight, "limits": tightest}
+    scaled = all(scales(context, point) for point in budget.points)
+    question = {"weight": budget.weight, "limits": tightest, "scaled": scaled}
     path = context.folder.phase("search") / "expected_costs.json"
     if path.is_file():
         record = read_json(path, REMEDY)
         check_object(record, path, REMEDY)
-        if record["question"] == question:
+        # Runs that earlier versions have started divide by the limits, and go on doing so.
+        if {"scaled": scaled, **record["question"]} == question:
             return _read_term(record, path)
     model, _ = retrain_models(context)
-    term = ResourceTerm.fit(budget.weight, tightest, composition.space, model, context.random("resource term"))
+    generator = context.random("resource term")
+    term = ResourceTerm.fit(budget.weight, tightest, composition.space, model, generator, scaled)
     facts = {"base": term.base, "coefficients": term.coefficients.tolist(), "r_squared": dict(term.r_squared)}
     write_checked_json(path, {"question": question, **facts})
     return term

@@ -42,6 +42,24 @@ def test_it_is_the_weighted_sum_of_expected_costs_over_limits():
     assert made.r_squared == pytest.approx({"params": 1, "macs": 1}, abs=1e-9)
 
 
+def test_of_networks_that_are_scaled_an_average_one_pays_the_weight():
+    fits = fit_candidate_costs(EDGES, MODEL, [*BUDGET], Random(0))
+    made = ResourceTerm.fit(0.7, BUDGET, EDGES, MODEL, Random(0), scaled=True)
+    wide = ResourceTerm.fit(
+        0.7, {name: 3 * limit for name, limit in BUDGET.items()}, EDGES, MODEL, Random(0), scaled=True
+    )
+    assert torch.equal(made.coefficients, wide.coefficients)
+
+    choices, paid = Choices(EDGES.choice_list()), []
+    generator = Random(1)
+    for _ in range(300):
+        held = EDGES.encode(EDGES.random(generator), choices)
+        paid.append(float((held * made.coefficients).sum()) + made.base)
+    assert sum(paid) / len(paid) == pytest.approx(0.7 * len(BUDGET), rel=0.05)
+    expected = sum(0.7 * fit.table / fit.mean for fit in fits.values())
+    torch.testing.assert_close(made.coefficients, expected.float())
+
+
 @pytest.mark.parametrize("relax", [Bilevel().relax, OneLevel().relax], ids=["softmax", "relu"])
 def test_its_gradient_is_that_of_finite_differences(relax):
     choices, made = random_choices(), term(0.7)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from nasplug.plugins import load_plugins
 from nasplug.runs.context import RunContext, new_context
 from nasplug.runs.expected_cost import describe_estimates, make_resource_term
 from nasplug.runs.search_trainer import make_search_trainer
-from nasplug.store.run_folder import RunFolder
+from nasplug.store.run_folder import RunFolder, write_checked_json
 
 TINY = {
     "run": {"method": "darts", "preset": "tiny", "seed": 3, "device": "cpu", "measure_every": 0},
@@ -22,10 +23,11 @@ TINY = {
 }
 
 
-def context_of(folder: Path, budget: dict[str, object], method: str = "darts") -> RunContext:
+def context_of(folder: Path, budget: dict[str, object], method: str = "darts", scale: bool = True) -> RunContext:
     layer = TINY if method == "darts" else {"run": {**TINY["run"], "method": method}}
     plugins = load_plugins()
-    return new_context(RunFolder(folder), plugins, resolve(plugins, [{**layer, "budget": budget}]))
+    recipe = resolve(plugins, [{**layer, "budget": budget, "select": {"scale": scale}}])
+    return new_context(RunFolder(folder), plugins, recipe)
 
 
 def searching(context: RunContext) -> Trainer:
@@ -42,13 +44,32 @@ def test_without_a_weight_there_is_no_term(tmp_path):
 
 
 def test_of_several_budgets_the_tightest_limits_count(tmp_path):
-    several = make_resource_term(context_of(tmp_path, {"params": [9000, 5000], "macs": 10**5, "weight": 2.0}))
-    tightest = make_resource_term(context_of(tmp_path, {"params": 5000, "macs": 10**5, "weight": 2.0}))
+    def made(budget):
+        return make_resource_term(context_of(tmp_path, budget, scale=False))
+
+    several = made({"params": [9000, 5000], "macs": 10**5, "weight": 2.0})
+    tightest = made({"params": 5000, "macs": 10**5, "weight": 2.0})
     assert torch.equal(several.coefficients, tightest.coefficients)
     assert several.base == tightest.base
     assert set(several.r_squared) == {"params", "macs"}
-    half = make_resource_term(context_of(tmp_path, {"params": 5000, "macs": 10**5, "weight": 1.0}))
+    half = made({"params": 5000, "macs": 10**5, "weight": 1.0})
     torch.testing.assert_close(half.coefficients * 2, tightest.coefficients)
+
+
+def test_limits_do_not_count_where_networks_are_scaled_to_them(tmp_path):
+    small = make_resource_term(context_of(tmp_path, {"params": 5000, "weight": 2.0}))
+    large = make_resource_term(context_of(tmp_path, {"params": 90_000, "weight": 2.0}))
+    assert torch.equal(small.coefficients, large.coefficients)
+
+
+def test_a_run_of_an_earlier_version_goes_on_with_its_limits(tmp_path):
+    context = context_of(tmp_path, {"params": 5000, "weight": 2.0})
+    by_limit = make_resource_term(context_of(tmp_path, {"params": 5000, "weight": 2.0}, scale=False))
+    path = tmp_path / "phases/search/expected_costs.json"
+    record = json.loads(path.read_text())
+    del record["checksum"], record["question"]["scaled"]
+    write_checked_json(path, record)
+    assert torch.equal(make_resource_term(context).coefficients, by_limit.coefficients)
 
 
 def test_what_was_measured_once_is_used_again(tmp_path, monkeypatch):
