@@ -148,4 +148,4 @@ def test_what_is_no_exported_file_gets_a_sentence(finished_run, images, tmp_path
 
     forgotten = call(finished_run)
     assert forgotten.exit_code == 2
-    assert f"Name images after '{finished_run}'" in forgotten.output
+    assert f"Name images, or files of signals, after '{finished_run}'" in forgotten.output

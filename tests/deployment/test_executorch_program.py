@@ -17,7 +17,10 @@ from nasplug.deployment.graph import deployed_graph
 from nasplug.parts import SearchSpace
 from nasplug.values import ImageShape
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+]  # importing ExecuTorch alone takes 10 s
 
 pytest.importorskip("executorch")
 

@@ -54,7 +54,7 @@ def _commands(line: str, printed: str | None) -> Iterator[Command]:
             while command and "=" in command[0] and command[0].partition("=")[0].isupper():
                 name, _, value = command.pop(0).partition("=")
                 variables[name] = value
-            if command[:2] == ["uv", "run"]:
+            if command[:2] == ["uv", "run"] and not command[2].startswith("-"):  # options: an environment of its own
                 command = command[2:]
             if command:
                 yield Command(variables, command, printed)
