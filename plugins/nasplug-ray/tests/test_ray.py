@@ -52,6 +52,7 @@ def test_a_cluster_that_is_not_there_gets_a_sentence(tmp_path):
         Ray(address="127.0.0.1:1").open(Workload(2, "cpu", tmp_path))
 
 
+@pytest.mark.full  # minutes
 class TestRuns(ExecutorContract):
     executor = "ray"
 

@@ -51,6 +51,7 @@ def test_an_interrupted_job_does_the_same_again():
     assert call() == 3
 
 
+@pytest.mark.full  # minutes
 class TestRuns(ExecutorContract):
     executor = "slurm"
     settings = ("executor.cluster=local",)
