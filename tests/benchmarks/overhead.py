@@ -58,7 +58,7 @@ class Command:
     def run(self, out: Path, images: Path) -> float:
         """Carries it out and returns its seconds, from the start of Python to its end."""
         words = [*self.launcher, "-m", "nasplug", "run", *self.words, "--data", f"arrays:{images}", "--out", str(out)]
-        environment = {**os.environ, "OMP_NUM_THREADS": str(self.threads), "RAY_agent_register_timeout_ms": "100000"}
+        environment = {**os.environ, "OMP_NUM_THREADS": str(self.threads)}
         started = time.perf_counter()
         done = subprocess.run([sys.executable, *words], capture_output=True, text=True, env=environment, check=False)
         seconds = time.perf_counter() - started

@@ -20,9 +20,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(autouse=True)
-def patient(monkeypatch):
-    """Programs of Ray have a minute to start on a machine that is busy, and few seconds to notice that others ended."""
-    monkeypatch.setenv("RAY_agent_register_timeout_ms", "100000")
+def impatient(monkeypatch):
+    """Programs of Ray have few seconds to notice that others ended."""
     monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "5")
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
 
