@@ -123,7 +123,7 @@ def entry(page: str, heading: str) -> str:
 
 def test_every_command_has_its_options():
     page = read("commands")
-    commands = dict(every_command(click.Context(main, info_name="nasplug")))
+    commands = dict(every_command(click.Context(main, info_name="nasplug", **main.context_settings)))
     assert {"nasplug run", "nasplug new plugin"} <= set(commands)
     for path, command in commands.items():
         (section,) = [text for text in page.split("\n##") if text.lstrip("# ").startswith(f"`{path} ")]
