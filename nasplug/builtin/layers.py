@@ -17,8 +17,6 @@ STEMS = ("auto", "imagenet", "small")
 """What the stem of a network does: halve the images, keep their size, or, by default, what suits their size."""
 IMAGENET_FROM = 64
 """Images of at least this many pixels are halved by the stem "auto"."""
-SIXTEENTHS = 16
-"""Steps from one number of channels to the next, where all widths are in proportion to it."""
 
 
 class Depthwise(nn.Conv2d):

@@ -15,6 +15,7 @@ from nasplug.cli.output import echo
 from nasplug.cli.runs_diff import diff
 from nasplug.cli.runs_remove import remove
 from nasplug.cli.tables import write_rows
+from nasplug.report.number_format import format_percent
 from nasplug.store.network_result import NetworkResult
 from nasplug.store.run_state import RunState, find_runs, read_run_state
 from nasplug.values.cost import describe_costs
@@ -97,7 +98,7 @@ def _decisive_costs(network: NetworkResult) -> dict[str, float]:
 
 
 def _percent(error: float | None) -> str:
-    return NONE if error is None else f"{100 * error:.2f} %"
+    return NONE if error is None else format_percent(error)
 
 
 def _plain(state: RunState) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import click
 from nasplug.cli.output import echo
 from nasplug.cli.tables import write_rows
 from nasplug.errors import InputError, quote
-from nasplug.report.number_format import format_setting
+from nasplug.report.number_format import format_percent, format_setting
 from nasplug.report.run_difference import FigureDifference, OptionDifference, RunDifference, find_difference
 from nasplug.store.run_state import RunState, is_run, read_run_state
 
@@ -91,7 +91,7 @@ def _figure(value: float | str | None, difference: FigureDifference) -> str:
         return NONE
     if isinstance(value, str):
         return value
-    return f"{100 * value:.2f} %" if difference.unit is None else difference.unit.format(value)
+    return format_percent(value) if difference.unit is None else difference.unit.format(value)
 
 
 def _networks(count: int) -> str:

@@ -11,13 +11,18 @@ from nasplug.values.shape import INPUT_WORDS
 
 def check_form(composition: Composition, data: ImageData) -> None:
     """Raises InputError if a part or an option of a run is not for inputs of this form."""
-    recipe, given = composition.recipe, f"the data set '{data.name}' has {data.input_word}s"
-    refuse_dims(f"The space '{recipe.parts['space'].name}'", composition.space.input_dims, data.dims, given)
+    recipe = composition.recipe
+    refuse_data(f"The space '{recipe.parts['space'].name}'", composition.space.input_dims, data)
     for name, reference in composition.references.items():
-        refuse_dims(f"The reference network {quote(name)}", reference.input_dims, data.dims, given)
+        refuse_data(f"The reference network {quote(name)}", reference.input_dims, data)
     if data.dims == 1:
         for section in ("search", "retrain"):
             _refuse_image_augmentation(section, getattr(recipe, section), data)
+
+
+def refuse_data(part: str, input_dims: frozenset[int], data: ImageData) -> None:
+    """Raises InputError, which begins with `part`, unless it builds networks for inputs of the form of `data`."""
+    refuse_dims(part, input_dims, data.dims, f"the data set '{data.name}' has {data.input_word}s")
 
 
 def refuse_dims(part: str, input_dims: frozenset[int], dims: int, given: str) -> None:

@@ -13,7 +13,7 @@ from nasplug.parts.reference import FETCHED
 from nasplug.plugins import Plugins
 from nasplug.plugins.located_names import split_location
 from nasplug.runs.context import RunContext
-from nasplug.runs.form_fit import refuse_dims
+from nasplug.runs.form_fit import refuse_data
 from nasplug.runs.teacher_training import fine_tuning
 from nasplug.store.networks import save_pretrained
 from nasplug.values import ImageShape
@@ -47,12 +47,7 @@ def adopt_pretrained(context: RunContext) -> None:
             f"The network {quote(name)} has no pretrained weights; name one of timm or torchvision as teacher."
         )
     reference = build_reference(context.plugins, name, {weights_option: options.teacher_weights or FETCHED})
-    refuse_dims(
-        f"The teacher {quote(name)}",
-        reference.input_dims,
-        context.data.dims,
-        f"the data set '{context.data.name}' has {context.data.input_word}s",
-    )
+    refuse_data(f"The teacher {quote(name)}", reference.input_dims, context.data)
     read = _read_shape(context, reference)
     torch.manual_seed(context.seed("teacher", "weights"))
     try:

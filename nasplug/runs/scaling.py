@@ -127,9 +127,11 @@ class GenotypeSizes:
 
     def _widened(self, model: CostModel, budget: Budget) -> CostModel:
         """The widest within the budget that the space has before the next whole number of channels."""
-        wider = [model.resized(space) for space in model.space.wider()]
-        number = largest_number(lambda count: wider[count - 1].is_within(self.genotype, budget), len(wider))
-        return wider[number - 1] if number else model
+        sizes = [model.space, *model.space.wider()]
+        number = largest_number(
+            lambda count: model.resized(sizes[count]).is_within(self.genotype, budget), len(sizes) - 1
+        )
+        return model.resized(sizes[number]) if number else model
 
     def _widest(self, budget: Budget, cells: int | None) -> int:
         """The largest number of channels within the budget; 0 if there is none."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from random import Random
-from typing import Self
 
 import attrs
 from torch import Tensor
@@ -36,14 +35,15 @@ from nasplug.builtin.compact.notation import parse_genotype
 from nasplug.builtin.compact.operations import ACTIVATIONS
 from nasplug.builtin.compact.paths import make_paths, mutate_genotype
 from nasplug.builtin.compact.supernet import CompactSupernet
-from nasplug.builtin.layers import IMAGENET_FROM, SIXTEENTHS, STEMS, half_size
+from nasplug.builtin.layers import IMAGENET_FROM, STEMS, half_size
+from nasplug.builtin.scaled_widths import SIXTEENTHS, ScaledWidths, sixteenths_option
 from nasplug.errors import InputError
-from nasplug.parts import Choice, Choices, LayerSpec, Network, Paths, SearchSpace, option
+from nasplug.parts import Choice, Choices, LayerSpec, Network, Paths, option
 from nasplug.values import Costs, Drawing, Genotype, ImageShape
 
 
 @attrs.define
-class Compact(SearchSpace):
+class Compact(ScaledWidths):
     """Stages of layers for small devices: convolutions, residual pairs, depthwise separable layers, inverted residuals.
 
     Each layer chooses its operation, or to be left out, and each stage its width.
@@ -51,6 +51,7 @@ class Compact(SearchSpace):
 
     name = genotypes_of = SPACE
     input_dims = frozenset({1, 2})
+    depth_option = "space.stages"
 
     stages: tuple[str, ...] = option(
         ("small",),
@@ -73,12 +74,7 @@ class Compact(SearchSpace):
         f"scale of all widths, which are those in 'stages' at {NOMINAL_CHANNELS} and in proportion otherwise",
         at_least=1,
     )
-    sixteenths: int = option(
-        0,
-        "sixteenths of a channel beyond 'channels': a finer scale, by which networks make better use of a budget",
-        at_least=0,
-        at_most=SIXTEENTHS - 1,
-    )
+    sixteenths: int = sixteenths_option()
     head: int = option(0, "channels of a 1x1 convolution in front of the classifier; 0: none", at_least=0)
     activation: str = option("relu", "activation everywhere", choices=tuple(ACTIVATIONS))
     stem: str = option(
@@ -217,24 +213,6 @@ class Compact(SearchSpace):
             draw_chain(f"stage {number}, width {stage.width.channels}, stride {stage.width.stride}", stage.operations)
             for number, stage in enumerate(read_genotype(genotype))
         )
-
-    def scaled(self, channels: int | None = None, cells: int | None = None) -> Self:
-        """This space with networks of other widths; their depth belongs to the genotype."""
-        if cells is not None:
-            raise InputError(
-                f"The depth of networks of the space '{self.name}' is part of the genotype, so {cells} cells cannot be "
-                f"asked for; leave the number of cells unset and choose the depth by space.stages."
-            )
-        return self if channels is None else attrs.evolve(self, channels=channels, sixteenths=0)
-
-    def wider(self) -> Sequence[Self]:
-        """One space for each further sixteenth of a channel."""
-        return [attrs.evolve(self, sixteenths=number) for number in range(self.sixteenths + 1, SIXTEENTHS)]
-
-    def size(self) -> dict[str, int | str]:
-        """Channels, their sixteenths where there are any, and stem."""
-        sixteenths = {"sixteenths": self.sixteenths} if self.sixteenths else {}
-        return {"channels": self.channels, **sixteenths, "stem": self.stem}
 
     def _offered(self) -> tuple[StageChoices, ...]:
         return read_stage_choices(self.stages, self.multipliers, self.operations)

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 
 import attrs
 
-from nasplug.builtin.layers import SIXTEENTHS, LayerShape, half_size, round_width, stem_stride
+from nasplug.builtin.layers import LayerShape, half_size, round_width, stem_stride
 from nasplug.builtin.mbconv.choices import Cells
 from nasplug.builtin.mbconv.genotype import Cell
+from nasplug.builtin.scaled_widths import SIXTEENTHS
 from nasplug.values import ImageShape, MapShape
 
 PUBLISHED_STEM = 32

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from random import Random
-from typing import Self
 
 import attrs
 from torch import Tensor
 
 from nasplug.builtin.chain_drawing import draw_chain
-from nasplug.builtin.layers import IMAGENET_FROM, SIXTEENTHS, STEMS
+from nasplug.builtin.layers import IMAGENET_FROM, STEMS
 from nasplug.builtin.mbconv.choices import (
     PRESETS,
     Cells,
@@ -39,17 +38,19 @@ from nasplug.builtin.mbconv.network import MBConvNetwork
 from nasplug.builtin.mbconv.notation import parse_genotype
 from nasplug.builtin.mbconv.paths import make_paths, mutate_genotype
 from nasplug.builtin.mbconv.supernet import MBConvSupernet
+from nasplug.builtin.scaled_widths import ScaledWidths, sixteenths_option
 from nasplug.errors import InputError
-from nasplug.parts import Choice, Choices, LayerSpec, Network, Paths, SearchSpace, option
+from nasplug.parts import Choice, Choices, LayerSpec, Network, Paths, option
 from nasplug.values import Costs, Drawing, Genotype, ImageShape
 
 
 @attrs.define
-class MBConvSpace(SearchSpace):
+class MBConvSpace(ScaledWidths):
     """Blocks of inverted residuals with squeeze-excitation; each offers cells of several depths and widths (DNA)."""
 
     name = genotypes_of = SPACE
     input_dims = frozenset({1, 2})
+    depth_option = "space.blocks"
 
     blocks: tuple[str, ...] = option(
         ("small",),
@@ -63,12 +64,7 @@ class MBConvSpace(SearchSpace):
         f"channels of the stem; every width is in proportion, and as in 'blocks' at {PUBLISHED_STEM}",
         at_least=2,
     )
-    sixteenths: int = option(
-        0,
-        "sixteenths of a channel beyond 'channels': a finer scale, by which networks make better use of a budget",
-        at_least=0,
-        at_most=SIXTEENTHS - 1,
-    )
+    sixteenths: int = sixteenths_option()
     head: int | None = option(
         None, "channels of the head; four times the last width, at most 1280, if not set", at_least=1
     )
@@ -195,24 +191,6 @@ class MBConvSpace(SearchSpace):
             draw_chain(f"block {block}, width {chain.cell.width}, stride {chain.cell.stride}", chain.operations)
             for block, chain in enumerate(read_genotype(genotype))
         )
-
-    def scaled(self, channels: int | None = None, cells: int | None = None) -> Self:
-        """This space with networks of other widths; its depth belongs to the genotype."""
-        if cells is not None:
-            raise InputError(
-                f"The depth of networks of the space '{self.name}' is part of the genotype, so {cells} cells cannot be "
-                f"asked for; leave the number of cells unset and choose the depth by space.blocks."
-            )
-        return self if channels is None else attrs.evolve(self, channels=channels, sixteenths=0)
-
-    def wider(self) -> Sequence[Self]:
-        """One space for each further sixteenth of a channel."""
-        return [attrs.evolve(self, sixteenths=number) for number in range(self.sixteenths + 1, SIXTEENTHS)]
-
-    def size(self) -> dict[str, int | str]:
-        """Channels, their sixteenths where there are any, and stem."""
-        sixteenths = {"sixteenths": self.sixteenths} if self.sixteenths else {}
-        return {"channels": self.channels, **sixteenths, "stem": self.stem}
 
     def _cells(self) -> Cells:
         return read_blocks(self.blocks)
