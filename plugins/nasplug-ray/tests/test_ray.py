@@ -5,6 +5,8 @@ from __future__ import annotations
 import operator
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,35 @@ def test_calls_are_tasks_and_a_lost_one_is_said_to_be_lost(tmp_path):
         assert executor.submit(os.getpid).result() != os.getpid()
     with pytest.raises(ConnectionError):
         executor.submit(os.getpid)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="stands in for uv by a shell")
+def test_tasks_run_in_this_environment_under_uv_run(tmp_path):
+    """Ray looks for a parent whose command line starts with `uv run`."""
+    (tmp_path / "program.py").write_text(PROGRAM)
+    (tmp_path / "run").write_text(f"'{sys.executable}' program.py; exit $?\n")
+    done = subprocess.run(
+        ["uv", "run"],  # noqa: S607 - it is what Ray looks for
+        executable="/bin/sh",
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == sys.prefix
+
+
+PROGRAM = """
+from pathlib import Path
+
+from nasplug.parts import Workload
+from nasplug_ray.ray import Ray
+
+if __name__ == "__main__":
+    with Ray().open(Workload(1, "cpu", Path())) as executor:
+        print(executor.submit(eval, "__import__('sys').prefix").result())
+"""
 
 
 def test_a_cluster_that_is_not_there_gets_a_sentence(tmp_path):

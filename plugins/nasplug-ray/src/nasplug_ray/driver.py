@@ -41,6 +41,8 @@ def drive(parent: Connection[Any, Message], address: str, cpus: int, gpus: float
     if sys.platform != "win32":
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Under `uv run` Ray would have uv make an environment for each worker, from a copy of the working directory.
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     os.environ.setdefault("RAY_agent_register_timeout_ms", "100000")  # its own 30 s are too few on a busy machine
     import ray  # here, because it takes seconds, and reads its settings from the environment
 
