@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from queue import Queue
 
 import nox
 
@@ -139,17 +142,34 @@ def wheels(session: nox.Session) -> None:
     (work / "built.txt").write_text("".join(f"{name} @ {address}\n" for name, address in built.items()))
     if unknown := set(session.posargs) - set(folders):
         session.error(f"There is no package {', '.join(sorted(unknown))} here; there are {', '.join(folders)}.")
-    for name in session.posargs or folders:
-        started = time.monotonic()
-        _test_wheel(session, uv, name, Path(folders[name]), work)
-        session.log(f"{name}: {time.monotonic() - started:.0f} s")
+    names = session.posargs or [*folders]
+    lanes: Queue[int] = Queue()
+    lanes.put(1)
+    lanes.put(2)
+
+    def test(name: str) -> str:
+        lane, started = lanes.get(), time.monotonic()
+        try:
+            _test_wheel(uv, name, Path(folders[name]), work, work / f"environment-{lane}")
+        finally:
+            lanes.put(lane)
+        return f"{name}: {time.monotonic() - started:.0f} s"
+
+    with ThreadPoolExecutor(2) as pool:  # a package keeps one core busy
+        tests = [pool.submit(test, name) for name in names]
+        for done in as_completed(tests):
+            if error := done.exception():
+                pool.shutdown(cancel_futures=True)
+                session.error(str(error))
+            session.log(done.result())
 
 
-def _test_wheel(session: nox.Session, uv: str, name: str, folder: Path, work: Path) -> None:
-    # All environments are made at the same path, one after the other. uv links files from its cache, so that an
-    # environment takes two seconds and hardly any disk; and the .pyc files, which PYTHONPYCACHEPREFIX keeps by path,
-    # serve the next one too, which need not compile the modules of torch again.
-    environment, programs = work / "environment", work / "environment" / "bin"
+def _test_wheel(uv: str, name: str, folder: Path, work: Path, environment: Path) -> None:
+    """Tests one package in an environment of its own; raises RuntimeError with what a program printed that failed."""
+    # Environments are made at two paths, again and again. uv links files from its cache, so that one takes two seconds
+    # and hardly any disk; and the .pyc files, which PYTHONPYCACHEPREFIX keeps by path, serve the next one too, which
+    # need not compile the modules of torch again.
+    programs = environment / "bin"
     settings = {
         "NASPLUG_STRICT": "1",
         "OMP_NUM_THREADS": "1",
@@ -158,28 +178,40 @@ def _test_wheel(session: nox.Session, uv: str, name: str, folder: Path, work: Pa
         "PYTHONPYCACHEPREFIX": str(work / "bytecode"),
     }
 
-    def run(program: str, *arguments: str, silent: bool = False) -> None:
-        session.run(str(programs / program), *arguments, env=settings, silent=silent, external=True)
+    def run(program: Path | str, *arguments: str, folder: Path = ROOT) -> None:
+        done = subprocess.run(  # noqa: S603 - of this file
+            [program, *arguments],
+            cwd=folder,
+            env=os.environ | settings,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"{name}: {program} {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}")
 
     project = nox.project.load_toml(folder / "pyproject.toml")
     tests = nox.project.dependency_groups(project, "test") if "test" in project.get("dependency-groups", {}) else []
-    session.run(uv, "venv", "--clear", "--quiet", "--python", sys.executable, str(environment), external=True)
+    run(uv, "venv", "--clear", "--quiet", "--python", sys.executable, str(environment))
     target = ("--python", str(programs / "python"))
-    install = (uv, "pip", "install", "--quiet", *target, "--constraints", str(work / "built.txt"))
-    session.run(*install, name, *(tests or ["pytest"]), external=True)
-    session.run(uv, "pip", "check", "--quiet", *target, external=True)
+    constraints = ("--constraints", str(work / "built.txt"))
+    run(uv, "pip", "install", "--quiet", *target, *constraints, name, *(tests or ["pytest"]))
+    run(uv, "pip", "check", "--quiet", *target)
 
-    with tempfile.TemporaryDirectory() as empty, session.chdir(empty):
+    with tempfile.TemporaryDirectory() as temporary:
+        empty = Path(temporary)
         if name == "nasplug":
             # Its own tests need the whole checkout and take minutes: the session `tests` runs them.
-            run("nasplug", "check", name)
+            run(programs / "nasplug", "check", name, folder=empty)
             short = ("--epochs", "1", "--set", "retrain.epochs=1", "--set", "select.networks=1", "--jobs", "2")
-            run("nasplug", "run", "--method", "darts", "--preset", "tiny", *short, "--out", "run", silent=True)
+            search = ("run", "--method", "darts", "--preset", "tiny", *short, "--out", "run")
+            run(programs / "nasplug", *search, folder=empty)
         else:
-            shutil.copytree(ROOT / folder / "tests", "tests")
-            shutil.copy(ROOT / folder / "pyproject.toml", ".")  # has the settings of pytest
+            shutil.copytree(ROOT / folder / "tests", empty / "tests")
+            shutil.copy(ROOT / folder / "pyproject.toml", empty)  # has the settings of pytest
             # With all that `nasplug check` checks, in test_contract.py.
-            run("pytest", "-q", "-m", "not full", "-p", "no:cacheprovider")
+            run(programs / "pytest", "-q", "-m", "not full", "-p", "no:cacheprovider", folder=empty)
             method = METHODS.get(name, name.removeprefix("nasplug-"))
-            run("nasplug", "run", "--dry-run", "--method", method, "--preset", "tiny", silent=True)
+            run(programs / "nasplug", "run", "--dry-run", "--method", method, "--preset", "tiny", folder=empty)
     shutil.rmtree(environment)
