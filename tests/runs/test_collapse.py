@@ -115,6 +115,11 @@ def test_indecision_counts_at_the_end_alone():
     assert "--set search.epochs=50 or --set optimizer.alpha_lr=0.03" in warning.text
 
 
+def test_indecision_says_nothing_where_errors_decide():
+    rated = guard(selector={"part": "evolution"})
+    assert read(rated, "alpha_entropy", [1.0, 0.999, 0.995], ends=True) == []
+
+
 def test_steps_without_figures_say_nothing():
     assert guard().read({"step": 1, "epoch": 0, "loss": 0.1, "parameterless_share": None}, last=True) == []
 
