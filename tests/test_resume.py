@@ -102,6 +102,7 @@ def test_a_run_that_was_killed_ends_like_one_that_was_not(nasplug, here, few_ima
     _assert_equal(whole, broken)
 
 
+@pytest.mark.full
 def test_images_in_files_are_read_as_before_after_a_kill_whoever_decodes_them(nasplug, here, tmp_path):
     """Random crops of originals, whether these are kept in memory or decoded each time in processes of processes."""
     whole, broken, random = tmp_path / "whole", tmp_path / "broken", np.random.default_rng(0)
@@ -145,6 +146,7 @@ def test_a_space_from_a_network_of_ones_own_is_built_again_from_its_file(nasplug
     _assert_equal(whole, broken)
 
 
+@pytest.mark.full
 @pytest.mark.timeout(900)
 def test_distilled_candidates_and_networks_are_those_of_one_job_after_a_kill(nasplug, here, tmp_path):
     whole, broken, images = tmp_path / "whole", tmp_path / "broken", tmp_path / "images.safetensors"

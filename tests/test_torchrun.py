@@ -95,7 +95,7 @@ def test_a_run_is_stopped_on_one_rank_and_goes_on_with_another_number(tmp_path, 
     assert (run / "report.html").stat().st_size > 10_000
 
 
-@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.full), 1])
 def test_a_rank_that_is_killed_ends_the_others_with_a_sentence(tmp_path, rank, torchrun):
     run = tmp_path / "run"
     launched = torchrun(2, *SHORT, "--set", "run.measure_every=0", "--out", run)
@@ -113,6 +113,7 @@ def test_a_rank_that_is_killed_ends_the_others_with_a_sentence(tmp_path, rank, t
     assert len(steps_of(run)) > done - 5
 
 
+@pytest.mark.full
 def test_a_search_and_a_retraining_with_steps_ahead_of_the_host(tmp_path, torchrun):
     run, alone, together = tmp_path / "run", tmp_path / "alone", tmp_path / "together"
     assert finished(torchrun(2, *SHORT, "--set", "run.poll=4", "--out", run))[0] == 0

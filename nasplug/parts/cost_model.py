@@ -57,14 +57,16 @@ class CostModel:
 
     def costs(self, genotype: Genotype, names: Iterable[str] | None = None) -> Costs:
         """The costs of a genotype: params, MACs, and all other measures or those in `names` alone."""
-        others = self.measures if names is None else [name for name in names if name not in COUNTED]
-        return Costs({**self.space.cost(genotype, self.shape), **{name: self._cost(name, genotype) for name in others}})
+        others = [name for name in (self.measures if names is None else names) if name not in COUNTED]
+        self._learn(others, genotype)
+        counted = self.space.cost(genotype, self.shape)
+        return Costs({**counted, **{name: self._known[name, genotype] for name in others}})
 
     def is_within(self, genotype: Genotype, budget: Budget) -> bool:
         """Whether a genotype keeps all limits; slow measures are asked only if the others keep theirs."""
         counted = self.space.cost(genotype, self.shape)
         return all(
-            (counted[name] if name in COUNTED else self._cost(name, genotype)) <= budget[name]
+            (counted[name] if name in COUNTED else self.costs(genotype, (name,))[name]) <= budget[name]
             for name in self.names
             if name in budget
         )
@@ -91,16 +93,18 @@ class CostModel:
             layers += self.space.path_layers(block, path, before, self.shape) or ()
         return Costs({**counted, **{name: self._sum(name, layers) for name in others}})
 
-    def _cost(self, name: str, genotype: Genotype) -> float:
-        key = (name, genotype)
-        if key not in self._known:
-            layers = self.space.layer_list(genotype, self.shape) if self.measures[name].additive else None
-            self._known[key] = self._measure(name, genotype) if layers is None else self._sum(name, [None, *layers])
-        return self._known[key]
-
-    def _measure(self, name: str, genotype: Genotype) -> float:
-        net = self.space.network(genotype, self.shape).eval()
-        return self.measures[name].cost(net, self.shape.tensor_shape)
+    def _learn(self, names: Sequence[str], genotype: Genotype) -> None:
+        """Finds out what is not known yet. All measures see the same network: what they read from it takes seconds."""
+        unknown = [name for name in names if (name, genotype) not in self._known]
+        summed = [name for name in unknown if self.measures[name].additive]
+        layers = self.space.layer_list(genotype, self.shape) if summed else None
+        if layers is not None:
+            self._known.update({(name, genotype): self._sum(name, [None, *layers]) for name in summed})
+            unknown = [name for name in unknown if name not in summed]
+        if unknown:
+            net = self.space.network(genotype, self.shape).eval()
+            form = self.shape.tensor_shape
+            self._known.update({(name, genotype): self.measures[name].cost(net, form) for name in unknown})
 
     def _sum(self, name: str, layers: Sequence[LayerSpec | None]) -> float:
         return sum(self._layer(name, layer) for layer in layers)

@@ -13,6 +13,7 @@ from nasplug.parts import CostModel
 from nasplug.parts.paths import sample_distinct
 from nasplug.parts.random_walk import mutate_towards
 from nasplug.values import Costs, Genotype
+from nasplug.values.cost import COUNTED
 
 MUTATIONS = 1000
 """Mutations on the way to the smallest and to the largest architecture."""
@@ -56,6 +57,9 @@ def find_cost_ranges(model: CostModel, generator: Random) -> Iterator[CostRange]
         walk(lambda costs: -costs.macs),
     ]
     known = list(dict.fromkeys([*sample, *ends]))
-    for name in model.names:
-        values = [model.costs(genotype, (name,))[name] for genotype in known]
-        yield CostRange(name, min(values), median(islice(values, len(sample))), max(values))
+    quick = [name for name in model.names if name in COUNTED or model.measures[name].additive]
+    for names in (quick, [name for name in model.names if name not in quick]):
+        costs = [model.costs(genotype, names) for genotype in known]
+        for name in names:
+            values = [each[name] for each in costs]
+            yield CostRange(name, min(values), median(islice(values, len(sample))), max(values))

@@ -199,7 +199,7 @@ def test_a_size_that_was_chosen_from_the_images_is_no_other_recipe(sweep, runs, 
     assert "data.size is 12 there and 16 here" in sweep(*words, "--set", "data.size=16").stderr
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.timeout(600)
 def test_runs_by_an_executor_are_the_same_and_one_that_fails_is_named(sweep, tmp_path):
     few = ("select.networks=1", "select.random=0", "retrain.epochs=1")

@@ -104,7 +104,7 @@ def test_a_program_answers_like_the_network(space: SearchSpace) -> None:
     check_program(space, int8=False)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("space", OTHERS, ids=str)
 def test_a_program_of_8_bits_agrees_in_every_space(space: SearchSpace) -> None:
     check_program(space, int8=True)

@@ -21,7 +21,7 @@ QUICK = ("darts, second order", 3)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("count", [2, pytest.param(3, marks=pytest.mark.full)])
 @pytest.mark.parametrize("name", METHODS)
 def test_searches_of_several_ranks_are_those_of_one(name, count, tmp_path):
     """Batches have 7 and 8 images: not all shares are equal."""

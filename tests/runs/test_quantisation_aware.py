@@ -57,6 +57,7 @@ def state_of(training: QuantisedTraining) -> dict[str, Tensor]:
     return dict(training.trained().state_dict())
 
 
+@pytest.mark.full
 def test_a_training_that_was_stopped_ends_with_the_same_weights(network: TrainedNetwork, tmp_path: Path) -> None:
     before = network.weights.read_bytes()
     whole = training_of(network, 1)

@@ -198,7 +198,7 @@ RUN = (
 """Two rungs of 4 and 2 candidates, found and random, with one and two epochs of some 20 steps."""
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.timeout(900)
 def test_a_whole_run_that_was_killed_in_its_tournament_ends_like_one_that_was_not(nasplug, here, tmp_path):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
