@@ -9,10 +9,12 @@ import attrs
 
 from nasplug.compose.layers import BUDGET, OptionLayer
 from nasplug.errors import InputError, quote
+from nasplug.parts import ArchitectureOptimizer, SearchSpace
 from nasplug.plugins import Plugins
 from nasplug.values import Unit
+from nasplug.values.cost import COUNTED
 from nasplug.values.options import build
-from nasplug.values.recipe import BudgetOptions
+from nasplug.values.recipe import BudgetOptions, Recipe
 
 SHORTHANDS: Mapping[str, str] = {"max_params": "params", "max_macs": "macs"}
 """Options of the section "select" that stand for limits of the budget, which also earlier versions had."""
@@ -39,6 +41,17 @@ def read_budget(plugins: Plugins, section: Mapping[str, Any]) -> BudgetOptions:
         )
     # `build` checks options that are fields; the limits are not.
     return attrs.evolve(build(BudgetOptions, weight, BUDGET), limits=limits)
+
+
+def default_weight(plugins: Plugins, recipe: Recipe) -> float:
+    """The weight of costs that the space of a recipe suggests, where its networks are scaled to what adds up."""
+    space: type[SearchSpace] = plugins.resolve(plugins.find("space", recipe.parts["space"].name))
+    optimizer: type[ArchitectureOptimizer] = plugins.resolve(plugins.find("optimizer", recipe.parts["optimizer"].name))
+    scaled = recipe.select.scale and not recipe.run.table
+    adds_up = any(
+        name in COUNTED or plugins.resolve(plugins.find("cost", name)).additive for name in recipe.budget.limits
+    )
+    return space.cost_weight if scaled and adds_up and optimizer.learns_alpha else 0.0
 
 
 def move_shorthands(layer: OptionLayer) -> OptionLayer:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from nasplug.compose.budget import move_shorthands, read_budget
+from nasplug.compose.budget import default_weight, move_shorthands, read_budget
 from nasplug.compose.executors import complete_executor
 from nasplug.compose.layers import BUDGET, OptionLayer
 from nasplug.compose.references import build_reference
@@ -58,7 +58,10 @@ def resolve(plugins: Plugins, layers: Sequence[OptionLayer]) -> Recipe:
     layers = [_method_layer(method), _preset_layer(method, run.preset), *layers]
     chosen = {"method": run.method, "preset": run.preset}
     run = build(RunOptions, _merge_section(layers, "run") | chosen, "run")
-    return _build_recipe(plugins, run, layers, way, [registration])
+    recipe = _build_recipe(plugins, run, layers, way, [registration])
+    if any("weight" in layer.get(BUDGET, {}) for layer in layers):
+        return recipe
+    return attrs.evolve(recipe, budget=attrs.evolve(recipe.budget, weight=default_weight(plugins, recipe)))
 
 
 def default_method(plugins: Plugins) -> str:

@@ -44,6 +44,12 @@ class SearchSpace(ABC):
     unshared: Mapping[str, Any] = MappingProxyType({})
     """Options of this space under which every choice belongs to one block alone, for blockwise teachers; empty if that
     is the case under all options, or under none."""
+    cost_weight: float = 0.0
+    """The default of `budget.weight` where networks are made as wide as a budget allows and alpha is learnt.
+
+    For spaces in which alpha, which knows nothing of costs, would take the largest candidates everywhere, which would
+    all be made narrow afterwards.
+    """
     table_size: Mapping[str, int | str] | None = None
     """The size (see `size`) of the networks whose results `read_results` reads; None if it reads none."""
 

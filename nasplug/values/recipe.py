@@ -239,7 +239,10 @@ class BudgetOptions:
     limits: Mapping[str, tuple[float, ...]] = attrs.field(factory=dict)
     """By cost measure, in its unit; where there are several, networks are wanted within each of them."""
     weight: float = option(
-        0.0, "weight of the expected cost in the loss of alpha, where alpha is learnt by gradient; 0: off", at_least=0
+        0.0,
+        "weight of the expected cost in the loss of alpha, where alpha is learnt by gradient; 0: off; unless set, what "
+        "the space suggests where networks are scaled to the budget",
+        at_least=0,
     )
 
     @property

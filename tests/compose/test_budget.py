@@ -87,3 +87,22 @@ def test_what_a_recipe_of_an_earlier_version_does_not_say_is_done_as_then(plugin
 
 def test_no_measure_or_reference_can_have_the_name_of_another_section():
     assert set(RESERVED) == {*SECTIONS, BUDGET, EXECUTOR, *RECORDED, "weight"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "weight"),
+    [
+        ({"budget": {"params": 5000}}, 2),
+        ({"budget": {"latency": "1ms"}}, 2),
+        ({"budget": {"params": 5000, "weight": 0}}, 0),
+        ({"budget": {"params": 5000, "weight": 0.5}}, 0.5),
+        ({}, 0),
+        ({"budget": {"memory": "8KB"}}, 0),  # no sum over layers
+        ({"budget": {"params": 5000}, "select": {"scale": False}}, 0),
+        ({"budget": {"params": 5000}, "optimizer": {"part": "random"}}, 0),  # learns no alpha
+        ({"budget": {"params": 5000}, "space": {"part": "darts"}}, 0),
+    ],
+)
+def test_a_space_that_chooses_widths_weighs_costs_unless_told_otherwise(plugins, asked, weight):
+    layer = {"run": {"method": "darts", "preset": "tiny"}, "space": {"part": "compact"}}
+    assert resolve(plugins, [layer, asked]).budget.weight == weight

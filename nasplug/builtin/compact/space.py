@@ -52,6 +52,7 @@ class Compact(ScaledWidths):
     name = genotypes_of = SPACE
     input_dims = frozenset({1, 2})
     depth_option = "space.stages"
+    cost_weight = 2.0
 
     stages: tuple[str, ...] = option(
         ("small",),
