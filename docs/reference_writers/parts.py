@@ -37,7 +37,7 @@ The most that a network may cost, by [cost measure](#cost-measures): `budget.par
 | option | type | default | allowed | meaning |
 |---|---|---|---|---|
 | `budget.MEASURE` | `number or text, or a list of these` | unset |  | the most that a network may cost |
-| `budget.weight` | `float` | 2.0 in `compact`, else 0.0 | at least 0 | weight of the expected cost in the loss of alpha; 0: off |
+| `budget.weight` | `float` | 0.0; `compact`: 2.0 | at least 0 | weight of the expected cost in the loss of alpha |
 
 Options of a measure are in a section of its name: `--set latency.runtime=torch`.
 """
