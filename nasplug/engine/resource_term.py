@@ -25,7 +25,6 @@ from nasplug.errors import InputError
 from nasplug.parts import Choices, CostModel, SearchSpace
 from nasplug.parts.candidate_costs import fit_candidate_costs
 from nasplug.values import Budget
-from nasplug.values.cost import COUNTED
 
 
 @attrs.frozen(eq=False)
@@ -54,7 +53,7 @@ class ResourceTerm:
         limited. Measures that are not additive have no expected cost of this form and are left out; InputError if none
         is left.
         """
-        names = [name for name in cost_model.names if name in budget and _is_additive(cost_model, name)]
+        names = [name for name in cost_model.names if name in budget and cost_model.adds_up(name)]
         if not names:
             raise InputError(
                 "budget.weight needs a limit on a cost that is the sum of those of layers, such as params, macs or "
@@ -76,7 +75,3 @@ class ResourceTerm:
     def __call__(self, choices: Choices) -> Tensor:
         """The term for the present weights of candidates, a scalar with its graph; deleted candidates weigh 0."""
         return (choices.weights() * self.coefficients).sum() + self.base
-
-
-def _is_additive(cost_model: CostModel, name: str) -> bool:
-    return name in COUNTED or cost_model.measures[name].additive

@@ -66,10 +66,14 @@ class CostModel:
         """Whether a genotype keeps all limits; slow measures are asked only if the others keep theirs."""
         counted = self.space.cost(genotype, self.shape)
         return all(
-            (counted[name] if name in COUNTED else self.costs(genotype, (name,))[name]) <= budget[name]
+            (counted[name] if name in COUNTED else self._cost(name, genotype)) <= budget[name]
             for name in self.names
             if name in budget
         )
+
+    def adds_up(self, name: str) -> bool:
+        """Whether a network costs, by this measure, the sum of what its layers cost."""
+        return name in COUNTED or self.measures[name].additive
 
     def knows_paths(self, name: str) -> bool:
         """Whether `path_costs` can be asked for this measure."""
@@ -92,6 +96,10 @@ class CostModel:
         if others:
             layers += self.space.path_layers(block, path, before, self.shape) or ()
         return Costs({**counted, **{name: self._sum(name, layers) for name in others}})
+
+    def _cost(self, name: str, genotype: Genotype) -> float:
+        self._learn((name,), genotype)
+        return self._known[name, genotype]
 
     def _learn(self, names: Sequence[str], genotype: Genotype) -> None:
         """Finds out what is not known yet. All measures see the same network: what they read from it takes seconds."""

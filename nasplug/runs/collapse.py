@@ -117,14 +117,14 @@ class CollapseGuard:
 
     def _read_entropy(self, record: Mapping[str, Any], last: bool) -> tuple[float, float, str] | None:
         entropy = record.get(ENTROPY)
-        if entropy is None or not last or entropy <= MOST_ENTROPY or not self._alpha_decides():
+        if entropy is None or not last or entropy <= MOST_ENTROPY or not self._alpha_decides:
             return None
         return entropy, MOST_ENTROPY, describe_indecision(self.recipe, entropy, record["epoch"] + 1)
 
+    @property
     def _alpha_decides(self) -> bool:
         """Other selectors than `decoded` may choose by what alpha says nothing of, such as errors or perturbations."""
-        selector = self.recipe.parts.get("selector")
-        return selector is None or selector.name == "decoded"
+        return self.recipe.parts["selector"].name == "decoded"
 
 
 def read_warnings(context: RunContext) -> list[str]:

@@ -13,7 +13,6 @@ from nasplug.parts import CostModel
 from nasplug.parts.paths import sample_distinct
 from nasplug.parts.random_walk import mutate_towards
 from nasplug.values import Costs, Genotype
-from nasplug.values.cost import COUNTED
 
 MUTATIONS = 1000
 """Mutations on the way to the smallest and to the largest architecture."""
@@ -57,8 +56,8 @@ def find_cost_ranges(model: CostModel, generator: Random) -> Iterator[CostRange]
         walk(lambda costs: -costs.macs),
     ]
     known = list(dict.fromkeys([*sample, *ends]))
-    quick = [name for name in model.names if name in COUNTED or model.measures[name].additive]
-    for names in (quick, [name for name in model.names if name not in quick]):
+    for quick in (True, False):  # the slow ones of a genotype together, which are measured on one network
+        names = [name for name in model.names if model.adds_up(name) == quick]
         costs = [model.costs(genotype, names) for genotype in known]
         for name in names:
             values = [each[name] for each in costs]

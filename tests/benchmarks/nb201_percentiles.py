@@ -10,24 +10,17 @@ Random cells have 50 % on average.
 from __future__ import annotations
 
 import argparse
-import csv
 from pathlib import Path
 from statistics import mean
 
 import nasplug
-from nasplug.builtin.nb201.genotype import parse_genotype, read_genotype
+from nasplug.builtin.nb201.genotype import read_genotype
+from nasplug.builtin.nb201.table import DATA_SETS, read_table
 from nasplug.values import Genotype
 
 
-def read_accuracies(path: Path) -> dict[Genotype, float]:
-    """By cell, its test accuracy on CIFAR-10 in per cent."""
-    with path.open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return {parse_genotype(row["arch_str"]): float(row["cifar10_test_acc"]) for row in rows}
-
-
 def look_up(cell: Genotype, table: dict[Genotype, float]) -> tuple[int, float]:
-    """The number of edges on which the nearest cells of the table differ, and their mean accuracy."""
+    """The number of edges on which the nearest cells of the table differ, and their mean accuracy in per cent."""
     distances = {known: sum(a != b for a, b in zip(cell.picks, known.picks, strict=True)) for known in table}
     nearest = min(distances.values())
     return nearest, mean(table[known] for known, distance in distances.items() if distance == nearest)
@@ -39,7 +32,8 @@ def main() -> None:
     parser.add_argument("table", type=Path)
     parser.add_argument("runs", type=Path, nargs="+")
     arguments = parser.parse_args()
-    table = read_accuracies(arguments.table)
+    cifar10 = read_table(arguments.table.read_bytes(), DATA_SETS[0])
+    table = {cell: 100 * (1 - result.test_error) for cell, result in cifar10.items()}
     print("| run | cell | edges to the nearest | accuracy there | worse cells of the table |\n|---|---|---|---|---|")
     for folder in arguments.runs:
         for network in nasplug.load(folder).networks:
