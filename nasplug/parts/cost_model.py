@@ -60,7 +60,7 @@ class CostModel:
         others = [name for name in (self.measures if names is None else names) if name not in COUNTED]
         self._learn(others, genotype)
         counted = self.space.cost(genotype, self.shape)
-        return Costs({**counted, **{name: self._known[name, genotype] for name in others}})
+        return Costs({**counted, **{name: self._cost(name, genotype) for name in others}})
 
     def is_within(self, genotype: Genotype, budget: Budget) -> bool:
         """Whether a genotype keeps all limits; slow measures are asked only if the others keep theirs."""
