@@ -19,6 +19,7 @@ from nasplug.runs.memory import keep_freed_memory
 from nasplug.runs.ranking import ranking_recipe, start_ranking
 from nasplug.runs.same_run import refuse_other_run
 from nasplug.store.run_folder import RunFolder, write_json
+from nasplug.store.run_state import is_run
 from nasplug.ui import PrintableConsole, show_progress
 
 FEWEST = 3
@@ -47,7 +48,7 @@ def rank(source: Path, networks: int, out: Path | None, **flags: Any) -> None:
         raise InputError(f"The search of '{source}' is not finished; go on with: {command('resume', source)}")
     folder = source / "rank" if out is None else out
     recipe = ranking_recipe(plugins, old, _read_changes(networks, **flags))
-    if (folder / "recipe.toml").is_file():
+    if is_run(folder):
         refuse_other_run(plugins, folder, recipe)
     else:
         note_changed_recipe(old)

@@ -64,6 +64,8 @@ class CollapseGuard:
     """
 
     recipe: Recipe
+    alpha_decides: bool
+    """Whether what is decoded of alpha is what the search leaves; else that it is undecided means nothing."""
     _warned: set[str] = attrs.field(factory=set, init=False)
     _above: list[int] = attrs.field(factory=list, init=False)
     """The epochs, counted from 1, of the latest figures in a row that were too large a share."""
@@ -117,14 +119,9 @@ class CollapseGuard:
 
     def _read_entropy(self, record: Mapping[str, Any], last: bool) -> tuple[float, float, str] | None:
         entropy = record.get(ENTROPY)
-        if entropy is None or not last or entropy <= MOST_ENTROPY or not self._alpha_decides:
+        if entropy is None or not last or entropy <= MOST_ENTROPY or not self.alpha_decides:
             return None
         return entropy, MOST_ENTROPY, describe_indecision(self.recipe, entropy, record["epoch"] + 1)
-
-    @property
-    def _alpha_decides(self) -> bool:
-        """Other selectors than `decoded` may choose by what alpha says nothing of, such as errors or perturbations."""
-        return self.recipe.parts["selector"].name == "decoded"
 
 
 def read_warnings(context: RunContext) -> list[str]:

@@ -35,7 +35,7 @@ def search(
     """
     if context.composition.optimizer.trains:
         trainer = begin_search(context, load_search_teacher)
-        guard = CollapseGuard(context.recipe)
+        guard = CollapseGuard(context.recipe, alpha_decides=context.composition.selector.decodes)
         yield from run_training(context, trainer, SearchTraining(), journal, should_stop, guard=guard)
         with count_further_work(context, trainer.name, journal):
             yield from decide(context, trainer, journal, should_stop, on_event)

@@ -25,6 +25,7 @@ from nasplug.runs.worker import Outcome, Program, load_for, must_stop, work_alon
 from nasplug.store.lock import PHASE_PATIENCE, is_under_way
 from nasplug.store.result import RESULT, read_result
 from nasplug.store.run_folder import RunFolder
+from nasplug.store.run_state import is_run
 from nasplug.store.worker_token import WorkerToken
 from nasplug.values import Progress
 from nasplug.values.recipe import Recipe
@@ -65,7 +66,7 @@ def plan_sweep(plugins: Plugins, recipes: Mapping[Path, Recipe]) -> list[SweepRu
 
 
 def _find_status(plugins: Plugins, folder: Path, recipe: Recipe) -> Literal["new", "stopped", "finished"]:
-    if not (folder / "recipe.toml").is_file():
+    if not is_run(folder):
         return "new"
     refuse_other_run(plugins, folder, recipe)
     is_done = (folder / RESULT).is_file() and read_result(folder).status == "done"

@@ -20,6 +20,7 @@ from nasplug.parts.recorded_task import read_task
 from nasplug.plugins import Plugins
 from nasplug.plugins.program_objects import build_part, check_present
 from nasplug.store.files import read_tensors, write_tensors
+from nasplug.store.run_state import is_run
 from nasplug.values import Budget, Costs, Genotype, ImageShape
 from nasplug.values.shape import read_form
 
@@ -259,7 +260,7 @@ def recorded_shape(facts: Mapping[str, Any]) -> ImageShape:
 
 def _run_of(weights: Path) -> Path:
     """The run folder that a weights file lies in, if it lies in one."""
-    return next((folder for folder in weights.parents if (folder / "recipe.toml").is_file()), Path("RUN"))
+    return next((folder for folder in weights.parents if is_run(folder)), Path("RUN"))
 
 
 def strip_auxiliary_head(net: Network, plain: Network) -> Network:

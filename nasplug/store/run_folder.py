@@ -23,6 +23,7 @@ from nasplug.formats.regular_file import decode, read_file
 from nasplug.formats.toml_text import parse_toml
 from nasplug.store.files import write_atomically
 from nasplug.store.lock import LOCK
+from nasplug.store.run_state import RECIPE, is_run
 from nasplug.values.checksum import CHECKSUM, checksum_object, checksum_recipe, is_intact
 from nasplug.values.recipe import LATER_SLOTS, SLOTS
 
@@ -51,7 +52,7 @@ class RunFolder:
             numbered = (Path(f"runs/{number:03d}") for number in range(1, 1_000_000))
             path = next(folder for folder in numbered if not folder.exists())
         elif os.path.lexists(path) and (not path.is_dir() or not cls(path)._is_free()):
-            resume = f"continue the run there with '{command('resume', path)}', or " if _holds_run(path) else ""
+            resume = f"continue the run there with '{command('resume', path)}', or " if is_run(path) else ""
             raise InputError(
                 f"{quote(path)} exists already and is not an empty folder; {resume}name another folder with --out."
             )
@@ -68,7 +69,7 @@ class RunFolder:
     @classmethod
     def existing(cls, path: Path) -> RunFolder:
         """The folder of a run that was started before; InputError if there is none."""
-        if not _holds_run(path):
+        if not is_run(path):
             raise InputError(
                 f"{quote(path)} is no run folder: it has no recipe.toml. Name the folder of a run; "
                 f"'nasplug run --out FOLDER' starts one."
@@ -83,7 +84,7 @@ class RunFolder:
     def _is_free(self) -> bool:
         """Whether nothing is in the folder that anybody might want."""
         if self.unfinished.is_file():
-            return not _holds_run(self.path)
+            return not is_run(self.path)
         # A process that is killed may have made the lock and nothing else.
         return all(entry == self.lock and entry.stat().st_size < LONGEST_LOCK for entry in self.path.iterdir())
 
@@ -181,7 +182,7 @@ class RunFolder:
 
         A recipe that has lost a section is refused: defaults in its place would make another run of it.
         """
-        path = self.path / "recipe.toml"
+        path = self.path / RECIPE
         try:
             sections = parse_toml(decode(read_file(path, "recipe")))
         except InputError as error:
@@ -202,7 +203,7 @@ class RunFolder:
         environment = {**sections.get("environment", {}), "digest": _digest(sections)}
         content = tomllib.loads(tomli_w.dumps({**sections, "environment": environment}))
         content["environment"][CHECKSUM] = checksum_recipe(content)
-        write_atomically(self.path / "recipe.toml", tomli_w.dumps(content).encode())
+        write_atomically(self.path / RECIPE, tomli_w.dumps(content).encode())
 
     def check_recipe(self) -> None:
         """Raises InputError if what a search depends on was changed since the run was started."""
@@ -234,10 +235,6 @@ def _digest(sections: Mapping[str, Any]) -> str:
         decisive["budget"] = sections["budget"]
     decisive["run"] = {name: sections["run"].get(name) for name in ("seed", "precision")}
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def _holds_run(path: Path) -> bool:
-    return (path / "recipe.toml").is_file()
 
 
 def read_json(path: Path, remedy: str = "restore it from a copy of the run") -> dict[str, Any]:

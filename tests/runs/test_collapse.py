@@ -33,10 +33,10 @@ EPOCHS, STEPS = 4, 3
 SKIP, CONVOLUTION = "skip_connect", "nor_conv_3x3"
 
 
-def guard(**sections) -> CollapseGuard:
+def guard(alpha_decides: bool = True, **sections) -> CollapseGuard:
     plugins = load_plugins()
     layer = {"run": {"method": "darts", "preset": "laptop"}, **sections}
-    return CollapseGuard(resolve(plugins, [layer]))
+    return CollapseGuard(resolve(plugins, [layer]), alpha_decides)
 
 
 def read(guard: CollapseGuard, name: str, values, ends: bool = False, every: int = 1):
@@ -116,7 +116,7 @@ def test_indecision_counts_at_the_end_alone():
 
 
 def test_indecision_says_nothing_where_errors_decide():
-    rated = guard(selector={"part": "evolution"})
+    rated = guard(alpha_decides=False)
     assert read(rated, "alpha_entropy", [1.0, 0.999, 0.995], ends=True) == []
 
 

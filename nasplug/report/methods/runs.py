@@ -14,6 +14,7 @@ from nasplug.report.paired_comparison import PairedComparison, compare_pairs
 from nasplug.report.reference_comparison import ReferenceComparison, compare_with_reference
 from nasplug.report.run_record import RunRecord, read_run_record
 from nasplug.store.network_result import NetworkResult
+from nasplug.store.run_state import is_run
 from nasplug.values.recipe import LATER_SLOTS, SLOTS
 
 COMPARED_SECTIONS = (*SLOTS, "data", "search", "retrain", "select", "budget")
@@ -106,7 +107,7 @@ class ComparedRun:
 
 def read_run(folder: Path) -> ComparedRun:
     """Reads a run folder. InputError if there is none or it is damaged; the run need not be finished."""
-    if not (folder / "recipe.toml").is_file():
+    if not is_run(folder):
         raise InputError(f"'{folder}' is no run folder: it has no recipe.toml. Name the folders of finished runs.")
     record = read_run_record(folder)
     if record.result.status == "done" and record.result.network(record.result.best) is None:
