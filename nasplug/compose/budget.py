@@ -49,7 +49,8 @@ def default_weight(plugins: Plugins, recipe: Recipe) -> float:
     optimizer: type[ArchitectureOptimizer] = plugins.resolve(plugins.find("optimizer", recipe.parts["optimizer"].name))
     scaled = recipe.select.scale and not recipe.run.table
     adds_up = any(
-        name in COUNTED or plugins.resolve(plugins.find("cost", name)).additive for name in recipe.budget.limits
+        name in COUNTED or (plugins.resolve(plugins.find("cost", name)).additive and space.lists_layers())
+        for name in recipe.budget.limits
     )
     return space.cost_weight if scaled and adds_up and optimizer.learns_alpha else 0.0
 

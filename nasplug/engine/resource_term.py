@@ -53,7 +53,7 @@ class ResourceTerm:
         limited. Measures that are not additive have no expected cost of this form and are left out; InputError if none
         is left.
         """
-        names = [name for name in cost_model.names if name in budget and cost_model.adds_up(name)]
+        names = [name for name in cost_model.names if name in budget and cost_model.knows_paths(name)]
         if not names:
             raise InputError(
                 "budget.weight needs a limit on a cost that is the sum of those of layers, such as params, macs or "

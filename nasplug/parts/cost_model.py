@@ -40,7 +40,7 @@ class CostModel:
     @property
     def names(self) -> tuple[str, ...]:
         """All measures, those that are quick to know first."""
-        return (*COUNTED, *sorted(self.measures, key=lambda name: not self.measures[name].additive))
+        return (*COUNTED, *sorted(self.measures, key=lambda name: not self.knows_paths(name)))
 
     @property
     def units(self) -> Mapping[str, Unit]:
@@ -63,22 +63,25 @@ class CostModel:
         return Costs({**counted, **{name: self._cost(name, genotype) for name in others}})
 
     def is_within(self, genotype: Genotype, budget: Budget) -> bool:
-        """Whether a genotype keeps all limits; slow measures are asked only if the others keep theirs."""
-        counted = self.space.cost(genotype, self.shape)
-        return all(
-            (counted[name] if name in COUNTED else self._cost(name, genotype)) <= budget[name]
-            for name in self.names
-            if name in budget
-        )
+        """Whether a genotype keeps all limits; what takes a built network is asked only if the others keep theirs.
 
-    def adds_up(self, name: str) -> bool:
-        """Whether a network costs, by this measure, the sum of what its layers cost."""
-        return name in COUNTED or self.measures[name].additive
+        Raises KeyError for a limit on a measure that the model does not have.
+        """
+        if unknown := set(budget) - {*COUNTED, *self.measures}:
+            raise KeyError(*unknown)
+        for known in (True, False):
+            names = [name for name in budget if self.knows_paths(name) == known]
+            costs = self.costs(genotype, names) if names else {}
+            if any(costs[name] > budget[name] for name in names):
+                return False
+        return True
 
     def knows_paths(self, name: str) -> bool:
-        """Whether `path_costs` can be asked for this measure."""
-        lists_layers = type(self.space).layer_list is not SearchSpace.layer_list
-        return name in COUNTED or (self.measures[name].additive and lists_layers)
+        """Whether a network costs, by this measure, the sum of what its layers cost, and the space lists them.
+
+        Then it is known without building the network, and so is what a path through a block costs (`path_costs`).
+        """
+        return name in COUNTED or (self.measures[name].additive and self.space.lists_layers())
 
     def path_costs(
         self, block: int | None, path: Genotype, before: Genotype | None = None, names: Iterable[str] = ()
@@ -86,7 +89,7 @@ class CostModel:
         """What one block with this path adds to params, MACs and the measures in `names`, which must know paths.
 
         `block` is None for the whole network. `before` is the path through the previous block, None for the first.
-        What a network costs beside its layers counts to the first block.
+        What a network costs beside its layers is attributed to the first block.
         """
         if block is None:
             return self.costs(path, names)

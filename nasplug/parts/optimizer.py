@@ -172,7 +172,10 @@ class ArchitectureOptimizer(ABC):
 
     @abstractmethod
     def updates(self, now: StepInfo) -> Sequence[Update]:
-        """The updates of this step in order: which parameters change, on which split."""
+        """The updates of this step in order, at least one: which parameters change, on which split.
+
+        Those of step 0 tell on which split the weights learn in all steps, so one of them moves the weights.
+        """
 
     def make_alpha_optimizer(self, alpha: nn.Parameter) -> torch.optim.Optimizer | None:
         """The torch optimizer of alpha, if alpha is learnt by gradient."""

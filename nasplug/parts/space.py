@@ -133,6 +133,11 @@ class SearchSpace(ABC):
         """
         return None
 
+    @classmethod
+    def lists_layers(cls) -> bool:
+        """Whether `layer_list` is defined for this space."""
+        return cls.layer_list is not SearchSpace.layer_list
+
     def path_layers(
         self, block: int, path: Genotype, before: Genotype | None, shape: ImageShape
     ) -> Sequence[LayerSpec] | None:

@@ -22,13 +22,15 @@ DRAWS = 20
 def plan_random(context: RunContext, plan: PlannedNetwork, number: int, taken: set[Genotype]) -> PlannedNetwork | None:
     """A random architecture at the cost of `plan`, none of `taken`, to which it is added.
 
-    None if no architecture within the budget of `plan` was met.
+    None if none was met that is within the budget of `plan`, as in a small space, all of which may be taken.
     """
     look = _draw_scaled if scales(context, plan.budget) else _walk_to_size
     found = look(context, plan, number, taken)
     if found is None:
         return None
     genotype, network = found
+    if genotype in taken:  # the walk met no other one
+        return None
     taken.add(genotype)
     matched = plan_at_size(context, "random", genotype, network, plan.budget, matched_to=plan.id)
     return matched if is_within(matched.costs, plan.budget) else None

@@ -84,7 +84,8 @@ class Bracket:
     def _trainings(self, number: int, candidate: Candidate) -> list[TrainingTask]:
         """The trainings of a candidate in the rung of this number, which counts from 1."""
         phase, epochs = _rung_phase(number, candidate.plan.id), self.rungs[number - 1].epochs
-        task = TrainingTask(candidate.plan, phase, epochs, keeps_weights=False, shares_weights=candidate.shares_weights)
+        shares = candidate.shares_weights
+        task = TrainingTask(candidate.plan, phase, epochs, keeps_weights=False, shares_weights=shares, competes=True)
         return task.over_folds(self.folds)
 
     def result(self, folder: RunFolder, plans: Sequence[PlannedNetwork]) -> BracketResult:

@@ -28,7 +28,7 @@ def refuse_impossible(context: RunContext) -> None:
     for budget in context.recipe.budget.points:
         model = smallest_model(context, budget)
         genotype = find_cheapest(model, budget, context.random("limits"))
-        costs = _measure(context, model, genotype, budget)
+        costs = measure_genotype(context, model, genotype, budget)
         if is_within(costs, budget):
             continue
         fixed = scales(context, budget) or not has_widths(context)
@@ -100,7 +100,7 @@ def mutate_within(model: CostModel, start: Genotype, limits: Budget, generator: 
     )
 
 
-def _measure(context: RunContext, model: CostModel, genotype: Genotype, budget: Budget) -> Costs:
+def measure_genotype(context: RunContext, model: CostModel, genotype: Genotype, budget: Budget) -> Costs:
     """Params, MACs and what the budget limits, as measured on the built network."""
     sized = size_genotype(model, genotype, {})
     measures = {name: measure for name, measure in context.composition.costs.items() if name in budget}

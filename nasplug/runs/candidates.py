@@ -15,9 +15,8 @@ from nasplug.runs.baselines import plan_random
 from nasplug.runs.bracket import Bracket, Candidate
 from nasplug.runs.context import RunContext
 from nasplug.runs.halving import plan_rungs
-from nasplug.runs.measuring import plan_at_size, size_within, with_measures_of
+from nasplug.runs.measuring import plan_within, with_measures_of
 from nasplug.runs.rated_candidates import best_rated
-from nasplug.runs.scaling import MeasuredNetwork, SizedNetwork
 from nasplug.runs.search_trainer import load_supernet
 from nasplug.runs.selection import plan_found
 from nasplug.runs.shared_weights import has_weights
@@ -118,15 +117,15 @@ def _search_candidates(context: RunContext, found: Sequence[Genotype], budget: B
     for genotype in () if first is None else chain([first], rated):
         if len(entered) == wanted:
             return
-        network = None if genotype in taken else _size_as(context, entered[-1], genotype)
-        if network is not None:
-            entered.append(plan_at_size(context, "found", genotype, network, budget))
-            yield Candidate(entered[-1], "rating")
-    yield from _mutations(context, found, entered, budget, wanted - len(entered))
+        rated_plan = None if genotype in taken else _plan_like(context, entered[-1], genotype)
+        if rated_plan is not None:
+            entered.append(rated_plan)
+            yield Candidate(rated_plan, "rating")
+    yield from _mutations(context, found, entered, wanted - len(entered))
 
 
 def _mutations(
-    context: RunContext, found: Sequence[Genotype], parents: Sequence[PlannedNetwork], budget: Budget, missing: int
+    context: RunContext, found: Sequence[Genotype], parents: Sequence[PlannedNetwork], missing: int
 ) -> Iterator[Candidate]:
     """Mutations of the candidates there are, one step each, none of which the search has left."""
     generator = context.random("candidates")
@@ -147,18 +146,18 @@ def _mutations(
         if genotype in taken:  # the walk met no other one
             continue
         taken.add(genotype)
-        network = _size_as(context, parent, genotype)
-        if network is not None:
+        plan = _plan_like(context, parent, genotype)
+        if plan is not None:
             missing -= 1
-            yield Candidate(plan_at_size(context, "found", genotype, network, budget), "mutation")
+            yield Candidate(plan, "mutation")
 
 
-def _size_as(context: RunContext, parent: PlannedNetwork, genotype: Genotype) -> SizedNetwork | MeasuredNetwork | None:
-    """A genotype as large as the budget allows, or at the size of `parent` where networks keep theirs.
+def _plan_like(context: RunContext, parent: PlannedNetwork, genotype: Genotype) -> PlannedNetwork | None:
+    """The plan of a genotype as large as the budget allows, or at the size of `parent` where networks keep theirs.
 
     None if it does not keep the budget.
     """
-    return size_within(context, resize_space(context.composition.space, parent.size), genotype, parent.budget)
+    return plan_within(context, resize_space(context.composition.space, parent.size), genotype, parent.budget)
 
 
 def _random_candidates(
@@ -169,7 +168,6 @@ def _random_candidates(
     A random one may be what a mutation is, too: a baseline draws from all that the search has not left.
     """
     for candidate in matched:
-        known = frozenset(taken)
         plan = plan_random(context, candidate.plan, number, taken)
-        if plan is not None and plan.genotype not in known:  # in a small space the walk may end at one that is known
+        if plan is not None:
             yield Candidate(attrs.evolve(plan, matched_to=None), "random")

@@ -58,7 +58,7 @@ def find_cost_ranges(model: CostModel, generator: Random) -> Iterator[CostRange]
         walk(lambda costs: -costs.macs),
     ]
     for quick in (True, False):  # the slow ones of a genotype together, which are measured on one network
-        names = [name for name in model.names if model.adds_up(name) == quick]
+        names = [name for name in model.names if model.knows_paths(name) == quick]
         drawn = sample if quick else sample[:MEASURED]
         costs = [model.costs(genotype, names) for genotype in dict.fromkeys([*drawn, *ends])]
         for name in names:

@@ -47,7 +47,7 @@ def decide(
     evaluation that is NaN or infinite, which would have no place in an order, and for what a selector must not give.
     """
     events = [event["event"] for event in read_events(context.folder.events) if event["phase"] == "search"]
-    journal.cut(journal.count - events.count("found"))  # the selector decides on the same ones again
+    journal.drop("search", "found")  # the selector decides on the same ones again
     rated = list(read_ratings(context.folder))
     snapshots = list(_read_snapshots(context.folder))
     search_state = attrs.evolve(
@@ -61,6 +61,7 @@ def decide(
     with closing(_select(context.composition.selector, search_state)) as selection:
         for event in selection:
             if isinstance(event, Progress):
+                findings.check_progress(event)
                 yield event
             else:
                 findings.check(event)

@@ -6,9 +6,10 @@ import math
 
 import attrs
 
+from nasplug.engine.further_work import FINE_TUNING, TRIAL
 from nasplug.errors import InputError, RunFailure
 from nasplug.runs.context import RunContext
-from nasplug.values import Evaluated, Found, Rated
+from nasplug.values import Evaluated, Found, Progress, Rated
 
 
 @attrs.define(eq=False)
@@ -32,6 +33,11 @@ class Findings:
             raise self._useless(f"the rating of the path {event.path.to_json()} through {where} is {event.rating}")
         elif isinstance(event, Evaluated) and not math.isfinite(event.loss):
             raise self._useless(f"its loss with the candidates {event.candidates} is {event.loss}")
+
+    def check_progress(self, progress: Progress) -> None:
+        """Raises RunFailure for a training after the first architecture that was found."""
+        if self.count and progress.phase.partition("/")[0] in (FINE_TUNING, TRIAL):
+            raise self._fault("went on training after the first architecture that it found")
 
     def check_end(self) -> None:
         """Raises RunFailure if the selection has ended with nothing to retrain, and snapshots do not count."""

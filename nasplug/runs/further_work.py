@@ -15,10 +15,11 @@ from nasplug.engine.further_work import FINE_TUNING, TRIAL, RecordedWork, make_f
 from nasplug.engine.trainer import Stream
 from nasplug.errors import InputError
 from nasplug.runs.context import RunContext
-from nasplug.runs.measuring import plan_at_size, size_within, with_measures_of
+from nasplug.runs.measuring import plan_within, with_measures_of
 from nasplug.runs.signals import ShouldStop
 from nasplug.runs.training import no_cost, run_training
 from nasplug.runs.training_task import TrainingTask
+from nasplug.runs.validation import read_validation
 from nasplug.runs.workers import journal_path, train_networks
 from nasplug.store.events import EventCallback, Journal, read_events
 from nasplug.store.networks import PlannedNetwork
@@ -44,14 +45,18 @@ def make_further_work(
     ) -> Generator[Progress, None, list[float | None]]:
         plans = {phase: _plan_trial(context, genotype, budget) for phase, genotype in trials.items()}
         tasks = [
-            TrainingTask(plan, phase, epochs, keeps_weights=False, held_out=split)
+            TrainingTask(plan, phase, epochs, keeps_weights=False, held_out=split, competes=True)
             for phase, plan in plans.items()
             if plan is not None
         ]
         yield from train_networks(context, tasks, should_stop, on_event)
         journal.absorb({task.phase: journal_path(context, task.phase) for task in tasks})
-        records = {task.phase: context.folder.done(task.phase) or {} for task in tasks}
-        return [float(records[phase]["val_error"]) if phase in records else None for phase in trials]
+        by, errors = context.recipe.select.by, dict[str, float]()
+        for task in tasks:
+            validation = read_validation(context.folder, task.phase, folds=0)
+            assert validation is not None  # noqa: S101 - a trial holds images out, and is finished by now
+            errors[task.phase] = validation.chosen_by(by)
+        return [errors.get(phase) for phase in trials]
 
     return RecordedWork(
         trainer=trainer,
@@ -89,6 +94,11 @@ def _make_streams(context: RunContext, phase: str, training: Training) -> Mappin
     return {name: context.stream(phase, name, indices, training) for name, indices in context.shares().items()}
 
 
+def count_diverged(context: RunContext) -> int:
+    """How many of the networks that a selector has trained diverged."""
+    return sum("diverged" in (context.folder.done(phase) or {}) for phase in _finished_trials(context.folder))
+
+
 def cost_of_trials(context: RunContext) -> dict[str, float | int | str]:
     """What the networks took that a selector has trained: seconds of all together, and the largest peak of memory."""
     costs = [(context.folder.done(phase) or {})["cost"] for phase in _finished_trials(context.folder)]
@@ -111,8 +121,7 @@ def _plan_trial(context: RunContext, genotype: Genotype, budget: Budget) -> Plan
     """The network of a trial at its size; None if it does not keep the budget."""
     limited, options = with_measures_of(context, budget), context.recipe.retrain
     space = context.composition.space.scaled(channels=options.channels, cells=options.cells)
-    network = size_within(limited, space, genotype, budget)
-    return None if network is None else plan_at_size(limited, "found", genotype, network, budget)
+    return plan_within(limited, space, genotype, budget)
 
 
 def _finished_trials(folder: RunFolder) -> list[str]:

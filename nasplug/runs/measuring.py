@@ -11,7 +11,7 @@ from nasplug.runs.context import RunContext
 from nasplug.runs.retrain_size import retrain_models, scales
 from nasplug.runs.scaling import GenotypeSizes, MeasuredNetwork, SizedNetwork, fit, measure_network, size_genotype
 from nasplug.store.networks import PlannedNetwork, build_network
-from nasplug.values import Budget, Genotype
+from nasplug.values import Budget, Genotype, is_within
 
 
 def plan_at_size(
@@ -60,13 +60,19 @@ def with_measures_of(context: RunContext, budget: Budget) -> RunContext:
     return attrs.evolve(context, composition=attrs.evolve(context.composition, costs=measures))
 
 
-def size_within(
+def plan_within(context: RunContext, space: SearchSpace, genotype: Genotype, budget: Budget) -> PlannedNetwork | None:
+    """The plan of a found architecture as large as the budget allows, or at the size of `space` where that is kept.
+
+    None if the network, as it is measured, does not keep the budget.
+    """
+    network = _size_within(context, space, genotype, budget)
+    plan = None if network is None else plan_at_size(context, "found", genotype, network, budget)
+    return plan if plan is not None and is_within(plan.costs, budget) else None
+
+
+def _size_within(
     context: RunContext, space: SearchSpace, genotype: Genotype, budget: Budget
 ) -> SizedNetwork | MeasuredNetwork | None:
-    """A genotype as large as the budget allows, or at the size of `space` where networks keep theirs.
-
-    None if it does not keep the budget.
-    """
     if scales(context, budget):
         base, _ = retrain_models(context)
         return fit(GenotypeSizes(base, genotype), budget, context.composition.costs, context.shape)

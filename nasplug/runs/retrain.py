@@ -21,14 +21,15 @@ from nasplug.engine.plain.fixed import Fixed
 from nasplug.engine.plain.keep import Keep
 from nasplug.engine.plain.labels import LabelStage
 from nasplug.errors import RunFailure
-from nasplug.parts import Network, SearchSpace, Stage
+from nasplug.parts import Errors, Network, SearchSpace, Stage
+from nasplug.plugins.hook_calls import note
 from nasplug.runs.context import RunContext
 from nasplug.runs.distillation import retraining_teacher
 from nasplug.runs.norm_statistics import NORM_BATCH, measure_norms, norm_batches
 from nasplug.runs.ranks import JointTraining
 from nasplug.runs.shared_weights import initial_weights
 from nasplug.runs.signals import ShouldStop
-from nasplug.runs.training import cost_record, lower_rate, run_training
+from nasplug.runs.training import Diverged, cost_record, lower_rate, no_cost, run_training
 from nasplug.runs.training_task import TrainingTask
 from nasplug.runs.validation import record_validation
 from nasplug.store.events import Journal, read_events, require_entries
@@ -48,7 +49,25 @@ def train_task(
     save = network_saver(context, path, context.composition.space, task.plan) if task.keeps_weights else None
     weights = initial_weights(context, task.plan) if task.shares_weights else {}
     trainer = _make_task_trainer(context, task, weights)
-    yield from train_network(context, trainer, JointTask(task), splits, save, journal, should_stop)
+    try:
+        yield from train_network(context, trainer, JointTask(task), splits, save, journal, should_stop)
+    except Diverged as failure:
+        if not task.competes:
+            raise
+        _count_as_wrong(context, task, splits, str(failure))
+
+
+def _count_as_wrong(context: RunContext, task: TrainingTask, splits: Splits, reason: str) -> None:
+    """Records that a network has learnt nothing: all that it is validated on is wrong."""
+    untrained = _make_task_trainer(context, task, {}).net
+    errors = context.validation_errors(untrained, splits.validation)
+    worst = None if errors is None else Errors(errors.total, errors.total)
+    checkpoint = context.folder.checkpoint(task.phase)
+    cost = cost_record(context, task.phase) if checkpoint.exists() else no_cost(context)
+    record = {"train_loss": None, "statistics_images": 0, "cost": cost, "diverged": reason}
+    context.folder.finish(task.phase, {**record_validation(worst), **record})
+    checkpoint.unlink(missing_ok=True)
+    note(f"Note: {reason} It counts as wrong on all images, and the run goes on.")
 
 
 @attrs.frozen
@@ -92,7 +111,7 @@ def train_network(
     `trainer` is what `make_network_trainer` or `make_plain_trainer` has made for `splits`, and `joint` is for other
     ranks, where there are any. Where the weights are
     averaged (option `ema`), the average is what is validated and written. After a training that is too short for
-    running averages, the statistics of its batch norms are measured first. Raises RunFailure if the network, its
+    running averages, the statistics of its batch norms are measured first. Raises Diverged if the network, its
     statistics or its answers are not finite.
     """
     name, stage = trainer.name, trainer.stages[0]
@@ -108,7 +127,7 @@ def train_network(
         if save is not None:
             save(net, images)
     except NonFinite as failure:
-        raise RunFailure(
+        raise Diverged(
             f"The network of phase '{name}' is of no use after its {trainer.steps} steps: {failure} "
             f"{lower_rate(context, name, trainer.training.lr)}"
         ) from failure

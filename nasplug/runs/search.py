@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 
 import attrs
@@ -15,7 +16,7 @@ from nasplug.runs.collapse import CollapseGuard, read_warnings
 from nasplug.runs.context import RunContext
 from nasplug.runs.decision import decide, initial_search_state, read_scores, write_ratings
 from nasplug.runs.distillation import load_search_teacher, refuse_missing_teacher
-from nasplug.runs.further_work import cost_of_trials, discard_further_work
+from nasplug.runs.further_work import cost_of_trials, count_diverged, discard_further_work
 from nasplug.runs.references import references_of
 from nasplug.runs.search_trainer import make_search_trainer
 from nasplug.runs.signals import ShouldStop
@@ -47,7 +48,8 @@ def search(
     else:
         yield from decide(context, None, journal, should_stop, on_event)
         record = {"cost": cost_of_trials(context)}
-    context.folder.finish("search", {**record, "ratings": write_ratings(context)})
+    record |= {"ratings": write_ratings(context), "diverged": count_diverged(context)}
+    context.folder.finish("search", record)
     discard_further_work(context)
 
 
@@ -83,10 +85,11 @@ def rehearse(context: RunContext) -> None:
     refuse_missing_teacher(context)
     for reference in references_of(context).values():
         reference.load_weights(reference.network(context.shape))
+    trainer = None
     if composition.optimizer.trains:
         net = composition.space.supernet(context.shape)
         trainer = make_search_trainer(context, net, stand_in_teacher(context, net))
-        composition.selector.check_limits(initial_search_state(context, trainer))
+    composition.selector.check_limits(initial_search_state(context, trainer))
 
 
 def stand_in_teacher(context: RunContext, student: Supernet) -> Network | None:
@@ -108,7 +111,7 @@ def found_genotypes(context: RunContext) -> list[Genotype]:
     found = [Genotype.from_dict(record) for record in records if record]
     if selector.ranks:
         scores = read_scores(context)
-        found.sort(key=lambda genotype: scores[genotype])
+        found.sort(key=lambda genotype: scores.get(genotype, math.inf))  # snapshots may have none
     return found
 
 

@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator, Sequence
 
 from nasplug.errors import InputError, command
 from nasplug.runs.baselines import plan_random
-from nasplug.runs.budget_check import mutate_within, smallest_model
+from nasplug.runs.budget_check import measure_genotype, mutate_within, smallest_model
 from nasplug.runs.context import RunContext
 from nasplug.runs.measuring import plan_at_size
 from nasplug.runs.references import plan_references
@@ -105,8 +105,11 @@ def _keep_sizes(context: RunContext, found: Sequence[Genotype], budget: Budget, 
     fitting = [(model, genotype) for model in models for genotype in found if model.is_within(genotype, budget)]
     sizes = [model.costs(genotype, ()).params for model, genotype in fitting]
     ranks = context.composition.selector.ranks and len(found) > 1  # of a single architecture there are several widths
+    first = list(range(len(fitting))) if ranks else spread_by_size(sizes, most)
+    # Costs by which `fitting` was chosen may be estimates; what is measured on the network counts.
+    others = sorted(set(range(len(fitting))) - set(first), key=sizes.__getitem__)
     count = 0
-    for place in range(len(fitting)) if ranks else spread_by_size(sizes, most):
+    for place in (*first, *others):
         if count == most:
             return
         model, genotype = fitting[place]
@@ -139,7 +142,8 @@ def _change_to_fit(context: RunContext, found: Sequence[Genotype], budget: Budge
 
 def _nothing_fits(context: RunContext, found: Sequence[Genotype], budget: Budget) -> InputError:
     model = smallest_model(context, budget)
-    least = min((model.costs(genotype, budget) for genotype in found), key=lambda costs: costs.params)
+    smallest = min(found, key=lambda genotype: model.costs(genotype, ()).params)
+    least = measure_genotype(context, model, smallest, budget)
     way = "Raise the limit"
     if not scales(context, budget) and has_widths(context):
         way += ", lower retrain.channels, or let networks be scaled (select.scale=true)"

@@ -74,6 +74,7 @@ def write_result(context: RunContext, status: str, plans: Sequence[PlannedNetwor
             *context.notes,
             *([] if distillation is None else [distillation.describe()]),
             *search.get("warnings", ()),
+            *_divergence_notes(context, search.get("diverged", 0)),
             *_sampling_notes(ratings),
             *describe_estimates(search.get("expected_costs", {})),
             *_table_notes(networks),
@@ -173,6 +174,18 @@ def _table_notes(networks: Sequence[Mapping[str, Any]]) -> list[str]:
     return [f"{count} of {len(networks)} networks were looked up in a table, not trained here."] if count else []
 
 
+def _divergence_notes(context: RunContext, trials: int) -> list[str]:
+    """How many networks diverged that were trained to choose among them; `trials` are those of the selector."""
+    folder = context.folder
+    count = trials + sum("diverged" in (folder.done(phase) or {}) for phase in tournament_phases(folder))
+    if not count:
+        return []
+    return [
+        f"{count} of the trainings by which networks were chosen diverged: they count as wrong on all images. A lower "
+        f"learning rate may help: --set retrain.lr={context.recipe.retrain.lr / 4:g}."
+    ]
+
+
 def _reference_notes(context: RunContext, plans: Sequence[PlannedNetwork]) -> list[str]:
     """Which reference networks were left out."""
     if not plans:
@@ -180,8 +193,9 @@ def _reference_notes(context: RunContext, plans: Sequence[PlannedNetwork]) -> li
     present = {(plan.reference, tuple(plan.budget.items())) for plan in plans}
     model = context.cost_model(context.composition.space)
     return [
-        f"The reference network '{name}' was left out: at no width has it at most {model.describe(budget)}."
-        for budget in context.recipe.budget.points
+        f"The reference network '{name}' was left out: at no width "
+        + (f"has it at most {model.describe(budget)}." if budget else "is it as small as the largest found network.")
+        for budget in context.recipe.budget.points or ({},)
         for name in references_of(context)
         if (name, tuple(budget.items())) not in present
     ]

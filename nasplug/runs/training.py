@@ -29,6 +29,10 @@ if sys.platform != "win32":
     import resource
 
 
+class Diverged(RunFailure):
+    """A training whose loss, weights or answers became NaN or infinite."""
+
+
 class Stopped(Exception):
     """A phase saved its state and ended because it was asked to; the pipeline turns this into Interrupted."""
 
@@ -44,11 +48,11 @@ def run_training(
 ) -> Iterator[Progress]:
     """Trains to the end, from the checkpoint of the phase if there is one, with events, checkpoints and progress.
 
-    Raises Stopped after saving, if `should_stop` says so, and RunFailure if the loss, a weight or alpha is not finite
-    or the disk is full; the last good checkpoint is kept in any case. Weights and alpha are looked at after every
-    epoch and before every checkpoint: the loss of a step is that before its update, so no loss shows the last one.
-    What `guard` warns of, if there is one, becomes an event and a line on stderr. Other ranks, if there are any, build
-    their trainers by `joint`; raises RunFailure if one of them is lost.
+    Raises Stopped after saving, if `should_stop` says so, Diverged if the loss or a weight is not finite, and
+    RunFailure if alpha is not or the disk is full; the last good checkpoint is kept in any case. Weights and alpha are
+    looked at after every epoch and before every checkpoint: the loss of a step is that before its update, so no loss
+    shows the last one. What `guard` warns of, if there is one, becomes an event and a line on stderr. Other ranks, if
+    there are any, build their trainers by `joint`; raises RunFailure if one of them is lost.
     """
     runner = context.device_options.runner() if runner is None else runner
     path = context.folder.checkpoint(trainer.name)
@@ -205,7 +209,7 @@ def lower_rate(context: RunContext, name: str, lr: float) -> str:
 
 def _check(event: Step, trainer: Trainer, context: RunContext) -> None:
     if not math.isfinite(event.loss):
-        raise RunFailure(
+        raise Diverged(
             f"The loss of phase '{trainer.name}' became {event.loss} at step {event.step}. "
             f"{lower_rate(context, trainer.name, trainer.training.lr)}"
         )
@@ -227,7 +231,7 @@ def _check_state(trainer: Trainer, context: RunContext) -> None:
             f"the schedule '{parts['schedule'].name}': lower their rates, or tell their author. The last good "
             f"checkpoint, if there was one, is kept in '{context.folder.phase(trainer.name)}'."
         )
-    raise RunFailure(
+    raise Diverged(
         f"The network {place} is of no use: '{broken}' holds NaN or infinity. "
         f"{lower_rate(context, trainer.name, trainer.training.lr)}"
     )

@@ -28,6 +28,8 @@ class TrainingTask:
     """The fold that it is trained without and validated on; None: as `RunContext.division` says."""
     held_out: str = ""
     """The share of the training images that it is trained without and validated on; empty: none."""
+    competes: bool = False
+    """Whether it is one of many among which is chosen: if it diverges, it is the worst of them, and the run goes on."""
 
     @classmethod
     def retraining(cls, context: RunContext, plan: PlannedNetwork) -> Self:
@@ -53,6 +55,7 @@ class TrainingTask:
             "shares_weights": self.shares_weights,
             "fold": None if self.fold is None else self.fold.to_dict(),
             "held_out": self.held_out,
+            "competes": self.competes,
         }
 
     @classmethod

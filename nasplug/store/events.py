@@ -80,9 +80,13 @@ class Journal:
             )
         self._rewrite(islice(_read_lines(self.path), count))
 
-    def drop(self, phase: str) -> None:
-        """Drops the events of `phase`, which was stopped before its first checkpoint and starts again."""
-        self._rewrite(line for line in _read_lines(self.path) if line.phase != phase)
+    def drop(self, phase: str, kind: str | None = None) -> None:
+        """Drops the events of `phase`, or its events of one kind, after which it has no others: they happen again."""
+        self._rewrite(
+            line
+            for line in _read_lines(self.path)
+            if line.phase != phase or (kind is not None and line.event["event"] != kind)
+        )
 
     def absorb(self, parts: Mapping[str, Path]) -> None:
         """Adds the events of phases that have journals of their own, in this order; not those that it has already."""

@@ -7,7 +7,7 @@ from random import Random
 import attrs
 import pytest
 
-from nasplug.parts import CostMeasure, CostModel
+from nasplug.parts import CostMeasure, CostModel, SearchSpace
 from nasplug.testing.toy import Toy
 from nasplug.values import Genotype, ImageShape
 
@@ -54,6 +54,43 @@ def test_the_paths_of_all_blocks_cost_what_the_network_costs(model):
     ]
 
     assert sum(parts) == model.costs(Genotype.join(paths))["calls"]
+
+
+@attrs.frozen
+class Built(CostMeasure):
+    """A measure of built networks; notes which network was measured."""
+
+    seen: list = attrs.field(factory=list)
+
+    def cost(self, net, shape):
+        self.seen.append(net)
+        return 5.0
+
+
+def test_networks_are_built_once_and_only_where_what_is_known_of_layers_keeps_its_limits():
+    first, second = Built(), Built()
+    model = CostModel(Toy(cells=3), SHAPE, {"first": first, "calls": Calls(), "second": second})
+    genotype = model.space.random(Random(0))
+    calls = model.costs(genotype, ["calls"])["calls"]
+
+    assert model.names == ("params", "macs", "calls", "first", "second")
+    assert not model.is_within(genotype, {"first": 9.0, "calls": calls - 1, "second": 9.0})
+    assert not first.seen
+    assert model.is_within(genotype, {"first": 5.0, "calls": calls, "second": 5.0})
+    assert not model.is_within(genotype, {"first": 5.0, "second": 4.0})
+    assert len(first.seen) == 1
+    assert first.seen == second.seen  # the same network
+    with pytest.raises(KeyError, match="heat"):
+        model.is_within(genotype, {"heat": 1.0})
+
+
+def test_without_a_list_of_layers_networks_are_built():
+    class Opaque(Toy):
+        layer_list = SearchSpace.layer_list
+
+    model = CostModel(Opaque(cells=3), SHAPE, {"calls": Calls(), "built": Built()})
+    assert not model.knows_paths("calls")
+    assert model.knows_paths("params")
 
 
 def test_equal_layers_are_measured_once_and_for_all_sizes():

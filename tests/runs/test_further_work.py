@@ -19,10 +19,15 @@ from nasplug.plugins import load_plugins
 from nasplug.plugins.program_objects import add_objects
 from nasplug.runs.context import RunContext, reopen_context
 from nasplug.runs.create import start
+from nasplug.runs.measuring import plan_within
+from nasplug.runs.retrain import train_task
 from nasplug.runs.search import found_genotypes, search
 from nasplug.runs.search_trainer import load_supernet
-from nasplug.runs.training import Stopped
-from nasplug.store.events import Journal, read_events
+from nasplug.runs.summary import _divergence_notes
+from nasplug.runs.training import Diverged, Stopped
+from nasplug.runs.training_task import TrainingTask
+from nasplug.runs.workers import phase_journal
+from nasplug.store.events import Journal, ignore_event, read_events
 from nasplug.store.files import read_tensors
 from nasplug.store.run_folder import RunFolder
 from nasplug.values import Found, Genotype
@@ -70,24 +75,59 @@ class Nothing(Selector):
         yield from self.finds
 
 
+@attrs.define
+class Late(Selector):
+    """Trains a network after it has found an architecture."""
+
+    def splits(self):
+        return {HELD_OUT: 0.25}
+
+    def select(self, search_state):
+        genotype = search_state.space.random(search_state.random("mine"))
+        yield Found(genotype, 0, "early")
+        yield from search_state.train([genotype], 1, HELD_OUT)
+
+
+@attrs.define
+class Trains(Selector):
+    """Trains two networks, and finds both with their errors."""
+
+    needs_supernet = False
+    score = "error"
+    ranks = True
+
+    def splits(self):
+        return {HELD_OUT: 0.25}
+
+    def select(self, search_state):
+        genotypes = [search_state.space.random(search_state.random("mine", number)) for number in range(2)]
+        errors = yield from search_state.train(genotypes, 1, HELD_OUT)
+        for genotype, error in zip(genotypes, errors, strict=True):
+            yield Found(genotype, 0, "trained", {"error": error})
+
+
 @pytest.fixture(scope="module")
 def images(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("images") / "images.safetensors"
-    pixels = torch.randint(0, 256, (48, 8, 8, 1), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    save_file({"images": pixels, "labels": torch.arange(48) % 4}, path)
+    return write_images(tmp_path_factory.mktemp("images") / "images.safetensors", torch.arange(48) % 4)
+
+
+def write_images(path: Path, labels: torch.Tensor) -> Path:
+    shape, generator = (len(labels), 8, 8, 1), torch.Generator().manual_seed(0)
+    save_file({"images": torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator), "labels": labels}, path)
     return path
 
 
-def begin(folder: Path, images: Path, selector: Selector) -> RunContext:
+def begin(folder: Path, images: Path, selector: Selector, **options) -> RunContext:
     layer = {
         "space": {"part": "nb201", "cells": 1, "channels": 2},
         "optimizer": {"part": "bilevel"},
         "schedule": {"part": "keep"},
         "teacher": {"part": "labels"},
         "selector": {"part": f"python:test.{type(selector).__name__}"},
-        "data": {"name": f"arrays:{images}", "validation": 0.0},
+        "data": {"name": f"arrays:{images}", "validation": options.get("validation", 0.0)},
         "search": {"epochs": 2, "batch_size": 6, "lr": 0.05},
-        "retrain": {"auxiliary": 0.0, "epochs": 1, "batch_size": 8},
+        "retrain": {"auxiliary": 0.0, "epochs": 1, "batch_size": 8, **options.get("retrain", {})},
+        "select": options.get("select", {}),
         "run": {
             "method": "darts",
             "preset": "tiny",
@@ -136,6 +176,58 @@ def test_a_selection_leaves_its_work_on_record_and_its_findings_in_order(whole):
         event["genotype"] for event in reversed(events[-2:])
     ]
     assert not whole.folder.phase("fine-tuning").exists()
+
+
+def test_training_after_a_finding_is_refused_and_leaves_a_journal_to_go_on_with(images, tmp_path):
+    context = begin(tmp_path / "run", images, Late())
+    for _ in range(2):  # and again when the run is resumed
+        with pytest.raises(RunFailure, match="went on training after the first architecture that it found; tell its"):
+            carry_on(context)
+        context = reopen_context(RunFolder.existing(context.folder.path), with_object(Late()))
+    assert [event["event"] for event in read_events(context.folder.events)].count("found") == 1
+
+
+def keep_trials(monkeypatch) -> None:
+    monkeypatch.setattr("nasplug.runs.search.discard_further_work", lambda context: None)
+
+
+@pytest.mark.parametrize(("by", "name"), [("error", "val_error"), ("balanced", "balanced_val_error")])
+def test_the_error_that_decides_is_what_a_selector_gets(tmp_path, monkeypatch, by, name):
+    keep_trials(monkeypatch)
+    images = write_images(tmp_path / "uneven.safetensors", torch.tensor([0] * 40 + [1] * 12 + [2] * 8))
+    context = begin(tmp_path / "run", images, Trains(), select={"by": by}, validation=0.25)
+    carry_on(context)
+    records = [context.folder.done(f"trial/{number}") for number in (1, 2)]
+    found = [event["error"] for event in read_events(context.folder.events) if event["event"] == "found"]
+    assert found == [record[name] for record in records]
+    assert all(record["val_error"] != record["balanced_val_error"] for record in records)
+
+
+def test_a_network_that_diverges_counts_as_wrong_and_the_selection_goes_on(images, tmp_path, monkeypatch, capsys):
+    keep_trials(monkeypatch)
+    context = begin(tmp_path / "run", images, Trains(), retrain={"lr": 1e30, "clip": 0.0})
+    carry_on(context)
+    found = [event["error"] for event in read_events(context.folder.events) if event["event"] == "found"]
+    assert found == [1.0, 1.0]
+    record = context.folder.done("trial/1")
+    assert record["val_counts"]["wrong"] == record["val_counts"]["images"]
+    assert "NaN" in record["diverged"] or "nan" in record["diverged"] or "inf" in record["diverged"]
+    assert not context.folder.checkpoint("trial/1").exists()
+    assert context.folder.done("search")["diverged"] == 2
+    (note,) = _divergence_notes(context, 2)
+    assert note.startswith("2 of the trainings by which networks were chosen diverged: they count as wrong")
+    assert capsys.readouterr().err.count("It counts as wrong on all images, and the run goes on.") == 2
+
+
+def test_a_network_that_is_to_be_shipped_must_not_diverge(images, tmp_path):
+    context = begin(tmp_path / "run", images, Trains(), retrain={"lr": 1e30, "clip": 0.0})
+    space = context.composition.space
+    plan = plan_within(context, space, space.random(context.random("any")), {})
+    task = attrs.evolve(TrainingTask.retraining(context, plan), competes=False)
+    with pytest.raises(Diverged, match=r"start again with --set retrain\.lr=2\.5e\+29"):
+        for _ in train_task(context, task, phase_journal(context, task.phase, ignore_event), lambda: False):
+            pass
+    assert context.folder.done(task.phase) is None
 
 
 def test_a_selector_that_finds_nothing_is_named(images, tmp_path):

@@ -12,6 +12,7 @@ from nasplug.builtin.compact.space import Compact
 from nasplug.builtin.costs.counted import Macs, Params
 from nasplug.builtin.darts.space import Darts
 from nasplug.builtin.mbconv.space import MBConvSpace
+from nasplug.builtin.nb201 import NasBench201
 from nasplug.compose import build_reference
 from nasplug.errors import InputError
 from nasplug.parts import CostMeasure, CostModel
@@ -305,6 +306,44 @@ def test_what_is_measured_keeps_the_budget_whatever_was_estimated(space, trail, 
     assert network.costs["time"] == factor * network.costs.params
     wider = space.scaled(channels=network.sized.size["channels"] + 2).cost(trail[0], SHAPE)
     assert factor * wider.params > 40_000
+
+
+@attrs.frozen
+class Misjudged(CostMeasure):
+    """Costs 1 for one number of params, and 9 for all others."""
+
+    cheap: int = 0
+
+    def cost(self, net, shape):
+        return 1.0 if sum(parameter.numel() for parameter in net.parameters()) == self.cheap else 9.0
+
+
+@attrs.frozen(eq=False)
+class Hopeful(CostModel):
+    """Takes every network for cheap."""
+
+    def _learn(self, names, genotype):
+        self._known.update({(name, genotype): 0.0 for name in names})
+
+
+@pytest.mark.parametrize("place", range(0, 12, 3))
+def test_unscaled_networks_that_cost_more_than_was_estimated_are_replaced_by_others(space, trail, place):
+    cheap = trail[place]
+    measures = {"time": Misjudged(space.cost(cheap, SHAPE).params)}
+    context = _study(space, budget={"time": 2.0}, measures=measures, networks=2, random=0, scale=False)
+    context.cost_model = lambda sized: Hopeful(sized, SHAPE, measures)
+    plans = select(context, trail)
+    assert plans
+    assert all(plan.costs.params == measures["time"].cheap for plan in plans)
+    assert cheap in {plan.genotype for plan in plans}
+
+
+def test_of_a_small_space_no_random_network_is_one_that_was_found():
+    small = NasBench201(operations=("skip_connect", "nor_conv_1x1"), cells=1, channels=2)
+    every = list(small.paths(None).enumerate())
+    plans = select(_study(small, networks=len(every), random=1), every)
+    assert len(plans) == len(every) == 2**6
+    assert all(plan.role == "found" for plan in plans)
 
 
 def test_what_only_the_built_network_tells_can_leave_no_size(space, trail):

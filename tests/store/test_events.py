@@ -116,6 +116,19 @@ def test_a_phase_that_begins_again_drops_what_it_had_recorded(tmp_path):
     assert (journal.count, [event["phase"] for event in read_events(path)]) == (2, ["teacher"] * 2)
 
 
+def test_events_of_one_kind_are_dropped_wherever_they_stand(tmp_path):
+    path = tmp_path / "events.jsonl"
+    journal = _written(path, "search", 2)
+    journal.append("search", {"event": "found", "step": 2, "reason": "any", "genotype": {}})
+    journal.append("trial/1", {"event": "step", "step": 1})
+    journal.drop("search", "found")
+
+    kept = [(event["phase"], event["event"]) for event in read_events(path)]
+    assert kept == [("search", "step")] * 2 + [("trial/1", "step")]
+    journal.append("search", {"event": "found", "step": 2, "reason": "any", "genotype": {}})
+    assert len(list(read_events(path))) == journal.count == 4
+
+
 @pytest.mark.parametrize(
     "damage",
     [
