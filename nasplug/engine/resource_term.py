@@ -6,9 +6,9 @@ with the relaxed weights of the supernet, so that alpha learns what candidates c
 (Wu et al., FBNet, CVPR 2019; Cai, Zhu & Han, ProxylessNAS, ICLR 2019). FBNet multiplies the loss by a power of the
 logarithm of an expected latency; ProxylessNAS adds it, as here. b and c follow from `fit_candidate_costs`.
 
-The scale is the limit. Where networks are made as wide as the budget allows, it is the cost of an average architecture
-instead: what an architecture costs at the size of the search is then no excess, but the reason for which it is made
-narrower than others, whatever the limit.
+Costs are those at the size of the retraining. The scale is the limit. Where networks are scaled to the budget, the
+limit says nothing about candidates, because every architecture is shrunk to it; the scale is then the mean cost of
+random architectures, so that a weight means the same whatever the limit.
 """
 
 from __future__ import annotations

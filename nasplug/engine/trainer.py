@@ -134,7 +134,7 @@ class Trainer:
         self.set_rates(now)
         batches = self.batches(now)
         with self._sampled_candidates(now), self._other_rows_fixed():
-            for update in self._updates(now):
+            for update in self.optimizer.updates(now):
                 loss = self._compute_gradients(update, batches, partial(_objective_on, make_objective, update, now))
                 loss = self.after_backward(update, loss)
                 self.torch_optimizers.clip_gradients(update)
@@ -419,19 +419,13 @@ class Trainer:
     @property
     def weights_split(self) -> str:
         """The split on which the weights are updated. Raises RunFailure if the optimizer does not tell."""
-        for update in self._updates(FIRST):
+        for update in self.optimizer.updates(FIRST):
             if update.moves_weights:
                 return update.split
-        raise self._fault("moves no weights in step 0, which tells on which split they learn")
-
-    def _updates(self, now: StepInfo) -> Sequence[Update]:
-        updates = self.optimizer.updates(now)
-        if not updates:
-            raise self._fault(f"has no update in step {now.step}")
-        return updates
-
-    def _fault(self, what: str) -> RunFailure:
-        return RunFailure(f"The optimizer {type(self.optimizer).__name__} {what}; tell its author.")
+        raise RunFailure(
+            f"The optimizer {type(self.optimizer).__name__} moves no weights in step 0, which tells on which split "
+            f"they learn; tell its author."
+        )
 
 
 def _intersect(mask: Tensor | None, other: Tensor | None) -> Tensor | None:

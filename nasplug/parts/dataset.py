@@ -1,4 +1,4 @@
-"""Sources of images. A data set is a part like the four slots: registered by name, built from options."""
+"""Sources of images. A data set is a part like those of the slots: registered by name, built from options."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class SearchTraining:
 def begin_search(context: RunContext, find_teacher: Callable[[RunContext, Supernet], Network | None]) -> Trainer:
     """The trainer of a run's search, whose supernet has its initial weights; `find_teacher` gives what it learns from.
 
-    Nothing else holds the supernet, of which nothing is left in memory when another one follows.
+    The trainer holds the only reference to the supernet, so that its memory is freed when a later one replaces it.
     """
     torch.manual_seed(context.seed("search", "weights"))
     net = context.composition.space.supernet(context.shape)

@@ -1,1 +1,1 @@
-"""Selectors: the rating of all paths."""
+"""Selectors: the rating of all paths of a supernet, and evolution by short trainings."""

@@ -29,7 +29,7 @@ class Evolution(Selector):
     """Trains a population as large as the budget allows, then, generation after generation, mutations of the best.
 
     The population begins with what the optimizer decides on, and is filled up with random architectures. So an
-    optimizer that has trained a supernet gives evolution a start; `random` gives it none. Random search at the same
+    optimizer that has trained a supernet gives evolution a start; `random` gives it a sample. Random search at the same
     cost is a larger population without generations. Under several budgets every architecture is trained within each,
     and the mean of its errors counts.
     """
@@ -83,7 +83,7 @@ class Evolution(Selector):
 
         Infinity is the error of those that do not keep a budget; others take their places.
         """
-        given = first[-wanted:]
+        given = first[-wanted:]  # the latest snapshots, and what was decided at the end
         for _ in range(TRIES):
             new = list(self._propose(search_state, errors, given, wanted, generator))
             if not new:  # there are no others

@@ -28,7 +28,13 @@ def declares_its_splits(case: Case) -> None:
         "give each split a share above 0, and at most 1 in total",
     )
     for now in StepClock(4, 3).since(0):
-        for update in optimizer.updates(now):
+        updates = optimizer.updates(now)
+        require(
+            len(updates) > 0 and (now.step > 0 or any(update.moves_weights for update in updates)),
+            f"step {now.step} has {'no update of the weights' if updates else 'no update'}",
+            "give at least one update in every step, and one of the weights in step 0",
+        )
+        for update in updates:
             require(
                 update.split in shares,
                 f"step {now.step} has an update on '{update.split}', but the splits are {', '.join(shares)}",
