@@ -31,7 +31,7 @@ class Selector(ABC):
     teacher may have trained the blocks apart."""
     score: str = ""
     """The measure, among those of a `Found`, that says how good it is, the lower the better; empty: nothing says it."""
-    ranks: bool = False
+    best_first: bool = False
     """Whether the architectures with the lowest scores are selected first; else their sizes are spread, as along a
     front of the score and the size."""
 

@@ -47,8 +47,8 @@ class Findings:
     def _check_found(self, found: Found) -> None:
         selector = self.context.composition.selector
         name = selector.score
-        if selector.ranks and not name:
-            raise self._fault("ranks what it finds and names no score to rank it by")
+        if selector.best_first and not name:
+            raise self._fault("puts the best first (best_first) and names no score that says which they are")
         try:
             self.context.composition.space.check(found.genotype)
         except InputError as error:

@@ -109,7 +109,7 @@ def found_genotypes(context: RunContext) -> list[Genotype]:
     events = [event for event in read_events(context.folder.events) if event["phase"] == "search"]
     records = [(selector.decodes and event.get("snapshot")) or event.get("genotype") for event in events]
     found = [Genotype.from_dict(record) for record in records if record]
-    if selector.ranks:
+    if selector.best_first:
         scores = read_scores(context)
         found.sort(key=lambda genotype: scores.get(genotype, math.inf))  # snapshots may have none
     return found

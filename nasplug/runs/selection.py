@@ -65,9 +65,9 @@ def _plan_networks(context: RunContext, found: Sequence[Genotype], budget: Budge
 def plan_found(context: RunContext, found: Sequence[Genotype], budget: Budget, count: int) -> Iterator[PlannedNetwork]:
     """At most `count` architectures of the search, scaled to the budget or at the size of the retraining.
 
-    They are spread by size, or the first in the order of a selector that ranks them. Where all cost too much even at
-    their smallest, it is the smallest one, changed until it keeps the budget. Raises InputError if none keeps it and
-    networks keep their sizes.
+    They are spread by size, or the first in the order of a selector that puts the best first. Where all cost too much
+    even at their smallest, it is the smallest one, changed until it keeps the budget. Raises InputError if none keeps
+    it and networks keep their sizes.
     """
     empty = True
     for plan in (_scale_found if scales(context, budget) else _keep_sizes)(context, found, budget, count):
@@ -85,9 +85,9 @@ def _scale_found(context: RunContext, found: Sequence[Genotype], budget: Budget,
     """Architectures as large as the budget allows: the best, or those of spread sizes in the search, that fit."""
     base, _ = retrain_models(context)
     sizes = [base.costs(genotype, ()).params for genotype in found]
-    ranks = context.composition.selector.ranks
-    first = list(range(min(most, len(found)))) if ranks else spread_by_size(sizes, most)
-    others = sorted(set(range(len(found))) - set(first), key=lambda place: place if ranks else sizes[place])
+    best_first = context.composition.selector.best_first
+    first = list(range(min(most, len(found)))) if best_first else spread_by_size(sizes, most)
+    others = sorted(set(range(len(found))) - set(first), key=lambda place: place if best_first else sizes[place])
     count = 0
     for place in (*first, *others):
         if count == len(first):
@@ -104,8 +104,9 @@ def _keep_sizes(context: RunContext, found: Sequence[Genotype], budget: Budget, 
     models = of_widths if len(found) == 1 and of_widths else [base]
     fitting = [(model, genotype) for model in models for genotype in found if model.is_within(genotype, budget)]
     sizes = [model.costs(genotype, ()).params for model, genotype in fitting]
-    ranks = context.composition.selector.ranks and len(found) > 1  # of a single architecture there are several widths
-    first = list(range(len(fitting))) if ranks else spread_by_size(sizes, most)
+    # Of a single architecture there may be several widths.
+    best_first = context.composition.selector.best_first and len(found) > 1
+    first = list(range(len(fitting))) if best_first else spread_by_size(sizes, most)
     # Costs by which `fitting` was chosen may be estimates; what is measured on the network counts.
     others = sorted(set(range(len(fitting))) - set(first), key=sizes.__getitem__)
     count = 0

@@ -43,7 +43,7 @@ class Tries(Selector):
 
     evaluates = True
     score = "loss"
-    ranks = True
+    best_first = True
 
     def splits(self):
         return {HELD_OUT: 0.25}
@@ -94,7 +94,7 @@ class Trains(Selector):
 
     needs_supernet = False
     score = "error"
-    ranks = True
+    best_first = True
 
     def splits(self):
         return {HELD_OUT: 0.25}

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.slow
 SHAPE = ImageShape(channels=1, size=8, classes=10)
 
 
-def _study(space, retrain=None, budget=None, measures=None, ranks=False, **selection):
+def _study(space, retrain=None, budget=None, measures=None, best_first=False, **selection):
     limits = {name: tuple(values) if isinstance(values, list) else (values,) for name, values in (budget or {}).items()}
     recipe = SimpleNamespace(
         select=SelectOptions(**{"references": (), "measures": ()} | selection),
@@ -43,7 +43,7 @@ def _study(space, retrain=None, budget=None, measures=None, ranks=False, **selec
     references = {name: build_reference(plugins, name) for name in recipe.select.references}
     return SimpleNamespace(
         composition=SimpleNamespace(
-            space=space, costs=costs, references=references, selector=SimpleNamespace(ranks=ranks)
+            space=space, costs=costs, references=references, selector=SimpleNamespace(best_first=best_first)
         ),
         plugins=plugins,
         recipe=recipe,
@@ -135,7 +135,7 @@ def test_a_budget_below_the_size_of_the_search_is_refused_only_where_networks_ke
 
 def test_the_best_are_selected_where_the_selector_ranks_them(space, trail):
     def found(**options: object) -> list[Genotype]:
-        return [plan.genotype for plan in select(_study(space, ranks=True, random=0, **options), trail)]
+        return [plan.genotype for plan in select(_study(space, best_first=True, random=0, **options), trail)]
 
     assert found(networks=4) == trail[:4]
     assert found(networks=20) == trail
@@ -143,7 +143,7 @@ def test_the_best_are_selected_where_the_selector_ranks_them(space, trail):
     limit = sorted(costs)[5]
     fitting = [genotype for genotype, params in zip(trail, costs, strict=True) if params <= limit]
     assert found(networks=3, budget={"params": limit}, scale=False) == fitting[:3] != trail[:3]
-    scaled = select(_study(space, ranks=True, random=0, networks=4, budget={"params": 40_000}), trail)
+    scaled = select(_study(space, best_first=True, random=0, networks=4, budget={"params": 40_000}), trail)
     assert [plan.genotype for plan in scaled] == trail[:4]
     assert all(5_000 < plan.costs.params <= 40_000 for plan in scaled)
 

@@ -36,7 +36,7 @@ class Evolution(Selector):
 
     needs_supernet = False
     score = "trial_error"
-    ranks = True
+    best_first = True
 
     population: int = option(8, "architectures trained before the first generation of mutations", at_least=1)
     generations: int = option(6, "generations of mutations", at_least=0)

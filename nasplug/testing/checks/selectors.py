@@ -85,8 +85,8 @@ def scores_what_it_finds(case: Case) -> None:
     """
     selector = _new_selector(case)
     require(
-        bool(selector.score) or not selector.ranks,
-        "it declares ranks = True and no score",
+        bool(selector.score) or not selector.best_first,
+        "it declares best_first = True and no score",
         "name the measure of its Found in score",
     )
     if not selector.score:

@@ -45,7 +45,7 @@ class GoesOn(Small):
 class NoNumber(Small):
     """Says that it ranks, and not by what."""
 
-    ranks = True
+    best_first = True
     score = ""
 
 

@@ -29,7 +29,7 @@ class Perturbation(Selector):
 
     evaluates = True
     score = "supernet_error"
-    ranks = True
+    best_first = True
 
     share: float = option(0.2, "share of the training images on which candidates are compared", above=0, at_most=0.5)
     images: int = option(1024, "images of that share on which the supernet is evaluated, at most", at_least=1)
