@@ -136,3 +136,16 @@ def convolution_cost(weights: int, pixels: int, norm_channels: int = 0) -> Costs
 def linear_cost(in_features: int, out_features: int) -> Costs:
     """A linear layer with bias; the additions of the bias are not counted."""
     return Costs(params=(in_features + 1) * out_features, macs=in_features * out_features)
+
+
+def initialise_weights(net: nn.Module) -> None:
+    """The initial weights of ResNet and MobileNetV2: normal, of variance 2 over the fan-out (He et al., ICCV 2015).
+
+    The fan-out of a depthwise convolution counts all its channels. Biases of convolutions are zero, and all else has
+    torch's initial values.
+    """
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

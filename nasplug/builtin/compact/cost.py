@@ -25,21 +25,21 @@ def stage_cost(layers: Sequence[LayerLayout], operations: Sequence[Operation]) -
 @lru_cache(maxsize=4096)
 def layer_cost(layout: LayerLayout, operation: Operation) -> Costs:
     """One layer, with a batch norm behind each convolution except that of a residual pair's shortcut."""
-    read, given, pixels = layout.in_channels, layout.out_channels, layout.out_size**layout.dims
+    inputs, outputs, pixels = layout.in_channels, layout.out_channels, layout.out_size**layout.dims
     area, parts = operation.kernel**layout.dims, list[Costs]()
     if operation.kind in (CONV, RESIDUAL):
-        parts.append(convolution_cost(area * read * given, pixels, given))
+        parts.append(convolution_cost(area * inputs * outputs, pixels, outputs))
     if operation.kind == RESIDUAL:
-        parts.append(convolution_cost(area * given * given, pixels, given))
+        parts.append(convolution_cost(area * outputs * outputs, pixels, outputs))
         if not layout.keeps_shape:
-            parts.append(convolution_cost(read * given, pixels))
+            parts.append(convolution_cost(inputs * outputs, pixels))
     if operation.kind in (SEPARABLE, INVERTED):
-        middle = max(1, operation.expansion) * read
+        middle = max(1, operation.expansion) * inputs
         if operation.expansion > 1:
-            parts.append(convolution_cost(read * middle, layout.size**layout.dims, middle))
-        parts += [convolution_cost(area * middle, pixels, middle), convolution_cost(middle * given, pixels, given)]
+            parts.append(convolution_cost(inputs * middle, layout.size**layout.dims, middle))
+        parts += [convolution_cost(area * middle, pixels, middle), convolution_cost(middle * outputs, pixels, outputs)]
     if operation.kind == POOL:
-        parts.append(convolution_cost(read * given, pixels, given))
+        parts.append(convolution_cost(inputs * outputs, pixels, outputs))
     return Costs.total(parts)
 
 

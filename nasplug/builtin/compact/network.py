@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from nasplug.builtin.compact.genotype import SKIP, Operation
 from nasplug.builtin.compact.layout import LayerLayout, NetworkLayout
 from nasplug.builtin.compact.operations import Activation, LayerOperation, make_operation
-from nasplug.builtin.layers import Convolution, Pointwise
+from nasplug.builtin.layers import Convolution, Pointwise, initialise_weights
 from nasplug.parts import Network, Outputs
 from nasplug.supernets.normalise import NormFactory
 
@@ -86,13 +86,3 @@ class CompactNetwork(Network):
                 x = cast("LayerOperation", layer)(x, drop)
             taps.append(x)
         return Outputs(logits=self.head(x, self.dropout), taps=tuple(taps))
-
-
-def initialise_weights(net: nn.Module) -> None:
-    """The initial weights of ResNet and MobileNetV2: normal, of variance 2 over the fan-out (He et al., ICCV 2015).
-
-    The fan-out of a depthwise convolution counts all its channels. The classifier keeps torch's initial weights.
-    """
-    for module in net.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

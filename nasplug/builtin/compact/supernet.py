@@ -58,10 +58,10 @@ class SupernetStage(nn.Module):
         row = weights.rows[self.width_row][: len(self.widths), None]
         return Channels(count, (row * self.masks[:, :count]).sum(0))
 
-    def run_layer(self, layer: int, x: Tensor, weights: ComputedWeights, reads: Channels | None = None) -> Tensor:
-        """The layer of this number, counted from 0; `reads` are the channels of `x` where they are not the stage's."""
-        gives, row = self.channels(weights), self.rows[layer]
-        mixed: Tensor = self.layers[layer](x, weights.columns[row], weights.rows[row], reads or gives, gives)
+    def run_layer(self, layer: int, x: Tensor, weights: ComputedWeights, inputs: Channels | None = None) -> Tensor:
+        """The layer of this number, counted from 0; `inputs` are the channels of `x` where they are not the stage's."""
+        outputs, row = self.channels(weights), self.rows[layer]
+        mixed: Tensor = self.layers[layer](x, weights.columns[row], weights.rows[row], inputs or outputs, outputs)
         return mixed
 
     def rows_of(self, row: int | None = None) -> tuple[int, ...]:
@@ -109,12 +109,12 @@ class CompactSupernet(Supernet):
     def outputs(self, images: Tensor) -> Outputs:
         """Logits, and as taps the outputs of the stages at their widest."""
         weights = ComputedWeights.of(self.choices)
-        x, taps, reads = self._run_stem(_enter([images]), weights), [], None
+        x, taps, inputs = self._run_stem(_enter([images]), weights), [], None
         for stage in self._stages():
             for layer in range(len(stage.layers)):
-                x = stage.run_layer(layer, x, weights, None if layer else reads)
+                x = stage.run_layer(layer, x, weights, None if layer else inputs)
             taps.append(stage.widen(x))
-            reads = stage.channels(weights)
+            inputs = stage.channels(weights)
         return Outputs(logits=self._run_head(x), taps=tuple(taps))
 
     def path_weights(self, genotype: Genotype, network: Network) -> Mapping[str, Tensor]:
@@ -180,16 +180,16 @@ class CompactSupernet(Supernet):
             yield Layer(rows, module, compute)
 
     def _run_layer(self, stage: SupernetStage, layer: int, before: SupernetStage | None, x: Tensor) -> Tensor:
-        weights, reads = ComputedWeights.of(self.choices), None
+        weights, inputs = ComputedWeights.of(self.choices), None
         if layer == 0 and stage is not self.stages[0]:
-            reads = Channels(x.shape[1], None) if before is None else before.channels(weights)
-        return stage.run_layer(layer, x, weights, reads)
+            inputs = Channels(x.shape[1], None) if before is None else before.channels(weights)
+        return stage.run_layer(layer, x, weights, inputs)
 
     def _run_stem(self, images: Tensor, weights: ComputedWeights) -> Tensor:
         """The stem, as wide as the first stage."""
-        gives, convolution = next(self._stages()).channels(weights), self.stem.convolution
-        x = F.conv2d(images, narrow(convolution.weight, gives.count), None, convolution.stride, convolution.padding)
-        return self.activation(affine_batch_norm(x, [self.stem.norm], gives.factors(1), [gives.count]))
+        outputs, convolution = next(self._stages()).channels(weights), self.stem.convolution
+        x = F.conv2d(images, narrow(convolution.weight, outputs.count), None, convolution.stride, convolution.padding)
+        return self.activation(affine_batch_norm(x, [self.stem.norm], outputs.factors(1), [outputs.count]))
 
     def _run_head(self, x: Tensor) -> Tensor:
         """The logits (N, classes) from the channels of the last stage that are computed."""

@@ -38,8 +38,10 @@ class MixedLayer(nn.Module):
             }
         )
 
-    def forward(self, x: Tensor, columns: Sequence[int], weights: Tensor, reads: Channels, gives: Channels) -> Tensor:
-        """(N, reads.count, H, W) to (N, gives.count, H', W').
+    def forward(
+        self, x: Tensor, columns: Sequence[int], weights: Tensor, inputs: Channels, outputs: Channels
+    ) -> Tensor:
+        """(N, inputs.count, H, W) to (N, outputs.count, H', W').
 
         `columns` are the numbers of the operations that are computed, `weights` the weights of all operations.
         """
@@ -51,20 +53,20 @@ class MixedLayer(nn.Module):
             for operation in picked
             if operation.kind != SKIP
         }
-        branches = compute_branches(x, candidates, reads, gives)
+        branches = compute_branches(x, candidates, inputs, outputs)
         terms = []
         if activated := _select(branches, CONV, SEPARABLE, POOL):
-            maps = _normalise(activated, candidates, gives.factors(len(activated)), gives)
+            maps = _normalise(activated, candidates, outputs.factors(len(activated)), outputs)
             terms.append(_weigh(self.activation(maps), _stack(picked, activated)))
         if pairs := _select(branches, RESIDUAL):
-            maps = _normalise(pairs, candidates, gives.factors(len(pairs)), gives)
-            shortcuts = join(_compute_shortcut(x, cast("ResidualPair", candidates[pair]), gives) for pair in pairs)
+            maps = _normalise(pairs, candidates, outputs.factors(len(pairs)), outputs)
+            shortcuts = join(_compute_shortcut(x, cast("ResidualPair", candidates[pair]), outputs) for pair in pairs)
             terms.append(_weigh(self.activation(maps + shortcuts), _stack(picked, pairs)))
         if linear := _select(branches, INVERTED):
             # Without an activation behind them, the last norms can weigh them.
             factors = _stack(picked, linear)[:, None]
-            factors = factors if gives.mask is None else factors * gives.mask
-            maps = _normalise(linear, candidates, factors, gives)
+            factors = factors if outputs.mask is None else factors * outputs.mask
+            maps = _normalise(linear, candidates, factors, outputs)
             terms.append(maps if len(linear) == 1 else maps.unflatten(1, (len(linear), -1)).sum(1))
         added = [weight for operation, weight in picked.items() if operation.kind in (INVERTED, SKIP)]
         if added and self.layout.keeps_shape:
@@ -83,18 +85,18 @@ def _select(branches: Maps, *kinds: str) -> Maps:
     return {operation: branch for operation, branch in branches.items() if operation.kind in kinds}
 
 
-def _normalise(maps: Maps, candidates: Candidates, factors: Tensor | None, gives: Channels) -> Tensor:
+def _normalise(maps: Maps, candidates: Candidates, factors: Tensor | None, outputs: Channels) -> Tensor:
     """The last norms of these candidates, whose results then lie side by side."""
     norms = [candidates[operation].norm for operation in maps]
-    return affine_batch_norm(join(maps.values()), norms, factors, [gives.count] * len(maps))
+    return affine_batch_norm(join(maps.values()), norms, factors, [outputs.count] * len(maps))
 
 
-def _compute_shortcut(x: Tensor, pair: ResidualPair, gives: Channels) -> Tensor:
+def _compute_shortcut(x: Tensor, pair: ResidualPair, outputs: Channels) -> Tensor:
     if pair.shortcut is None:
         return x
-    weight, stride = narrow(pair.shortcut.weight, gives.count, x.shape[1]), pair.layout.stride
-    if gives.mask is not None:
-        weight = weight * gives.mask[:, None, None, None]
+    weight, stride = narrow(pair.shortcut.weight, outputs.count, x.shape[1]), pair.layout.stride
+    if outputs.mask is not None:
+        weight = weight * outputs.mask[:, None, None, None]
     return pointwise(x, weight) if stride == 1 else F.conv2d(drop_unread_edge(x, weight), weight, stride=stride)
 
 

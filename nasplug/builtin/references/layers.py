@@ -8,7 +8,7 @@ from typing import cast
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nasplug.builtin.layers import Convolution, Depthwise, Pointwise, half_size, pool_arguments
+from nasplug.builtin.layers import Convolution, Depthwise, Pointwise, half_size, initialise_weights, pool_arguments
 from nasplug.parts import Network, Outputs
 from nasplug.supernets import drop_path
 
@@ -100,12 +100,3 @@ def choose_strides(size: int, places: int, largest: int) -> tuple[int, ...]:
     while size > largest and halvings < places:
         size, halvings = half_size(size), halvings + 1
     return (1,) * (places - halvings) + (2,) * halvings
-
-
-def initialise_weights(net: nn.Module) -> None:
-    """Normal weights of variance 2 / fan-out for convolutions, biases zero (He et al. 2015); the rest as in torch."""
-    for module in net.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
