@@ -109,6 +109,6 @@ def _plan(context: RunContext, genotype: Genotype) -> PlannedNetwork | None:
 
 def _score(order: SearchOrder, scored: Scored) -> dict[str, float]:
     """All scores of an architecture by name."""
-    genotype, first = scored
-    known = {} if order.first is None else {order.first: first}
-    return known | {name: measure(genotype) for name, measure in order.further.items()}
+    genotype, quick = scored
+    known = {} if order.quick is None else {order.quick: quick}
+    return known | {name: measure(genotype) for name, measure in order.computed.items()}

@@ -23,8 +23,8 @@ from nasplug.runs.search_trainer import load_supernet
 from nasplug.values import Genotype, Rated
 
 RATING, ALPHA, SUPERNET = "rating", "alpha", "supernet"
-"""The scores: the summed rating of the paths of all blocks; minus the sum of the logarithms of the weights of all
-candidates that an architecture holds; the validation error of the supernet with nothing but these candidates."""
+"""The scores: the summed rating of the paths of all blocks; the negative log-likelihood of the architecture under the
+weights of candidates; the validation error of the supernet with nothing but the candidates of the architecture."""
 POOL = 400
 """Random architectures from which a sample is taken, at least."""
 WALK = 30
@@ -39,21 +39,21 @@ Scored = tuple[Genotype, float]
 class SearchOrder:
     """The scores that a search gives to architectures, by name."""
 
-    first: str | None
-    """The name of the score that is quick to know; None if none is."""
+    quick: str | None
+    """The name of the score that is known without computation; None if none is."""
     draw: Callable[[Random], Scored | None]
-    """A random architecture that the search has an opinion on, with its first score (0 if there is none); None if it
+    """A random architecture that the search has an opinion on, with its quick score (0 if there is none); None if it
     did not find one."""
-    further: Mapping[str, Callable[[Genotype], float]]
-    """The other scores, which take some computation."""
+    computed: Mapping[str, Callable[[Genotype], float]]
+    """The scores that take some computation."""
 
     @property
     def names(self) -> tuple[str, ...]:
         """All scores."""
-        return (*([] if self.first is None else [self.first]), *self.further)
+        return (*([] if self.quick is None else [self.quick]), *self.computed)
 
     def draw_strata(self, count: int, generator: Random) -> list[list[Scored]]:
-        """As many strata as asked for, of neighbours in the first score, each in a random order.
+        """As many strata as asked for, of neighbours in the quick score, each in a random order.
 
         Together they are a random sample of architectures. One of each stratum makes a sample that covers all of the
         order evenly. Raises InputError if there are fewer architectures than strata.
@@ -103,13 +103,13 @@ def order_by_supernet(context: RunContext, net: Supernet) -> SearchOrder:
     learns_alpha = context.composition.optimizer.learns_alpha
     weights = choices.weights().detach().cpu()
     decoded = space.decode(choices, choices.weights().detach())
-    is_open = weights > 0 if learns_alpha else choices.kept.cpu()
+    allowed = weights > 0 if learns_alpha else choices.kept.cpu()
 
     def encode(genotype: Genotype) -> Tensor:
         return space.encode(genotype, choices)
 
     def count_ruled_out(genotype: Genotype) -> float:
-        return float((encode(genotype) & ~is_open).sum())
+        return float((encode(genotype) & ~allowed).sum())
 
     def draw(generator: Random) -> Scored | None:
         genotype = space.random(generator)
@@ -130,9 +130,9 @@ def order_by_supernet(context: RunContext, net: Supernet) -> SearchOrder:
     return SearchOrder(ALPHA if learns_alpha else None, draw, {SUPERNET: measure})
 
 
-def alpha_score(weights: Tensor, held: Tensor) -> float:
-    """Minus the sum of the logarithms of the weights, (choices, candidates), where `held` is true."""
-    return -float(torch.log(weights[held].double()).sum())
+def alpha_score(weights: Tensor, picked: Tensor) -> float:
+    """The negative log-likelihood of the candidates where `picked` is true; both are (choices, candidates)."""
+    return -float(torch.log(weights[picked].double()).sum())
 
 
 def _images(context: RunContext, split: str, count: int) -> Iterator[Batch]:

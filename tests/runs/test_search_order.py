@@ -104,7 +104,7 @@ def test_an_architecture_is_evaluated_alone_and_leaves_the_supernet_as_it_was(su
     context, net, batch = supernet
     genotype, _ = (order := order_by_supernet(context, net)).draw(Random(2))
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    error = order.further["supernet"](genotype)
+    error = order.computed["supernet"](genotype)
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
 
     mask = context.composition.space.encode(genotype, net.choices)

@@ -20,7 +20,7 @@ from nasplug.store.run_folder import RunFolder
 
 LABELS: Mapping[str, str] = {
     "rating": "summed rating of its paths",
-    "alpha": "minus the log weights of its picks",
+    "alpha": "negative log-likelihood of its picks",
     "supernet": "error in the supernet",
 }
 """What the scores are."""
