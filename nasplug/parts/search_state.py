@@ -125,7 +125,9 @@ class SearchState:
         split: str,
         budget: Budget = MappingProxyType({}),
     ) -> Generator[Progress, None, list[float | None]]:
-        """The error, from 0 to 1, of the network of each genotype on all images of `split`, after `epochs` of training.
+        """The error of the network of each genotype on all images of `split`, after `epochs` of training.
+
+        Which error, `select.by` says; that of a training that diverges is 1, where everything is wrong.
 
         Each is trained from scratch by the options of the retraining, on the training images that are not in `split`,
         as large as `budget` allows where networks are scaled, else at the size of the retraining; `run.jobs` of them in
