@@ -113,6 +113,8 @@ def retrain(
     changes = [parse_setting(text, known) for text in settings]
     changes += [("retrain", "epochs", epochs)] if epochs is not None else []
     changes += [("run", "seed", seed)] if seed is not None else []
+    if any((section, name) == (EXECUTOR, "part") for section, name, _ in changes):
+        sections[EXECUTOR] = {}  # it does not have the options of the one before
     for section, name, value in changes:
         if same_networks and (section in ("select", "budget") or (section, name) in SIZES):
             raise _refuse_selection(f"--set {section}.{name}")
@@ -122,8 +124,6 @@ def retrain(
                 f"options of retrain, select, budget, run, executor and cost measures, and data.folds. For another "
                 f"search: {command('run', '--config', source / 'recipe.toml')}"
             )
-        if (section, name) == (EXECUTOR, "part"):  # it does not have the options of the one before
-            sections[section] = {}
         sections.setdefault(section, {})[name] = value
     recipe = resolve_recorded(plugins, sections, source).to_dict()
     recipe["plugins"] |= old.recipe()["plugins"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from nasplug.data.reading import read_in_chunks
 from nasplug.errors import InputError
 from nasplug.parts import Images
 
+RESOLUTION = 1e-7
+"""The relative distance of neighbouring numbers of float32, about; float64 sums leave less where all are equal."""
 Sums = npt.NDArray[Any]
 """Of each image the sums of the values and of their squares by channel, (N, 2, C): int64, or float64 for float32."""
 
@@ -38,6 +41,13 @@ def channel_sums(pixels: Tensor) -> Sums:
     return torch.stack([values.sum((2, 3)), values.square().sum((2, 3))], 1).numpy()
 
 
+def _is_constant(sums: Sums, pixels: int) -> bool:
+    """Whether a channel with the sums (N, 2) has one value, as far as float32 can tell values apart."""
+    total, squares = (math.fsum(column) for column in sums.T)
+    count = len(sums) * pixels
+    return count * squares - total**2 <= RESOLUTION**2 * count * squares
+
+
 def mean_and_std_of(sums: Sums, pixels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """As `mean_and_std`, of the images whose sums these are, of so many pixels each.
 
@@ -46,8 +56,11 @@ def mean_and_std_of(sums: Sums, pixels: int) -> tuple[tuple[float, ...], tuple[f
     """
     if sums.dtype.kind == "f":
         means, squares_means = sums.sum(0) / (len(sums) * pixels)
-        deviations = np.sqrt(np.maximum(squares_means - means**2, 0))
-        return tuple(means.tolist()), tuple(value or 1.0 for value in deviations.tolist())
+        deviations = np.sqrt(np.maximum(squares_means - means**2, 0)).tolist()
+        constant = [_is_constant(sums[:, :, channel], pixels) for channel in range(sums.shape[2])]
+        return tuple(means.tolist()), tuple(
+            1.0 if same else value for value, same in zip(deviations, constant, strict=True)
+        )
     total, squares = sums.sum(0).tolist()
     count = len(sums) * pixels
     means = tuple(channel / count / 255 for channel in total)

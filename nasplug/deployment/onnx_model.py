@@ -72,7 +72,12 @@ def write_classifier(
 def _normalise_images(model: _Model, node: fx.Node, mean: Floats, std: Floats, dtype: str) -> None:
     kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
     model.inputs.append(helper.make_tensor_value_info("images", kind, model.sizes(node)))
-    pixels = "images" if dtype == "float32" else model.add("Cast", ["images"], "pixels", to=TensorProto.FLOAT)
+    if dtype == "float32":
+        # Signals may have a mean of many deviations, which has to be subtracted before it is rounded.
+        centred = model.add("Sub", ["images", mean[:, None, None]], "centred")
+        model.names[node] = model.add("Mul", [centred, (1 / (SCALES[dtype] * std))[:, None, None]], "normalised")
+        return
+    pixels = model.add("Cast", ["images"], "pixels", to=TensorProto.FLOAT)
     scaled = model.add("Mul", [pixels, (1 / (SCALES[dtype] * std))[:, None, None]], "scaled")
     model.names[node] = model.add("Add", [scaled, (-mean / std)[:, None, None]], "normalised")
 

@@ -174,18 +174,23 @@ def _part_of(node: fx.Node) -> str:
 def _write_expression(node: fx.Node, code: Mapping[fx.Node, str]) -> str:
     if node.target is operator.getitem:
         return f"{code[node.all_input_nodes[0]]}[{node.args[1]}]"
-    given = {name: _write_value(value, code) for name, value in name_arguments(node).items()}
-    writer = WRITERS.get(node.target)
+    writer, arguments = WRITERS.get(node.target), name_arguments(node)
     if writer is not None:
-        return writer(given, node)
+        return writer({name: _write_value(_shorten(value), code) for name, value in arguments.items()}, node)
+    given = {name: _write_value(value, code) for name, value in arguments.items()}
     return f"torch.ops.{node.target}({', '.join(f'{name}={text}' for name, text in given.items())})"
+
+
+def _shorten(value: Any) -> Any:
+    """One number for two equal ones, which functions of torch take for both directions."""
+    if isinstance(value, list | tuple) and len(value) == 2 and value[0] == value[1] and isinstance(value[0], int):
+        return value[0]
+    return value
 
 
 def _write_value(value: Any, code: Mapping[fx.Node, str]) -> str:
     if isinstance(value, fx.Node):
         return code[value]
-    if isinstance(value, list | tuple) and len(value) == 2 and value[0] == value[1] and isinstance(value[0], int):
-        return repr(value[0])  # a side in both directions
     if isinstance(value, list | tuple):
         return f"[{', '.join(_write_value(each, code) for each in value)}]"
     return repr(value)

@@ -8,6 +8,7 @@ from statistics import fmean, stdev
 import attrs
 
 from nasplug.report.number_format import format_percent, format_points
+from nasplug.report.spread import Spread
 from nasplug.store.network_result import NetworkResult
 from nasplug.store.result import RunResult
 
@@ -41,6 +42,17 @@ class PairedComparison:
         return stdev(gains) / math.sqrt(len(gains)) if len(gains) > 1 else None
 
     @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % interval of the mean gain (Student's t); None where there is one found network.
+
+        Pairs with the same found network share its training: each found network counts once, with its mean gain.
+        """
+        gains: dict[str, list[float]] = {}
+        for pair in self.pairs:
+            gains.setdefault(pair.found.id, []).append(pair.gain)
+        return Spread(tuple(fmean(each) for each in gains.values())).interval
+
+    @property
     def losses(self) -> tuple[Pair, ...]:
         """The pairs in which the random network has the lower error."""
         return tuple(pair for pair in self.pairs if pair.gain < 0)
@@ -70,8 +82,13 @@ def describe_pairs(comparison: PairedComparison) -> list[str]:
     ]
     if mean < 0:
         sentences.append("On average, the found networks are worse than the random ones.")
-    if error is not None and abs(mean) < 2 * error:
-        sentences.append("That is less than two standard errors: it may be chance.")
+    interval = comparison.interval
+    if interval is None:
+        sentences.append("From a single found network there is no interval: it may be chance.")
+    else:
+        low, high = (100 * bound for bound in interval)
+        chance = "includes zero, so it may be chance" if low <= 0 <= high else "excludes zero"
+        sentences.append(f"95 % interval over found networks: {low:+.2f} to {high:+.2f} points; that {chance}.")
     return sentences + [
         f"Found network {pair.found.id} is worse than its random network {pair.random.id}: "
         f"{format_percent(pair.found.test_error)} against {format_percent(pair.random.test_error)} test error."

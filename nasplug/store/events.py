@@ -268,7 +268,7 @@ def _read_complete_lines(path: Path) -> Iterator[str]:
                     yield line
                 elif line.endswith("}") and _is_json(line):
                     yield f"{line}\n"
-                elif CHECKED.search(line):
+                elif (checked := CHECKED.search(line)) and checked.end() < len(line):  # else its brace was not written
                     raise _damaged(path, line, "has no end")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"'{path}' cannot be read ({error}); restore it from a copy of the run.") from error

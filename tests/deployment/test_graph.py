@@ -140,6 +140,20 @@ def test_a_classifier_takes_raw_images_in_batches_of_any_size(space: SearchSpace
         np.testing.assert_allclose(probabilities, expected, atol=2e-6, rtol=1e-4)
 
 
+def test_signals_are_centred_before_they_are_rounded() -> None:
+    pytest.importorskip("onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    from nasplug.deployment.onnx_model import write_classifier
+
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 4)).eval()
+    model = write_classifier(deployed_graph(net, (1, 1, 64)), [101_325.0], [5.0], dtype="float32")
+    signals = 101_325 + 5 * torch.randn(8, 1, 1, 64, generator=torch.Generator().manual_seed(0))
+    session = runtime.InferenceSession(model.SerializeToString())
+    (probabilities,) = session.run(["probabilities"], {"images": signals.numpy()})
+    expected = net((signals - 101_325) / 5).softmax(1).detach().numpy()
+    np.testing.assert_allclose(probabilities, expected, atol=2e-6)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_a_layer_of_compact_is_at_most_three_nodes_beside_those_that_runtimes_fuse(seed: int) -> None:
     pytest.importorskip("onnx")

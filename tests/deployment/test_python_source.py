@@ -56,13 +56,25 @@ def test_code_is_equal_in_float64_for_batches_of_any_size(space: SearchSpace, tm
         torch.testing.assert_close(loaded(images), expected, rtol=1e-10, atol=1e-12)
 
 
-def test_an_operation_without_code_of_its_own_is_called_by_its_name(tmp_path: Path) -> None:
-    class Running(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            one, other = x.cumsum(2).split(6, 3)
-            return (one + 2 * other).mean((2, 3))
+class Running(nn.Module):
+    """Operations without code of their own."""
 
-    net = Running().eval()
+    def forward(self, x: Tensor) -> Tensor:
+        one, other = x.cumsum(2).split(6, 3)
+        return (one + 2 * other).mean((2, 3))
+
+
+class Halves(nn.Module):
+    """Lists of two equal numbers, which such operations take as lists alone."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        one, other = nn.functional.pad(x, (1, 1)).split([7, 7], 3)
+        return (one + 2 * other).mean((2, 3))
+
+
+@pytest.mark.parametrize("net", [Running(), Halves()], ids=lambda net: type(net).__name__)
+def test_an_operation_without_code_of_its_own_is_called_by_its_name(net: nn.Module, tmp_path: Path) -> None:
+    net = net.eval()
     images = torch.randint(0, 256, (2, 3, 12, 12), dtype=torch.uint8)
     shift, scale = (torch.tensor(values)[:, None, None] for values in (MEAN, STD))
     torch.testing.assert_close(run_source(net, tmp_path)(images), net((images / 255 - shift) / scale).softmax(1))

@@ -103,7 +103,9 @@ def test_found_networks_are_compared_in_pairs(finished, result):
         f"{mean:.2f} percentage points ± {error:.2f} percentage points (standard error, n = 4 matched pairs) lower"
     )
     assert sentence in finished.text
-    assert ("it may be chance" in finished.text) == (mean < 2 * error)
+    half = 3.182 * error  # Student's t with three degrees of freedom
+    assert f"95 % interval over found networks: {mean - half:+.2f} to {mean + half:+.2f} points;" in finished.text
+    assert ("it may be chance" in finished.text) == (mean < half)
 
 
 def test_a_network_worse_than_chance_is_named(tmp_path, result, write_run):

@@ -30,6 +30,21 @@ def test_half_a_line_does_not_count(tmp_path):
     assert len(list(read_events(path))) == 2
 
 
+def test_a_write_that_a_full_disk_cut_off_anywhere_does_not_count(tmp_path):
+    path = tmp_path / "events.jsonl"
+    _written(path, "search", 2)
+    whole = path.read_text()
+    last = whole.rindex("\n", 0, -1) + 1
+    for end in range(last, len(whole) - 1):
+        path.write_text(whole[:end])
+        assert len(list(read_events(path))) == 1
+    path.write_text(whole[:-1])  # all but the end of the line
+    assert len(list(read_events(path))) == 2
+    path.write_text(whole[:-2] + " ")
+    with pytest.raises(InputError, match="has no end"):
+        list(read_events(path))
+
+
 def test_observers_hear_of_events_that_are_on_disk(tmp_path):
     path = tmp_path / "events.jsonl"
     on_disk = []

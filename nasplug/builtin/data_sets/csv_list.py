@@ -86,7 +86,8 @@ def _read_rows(table: Path) -> Iterator[Row]:
                 f"Line {line} of {printable(str(table))} names the split '{printable(written)}'; known: "
                 f"{', '.join(known)}."
             )
-        file = Path(os.path.normpath(table.parent / values["path"]))
+        # Absolute, so that the folder that all rows have in common is the same from whatever folder a run is resumed.
+        file = Path(os.path.abspath(table.parent / values["path"]))
         yield Row(line, file, unicodedata.normalize("NFC", values["label"]), split)
 
 

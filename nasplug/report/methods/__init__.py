@@ -5,6 +5,6 @@ from __future__ import annotations
 from nasplug.report.methods.groups import Group, MethodComparison, read_comparison
 from nasplug.report.methods.page import write_comparison
 from nasplug.report.methods.runs import ComparedRun
-from nasplug.report.methods.spread import Spread
+from nasplug.report.spread import Spread
 
 __all__ = ["ComparedRun", "Group", "MethodComparison", "Spread", "read_comparison", "write_comparison"]

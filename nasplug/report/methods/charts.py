@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from nasplug.report.charts import set_log_scale
 from nasplug.report.methods.groups import Group
-from nasplug.report.methods.spread import Spread
+from nasplug.report.spread import Spread
 from nasplug.report.style import ROLES, light
 from nasplug.report.svg import inline_svg, use_style
 from nasplug.store.network_result import NetworkResult

@@ -11,8 +11,8 @@ import attrs
 
 from nasplug.errors import InputError, command, quote
 from nasplug.report.methods.runs import ComparedRun, read_run
-from nasplug.report.methods.spread import Spread, measure_spread
 from nasplug.report.paired_comparison import PairedComparison
+from nasplug.report.spread import Spread, measure_spread
 from nasplug.values import Unit
 from nasplug.values.cost import COUNTED
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from nasplug.report.methods.groups import Group, measures_of
 from nasplug.report.methods.runs import ComparedRun
-from nasplug.report.methods.spread import Spread
 from nasplug.report.number_format import format_count
+from nasplug.report.spread import Spread
 from nasplug.values import Unit
 
 NONE = "-"

@@ -92,6 +92,19 @@ def test_paths_may_lead_out_of_the_folder_of_the_table(photos, tmp_path):
     assert levels(data.train) == [0, 100]
 
 
+def test_a_table_named_by_a_relative_path_gives_images_the_names_that_they_have_elsewhere(
+    photos, tmp_path, monkeypatch
+):
+    (tmp_path / "here" / "new").mkdir(parents=True)
+    Image.new("L", (6, 6), 7).save(tmp_path / "here" / "new" / "1.png")
+    rows = [f"{photos / 'cat' / '0.png'},cat", "../photos/dog/0.png,dog", "new/1.png,dog"]
+    table = write(tmp_path / "here", "path,label", *rows)
+    monkeypatch.chdir(table.parent)
+    relative, absolute = load(Path("list.csv")), load(table)
+    assert levels(relative.train) == levels(absolute.train)
+    assert relative.train.names == absolute.train.names
+
+
 def test_an_image_that_is_named_twice_is_taken_once(photos):
     data = load(write(photos, "path,label", "cat/0.png,cat", "./cat/0.png,cat", "dog/0.png,dog"))
     assert levels(data.train) == [0, 100]
