@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import attrs
 
 from nasplug.formats.fields import FLAG, NUMBER, TEXT, WHOLE, Kind, check_fields
+from nasplug.store.lock import lock_folder
 
 if TYPE_CHECKING:
     from nasplug.store.run_folder import RunFolder
@@ -77,10 +78,15 @@ class ExportResult:
 
 
 def record_export(folder: RunFolder, export: ExportResult) -> None:
-    """Adds an export to those of a result, in place of an earlier one of the same network, format and quantisation."""
-    result, new = folder.result(), attrs.asdict(export)
-    others = [entry for entry in result.get(EXPORTS, ()) if _kind(entry) != _kind(new)]
-    folder.write_result(result | {EXPORTS: [*others, new]})
+    """Adds an export to those of a result, in place of an earlier one of the same network, format and quantisation.
+
+    Raises AlreadyRunning if another process carries out the run, which writes the result too, and RunFailure if the
+    result cannot be written.
+    """
+    with lock_folder(folder.path):
+        result, new = folder.result(), attrs.asdict(export)
+        others = [entry for entry in result.get(EXPORTS, ()) if _kind(entry) != _kind(new)]
+        folder.write_result(result | {EXPORTS: [*others, new]})
 
 
 def _kind(entry: Mapping[str, Any]) -> tuple[Any, ...]:

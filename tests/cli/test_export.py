@@ -6,6 +6,7 @@ from safetensors import safe_open
 
 import nasplug as package
 from nasplug.cli import main
+from nasplug.store.lock import lock_folder
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(450)]
 
@@ -32,6 +33,16 @@ def test_the_best_network_is_written_and_compared_on_test_images(finished_run, t
     assert "On the device" in (finished_run / "report.html").read_text()
     with safe_open(path, framework="pt") as file:
         assert (file.metadata()["id"], float(file.metadata()["test_error"])) == (best.id, best.test_error)
+
+
+def test_while_a_run_is_under_way_its_result_is_left_alone(finished_run, tmp_path):
+    before = (finished_run / "result.json").read_bytes()
+    with lock_folder(finished_run):
+        result = call(finished_run, "--format", "safetensors", "--out", tmp_path / "best.safetensors")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "best.safetensors").is_file()
+    assert "These figures are not in result.json." in result.stdout
+    assert (finished_run / "result.json").read_bytes() == before
 
 
 def test_another_network_is_named_by_the_beginning_of_its_id(finished_run, tmp_path):

@@ -25,6 +25,7 @@ from nasplug.runs.quantisation_aware import QuantisedTraining
 from nasplug.runs.signals import Signals
 from nasplug.store.exports import ExportResult, record_export
 from nasplug.store.files import write_atomically
+from nasplug.store.lock import AlreadyRunning
 from nasplug.values import Progress
 from nasplug.values.shape import INPUT_WORDS
 
@@ -55,12 +56,15 @@ class Exported:
     """None where the run's images are not at hand any more."""
     input_word: str
     """What an input of the network is called: image or signal."""
+    unrecorded: str = ""
+    """Why the figures are not in `result.json`; empty: they are."""
 
     @property
     def sentences(self) -> tuple[str, ...]:
         """What there is to say of the comparison, for people."""
         measured = () if self.figures is None else (self.figures.describe(self.input_word),)
-        return (*(() if self.parity is None else (str(self.parity),)), *measured)
+        unrecorded = (f"These figures are not in result.json. {self.unrecorded}",) if self.unrecorded else ()
+        return (*(() if self.parity is None else (str(self.parity),)), *measured, *unrecorded)
 
 
 def export(
@@ -129,7 +133,10 @@ def export(
         nodes=None if count is None else count(content),
         **attrs.asdict(measured),
     )
-    record_export(network.run, figures)
+    try:
+        record_export(network.run, figures)
+    except (AlreadyRunning, RunFailure) as failure:  # the file is written, and checked
+        return Exported(path, parity, figures, word, unrecorded=str(failure))
     return Exported(path, parity, figures, word)
 
 
