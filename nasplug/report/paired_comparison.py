@@ -8,7 +8,7 @@ from statistics import fmean, stdev
 import attrs
 
 from nasplug.report.number_format import format_percent, format_points
-from nasplug.report.spread import Spread
+from nasplug.report.spread import Spread, describe_chance
 from nasplug.store.network_result import NetworkResult
 from nasplug.store.result import RunResult
 
@@ -87,8 +87,8 @@ def describe_pairs(comparison: PairedComparison) -> list[str]:
         sentences.append("From a single found network there is no interval: it may be chance.")
     else:
         low, high = (100 * bound for bound in interval)
-        chance = "includes zero, so it may be chance" if low <= 0 <= high else "excludes zero"
-        sentences.append(f"95 % interval over found networks: {low:+.2f} to {high:+.2f} points; that {chance}.")
+        chance = describe_chance(interval)
+        sentences.append(f"95 % interval over found networks: {low:+.2f} to {high:+.2f} points; {chance}.")
     return sentences + [
         f"Found network {pair.found.id} is worse than its random network {pair.random.id}: "
         f"{format_percent(pair.found.test_error)} against {format_percent(pair.random.test_error)} test error."

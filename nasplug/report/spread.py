@@ -43,6 +43,12 @@ class Spread:
         return self.mean - half, self.mean + half
 
 
+def describe_chance(interval: tuple[float, float]) -> str:
+    """Whether a difference with this interval may be chance, as a clause."""
+    low, high = interval
+    return "that includes zero, so it may be chance" if low <= 0 <= high else "that excludes zero"
+
+
 def measure_spread(values: Sequence[float | None]) -> Spread | None:
     """The spread of the values that were measured; None if there is none."""
     measured = tuple(value for value in values if value is not None)

@@ -94,14 +94,9 @@ def _make_streams(context: RunContext, phase: str, training: Training) -> Mappin
     return {name: context.stream(phase, name, indices, training) for name, indices in context.shares().items()}
 
 
-def count_diverged(context: RunContext) -> int:
-    """How many of the networks that a selector has trained diverged."""
-    return sum("diverged" in (context.folder.done(phase) or {}) for phase in _finished_trials(context.folder))
-
-
 def cost_of_trials(context: RunContext) -> dict[str, float | int | str]:
     """What the networks took that a selector has trained: seconds of all together, and the largest peak of memory."""
-    costs = [(context.folder.done(phase) or {})["cost"] for phase in _finished_trials(context.folder)]
+    costs = [(context.folder.done(phase) or {})["cost"] for phase in finished_trials(context.folder)]
     if not costs:
         return no_cost(context)
     return {
@@ -124,7 +119,8 @@ def _plan_trial(context: RunContext, genotype: Genotype, budget: Budget) -> Plan
     return plan_within(limited, space, genotype, budget)
 
 
-def _finished_trials(folder: RunFolder) -> list[str]:
+def finished_trials(folder: RunFolder) -> list[str]:
+    """The phases of the networks that a selector has trained, as far as they are finished."""
     return [f"{TRIAL}/{path.parent.name}" for path in sorted(folder.phase(TRIAL).glob("*/done.json"))]
 
 

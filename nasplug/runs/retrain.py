@@ -59,8 +59,8 @@ def train_task(
 
 def _count_as_wrong(context: RunContext, task: TrainingTask, splits: Splits, reason: str) -> None:
     """Records that a network has learnt nothing: all that it is validated on is wrong."""
-    untrained = _make_task_trainer(context, task, {}).net
-    errors = context.validation_errors(untrained, splits.validation)
+    untrained = build_network(context.plugins, context.composition.space, task.plan, context.shape)
+    errors = context.validation_errors(place_network(untrained, context.device), splits.validation)
     worst = None if errors is None else Errors(errors.total, errors.total)
     checkpoint = context.folder.checkpoint(task.phase)
     cost = cost_record(context, task.phase) if checkpoint.exists() else no_cost(context)

@@ -16,13 +16,13 @@ from nasplug.runs.collapse import CollapseGuard, read_warnings
 from nasplug.runs.context import RunContext
 from nasplug.runs.decision import decide, initial_search_state, read_scores, write_ratings
 from nasplug.runs.distillation import load_search_teacher, refuse_missing_teacher
-from nasplug.runs.further_work import cost_of_trials, count_diverged, discard_further_work
+from nasplug.runs.further_work import cost_of_trials, discard_further_work, finished_trials
 from nasplug.runs.references import references_of
 from nasplug.runs.search_trainer import make_search_trainer
 from nasplug.runs.signals import ShouldStop
 from nasplug.runs.teacher_training import make_teacher_trainer
 from nasplug.runs.training import cost_record, count_further_work, run_training
-from nasplug.runs.validation import refuse_validation
+from nasplug.runs.validation import count_diverged, refuse_validation
 from nasplug.store.events import EventCallback, Journal, ignore_event, read_events
 from nasplug.values import Genotype, Progress
 
@@ -48,7 +48,8 @@ def search(
     else:
         yield from decide(context, None, journal, should_stop, on_event)
         record = {"cost": cost_of_trials(context)}
-    record |= {"ratings": write_ratings(context), "diverged": count_diverged(context)}
+    diverged = count_diverged(context.folder, finished_trials(context.folder))
+    record |= {"ratings": write_ratings(context), "diverged": diverged}
     context.folder.finish("search", record)
     discard_further_work(context)
 

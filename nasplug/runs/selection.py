@@ -85,12 +85,9 @@ def _scale_found(context: RunContext, found: Sequence[Genotype], budget: Budget,
     """Architectures as large as the budget allows: the best, or those of spread sizes in the search, that fit."""
     base, _ = retrain_models(context)
     sizes = [base.costs(genotype, ()).params for genotype in found]
-    best_first = context.composition.selector.best_first
-    first = list(range(min(most, len(found)))) if best_first else spread_by_size(sizes, most)
-    others = sorted(set(range(len(found))) - set(first), key=lambda place: place if best_first else sizes[place])
     count = 0
-    for place in (*first, *others):
-        if count == len(first):
+    for place in _order_of_choice(sizes, most, context.composition.selector.best_first):
+        if count == most:
             return
         network = fit(GenotypeSizes(base, found[place]), budget, context.composition.costs, context.shape)
         if network is not None:
@@ -106,11 +103,9 @@ def _keep_sizes(context: RunContext, found: Sequence[Genotype], budget: Budget, 
     sizes = [model.costs(genotype, ()).params for model, genotype in fitting]
     # Of a single architecture there may be several widths.
     best_first = context.composition.selector.best_first and len(found) > 1
-    first = list(range(len(fitting))) if best_first else spread_by_size(sizes, most)
-    # Costs by which `fitting` was chosen may be estimates; what is measured on the network counts.
-    others = sorted(set(range(len(fitting))) - set(first), key=sizes.__getitem__)
     count = 0
-    for place in (*first, *others):
+    # Costs by which `fitting` was chosen may be estimates; what is measured on the network counts.
+    for place in _order_of_choice(sizes, most, best_first):
         if count == most:
             return
         model, genotype = fitting[place]
@@ -118,6 +113,14 @@ def _keep_sizes(context: RunContext, found: Sequence[Genotype], budget: Budget, 
         if is_within(plan.costs, budget):
             count += 1
             yield plan
+
+
+def _order_of_choice(sizes: Sequence[int], most: int, best_first: bool) -> list[int]:
+    """All places in the order in which they are tried: as they come, or those of spread sizes and then the smallest."""
+    if best_first:
+        return list(range(len(sizes)))
+    spread = spread_by_size(sizes, most)
+    return [*spread, *sorted(set(range(len(sizes))) - set(spread), key=sizes.__getitem__)]
 
 
 def _change_to_fit(context: RunContext, found: Sequence[Genotype], budget: Budget) -> PlannedNetwork | None:

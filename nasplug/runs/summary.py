@@ -15,7 +15,7 @@ from nasplug.runs.distillation import Distillation
 from nasplug.runs.expected_cost import describe_estimates
 from nasplug.runs.references import references_of
 from nasplug.runs.training_task import plan_retrainings
-from nasplug.runs.validation import read_validation
+from nasplug.runs.validation import count_diverged, read_validation
 from nasplug.store.best import best_network, pareto_front
 from nasplug.store.exports import EXPORTS
 from nasplug.store.network_result import NetworkResult
@@ -176,8 +176,7 @@ def _table_notes(networks: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _divergence_notes(context: RunContext, trials: int) -> list[str]:
     """How many networks diverged that were trained to choose among them; `trials` are those of the selector."""
-    folder = context.folder
-    count = trials + sum("diverged" in (folder.done(phase) or {}) for phase in tournament_phases(folder))
+    count = trials + count_diverged(context.folder, tournament_phases(context.folder))
     if not count:
         return []
     return [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from statistics import stdev
 from typing import Any
 
@@ -77,6 +77,11 @@ def read_validation(folder: RunFolder, phase: str, folds: int) -> Validation | N
     errors = Errors.pooled(parts)
     deviation = stdev(part.rate for part in parts)
     return Validation(errors.rate, errors.balanced, deviation / math.sqrt(folds))
+
+
+def count_diverged(folder: RunFolder, phases: Iterable[str]) -> int:
+    """How many of the trainings of these phases diverged, and so count as wrong on all images."""
+    return sum("diverged" in (folder.done(phase) or {}) for phase in phases)
 
 
 def refuse_validation(context: RunContext) -> None:

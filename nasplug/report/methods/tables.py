@@ -8,7 +8,7 @@ from typing import NamedTuple
 from nasplug.report.methods.groups import Group, measures_of
 from nasplug.report.methods.runs import ComparedRun
 from nasplug.report.number_format import format_count
-from nasplug.report.spread import Spread
+from nasplug.report.spread import Spread, describe_chance
 from nasplug.values import Unit
 
 NONE = "-"
@@ -98,8 +98,7 @@ def _describe(group: Group, gain: Spread, what: str) -> str:
     sentence += f" by {_points(abs(gain.mean)).lstrip('+')} points of test error" if gain.mean else ""
     if gain.interval is None:
         return f"{sentence}, by a single run, which does not tell how much of it is chance."
-    low, high = gain.interval
-    chance = "that includes zero, so it may be chance" if low <= 0 <= high else "that excludes zero"
+    chance = describe_chance(gain.interval)
     return f"{sentence} (95 % interval over {len(gain.values)} runs: {_interval(gain)}; {chance})."
 
 
