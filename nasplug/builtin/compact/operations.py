@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -18,11 +19,28 @@ from nasplug.builtin.compact.genotype import CONV, INVERTED, POOL, RESIDUAL, SEP
 from nasplug.builtin.compact.layout import LayerLayout
 from nasplug.builtin.layers import Depthwise, Pointwise, pool_arguments
 from nasplug.supernets import drop_path
-from nasplug.supernets.convolution import drop_unread_edge
+from nasplug.supernets.convolution import drop_unread_edge, is_symbolic
 from nasplug.supernets.normalise import NormFactory
 
 Activation = Callable[[Tensor], Tensor]
-ACTIVATIONS: Mapping[str, Activation] = MappingProxyType({"relu": F.relu, "relu6": F.relu6})
+
+
+def relu(x: Tensor) -> Tensor:
+    """The rectified map, written over `x`, which nothing else reads: a batch norm's result, or a sum."""
+    return F.relu(x, inplace=_may_overwrite(x))
+
+
+def relu6(x: Tensor) -> Tensor:
+    """The same, of at most 6."""
+    return F.relu6(x, inplace=_may_overwrite(x))
+
+
+def _may_overwrite(x: Tensor) -> bool:
+    """Recorded graphs are for other programs, to which in-place operations mean nothing."""
+    return not (is_symbolic(x) or torch.compiler.is_exporting())
+
+
+ACTIVATIONS: Mapping[str, Activation] = MappingProxyType({"relu": relu, "relu6": relu6})
 
 
 class LayerOperation(nn.Module, ABC):
