@@ -490,6 +490,9 @@ def test_retraining_refuses_options_of_the_search(original):
         "options of retrain, select, budget, run, executor and cost measures, and data.folds",
         "--config",
     )
+    for setting in ("run.method=darts", "run.preset=laptop", "run.measure_every=1", "budget.weight=3"):
+        name = setting.partition("=")[0]
+        refused(call("retrain", original, "--set", setting), f"'{name}' belongs to the search", "--config")
     refused(call("retrain", original, "--set", "retrain.epohcs=1"), "Did you mean 'epochs'?")
     refused(call("retrain", original, "--epochs", "0"), "must be at least 1")
     assert not Path("runs").exists()

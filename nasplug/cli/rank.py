@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,8 @@ def rank(source: Path, networks: int, out: Path | None, **flags: Any) -> None:
     else:
         note_changed_recipe(old)
         keep_freed_memory()
-        with closing(start_ranking(reopen_context(old, plugins), folder, recipe)) as steps:
+        words = ["nasplug", *sys.argv[1:]]
+        with closing(start_ranking(reopen_context(old, plugins), folder, recipe, words)) as steps:
             show_progress(steps, PrintableConsole())
     complete_run(reopen_context(RunFolder(folder), plugins))
     ranking = read_ranking(folder)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -12,16 +13,17 @@ from nasplug.cli.budget import budget_options, read_budget_options
 from nasplug.cli.output import echo
 from nasplug.cli.run import complete_run
 from nasplug.cli.shared import shared_by_ranks
-from nasplug.compose import parse_setting, recipe_sections, resolve_recorded
+from nasplug.compose import drop_other_measures, parse_setting, recipe_sections, resolve_recorded
 from nasplug.compose.budget import SHORTHANDS
 from nasplug.engine.ranks import Ranks
 from nasplug.errors import InputError, command
 from nasplug.plugins import load_plugins
-from nasplug.runs.context import note_changed_recipe, reopen_context, show_notes
+from nasplug.runs.context import environment, note_changed_recipe, reopen_context, show_notes
 from nasplug.runs.create import new_folder
 from nasplug.runs.distillation import refuse_missing_teacher
 from nasplug.runs.given_teacher import replace_teacher
 from nasplug.runs.pipeline import plan_first_trainings, write_run_report
+from nasplug.runs.ranking import is_sample
 from nasplug.runs.signals import Signals
 from nasplug.runs.tabular import adopt_table
 from nasplug.runs.validation import refuse_validation
@@ -29,7 +31,7 @@ from nasplug.store.events import keep_phases
 from nasplug.store.files import copy_whole
 from nasplug.store.run_folder import RunFolder
 from nasplug.ui import PrintableConsole, show_progress
-from nasplug.values.options import option_values
+from nasplug.values.options import build, option_values
 from nasplug.values.recipe import EXECUTOR, SLOTS, SelectOptions
 
 COPIED = (
@@ -48,6 +50,12 @@ SELECTION = "phases/select"
 
 SIZES = (("retrain", "cells"), ("retrain", "channels"), ("retrain", "widths"))
 """Options of the section "retrain" that belong to the selection."""
+
+OF_SEARCH: Mapping[str, Collection[str]] = {
+    "run": ("method", "preset", "measure_every", "measure_images"),
+    "budget": ("weight",),
+}
+"""Options that the search has followed, beside whole sections."""
 
 PHASES = {"search": "search", "select": "selection"}
 """Phases of the earlier run that must be finished, as a message calls them."""
@@ -97,6 +105,11 @@ def retrain(
             raise InputError(
                 f"The {PHASES[phase]} of '{source}' is not finished; go on with: {command('resume', source)}"
             )
+    if is_sample(old):
+        raise InputError(
+            f"'{source}' is a sample that 'nasplug rank' has trained, with no search to select from; name the run of "
+            f"that search."
+        )
     note_changed_recipe(old)
     sections = {name: dict(section) for name, section in old.recipe_layer().items()}
     before = dict(sections["run"])
@@ -118,12 +131,15 @@ def retrain(
     for section, name, value in changes:
         if same_networks and (section in ("select", "budget") or (section, name) in SIZES):
             raise _refuse_selection(f"--set {section}.{name}")
-        if section in (*SLOTS, "data", "search") and (section, name) != ("data", "folds"):
+        is_of_section = section in (*SLOTS, "data", "search") and (section, name) != ("data", "folds")
+        if is_of_section or name in OF_SEARCH.get(section, ()):
             raise InputError(
                 f"'{section}.{name}' belongs to the search, which 'nasplug retrain' does not repeat; it takes "
                 f"options of retrain, select, budget, run, executor and cost measures, and data.folds. For another "
                 f"search: {command('run', '--config', source / 'recipe.toml')}"
             )
+        if (section, name) == ("select", "measures"):
+            drop_other_measures(plugins, sections, build(SelectOptions, {name: value}, section).measures)
         sections.setdefault(section, {})[name] = value
     recipe = resolve_recorded(plugins, sections, source).to_dict()
     recipe["plugins"] |= old.recipe()["plugins"]
@@ -131,7 +147,7 @@ def retrain(
         for name in (*COPIED, SELECTION) if same_networks else COPIED:
             copy_whole(old.path / name, new.path / name)
         keep_phases(new.events, ("teacher", "search"))
-        new.write_recipe(old.recipe() | recipe)
+        new.write_recipe(recipe | {"environment": environment(["nasplug", *sys.argv[1:]])})
         context = reopen_context(new, plugins, ranks)
         if context.recipe.run.table != before.get("table"):
             adopt_table(context)

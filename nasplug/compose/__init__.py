@@ -7,7 +7,7 @@ from nasplug.compose.executors import build_executor, complete_executor
 from nasplug.compose.layers import OptionLayer, parse_setting, read_config, recipe_sections
 from nasplug.compose.recorded_size import check_recorded_size, resize_space
 from nasplug.compose.references import build_reference
-from nasplug.compose.resolve import check_versions, resolve, resolve_recorded
+from nasplug.compose.resolve import check_versions, drop_other_measures, resolve, resolve_recorded
 
 __all__ = [
     "Composition",
@@ -18,6 +18,7 @@ __all__ = [
     "check_versions",
     "complete_executor",
     "compose",
+    "drop_other_measures",
     "parse_setting",
     "read_config",
     "recipe_sections",

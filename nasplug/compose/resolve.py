@@ -224,9 +224,13 @@ def _check_data_options(plugins: Plugins, name: str, options: Mapping[str, Any])
 def _complete_measures(
     plugins: Plugins, layers: Sequence[OptionLayer], names: Sequence[str]
 ) -> dict[str, tuple[Part, Registration]]:
-    """The cost measures that are used or have options, except those that every space counts by itself."""
+    """The cost measures that are used or have options, except those that every space counts by itself.
+
+    Options that stand in an earlier layer than the last list of measures do not add to it.
+    """
     sections = {registration.section for registration in plugins.registrations if registration.slot == "cost"}
-    given = [name for layer in layers for name in layer if name in sections]
+    lists = [place for place, layer in enumerate(layers) if "measures" in layer.get("select", {})]
+    given = [name for layer in layers[max(lists, default=0) :] for name in layer if name in sections]
     listed = {plugins.find("cost", name).name for name in names}
     used = [*names, *(name for name in given if name not in listed)]
     completed = {
@@ -234,6 +238,14 @@ def _complete_measures(
         for name in dict.fromkeys(used)
     }
     return {name: part for name, part in completed.items() if name not in COUNTED}
+
+
+def drop_other_measures(plugins: Plugins, layer: dict[str, Any], measures: Sequence[str]) -> None:
+    """Takes the options of cost measures out of a layer, but those of `measures` and those that its budget limits."""
+    kept = {plugins.find("cost", name).section for name in (*measures, *layer.get(BUDGET, {})) if name != "weight"}
+    for registration in plugins.registrations:
+        if registration.slot == "cost" and registration.section not in kept:
+            layer.pop(registration.section, None)
 
 
 def _complete_references(

@@ -1,10 +1,11 @@
 """What a search by gradient pays for the expected cost of its architecture.
 
-    weight * sum over limited measures of E[cost] / scale,     E[cost] = b + sum over candidates of their weight * c
+    weight * sum over limited measures of E[cost] / scale,     E[cost] = b + sum over candidates of their presence * c
 
-with the relaxed weights of the supernet, so that alpha learns what candidates cost as it learns what they are good for
-(Wu et al., FBNet, CVPR 2019; Cai, Zhu & Han, ProxylessNAS, ICLR 2019). FBNet multiplies the loss by a power of the
-logarithm of an expected latency; ProxylessNAS adds it, as here. b and c follow from `fit_candidate_costs`.
+so that alpha learns what candidates cost as it learns what they are good for (Wu et al., FBNet, CVPR 2019; Cai, Zhu &
+Han, ProxylessNAS, ICLR 2019). The presence of a candidate is its relaxed weight, within a candidate of another choice
+times that one's presence. FBNet multiplies the loss by a power of the logarithm of an expected latency; ProxylessNAS
+adds it, as here. b and c follow from `fit_candidate_costs`.
 
 Costs are those at the size of the retraining. The scale is the limit. Where networks are scaled to the budget, the
 limit says nothing about candidates, because every architecture is shrunk to it; the scale is then the mean cost of
@@ -35,7 +36,7 @@ class ResourceTerm:
     coefficients: Tensor
     """What a weight of 1 adds, float32 (choices, candidates), on the device of the search."""
     r_squared: Mapping[str, float] = attrs.field(factory=dict)
-    """By measure, how much of the variance of costs is explained; below 1 the expected cost is an approximation."""
+    """By measure, how much of the variance of costs is explained, as in `CandidateCosts`."""
 
     @classmethod
     def fit(
@@ -74,4 +75,4 @@ class ResourceTerm:
 
     def __call__(self, choices: Choices) -> Tensor:
         """The term for the present weights of candidates, a scalar with its graph; deleted candidates weigh 0."""
-        return (choices.weights() * self.coefficients).sum() + self.base
+        return (choices.presence() * self.coefficients).sum() + self.base

@@ -46,7 +46,13 @@ class CandidateCosts:
     as the `none` of DARTS.
     """
     r_squared: float
-    """The share of the variance of costs that the fit explains, on architectures that it has not seen; 1: exact."""
+    """The share of the variance of costs that expected costs explain, on architectures that the fit has not seen.
+
+    The expected cost of an architecture is that of weights that are equal for all candidates which it holds, and in
+    choices of which it holds none all on one, at random: 1 says that nothing is estimated. It is less where candidates
+    change one another's costs; where a choice may hold several, because they share a weight of 1; and where a space
+    leaves out choices by a rule of its own.
+    """
     mean: float
     """The cost of an average random architecture."""
 
@@ -61,16 +67,18 @@ def fit_candidate_costs(
     choices = Choices(space.choice_list())
     count = LEAST + PER_CANDIDATE * int(choices.valid_mask.sum())
     genotypes = [space.random(generator) for _ in range(count + LEAST)]
-    held = torch.stack([space.encode(genotype, choices)[choices.valid_mask] for genotype in genotypes])
+    masks = torch.stack([space.encode(genotype, choices) for genotype in genotypes])
+    held = masks[:, choices.valid_mask]
     design = np.column_stack([np.ones(len(genotypes)), held.numpy().astype(np.float64)])
     priced = [cost_model.costs(genotype, names) for genotype in genotypes]
     costs = np.array([[each[name] for name in names] for each in priced], dtype=np.float64)
     solutions = _solve(design[:count], costs[:count])
+    presence = [choices.nesting(_lead_to(mask, choices, generator)) for mask in masks[count:]]
     fits = {}
     for name, solution, every, own in zip(names, solutions.T, costs.T, costs[count:].T, strict=True):
         table = torch.zeros(choices.valid_mask.shape, dtype=torch.float64)
         table[choices.valid_mask] = torch.from_numpy(solution[1:].copy())
-        r_squared = _r_squared(own, design[count:] @ solution)
+        r_squared = _r_squared(own, np.array([float((each * table).sum()) for each in presence]))
         fits[name] = CandidateCosts(float(solution[0]), table, r_squared, mean=float(np.mean(every)))
     return fits
 
@@ -107,6 +115,18 @@ def _independent(design: Values, order: Sequence[int]) -> list[int]:
     return kept
 
 
-def _r_squared(costs: Values, fitted: Values) -> float:
-    variance = np.square(costs - costs.mean()).sum()
-    return float(1 - np.square(costs - fitted).sum() / variance) if variance > 0 else 1.0
+def _lead_to(mask: Tensor, choices: Choices, generator: Random) -> Tensor:
+    """Weights, float64 (choices, candidates), for which a search ends with the architecture that holds `mask`."""
+    weights = mask.double()
+    for row, choice in enumerate(choices):
+        if not mask[row].any():
+            weights[row, generator.randrange(len(choice.candidates))] = 1
+    return weights / weights.sum(1, keepdim=True)
+
+
+def _r_squared(costs: Values, expected: Values) -> float:
+    """The share of the variance of `costs` that a linear function of `expected` explains."""
+    variance, spread, common = np.cov(costs, expected)[[0, 1, 0], [0, 1, 1]]
+    if variance <= 0:
+        return 1.0
+    return float(common**2 / (variance * spread)) if spread > 0 else 0.0

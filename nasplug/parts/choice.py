@@ -13,6 +13,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
+from nasplug.parts.nesting import Nesting
 from nasplug.parts.transfer import send
 
 Relaxation = Callable[[Tensor, Tensor], Tensor]
@@ -67,6 +68,7 @@ class Choices(nn.Module):
         least = torch.tensor([choice.at_least for choice in self.choices], dtype=torch.long)
         self.register_buffer("least", least.unsqueeze(1), persistent=False)
         self.register_buffer("kept", valid.clone())
+        self.nesting = Nesting(self.choices, self.rows)
         self.relaxation: Relaxation = softmax
         self.columns_held = False
         """Whether `computed_columns` stays as it is after deletions; set by runners that work ahead of the host."""
@@ -85,6 +87,14 @@ class Choices(nn.Module):
     def weights(self) -> Tensor:
         """The weight of every candidate, (choices, candidates); 0 for what is deleted, masked or padding."""
         return self.relaxation(self.alpha, self.active_mask)
+
+    def presence(self) -> Tensor:
+        """How likely an architecture holds every candidate, (choices, candidates).
+
+        That is its weight; within a candidate of another choice, times how likely that one is held.
+        """
+        held: Tensor = self.nesting(self.weights())
+        return held
 
     @property
     def active_mask(self) -> Tensor:

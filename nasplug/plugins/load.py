@@ -42,7 +42,7 @@ def load_plugins(settings: Settings | None = None, *, quiet: bool = False) -> Pl
     the settings are strict, and for a path in the settings that names no plugin.
     """
     settings = settings or Settings.from_environment()
-    plugins = Plugins(all=[], registrations=[], manager=_manager(), trace=settings.trace)
+    plugins = Plugins(all=[], registrations=[], manager=_manager(), trace=settings.trace, without=settings.without)
     origins = find_plugins(settings.paths)
     enabled = [origin for origin in origins if not any(origin.matches(word) for word in settings.without)]
     for origin in origins:

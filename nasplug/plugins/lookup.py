@@ -35,6 +35,8 @@ class Plugins:
     manager: pluggy.PluginManager
     trace: bool = False
     """Whether calls of hooks are traced on stderr."""
+    without: tuple[str, ...] = ()
+    """What was asked to be left out: distributions and entry points."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Modules and hooks cannot be pickled: where these plugins are unpickled, the same ones are loaded again."""
@@ -46,8 +48,7 @@ class Plugins:
     def settings(self) -> Settings:
         """The settings with which another process, in any directory, loads the same plugins."""
         paths = tuple(dict.fromkeys(plugin.path for plugin in self.all if plugin.path is not None))
-        without = tuple(dict.fromkeys(plugin.distribution for plugin in self.all if plugin.status == "disabled"))
-        return Settings(paths=paths, without=without, trace=self.trace)
+        return Settings(paths=paths, without=self.without, trace=self.trace)
 
     @property
     def broken(self) -> list[Plugin]:

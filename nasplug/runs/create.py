@@ -18,6 +18,7 @@ from nasplug.runs.tabular import adopt_table
 from nasplug.runs.workers import check_executor
 from nasplug.store.lock import AlreadyRunning, lock_run
 from nasplug.store.run_folder import RunFolder
+from nasplug.values.checksum import recipe_was_changed
 from nasplug.values.recipe import EXECUTOR, Recipe
 
 
@@ -62,6 +63,7 @@ def change_run_options(folder: RunFolder, plugins: Plugins, changes: OptionLayer
     """
     folder.check_recipe()
     sections = folder.recipe()
+    was_changed = recipe_was_changed(sections)
     for name, options in changes.items():
         before = {} if name == EXECUTOR and "part" in options else sections.get(name, {})
         sections[name] = {**before, **options}
@@ -71,4 +73,4 @@ def change_run_options(folder: RunFolder, plugins: Plugins, changes: OptionLayer
     find_device(recipe.run.device)
     check_executor(plugins, recipe)
     with lock_run(folder):
-        folder.write_recipe(sections)
+        folder.write_recipe(sections, was_changed=was_changed)

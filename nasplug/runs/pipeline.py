@@ -9,6 +9,7 @@ from nasplug.engine.finite import NonFinite
 from nasplug.errors import InputError, RunFailure, command, one_line
 from nasplug.plugins import Plugins
 from nasplug.plugins.hook_calls import note
+from nasplug.plugins.program_objects import is_program_object
 from nasplug.runs.bracket import tournament_phases
 from nasplug.runs.context import RunContext
 from nasplug.runs.ranks import set_threads
@@ -27,7 +28,7 @@ from nasplug.store.lock import lock_run
 from nasplug.store.networks import PlannedNetwork, load_network, space_of
 from nasplug.store.result import set_note, set_status
 from nasplug.store.run_folder import RunFolder
-from nasplug.values import Progress
+from nasplug.values import Drawing, Progress
 
 REPORT_FAILURE = "The report could not be written"
 """How the note of a run without a report begins."""
@@ -55,7 +56,7 @@ def _run_phases(context: RunContext, signals: Signals, on_event: EventCallback) 
     try:
         with signals.hurrying():
             set_threads(context)
-            write_result(context, "running", [])
+            write_result(context, "running", read_plans(folder) or [])
             journal = context.journal(folder.events, on_event)
             if folder.done("teacher") is None:
                 yield from train_teacher(context, journal, signals)
@@ -84,7 +85,7 @@ def _run_phases(context: RunContext, signals: Signals, on_event: EventCallback) 
 
 def plan_first_trainings(context: RunContext, should_stop: ShouldStop) -> Generator[Progress, None, None]:
     """Plans what is trained first after the search: the networks of the run, or the candidates of its tournament."""
-    if context.recipe.select.candidates:
+    if context.recipe.select.candidates and read_plans(context.folder) is None:
         yield from enter_candidates(context, should_stop)
     else:
         yield from plan_networks(context, should_stop)
@@ -168,15 +169,22 @@ def write_run_report(folder: RunFolder, plugins: Plugins) -> Path:
     try:
         from nasplug.report import write_report  # here, because it imports matplotlib
 
-        part = folder.recipe_layer()["space"]
-        space = space_of(plugins, str(part.pop("part", "")), part, folder.path)
-        plans = read_plans(folder) or []
-        return write_report(
-            folder.path, {plan.id: space.drawings(plan.genotype) for plan in plans if plan.genotype is not None}
-        )
+        return write_report(folder.path, _draw_networks(folder, plugins))
     except Exception as error:
         set_note(folder, REPORT_FAILURE, describe_report_failure(folder, error))
         raise
+
+
+def _draw_networks(folder: RunFolder, plugins: Plugins) -> dict[str, Sequence[Drawing]]:
+    """The drawings of the networks by id; none where only another Python program has the space, which a note says."""
+    options = folder.recipe_layer()["space"]
+    name = str(options.pop("part", ""))
+    if is_program_object(name) and not plugins.find_all("space", name):
+        note(f"The space of '{folder.path}' is an object of a Python program, so the report has no drawings.")
+        return {}
+    space = space_of(plugins, name, options, folder.path)
+    plans = read_plans(folder) or []
+    return {plan.id: space.drawings(plan.genotype) for plan in plans if plan.genotype is not None}
 
 
 def describe_report_failure(folder: RunFolder, error: Exception) -> str:

@@ -12,7 +12,7 @@ from nasplug.compose import resolve_recorded
 from nasplug.compose.layers import BUDGET, SECTIONS
 from nasplug.errors import InputError, quote
 from nasplug.plugins import Plugins
-from nasplug.runs.context import RunContext, reopen_context
+from nasplug.runs.context import RunContext, environment, reopen_context
 from nasplug.runs.create import new_folder
 from nasplug.runs.distillation import refuse_missing_teacher
 from nasplug.runs.measuring import plan_at_size
@@ -48,11 +48,16 @@ def ranking_recipe(plugins: Plugins, source: RunFolder, changes: Mapping[str, Ma
     return resolve_recorded(plugins, sections, source.path)
 
 
-def start_ranking(source: RunContext, out: Path, recipe: Recipe) -> Generator[Progress, None, None]:
+def is_sample(folder: RunFolder) -> bool:
+    """Whether the networks of a run are a sample of the order of another run's search."""
+    return "scores" in (folder.done("select") or {})
+
+
+def start_ranking(source: RunContext, out: Path, recipe: Recipe, command: list[str]) -> Generator[Progress, None, None]:
     """Creates the run in `out`, ready to be carried out: its networks are a sample of the order of the search.
 
-    The number of networks is that of the recipe. Raises InputError if the search has left no order, if no image is held
-    out, or if `out` is in use.
+    The number of networks is that of the recipe; `command` is what the user has typed. Raises InputError if the search
+    has left no order, if no image is held out, or if `out` is in use.
     """
     if len(source.splits.validation) + len(source.splits.test) == 0:
         raise InputError(
@@ -64,9 +69,9 @@ def start_ranking(source: RunContext, out: Path, recipe: Recipe) -> Generator[Pr
             copy_whole(source.folder.path / name, folder.path / name)
         for phase in FINISHED:
             folder.finish(phase, source.folder.done(phase) or {})
-        recorded, sections = source.folder.recipe(), recipe.to_dict()
-        plugins = {**sections["plugins"], **recorded["plugins"]}
-        folder.write_recipe({**sections, "plugins": plugins, "environment": recorded.get("environment", {})})
+        sections = recipe.to_dict()
+        plugins = {**sections["plugins"], **source.folder.recipe()["plugins"]}
+        folder.write_recipe({**sections, "plugins": plugins, "environment": environment(command)})
         context = reopen_context(folder, source.plugins)
         if recipe.run.table != source.recipe.run.table:
             adopt_table(context)

@@ -22,7 +22,7 @@ from nasplug.store.network_result import NetworkResult
 from nasplug.store.networks import PlannedNetwork
 from nasplug.store.result import SCHEMA, largest_error
 from nasplug.store.run_folder import RunFolder, write_json
-from nasplug.values import Genotype
+from nasplug.values import Genotype, is_within
 
 
 def write_result(context: RunContext, status: str, plans: Sequence[PlannedNetwork]) -> dict[str, Any]:
@@ -80,6 +80,7 @@ def write_result(context: RunContext, status: str, plans: Sequence[PlannedNetwor
             *_table_notes(networks),
             *_statistics_notes(networks, context.data.input_word),
             *_reference_notes(context, plans),
+            *_shared_notes(context, plans),
             *_changed_notes(context, plans),
         ],
         "networks": networks,
@@ -189,14 +190,27 @@ def _reference_notes(context: RunContext, plans: Sequence[PlannedNetwork]) -> li
     """Which reference networks were left out."""
     if not plans:
         return []
-    present = {(plan.reference, tuple(plan.budget.items())) for plan in plans}
     model = context.cost_model(context.composition.space)
     return [
         f"The reference network '{name}' was left out: at no width "
         + (f"has it at most {model.describe(budget)}." if budget else "is it as small as the largest found network.")
         for budget in context.recipe.budget.points or ({},)
         for name in references_of(context)
-        if (name, tuple(budget.items())) not in present
+        if not any(plan.reference == name and is_within(plan.costs, budget) for plan in plans)
+    ]
+
+
+def _shared_notes(context: RunContext, plans: Sequence[PlannedNetwork]) -> list[str]:
+    """Budgets whose found networks are those of another one: they come out at the same size."""
+    if not plans:
+        return []
+    model = context.cost_model(context.composition.space)
+    own = [plan.budget for plan in plans if plan.role == "found"]
+    return [
+        f"The found networks within {model.describe(budget)} are those of another budget, which come out at the same "
+        f"size; they are trained once."
+        for budget in context.recipe.budget.points
+        if budget not in own
     ]
 
 

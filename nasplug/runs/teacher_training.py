@@ -26,7 +26,7 @@ FINE_TUNING_RATE = 0.1
 def train_teacher(context: RunContext, journal: Journal, should_stop: ShouldStop) -> Iterator[Progress]:
     """Trains the network of the run's teacher, if there is one to train."""
     folder, source = context.folder, context.recipe.run.teacher_from
-    if folder.teacher.exists():
+    if folder.teacher.exists() and not folder.checkpoint("teacher").exists():  # it was given, not trained here
         return
     if source and not folder.pretrained_teacher.exists():
         raise InputError(

@@ -124,10 +124,7 @@ def _train_elsewhere(
 
 
 class _JournalReader:
-    """Reads the events that workers append to their journals.
-
-    Events after the last checkpoint of a phase happen again, so they are cut off first.
-    """
+    """Reads the events of each phase after its last checkpoint, as workers append them to their journals."""
 
     def __init__(self, context: RunContext, tasks: Sequence[TrainingTask], on_event: EventCallback) -> None:
         training = context.recipe.retrain
@@ -137,10 +134,10 @@ class _JournalReader:
         }
         self._totals = {task.phase: steps_per_epoch[task.fold, task.held_out] * task.epochs for task in tasks}
         self._on_event = on_event
-        for phase in self._totals:
-            count = count_saved_events(context.folder.checkpoint(phase))
-            phase_journal(context, phase, on_event).cut(count)
-        self._tails = {phase: Tail(journal_path(context, phase)) for phase in self._totals}
+        self._tails = {
+            phase: Tail(journal_path(context, phase), count_saved_events(context.folder.checkpoint(phase)))
+            for phase in self._totals
+        }
 
     def read(self) -> Iterator[Progress]:
         """Passes on every event since the last read, and yields the progress of each phase that had any."""

@@ -36,13 +36,16 @@ def best_network(networks: Sequence[NetworkResult], budget: Budget = MappingProx
 def best_reference(networks: Sequence[NetworkResult], beside: NetworkResult) -> NetworkResult | None:
     """The best reference network that is to be compared with `beside`: of the same budget, if it was selected for one.
 
-    It is chosen as the best found network is, by `best_network`. None if there is none.
+    Where none is of the same budget, because it would be one of another budget once more, those that keep it count. It
+    is chosen as the best found network is, by `best_network`. None if there is none.
     """
-    return _choose(
+    matched = [
         (network, error)
         for network, error in _candidates(networks, "reference")
-        if network.matched_to in (None, beside.id) and network.budget == beside.budget
-    )
+        if network.matched_to in (None, beside.id)
+    ]
+    same = [(network, error) for network, error in matched if network.budget == beside.budget]
+    return _choose(same or [rated for rated in matched if is_within(rated[0].costs, beside.budget)])
 
 
 def _choose(rated: Iterable[tuple[NetworkResult, float]]) -> NetworkResult | None:

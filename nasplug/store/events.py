@@ -121,25 +121,27 @@ class Journal:
 
 
 class Tail:
-    """The events that another process appends to a journal after this object was made.
+    """The events of a journal after the first `given`, to which another process appends.
 
     A process that goes on with a phase after another one was lost cuts the journal back to the last checkpoint, and the
-    events after that happen again. Each is given once.
+    events after that happen again. Each is given once. Nothing is written: only the process that has locked the phase
+    may do that.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, given: int) -> None:
         self.path = path
         self._offset = self._count = 0
         """Bytes and lines of the journal, as it is now, that were read."""
         self._last = b""
         """The last of these lines, whose checksum also tells what was before it."""
-        self._given = len(self._read_lines())
+        self._given = given
         """Lines that count as given, also of a journal that was cut since."""
 
     def read(self) -> list[dict[str, Any]]:
         """The events appended since the last call, without a last line that is not complete yet."""
         lines = self._read_lines()
-        new = lines[max(self._given - self._count + len(lines), 0) :]
+        before = self._count - len(lines)
+        new = lines[max(self._given - before, 0) :]
         self._given = max(self._given, self._count)
         return [Line.parse(_decode(line, self.path), self.path).event for line in new]
 

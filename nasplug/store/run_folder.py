@@ -23,7 +23,7 @@ from nasplug.formats.regular_file import decode, read_file
 from nasplug.formats.toml_text import parse_toml
 from nasplug.store.files import write_atomically
 from nasplug.store.lock import LOCK
-from nasplug.store.run_state import RECIPE, is_run
+from nasplug.store.run_state import RECIPE, UNFINISHED, is_run
 from nasplug.values.checksum import CHECKSUM, checksum_object, checksum_recipe, is_intact
 from nasplug.values.recipe import LATER_SLOTS, SLOTS
 
@@ -69,6 +69,11 @@ class RunFolder:
     @classmethod
     def existing(cls, path: Path) -> RunFolder:
         """The folder of a run that was started before; InputError if there is none."""
+        if cls(path).unfinished.is_file():
+            raise InputError(
+                f"The run in {quote(path)} was ended before its start was complete, so there is nothing to go on with; "
+                f"give the command that started it once more."
+            )
         if not is_run(path):
             raise InputError(
                 f"{quote(path)} is no run folder: it has no recipe.toml. Name the folder of a run; "
@@ -84,7 +89,7 @@ class RunFolder:
     def _is_free(self) -> bool:
         """Whether nothing is in the folder that anybody might want."""
         if self.unfinished.is_file():
-            return not is_run(self.path)
+            return True
         # A process that is killed may have made the lock and nothing else.
         return all(entry == self.lock and entry.stat().st_size < LONGEST_LOCK for entry in self.path.iterdir())
 
@@ -124,7 +129,7 @@ class RunFolder:
     @property
     def unfinished(self) -> Path:
         """The file that marks a folder in which the first files of a run are not complete."""
-        return self.path / "unfinished-start"
+        return self.path / UNFINISHED
 
     @property
     def splits(self) -> Path:
@@ -198,11 +203,15 @@ class RunFolder:
         """The sections of `recipe.toml` that decide a run, without those kept for the record."""
         return {name: section for name, section in self.recipe().items() if name not in RECORDED}
 
-    def write_recipe(self, sections: Mapping[str, Any]) -> None:
-        """Writes `recipe.toml`, with the digest that `check_recipe` compares and a checksum of everything."""
+    def write_recipe(self, sections: Mapping[str, Any], *, was_changed: bool = False) -> None:
+        """Writes `recipe.toml`, with the digest that `check_recipe` compares and a checksum of everything.
+
+        Where a user had changed the file from which the sections are (`was_changed`), the checksum goes on saying so.
+        """
         environment = {**sections.get("environment", {}), "digest": _digest(sections)}
         content = tomllib.loads(tomli_w.dumps({**sections, "environment": environment}))
-        content["environment"][CHECKSUM] = checksum_recipe(content)
+        if not was_changed:
+            content["environment"][CHECKSUM] = checksum_recipe(content)
         write_atomically(self.path / RECIPE, tomli_w.dumps(content).encode())
 
     def check_recipe(self) -> None:

@@ -18,6 +18,8 @@ from nasplug.store.result import RESULT, RunResult, read_result
 
 State = Literal["done", "going on", "stopped", "failed", "damaged"]
 RECIPE = "recipe.toml"
+UNFINISHED = "unfinished-start"
+"""The file that marks a folder in which the first files of a run are not complete."""
 LATEST = (RECIPE, "events.jsonl", RESULT)
 """The files of which the newest tells when a run has changed last."""
 
@@ -82,8 +84,9 @@ def find_runs(folder: Path) -> list[Path]:
 
 
 def is_run(folder: Path) -> bool:
-    """Whether it is the folder of a run that was started."""
-    return os.path.isfile(folder / RECIPE)  # False where it cannot be looked at
+    """Whether it is the folder of a run whose start, or selection from another run, is finished."""
+    # False where it cannot be looked at.
+    return os.path.isfile(folder / RECIPE) and not os.path.lexists(folder / UNFINISHED)
 
 
 def read_run_state(folder: Path) -> RunState:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
@@ -11,12 +12,15 @@ from nasplug.cli.run_options import read_run_options
 from nasplug.compose import compose, resolve
 from nasplug.errors import InputError
 from nasplug.plugins import load_plugins
+from nasplug.store.run_folder import RunFolder
 
 WORDS = ("--method", "random", "--preset", "tiny", "--jobs", "1", "--threads", "1", "--set", "retrain.epochs=1")
 
 
 @pytest.mark.slow
-def test_one_search_gives_networks_within_each_budget_and_every_command_chooses_by_it(here, few_images, tmp_path):
+def test_one_search_gives_networks_within_each_budget_and_every_command_chooses_by_it(
+    here, few_images, tmp_path, monkeypatch
+):
     out = tmp_path / "run"
     words = ("--budget", "params=3k,8k", "--budget", "memory=40KB", "--reference", "plain")
     options = ("--set", "data.validation=0", "--set", "select.networks=1", "--set", "select.random=1")
@@ -42,12 +46,16 @@ def test_one_search_gives_networks_within_each_budget_and_every_command_chooses_
     assert "has at most 10 params; the cheapest has" in refused.output
 
     again = tmp_path / "again"
-    done = here("retrain", out, "--budget", "params=5k", "--out", again)
+    words = ("retrain", out, "--budget", "params=5k", "--set", "select.measures=", "--out", again)
+    monkeypatch.setattr(sys, "argv", ["/bin/nasplug", *map(str, words)])
+    done = here(*words)
     assert done.exit_code == 0, done.output
     result = json.loads((again / "result.json").read_text())
     assert result["budgets"] == [{"params": 5000}]
     assert all(3000 < network["params"] <= 5000 for network in result["networks"])
     assert {network["role"] for network in result["networks"]} == {"found", "random", "reference"}
+    assert all(set(network["costs"]) == {"params", "macs"} for network in result["networks"])
+    assert RunFolder(again).recipe()["environment"]["command"] == ["nasplug", *map(str, words)]
 
 
 @pytest.mark.slow

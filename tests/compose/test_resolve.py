@@ -10,6 +10,7 @@ from nasplug.builtin.methods import RANDOM
 from nasplug.compose import (
     check_versions,
     compose,
+    drop_other_measures,
     parse_setting,
     read_config,
     recipe_sections,
@@ -314,3 +315,28 @@ def test_weights_of_classes_need_a_teacher_whose_loss_has_a_place_for_them(plugi
         compose(plugins, asked("dna", "weights"))
     for method, balance in (("dna", "sampling"), ("darts", "weights"), ("dnad", "weights"), ("sd-darts", "weights")):
         assert compose(plugins, asked(method, balance)).recipe.search.balance == balance
+
+
+def test_options_of_a_measure_ask_for_it_unless_a_later_layer_says_which_are_measured(plugins):
+    recorded = {"run": {"method": "random"}, "select": {"measures": ["latency"]}, "latency": {"seconds": 0.1}}
+    nothing, size = ({"select": {"measures": measures}} for measures in ([], ["size"]))
+    options = {"memory": {"precision": "int8"}}
+
+    def measured(*layers):
+        return set(resolve(plugins, layers).costs)
+
+    assert measured(recorded) == {"latency"}
+    assert measured(recorded, nothing) == set()
+    assert measured(recorded, size, options) == {"size", "memory"}
+    assert measured(options, {"select": {"random": 0}}) == {"latency", "memory"}
+    assert measured(recorded, nothing, {"budget": {"latency": "1ms"}}) == {"latency"}
+    assert (
+        resolve(plugins, [recorded, {"select": {"measures": ["latency"]}}]).costs["latency"].options["seconds"] == 0.1
+    )
+
+
+def test_measures_that_are_listed_or_limited_keep_their_options_when_others_are_dropped(plugins):
+    layer = {"budget": {"size": 8000, "weight": 0.0}, "latency": {"seconds": 0.1}, "size": {"precision": "int8"}}
+    layer |= {"memory": {"precision": "int8"}, "select": {}}
+    drop_other_measures(plugins, layer, ["memory"])
+    assert set(layer) == {"budget", "size", "memory", "select"}

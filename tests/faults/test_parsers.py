@@ -142,8 +142,7 @@ def read_flag(command: Any, flag: str, more: tuple[str, ...] = ()) -> Callable[[
 
 
 def read_every_event(path: Path) -> object:
-    tail = Tail(path.with_name("none"))
-    tail.path = path
+    tail = Tail(path, 0)
     folder = RunFolder(path.parent)
     return [tail.read(), list(read_events(path)), list(read_ratings(folder))]
 

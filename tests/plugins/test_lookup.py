@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 import re
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from nasplug.errors import InputError
 from nasplug.plugins import load_plugins
+from nasplug.plugins.settings import Settings
 
 
 def registering(name: str, target: str = "nasplug.builtin.darts:Darts", slot: str = "space") -> str:
@@ -172,3 +174,17 @@ def test_an_error_in_a_part_is_put_down_to_its_plugin(install, here, tmp_path, f
     monkeypatch.setenv("NASPLUG_DEBUG", "1")
     with pytest.raises(ValueError, match="bang"):
         here("resume", tmp_path / "run")
+
+
+def test_another_process_leaves_out_the_entry_points_that_were_named_and_no_other_of_their_distribution(
+    install, tmp_path
+):
+    install("toy-one", registering("toy"), entry_point="parts")
+    with (tmp_path / "toy-one" / "toy_one-1.0.dist-info" / "entry_points.txt").open("a") as points:
+        points.write("watch = toy_one_watch\n")
+    plugins = load_plugins(Settings(without=("watch",)))
+    again = pickle.loads(pickle.dumps(plugins))  # noqa: S301 - what this process has written
+    assert [(plugin.name, plugin.status) for plugin in again.all] == [
+        (plugin.name, plugin.status) for plugin in plugins.all
+    ]
+    assert plugins.settings.without == again.settings.without == ("watch",)

@@ -14,6 +14,8 @@ from nasplug.runs.create import new_folder, start
 from nasplug.runs.data import read_data_record
 from nasplug.store.lock import AlreadyRunning
 from nasplug.store.run_folder import RunFolder
+from nasplug.store.run_state import is_run
+from nasplug.values.checksum import recipe_was_changed
 
 
 def test_a_run_starts_with_what_a_close_look_at_its_images_tells(tmp_path):
@@ -51,6 +53,21 @@ def test_what_a_killed_start_has_left_is_used_again(tmp_path):
     assert sorted(path.name for path in out.iterdir()) == ["lock", "recipe.toml"]
     with pytest.raises(InputError, match=r"exists already .* 'nasplug resume"), new_folder(out):
         pass
+
+
+def test_a_recipe_alone_makes_no_run_where_a_start_was_killed(tmp_path):
+    out = tmp_path / "run"
+    folder = RunFolder.create(out)
+    folder.begin()
+    (out / "recipe.toml").touch()
+    assert not is_run(out)
+    with pytest.raises(InputError, match=r"ended before its start was complete.*once more"):
+        RunFolder.existing(out)
+    with new_folder(out):
+        assert not (out / "recipe.toml").exists()
+        (out / "recipe.toml").touch()
+    assert is_run(out)
+    assert RunFolder.existing(out).path == out
 
 
 def test_a_start_that_is_under_way_and_files_of_others_are_left_alone(tmp_path):
@@ -101,3 +118,5 @@ def test_options_of_the_machine_are_changed_for_good(here, few_images, tmp_path)
     assert done.exit_code == 0, done.output
     changed = RunFolder(run).recipe()["run"]
     assert (changed["device"], changed["threads"], changed["jobs"]) == ("cpu", 1, 2)
+    assert "was changed since the run was started" in done.stderr
+    assert recipe_was_changed(RunFolder(run).recipe())

@@ -19,8 +19,9 @@ from nasplug.report import write_report
 from nasplug.runs import tournament
 from nasplug.runs.bracket import read_brackets
 from nasplug.runs.create import start
-from nasplug.runs.pipeline import plan_networks
+from nasplug.runs.pipeline import plan_first_trainings, plan_networks
 from nasplug.runs.search import search
+from nasplug.runs.summary import write_result
 from nasplug.runs.training import Stopped
 from nasplug.store.events import ignore_event, read_events
 from nasplug.store.result import read_result
@@ -256,3 +257,14 @@ def test_a_whole_run_that_was_killed_in_its_tournament_ends_like_one_that_was_no
     assert done.exit_code == 0, done.output
     brackets = json.loads((again / "result.json").read_text())["tournament"]
     assert [[len(rung["ranking"]) for rung in bracket["rungs"]] for bracket in brackets] == [[2], [2]]
+
+
+def test_networks_that_are_chosen_already_need_no_candidates(begin, trained):
+    context = begin({"params": 20_000})
+    plans = finish(context)
+    context.folder.finish("select", {"plans": [plan.to_dict() for plan in plans]})
+    again = begin({"params": 20_000})
+    again.folder.finish("select", {"plans": [plan.to_dict() for plan in plans]})
+    assert list(plan_first_trainings(again, lambda: False)) == []
+    assert read_brackets(again.folder) is None
+    assert write_result(again, "running", plans)["tournament"] == []

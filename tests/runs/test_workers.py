@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from concurrent.futures import Executor, Future
+from contextlib import closing
 from pathlib import Path
 
 import attrs
@@ -17,9 +18,13 @@ from nasplug.parts import TrainingExecutor
 from nasplug.plugins import Registration, load_plugins
 from nasplug.runs.create import start
 from nasplug.runs.defaults import resolve_recipe
-from nasplug.runs.pipeline import run_pipeline
+from nasplug.runs.pipeline import read_plans, run_pipeline
 from nasplug.runs.signals import Signals
+from nasplug.runs.training_task import plan_retrainings
 from nasplug.runs.worker import Program, train_phase
+from nasplug.runs.workers import _JournalReader, journal_path
+from nasplug.store.checkpoint import count_saved_events
+from nasplug.store.events import Journal, ignore_event
 from nasplug.store.worker_token import WorkerToken
 
 
@@ -92,6 +97,26 @@ def test_an_executor_of_a_plugin_leaves_the_same_files_and_gives_the_same_events
     events = carry_out(start(tmp_path / "run", plugins, resolve_recipe(plugins, layers), []))
     assert (content(tmp_path / "run"), sorted(map(json.dumps, events))) == whole
     assert not (tmp_path / "run" / "workers.token").exists()
+
+
+def test_reading_journals_leaves_them_to_the_process_that_has_locked_the_phase(few_images, tmp_path, plugins):
+    recipe = resolve_recipe(plugins, recipe_of(few_images, jobs=1, checkpoint_seconds=0))
+    context = start(tmp_path / "run", plugins, recipe, [])
+    with closing(run_pipeline(context, Signals())) as steps:
+        for _ in steps:
+            checkpoints = list(context.folder.path.glob("phases/retrain/*/checkpoint.safetensors"))
+            if checkpoints and count_saved_events(checkpoints[0]) >= 2:
+                break
+    phase = str(checkpoints[0].parent.relative_to(context.folder.path / "phases"))
+    tasks = [task for task in plan_retrainings(context, read_plans(context.folder)) if task.phase == phase]
+    journal, saved = journal_path(context, phase), count_saved_events(checkpoints[0])
+    late = Journal(journal, ignore_event)
+    late.append(phase, {"event": "step", "step": late.count, "epoch": 9, "loss": 1.0})
+    before, events = journal.read_bytes(), []
+    steps = list(_JournalReader(context, tasks, events.append).read())
+    assert journal.read_bytes() == before
+    assert [event["step"] for event in events] == list(range(saved, late.count))
+    assert [step.done for step in steps] == [late.count - 1]
 
 
 def test_work_for_a_program_that_has_stopped_does_not_begin(tmp_path, plugins):

@@ -80,12 +80,14 @@ def test_a_disk_that_takes_no_more_is_a_failure(tmp_path):
         journal.append("search", {"event": "step"})
 
 
-def test_a_tail_gives_what_is_appended_from_now_on_each_line_once_it_is_whole(tmp_path):
+def test_a_tail_gives_what_follows_the_events_that_it_counts_each_line_once_it_is_whole(tmp_path):
     path = tmp_path / "events.jsonl"
-    nothing_yet = Tail(path)
+    nothing_yet = Tail(path, 0)
     assert nothing_yet.read() == []
     journal = _written(path, "retrain/a", 3)
-    tail = Tail(path)
+    tail = Tail(path, 3)
+    assert [event["step"] for event in Tail(path, 1).read()] == [1, 2]
+    assert Tail(path, 4).read() == []
 
     assert [event["step"] for event in nothing_yet.read()] == [0, 1, 2]
     journal.append("retrain/a", {"event": "step", "step": 3})
@@ -101,7 +103,7 @@ def test_a_tail_gives_what_is_appended_from_now_on_each_line_once_it_is_whole(tm
 def test_what_happens_again_after_a_process_was_lost_is_given_once(tmp_path):
     path = tmp_path / "events.jsonl"
     journal = _written(path, "retrain/a", 3)
-    tail = Tail(path)
+    tail = Tail(path, 3)
     for step in (3, 4, 5):
         journal.append("retrain/a", {"event": "step", "step": step})
     assert [event["step"] for event in tail.read()] == [3, 4, 5]
