@@ -484,6 +484,13 @@ def test_a_run_without_its_events_has_nothing_to_retrain(run):
     refused(call("retrain", run, "--epochs", "1"), "holds no architecture", "restore it")
 
 
+def test_a_resume_that_is_refused_leaves_the_networks_of_a_finished_run_in_its_result(run):
+    before = json.loads((run / "result.json").read_text())["networks"]
+    (run / "phases/select/done.json").write_text("{}")
+    refused(call("resume", run), "select/done.json", "damaged")
+    assert json.loads((run / "result.json").read_text())["networks"] == before != []
+
+
 def test_retraining_refuses_options_of_the_search(original):
     refused(
         call("retrain", original, "--set", "search.lr=1"),

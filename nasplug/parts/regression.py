@@ -42,6 +42,7 @@ class Regression(Task):
         "the share of the variance that is not explained (1 - R^2): 100 % for always answering the mean of the "
         "training images, more for what is worse"
     )
+    worst_error: ClassVar[float] = 1e6
 
     mean: tuple[float, ...] = ()
     """By output, that of the training images, as `fit` has measured it."""

@@ -127,7 +127,7 @@ class SearchState:
     ) -> Generator[Progress, None, list[float | None]]:
         """The error of the network of each genotype on all images of `split`, after `epochs` of training.
 
-        Which error, `select.by` says; that of a training that diverges is 1, where everything is wrong.
+        Which error, `select.by` says; that of a training that diverges is the `worst_error` of the task.
 
         Each is trained from scratch by the options of the retraining, on the training images that are not in `split`,
         as large as `budget` allows where networks are scaled, else at the size of the retraining; `run.jobs` of them in

@@ -73,6 +73,8 @@ class Task(ABC):
     """What the answer for one output is called, such as "probability"."""
     error: ClassVar[str]
     """What its error is, in words."""
+    worst_error: ClassVar[float] = 1.0
+    """What a network counts as whose training has diverged: no other is worse."""
 
     # -- data
 

@@ -9,7 +9,6 @@ from nasplug.engine.finite import NonFinite
 from nasplug.errors import InputError, RunFailure, command, one_line
 from nasplug.plugins import Plugins
 from nasplug.plugins.hook_calls import note
-from nasplug.plugins.program_objects import is_program_object
 from nasplug.runs.bracket import tournament_phases
 from nasplug.runs.context import RunContext
 from nasplug.runs.ranks import set_threads
@@ -28,7 +27,7 @@ from nasplug.store.lock import lock_run
 from nasplug.store.networks import PlannedNetwork, load_network, space_of
 from nasplug.store.result import set_note, set_status
 from nasplug.store.run_folder import RunFolder
-from nasplug.values import Drawing, Progress
+from nasplug.values import Progress
 
 REPORT_FAILURE = "The report could not be written"
 """How the note of a run without a report begins."""
@@ -162,29 +161,23 @@ def report_or_say(folder: RunFolder, plugins: Plugins) -> None:
 def write_run_report(folder: RunFolder, plugins: Plugins) -> Path:
     """Writes the report of a run again, whatever its status; returns its path.
 
-    If that fails, a note in `result.json` says so until it succeeds.
+    If that fails, a note in `result.json` says so until it succeeds. Raises InputError, and leaves no note, where the
+    space of the run is not there.
     """
     folder.refuse_links()
+    part = folder.recipe_layer()["space"]
+    space = space_of(plugins, str(part.pop("part", "")), part, folder.path)
     set_note(folder, REPORT_FAILURE, None)
     try:
         from nasplug.report import write_report  # here, because it imports matplotlib
 
-        return write_report(folder.path, _draw_networks(folder, plugins))
+        plans = read_plans(folder) or []
+        return write_report(
+            folder.path, {plan.id: space.drawings(plan.genotype) for plan in plans if plan.genotype is not None}
+        )
     except Exception as error:
         set_note(folder, REPORT_FAILURE, describe_report_failure(folder, error))
         raise
-
-
-def _draw_networks(folder: RunFolder, plugins: Plugins) -> dict[str, Sequence[Drawing]]:
-    """The drawings of the networks by id; none where only another Python program has the space, which a note says."""
-    options = folder.recipe_layer()["space"]
-    name = str(options.pop("part", ""))
-    if is_program_object(name) and not plugins.find_all("space", name):
-        note(f"The space of '{folder.path}' is an object of a Python program, so the report has no drawings.")
-        return {}
-    space = space_of(plugins, name, options, folder.path)
-    plans = read_plans(folder) or []
-    return {plan.id: space.drawings(plan.genotype) for plan in plans if plan.genotype is not None}
 
 
 def describe_report_failure(folder: RunFolder, error: Exception) -> str:

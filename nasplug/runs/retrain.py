@@ -54,20 +54,22 @@ def train_task(
     except Diverged as failure:
         if not task.competes:
             raise
-        _count_as_wrong(context, task, splits, str(failure))
+        _count_as_worst(context, task, splits, str(failure))
 
 
-def _count_as_wrong(context: RunContext, task: TrainingTask, splits: Splits, reason: str) -> None:
-    """Records that a network has learnt nothing: all that it is validated on is wrong."""
+def _count_as_worst(context: RunContext, task: TrainingTask, splits: Splits, reason: str) -> None:
+    """Records that a network has learnt nothing: its error is the worst of the task."""
     untrained = build_network(context.plugins, context.composition.space, task.plan, context.shape)
     errors = context.validation_errors(place_network(untrained, context.device), splits.validation)
-    worst = None if errors is None else Errors(errors.total, errors.total)
+    worst = None
+    if errors is not None:
+        worst = Errors(tuple(context.task.worst_error * total for total in errors.total), errors.total)
     checkpoint = context.folder.checkpoint(task.phase)
     cost = cost_record(context, task.phase) if checkpoint.exists() else no_cost(context)
     record = {"train_loss": None, "statistics_images": 0, "cost": cost, "diverged": reason}
     context.folder.finish(task.phase, {**record_validation(worst), **record})
     checkpoint.unlink(missing_ok=True)
-    note(f"Note: {reason} It counts as wrong on all images, and the run goes on.")
+    note(f"Note: {reason} It counts as the worst, and the run goes on.")
 
 
 @attrs.frozen

@@ -181,7 +181,7 @@ def _divergence_notes(context: RunContext, trials: int) -> list[str]:
     if not count:
         return []
     return [
-        f"{count} of the trainings by which networks were chosen diverged: they count as wrong on all images. A lower "
+        f"{count} of the trainings by which networks were chosen diverged: they count as the worst. A lower "
         f"learning rate may help: --set retrain.lr={context.recipe.retrain.lr / 4:g}."
     ]
 

@@ -80,7 +80,7 @@ def read_validation(folder: RunFolder, phase: str, folds: int) -> Validation | N
 
 
 def count_diverged(folder: RunFolder, phases: Iterable[str]) -> int:
-    """How many of the trainings of these phases diverged, and so count as wrong on all images."""
+    """How many of the trainings of these phases diverged, and so count as the worst."""
     return sum("diverged" in (folder.done(phase) or {}) for phase in phases)
 
 

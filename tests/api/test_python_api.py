@@ -201,6 +201,7 @@ def test_networks_of_an_own_space_say_what_they_need(whole, quick, few_images, t
         refused = here(*words)
         assert refused.exit_code == 2, words
         assert f"nasplug.load('{run}', space=OwnSpace(...)) opens its networks" in refused.stderr
+    assert not any("report" in note for note in json.loads((run / "result.json").read_text())["notes"])
     with pytest.raises(InputError, match="opens its networks"):
         nasplug.load(run).best().network()
     again = nasplug.load(run, space=space).best()

@@ -22,12 +22,13 @@ from nasplug.runs.estimate import estimate_run
 from nasplug.runs.given_teacher import replace_teacher
 from nasplug.runs.retrain import make_network_trainer, train_task
 from nasplug.runs.summary import write_result
-from nasplug.runs.teacher_training import teacher_training
+from nasplug.runs.teacher_training import teacher_training, train_teacher
 from nasplug.runs.training import Stopped
 from nasplug.runs.training_task import TrainingTask
 from nasplug.store.events import Journal, ignore_event, read_events
 from nasplug.store.files import read_tensors, write_tensors
 from nasplug.store.networks import PlannedNetwork, build_network, load_network, save_network
+from nasplug.store.run_folder import RunFolder
 from nasplug.supernets import tap_shapes
 from nasplug.values import Costs
 
@@ -202,6 +203,33 @@ def test_a_method_with_a_teacher_of_its_own_needs_no_other_and_trains_it_from_la
     assert not context.folder.teacher.exists()
     assert teacher_training(context).distil == 0
     assert Distillation.of(context).teacher == ""
+
+
+def test_a_kill_between_the_weights_of_a_teacher_and_its_record_changes_nothing(tmp_path, few_images, monkeypatch):
+    def train(context):
+        journal = Journal(context.folder.events, ignore_event)
+        for _ in train_teacher(context, journal, lambda: False):
+            pass
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    sections = {"teacher": {"part": "features", "epochs": 1}}
+    whole, broken = (
+        begin(tmp_path / name, few_images, method="dnad", sections=sections) for name in ("whole", "broken")
+    )
+    train(whole)
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "finish", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(broken)
+    assert broken.folder.teacher.exists()
+    assert broken.folder.done("teacher") is None
+    train(broken)
+    assert not broken.folder.checkpoint("teacher").exists()
+    assert broken.folder.done("teacher")["train_loss"] == whole.folder.done("teacher")["train_loss"]
+    assert equal(load_file(broken.folder.teacher), load_file(whole.folder.teacher))
+    train(broken)
 
 
 def test_networks_and_searches_learn_from_a_reference_network(tmp_path, few_images):

@@ -215,8 +215,18 @@ def test_a_network_that_diverges_counts_as_wrong_and_the_selection_goes_on(image
     assert not context.folder.checkpoint("trial/1").exists()
     assert context.folder.done("search")["diverged"] == 2
     (note,) = _divergence_notes(context, 2)
-    assert note.startswith("2 of the trainings by which networks were chosen diverged: they count as wrong")
-    assert capsys.readouterr().err.count("It counts as wrong on all images, and the run goes on.") == 2
+    assert note.startswith("2 of the trainings by which networks were chosen diverged: they count as the worst")
+    assert capsys.readouterr().err.count("It counts as the worst, and the run goes on.") == 2
+
+
+def test_of_numbers_no_network_is_worse_than_one_that_has_diverged(tmp_path, monkeypatch):
+    keep_trials(monkeypatch)
+    labels = torch.rand(48, 2, generator=torch.Generator().manual_seed(1))
+    images = write_images(tmp_path / "numbers.safetensors", labels)
+    context = begin(tmp_path / "run", images, Trains(), retrain={"lr": 1e30, "clip": 0.0})
+    carry_on(context)
+    found = [event["error"] for event in read_events(context.folder.events) if event["event"] == "found"]
+    assert found == pytest.approx([1e6, 1e6])
 
 
 def test_a_network_that_is_to_be_shipped_must_not_diverge(images, tmp_path):

@@ -268,3 +268,14 @@ def test_networks_that_are_chosen_already_need_no_candidates(begin, trained):
     assert list(plan_first_trainings(again, lambda: False)) == []
     assert read_brackets(again.folder) is None
     assert write_result(again, "running", plans)["tournament"] == []
+
+
+def test_networks_that_several_budgets_have_in_common_are_named_and_references_are_not_called_left_out(begin, trained):
+    context = begin({"params": [20_000, 20_001]}, candidates=2)
+    plans = finish(context)
+    context.folder.finish("select", {"plans": [plan.to_dict() for plan in plans]})
+    assert [plan.reference for plan in plans].count("plain") == 1
+    notes = write_result(context, "running", plans)["notes"]
+    assert not any("was left out" in note for note in notes)
+    (note,) = [note for note in notes if "those of another budget" in note]
+    assert note.startswith("The found networks within 20,001 params are those of another budget")

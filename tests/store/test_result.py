@@ -67,6 +67,18 @@ def test_the_best_reference_network_is_chosen_like_the_best_among_those_of_equal
     assert (best(networks), pareto_front(networks)) == ("b", ("a", "b"))
 
 
+def test_a_reference_network_of_another_budget_counts_where_it_would_be_the_same_network_once_more():
+    def of(name, params, error, role, limit):
+        budget = {"budget": {"params": limit}, "costs": {"params": params, "macs": 1}}
+        return NetworkResult.from_entry(entry(name, params, error, role) | budget)
+
+    found = of("a", 80, 0.3, "found", 90)
+    small, large = of("b", 70, 0.2, "reference", 80), of("c", 95, 0.1, "reference", 100)
+    assert best_reference([found, small, large], found).id == "b"
+    assert best_reference([found, small, large, of("d", 85, 0.4, "reference", 90)], found).id == "d"
+    assert best_reference([found, large], found) is None
+
+
 def test_without_validation_the_training_loss_decides():
     networks = [network("a", 10, train_loss=0.3), network("b", 20, train_loss=0.1), network("c", 5)]
 
