@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from itertools import islice, product
 from random import Random
 from types import SimpleNamespace
 
@@ -16,7 +17,7 @@ from nasplug.errors import InputError
 from nasplug.plugins import load_plugins
 from nasplug.runs.candidates import plan_brackets, refuse_tournament
 from nasplug.runs.create import start
-from nasplug.runs.rated_candidates import best_rated
+from nasplug.runs.rated_candidates import best_rated, in_order
 from nasplug.store.events import ignore_event
 from nasplug.values import Genotype, Rated
 from nasplug.values.recipe import SelectOptions
@@ -141,6 +142,42 @@ def test_paths_through_blocks_are_combined_by_the_sum_of_their_ratings(begin):
     costs = {genotype: context.composition.space.cost(genotype, context.shape) for genotype in best}
     limit = sorted(cost.macs for cost in costs.values())[10]
     assert list(best_rated(context, {"macs": limit})) == [each for each in best if costs[each].macs <= limit]
+
+
+def test_combinations_come_in_the_order_of_their_sums_without_looking_at_all(begin):
+    generator = Random(4)
+    path = begin().composition.space.random(generator)
+    blocks = [
+        [Rated(block, path, generator.gauss(0, 1)) for _ in range(count)] for block, count in enumerate((7, 1, 5))
+    ]
+
+    def rating(paths):
+        return sum(each.rating for each in paths)
+
+    assert list(in_order(blocks)) == sorted(product(*blocks), key=rating)
+    wide = [[Rated(block, path, generator.random()) for _ in range(10**4)] for block in range(6)]
+    sums = [rating(paths) for paths in islice(in_order(wide), 300)]
+    assert sums == sorted(sums)
+    assert sums[0] == sum(min(each.rating for each in block) for block in wide)
+
+
+def test_random_combinations_follow_where_the_best_of_many_are_too_large(begin, monkeypatch):
+    monkeypatch.setattr("nasplug.runs.rated_candidates.MOST", 4)
+    space = {"part": "mbconv", "blocks": ["s1 1x4 2x4", "s2 1x6"], "channels": 8, "head": 8}
+    context = begin({"params": 60_000}, space=space)
+    paths = context.composition.space.paths
+    blocks = {
+        block: {path: float(number) for number, path in enumerate(paths(block).select(6, Random(3)))}
+        for block in (0, 1)
+    }
+    rate(context, blocks)
+    best = list(best_rated(context, {}))
+    sums_of = {Genotype.join((a, b)): one + other for a, one in blocks[0].items() for b, other in blocks[1].items()}
+    sums = [sums_of[genotype] for genotype in best]
+    assert sums[:4] == [0, 1, 1, 2]
+    assert 4 < len(best) <= 8
+    assert len(set(best)) == len(best)
+    assert sums[4:] == sorted(sums[4:])
 
 
 def test_mutations_are_one_step_from_what_the_search_left(begin):
