@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from nasplug.compose import resolve_recorded
+from nasplug.compose import OptionLayer, resolve_recorded
 from nasplug.errors import InputError, quote
 from nasplug.plugins import Plugins
+from nasplug.runs.create import change_run_options
 from nasplug.store.run_folder import RunFolder
 from nasplug.values.recipe import EXECUTOR, MACHINE, Recipe
 
@@ -52,6 +53,37 @@ def decisive_options(recipe: Recipe) -> dict[str, dict[str, Any]]:
         for section, options in recipe.to_dict().items()
         if section not in INDIFFERENT
     }
+
+
+def asked_of_machine(layers: Iterable[OptionLayer]) -> dict[str, list[str]]:
+    """By section, the options of the machine that `layers` ask for, instead of leaving them to defaults.
+
+    Of an executor, these are all options.
+    """
+    asked: dict[str, list[str]] = {}
+    for layer in layers:
+        for section, options in layer.items():
+            if names := [name for name in options if section == EXECUTOR or name in MACHINE.get(section, ())]:
+                asked.setdefault(section, []).extend(names)
+    return asked
+
+
+def adopt_machine_options(plugins: Plugins, folder: Path, asked: Recipe, names: Mapping[str, Collection[str]]) -> None:
+    """Changes for good where and how the run in `folder` computes: in the options `names`, it becomes as `asked` for.
+
+    The executor changes with all its options if one of them is named. Raises InputError for values that cannot be had,
+    and if another process carries out the run.
+    """
+    run, wanted = RunFolder.existing(folder), asked.to_dict()
+    recorded = run.recipe()
+    changes: dict[str, dict[str, Any]] = {}
+    for section, options in names.items():
+        there, here = recorded.get(section, {}), wanted[section]
+        chosen = here if section == EXECUTOR else {name: here[name] for name in options}
+        if any(there.get(name) != value for name, value in chosen.items()):
+            changes[section] = chosen
+    if changes:
+        change_run_options(run, plugins, changes)
 
 
 def _show(value: object) -> str:
