@@ -11,10 +11,8 @@ from nasplug.errors import InputError, quote
 from nasplug.plugins import Plugins
 from nasplug.runs.create import change_run_options
 from nasplug.store.run_folder import RunFolder
-from nasplug.values.recipe import EXECUTOR, MACHINE, Recipe
+from nasplug.values.recipe import EXECUTOR, MACHINE, Recipe, decisive_options
 
-INDIFFERENT = ("plugins", EXECUTOR)
-"""The sections that say who supplied the parts, and by what trainings are carried out."""
 SHOWN = 3
 """Differences that a message names, at most."""
 
@@ -37,22 +35,13 @@ def find_differences(recorded: Recipe, asked: Recipe, left_to_images: Collection
 
     What is asked for may leave options of the data set to the images, which are the same in both.
     """
-    there, here = decisive_options(recorded), decisive_options(asked)
+    there, here = decisive_options(recorded.to_dict()), decisive_options(asked.to_dict())
     for section in dict.fromkeys((*there, *here)):
         old, new = there.get(section, {}), here.get(section, {})
         for name in dict.fromkeys((*old, *new)):
             is_left = section == "data" and name in left_to_images and name not in new
             if old.get(name) != new.get(name) and not is_left:
                 yield f"{section}.{name} is {_show(old.get(name))} there and {_show(new.get(name))} here"
-
-
-def decisive_options(recipe: Recipe) -> dict[str, dict[str, Any]]:
-    """The options of a recipe that decide what a run computes, by section."""
-    return {
-        section: {name: value for name, value in options.items() if name not in MACHINE.get(section, ())}
-        for section, options in recipe.to_dict().items()
-        if section not in INDIFFERENT
-    }
 
 
 def asked_of_machine(layers: Iterable[OptionLayer]) -> dict[str, list[str]]:
