@@ -1,4 +1,4 @@
-"""Options about plugins that every command takes that loads any: kept in the environment while the command runs.
+"""Options about plugins that every command takes that loads any: kept in the environment until the program ends.
 
 So the processes that a run starts load the same plugins.
 """
@@ -63,7 +63,8 @@ def _add_to_settings(ctx: click.Context, parameter: click.Parameter, values: Seq
             settings = attrs.evolve(settings, observe=(*settings.observe, *names))
         else:
             settings = attrs.evolve(settings, without=(*settings.without, *names))
-    ctx.with_resource(_set_environment(settings.to_environment()))
+    # For the whole program, not the command alone: an error is put down to these plugins when the command has ended.
+    ctx.find_root().with_resource(_set_environment(settings.to_environment()))
 
 
 @contextmanager

@@ -19,7 +19,7 @@ import click
 from nasplug.cli.output import echo
 from nasplug.cli.parameters import shorten_message
 from nasplug.errors import InputError, Interrupted, NasplugError, quote
-from nasplug.plugins import load_plugins
+from nasplug.plugins import Plugins, load_plugins
 from nasplug.plugins.attribution import attribute_error
 from nasplug.plugins.settings import is_switched_on
 from nasplug.runs.signals import Signals
@@ -58,11 +58,9 @@ def report_errors(signals: Signals | None) -> Iterator[None]:
     except OSError as error:
         if signals is not None and signals():  # the terminal was closed, and what had to be said found nobody
             raise click.exceptions.Exit(signals.exit_code) from error
-        if error.errno not in PLACES or error.filename is None or is_switched_on(DEBUG):
+        if (sentence := explain(error)) is None:
             raise
-        place = quote(Path(os.fsdecode(error.filename)))
-        refusal = f"Error: {place} cannot be used: {error.strerror}; name another place."
-        raise _end(refusal, InputError.exit_code) from error
+        raise _end(f"Error: {sentence}", InputError.exit_code) from error
     except click.UsageError as error:
         if follows():  # the leading rank says the same
             raise click.exceptions.Exit(error.exit_code) from error
@@ -73,14 +71,27 @@ def report_errors(signals: Signals | None) -> Iterator[None]:
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
     except Exception as error:
-        if _lacks_memory(error) and not is_switched_on(DEBUG):
-            refusal = "Error: The memory does not suffice; ask for smaller batches, images or networks."
-            raise _end(refusal, NasplugError.exit_code) from error
-        sentence = None if is_switched_on(DEBUG) else attribute_error(error, load_plugins(quiet=True))
-        if sentence is None:
+        if (sentence := explain(error)) is None:
             raise
-        message = f"Error: {sentence} Its author has to fix that; {DEBUG}=1 shows the traceback."
-        raise _end(message, NasplugError.exit_code) from error
+        raise _end(f"Error: {sentence}", NasplugError.exit_code) from error
+
+
+def explain(error: Exception, plugins: Plugins | None = None) -> str | None:
+    """What a message says of an error that is no `NasplugError`; `plugins` are those in whose code it may have arisen.
+
+    Without `plugins`, they are loaded. None if the traceback has to be shown: that of a defect of nasplug, and each
+    where tracebacks are asked for.
+    """
+    if is_switched_on(DEBUG):
+        return None
+    if isinstance(error, OSError):
+        if error.errno not in PLACES or error.filename is None:
+            return None
+        return f"{quote(Path(os.fsdecode(error.filename)))} cannot be used: {error.strerror}; name another place."
+    if _lacks_memory(error):
+        return "The memory does not suffice; ask for smaller batches, images or networks."
+    sentence = attribute_error(error, load_plugins(quiet=True) if plugins is None else plugins)
+    return None if sentence is None else f"{sentence} Its author has to fix that; {DEBUG}=1 shows the traceback."
 
 
 def _end(sentence: str, code: int) -> click.exceptions.Exit:

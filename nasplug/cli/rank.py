@@ -18,7 +18,7 @@ from nasplug.report.ranking import LEGEND, agreement_table, read_ranking, write_
 from nasplug.runs.context import note_changed_recipe, reopen_context
 from nasplug.runs.memory import keep_freed_memory
 from nasplug.runs.ranking import ranking_recipe, start_ranking
-from nasplug.runs.same_run import refuse_other_run
+from nasplug.runs.same_run import adopt_machine_options, asked_of_machine, refuse_other_run
 from nasplug.store.run_folder import RunFolder, write_json
 from nasplug.store.run_state import is_run
 from nasplug.ui import PrintableConsole, show_progress
@@ -41,16 +41,19 @@ def rank(source: Path, networks: int, out: Path | None, **flags: Any) -> None:
     trained supernet has with one architecture alone, and that of the weights of candidates where alpha was learnt. The
     sample is spread evenly over it, scaled to the budget of RUN and trained by its recipe of retraining. Prints
     Kendall's tau, Spearman's rank correlation and what is lost by training only the best of the order, each with
-    a 95 % interval. A sample that was stopped goes on where it was. RUN itself is left as it is.
+    a 95 % interval. A sample that was stopped goes on where it was, with --jobs as now asked for. RUN itself is left as
+    it is.
     """
     plugins = load_plugins()
     old = RunFolder.existing(source)
     if old.done("search") is None:
         raise InputError(f"The search of '{source}' is not finished; go on with: {command('resume', source)}")
     folder = source / "rank" if out is None else out
-    recipe = ranking_recipe(plugins, old, _read_changes(networks, **flags))
+    changes = _read_changes(networks, **flags)
+    recipe = ranking_recipe(plugins, old, changes)
     if is_run(folder):
         refuse_other_run(plugins, folder, recipe)
+        adopt_machine_options(plugins, folder, recipe, asked_of_machine([changes]))
     else:
         note_changed_recipe(old)
         keep_freed_memory()

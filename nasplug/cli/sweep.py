@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+import traceback
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import click
 
 from nasplug.cli.compare import show_comparison
 from nasplug.cli.dry_run import estimate_seconds, format_duration
+from nasplug.cli.failure import explain
 from nasplug.cli.output import echo
 from nasplug.cli.run_options import read_run_options, run_options
 from nasplug.cli.tables import write_rows
@@ -23,9 +25,10 @@ from nasplug.plugins import Plugins, load_plugins
 from nasplug.runs.create import start
 from nasplug.runs.defaults import resolve_recipe
 from nasplug.runs.memory import keep_freed_memory
+from nasplug.runs.same_run import adopt_machine_options, asked_of_machine
 from nasplug.runs.signals import EXIT_CODES, Signals
 from nasplug.runs.sweep import SweepRun, carry_out, carry_out_by_executor, plan_sweep
-from nasplug.store.result import RESULT
+from nasplug.store.run_state import read_run_state
 from nasplug.ui import PrintableConsole, show_progress
 from nasplug.values.recipe import EXECUTOR, Recipe
 
@@ -36,6 +39,8 @@ MOST_RUNS = 1000
 PAGE = "compare.html"
 Axes = tuple[Sequence[str], Sequence[str | None], Sequence[int]]
 """Methods, spaces and seeds."""
+Asked = Mapping[str, Collection[str]]
+"""By section, the options of the machine that are asked for; runs that are under way change to these."""
 
 
 @click.command()
@@ -53,7 +58,8 @@ def sweep(methods: str, spaces: str | None, seeds: str, out: Path, dry_run: bool
     All other options are those of `nasplug run`, for all runs. Finished runs are not repeated: the same command goes on
     with a sweep that was stopped, and more seeds or methods add to it. Every run is a process of its own and a folder
     of its own, `OUT/METHOD-SEED` (`OUT/METHOD-SPACE-SEED` with `--spaces`); one that fails is named at the end, and the
-    others go on. The comparison is that of `nasplug compare`, with the page `OUT/compare.html`.
+    others go on. The comparison is that of `nasplug compare`, of the finished runs, with the page `OUT/compare.html`.
+    Runs that go on do so with the options of the machine that are asked for now, such as `--jobs`.
 
     With `--executor`, whole runs are what it carries out, `--jobs` of them at a time; each trains one network after the
     other. Without, there is one run after the other, each with `--jobs` retrainings at a time.
@@ -67,12 +73,13 @@ def sweep(methods: str, spaces: str | None, seeds: str, out: Path, dry_run: bool
     if dry_run:
         _write_plan(plugins, runs)
         return
+    asked = asked_of_machine(read_run_options(plugins, **options))
     signals = click.get_current_context().obj or Signals()
     with signals.watching():
         if recipe is None:
-            failed = _complete_one_by_one(plugins, runs, signals)
+            failed = _complete_one_by_one(plugins, runs, asked, signals)
         else:
-            failed = _complete_together(plugins, recipe, out, runs, signals)
+            failed = _complete_together(plugins, recipe, out, runs, asked, signals)
     _write_comparison(runs, out)
     if failed:
         raise RunFailure(
@@ -163,11 +170,11 @@ def _split_executor(plugins: Plugins, axes: Axes, options: Mapping[str, Any]) ->
     return recipe, {**options, "executor": None, "settings": settings, "jobs": 1, "threads": threads}
 
 
-def _complete_one_by_one(plugins: Plugins, runs: Sequence[SweepRun], signals: Signals) -> list[str]:
+def _complete_one_by_one(plugins: Plugins, runs: Sequence[SweepRun], asked: Asked, signals: Signals) -> list[str]:
     """Carries out one run after the other, each in a process of its own; returns the names of those that failed."""
     failed: list[str] = []
     for number, run in enumerate(runs, start=1):
-        if run.status != "finished" and not _complete(plugins, run, f"Run {number} of {len(runs)}", signals):
+        if run.status != "finished" and not _complete(plugins, run, asked, f"Run {number} of {len(runs)}", signals):
             failed.append(run.folder.name)
         if signals():
             raise signals.interrupted(_same_command())
@@ -175,7 +182,7 @@ def _complete_one_by_one(plugins: Plugins, runs: Sequence[SweepRun], signals: Si
 
 
 def _complete_together(
-    plugins: Plugins, recipe: Recipe, out: Path, runs: Sequence[SweepRun], signals: Signals
+    plugins: Plugins, recipe: Recipe, out: Path, runs: Sequence[SweepRun], asked: Asked, signals: Signals
 ) -> list[str]:
     """Carries out all runs by the executor of `recipe`; returns the names of those that failed."""
     failed: list[str] = []
@@ -186,10 +193,12 @@ def _complete_together(
 
     ready: list[Path] = []
     for run in runs:
-        if run.status == "new" and not signals() and not _start(plugins, run):
-            failed.append(run.folder.name)
-        elif run.status != "finished":
+        if run.status == "finished" or signals():
+            continue
+        if _prepare(plugins, run, asked):
             ready.append(run.folder)
+        else:
+            failed.append(run.folder.name)
     if ready and not signals():
         show_progress(
             carry_out_by_executor(plugins, recipe, out, ready, signals, _same_command(), add), PrintableConsole()
@@ -199,11 +208,11 @@ def _complete_together(
     return failed
 
 
-def _complete(plugins: Plugins, run: SweepRun, which: str, signals: Signals) -> bool:
+def _complete(plugins: Plugins, run: SweepRun, asked: Asked, which: str, signals: Signals) -> bool:
     """Starts a run or goes on with it; returns whether it is done."""
     how = "starts" if run.status == "new" else "goes on"
     echo(f"\n{which} {how}: {run.folder}\n")
-    if run.status == "new" and not _start(plugins, run):
+    if not _prepare(plugins, run, asked):
         return False
     code = carry_out(run.folder, signals)
     if code != 0 and code not in EXIT_CODES.values():
@@ -211,14 +220,21 @@ def _complete(plugins: Plugins, run: SweepRun, which: str, signals: Signals) -> 
     return code == 0
 
 
-def _start(plugins: Plugins, run: SweepRun) -> bool:
-    """Starts a new run; returns whether that was possible."""
+def _prepare(plugins: Plugins, run: SweepRun, asked: Asked) -> bool:
+    """Starts a new run, or changes one that goes on to the machine that is asked for; returns whether it can go on."""
     try:
-        start(run.folder, plugins, run.recipe, ["nasplug", *sys.argv[1:]])
+        if run.status == "new":
+            start(run.folder, plugins, run.recipe, ["nasplug", *sys.argv[1:]])
+        else:
+            adopt_machine_options(plugins, run.folder, run.recipe, asked)
     except NasplugError as error:
         echo(f"Error: {error}", err=True)
-        return False
-    return True
+    except Exception as error:  # such as of the code of a plugin, which the other runs may not use
+        sentence = explain(error, plugins)
+        echo(traceback.format_exc().rstrip() if sentence is None else f"Error: {sentence}", err=True)
+    else:
+        return True
+    return False
 
 
 def _same_command() -> str:
@@ -226,7 +242,8 @@ def _same_command() -> str:
 
 
 def _write_comparison(runs: Sequence[SweepRun], out: Path) -> None:
-    folders = [run.folder for run in runs if (run.folder / RESULT).is_file()]
+    """Compares the runs that are finished, if there are any: what the others have left may be damaged."""
+    folders = [run.folder for run in runs if read_run_state(run.folder).state == "done"]
     if folders:
         echo()
         show_comparison(folders, out / PAGE)

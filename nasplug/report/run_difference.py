@@ -10,10 +10,8 @@ import attrs
 from nasplug.store.network_result import NetworkResult
 from nasplug.store.run_state import RunState
 from nasplug.values import Unit
-from nasplug.values.recipe import EXECUTOR, MACHINE
+from nasplug.values.recipe import is_decisive
 
-RECORDED = ("plugins", "environment", EXECUTOR)
-"""Sections that say where and by what a run was carried out, and not what it computes."""
 DERIVED = ("environment.digest", "environment.checksum")
 """Entries that follow from all others."""
 VALIDATION, BALANCED, TEST = "validation error", "balanced validation error", "test error"
@@ -69,8 +67,8 @@ def find_difference(first: RunState, second: RunState) -> RunDifference:
     options = _compare_recipes(first, second)
     figures, equal = _compare_networks(first, second)
     return RunDifference(
-        options=tuple(each for each in options if not _is_circumstance(each.name)),
-        circumstances=tuple(each for each in options if _is_circumstance(each.name)),
+        options=tuple(each for each in options if _decides(each.name)),
+        circumstances=tuple(each for each in options if not _decides(each.name)),
         figures=(*_compare_outcomes(first, second), *figures),
         equal_networks=equal,
         images=_compare_images(first, second),
@@ -89,9 +87,9 @@ def _flatten(recipe: Mapping[str, Any]) -> dict[str, Any]:
     return {f"{section}.{name}": value for section, options in sections.items() for name, value in options.items()}
 
 
-def _is_circumstance(name: str) -> bool:
+def _decides(name: str) -> bool:
     section, _, option = name.partition(".")
-    return section in RECORDED or option in MACHINE.get(section, ())
+    return is_decisive(section, option)
 
 
 def _compare_outcomes(first: RunState, second: RunState) -> list[FigureDifference]:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from nasplug.compose import resolve_recorded
+from nasplug.compose import OptionLayer, resolve_recorded
 from nasplug.errors import InputError, quote
 from nasplug.plugins import Plugins
+from nasplug.runs.create import change_run_options
 from nasplug.store.run_folder import RunFolder
-from nasplug.values.recipe import EXECUTOR, MACHINE, Recipe
+from nasplug.values.recipe import EXECUTOR, MACHINE, Recipe, decisive_options
 
-INDIFFERENT = ("plugins", EXECUTOR)
-"""The sections that say who supplied the parts, and by what trainings are carried out."""
 SHOWN = 3
 """Differences that a message names, at most."""
 
@@ -36,7 +35,7 @@ def find_differences(recorded: Recipe, asked: Recipe, left_to_images: Collection
 
     What is asked for may leave options of the data set to the images, which are the same in both.
     """
-    there, here = decisive_options(recorded), decisive_options(asked)
+    there, here = decisive_options(recorded.to_dict()), decisive_options(asked.to_dict())
     for section in dict.fromkeys((*there, *here)):
         old, new = there.get(section, {}), here.get(section, {})
         for name in dict.fromkeys((*old, *new)):
@@ -45,13 +44,35 @@ def find_differences(recorded: Recipe, asked: Recipe, left_to_images: Collection
                 yield f"{section}.{name} is {_show(old.get(name))} there and {_show(new.get(name))} here"
 
 
-def decisive_options(recipe: Recipe) -> dict[str, dict[str, Any]]:
-    """The options of a recipe that decide what a run computes, by section."""
-    return {
-        section: {name: value for name, value in options.items() if name not in MACHINE.get(section, ())}
-        for section, options in recipe.to_dict().items()
-        if section not in INDIFFERENT
-    }
+def asked_of_machine(layers: Iterable[OptionLayer]) -> dict[str, list[str]]:
+    """By section, the options of the machine that `layers` ask for, instead of leaving them to defaults.
+
+    Of an executor, these are all options.
+    """
+    asked: dict[str, list[str]] = {}
+    for layer in layers:
+        for section, options in layer.items():
+            if names := [name for name in options if section == EXECUTOR or name in MACHINE.get(section, ())]:
+                asked.setdefault(section, []).extend(names)
+    return asked
+
+
+def adopt_machine_options(plugins: Plugins, folder: Path, asked: Recipe, names: Mapping[str, Collection[str]]) -> None:
+    """Changes for good where and how the run in `folder` computes: in the options `names`, it becomes as `asked` for.
+
+    The executor changes with all its options if one of them is named. Raises InputError for values that cannot be had,
+    and if another process carries out the run.
+    """
+    run, wanted = RunFolder.existing(folder), asked.to_dict()
+    recorded = run.recipe()
+    changes: dict[str, dict[str, Any]] = {}
+    for section, options in names.items():
+        there, here = recorded.get(section, {}), wanted[section]
+        chosen = here if section == EXECUTOR else {name: here[name] for name in options}
+        if any(there.get(name) != value for name, value in chosen.items()):
+            changes[section] = chosen
+    if changes:
+        change_run_options(run, plugins, changes)
 
 
 def _show(value: object) -> str:

@@ -19,7 +19,7 @@ from nasplug.runs.context import reopen_context
 from nasplug.runs.device import find_device
 from nasplug.runs.executor_calls import Call, ExecutorCalls
 from nasplug.runs.pipeline import run_pipeline
-from nasplug.runs.same_run import decisive_options, refuse_other_run
+from nasplug.runs.same_run import refuse_other_run
 from nasplug.runs.signals import ShouldStop, Signals
 from nasplug.runs.worker import Outcome, Program, load_for, must_stop, work_alone
 from nasplug.store.lock import PHASE_PATIENCE, is_under_way
@@ -28,7 +28,7 @@ from nasplug.store.run_folder import RunFolder
 from nasplug.store.run_state import is_run
 from nasplug.store.worker_token import WorkerToken
 from nasplug.values import Progress
-from nasplug.values.recipe import Recipe
+from nasplug.values.recipe import Recipe, decisive_options
 
 POLL_SECONDS = 0.2
 """Time between two looks at whether a run has to be stopped."""
@@ -53,7 +53,7 @@ def plan_sweep(plugins: Plugins, recipes: Mapping[Path, Recipe]) -> list[SweepRu
     """
     folders: dict[str, Path] = {}
     for folder, recipe in recipes.items():
-        sections = decisive_options(recipe)
+        sections = decisive_options(recipe.to_dict())
         sections["run"].pop("method")
         twin = folders.setdefault(repr(sections), folder)
         if twin != folder:

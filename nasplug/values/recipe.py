@@ -25,6 +25,8 @@ MACHINE: Mapping[str, tuple[str, ...]] = {
     "data": ("root", "download", "workers"),
 }
 """By section, the options that say where and how a run computes, and not what."""
+INDIFFERENT = ("plugins", "environment", EXECUTOR)
+"""The sections that say who supplied the parts, and where and by what a run is carried out."""
 MOST_THREADS = 1024
 """Threads or processes that a run may be asked for; systems refuse to make many more."""
 MAX_DROP_PATH = 0.95
@@ -323,3 +325,17 @@ class Recipe:
             EXECUTOR: self.executor.to_dict(),
             "plugins": dict(self.plugins),
         }
+
+
+def is_decisive(section: str, name: str) -> bool:
+    """Whether an option in this section of a recipe decides what a run computes, rather than where and by what."""
+    return section not in INDIFFERENT and name not in MACHINE.get(section, ())
+
+
+def decisive_options(sections: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The options that decide what a run computes, by section, of the sections of a recipe (`Recipe.to_dict`)."""
+    return {
+        section: {name: value for name, value in options.items() if is_decisive(section, name)}
+        for section, options in sections.items()
+        if section not in INDIFFERENT
+    }

@@ -72,7 +72,8 @@ def run(
 ) -> Path:
     """A run folder of two found networks, each with a random one of its size; the second found one is the best.
 
-    `errors` are the test errors of found, random, found and random; `changes` are options, as section__name.
+    `errors` are the test errors of found, random, found and random; `changes` are options, as section__name, or
+    sections.
     """
     networks = [
         network("aa", 1000 + seed, 0.04, errors[0]),
@@ -85,7 +86,7 @@ def run(
     sections["run"] |= {"method": method, "seed": seed, "threads": 1 + seed}
     for name, value in changes.items():
         section, _, option = name.partition("__")
-        sections[section][option] = value
+        sections.setdefault(section, {}).update({option: value} if option else value)
     seconds = {"teacher": 1.0, "search": 10.0 + seed, "retrain/aa": 100.0, "baseline/bb": 1000.0}
     result = {
         "schema": 1,
@@ -254,6 +255,73 @@ def test_runs_with_other_options_make_rows_of_their_own():
         ["search.epochs=50", images, "networks=trained", "search.warmup=2"],
         ["search.epochs=25", "images=70 train", "networks=table + trained", "search.warmup=unset"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"run__precision": "bf16"}, ["run.precision=bf16"]),
+        ({"run__teacher_from": "timm:resnet18"}, ["run.teacher_from=timm:resnet18"]),
+        ({"size": {"precision": "int8"}}, ["size.precision=int8"]),
+        ({"plain": {"blocks": 3}}, ["plain.blocks=3"]),
+    ],
+)
+def test_rows_keep_apart_whatever_decides_what_is_computed(changes, named):
+    run("a", seed=0)
+    run("b", seed=1, **changes)
+    groups = figures("a", "b")["groups"]
+    assert [group["options"] for group in groups][1] == named
+
+
+def test_the_machine_and_options_of_later_versions_at_their_defaults_keep_nothing_apart():
+    run("a", seed=0)
+    machine = {"device": "cuda", "jobs": 4, "checkpoint_seconds": 0.0, "cuda_graphs": False, "command": ["nasplug"]}
+    later = {
+        "run": {**machine, "precision": "auto", "teacher_from": "", "sync_norms": False, "measure_every": 25},
+        "search": {"momentum": 0.9, "clip": 5.0, "betas": [0.9, 0.999]},
+        "select": {"scale": False, "references": [], "measures": [], "candidates": 0},
+        "data": {"folds": 0, "workers": 3},
+        "budget": {"weight": 0.0},
+        "executor": {"part": "ray", "gpus": 1.0},
+        "plugins": {"nasplug": "9.0"},
+        "environment": {"torch": "9.0"},
+    }
+    run("b", seed=1, **later)
+    assert len(figures("a", "b")["groups"]) == 1
+    run("c", seed=2, **later, select__scale=True)
+    assert [group["options"] for group in figures("a", "b", "c")["groups"]] == [
+        ["select.scale=false"],
+        ["select.scale=true"],
+    ]
+
+
+def record_search(path: Path, seconds: float, genotypes: list[str], phase: str = "search") -> None:
+    (path / "phases" / "search").mkdir(parents=True)
+    (path / "phases" / "search" / "done.json").write_text(json.dumps({"cost": {"seconds": seconds}}))
+    found = [{"event": "found", "phase": phase, "step": 0, "reason": "", "genotype": {"a": name}} for name in genotypes]
+    others = [{"event": "found", "phase": "trial/1", "step": 0, "reason": "", "genotype": {"a": str(path)}}]
+    (path / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in [*found, *others]))
+
+
+def test_runs_that_have_one_search_in_common_are_named(three):
+    for path in three:
+        record_search(path, 12.5, ["x", "y"])
+    (note,) = figures(*three)["notes"]
+    assert note == (
+        "seed0, seed1 and seed2 have the same search: the 95 % interval of dnad on digits is that of the retraining "
+        "alone."
+    )
+    assert note in call(*three).stdout
+    assert note in page_of(*three).text
+
+    record_search(run("seed3", seed=3), 12.5, ["x", "z"])
+    record_search(run("seed4", seed=4), 12.25, ["x", "y"])
+    record_search(run("seed5", seed=5), 12.5, [])
+    record_search(run("seed6", seed=6), 12.5, [])
+    record_search(run("other", method="snps"), 12.5, ["x", "y"])
+    names = (*three, *(f"seed{seed}" for seed in (3, 4, 5, 6)), "other")
+    (note,) = figures(*names)["notes"]
+    assert note.startswith("seed0, seed1 and seed2 have the same search: they differ by the retraining alone")
 
 
 def test_the_tables_are_markdown_with_a_row_for_each_group_and_run(three):

@@ -77,8 +77,9 @@ def test_a_sample_of_the_order_is_trained_and_compared_with_it(here, images, tmp
     assert "Kendall tau" in done.stdout
     assert (run / "rank" / "rank.html").is_file()
 
-    again = here("rank", run, "--networks", "3")
+    again = here("rank", run, "--networks", "3", "--jobs", "2")
     assert again.exit_code == 0
+    assert tomllib.loads((run / "rank" / "recipe.toml").read_text())["run"]["jobs"] == 2
     assert json.loads((run / "rank" / "rank.json").read_text()) == found
     other = here("rank", run, "--networks", "4", "--epochs", "2")
     assert other.exit_code == 2

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 import tomllib
 from pathlib import Path
 
@@ -42,10 +43,11 @@ def test_what_is_named_twice_is_refused():
 
 
 class Runs:
-    """In place of runs, their results are written; those in `failing` end with code 1."""
+    """In place of runs, their results are written; `failing` ones end with code 1, `damaging` ones write no events."""
 
     def __init__(self) -> None:
         self.failing: set[str] = set()
+        self.damaging: set[str] = set()
         self.stop_after: str | None = None
         self.done: list[str] = []
 
@@ -56,7 +58,7 @@ class Runs:
         result = {"schema": 1, "method": "random", "dataset": "digits", "seed": seed, "networks": networks}
         status = "failed" if folder.name in self.failing else "done"
         RunFolder(folder).write_result({**result, "status": status, "front": ["aa"], "best": "aa"})
-        (folder / "events.jsonl").touch()
+        (folder / "events.jsonl").write_text("no event\n" if folder.name in self.damaging else "")
         if folder.name == self.stop_after:
             signals._receive(2, None)
             return 130
@@ -101,7 +103,8 @@ def test_a_run_that_fails_is_named_and_the_others_go_on(runs, sweep):
     assert done.exit_code == 1
     assert runs.done == ["random-0", "random-1"]
     assert "1 of 2 runs failed: random-0." in done.stderr
-    assert "random-0 is left out: its status is 'failed'" in done.stdout
+    assert "random-1 | random" in done.stdout
+    assert "random-0" not in done.stdout.partition("| data")[2]
 
     runs.failing = set()
     done = sweep("--methods", "random", "--seeds", "0-1")
@@ -116,6 +119,95 @@ def test_a_run_that_cannot_be_started_is_named_and_the_others_go_on(runs, sweep,
     assert done.exit_code == 1
     assert "exists already and is not an empty folder" in done.stderr
     assert runs.done == ["random-1"]
+
+
+def test_a_sweep_in_which_nothing_finishes_says_so(runs, sweep, tmp_path):
+    runs.failing = {"random-0"}
+    done = sweep("--methods", "random", "--seeds", "0")
+    assert done.exit_code == 1
+    assert "Error: 1 of 1 runs failed: random-0." in done.stderr
+    assert not (tmp_path / "out" / "compare.html").exists()
+
+
+def test_what_a_failed_run_has_left_does_not_hide_that_it_failed(runs, sweep, tmp_path):
+    runs.failing, runs.damaging = {"random-0"}, {"random-0"}
+    done = sweep("--methods", "random", "--seeds", "0-1")
+    assert done.exit_code == 1
+    assert "1 of 2 runs failed: random-0." in done.stderr
+    assert (tmp_path / "out" / "compare.html").is_file()
+
+
+BREAKING = """
+import attrs
+
+from nasplug.builtin.methods import RANDOM
+from nasplug.hookspecs import hookimpl
+from nasplug.optimizers import RandomSearch
+
+class Breaks(RandomSearch):
+    def check(self, space, training):
+        raise ValueError("bang")
+
+METHOD = attrs.evolve(RANDOM, name="breaking", optimizer="toy")
+
+@hookimpl
+def nasplug_register(register):
+    register.optimizer("toy", "breaking_plugin:Breaks", summary="A toy.")
+    register.method("breaking", "breaking_plugin:METHOD", summary="A toy.")
+"""
+
+
+def test_a_plugin_that_breaks_when_a_run_starts_is_named_and_the_others_go_on(runs, sweep, tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.path", list(sys.path))
+    (tmp_path / "breaking_plugin.py").write_text(BREAKING)
+    done = sweep("--methods", "breaking,random", "--seeds", "0", "--plugin", str(tmp_path / "breaking_plugin.py"))
+    assert done.exit_code == 1, done.output
+    assert "broke in breaking_plugin.py, line 10 (check): ValueError: bang. Its author has to fix that" in done.stderr
+    assert "1 of 2 runs failed: breaking-0." in done.stderr
+    assert "Traceback" not in done.stderr
+    assert runs.done == ["random-0"]
+    assert not (tmp_path / "out" / "breaking-0").exists()
+
+
+def test_a_defect_when_a_run_starts_is_shown_and_the_others_go_on(runs, sweep, monkeypatch):
+    start = nasplug.cli.sweep.start
+
+    def break_once(folder, *others):
+        if folder.name == "random-0":
+            raise IndexError("a defect")
+        return start(folder, *others)
+
+    monkeypatch.setattr(nasplug.cli.sweep, "start", break_once)
+    done = sweep("--methods", "random", "--seeds", "0-1")
+    assert done.exit_code == 1
+    assert "Traceback" in done.stderr
+    assert "IndexError: a defect" in done.stderr
+    assert "1 of 2 runs failed: random-0." in done.stderr
+    assert runs.done == ["random-1"]
+
+
+def test_runs_that_go_on_do_so_as_the_machine_is_asked_for_now(runs, sweep, tmp_path):
+    def recorded(name: str) -> dict[str, object]:
+        return tomllib.loads((tmp_path / "out" / "random-0" / "recipe.toml").read_text())[name]
+
+    runs.failing = {"random-0"}
+    sweep("--methods", "random", "--seeds", "0", "--device", "cpu")
+    before = recorded("run")
+    words = ("--jobs", "3", "--set", "run.checkpoint_seconds=0", "--set", "executor.per_gpu=2", "--data-root", "there")
+    sweep("--methods", "random", "--seeds", "0", *words)
+    assert recorded("run") == before | {"jobs": 3, "checkpoint_seconds": 0.0}
+    assert (recorded("executor")["per_gpu"], recorded("data")["root"]) == (2, "there")
+    assert before["device"] == "cpu"
+
+    refused = sweep("--methods", "random", "--seeds", "0", "--device", "cuda:99")
+    assert "cuda:99" in refused.stderr
+    assert runs.done == ["random-0", "random-0"]
+
+    runs.failing = set()
+    sweep("--methods", "random", "--seeds", "0")
+    content = (tmp_path / "out" / "random-0" / "recipe.toml").read_bytes()
+    sweep("--methods", "random", "--seeds", "0", "--jobs", "2")
+    assert (tmp_path / "out" / "random-0" / "recipe.toml").read_bytes() == content
 
 
 def test_a_signal_ends_the_sweep_and_says_how_to_go_on(runs, sweep):

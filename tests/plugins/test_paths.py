@@ -216,3 +216,32 @@ def test_the_way_on_with_a_stopped_run_names_the_file(here, tmp_path, few_images
     refused = here("resume", run)
     assert refused.exit_code == 2
     assert "toy_file.py is now not loaded; name the file as it was then with --plugin toy_file.py" in refused.stderr
+
+
+BREAKING = """
+from nasplug.hookspecs import hookimpl
+from nasplug.optimizers import OneLevel
+
+class Breaks(OneLevel):
+    def check(self, space, training):
+        raise ValueError("bang")
+
+@hookimpl
+def nasplug_register(register):
+    register.optimizer("toy", "toy_file:Breaks", summary="A toy.")
+"""
+
+
+def test_an_error_in_a_file_is_put_down_to_it(here, tmp_path, few_images, monkeypatch):
+    path = file(tmp_path, BREAKING)
+    words = ("run", "--method", "darts", "--optimizer", "toy", "--preset", "tiny", "--data", f"arrays:{few_images}")
+    words += ("--set", "data.validation=0", "--out", tmp_path / "run", "--jobs", "1", "--threads", "1")
+
+    named = here(*words, "--plugin", path)
+
+    assert named.exit_code == 1
+    assert "toy_file.py" in named.stderr
+    assert "broke in toy_file.py, line 7 (check): ValueError: bang. Its author has to fix that" in named.stderr
+    assert "NASPLUG_PLUGIN" not in os.environ
+    monkeypatch.setenv("NASPLUG_PLUGIN", str(path))
+    assert here(*words).stderr == named.stderr

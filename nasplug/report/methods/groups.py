@@ -11,6 +11,7 @@ import attrs
 
 from nasplug.errors import InputError, command, quote
 from nasplug.report.methods.runs import ComparedRun, read_run
+from nasplug.report.methods.searches import find_shared_searches
 from nasplug.report.paired_comparison import PairedComparison
 from nasplug.report.spread import Spread, measure_spread
 from nasplug.values import Unit
@@ -104,6 +105,8 @@ class MethodComparison:
     """By data set, then in the order in which the runs were named."""
     unfinished: tuple[ComparedRun, ...]
     """Runs that were left out."""
+    shared_searches: tuple[tuple[Group, tuple[ComparedRun, ...]], ...] = ()
+    """Runs of a group that have one search in common, each time with the group."""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -124,13 +127,14 @@ class MethodComparison:
             for group in self.groups
             for seed in group.repeated
         ]
+        shared = [_note_shared_search(group, runs) for group, runs in self.shared_searches]
         mixed = [
             f"{group.title} on {group.dataset} ran on {' and '.join(group.devices)}; its seconds mix them."
             for group in self.groups
             if len(group.devices) > 1
         ]
         other_images = _note_other_images([run for group in self.groups for run in group.runs])
-        return (*left_out, *changed, *repeated, *mixed, *other_images)
+        return (*left_out, *changed, *repeated, *shared, *mixed, *other_images)
 
 
 def read_comparison(folders: Sequence[Path]) -> MethodComparison:
@@ -143,7 +147,12 @@ def read_comparison(folders: Sequence[Path]) -> MethodComparison:
     finished = [run for run in runs if run.record.result.status == "done"]
     if not finished:
         raise InputError(f"None of these runs is finished; '{command('resume', folders[0])}' continues the first.")
-    return MethodComparison(_group_runs(finished), tuple(run for run in runs if run.record.result.status != "done"))
+    groups = _group_runs(finished)
+    return MethodComparison(
+        groups,
+        unfinished=tuple(run for run in runs if run.record.result.status != "done"),
+        shared_searches=tuple((group, tuple(runs)) for group in groups for runs in find_shared_searches(group.runs)),
+    )
 
 
 def measures_of(groups: Sequence[Group]) -> dict[str, Unit]:
@@ -153,6 +162,18 @@ def measures_of(groups: Sequence[Group]) -> dict[str, Unit]:
     limited = [name for result in results for network in result.networks for name in network.budget]
     names = dict.fromkeys((*limited, *COUNTED, *(name for result in results for name in result.measures)))
     return {name: units[name] for name in names}
+
+
+def _note_shared_search(group: Group, runs: Sequence[ComparedRun]) -> str:
+    folders = [run.folder for run in runs]
+    if len(runs) == len(group.runs):
+        consequence = f"the 95 % interval of {group.title} on {group.dataset} is that of the retraining alone."
+    else:
+        consequence = (
+            f"they differ by the retraining alone, and the 95 % interval of {group.title} on {group.dataset}, which "
+            f"takes them for independent runs, is too narrow."
+        )
+    return f"{', '.join(folders[:-1])} and {folders[-1]} have the same search: {consequence}"
 
 
 def _note_other_images(runs: Sequence[ComparedRun]) -> list[str]:

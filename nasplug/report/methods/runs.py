@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,36 @@ from nasplug.report.reference_comparison import ReferenceComparison, compare_wit
 from nasplug.report.run_record import RunRecord, read_run_record
 from nasplug.store.network_result import NetworkResult
 from nasplug.store.run_state import is_run
-from nasplug.values.recipe import LATER_SLOTS, SLOTS
+from nasplug.values.options import option_values
+from nasplug.values.recipe import (
+    EARLIER_SELECTION,
+    LATER_SLOTS,
+    SLOTS,
+    BudgetOptions,
+    DataOptions,
+    RetrainOptions,
+    RunOptions,
+    SearchOptions,
+    SelectOptions,
+    decisive_options,
+)
 
-COMPARED_SECTIONS = (*SLOTS, "data", "search", "retrain", "select", "budget")
-"""Sections of a recipe that decide what a run measures; seed and machine are in `run`."""
-LOCATIONS = ("data.name", "data.root", "data.download", "data.workers")
-"""Options that say where the images are and how they are fetched, but not which images they are."""
+IN_EVERY_RECIPE = (*(slot for slot in SLOTS if slot not in LATER_SLOTS), "data", "search", "retrain", "select", "run")
+"""Sections without which a recipe is damaged."""
+TOLD_APART = {"run": ("method", "preset", "seed", "command"), "data": ("name",)}
+"""By section, decisive options that are compared otherwise or not at all.
+
+Those by which runs are put into families, the seed, and the words of the command, where versions before 0.2 have them.
+"""
+EARLIER: Mapping[str, Mapping[str, Any]] = {
+    "run": option_values(RunOptions()),
+    "data": option_values(DataOptions()),
+    "search": option_values(SearchOptions()),
+    "retrain": option_values(RetrainOptions()),
+    "select": {**option_values(SelectOptions()), **EARLIER_SELECTION},
+    "budget": BudgetOptions().to_dict(),
+}
+"""By section, what options are in runs of versions that did not have them yet, as where such a run is resumed."""
 
 
 @attrs.frozen
@@ -128,12 +152,13 @@ def read_run(folder: Path) -> ComparedRun:
     return ComparedRun(str(folder), seed, space, preset, record, options | {"images": images, "networks": sources})
 
 
-def _section(recipe: Mapping[str, Any], name: str) -> ItemsView[str, Any]:
-    # Recipes of versions before 0.2 lack some.
-    section: Mapping[str, Any] = recipe.get(name, {}) if name in ("budget", *LATER_SLOTS) else recipe[name]
-    return section.items()
-
-
 def _options(recipe: Mapping[str, Any]) -> dict[str, str]:
-    flat = {f"{section}.{name}": value for section in COMPARED_SECTIONS for name, value in _section(recipe, section)}
-    return {name: format_setting(value) for name, value in flat.items() if name not in LOCATIONS}
+    sections = {name: recipe[name] for name in IN_EVERY_RECIPE}
+    sections |= {name: options for name, options in recipe.items() if isinstance(options, Mapping)}
+    complete = sections | {name: {**options, **sections.get(name, {})} for name, options in EARLIER.items()}
+    return {
+        f"{section}.{name}": format_setting(value)
+        for section, options in decisive_options(complete).items()
+        for name, value in options.items()
+        if name not in TOLD_APART.get(section, ())
+    }
