@@ -58,8 +58,9 @@ def new_folder(out: Path | None) -> Iterator[RunFolder]:
 def change_run_options(folder: RunFolder, plugins: Plugins, changes: OptionLayer) -> None:
     """Changes for good how a run that was started before is carried out, such as its device or its executor.
 
-    `changes` are options of the sections `run` and `executor`. An executor that is named does not have the options of
-    the one before. Raises InputError for values that cannot be had, and if another process carries out the run.
+    `changes` are options of the machine, in the sections `run`, `data` and `executor`. An executor that is named does
+    not have the options of the one before. Raises InputError for values that cannot be had, and if another process
+    carries out the run.
     """
     folder.check_recipe()
     sections = folder.recipe()
