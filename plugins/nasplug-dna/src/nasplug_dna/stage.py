@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from random import Random
 from weakref import WeakKeyDictionary
 
@@ -86,6 +86,10 @@ class BlockStage(Stage):
             distance = setup.bridges[number].compare(output, features[number], setup.loss)
             losses.append(setup.weights[number] * distance)
         return torch.stack(losses).sum()
+
+    def graph_key(self, now: StepInfo) -> Hashable | None:
+        """What the operations of the teacher depend on."""
+        return self._setup[0].frozen_teacher.graph_key()
 
     def learning_with(self, block: int) -> Iterable[nn.Parameter]:
         """The parameters of the block's adaptors."""
