@@ -78,9 +78,9 @@ class Bilevel(ArchitectureOptimizer):
             choices.alpha.copy_(alpha)
 
     def updates(self, now: StepInfo) -> Sequence[Update]:
-        """Alpha first, then the weights, in every step after the warm-up."""
+        """Alpha first, then the weights, in every step after the warm-up; a supernet trained further needs none."""
         weights = Update(WEIGHTS, moves_weights=True, moves_alpha=False)
-        if now.epoch < self.warm_up:
+        if now.epoch < self.warm_up and not now.further:
             return (weights,)
         return (Update(ALPHA, moves_weights=False, moves_alpha=True), weights)
 

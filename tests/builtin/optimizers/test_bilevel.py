@@ -227,3 +227,13 @@ def test_the_train_split_is_divided_and_alpha_moves_first() -> None:
     optimizer = Bilevel(alpha_share=0.25)
     assert optimizer.splits() == {"train.weights": 0.75, "train.alpha": 0.25}
     assert tuple(optimizer.updates(StepClock(1, 1).at(0))) == (ALPHA, WEIGHTS)
+
+
+def test_alpha_rests_in_the_warm_up_of_a_search_but_not_in_further_training() -> None:
+    optimizer = Bilevel(warm_up=2)
+    search, further = (
+        [tuple(optimizer.updates(now)) for now in StepClock(2, 3, further=further).since(0)]
+        for further in (False, True)
+    )
+    assert search == [(WEIGHTS,)] * 4 + [(ALPHA, WEIGHTS)] * 2
+    assert further == [(ALPHA, WEIGHTS)] * 6
