@@ -10,9 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from nasplug.engine.ahead.graph_keys import key_of
 from nasplug.optimizers import Bilevel, OneLevel, RandomSearch, SinglePath
-from nasplug.parts import ArchitectureOptimizer, Choice, Choices, option
+from nasplug.parts import ArchitectureOptimizer, Choice, Choices, key_of, option
 from nasplug.plugins import load_plugins
 from nasplug.values import StepClock, StepInfo, Update
 from nasplug.values.options import build, option_fields, option_values

@@ -26,9 +26,9 @@ def accumulate_gradients(
 ) -> Tensor:
     """Leaves in `grad` the mean of the gradients of `parts` parts of the batches; returns the mean loss, detached.
 
-    The parts are equal, so that a loss that is a mean over images has the gradient of the whole batch. Norms that use
-    batch statistics see one part at a time. What `optimizer` makes of a gradient, such as that of a second-order step,
-    it makes of each part.
+    The parts are equal, so that a loss that is a mean over images has the gradient of the whole batch; one that weighs
+    classes has it, too (`Batch.mean_weight`). Norms that use batch statistics see one part at a time. What `optimizer`
+    makes of a gradient, such as that of a second-order step, it makes of each part.
     """
     parameters = torch_optimizers.parameters(update)
     sums: dict[int, Tensor] = {}
@@ -51,4 +51,5 @@ def _take_part(batches: Batches, number: int, parts: int, split: str) -> Batch:
     batch = batches(split)
     images, labels = (torch.tensor_split(each, parts)[number] for each in (batch.images, batch.labels))
     whole = None if batch.whole is None else batch.whole // parts
-    return attrs.evolve(batch, images=images, labels=labels, whole=whole)
+    mean_weight = None if batch.class_weights is None else batch.class_weights[batch.labels].mean()
+    return attrs.evolve(batch, images=images, labels=labels, whole=whole, mean_weight=mean_weight)

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nasplug.engine.ahead.graph_keys import key_of
-from nasplug.parts import Network, Outputs
+from nasplug.parts import Network, Outputs, key_of
 from nasplug.values import ImageShape
 
 

@@ -16,6 +16,8 @@ class StagePlan:
     supernets: int
     """How many are trained, one after the other."""
     steps_per_epoch: int
+    further: bool = False
+    """Whether a trained supernet is trained on."""
 
     @property
     def count(self) -> int:
@@ -25,7 +27,7 @@ class StagePlan:
     @property
     def whole(self) -> StepClock:
         """All stages together."""
-        return StepClock(self.steps_per_epoch, self._epochs_before(self.count))
+        return StepClock(self.steps_per_epoch, self._epochs_before(self.count), further=self.further)
 
     def steps_before(self, stage: int) -> int:
         """Steps of all stages before this one."""
@@ -44,6 +46,7 @@ class StagePlan:
             epochs_before=self._epochs_before(stage),
             supernet=self.supernet(stage),
             last_of_supernet=(stage + 1) % len(self.epochs) == 0,
+            further=self.further,
         )
 
     def _epochs_before(self, stage: int) -> int:

@@ -248,7 +248,8 @@ class Trainer:
         """How long all stages are. An epoch is one pass over the split on which the weights are updated."""
         epochs = tuple(stage.length * self.training.epochs for stage in self.stages)
         supernets = 1 if self.succession is None else self.succession.count
-        return StagePlan(epochs, supernets, self.streams[self.weights_split].steps_per_epoch)
+        steps_per_epoch = self.streams[self.weights_split].steps_per_epoch
+        return StagePlan(epochs, supernets, steps_per_epoch, further=self.candidates is not None)
 
     @property
     def clock(self) -> StepClock:

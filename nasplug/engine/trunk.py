@@ -11,8 +11,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from nasplug.engine.ahead.graph_keys import key_of
-from nasplug.parts import Network, Outputs
+from nasplug.parts import Network, Outputs, key_of
 from nasplug.values import ImageShape, sides
 
 

@@ -15,6 +15,7 @@ from nasplug.parts.cost import CostMeasure, Measurement
 from nasplug.parts.cost_model import CostModel
 from nasplug.parts.dataset import DataSource, EncodedImage, ImageData, Images
 from nasplug.parts.executor import TrainingExecutor, Workload
+from nasplug.parts.graph_key import key_of
 from nasplug.parts.layer_spec import LayerSpec
 from nasplug.parts.multi_label import MultiLabel
 from nasplug.parts.network import Network, Outputs, Supernet
@@ -80,6 +81,7 @@ __all__ = [
     "TrainingExecutor",
     "WorkerLost",
     "Workload",
+    "key_of",
     "option",
     "read_state",
     "read_weights",

@@ -26,6 +26,11 @@ class Batch:
     """What the outputs of a network mean for these images."""
     whole: int | None = None
     """The images of the batch of which these are the share of one process of several; None: they are the batch."""
+    mean_weight: Tensor | None = None
+    """The mean over images of their class weights, (), in the batch of which these are one of several parts.
+
+    The mean of the losses of equal parts is then the loss of that batch. None: the mean over these images.
+    """
 
     @property
     def whole_size(self) -> int:
@@ -37,7 +42,10 @@ class Batch:
 
         With classes it is the cross entropy; `smoothing` then spreads that share of the target evenly over all of them.
         """
-        return self.task.loss(logits, self.labels, smoothing, self.class_weights)
+        loss = self.task.loss(logits, self.labels, smoothing, self.class_weights)
+        if self.class_weights is None or self.mean_weight is None:
+            return loss
+        return loss * (self.class_weights[self.labels].mean() / self.mean_weight)
 
     def cross_entropy(self, logits: Tensor, smoothing: float = 0.0) -> Tensor:
         """The same as `loss`, by the name that it has had since all data sets were of classes."""

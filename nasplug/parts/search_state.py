@@ -92,9 +92,10 @@ class SearchState:
     def fine_tune(self, candidates: Tensor, epochs: int, lr_share: float = 0.1) -> Iterator[Progress]:
         """Trains the supernet on, for `epochs` epochs in each stage, with no candidates but `candidates`.
 
-        The optimizer of the search updates weights and alpha as before, on the same splits and with the losses of the
-        teacher; nothing is deleted. The learning rate of the weights follows the schedule of the search over these
-        epochs, times `lr_share`. `candidates` are bool (choices, candidates), on any device.
+        The optimizer of the search updates weights and alpha as before (after its warm-up, if it has one), on the same
+        splits and with the losses of the teacher; nothing is deleted. The learning rate of the weights follows the
+        schedule of the search over these epochs, times `lr_share`. `candidates` are bool (choices, candidates), on any
+        device.
 
         Raises InputError if they are no candidates of this supernet, or if there is none.
         """

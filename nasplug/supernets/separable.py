@@ -72,8 +72,10 @@ def separable_of_batch(
     would save four: also the concatenated sources and the result of the ReLU.
     """
     states, counts = zip(*sources, strict=True)
+    dilations = [dilation for _ in stages]
     if stride == 2 and dilation == 2:
-        states, stride, dilation = tuple(every_second(state)[0] for state in states), 1, 1
+        states, stride = tuple(every_second(state)[0] for state in states), 1
+        dilations[0] = 1  # the other stages read the reduced maps with the dilation that they have
     height, width = states[0].shape[2:]
     parameters: list[Tensor | None] = []
     for number, stage in enumerate(stages):
@@ -81,11 +83,11 @@ def separable_of_batch(
         height, width = (size if number != 1 else -(-size // stride) for size in (height, width))
         spatial = stage.depthwise
         if number or stride == 1:
-            spatial = remove_idle_taps(spatial, height, width, dilation)
+            spatial = remove_idle_taps(spatial, height, width, dilations[number])
         # torch 2.15 reads a scale of stride 0 (an expanded one) beyond its end in the backward pass on a CPU.
         scale = None if stage.scale is None else stage.scale.contiguous()
         parameters += [spatial, stage.pointwise, scale, stage.shift]
-    result, *statistics = _Separable.apply(counts, stride, dilation, *states, *parameters)
+    result, *statistics = _Separable.apply(counts, stride, tuple(dilations), *states, *parameters)
     for stage, mean, inverse in zip(stages, statistics[::2], statistics[1::2], strict=True):
         norms = [norm for norm in stage.norms if isinstance(norm, TorchNorm)]
         if norms:
@@ -107,12 +109,14 @@ class _Separable(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, counts: tuple[int, ...], stride: int, dilation: int, *tensors: Any) -> tuple[Tensor, ...]:
+    def forward(
+        ctx: Any, counts: tuple[int, ...], stride: int, dilations: tuple[int, ...], *tensors: Any
+    ) -> tuple[Tensor, ...]:
         states, parameters = tensors[: len(counts)], tensors[len(counts) :]
         x, maps, statistics = repeat_sources(list(zip(states, counts, strict=True))), [], []
         for first in range(0, len(parameters), PER_STAGE):
             kernel, mixing, scale, shift = parameters[first : first + PER_STAGE]
-            spatial = convolve_depthwise(x, kernel, 1 if first else stride, dilation)
+            spatial = convolve_depthwise(x, kernel, 1 if first else stride, dilations[first // PER_STAGE])
             mixed = pointwise(spatial, mixing, sum(counts))
             x, mean, inverse = normalise(mixed, scale, shift)
             x = x.relu_() if first + PER_STAGE < len(parameters) else x
@@ -120,7 +124,7 @@ class _Separable(torch.autograd.Function):
             statistics += [mean, inverse]
         ctx.save_for_backward(*tensors, *maps, *statistics)
         ctx.mark_non_differentiable(*statistics)
-        ctx.counts, ctx.stride, ctx.dilation = counts, stride, dilation
+        ctx.counts, ctx.stride, ctx.dilations = counts, stride, dilations
         ctx.stages = len(parameters) // PER_STAGE
         return x, *statistics
 
@@ -151,7 +155,7 @@ class _Separable(torch.autograd.Function):
             else:
                 x = repeat_sources(list(zip(inputs[:sources], ctx.counts, strict=True)))
             by_spatial, found[first + 1] = compute_pointwise_gradients(spatial, mixing, by_mixed, sum(ctx.counts))
-            arguments = (x, kernel, by_spatial, 1 if stage else ctx.stride, ctx.dilation)
+            arguments = (x, kernel, by_spatial, 1 if stage else ctx.stride, ctx.dilations[stage])
             gradient, found[first] = compute_input_gradient(*arguments), compute_weight_gradient(*arguments)
             if stage:
                 gradient = torch.ops.aten.threshold_backward(gradient, x, 0)
@@ -181,7 +185,8 @@ def _differentiable_gradients(
     for first in range(0, len(parameters), PER_STAGE):
         kernel, mixing, scale, shift = parameters[first : first + PER_STAGE]
         x = F.relu(x) if first else x
-        x = convolve_depthwise(x, cast("Tensor", kernel), 1 if first else ctx.stride, ctx.dilation)
+        dilation = ctx.dilations[first // PER_STAGE]
+        x = convolve_depthwise(x, cast("Tensor", kernel), 1 if first else ctx.stride, dilation)
         x = F.conv2d(x, cast("Tensor", mixing), groups=sum(ctx.counts))
         x = F.batch_norm(x, None, None, scale, shift, training=True, eps=EPS)
     wanted = [tensor for tensor, needed in zip(inputs, asked, strict=True) if needed and tensor is not None]

@@ -24,6 +24,8 @@ class StepInfo:
     """The number of the supernet that is trained, from 0; a schedule may ask for several, one after the other."""
     last_of_supernet: bool = True
     """Whether no other stage of the same supernet follows this one."""
+    further: bool = False
+    """Whether a trained supernet is trained on, for a selector: its alpha is not new."""
 
     @property
     def steps_before(self) -> int:
@@ -69,6 +71,8 @@ class StepClock:
     """The number of the supernet that is trained, from 0."""
     last_of_supernet: bool = True
     """Whether no other stage of the same supernet follows this one."""
+    further: bool = False
+    """Whether a trained supernet is trained on, for a selector: its alpha is not new."""
 
     @property
     def steps(self) -> int:
@@ -85,6 +89,7 @@ class StepClock:
             epochs_before=self.epochs_before,
             supernet=self.supernet,
             last_of_supernet=self.last_of_supernet,
+            further=self.further,
         )
 
     def since(self, step: int) -> Iterator[StepInfo]:

@@ -41,8 +41,10 @@ class Noise:
 
     def batch(self, step: int) -> Batch:
         generator = torch.Generator().manual_seed(step)
-        labels = torch.arange(6) % 3
-        images = torch.randn(6, 1, 8, 8, generator=generator, dtype=torch.float64) + labels[:, None, None, None]
+        noise = torch.randn(6, 1, 8, 8, generator=generator, dtype=torch.float64)
+        # With weights, batches and their parts hold classes unequally often.
+        labels = torch.arange(6) % 3 if self.class_weights is None else torch.randint(3, (6,), generator=generator)
+        images = noise + labels[:, None, None, None]
         images = images.contiguous(memory_format=torch.channels_last)
         return Batch(send(images, self.device), send(labels, self.device), self.class_weights)
 
@@ -98,6 +100,12 @@ def accumulated(device: torch.device = CPU) -> Trainer:
     return made
 
 
+def weighted_parts(device: torch.device = CPU) -> Trainer:
+    made = weighted(device)
+    made.training = attrs.evolve(made.training, batch_size=6, accumulate=2)
+    return made
+
+
 def trainer(space, torch_optimizer, schedule, device: torch.device = CPU, **training) -> Trainer:
     torch.manual_seed(0)
     net = space.supernet(SHAPE).double().to(device, memory_format=torch.channels_last)
@@ -113,6 +121,7 @@ SEARCHES = {
     "weighted": weighted,
     "priced": priced,
     "accumulated": accumulated,
+    "weighted parts": weighted_parts,
 }
 
 

@@ -9,12 +9,13 @@ from torch import Tensor, nn
 from nasplug.builtin.optimizers.bilevel import Bilevel
 from nasplug.builtin.optimizers.one_level import OneLevel
 from nasplug.engine import Trainer
+from nasplug.engine.accumulation import Batches, accumulate_gradients
 from nasplug.engine.plain.fixed import Fixed
 from nasplug.engine.plain.keep import Keep
 from nasplug.engine.plain.labels import LabelStage
 from nasplug.errors import InputError
-from nasplug.parts import Network, Outputs
-from nasplug.values import Training
+from nasplug.parts import Batch, Network, Objective, Outputs, TorchOptimizers
+from nasplug.values import Training, Update
 from tests.engine.searches import EDGES, SHAPE, Noise, trainer
 
 CPU = torch.device("cpu")
@@ -37,9 +38,10 @@ def plain(accumulate: int, weights: Tensor | None = None) -> Trainer:
     return Trainer("p", WithoutNorms().double(), Fixed(), Keep(), [LabelStage()], options, streams, CPU)
 
 
+@pytest.mark.parametrize("weights", [None, torch.tensor([0.2, 1.0, 3.0])])
 @pytest.mark.parametrize("parts", [2, 3])
-def test_steps_in_parts_are_the_steps_of_whole_batches(parts: int) -> None:
-    whole, divided = plain(1), plain(parts)
+def test_steps_in_parts_are_the_steps_of_whole_batches(parts: int, weights: Tensor | None) -> None:
+    whole, divided = plain(1, weights), plain(parts, weights)
     for _ in range(5):
         losses = [float(each.train_step(each.clock.at(each.step)).loss) for each in (whole, divided)]
         assert losses[0] == pytest.approx(losses[1], rel=1e-6)  # losses are float32
@@ -48,6 +50,27 @@ def test_steps_in_parts_are_the_steps_of_whole_batches(parts: int) -> None:
     for one, other in zip(whole.net.parameters(), divided.net.parameters(), strict=True):
         torch.testing.assert_close(other, one, rtol=1e-5, atol=1e-7)
     assert torch.equal(divided.net.unread, torch.ones(2, dtype=torch.float64))  # no gradient, no decay
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_a_class_in_one_part_alone_weighs_as_in_the_whole_batch(smoothing: float) -> None:
+    torch.manual_seed(0)
+    linear, images = nn.Linear(5, 3).double(), torch.randn(8, 5, dtype=torch.float64)
+    weights = torch.tensor([8 / 18, 8 / 3, 8 / 3], dtype=torch.float64)
+    batch = Batch(images, torch.tensor([0, 0, 0, 0, 0, 0, 1, 2]), weights)
+    expected = nn.functional.cross_entropy(linear(images), batch.labels, weights, label_smoothing=smoothing)
+    gradients = torch.autograd.grad(expected, list(linear.parameters()))
+
+    def objective_on(batches: Batches) -> Objective:
+        return Objective("train", lambda split: batches(split).loss(linear(batches(split).images), smoothing))
+
+    torch_optimizers = TorchOptimizers(torch.optim.SGD(linear.parameters()), None, clip_weights=0, clip_alpha=0)
+    update = Update("train", moves_weights=True, moves_alpha=False)
+    loss = accumulate_gradients(Fixed(), update, lambda _: batch, 4, objective_on, torch_optimizers)
+
+    torch.testing.assert_close(loss, expected.detach(), rtol=1e-12, atol=0)
+    for parameter, gradient in zip(linear.parameters(), gradients, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-12, atol=1e-15)
 
 
 def test_alpha_has_the_mean_of_the_gradients_of_all_parts() -> None:

@@ -52,7 +52,18 @@ def inputs_of(sources, layers, scale):
 @pytest.mark.parametrize("counts", [(1,), (3,), (2, 1)])
 @pytest.mark.parametrize(
     ("kernel", "repeats", "stride", "dilation", "size"),
-    [(3, 2, 1, 1, (6, 6)), (5, 2, 2, 1, (7, 8)), (5, 1, 1, 2, (5, 4)), (3, 1, 2, 2, (7, 6)), (7, 2, 2, 1, (4, 3))],
+    [
+        *[
+            (kernel, repeats, stride, dilation, size)
+            for kernel, size in ((3, (7, 6)), (5, (9, 10)))
+            for repeats in (1, 2, 3)
+            for stride in (1, 2)
+            for dilation in (1, 2)
+        ],
+        (5, 1, 1, 2, (5, 4)),
+        (7, 2, 2, 1, (4, 3)),
+        (7, 2, 2, 2, (4, 3)),
+    ],
 )
 def test_stages_and_all_gradients_are_those_of_torch(kernel, repeats, stride, dilation, size, counts):
     sources = [(random(2 + number, 3, *size)[:2], count) for number, count in enumerate(counts)]

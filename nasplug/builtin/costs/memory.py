@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 
 import attrs
@@ -55,7 +56,8 @@ class Memory(CostMeasure):
     Operations are carried out in the order of the graph. A tensor lives from the operation that computes it to the last
     one that reads it; weights are not counted (see the measure `size`). Elementwise operations write over an input of
     the same size that is not needed any more, and reshapes copy nothing. A runtime with a planned arena needs at least
-    this much; fragmentation and the scratch buffers of kernels come on top.
+    this much; fragmentation and the scratch buffers of kernels come on top. An operation with several results, such as
+    a split, computes them all at once.
     """
 
     unit = Unit("B", whole=True)
@@ -71,12 +73,13 @@ def peak_bytes(module: fx.GraphModule, precision: str = "float32") -> int:
     """The peak of a graph whose nodes have their form in the meta entry "val"."""
     steps = [node for node in module.graph.nodes if node.op in ("placeholder", "call_function", "output")]
     storage = _assign_storage(steps)
+    step_of = {node: step for step, node in enumerate(steps)}
     first: dict[fx.Node, int] = {}
     last: dict[fx.Node, int] = {}
     for step, node in enumerate(steps):
         for used in (node, *node.all_input_nodes):
             if used in storage:
-                first.setdefault(storage[used], step)
+                first.setdefault(storage[used], step_of[_operation(used)])
                 last[storage[used]] = step
     alive = [0] * len(steps)
     for owner in first:
@@ -104,6 +107,11 @@ def _assign_storage(steps: Sequence[fx.Node]) -> dict[fx.Node, fx.Node]:
         storage[node] = owner
         busy_until[owner] = max(busy_until.get(owner, 0), last_read.get(node, step))
     return storage
+
+
+def _operation(node: fx.Node) -> fx.Node:
+    """The operation that computes what a node gives; a node may also pick one of the results of another."""
+    return node.all_input_nodes[0] if node.target is operator.getitem else node
 
 
 def _values(node: fx.Node) -> int:

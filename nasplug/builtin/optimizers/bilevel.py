@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import attrs
 import torch
@@ -37,8 +38,10 @@ class Bilevel(ArchitectureOptimizer):
         dL_alpha(w')/dalpha - xi [dL_weights(w+)/dalpha - dL_weights(w-)/dalpha] / (2 eps),
         w+- = w +- eps dL_alpha/dw',      eps = 0.01 / ||dL_alpha/dw'||.
 
-    Where groups of weights have learning rates of their own, the part of dL_alpha/dw' that belongs to a group is scaled
-    by its rate over xi, the largest of the rates, so that the result is still the gradient through the step taken.
+    A step with Nesterov's momentum moves the weights by xi (1 + mu) times their gradient (and by xi mu^2 v), so xi (1 +
+    mu) takes the place of xi in the last term. Where groups of weights have learning rates of their own, the part of
+    dL_alpha/dw' that belongs to a group is scaled by its rate over xi, the largest of the rates, so that the result is
+    still the gradient through the step taken.
     """
 
     static_graph = True
@@ -75,9 +78,9 @@ class Bilevel(ArchitectureOptimizer):
             choices.alpha.copy_(alpha)
 
     def updates(self, now: StepInfo) -> Sequence[Update]:
-        """Alpha first, then the weights, in every step after the warm-up."""
+        """Alpha first, then the weights, in every step after the warm-up; a supernet trained further needs none."""
         weights = Update(WEIGHTS, moves_weights=True, moves_alpha=False)
-        if now.epoch < self.warm_up:
+        if now.epoch < self.warm_up and not now.further:
             return (weights,)
         return (Update(ALPHA, moves_weights=False, moves_alpha=True), weights)
 
@@ -99,7 +102,7 @@ class Bilevel(ArchitectureOptimizer):
             virtual_step(sgd, objective.gradients(objective(WEIGHTS), weights))
             loss = objective()
             gradients = objective.gradients(loss, [*alphas, *weights])
-            rate = max(group["lr"] for group in sgd.param_groups)
+            rate = max(_gradient_rate(group) for group in sgd.param_groups)
             outer, direction = gradients[: len(alphas)], _scale_by_rates(sgd, gradients[len(alphas) :], rate)
             epsilon = RADIUS / torch.cat([part.flatten() for part in direction]).norm().clamp_min(1e-12)
             above = objective.gradients(_displaced_loss(objective, weights, origin, direction, epsilon), alphas)
@@ -140,9 +143,15 @@ def virtual_step(sgd: torch.optim.SGD, gradients: Iterable[Tensor]) -> None:
             weight.sub_(step.add(moved, alpha=group["momentum"]) if group["nesterov"] else moved, alpha=group["lr"])
 
 
+def _gradient_rate(group: Mapping[str, Any]) -> float:
+    """How far a step of SGD moves the weights of a group for each unit of their gradient, -dw'/dg."""
+    rate: float = group["lr"]
+    return rate * (1 + group["momentum"]) if group["nesterov"] else rate
+
+
 def _scale_by_rates(sgd: torch.optim.SGD, direction: Sequence[Tensor], rate: float) -> list[Tensor]:
-    """The parts of a direction, each times the learning rate of its weight over `rate`."""
-    rates = [group["lr"] for group in sgd.param_groups for _ in group["params"]]
+    """The parts of a direction, each times the gradient's rate of its weight over `rate`."""
+    rates = [_gradient_rate(group) for group in sgd.param_groups for _ in group["params"]]
     return [part if own == rate else part * (own / rate) for part, own in zip(direction, rates, strict=True)]
 
 

@@ -139,8 +139,8 @@ class GraphCache:
             recording = self._record(update, key, batch, compute, parameters) if known == key else None
         if recording is None:
             return compute(batch)
-        recording.batch.images.copy_(batch.images)
-        recording.batch.labels.copy_(batch.labels)
+        for still, now in zip(_changing(recording.batch), _changing(batch), strict=True):
+            still.copy_(now)
         recording.replay()
         self.replayed += 1
         for parameter, gradient in zip(parameters, recording.gradients, strict=True):
@@ -170,7 +170,8 @@ class GraphCache:
     ) -> _Recording | None:
         if self.refused:
             return None
-        still = attrs.evolve(batch, images=batch.images.clone(), labels=batch.labels.clone())
+        weight = None if batch.mean_weight is None else batch.mean_weight.clone()
+        still = attrs.evolve(batch, images=batch.images.clone(), labels=batch.labels.clone(), mean_weight=weight)
         try:
             loss, replay = self.recorder.record(lambda: compute(still))
         except RuntimeError as error:
@@ -184,6 +185,11 @@ class GraphCache:
         self.recorded += 1
         self._recordings[update] = recording = _Recording(key, still, loss, gradients, replay)
         return recording
+
+
+def _changing(batch: Batch) -> list[Tensor]:
+    """The tensors of a batch that are others in every step."""
+    return [each for each in (batch.images, batch.labels, batch.mean_weight) if each is not None]
 
 
 def _first_line(error: Exception) -> str:

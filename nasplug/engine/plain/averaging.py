@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from nasplug.engine.ahead.graph_keys import key_of
-from nasplug.parts import Batch, Network, Stage
+from nasplug.parts import Batch, Network, Stage, key_of
 from nasplug.values import StepInfo, Update
 
 

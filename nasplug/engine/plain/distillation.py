@@ -7,9 +7,8 @@ from collections.abc import Hashable
 import torch
 from torch import Tensor
 
-from nasplug.engine.ahead.graph_keys import key_of
 from nasplug.engine.plain.labels import LabelStage, add_auxiliary_loss
-from nasplug.parts import Batch, Network, Stage
+from nasplug.parts import Batch, Network, Stage, key_of
 from nasplug.values import StepInfo, Update
 
 

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from nasplug.builtin.optimizers.single_path import SinglePath
 from nasplug.engine import Trainer
 from nasplug.engine.plain.keep import Keep
-from nasplug.parts import Batch, Network, Supernet
+from nasplug.parts import Batch, Network, Supernet, key_of
 from nasplug.values import ImageShape, MapShape, StepClock, Training, Update
 
 NOW, UPDATE, SHAPE = StepClock(1, 1).at(0), Update("train", moves_weights=True, moves_alpha=False), ImageShape(1, 8, 5)
@@ -216,6 +216,23 @@ def test_a_batch_goes_through_the_teacher_once(net: Supernet, teacher: Network, 
     assert len(set(ratings)) == 3
     batches.clear()
     assert len(rater._targets) == 0, "targets live no longer than their batches"
+
+
+@pytest.mark.parametrize("order", ["one-by-one", "together"])
+def test_steps_are_recorded_only_with_a_teacher_whose_operations_are_known(
+    net: Supernet, teacher: Network, order: str
+) -> None:
+    stages = stages_for(net, teacher, order=order)
+    assert {key_of(stage, NOW, methods=("forward",)) for stage in stages} == {()}
+    teacher.static_graph = False
+    assert {key_of(stage, NOW, methods=("forward",)) for stage in stages} == {None}
+
+
+@pytest.mark.parametrize("resolution", [0, 16])
+def test_steps_with_a_network_of_torchvision_are_recorded(net: Supernet, resolution: int) -> None:
+    options = {"model": "resnet18", "weights": "random", "taps": ("layer1", "layer2", "layer3")}
+    stages = Blockwise(**options, resolution=resolution).stages(net.float(), SHAPE, None)
+    assert {key_of(stage, NOW, methods=("forward",)) for stage in stages} == {()}
 
 
 def test_a_stage_saves_its_adaptors_and_nothing_of_the_teacher(net: Supernet, teacher: Network) -> None:

@@ -9,7 +9,7 @@ from nasplug_dnad.features import Features, FeatureStage
 from torch import Tensor, nn
 
 from nasplug.errors import InputError
-from nasplug.parts import Batch, Choice, Choices, Network, Outputs, SearchSpace, Supernet
+from nasplug.parts import Batch, Choice, Choices, Network, Outputs, SearchSpace, Supernet, key_of
 from nasplug.values import Genotype, ImageShape, StepClock, Update
 
 NOW, UPDATE, SHAPE = StepClock(1, 1).at(0), Update("train", moves_weights=True, moves_alpha=True), ImageShape(3, 8, 5)
@@ -207,3 +207,11 @@ def test_the_teacher_is_wider_and_has_the_wanted_candidates() -> None:
 def test_a_place_that_cannot_hold_so_many_is_left_as_it_is() -> None:
     _, genotype = Features(candidates=9).network(cast("SearchSpace", Nodes()), Random(0))
     assert all(len(picked) == 6 for _, picked in genotype.picks)
+
+
+def test_steps_are_recorded_only_with_a_teacher_whose_operations_are_known() -> None:
+    class Static(Small):
+        static_graph = True
+
+    keys = [key_of(stage_for(Small(4), each), NOW, methods=("forward",)) for each in (Small(6), Static(6))]
+    assert keys == [None, ()]

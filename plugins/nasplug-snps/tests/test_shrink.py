@@ -4,10 +4,12 @@ import importlib.util
 import json
 import math
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import attrs
 import pytest
 import torch
 from nasplug_snps.shrink import Shrink
@@ -15,7 +17,8 @@ from nasplug_snps.shrink import Shrink
 from nasplug.builtin.optimizers.bilevel import Bilevel
 from nasplug.builtin.optimizers.one_level import OneLevel
 from nasplug.errors import InputError
-from nasplug.parts import Choice, Choices, read_state, write_state
+from nasplug.parts import Choice, Choices, option, read_state, supernet_spaces, write_state
+from nasplug.testing.toy.space import Toy
 from nasplug.values import StepClock, Verdict
 
 
@@ -265,6 +268,38 @@ def test_regular_snapshots_begin_with_an_epoch_but_none_is_taken_in_the_warm_up(
 def test_a_search_that_is_all_warm_up_is_refused() -> None:
     with pytest.raises(InputError, match="warm_up = 3 leaves none of the 3 epochs"):
         Shrink(warm_up=3, s_min=10.0).begin(supernet(1, 3), StepClock(3, 3))
+
+
+@attrs.define
+class Wide(Toy):
+    """A space with a choice of as many candidates as asked for."""
+
+    width: int = option(120, "candidates of the last choice", at_least=2)
+
+    def choice_list(self) -> Sequence[Choice]:
+        return (*Toy.choice_list(self), wide_choice(self.width))
+
+
+def wide_choice(width: int) -> Choice:
+    return Choice("wide", tuple(map(str, range(width))))
+
+
+@pytest.mark.parametrize(("width", "threshold"), [(120, 0.01), (100, 0.01), (5, 0.2), (5, 0.5)])
+def test_a_threshold_above_equal_weights_is_refused(width: int, threshold: float) -> None:
+    schedule, choices = Shrink(threshold=threshold, pace="fit"), Choices([Choice("c", ("a", "b")), wide_choice(width)])
+    message = f"The {width} candidates of choice 'wide' .* schedule.threshold = {threshold} deletes"
+    with pytest.raises(InputError, match=message) as error:
+        schedule.begin(choices, StepClock(10, 10))
+    with pytest.raises(InputError, match=message):
+        supernet_spaces(schedule, Wide(width=width))
+    working = float(str(error.value).rpartition("such as ")[2].rstrip("."))
+    one_level = OneLevel()
+    one_level.initialise(choices, torch.Generator())
+    choices.relaxation = one_level.relax
+    schedule = Shrink(threshold=working, pace="fit")
+    schedule.begin(choices, StepClock(10, 10))
+    assert supernet_spaces(schedule, Wide(width=width)) == (Wide(width=width),)
+    assert schedule.after_step(choices, StepClock(10, 10).at(0)).deleted == 0
 
 
 @pytest.mark.parametrize("every", [0, 1])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from random import Random
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -87,6 +89,33 @@ def test_reshapes_copy_nothing_and_slices_do() -> None:
 
     assert Memory().cost(Flat().eval(), SHAPE) == 2 * MAP
     assert Memory().cost(Half().eval(), SHAPE) == MAP + MAP // 2
+
+
+@pytest.mark.parametrize("sizes", [[4, 4], [3, 5], [2, 2, 2, 2], [1, 7]])
+def test_the_parts_of_a_split_are_all_there_beside_what_is_split(sizes: list[int]) -> None:
+    """As with slices, of which the last is computed where all others are there: twice the map."""
+
+    class Split(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return torch.stack([part.tanh().amax((1, 2, 3)) for part in images.split(sizes, 1)])
+
+    class Slices(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            ends = list(accumulate(sizes))
+            parts = [images[:, end - size : end] for size, end in zip(sizes, ends, strict=True)]
+            return torch.stack([part.tanh().amax((1, 2, 3)) for part in parts])
+
+    costs = [Memory().cost(net.eval(), (8, 4, 4)) for net in (Split(), Slices())]
+    assert costs == [2 * 4 * MAP] * 2
+
+
+def test_halves_that_are_added_need_most_where_they_are_split() -> None:
+    class Halves(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            first, second = images.chunk(2, 1)
+            return first.tanh() + second.tanh()
+
+    assert Memory().cost(Halves().eval(), (8, 4, 4)) == 16 * 16 * 4
 
 
 def test_dropout_costs_nothing_when_a_network_is_used() -> None:

@@ -41,17 +41,24 @@ class Quadratic:
         return self.curvature @ self.w.detach() - self.coupling @ self.alpha.detach()
 
 
-@pytest.mark.parametrize(("momentum", "decay"), [(0.0, 0.0), (0.9, 0.03)])
-def test_second_order_follows_the_gradient_through_one_step_of_sgd(momentum: float, decay: float) -> None:
-    problem, optimizer = Quadratic(momentum, decay), Bilevel(order="second")
+@pytest.mark.parametrize(
+    ("momentum", "decay", "nesterov"), [(0.0, 0.0, False), (0.9, 0.03, False), (0.9, 0.0, True), (0.9, 0.03, True)]
+)
+def test_second_order_follows_the_gradient_through_one_step_of_sgd(
+    momentum: float, decay: float, nesterov: bool
+) -> None:
+    problem, optimizer = Quadratic(momentum, decay, nesterov), Bilevel(order="second")
     for _ in range(2):  # momentum has a past
         make_update(optimizer, WEIGHTS, Objective("train.weights", problem.evaluate), problem.torch_optimizers)
     w, alpha = problem.w.detach().clone(), problem.alpha.detach().clone()
     buffer = problem.sgd.state[problem.w].get("momentum_buffer")
     velocity = torch.zeros_like(w) if buffer is None else buffer.clone()
-    virtual = w - 0.1 * (momentum * velocity + problem.slope() + decay * w)
-    # dw'/dalpha = xi B, and L_alpha depends on alpha directly through alpha / 2.
-    expected = alpha / 2 + 0.1 * problem.coupling.T @ (virtual - problem.target)
+    slope = problem.slope() + decay * w
+    moved = momentum * velocity + slope
+    virtual = w - 0.1 * (slope + momentum * moved if nesterov else moved)
+    # dw'/dalpha = xi B, with Nesterov's momentum xi (1 + mu) B; L_alpha depends on alpha directly through alpha / 2.
+    rate = 0.1 * (1 + momentum) if nesterov else 0.1
+    expected = alpha / 2 + rate * problem.coupling.T @ (virtual - problem.target)
 
     loss = make_update(optimizer, ALPHA, Objective("train.alpha", problem.evaluate), problem.torch_optimizers)
 
@@ -63,11 +70,13 @@ def test_second_order_follows_the_gradient_through_one_step_of_sgd(momentum: flo
         assert torch.equal(buffer, velocity)
 
 
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
 @pytest.mark.parametrize("rates", [(0.1, 0.1), (0.04, 0.1), (0.1, 0.04)])
-def test_second_order_follows_the_step_of_every_group_of_weights(rates: tuple[float, float]) -> None:
+def test_second_order_follows_the_step_of_every_group_of_weights(rates: tuple[float, float], momentum: float) -> None:
     problem, optimizer = Quadratic(), Bilevel(order="second")
     halves = [nn.Parameter(problem.w.detach()[:2].clone()), nn.Parameter(problem.w.detach()[2:].clone())]
     groups = [{"params": [half], "lr": rate} for half, rate in zip(halves, rates, strict=True)]
+    groups[0] |= {"momentum": momentum, "nesterov": momentum > 0}
     problem.torch_optimizers.weights = torch.optim.SGD(groups, lr=0.1)
 
     def evaluate(split: str) -> Tensor:
@@ -75,6 +84,7 @@ def test_second_order_follows_the_step_of_every_group_of_weights(rates: tuple[fl
         return problem.evaluate(split)
 
     rate = torch.tensor(rates, dtype=torch.float64).repeat_interleave(2)
+    rate[:2] *= 1 + momentum  # Nesterov's, of the first group alone
     alpha, w = problem.alpha.detach().clone(), torch.cat(halves).detach()
     virtual = w - rate * (problem.curvature @ w - problem.coupling @ alpha)
     expected = alpha / 2 + problem.coupling.T @ (rate * (virtual - problem.target))
@@ -217,3 +227,13 @@ def test_the_train_split_is_divided_and_alpha_moves_first() -> None:
     optimizer = Bilevel(alpha_share=0.25)
     assert optimizer.splits() == {"train.weights": 0.75, "train.alpha": 0.25}
     assert tuple(optimizer.updates(StepClock(1, 1).at(0))) == (ALPHA, WEIGHTS)
+
+
+def test_alpha_rests_in_the_warm_up_of_a_search_but_not_in_further_training() -> None:
+    optimizer = Bilevel(warm_up=2)
+    search, further = (
+        [tuple(optimizer.updates(now)) for now in StepClock(2, 3, further=further).since(0)]
+        for further in (False, True)
+    )
+    assert search == [(WEIGHTS,)] * 4 + [(ALPHA, WEIGHTS)] * 2
+    assert further == [(ALPHA, WEIGHTS)] * 6

@@ -15,7 +15,7 @@ from nasplug.values import Genotype, ImageShape
 from nasplug_dna.bridge import ADAPTORS, build_bridge
 from nasplug_dna.dense import NOMINAL, find_dense_genotype
 from nasplug_dna.distance import LOSSES, RATINGS
-from nasplug_dna.frozen_teacher import MODES, FrozenTeacher, freeze, tap_features
+from nasplug_dna.frozen_teacher import MODES, FrozenTeacher, freeze, tap_features, tap_key
 from nasplug_dna.stage import BlockStage, BlockwiseSetup
 from nasplug_dna.torchvision_networks import UNTRAINED, build_network, cut, find_block_ends, load_network
 from nasplug_dna.weights import check_file
@@ -177,11 +177,11 @@ class Blockwise(DistillationTeacher):
             taps = self._taps(blocks)
             network = load_network(self.model, taps, self.weights, shape, self.model_mean, self.model_std)
             norms = freeze(network.to(device).to(memory_format=torch.channels_last), self.teacher_mode)
-            return FrozenTeacher(network, self.resolution, norms)
+            return FrozenTeacher(network, self.resolution, norms, network.graph_key)
         if teacher is None:
             raise InputError("The teacher 'blockwise' imitates a trained network, but there is none.")
         norms = freeze(teacher, self.teacher_mode)
-        return FrozenTeacher(tap_features(teacher), self.resolution, norms)
+        return FrozenTeacher(tap_features(teacher), self.resolution, norms, tap_key(teacher))
 
 
 def _refuse_whole(space: SearchSpace) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 
 import attrs
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nasplug.errors import InputError
-from nasplug.parts import Network
+from nasplug.parts import Network, key_of
 from nasplug.supernets.normalise import measure_statistics
 from nasplug.values import ImageShape, MapShape
 
@@ -24,6 +24,10 @@ Features = Callable[[Tensor, int], Sequence[Tensor]]
 """From images and the number of a block: the network's features after blocks 0 to this one, at least."""
 
 
+def _unknown() -> None:
+    return None
+
+
 @attrs.frozen(eq=False)
 class FrozenTeacher:
     """Features of a network that does not learn. It is not part of any stage's state."""
@@ -33,6 +37,8 @@ class FrozenTeacher:
     """Pixels to which images are resized for the network; 0: they are not resized."""
     measured_norms: Sequence[BatchNorm] = ()
     """The batch norms for which `measure` measures statistics; they have none of their own."""
+    graph_key: Callable[[], Hashable | None] = _unknown
+    """What else the operations of `features` depend on; gives None where that is unknown. See `Network.graph_key`."""
 
     @torch.no_grad()
     def __call__(self, images: Tensor, last: int, statistics: Statistics = ()) -> Sequence[Tensor]:
@@ -100,3 +106,8 @@ def freeze(network: nn.Module, mode: str) -> Sequence[BatchNorm]:
 def tap_features(network: Network) -> Features:
     """The features of a network of a search space: its taps."""
     return lambda images, _: network.outputs(images).taps
+
+
+def tap_key(network: Network) -> Callable[[], Hashable | None]:
+    """What the operations of `tap_features` depend on."""
+    return lambda: key_of(network, methods=("outputs",))

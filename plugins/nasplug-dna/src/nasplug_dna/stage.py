@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from random import Random
 from weakref import WeakKeyDictionary
 
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nasplug.parts import Batch, Block, Choices, Network, Rater, Stage, Supernet
+from nasplug.supernets.normalise import TorchNorm, find_norms, measure_statistics, reset_statistics
 from nasplug.values import StepInfo, Update
 from nasplug_dna.bridge import Bridge
 from nasplug_dna.distance import Distance
@@ -87,6 +89,10 @@ class BlockStage(Stage):
             losses.append(setup.weights[number] * distance)
         return torch.stack(losses).sum()
 
+    def graph_key(self, now: StepInfo) -> Hashable | None:
+        """What the operations of the teacher depend on."""
+        return self._setup[0].frozen_teacher.graph_key()
+
     def learning_with(self, block: int) -> Iterable[nn.Parameter]:
         """The parameters of the block's adaptors."""
         return self.bridges[self.blocks.index(block)].parameters()
@@ -100,7 +106,8 @@ class BlockRater(Rater):
     """Rates a block by the distance of its output from the teacher's, on the same inputs as in training.
 
     If blocks read the student's own features, the previous blocks compute one random candidate of each choice, as in
-    single-path training: another one for each batch, but the same for all paths that are rated on a batch.
+    single-path training: another one for each batch, but the same for all paths that are rated on a batch. As in
+    training, they normalise by the statistics of the batch.
     """
 
     def __init__(self, net: Supernet, number: int, setup: BlockwiseSetup) -> None:
@@ -126,8 +133,12 @@ class BlockRater(Rater):
         """The maps that the block reads."""
         features = self._measured.pop(batch, None) or self._features(batch)
         self._targets[batch] = features[self.block]
-        with self._net.choices.only(sample_one_of_each(self._net.choices, self._generator)):
-            return self._setup.read(self._net.blocks(), self.block, batch.images, features, {})
+        blocks = self._net.blocks()
+        with (
+            self._net.choices.only(sample_one_of_each(self._net.choices, self._generator)),
+            _batch_statistics(blocks[: self.block] if self._setup.progressive else ()),
+        ):
+            return self._setup.read(blocks, self.block, batch.images, features, {})
 
     @torch.no_grad()
     def rate(self, output: Tensor, batch: Batch) -> Tensor:
@@ -138,6 +149,21 @@ class BlockRater(Rater):
 
     def _features(self, batch: Batch) -> Sequence[Tensor]:
         return self._setup.frozen_teacher(batch.images, self.block, self._statistics)
+
+
+@contextmanager
+def _batch_statistics(blocks: Iterable[Block]) -> Iterator[None]:
+    """Has torch's batch norms of these blocks use the statistics of the batch, and keep none; those of nasplug do so.
+
+    Their running averages are of all paths at once; and once a block has been rated, they are gone.
+    """
+    norms = [norm for block in blocks for module in block.modules for norm in find_norms(module)]
+    torch_norms = [norm for norm in norms if isinstance(norm, TorchNorm)]
+    try:
+        with measure_statistics(torch_norms):
+            yield
+    finally:
+        reset_statistics(torch_norms)
 
 
 def sample_one_of_each(choices: Choices, generator: Random) -> Tensor:

@@ -5,7 +5,7 @@ Some of timm's have the same layers (`timm_networks`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -92,6 +92,10 @@ class TorchvisionNetwork(nn.Module):
         """The features (N, C, H, W) after taps 0 to `last`; `images` are normalised as in the run."""
         named: Mapping[str, Tensor] = self.cuts[last](images * self.scale + self.shift)
         return tuple(named.values())
+
+    def graph_key(self) -> Hashable:
+        """The key of operations that depend on nothing else: the cuts are traced, and do not train."""
+        return ()
 
 
 def load_network(

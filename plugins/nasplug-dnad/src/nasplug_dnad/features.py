@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nasplug.errors import InputError
-from nasplug.parts import Batch, DistillationTeacher, Network, SearchSpace, Stage, Supernet, option
+from nasplug.parts import Batch, DistillationTeacher, Network, SearchSpace, Stage, Supernet, key_of, option
 from nasplug.parts.random_walk import mutate_towards
 from nasplug.supernets import tap_shapes
 from nasplug.values import Genotype, ImageShape, StepInfo, Update
@@ -57,6 +57,10 @@ class FeatureStage(Stage):
         with torch.no_grad():
             targets = self._teacher[0].outputs(batch.images).taps
         return loss + self.weight * self.distance(out.taps, targets)
+
+    def graph_key(self, now: StepInfo) -> Hashable | None:
+        """What the operations of the teacher depend on."""
+        return key_of(self._teacher[0], methods=("outputs",))
 
     def distance(self, taps: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
         """KD of the network's taps and the teacher's taps, (N, C, H, W) each; a scalar."""

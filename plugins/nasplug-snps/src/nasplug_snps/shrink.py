@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable, Sequence
 
 import attrs
 import torch
 from torch import Tensor
 
 from nasplug.errors import InputError
-from nasplug.parts import Choices, PruningSchedule, option
+from nasplug.parts import Choice, Choices, PruningSchedule, SearchSpace, option
 from nasplug.values import Figure, StepClock, StepInfo, Verdict
 from nasplug_snps.sparsity import entropy, equal_candidates, logarithmic, uniform_value
 
@@ -103,11 +103,18 @@ class Shrink(PruningSchedule):
         """S of normalised weights (choices, candidates); a scalar."""
         return entropy(weights) if self.sparsity == "entropy" else logarithmic(weights, self.scale)
 
+    def later_spaces(self, space: SearchSpace) -> Sequence[SearchSpace]:
+        """None. Raises InputError for a choice of so many candidates that equal weights are below the threshold."""
+        self._check_threshold(space.choice_list())
+        return ()
+
     def begin(self, choices: Choices, clock: StepClock) -> None:
         """Resets the controller, with constants fitted to the length of the search if `pace` is "fit".
 
-        Raises InputError if S is already below the value at which the search ends, or if the warm-up is all of it.
+        Raises InputError if S is already below the value at which the search ends, if the warm-up is all of it, or if
+        equal weights are below the threshold.
         """
+        self._check_threshold(choices)
         if self.warm_up >= clock.epochs:
             raise InputError(
                 f"schedule.warm_up = {self.warm_up} leaves none of the {clock.epochs} epochs of this search for "
@@ -125,6 +132,18 @@ class Shrink(PruningSchedule):
                 f"This supernet starts at a sparsity S of {dense:.4g}, so a search that ends below schedule.s_min = "
                 f'{self.floor:g} has nothing to do; set a smaller schedule.s_min, or schedule.pace = "fit".'
             )
+
+    def _check_threshold(self, choices: Iterable[Choice]) -> None:
+        """Raises InputError if the first step would delete the candidates of a choice because there are so many."""
+        widest = max(choices, key=lambda choice: len(choice.candidates), default=None)
+        if widest is None or len(widest.candidates) * self.threshold < 1:
+            return
+        share = 1 / len(widest.candidates)
+        raise InputError(
+            f"The {len(widest.candidates)} candidates of choice '{widest.name}' begin with weights of about "
+            f"{share:.2g}, but schedule.threshold = {self.threshold:g} deletes most of them in the first step; set a "
+            f"smaller schedule.threshold, such as {share / 2:.2g}."
+        )
 
     def _fit(self, choices: Choices, clock: StepClock, dense: float) -> None:
         steps = max(1, clock.steps - self.warm_up * clock.steps_per_epoch)
