@@ -190,10 +190,9 @@ def _to_array(labels: Tensor) -> npt.NDArray[Any]:
     Raises InputError for a tensor whose values cannot be read.
     """
     dense = labels.detach().cpu()
-    if dense.is_floating_point() and dense.itemsize <= 2:
-        dense = dense.float()
     try:
-        array: npt.NDArray[Any] = dense.numpy()
+        short = dense.is_floating_point() and dense.itemsize <= 2
+        array: npt.NDArray[Any] = (dense.float() if short else dense).numpy()
     except (TypeError, RuntimeError) as error:
         raise InputError(f"Labels cannot be read from a tensor of {dense.dtype}; give them as float32.") from error
     return array

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import attrs
 import numpy as np
@@ -253,7 +253,7 @@ def _sample(pool: Indices, strata: Indices, count: int, kept: int, least: int, s
     return taken, np.setdiff1d(pool, taken, assume_unique=True)
 
 
-def _spare(quotas: Indices, exact: npt.NDArray[np.float64], most: Indices) -> Indices:
+def _spare(quotas: Indices, exact: npt.NDArray[np.floating[Any]], most: Indices) -> Indices:
     """Quotas of the same sum of which none is over `most`: what is, go to the strata that are furthest below `exact`.
 
     Quotas whose sum is more than all can give stay as they are.

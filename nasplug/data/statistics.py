@@ -55,7 +55,7 @@ def _is_constant(sums: Sums, pixels: int) -> bool:
         total, squares = (math.fsum(column) for column in sums.T)
         return count * squares - total**2 <= RESOLUTION**2 * count * squares
     total, squares = sums.sum(0).tolist()
-    return count * squares == total**2
+    return bool(count * squares == total**2)
 
 
 def mean_and_std_of(sums: Sums, pixels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
