@@ -15,6 +15,7 @@ from nasplug.compose import compose, parse_setting
 from nasplug.data import make_splits
 from nasplug.data.class_names import check_class_names
 from nasplug.data.overview import look
+from nasplug.errors import InputError
 from nasplug.parts.recorded_task import TASKS
 from nasplug.plugins import load_plugins
 from nasplug.runs.data import load_data
@@ -56,6 +57,7 @@ def data(
     plugins = load_plugins()
     options = {name: value for _, name, value in (parse_setting(text, ["data"]) for text in settings)}
     place = {"name": spec, **({"root": data_root} if data_root else {}), **({"download": True} if download else {})}
+    _refuse_settings(options, place)
     composition = compose(plugins, resolve_recipe(plugins, [{"run": {"seed": seed}, "data": {**options, **place}}]))
     images = load_data(composition)
     check_class_names(images)
@@ -73,6 +75,18 @@ def data(
     echo(json.dumps(facts, indent=2)) if as_json else _write(facts)
     if strict and (facts["leaks"] or facts["contradictions"]):
         ctx.exit(1)
+
+
+def _refuse_settings(options: Mapping[str, Any], place: Mapping[str, Any]) -> None:
+    """Raises InputError if --set names the data set or repeats a flag: the command that is printed would have both."""
+    if "name" in options:
+        raise InputError(
+            f"The data set is {place['name']}, so --set data.name has no use here; name one data set only."
+        )
+    flags = {"root": "--data-root", "download": "--download"}
+    for name in options:
+        if name in place:
+            raise InputError(f"Both {flags[name]} and --set data.{name} are given; leave one of them out.")
 
 
 def _write(facts: Mapping[str, Any]) -> None:

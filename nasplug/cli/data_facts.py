@@ -174,7 +174,8 @@ def _suggest(composition: Composition, overview: Overview, files: FileFacts | No
         ("retrain", len(splits.train), recipe.retrain.batch_size),
     ):
         size = suggest_batch_size(trained, usual)
-        reason = f"{-(-trained // size):,} steps in an epoch of {trained:,} {data.input_word}s"
+        steps = max(trained // size, 1)  # what is left of a batch is in no step
+        reason = f"{steps:,} step{'' if steps == 1 else 's'} in an epoch of {trained:,} {data.input_word}s"
         found.append((f"{section}.batch_size", size, usual, reason))
     held_out = len(splits.validation)
     reason = (

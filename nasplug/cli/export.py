@@ -7,9 +7,11 @@ from contextlib import closing
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from nasplug.cli.budget import budget_options, read_budget_options
 from nasplug.cli.output import echo
+from nasplug.errors import InputError
 from nasplug.results.export import FORMATS, check_request, export, train_quantised
 from nasplug.results.result import choose_network, load
 from nasplug.runs.pipeline import report_or_say
@@ -78,6 +80,12 @@ def write_file(
     Where a file in 8 bits loses too much, --qat trains the network a little more, as it computes in 8 bits; the weights
     of the run stay as they are.
     """  # noqa: D301 - click asks for the backslash
+    given = click.get_current_context().get_parameter_source("calibration")
+    if not int8 and given is ParameterSource.COMMANDLINE:
+        raise InputError(
+            "Images to calibrate on (--calibration-images) are for files in 8 bits; add --int8, or leave "
+            "--calibration-images out."
+        )
     network = choose_network(load(run), name, read_budget_options(budgets, max_params, max_macs))
     if qat:
         check_request(network, form, out, force, int8=int8, qat=qat)

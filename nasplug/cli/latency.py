@@ -15,6 +15,7 @@ from nasplug.cli.output import echo
 from nasplug.cli.shape_options import shape_options
 from nasplug.errors import InputError
 from nasplug.parts import CostMeasure, LayerSpec, SearchSpace
+from nasplug.parts.cost_model import LayerCost
 from nasplug.plugins import load_plugins
 from nasplug.plugins.program_objects import build_part
 from nasplug.runs.form_fit import input_shape
@@ -43,7 +44,7 @@ REPORT_SECONDS = 2.0
     help="Random networks of each width whose layers are measured.",
 )
 @click.option("--set", "settings", multiple=True, metavar="SECTION.OPTION=VALUE", help="Options of space or latency.")
-@click.option("--rebuild", is_flag=True, help="Measure again what is known.")
+@click.option("--rebuild", is_flag=True, help="Measure these layers again; others in the table stay.")
 @click.option("--path", "only_path", is_flag=True, help="Print where the table is, and measure nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def latency(
@@ -73,10 +74,9 @@ def latency(
     space: SearchSpace = build_part(plugins, "space", name, options["space"])
     shape = input_shape(space, size=size, channels=channels, classes=classes, signals=signals)
     layers = _find_layers(space, widths, networks, shape)
-    if rebuild:
-        table.forget(measure)
-    costs = _measure_layers(table, measure, layers)
-    base = table(measure, None)
+    cost_of = table.measure_again if rebuild else table
+    costs = _measure_layers(cost_of, measure, layers)
+    base = cost_of(measure, None)
     if as_json:
         rows = [{"layer": layer.key, "shape": layer.shape, "cost": cost} for layer, cost in costs.items()]
         facts = {"path": str(table.path(measure)), "environment": dict(measure.environment())}
@@ -100,12 +100,12 @@ def _find_layers(space: SearchSpace, widths: Sequence[int], networks: int, shape
     return sorted(found, key=lambda layer: (layer.key, layer.shape))
 
 
-def _measure_layers(table: LayerTable, measure: CostMeasure, layers: Sequence[LayerSpec]) -> Mapping[LayerSpec, float]:
+def _measure_layers(cost_of: LayerCost, measure: CostMeasure, layers: Sequence[LayerSpec]) -> Mapping[LayerSpec, float]:
     """The costs of all layers; says on standard error how far it has come."""
     costs: dict[LayerSpec, float] = {}
     said = time.monotonic()
     for number, layer in enumerate(layers, 1):
-        costs[layer] = table(measure, layer)
+        costs[layer] = cost_of(measure, layer)
         if time.monotonic() - said >= REPORT_SECONDS:
             said = time.monotonic()
             echo(f"{number} of {len(layers)} layers", err=True)

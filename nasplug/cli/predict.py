@@ -23,9 +23,12 @@ from nasplug.parts import EncodedImage, Task
 from nasplug.plugins import load_plugins
 from nasplug.plugins.hook_calls import note
 from nasplug.results.classifier import Classifier
-from nasplug.results.export import open_export
+from nasplug.results.export.formats import FORMATS, open_export, suffix_of
 from nasplug.results.prediction import ImageClassifier, classify, classify_signals
 from nasplug.results.result import choose_network, load
+
+EXPORTS = {f".{suffix_of(form)}" for form in FORMATS} - {".safetensors"}
+"""Endings of exported files from which nasplug does not build the network itself."""
 
 
 @click.command()
@@ -67,7 +70,8 @@ def predict(
     as it does on a device: an ONNX file by ONNX Runtime; code in a file of the format python is run. IMAGE is a file, a
     folder, of which all images are taken, also those in folders within it, or - for an image on standard input. Images
     are turned upright, scaled and cropped to the size of the training images. A network of signals reads safetensors or
-    npz files with an array 'signals'. Files that cannot be read are named at the end; the exit code is 2 then.
+    npz files with an array 'signals'. Files that cannot be read, and inputs without a finite
+    answer, are named at the end; the exit code is 2 then.
     """
     limits = read_budget_options(budgets, max_params, max_macs)
     classifier: ImageClassifier
@@ -84,7 +88,9 @@ def predict(
     predictions: list[dict[str, Any]] = []
     refused: list[InputError] = []
     found: Iterable[tuple[object, Tensor | InputError]] = (
-        classify_signals(classifier, images) if classifier.dims == 1 else classify(classifier, _find_files(images))
+        classify_signals(classifier, images)
+        if classifier.dims == 1
+        else classify(classifier, _find_files(images, refused))
     )
     for file, answer in found:
         if isinstance(answer, InputError):
@@ -119,31 +125,40 @@ class _StandardInput:
         return self.content
 
 
-def _find_files(images: Sequence[Path]) -> list[EncodedImage]:
+def _find_files(images: Sequence[Path], refused: list[InputError]) -> list[EncodedImage]:
     """The files that are named, and those in the folders that are named; what is passed over there is said on stderr.
 
-    Raises InputError for a folder without images.
+    Why paths cannot be looked up, and which folders hold no images, is added to `refused`.
     """
     files: list[EncodedImage] = []
     for path in images:
-        if str(path) == "-":
-            files.append(_StandardInput(sys.stdin.buffer.read(MAX_BYTES + 1)))
-        elif find_kind(path) == "folder":
-            passed_over = PassedOver()
-            found = list_images(path, passed_over)
-            if not found:
-                raise InputError(f"The folder {quote(path)} holds no images ({', '.join(sorted(image_suffixes()))}).")
-            files += found
-            for text in passed_over.note(path):
-                note(f"Note: {text}")
-        else:
-            files.append(path)
+        try:
+            files += _find_at(path)
+        except InputError as error:
+            refused.append(error)
     return files
 
 
+def _find_at(path: Path) -> list[EncodedImage]:
+    """The files at one path. Raises InputError if it cannot be looked up, and for a folder without images."""
+    if str(path) == "-":
+        return [_StandardInput(sys.stdin.buffer.read(MAX_BYTES + 1))]
+    if find_kind(path) != "folder":
+        return [path]
+    passed_over = PassedOver()
+    found = list_images(path, passed_over)
+    if not found:
+        raise InputError(f"The folder {quote(path)} holds no images ({', '.join(sorted(image_suffixes()))}).")
+    for text in passed_over.note(path):
+        note(f"Note: {text}")
+    return [*found]
+
+
 def _open_classifier(source: Path, name: str | None, limits: Mapping[str, Any]) -> Classifier:
-    if not source.is_file():
+    if find_kind(source) != "file":
         return choose_network(load(source), name, limits).classifier()
+    if source.suffix in EXPORTS:
+        raise InputError(f"{quote(source)} is an exported file; use --from {source} in place of RUN.")
     _refuse_choice(source, name, limits)
     return Classifier.read(source, load_plugins())
 

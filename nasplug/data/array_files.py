@@ -21,7 +21,7 @@ from torch import Tensor
 from nasplug.data.images import MemoryImages
 from nasplug.data.targets import read_columns, task_of
 from nasplug.errors import InputError, reason
-from nasplug.formats.regular_file import expand_home
+from nasplug.formats.regular_file import expand_home, find_kind
 from nasplug.parts import Task
 from nasplug.parts.task import Targets
 
@@ -31,6 +31,14 @@ INTEGERS = (
 )
 COLUMNS = (*INTEGERS, torch.bool, torch.float16, torch.float32, torch.float64)
 """Types of labels with several columns."""
+
+NPZ_ERRORS = (
+    *(BadZipFile, OSError, AttributeError, EOFError, KeyError, zlib.error),
+    ValueError,  # of NumPy, for pickles
+    TypeError,  # of torch, which lacks some of NumPy's types
+    RuntimeError,  # of zipfile, for what is encrypted or was compressed in a way that it does not know
+)
+"""What is raised for npz files that are damaged, or that hold no plain numbers."""
 
 SPLITS = ("validation", "test")
 """What the arrays of images that are not for training begin with."""
@@ -56,7 +64,7 @@ def read_tensors(path: Path, what: str) -> tuple[dict[str, Tensor], dict[str, st
 
     Raises InputError, with `what` it is needed for, if there is no such file, or if it is damaged.
     """
-    if not path.is_file():
+    if find_kind(path) != "file":
         raise InputError(f"There is no file {path}; {what} needs a safetensors or npz file.")
     if path.suffix == ".npz":
         return _read_npz(path)
@@ -82,8 +90,7 @@ def _read_npz(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
                     metadata[name] = json.dumps([str(each) for each in values.ravel().tolist()])
                 else:
                     tensors[name] = torch.from_numpy(np.array(values, dtype=values.dtype.newbyteorder("=")))
-    # ValueError: pickles; TypeError: of torch, which lacks some of NumPy's types
-    except (BadZipFile, OSError, ValueError, TypeError, AttributeError, EOFError, KeyError, zlib.error) as error:
+    except NPZ_ERRORS as error:
         where = f", array '{name}'" if name else ""
         raise InputError(
             f"{path}{where}, is damaged or holds no plain numbers ({reason(error)}); write it again with numpy.savez, "

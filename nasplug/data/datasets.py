@@ -70,7 +70,7 @@ def read_dataset(dataset: Indexed) -> MemoryImages | DatasetImages:
         raise InputError(f"The data set {_name(dataset)} is empty; at least two images of each class are needed.")
     first, _ = read_item(dataset, 0)
     labels = np.empty(count, np.int64)
-    fits = count * first.numel() <= RESIDENT_BYTES
+    fits = count * first.numel() * first.element_size() <= RESIDENT_BYTES
     pixels = torch.empty((count, *first.shape), dtype=first.dtype) if fits else None
     reread = {round(place) for place in np.linspace(0, count - 1, min(REREAD_ITEMS, count))}
     for index in range(count):

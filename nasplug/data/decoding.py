@@ -15,7 +15,7 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 from torch import Tensor
 
 from nasplug.data.encoded_images import open_content, read_content
@@ -80,8 +80,9 @@ def decode(file: EncodedImage, size: int, channels: int, bits: int | None = None
 def read_header(file: EncodedImage) -> ImageHeader:
     """The header of an image file that can be decoded."""
     with open_content(file) as stream, _open(stream) as image:
-        turned = _read_orientation(image) in SIDEWAYS
-        width, height = (image.height, image.width) if turned else (image.width, image.height)
+        width, height = _stored_size(image)
+        if _read_orientation(image) in SIDEWAYS:
+            width, height = height, width
         return ImageHeader(width, height, image.mode, str(image.format))
 
 
@@ -200,6 +201,14 @@ def _open(stream: IO[bytes]) -> Image.Image:
     if image.width * image.height > MAX_PIXELS:
         raise ValueError(f"it has {image.width} x {image.height} pixels, and at most {MAX_PIXELS:,} are read")
     return image
+
+
+def _stored_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height before it is turned upright; of a TIFF, Pillow itself may say those afterwards."""
+    tags = getattr(image, "tag_v2", None)
+    if tags is None:
+        return image.size
+    return int(tags[TiffImagePlugin.IMAGEWIDTH]), int(tags[TiffImagePlugin.IMAGELENGTH])
 
 
 def _has_frames(image: Image.Image) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from nasplug.data.datasets import Indexed, find_class_names, read_dataset, read_label
@@ -167,6 +168,8 @@ def _labels(labels: object) -> Targets:
             f"Labels must be a list, an array or a tensor, with one number for each image, but these are "
             f"{labels!r:.80}."
         )
+    if isinstance(labels, Tensor) and (labels.is_meta or labels.layout is not torch.strided):
+        raise InputError("Labels must be values, but these are a tensor without dense values; make it dense.")
     columns = _columns(labels)
     if columns is not None:
         return read_columns(columns, "Labels")
@@ -177,8 +180,22 @@ def _columns(labels: Iterable[Any]) -> npt.NDArray[Any] | None:
     """An array or a tensor (N, outputs) as an array; None for anything else, and for one column of whole numbers."""
     if not isinstance(labels, Tensor | np.ndarray) or labels.ndim != 2:
         return None
-    values = labels.detach().cpu().numpy() if isinstance(labels, Tensor) else labels
+    values = _to_array(labels) if isinstance(labels, Tensor) else labels
     return None if values.shape[1] == 1 and values.dtype.kind != "f" else values
+
+
+def _to_array(labels: Tensor) -> npt.NDArray[Any]:
+    """The values of a tensor; those of the short floating-point types, most of which NumPy lacks, as float32.
+
+    Raises InputError for a tensor whose values cannot be read.
+    """
+    dense = labels.detach().cpu()
+    try:
+        short = dense.is_floating_point() and dense.itemsize <= 2
+        array: npt.NDArray[Any] = (dense.float() if short else dense).numpy()
+    except (TypeError, RuntimeError) as error:
+        raise InputError(f"Labels cannot be read from a tensor of {dense.dtype}; give them as float32.") from error
+    return array
 
 
 def _number_columns(targets: Targets) -> tuple[str, ...]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 
 import attrs
-import numpy as np
 
 from nasplug.data.duplicates import Duplicates
 from nasplug.data.notes import Remarks, note_few, remark
 from nasplug.data.splits import Splits
-from nasplug.data.statistics import mean_and_std_of
+from nasplug.data.statistics import constant_channels, mean_and_std_of
 from nasplug.data.survey import SurveyedImages, survey
 from nasplug.parts import ImageData
 
@@ -27,6 +26,8 @@ class Overview:
     mean: tuple[float, ...]
     """Per channel, over the train split, on the scale from 0 to 1."""
     std: tuple[float, ...]
+    constant: tuple[int, ...]
+    """The channels that have one value in the whole train split."""
     folds: int
     """Of the cross-validation by which networks are to be chosen; 0: by the validation split."""
 
@@ -50,7 +51,7 @@ class Overview:
         remarks = remark(self.data, self.splits, self.train, self.test, duplicates)
         few = [] if self.folds else note_few(self.splits, self.data.task, self.data.input_word)
         return attrs.evolve(
-            remarks, notes=(*remarks.notes, *few, *_note_constant_channels(self.mean, self.std, self.data))
+            remarks, notes=(*remarks.notes, *few, *_note_constant_channels(self.mean, self.constant, self.data))
         )
 
 
@@ -58,16 +59,15 @@ def look(data: ImageData, splits: Splits, *, with_thumbnails: bool, folds: int =
     """Reads every image once. Raises InputError that names images which cannot be read."""
     train = survey(data.train, with_thumbnails=with_thumbnails)
     test = None if data.test is None else survey(data.test, with_thumbnails=with_thumbnails)
-    mean, std = mean_and_std_of(train.sums[splits.train], math.prod(data.tensor_shape[1:]))
-    return Overview(data, splits, train, test, mean, std, folds)
+    sums, pixels = train.sums[splits.train], math.prod(data.tensor_shape[1:])
+    mean, std = mean_and_std_of(sums, pixels)
+    return Overview(data, splits, train, test, mean, std, constant_channels(sums, pixels), folds)
 
 
-def _note_constant_channels(mean: tuple[float, ...], std: tuple[float, ...], data: ImageData) -> list[str]:
-    """Channels that are the same everywhere: `mean_and_std` gives them the deviation 1, which no other can have."""
-    constant = np.flatnonzero(np.array(std) == 1.0).tolist()
+def _note_constant_channels(mean: tuple[float, ...], constant: tuple[int, ...], data: ImageData) -> list[str]:
     if not constant:
         return []
-    which = "All channels" if len(constant) == len(std) else f"Channel {' and '.join(map(str, constant))}"
+    which = "All channels" if len(constant) == len(mean) else f"Channel {' and '.join(map(str, constant))}"
     values = ", ".join(f"{mean[channel]:.3f}" for channel in constant)
     scale = " of 1" if data.dtype == "uint8" else ""
     return [

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import attrs
 import numpy as np
@@ -15,6 +14,7 @@ from safetensors.numpy import save
 
 from nasplug.data.folds import Fold, make_folds
 from nasplug.errors import InputError, reason
+from nasplug.formats.atomic_write import write_atomically
 from nasplug.parts import ImageData, Images
 from nasplug.values.checksum import CHECKSUM, checksum_arrays, sort_metadata
 from nasplug.values.seeds import derive_seed
@@ -72,18 +72,22 @@ def make_splits(data: ImageData, seed: int, validation: float = 0.1, test: float
     own are then divided as the others are.
 
     Every stratum, such as a class (`Task.strata`), has its share in each split, rounded by largest remainders, and at
-    least one image wherever it has enough for all splits and the split is large enough for all strata. Raises
-    InputError if training would keep fewer than SMALLEST_CLASS images of a class, fewer images than are held out for
-    validation, or too little of an output for its task.
+    least one image wherever it has enough for all splits and the split is large enough for all strata. A class that has
+    no image to spare gives none, and others give more. Raises InputError if training would keep fewer than
+    SMALLEST_CLASS images of a class, fewer images than are held out for validation, or too little of an output for its
+    task.
     """
     strata = data.task.strata(data.train.labels)
+    least = SMALLEST_CLASS if data.task.has_classes else 0
     rest = np.arange(len(strata), dtype=np.int64)
     if data.validation is not None:
         rest = np.setdiff1d(rest, data.validation, assume_unique=True)
     if data.test is None:
         kept = SMALLEST_CLASS + (validation > 0 and data.validation is None)
+        # With folds, a class may have more images than these for training: its own for validation are divided anew.
+        own_least = 0 if folds and data.validation is not None else least
         seed_of_test = derive_seed(seed, "split", "test")
-        test_indices, rest = _sample(rest, strata, round(test * len(rest)), kept, seed_of_test)
+        test_indices, rest = _sample(rest, strata, round(test * len(rest)), kept, own_least, seed_of_test)
     else:
         test_indices = np.arange(len(data.test), dtype=np.int64)
     test_from: Literal["train", "test"] = "train" if data.test is None else "test"
@@ -97,7 +101,7 @@ def make_splits(data: ImageData, seed: int, validation: float = 0.1, test: float
     else:
         size = _validation_size(data, len(rest), validation)
         seed_of_validation = derive_seed(seed, "split", "validation")
-        validation_indices, train = _sample(rest, strata, size, SMALLEST_CLASS, seed_of_validation)
+        validation_indices, train = _sample(rest, strata, size, SMALLEST_CLASS, least, seed_of_validation)
     _refuse_scarce(data, train, 1)
     return Splits(train, validation_indices, test_indices, test_from)
 
@@ -124,10 +128,12 @@ def _refuse_scarce(data: ImageData, pool: Indices, folds: int) -> None:
         left = left - -(-left // folds)
     if left.min() < SMALLEST_CLASS:
         scarce = int(left.argmin())
+        count = int((data.train.labels == scarce).sum())
+        remedy = "use more images of this class" + (", or hold out fewer" if count >= SMALLEST_CLASS else "")
         raise InputError(
-            f"Class '{data.classes[scarce]}' of data set '{data.name}' has {int((data.train.labels == scarce).sum())} "
-            f"images, of which {left[scarce]} would be left for training, and training needs at least {SMALLEST_CLASS} "
-            f"of each class; use more images of this class, or hold out fewer."
+            f"Class '{data.classes[scarce]}' of data set '{data.name}' has {count} image{'' if count == 1 else 's'}, "
+            f"of which {left[scarce]} would be left for training, and training needs at least {SMALLEST_CLASS} of each "
+            f"class; {remedy}."
         )
 
 
@@ -173,13 +179,11 @@ def divide(indices: Indices, shares: Mapping[str, float], seed: int) -> dict[str
 
 
 def save_splits(splits: Splits, path: Path) -> None:
-    """Writes `splits` to a safetensors file atomically."""
+    """Writes `splits` to a safetensors file atomically. Raises RunFailure if that fails, as on a full disk."""
     arrays = {"train": splits.train, "validation": splits.validation, "test": splits.test}
-    draft = path.with_name(path.name + ".new")
     metadata = {"test_from": str(splits.test_from)}
     content = save(arrays, metadata={**metadata, CHECKSUM: _checksum(arrays, metadata)})
-    draft.write_bytes(b"".join(sort_metadata(content)))
-    os.replace(draft, path)
+    write_atomically(path, *sort_metadata(content))
 
 
 def load_splits(path: Path) -> Splits:
@@ -224,11 +228,11 @@ def _checksum(arrays: Mapping[str, npt.NDArray[np.generic]], metadata: Mapping[s
     return checksum_arrays(contents, metadata)
 
 
-def _sample(pool: Indices, strata: Indices, count: int, kept: int, seed: int) -> tuple[Indices, Indices]:
+def _sample(pool: Indices, strata: Indices, count: int, kept: int, least: int, seed: int) -> tuple[Indices, Indices]:
     """Samples `count` of `pool`, the same share of each stratum; returns these and the rest, sorted.
 
     Shares are rounded by largest remainders. Where `count` is enough for all strata, each that has more than `kept`
-    images gives at least one.
+    images gives at least one. None is left with less than `least` images, unless all together cannot spare `count`.
     """
     numbers, sizes = np.unique(strata[pool], return_counts=True)
     exact = sizes * (count / max(len(pool), 1))
@@ -239,6 +243,7 @@ def _sample(pool: Indices, strata: Indices, count: int, kept: int, seed: int) ->
         for place in np.flatnonzero((quotas == 0) & (sizes > kept)):
             quotas[place] = 1
             quotas[np.where(quotas > 1, quotas - exact, -np.inf).argmax()] -= 1  # the one with most above its share
+    quotas = _spare(quotas, exact, np.maximum(sizes - least, 0))
     generator = np.random.default_rng(seed)
     samples = [
         generator.permutation(pool[strata[pool] == number])[:quota]
@@ -246,3 +251,16 @@ def _sample(pool: Indices, strata: Indices, count: int, kept: int, seed: int) ->
     ]
     taken = np.sort(np.concatenate([np.empty(0, np.int64), *samples]))
     return taken, np.setdiff1d(pool, taken, assume_unique=True)
+
+
+def _spare(quotas: Indices, exact: npt.NDArray[np.floating[Any]], most: Indices) -> Indices:
+    """Quotas of the same sum of which none is over `most`: what is, go to the strata that are furthest below `exact`.
+
+    Quotas whose sum is more than all can give stay as they are.
+    """
+    if quotas.sum() > most.sum():
+        return quotas
+    spared = np.minimum(quotas, most)
+    for _ in range(int((quotas - spared).sum())):
+        spared[np.where(spared < most, exact - spared, -np.inf).argmax()] += 1
+    return spared

@@ -41,11 +41,21 @@ def channel_sums(pixels: Tensor) -> Sums:
     return torch.stack([values.sum((2, 3)), values.square().sum((2, 3))], 1).numpy()
 
 
+def constant_channels(sums: Sums, pixels: int) -> tuple[int, ...]:
+    """The channels that have one value everywhere, in images whose sums these are, of so many pixels each.
+
+    Those of float32 as far as it can tell values apart.
+    """
+    return tuple(channel for channel in range(sums.shape[2]) if _is_constant(sums[:, :, channel], pixels))
+
+
 def _is_constant(sums: Sums, pixels: int) -> bool:
-    """Whether a channel with the sums (N, 2) has one value, as far as float32 can tell values apart."""
-    total, squares = (math.fsum(column) for column in sums.T)
     count = len(sums) * pixels
-    return count * squares - total**2 <= RESOLUTION**2 * count * squares
+    if sums.dtype.kind == "f":
+        total, squares = (math.fsum(column) for column in sums.T)
+        return count * squares - total**2 <= RESOLUTION**2 * count * squares
+    total, squares = sums.sum(0).tolist()
+    return bool(count * squares == total**2)
 
 
 def mean_and_std_of(sums: Sums, pixels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -57,9 +67,9 @@ def mean_and_std_of(sums: Sums, pixels: int) -> tuple[tuple[float, ...], tuple[f
     if sums.dtype.kind == "f":
         means, squares_means = sums.sum(0) / (len(sums) * pixels)
         deviations = np.sqrt(np.maximum(squares_means - means**2, 0)).tolist()
-        constant = [_is_constant(sums[:, :, channel], pixels) for channel in range(sums.shape[2])]
+        constant = constant_channels(sums, pixels)
         return tuple(means.tolist()), tuple(
-            1.0 if same else value for value, same in zip(deviations, constant, strict=True)
+            1.0 if channel in constant else value for channel, value in enumerate(deviations)
         )
     total, squares = sums.sum(0).tolist()
     count = len(sums) * pixels

@@ -17,7 +17,7 @@ def read_columns(values: npt.NDArray[Any], what: str) -> Targets:
     """Targets (N, outputs) in the form that their task has: whole numbers as labels, others as numbers.
 
     Raises InputError, in which `what` names them, for whole numbers other than 0 and 1, and for other numbers that are
-    nothing but 0 and 1, of which nobody could tell what they mean.
+    nothing but 0 and 1, of which nobody could tell what they mean, or too large for float32.
     """
     kind = values.dtype.kind
     if values.ndim != 2 or 0 in values.shape or kind not in "biuf":
@@ -30,6 +30,13 @@ def read_columns(values: npt.NDArray[Any], what: str) -> Targets:
             raise InputError(
                 f"{what} are {values.dtype}, as for a regression, but all of them are 0 or 1, as for labels; give "
                 f"labels as uint8, and leave out columns that say nothing."
+            )
+        large = np.argwhere(np.isfinite(values) & (np.abs(values) > np.finfo(np.float32).max))
+        if len(large):
+            image, column = large[0].tolist()
+            raise InputError(
+                f"{what} must be numbers that float32 has, but that of image {image} in column {column} is "
+                f"{values[image, column]:g}; scale them."
             )
         return values.astype(np.float32)
     wrong = np.argwhere((values != 0) & (values != 1))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import operator
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -87,7 +86,7 @@ def normalise(x, w, name, eps):
 class Network(torch.nn.Module):
     def __init__(self, weights):
         super().__init__()
-        self.names = {{name: name.replace(".", "_") for name in weights}}
+        self.names = {{name: f"{{name.replace('.', '_')}}_{{number}}" for number, name in enumerate(weights)}}
         for name, value in weights.items():
             self.register_buffer(self.names[name], value)
         self.register_buffer("mean", torch.tensor(MEAN).reshape(-1, 1, 1))
@@ -121,7 +120,7 @@ def _write_answer(answers: AnswerLayer, dtype: str) -> str:
 
 
 def _write_about(about: Mapping[str, str]) -> str:
-    lines = [f"    {json.dumps(name)}: {json.dumps(text)}," for name, text in about.items()]
+    lines = [f"    {name!r}: {text!r}," for name, text in about.items()]
     return "\n".join(["{", *lines, "}"])
 
 

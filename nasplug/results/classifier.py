@@ -60,6 +60,13 @@ class Classifier(nn.Module):
         """The shape (C, H, W) of one image or signal."""
         return (self.channels, *sides(self.size, self.dims))
 
+    @property
+    def ordinary_input(self) -> Tensor:
+        """The mean of the training images, everywhere the same, as one of them (1, C, H, W)."""
+        mean = self.mean.cpu()
+        values = (255 * mean).round().to(torch.uint8) if self.dtype == "uint8" else mean
+        return values[:, None, None].expand(1, *self.tensor_shape)
+
     def forward(self, images: Tensor) -> Tensor:
         """The answers to uint8 images (N, C, H, W)."""
         logits: Tensor = self.net(normalize(images, self.mean, self.std))

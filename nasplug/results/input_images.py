@@ -19,6 +19,7 @@ from torch import Tensor
 from nasplug.data.decoding import decode, fit_image
 from nasplug.data.pixels import to_uint8
 from nasplug.errors import InputError
+from nasplug.formats.regular_file import find_kind
 from nasplug.parts import EncodedImage
 
 ACCEPTED = (
@@ -48,8 +49,8 @@ def read_images(images: Any, channels: int, size: int, bits: int | None = None) 
 def read_file(file: EncodedImage, channels: int, size: int, bits: int | None) -> Tensor:
     """The image in a file, uint8 (channels, size, size). Raises InputError if there is none."""
     _refuse_other_channels(channels)
-    if isinstance(file, Path) and not file.is_file():
-        raise InputError(f"There is no image file '{file}'{'; it is a folder' if file.is_dir() else ''}.")
+    if isinstance(file, Path) and (kind := find_kind(file)) != "file":
+        raise InputError(f"There is no image file '{file}'{'; it is a folder' if kind == 'folder' else ''}.")
     return decode(file, size, channels, bits)
 
 

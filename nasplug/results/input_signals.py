@@ -22,11 +22,13 @@ def read_signals(signals: Any, channels: int, size: int, dtype: str) -> Tensor:
     Two dimensions are one signal of several channels, or several signals of one. Raises InputError for anything else.
     """
     try:
-        values = signals if isinstance(signals, Tensor) else torch.from_numpy(np.array(signals))
-    except (TypeError, ValueError) as error:
+        values = _to_tensor(signals)
+    except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(
             f"An object of type {type(signals).__name__} cannot be read as signals; hand over {ACCEPTED}."
         ) from error
+    if values.is_meta or values.layout is not torch.strided:
+        raise InputError(f"What was handed over is a tensor without dense values; hand over {ACCEPTED}.")
     values = values.detach().cpu()
     if values.ndim == 1 or (values.ndim == 2 and channels > 1):
         values = values[None]
@@ -41,6 +43,14 @@ def read_signal_file(path: Path, channels: int, size: int, dtype: str) -> Tensor
     if "signals" not in tensors:
         raise InputError(f"{path} holds no array 'signals'; it holds {sorted(tensors) or 'none'}.")
     return _fit(tensors["signals"], channels, size, dtype, f"'signals' in {path}")
+
+
+def _to_tensor(signals: Any) -> Tensor:
+    if isinstance(signals, Tensor):
+        return signals
+    if isinstance(signals, list | tuple) and signals and all(isinstance(each, Tensor) for each in signals):
+        return torch.stack([each.detach() for each in signals])
+    return torch.from_numpy(np.array(signals))
 
 
 def _fit(signals: Tensor, channels: int, size: int, dtype: str, what: str) -> Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import attrs
@@ -69,7 +68,7 @@ def load_data(composition: Composition, location: str | None = None, root: str |
     options = composition.recipe.data
     location = composition.recipe.location if location is None else location
     root = options.root if root is None else root
-    return composition.source.load(location, Path(root) if root else None, options.download)
+    return composition.source.load(location, expand_home(root) if root else None, options.download)
 
 
 def record_choices(composition: Composition, data: ImageData) -> Composition:

@@ -6,46 +6,27 @@ Importing this module imports no torch: reports are made without it.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 
-from nasplug.errors import InputError, RunFailure, quote, reason
+from nasplug.errors import InputError, quote, reason
+from nasplug.formats.atomic_write import write_atomically
 from nasplug.formats.json_text import parse_json
+from nasplug.formats.limits import FormatError
 from nasplug.formats.regular_file import find_kind
 from nasplug.values.checksum import CHECKSUM, checksum_arrays, sort_metadata
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+__all__ = ["copy_whole", "encode_tensors", "read_tensors", "write_atomically", "write_tensors"]
 
-def write_atomically(path: Path, *content: bytes | memoryview) -> None:
-    """Replaces the content of `path` by these parts; if interrupted, the file has the old content or the new one.
-
-    Symbolic links are not followed: one in the place of the file, or of its draft, is replaced by a file.
-
-    Raises RunFailure if the content cannot be written.
-    """
-    draft = path.with_name(f"{path.name}.draft")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.unlink(missing_ok=True)  # what an interrupted write left, or a link
-        with draft.open("xb") as stream:
-            stream.writelines(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            draft.unlink()
-        raise RunFailure(
-            f"'{path}' cannot be written: {error.strerror}; what it held before is still there."
-        ) from error
+STORED_ONLY = frozenset({"F4"})
+"""Types of numbers, as safetensors calls them, that torch reads and cannot compute with."""
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
@@ -72,6 +53,7 @@ def read_tensors(path: Path, what: str) -> tuple[dict[str, Tensor], dict[str, An
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             facts = parse_json(metadata.get("nasplug", "null"))
+            _check_types({name: file.get_slice(name).get_dtype() for name in file.keys()})  # noqa: SIM118
             tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, TypeError, ValueError) as error:
         raise InputError(f"The {what} at {quote(path)} is damaged ({reason(error)}); {_remedy(what)}.") from error
@@ -84,6 +66,13 @@ def read_tensors(path: Path, what: str) -> tuple[dict[str, Tensor], dict[str, An
             f"The file {quote(path)} is no {what} written by nasplug: its metadata lacks the key 'nasplug'; restore it."
         )
     return tensors, facts
+
+
+def _check_types(types: Mapping[str, str]) -> None:
+    """Raises FormatError for a tensor of numbers that no network computes with; nasplug writes none."""
+    for name, kind in types.items():
+        if kind in STORED_ONLY:
+            raise FormatError(f"its tensor {quote(name)} is of the type {kind}, with which torch cannot compute")
 
 
 def _checksum_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:

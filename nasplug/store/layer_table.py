@@ -77,14 +77,14 @@ class LayerTable:
         digest = checksum_object({**_describe(measure), "schema": SCHEMA})
         return self.folder / f"{kind.__name__.lower()}-{digest}.json"
 
-    def forget(self, measure: CostMeasure) -> None:
-        """Removes the file for a measure, so that its layers are measured again."""
-        path = self.path(measure)
-        self._costs.pop(path, None)
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise RunFailure(f"'{path}' cannot be removed: {error.strerror}.") from error
+    def measure_again(self, measure: CostMeasure, layer: LayerSpec | None) -> float:
+        """What a layer costs now; this figure replaces the one in the file, whose other figures stay."""
+        if not measure.measured:
+            return measure_layer(measure, layer)
+        path, name = self.path(measure), name_layer(layer)
+        cost = measure_layer(measure, layer)
+        self._keep(measure, path, name, cost, replace=True)
+        return cost
 
     def _read(self, path: Path) -> TableCosts:
         """What a file holds; nothing if there is none, or with a notice if it is damaged."""
@@ -96,9 +96,12 @@ class LayerTable:
             self.notice(f"The layer table {quote(path)} is damaged ({reason(error)}); its layers are measured again.")
             return {}
 
-    def _keep(self, measure: CostMeasure, path: Path, name: str, cost: float) -> None:
-        """Adds a cost, and what other processes have added to the file since; their figures win over this one."""
-        known = self._costs[path]
+    def _keep(self, measure: CostMeasure, path: Path, name: str, cost: float, *, replace: bool = False) -> None:
+        """Adds a cost, and what other processes have added to the file since; their figures win over this one.
+
+        With `replace`, this one wins.
+        """
+        known = self._costs.setdefault(path, {})
         known[name] = cost
         if self._unwritable:
             return
@@ -106,6 +109,8 @@ class LayerTable:
             path.parent.mkdir(parents=True, exist_ok=True)
             with _lock(path):
                 known.update(self._read(path))
+                if replace:
+                    known[name] = cost
                 write_atomically(path, _write(known, measure))
         except (OSError, RunFailure, Timeout) as error:
             self._unwritable = True

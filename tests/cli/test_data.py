@@ -63,6 +63,8 @@ def test_it_tells_what_the_images_are(here, photos):
     assert not any(each["equal"] or each["nearly_equal"] for each in told["duplicates"])
     values = {each["option"]: each["value"] for each in told["suggestions"]}
     assert (values["data.size"], values["search.batch_size"], values["retrain.batch_size"]) == (64, 8, 8)
+    reasons = {each["option"]: each["because"] for each in told["suggestions"]}
+    assert reasons["retrain.batch_size"] == "3 steps in an epoch of 27 images"
 
 
 def test_a_run_divides_the_images_in_the_same_way_and_says_the_same(here, photos):
@@ -126,6 +128,9 @@ def test_data_sets_without_files_are_looked_at_too(here):
         (["folder:nowhere"], "There is no folder nowhere"),
         (["digits", "--set", "search.epochs=3"], "data"),
         (["digits", "--set", "data.sise=3"], "sise"),
+        (["digits", "--set", "data.name=mnist1d"], "The data set is digits, so --set data.name has no use here"),
+        (["digits", "--data-root", "a", "--set", "data.root=b"], "Both --data-root and --set data.root are given"),
+        (["digits", "--download", "--set", "data.download=false"], "Both --download and --set data.download are"),
         (["digits", "--set", "data.validation=0.9"], "data.validation=0.9 holds out"),
     ],
 )

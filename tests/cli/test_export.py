@@ -58,6 +58,7 @@ def test_bad_input_is_refused_in_one_sentence(finished_run, tmp_path):
         ((finished_run, "zz", "--format", "onnx"), "has no network 'zz'; it has "),
         ((finished_run, "--format", "onnx", "--out", tmp_path / "mine.onnx"), "--force"),
         (("nowhere", "--format", "onnx"), "is no run folder"),
+        ((finished_run, "--format", "onnx", "--calibration-images", "256"), "are for files in 8 bits; add --int8"),
     ):
         result = call(*words)
         assert result.exit_code == 2

@@ -41,6 +41,8 @@ def test_the_layers_of_a_space_are_measured_once(tmp_path):
 
     again = json.loads(latency("--width", "2", "--json", "--rebuild").stdout)
     assert not [row for row in again["layers"] if row in found["layers"] and row["cost"] > 0]
+    kept = json.loads(path.read_text())["layers"]
+    assert set(kept) == {f"{row['layer']} on {'x'.join(map(str, row['shape']))}" for row in found["layers"]}
     shown = latency("--width", "2").stdout
     assert "nb201 stem to 2" in shown
     assert "nb201 stem to 4" not in shown

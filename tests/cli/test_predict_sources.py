@@ -81,6 +81,16 @@ def test_a_folder_without_images_is_refused(tmp_path):
     assert f"The folder '{tmp_path}' holds no images" in result.stderr
 
 
+def test_what_cannot_be_looked_up_is_named_after_the_answers_to_the_others(tmp_path):
+    (tmp_path / "empty").mkdir()
+    image = paint(tmp_path / "a.png", 250)
+    result = call("x" * 300, tmp_path / "empty", image, "--json")
+    assert (result.exit_code, answers(result)) == (2, {str(image): "light"})
+    first, second = result.stderr.splitlines()
+    assert "cannot be looked up: File name too long" in first
+    assert "holds no images" in second
+
+
 def test_an_image_on_standard_input(tmp_path):
     stream = io.BytesIO()
     Image.new("RGB", (9, 5), "white").save(stream, "JPEG")

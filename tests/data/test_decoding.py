@@ -12,7 +12,7 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from nasplug.data import decoding
-from nasplug.data.decoding import decode, inspect_files
+from nasplug.data.decoding import decode, inspect_files, read_header
 from nasplug.data.file_images import FileImages
 from nasplug.errors import InputError
 
@@ -63,6 +63,17 @@ def test_photographs_are_turned_upright(tmp_path):
     exif[0x0112] = 3  # taken upside down
     image.save(tmp_path / "a.png", exif=exif)
     assert decode(tmp_path / "a.png", 2, 1).tolist() == [[[200, 200], [10, 10]]]
+
+
+@pytest.mark.parametrize("suffix", ["tif", "jpg"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_header_says_the_size_of_the_upright_image(tmp_path, suffix, orientation):
+    image = Image.new("RGB", (40, 20))
+    exif = image.getexif()
+    exif[0x0112] = orientation
+    image.save(tmp_path / f"a.{suffix}", exif=exif)
+    header = read_header(tmp_path / f"a.{suffix}")
+    assert (header.width, header.height) == ((40, 20) if orientation == 1 else (20, 40))
 
 
 def files(*paths: Path, channels: int = 1) -> FileImages:

@@ -110,6 +110,17 @@ def test_pairs_of_tensors_are_for_training_and_test():
     assert torch.equal(pair.test.read([0, 1]), COLOUR[:2])
 
 
+def test_labels_of_short_floating_point_numbers_are_read():
+    labels = torch.tensor([[0.5, 1.0], [2.0, 3.0], [0.25, 0.0], [4.0, 5.0]])
+    data = to_image_data((COLOUR, labels.bfloat16()))
+    assert data.train.labels.tolist() == labels.tolist()
+
+
+def test_whether_a_data_set_fits_in_memory_is_asked_of_its_bytes(monkeypatch):
+    monkeypatch.setattr(datasets, "RESIDENT_BYTES", WAVES.nbytes - 1)
+    assert isinstance(to_image_data(Listed(WAVES)).train, DatasetImages)
+
+
 def test_a_digest_tells_order_labels_and_classes_apart():
     first = digest(to_image_data((COLOUR, LABELS)))
     others = [
@@ -267,7 +278,13 @@ REFUSALS = [
     (lambda: (COLOUR, np.array(1)), "with one number for each image"),
     (lambda: (COLOUR, torch.tensor(1)), "with one number for each image"),
     (lambda: (COLOUR, dict.fromkeys(range(4), 1)), "with one number for each image, but these are {0: 1"),
-    (lambda: (COLOUR, torch.zeros(4, dtype=torch.int64, device="meta")), "Image 0 has the label"),
+    (lambda: (COLOUR, torch.zeros(4, dtype=torch.int64, device="meta")), "Labels .* a tensor without dense values"),
+    (lambda: (COLOUR, torch.zeros(4, 2, device="meta")), "Labels .* a tensor without dense values"),
+    (lambda: (COLOUR, torch.eye(4).to_sparse()), "Labels .* a tensor without dense values"),
+    (
+        lambda: (COLOUR, torch.zeros(4, 2, dtype=torch.uint8).view(torch.float4_e2m1fn_x2)),
+        "Labels cannot be read",
+    ),
     (lambda: (COLOUR, [0, 1, 0, 2**70]), "Image 3 has the label 1180591620717411303424"),
     (lambda: Listed(COLOUR, [0, 1, 0, 2**70]), "Item 3 of Listed has the label 1180591620717411303424"),
     (lambda: (COLOUR, [0, 1, 3_000_000, 3]), "images with the label 3, but none with 2"),

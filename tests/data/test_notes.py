@@ -58,6 +58,18 @@ def test_images_without_content_are_counted():
     assert notes(pixels, LABELS, range(6), [], range(6, 10)) == ["1 image is of one single colour (first: number 4)."]
 
 
+def test_channels_of_one_value_are_said_and_those_of_deviation_one_are_not():
+    generator = torch.Generator().manual_seed(0)
+    signals = 2.0 * torch.randint(0, 2, (10, 2, 16), generator=generator) - 1
+    signals[:, 1] = 3.5
+    signals[:, 0, 8:] = -signals[:, 0, :8]  # of the mean 0 and the deviation 1
+    (said,) = [note for note in notes(signals, LABELS, range(6), [], range(6, 10)) if "everywhere" in note]
+    assert said.startswith("Channel 1 of the training signals have one value everywhere (3.500)")
+    pixels = PIXELS.clone()
+    pixels[:, 2] = 51
+    assert any("Channel 2 of the training images" in note for note in notes(pixels, LABELS, range(6), [], range(6, 10)))
+
+
 def test_images_that_are_all_equal_are_said():
     said = notes(PIXELS[:1].expand(10, 3, 4, 4), LABELS, range(6), [], range(6, 10))
     assert "All images for training are equal; there is nothing to learn from them." in said

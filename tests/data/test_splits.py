@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+
 import attrs
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from safetensors.numpy import save_file
 
 from nasplug.data.images import MemoryImages
 from nasplug.data.splits import Splits, divide, load_splits, make_splits, save_splits
-from nasplug.errors import InputError
+from nasplug.errors import InputError, RunFailure
 from nasplug.parts import ImageData
 
 
@@ -92,10 +94,31 @@ def test_more_validation_than_training_images_are_refused_with_what_would_work()
 
 
 def test_a_class_left_with_one_training_image_is_refused_by_name():
-    with pytest.raises(InputError, match=r"Class 'b' .* has 2 images, of which 1 would be left"):
-        make_splits(data_of([998, 2], test=1), 0, validation=0.5)
+    with pytest.raises(InputError, match=r"has 3 images, of which 1 would be left .*, or hold out fewer\.$"):
+        make_splits(data_of([3, 3, 3]), 0, test=0.5, validation=0)
+    with pytest.raises(InputError, match=r"'b' .* has 1 image, of which 1 would be .* more images of this class\.$"):
+        make_splits(data_of([998, 1], test=1), 0, validation=0.3)
     with pytest.raises(InputError, match=r"Class 'c' .* has 0 images"):
         make_splits(data_of([500, 500, 0], test=1), 0, validation=0)
+
+
+def test_a_class_without_an_image_to_spare_keeps_all_and_others_give_more():
+    whole = data_of([998, 2], test=1)
+    assert per_class(whole, make_splits(whole, 0, validation=0.5).validation) == [500, 0]
+    data = data_of([4, 4, 4, 40])
+    splits = make_splits(data, 0, validation=0.35, test=0.2)
+    assert per_class(data, splits.test) == [1, 1, 1, 7]
+    assert per_class(data, splits.validation) == [1, 1, 1, 15]  # by remainders, one class would give two of three
+
+
+def test_a_file_of_splits_that_cannot_be_written_is_said_and_leaves_nothing(tmp_path, monkeypatch):
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(RunFailure, match=r"splits.safetensors' cannot be written: No space left on device"):
+        save_splits(make_splits(data_of([800, 800]), 0), tmp_path / "splits.safetensors")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -15,6 +15,7 @@ from nasplug.data.folds import make_folds
 from nasplug.data.in_memory import to_image_data
 from nasplug.data.record import SetRecord
 from nasplug.data.targets import note_one_label, read_columns, task_of
+from nasplug.errors import InputError
 from nasplug.parts import Classification, ImageData, MultiLabel, Regression
 
 PIXELS = torch.zeros(40, 1, 8, 8, dtype=torch.uint8)
@@ -33,6 +34,13 @@ def test_other_numbers_are_a_regression():
     targets = read_columns(NUMBERS, "labels")
     assert (targets.dtype, task_of(targets)) == (np.float32, Regression())
     assert task_of(np.arange(3)) == Classification()
+
+
+def test_numbers_that_float32_lacks_are_named():
+    values = NUMBERS.copy()
+    values[3, 1] = -1e300
+    with pytest.raises(InputError, match=r"that of image 3 in column 1 is -1e\+300; scale them"):
+        read_columns(values, "labels")
 
 
 def test_labels_that_exclude_each_other_are_noted():

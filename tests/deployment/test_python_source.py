@@ -78,3 +78,33 @@ def test_an_operation_without_code_of_its_own_is_called_by_its_name(net: nn.Modu
     images = torch.randint(0, 256, (2, 3, 12, 12), dtype=torch.uint8)
     shift, scale = (torch.tensor(values)[:, None, None] for values in (MEAN, STD))
     torch.testing.assert_close(run_source(net, tmp_path)(images), net((images / 255 - shift) / scale).softmax(1))
+
+
+class Alike(nn.Module):
+    """Weights whose names differ by the place of a dot, and one that is called like a buffer of the code."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Module()
+        self.a.b_c = nn.Linear(3, 4)
+        self.a_b = nn.Module()
+        self.a_b.c = nn.Linear(4, 4)
+        self.mean = nn.Parameter(torch.ones(4))
+
+    def forward(self, images: Tensor) -> Tensor:
+        first: Tensor = self.a_b.c(self.a.b_c(images.mean((2, 3))))  # type: ignore[operator]
+        return first * self.mean
+
+
+def test_weights_of_similar_names_are_told_apart(tmp_path: Path) -> None:
+    net = Alike().eval()
+    images = torch.randint(0, 256, (2, 3, 12, 12), dtype=torch.uint8)
+    shift, scale = (torch.tensor(values)[:, None, None] for values in (MEAN, STD))
+    torch.testing.assert_close(run_source(net, tmp_path)(images), net((images / 255 - shift) / scale).softmax(1))
+
+
+def test_what_a_file_says_of_itself_is_kept_in_any_script(tmp_path: Path) -> None:
+    about = ABOUT | {"dataset": "na\u00efve \U0001f600 'x' \\"}
+    graph = deployed_graph(Alike().eval(), (3, 12, 12), folded=False)
+    (tmp_path / "net.py").write_text(write_source(graph, MEAN, STD, about), encoding="utf-8")
+    assert run_path(str(tmp_path / "net.py"))["ABOUT"] == about

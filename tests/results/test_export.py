@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import subprocess
@@ -354,6 +355,32 @@ def test_files_of_another_kind_or_without_a_place_are_refused(run):
         export(best, "safetensors", run / "folder.safetensors", force=True)
     with pytest.raises(RunFailure, match="cannot be written"):
         export(best, "safetensors", run / "recipe.toml" / "net.safetensors")
+
+
+def test_a_full_disk_is_said_of_the_file_that_was_asked_for(run, tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    path = tmp_path / "out" / "net.safetensors"
+    with pytest.raises(RunFailure, match=rf"^'{path}' cannot be written: No space left on device\.$"):
+        export(load(run).best(), "safetensors", path)
+    assert list(path.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("form", ["pt2", "python"])
+def test_an_export_does_not_depend_on_the_defaults_of_the_program(run, tmp_path, form):
+    suffix = FORMATS[form].suffix or form
+    network = load(run).best()
+    torch.set_default_dtype(torch.float64)
+    torch.set_default_device("meta")
+    try:
+        written = export(network, form, tmp_path / f"net.{suffix}")
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+        torch.set_default_device(None)
+    assert written.parity.holds
 
 
 @pytest.mark.parametrize("package", ["onnx", "onnxruntime", "onnxscript"])

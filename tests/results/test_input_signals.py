@@ -17,6 +17,12 @@ def test_signals_in_any_form(form):
     assert torch.equal(read_signals(form(SIGNALS), 2, 4, "float32"), SIGNALS[:, :, None])
 
 
+@pytest.mark.parametrize("change", [torch.Tensor.requires_grad_, torch.Tensor.bfloat16])
+def test_lists_of_tensors(change):
+    given = [change(signal.clone()) for signal in SIGNALS]
+    assert torch.equal(read_signals(given, 2, 4, "float32"), SIGNALS[:, :, None])
+
+
 def test_two_dimensions_are_channels_or_signals():
     assert read_signals(SIGNALS[0], 2, 4, "float32").shape == (1, 2, 1, 4)
     assert read_signals(SIGNALS[0], 1, 4, "float32").shape == (2, 1, 1, 4)
@@ -33,6 +39,10 @@ def test_two_dimensions_are_channels_or_signals():
         (SIGNALS / 0, "float32", "NaN or infinity"),
         ("signals.npz", "float32", "must be uint8|cannot be read as signals"),
         ([[1.0], [1.0, 2.0]], "float32", "cannot be read as signals"),
+        ([torch.zeros(4), torch.zeros(3)], "float32", "cannot be read as signals"),
+        (SIGNALS.to("meta"), "float32", "a tensor without dense values"),
+        (SIGNALS.to_sparse(), "float32", "a tensor without dense values"),
+        ([SIGNALS[0].to("meta")], "float32", "a tensor without dense values"),
     ],
 )
 def test_what_signals_must_be(signals, dtype, message):

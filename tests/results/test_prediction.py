@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,7 @@ from nasplug.data.decoding import decode
 from nasplug.errors import InputError
 from nasplug.results.classifier import Classifier
 from nasplug.results.input_images import read_images
-from nasplug.results.prediction import BATCH, answer, classify, predict
+from nasplug.results.prediction import BATCH, answer, classify, classify_signals, predict
 
 GREY, COLOUR = 1, 3
 SIZE = 8
@@ -141,6 +143,68 @@ def test_predictions_have_a_row_for_each_image_however_many_there_are():
     torch.testing.assert_close(predict(classifier, images), expected)
     torch.testing.assert_close(predict(classifier, Image.fromarray(images[0, 0].numpy())), expected[:1])
     assert predict(classifier, []).shape == (0, 4)
+
+
+def of_signals() -> Classifier:
+    """A network that adds up the 4 samples of a signal, which for large ones is infinity."""
+    net = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
+    net[1].weight.data.fill_(2)
+    facts = {"classes": list("ab"), "channels": 1, "size": 4, "mean": [1.0], "std": [1.0]}
+    return Classifier(net, {"data": facts | {"dims": 1, "dtype": "float32"}})
+
+
+def test_a_signal_of_large_values_has_no_answer_and_the_others_have(tmp_path):
+    signals, classifier, file = np.zeros((BATCH + 2, 4), np.float32), of_signals(), tmp_path / "new.npz"
+    signals[1] = signals[BATCH] = [-1, 0, 0, 3e38]
+    np.savez(file, signals=signals)
+    found = dict(classify_signals(classifier, [file]))
+    refused = {name: str(answer) for name, answer in found.items() if isinstance(answer, InputError)}
+    assert list(refused) == [f"{file}[1]", f"{file}[{BATCH}]"]
+    assert refused[f"{file}[1]"].startswith(
+        f"The signal {file}[1] has no finite answer: its values go from -1 to 3e+38"
+    )
+    expected = classifier(torch.zeros(1, 1, 1, 4))[0]
+    assert all(torch.equal(answer, expected) for name, answer in found.items() if name not in refused)
+    signals[1] = 0
+    with pytest.raises(InputError, match=rf"Signal {BATCH} of those handed over has no finite answer: its values go"):
+        predict(classifier, signals)
+
+
+def test_a_file_without_signals_is_named(tmp_path):
+    np.savez(tmp_path / "none.npz", signals=np.zeros((0, 4), np.float32))
+    ((name, refused),) = classify_signals(of_signals(), [tmp_path / "none.npz"])
+    assert name == str(tmp_path / "none.npz")
+    assert "holds no signals" in str(refused)
+
+
+def zipped(path: Path, content: bytes, place: int, flag: int) -> Path:
+    """A file npz with another byte at one place of both headers of its entry."""
+    changed = bytearray(content)
+    for signature, offset in ((b"PK\x03\x04", place), (b"PK\x01\x02", place + 2)):
+        changed[changed.index(signature) + offset] = flag
+    path.write_bytes(changed)
+    return path
+
+
+def test_npz_files_that_cannot_be_unpacked_are_named_and_the_others_answered(tmp_path):
+    whole = tmp_path / "whole.npz"
+    np.savez(whole, signals=np.zeros((1, 4), np.float32))
+    encrypted = zipped(tmp_path / "encrypted.npz", whole.read_bytes(), 6, 1)
+    unknown = zipped(tmp_path / "unknown.npz", whole.read_bytes(), 8, 99)
+    first, second, (name, answer) = classify_signals(of_signals(), [encrypted, unknown, whole])
+    for (_, refused), word in (
+        (first, "encrypted, password required"),
+        (second, "compression method is not supported"),
+    ):
+        assert isinstance(refused, InputError)
+        assert word in str(refused)
+    assert name == f"{whole}[0]"
+    assert answer.isfinite().all()
+
+
+def test_a_path_that_no_file_can_have_is_refused():
+    with pytest.raises(InputError, match="File name too long"):
+        predict(made(GREY), "a" * 5000)
 
 
 def test_a_network_that_answers_with_nan_says_so(tmp_path):

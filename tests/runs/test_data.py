@@ -13,14 +13,15 @@ import tomli_w
 import torch
 from PIL import Image
 
-from nasplug.compose import resolve
+from nasplug.builtin.data_sets.folder import Folder
+from nasplug.compose import compose, resolve
 from nasplug.data.in_memory import InMemorySource, to_image_data
 from nasplug.errors import InputError
 from nasplug.plugins import load_plugins
 from nasplug.plugins.program_objects import PROGRAM, add_objects
 from nasplug.runs import data as runs_data
 from nasplug.runs.context import look_closely, new_context, reopen_context, show_notes, write_start
-from nasplug.runs.data import UNRECORDED
+from nasplug.runs.data import UNRECORDED, load_data
 from nasplug.runs.summary import write_result
 from nasplug.store.run_folder import RunFolder
 from nasplug.values.checksum import CHECKSUM
@@ -168,6 +169,16 @@ def test_a_path_that_no_recipe_can_hold_is_refused(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="must be text in UTF-8"):
         begin(tmp_path / "run", name)
+
+
+def test_a_root_may_begin_with_the_home_directory(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    roots = []
+    monkeypatch.setattr(Folder, "load", lambda self, location, root, download: roots.append(root))
+    composition = compose(PLUGINS, resolve(PLUGINS, [{"data": {"name": "folder:photos", "root": "~/data"}}]))
+    load_data(composition)
+    load_data(composition, root="~/other")
+    assert roots == [tmp_path / "data", tmp_path / "other"]
 
 
 def test_properties_of_the_images_are_said_at_the_start(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from random import Random
 
@@ -249,3 +250,14 @@ def test_what_cannot_be_written_leaves_the_old_file(tmp_path):
     with pytest.raises(RunFailure, match="what it held before is still there"):
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
+
+
+def test_numbers_that_torch_cannot_compute_with_are_refused(tmp_path):
+    header = json.dumps(
+        {"__metadata__": {"nasplug": "{}"}, "x": {"dtype": "F4", "shape": [8], "data_offsets": [0, 4]}}
+    ).encode()
+    header += b" " * (-len(header) % 8)
+    path = tmp_path / "net.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    with pytest.raises(InputError, match=r"its tensor 'x' is of the type F4, with which torch cannot compute"):
+        read_tensors(path, "weights")

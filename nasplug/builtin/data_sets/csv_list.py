@@ -52,13 +52,13 @@ class CsvList(ImageFiles):
         rows = list(_read_rows(table))
         if not any(row.split == "train" for row in rows):
             raise InputError(f"{printable(str(table))} names no training images; add lines with a path and a label.")
-        notes = [*_note_repeated(table, rows)]
+        passed_over = [] if self.own_validation else list(_note_passed_over(rows))
+        if not self.own_validation:  # first of all: nothing is asked of what is passed over
+            rows = [row for row in rows if row.split != "validation"]
+        notes = [*_note_repeated(table, rows), *passed_over]
         missing = _find_missing(rows)
         if missing and not self.skip_damaged:
             raise _missing_refusal(table, rows, missing)
-        if not self.own_validation:
-            notes += _note_passed_over(rows)
-            rows = [row for row in rows if row.split != "validation"]
         classes = sort_classes(row.label for row in rows if row.split == "train")
         _check_classes(table, classes, [row for row in rows if row.split != "train"])
         present = [row for row in {row.file: row for row in rows}.values() if str(row.file) not in missing]

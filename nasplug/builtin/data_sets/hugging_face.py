@@ -209,10 +209,26 @@ def _read_split(location: str, name: str, table: Any, image: str, label: str, fo
     ]
     values = table[label][:]
     if classes:
-        labels = [None if value in UNLABELLED else classes[value] for value in values]
+        labels = _name_labels(f"the split '{name}' of {quote(location)}", label, values, classes)
     else:
         labels = [None if value is None else unicodedata.normalize("NFC", str(value).strip()) for value in values]
     return list(zip(cells, labels, strict=True))
+
+
+def _name_labels(split: str, label: str, values: Sequence[int | None], classes: Sequence[str]) -> list[str | None]:
+    """The class that each value of a column of class labels stands for; None: not known.
+
+    Raises InputError for values of no class: the library writes them and reads them without a look.
+    """
+    names: dict[int | None, str] = dict(enumerate(classes))
+    wrong = [row for row, value in enumerate(values) if value not in UNLABELLED and value not in names]
+    if wrong:
+        raise InputError(
+            f"{len(wrong):,} of {len(values):,} images of {split} have a value in the column {quote(label)} that is of "
+            f"no class (first: row {wrong[0]}, {quote(values[wrong[0]])}); {len(classes)} classes take labels from 0 "
+            f"to {len(classes) - 1}, and -1 says that there is none."
+        )
+    return [names.get(value) for value in values]
 
 
 def _list_paths(rows: Any, image: str, folder: Path) -> Iterator[str]:

@@ -142,8 +142,14 @@ class ImageFiles(DataSource):
 def sort_classes(labels: Iterable[str]) -> tuple[str, ...]:
     """Names of classes in their order: by number if all are numbers, else by name."""
     names = set(labels)
-    numbers = all(name.isascii() and name.isdigit() for name in names)
-    return tuple(sorted(names, key=lambda name: (int(name) if numbers else 0, name)))
+    if not all(name.isascii() and name.isdigit() for name in names):
+        return tuple(sorted(names))
+
+    def by_number(name: str) -> tuple[int, str, str]:
+        digits = name.lstrip("0")  # compared as text, since Python reads numbers of some thousand digits at most
+        return len(digits), digits, name
+
+    return tuple(sorted(names, key=by_number))
 
 
 def group_by_class(classes: Sequence[str], labelled: Iterable[tuple[EncodedImage, str]]) -> FilesByClass:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from nasplug.deployment.one_thread import one_thread
 from nasplug.errors import InputError, RunFailure, command, reason
+from nasplug.formats.atomic_write import write_to_disk
 from nasplug.parts import Network
 from nasplug.results.classifier import Classifier
 from nasplug.results.export.device import Measured, measure
@@ -21,10 +22,10 @@ from nasplug.results.export.metadata import metadata_of
 from nasplug.results.export.parity import Parity, Sample, check, sample
 from nasplug.results.export.run_images import RunImages, find_test_images
 from nasplug.results.result import TrainedNetwork
+from nasplug.results.torch_state import IsolatedTorchState
 from nasplug.runs.quantisation_aware import QuantisedTraining
 from nasplug.runs.signals import Signals
 from nasplug.store.exports import ExportResult, record_export
-from nasplug.store.files import write_atomically
 from nasplug.store.lock import AlreadyRunning
 from nasplug.values import Progress
 from nasplug.values.shape import INPUT_WORDS
@@ -87,6 +88,13 @@ def export(
     ending than the format's, if weights, packages or images to calibrate on are missing, or if there is no such format
     in 8 bits; RunFailure if the file differs from the network or cannot be written.
     """
+    with IsolatedTorchState().active():  # in float32 and on the CPU, whatever the program has set
+        return _export(network, form, path, force, int8=int8, calibration=calibration, qat=qat)
+
+
+def _export(
+    network: TrainedNetwork, form: str, path: Path | None, force: bool, *, int8: bool, calibration: int, qat: int
+) -> Exported:
     path = check_request(network, form, path, force, int8=int8, qat=qat)
     encode_int8, encode_weights = FORMATS[form].encode_int8, FORMATS[form].weights
     classifier = network.classifier()
@@ -105,9 +113,9 @@ def export(
         path.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=path.parent, prefix=".nasplug-") as folder, one_thread():
             draft = Path(folder) / path.name
-            write_atomically(draft, content)
+            write_to_disk(draft, content)
             if encode_weights is not None:
-                write_atomically(draft.with_suffix(WEIGHTS), encode_weights(classifier))
+                write_to_disk(draft.with_suffix(WEIGHTS), encode_weights(classifier))
             opened = _read_back(form, draft, path)
             if opened.metadata != metadata:
                 raise RunFailure(f"'{path}' was not written: its metadata could not be read back as they were.")

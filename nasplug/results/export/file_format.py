@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import attrs
+import torch
 from torch import Tensor
 
 from nasplug.errors import InputError
@@ -55,6 +56,11 @@ class Opened:
     def tensor_shape(self) -> tuple[int, int, int]:
         """The shape (C, H, W) of one image or signal."""
         return (self.channels, *sides(self.size, self.dims))
+
+    @property
+    def ordinary_input(self) -> Tensor:
+        """A black image, or a signal of zeros, (1, C, H, W); a file that has no answer to it is not opened."""
+        return torch.zeros(1, *self.tensor_shape, dtype=getattr(torch, self.dtype), device="cpu")
 
     @classmethod
     def described_by(cls, metadata: Metadata, predict: Callable[[Tensor], Tensor]) -> Self:

@@ -60,9 +60,8 @@ def open_export(path: Path) -> Opened:
 
 
 def _try_out(opened: Opened) -> None:
-    black = torch.zeros(1, *opened.tensor_shape, dtype=getattr(torch, opened.dtype), device="cpu")
     with torch.inference_mode():
-        answer = opened.predict(black)
+        answer = opened.predict(opened.ordinary_input)
     if answer.shape != (1, len(opened.classes)):
         raise FormatError(
             f"it answers in the form {tuple(answer.shape)} for {len(opened.classes)} {opened.task.outputs}"

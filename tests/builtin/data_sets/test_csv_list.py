@@ -155,6 +155,20 @@ def test_files_that_are_no_tables_are_refused(photos):
         CsvList().load("", None, False)
 
 
+def test_nothing_is_asked_of_validation_images_that_are_passed_over(photos):
+    lines = ["path,label,split", "cat/0.png,cat,", "dog/0.png,dog,", "none.png,cat,val", "cat/0.png,cat,val"]
+    data = load(write(photos, *lines), own_validation=False)
+    assert levels(data.train) == [0, 100]
+    assert data.notes[0].startswith("2 images of the split validation were passed over")
+    assert data.skipped == ()
+
+
+def test_labels_of_thousands_of_digits_are_sorted_as_numbers(photos):
+    long = "1" * 5000
+    data = load(write(photos, "path,label", f"cat/0.png,{long}", "cat/1.png,20", "dog/0.png,3", "dog/1.png,03"))
+    assert data.classes == ("03", "3", "20", long)
+
+
 def test_lines_without_an_image_are_left_out_on_request(photos):
     os.mkfifo(photos / "cat" / "pipe.png")
     (photos / "cat" / "1.png").write_bytes(b"")

@@ -16,6 +16,7 @@ from nasplug.data.file_images import FileImages
 from nasplug.errors import InputError
 
 datasets = pytest.importorskip("datasets")
+pa = pytest.importorskip("pyarrow")
 
 SIDE = 8
 QUARTER = np.ones((SIDE // 2, SIDE // 2))
@@ -187,6 +188,22 @@ def test_a_split_without_labels_is_passed_over_and_single_images_without_one_are
     partly.save_to_disk(tmp_path / "partly")
     with pytest.raises(InputError, match=r"2 of 4 images of the split 'train' .* \(first: train\[1\]\)"):
         load(tmp_path / "partly")
+
+
+@pytest.mark.parametrize("value", [-2, 2])
+def test_labels_that_stand_for_no_class_are_refused(tmp_path, value):
+    table = make_table(range(8)).with_format("arrow").to_dict()
+    table["label"][3] = value
+    features = make_table(range(1)).features
+    arrays = {name: pa.array(table[name]) for name in ("id", "label")}
+    images = pa.array(table["image"], features.arrow_schema.field("image").type)
+    rows = pa.table({**arrays, "image": images}).select(features.arrow_schema.names).cast(features.arrow_schema)
+    datasets.Dataset(rows).save_to_disk(tmp_path / "saved")
+    with pytest.raises(
+        InputError,
+        match=rf"1 of 8 images of the split 'train' .* 'label' .*\(first: row 3, {value}\); 2 classes .* from 0 to 1,",
+    ):
+        load(tmp_path / "saved")
 
 
 def test_damaged_cells_are_named_or_left_out(tmp_path):
