@@ -70,8 +70,8 @@ def predict(
     as it does on a device: an ONNX file by ONNX Runtime; code in a file of the format python is run. IMAGE is a file, a
     folder, of which all images are taken, also those in folders within it, or - for an image on standard input. Images
     are turned upright, scaled and cropped to the size of the training images. A network of signals reads safetensors or
-    npz files with an array 'signals'. Files that cannot be read, and inputs without a finite
-    answer, are named at the end; the exit code is 2 then.
+    npz files with an array 'signals'. Files that cannot be read, and inputs without a finite answer, are named at the
+    end; the exit code is 2 then.
     """
     limits = read_budget_options(budgets, max_params, max_macs)
     classifier: ImageClassifier
