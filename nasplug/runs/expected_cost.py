@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,18 @@ import torch
 
 from nasplug.engine.resource_term import ResourceTerm
 from nasplug.errors import InputError, quote, reason
+from nasplug.parts import Choices, SearchSpace
 from nasplug.runs.context import RunContext
 from nasplug.runs.retrain_size import retrain_models, scales
 from nasplug.store.run_folder import check_object, read_json, write_checked_json
+from nasplug.values import Genotype
+from nasplug.values.recipe import Recipe
 
 REMEDY = "restore it from a copy of the run, or start a new run"
+DECIDED = 0.8
+"""Share of choices with their cheapest candidate from which on the cost is said to have decided."""
+TIE = 0.01
+"""A candidate is the cheapest, too, whose cost is above it by this share of the range within the choice."""
 EXACT = 0.9995
 """Share of the variance of costs from which on the expected cost is not called an estimate."""
 
@@ -69,4 +76,28 @@ def describe_estimates(r_squared: Mapping[str, float]) -> list[str]:
         f"explains {share:.1%} of the variance of the {name} of random architectures."
         for name, share in r_squared.items()
         if share < EXACT
+    ]
+
+
+def describe_cheapest(
+    recipe: Recipe, space: SearchSpace, choices: Choices, term: ResourceTerm, found: Sequence[Genotype]
+) -> list[str]:
+    """A sentence if the architectures that a search found have the cheapest candidates nearly everywhere.
+
+    Then what alpha paid for costs has outweighed what it has learnt of the images.
+    """
+    valid = choices.valid_mask
+    costs = term.coefficients.cpu()
+    cheapest = costs.masked_fill(~valid, torch.inf).amin(1, keepdim=True)
+    dearest = costs.masked_fill(~valid, -torch.inf).amax(1, keepdim=True)
+    is_cheapest = valid & (costs <= cheapest + TIE * (dearest - cheapest))
+    differing = (dearest > cheapest).squeeze(1)
+    held = torch.stack([space.encode(genotype, choices).cpu() for genotype in found])[:, differing]
+    if not held.any() or (share := float(is_cheapest[differing].expand_as(held)[held].double().mean())) < DECIDED:
+        return []
+    weight, epochs = recipe.budget.weight / 10, recipe.search.epochs * 2
+    return [
+        f"In {share:.0%} of the choices, the architectures found have the cheapest candidate: what alpha pays for "
+        f"costs has outweighed what the search has learnt from the data. Try --set budget.weight={weight:g}, or --set "
+        f"search.epochs={epochs}."
     ]

@@ -10,12 +10,14 @@ import torch
 
 from nasplug.engine import Trainer
 from nasplug.parts import Network, Supernet
+from nasplug.plugins.hook_calls import note
 from nasplug.runs.budget_check import refuse_impossible
 from nasplug.runs.candidates import refuse_tournament
 from nasplug.runs.collapse import CollapseGuard, read_warnings
 from nasplug.runs.context import RunContext
 from nasplug.runs.decision import decide, initial_search_state, read_scores, write_ratings
 from nasplug.runs.distillation import load_search_teacher, refuse_missing_teacher
+from nasplug.runs.expected_cost import describe_cheapest
 from nasplug.runs.further_work import cost_of_trials, discard_further_work, finished_trials
 from nasplug.runs.references import references_of
 from nasplug.runs.search_trainer import make_search_trainer
@@ -43,7 +45,7 @@ def search(
         record = {
             "cost": cost_record(context, "search"),
             "expected_costs": _explained_variance(trainer),
-            "warnings": read_warnings(context),
+            "warnings": [*read_warnings(context), *_say_if_cheapest(context, trainer)],
         }
     else:
         yield from decide(context, None, journal, should_stop, on_event)
@@ -52,6 +54,17 @@ def search(
     record |= {"ratings": write_ratings(context), "diverged": diverged}
     context.folder.finish("search", record)
     discard_further_work(context)
+
+
+def _say_if_cheapest(context: RunContext, trainer: Trainer) -> list[str]:
+    """What is to be said where costs have decided the search, which is then on stderr, too."""
+    term, found = trainer.resource_term, found_genotypes(context)
+    if term is None or not found:
+        return []
+    said = describe_cheapest(context.recipe, context.composition.space, trainer.choices, term, found)
+    for sentence in said:
+        note(f"Note: {sentence}")
+    return said
 
 
 @attrs.frozen

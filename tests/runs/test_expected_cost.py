@@ -6,14 +6,18 @@ from pathlib import Path
 import pytest
 import torch
 
+from nasplug.builtin.nb201 import NasBench201
 from nasplug.compose import resolve
 from nasplug.engine import Trainer, train
+from nasplug.engine.resource_term import ResourceTerm
 from nasplug.errors import InputError
+from nasplug.parts import Choices
 from nasplug.plugins import load_plugins
 from nasplug.runs.context import RunContext, new_context
-from nasplug.runs.expected_cost import describe_estimates, make_resource_term
+from nasplug.runs.expected_cost import describe_cheapest, describe_estimates, make_resource_term
 from nasplug.runs.search_trainer import make_search_trainer
 from nasplug.store.run_folder import RunFolder, write_checked_json
+from nasplug.values import Genotype
 
 TINY = {
     "run": {"method": "darts", "preset": "tiny", "seed": 3, "device": "cpu", "measure_every": 0},
@@ -119,3 +123,24 @@ def test_a_search_with_a_heavy_weight_ends_cheaper(tmp_path):
     assert torch.equal(alphas[0], alphas[1])
     assert params[0] == params[1]
     assert params[2] < 0.8 * params[1]
+
+
+def test_where_what_is_found_is_nearly_the_cheapest_costs_are_said_to_have_decided(tmp_path):
+    context = context_of(tmp_path, {"params": 5000, "weight": 2.0}, method="dnad", scale=True)
+    recipe, space = context.recipe, NasBench201(operations=("skip_connect", "nor_conv_1x1", "nor_conv_3x3"))
+    choices = Choices(space.choice_list())
+    table = torch.tensor([[0.0, 1.0, 9.0]] * len(choices))
+    table[0] = 1.0  # where all cost the same, nothing is the cheapest
+    term = ResourceTerm(0.0, table)
+
+    def found(*operations):
+        return Genotype(space.name, [(choice.name, (name,)) for choice, name in zip(choices, operations, strict=True)])
+
+    cheap, dear = ["skip_connect"] * 6, ["nor_conv_3x3"] * 6
+    for operations in (cheap, ["nor_conv_3x3", *cheap[1:]], [*cheap[:5], "nor_conv_1x1"]):
+        (sentence,) = describe_cheapest(recipe, space, choices, term, [found(*operations)])
+        assert "has outweighed what the search has learnt" in sentence
+        assert "--set budget.weight=0.2, or --set search.epochs=" in sentence
+    assert describe_cheapest(recipe, space, choices, term, [found(*cheap[:4], *dear[:2])]) == []
+    assert describe_cheapest(recipe, space, choices, term, [found(*cheap), found(*dear)]) == []
+    assert describe_cheapest(recipe, space, choices, ResourceTerm(0.0, torch.ones(6, 3)), [found(*cheap)]) == []
