@@ -487,7 +487,7 @@ def test_a_run_without_its_events_has_nothing_to_retrain(run):
 def test_a_resume_that_is_refused_leaves_the_networks_of_a_finished_run_in_its_result(run):
     before = json.loads((run / "result.json").read_text())["networks"]
     (run / "phases/select/done.json").write_text("{}")
-    refused(call("resume", run), "select/done.json", "damaged")
+    refused(call("resume", run), "phases/select", "damaged")
     assert json.loads((run / "result.json").read_text())["networks"] == before != []
 
 

@@ -229,6 +229,8 @@ def _prepare(plugins: Plugins, run: SweepRun, asked: Asked) -> bool:
             adopt_machine_options(plugins, run.folder, run.recipe, asked)
     except NasplugError as error:
         echo(f"Error: {error}", err=True)
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
     except Exception as error:  # such as of the code of a plugin, which the other runs may not use
         sentence = explain(error, plugins)
         echo(traceback.format_exc().rstrip() if sentence is None else f"Error: {sentence}", err=True)

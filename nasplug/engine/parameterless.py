@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from contextlib import suppress
+from random import Random
 from typing import NamedTuple
 
 import attrs
@@ -14,6 +15,11 @@ from torch import Tensor
 from nasplug.errors import InputError
 from nasplug.parts import Choices, LayerSpec, SearchSpace
 from nasplug.values import Genotype, ImageShape
+
+EXAMPLES = 3
+"""Architectures in which is looked what a choice offers."""
+TRIES = 50
+"""Random architectures among which these are."""
 
 
 class ParameterlessShare(NamedTuple):
@@ -44,7 +50,8 @@ class ParameterlessOperations:
 
     A candidate has none if the network with it has nothing that the same network lacks with any other candidate of the
     same choice in its place. Compared are the layers with parameters, or the shapes of parameters where the space does
-    not list its layers. What is found of a choice is kept, so that it is looked for once.
+    not list its layers. What is found of a choice is kept, so that it is looked for once; it is the same whatever
+    genotype comes first.
 
     A choice counts only if it offers candidates of both kinds. One that other choices depend on is a choice of
     structure, such as a number of layers, and does not count.
@@ -84,6 +91,39 @@ class ParameterlessOperations:
         return ParameterlessShare(parameterless / picked, expected / picked) if picked else None
 
     def _find_offer(self, row: int, held: Tensor) -> Offer:
+        """What a choice offers: the most that it does in a few architectures, which are always the same.
+
+        `held` is one in which it holds something, for a choice that hardly any has.
+        """
+        found = None
+        for example in self._find_examples(row):
+            offer = self._find_offer_in(row, example)
+            if found is None or offer.candidates > found.candidates:
+                found = offer
+        return self._find_offer_in(row, held) if found is None else found
+
+    def _find_examples(self, row: int) -> Iterator[Tensor]:
+        """Architectures in which this choice holds something.
+
+        That with everything, if the choice may hold several; else random ones, at most EXAMPLES.
+        """
+        if self._choices.choices[row].at_most is None:
+            with torch.no_grad():
+                dense = self.space.decode(self._choices, self._choices.weights())
+            held = self.space.encode(dense, self._choices)
+            if held[row].any():
+                yield held
+                return
+        generator, found = Random(row), 0
+        for _ in range(TRIES):
+            held = self.space.encode(self.space.random(generator), self._choices)
+            if held[row].any():
+                yield held
+                found += 1
+            if found == EXAMPLES:
+                return
+
+    def _find_offer_in(self, row: int, held: Tensor) -> Offer:
         """What a choice offers in the network that `held` stands for.
 
         Candidates that no genotype holds, such as the `none` of DARTS, are not counted.

@@ -107,3 +107,12 @@ def test_another_operation_without_parameters_costs_as_little(space):
             least = min(params.values())
             assert offer.parameterless == {column for column, count in params.items() if count == least}
     assert compared > 0
+
+
+@pytest.mark.parametrize("choices", ["node", "edge"])
+def test_a_share_does_not_depend_on_the_architectures_before_it(choices):
+    space = Darts(cells=3, channels=2, nodes=2, choices=choices)
+    first, second = (space.random(Random(seed)) for seed in (5, 6))
+    alone, after = ParameterlessOperations(space, SHAPE), ParameterlessOperations(space, SHAPE)
+    after.share(second)
+    assert after.share(first) == alone.share(first)

@@ -91,7 +91,7 @@ def test_it_follows_the_network_in_32_bits_at_a_low_rate_without_what_changes_th
 
 
 def test_its_answers_come_nearer_to_those_in_32_bits(network: TrainedNetwork) -> None:
-    training = training_of(network, 4)
+    training = training_of(network, 12)
     carry_out(training)
     journal = network.run.phase(training.phase) / "events.jsonl"
     events = [json.loads(line) for line in journal.read_text().splitlines()]
