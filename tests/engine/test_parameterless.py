@@ -111,7 +111,7 @@ def test_another_operation_without_parameters_costs_as_little(space):
 
 @pytest.mark.parametrize("choices", ["node", "edge"])
 def test_a_share_does_not_depend_on_the_architectures_before_it(choices):
-    space = Darts(cells=3, channels=2, nodes=2, choices=choices)
+    space = Darts(operations=("darts7",), cells=3, channels=2, nodes=2, choices=choices)
     first, second = (space.random(Random(seed)) for seed in (5, 6))
     alone, after = ParameterlessOperations(space, SHAPE), ParameterlessOperations(space, SHAPE)
     after.share(second)
