@@ -100,6 +100,8 @@ class ParameterlessOperations:
             offer = self._find_offer_in(row, example)
             if found is None or offer.candidates > found.candidates:
                 found = offer
+            if found.candidates == len(self._choices.choices[row].candidates):
+                break  # no other can offer more
         return self._find_offer_in(row, held) if found is None else found
 
     def _find_examples(self, row: int) -> Iterator[Tensor]:
