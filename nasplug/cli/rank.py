@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import click
 from nasplug.cli.output import echo
 from nasplug.cli.run import complete_run
 from nasplug.cli.tables import write_markdown
+from nasplug.cli.typed_words import typed_words
 from nasplug.errors import InputError, command
 from nasplug.plugins import load_plugins
 from nasplug.report.ranking import LEGEND, agreement_table, read_ranking, write_ranking_page
@@ -57,8 +57,7 @@ def rank(source: Path, networks: int, out: Path | None, **flags: Any) -> None:
     else:
         note_changed_recipe(old)
         keep_freed_memory()
-        words = ["nasplug", *sys.argv[1:]]
-        with closing(start_ranking(reopen_context(old, plugins), folder, recipe, words)) as steps:
+        with closing(start_ranking(reopen_context(old, plugins), folder, recipe, typed_words())) as steps:
             show_progress(steps, PrintableConsole())
     complete_run(reopen_context(RunFolder(folder), plugins))
     ranking = read_ranking(folder)

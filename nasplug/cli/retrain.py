@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +12,7 @@ from nasplug.cli.budget import budget_options, read_budget_options
 from nasplug.cli.output import echo
 from nasplug.cli.run import complete_run
 from nasplug.cli.shared import shared_by_ranks
+from nasplug.cli.typed_words import typed_words
 from nasplug.compose import drop_other_measures, parse_setting, recipe_sections, resolve_recorded
 from nasplug.compose.budget import SHORTHANDS
 from nasplug.engine.ranks import Ranks
@@ -147,7 +147,7 @@ def retrain(
         for name in (*COPIED, SELECTION) if same_networks else COPIED:
             copy_whole(old.path / name, new.path / name)
         keep_phases(new.events, ("teacher", "search"))
-        new.write_recipe(recipe | {"environment": environment(["nasplug", *sys.argv[1:]])})
+        new.write_recipe(recipe | {"environment": environment(typed_words())})
         context = reopen_context(new, plugins, ranks)
         if context.recipe.run.table != before.get("table"):
             adopt_table(context)

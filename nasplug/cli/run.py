@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +14,7 @@ from nasplug.cli.output import echo
 from nasplug.cli.run_options import read_flags, read_run_options, run_options
 from nasplug.cli.shared import shared_by_ranks
 from nasplug.cli.tables import write_table
+from nasplug.cli.typed_words import typed_words
 from nasplug.compose import parse_setting
 from nasplug.engine.ranks import Ranks
 from nasplug.plugins import Plugins, load_plugins
@@ -55,7 +55,7 @@ def run(ranks: Ranks, /, out: Path | None, dry_run: bool, **options: Any) -> Non
         keep_freed_memory()
         write_estimate(plugins, recipe)
         return
-    context = start(out, plugins, recipe, ["nasplug", *sys.argv[1:]], ranks)
+    context = start(out, plugins, recipe, typed_words(), ranks)
     _print_preset(context, plugins)
     show_notes(context, echo)
     complete_run(context)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import sys
 import traceback
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -19,6 +18,7 @@ from nasplug.cli.failure import explain
 from nasplug.cli.output import echo
 from nasplug.cli.run_options import read_run_options, run_options
 from nasplug.cli.tables import write_rows
+from nasplug.cli.typed_words import typed_words
 from nasplug.compose import build_executor
 from nasplug.errors import InputError, NasplugError, RunFailure, quote
 from nasplug.plugins import Plugins, load_plugins
@@ -224,7 +224,7 @@ def _prepare(plugins: Plugins, run: SweepRun, asked: Asked) -> bool:
     """Starts a new run, or changes one that goes on to the machine that is asked for; returns whether it can go on."""
     try:
         if run.status == "new":
-            start(run.folder, plugins, run.recipe, ["nasplug", *sys.argv[1:]])
+            start(run.folder, plugins, run.recipe, typed_words())
         else:
             adopt_machine_options(plugins, run.folder, run.recipe, asked)
     except NasplugError as error:
@@ -240,7 +240,7 @@ def _prepare(plugins: Plugins, run: SweepRun, asked: Asked) -> bool:
 
 
 def _same_command() -> str:
-    return shlex.join(["nasplug", *sys.argv[1:]])
+    return shlex.join(typed_words())
 
 
 def _write_comparison(runs: Sequence[SweepRun], out: Path) -> None:

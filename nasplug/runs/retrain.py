@@ -84,7 +84,7 @@ class JointTask:
 
 
 def _make_task_trainer(context: RunContext, task: TrainingTask, weights: Mapping[str, Tensor]) -> Trainer:
-    space, training = context.composition.space, context.recipe.retrain.with_epochs(task.epochs)
+    space, training = context.composition.space, context.recipe.retrain.shortened(task.epochs)
     splits, teacher = context.division(task.fold, task.held_out), retraining_teacher(context)
     return make_network_trainer(context, task.phase, space, task.plan, training, splits, teacher, weights)
 

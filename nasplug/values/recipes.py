@@ -35,6 +35,7 @@ COMPACT_SHORT: Options = {
     "nesterov": True,
     "lr": 0.4,
     "lr_schedule": "cosine",
+    "lr_interval": "step",
     "lr_warmup": 1.0,
     "momentum": 0.9,
     "weight_decay": 5e-4,

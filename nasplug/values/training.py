@@ -13,6 +13,7 @@ from nasplug.values.options import option
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop")
 LR_SCHEDULES = ("cosine", "linear", "linear-tail", "step", "constant")
+LR_INTERVALS = ("epoch", "step")
 BALANCES = ("none", "weights", "sampling")
 AUGMENTATIONS = ("none", "standard", "autoaugment", "autoaugment-pillow", "imagenet", "imagenet-autoaugment")
 TAIL = 5
@@ -34,6 +35,11 @@ class Training:
     lr: float = option(0.025, "learning rate of the weights at the start (after warm-up)", above=0)
     lr_min: float = option(0.0, "learning rate at the end (cosine and linear), or that step comes near to", at_least=0)
     lr_schedule: str = option("cosine", "schedule of the learning rate", choices=LR_SCHEDULES)
+    lr_interval: str = option(
+        "epoch",
+        "how often the rate falls (cosine, linear and linear-tail): after every epoch or every step",
+        choices=LR_INTERVALS,
+    )
     lr_warmup: float = option(0.0, "epochs of linear warm-up", at_least=0)
     lr_decay: float = option(0.97, "factor of the learning rate at each step (step)", above=0, at_most=1)
     lr_decay_epochs: float = option(1.0, "epochs between two steps, whole or not (step)", above=0)
@@ -100,8 +106,8 @@ class Training:
     def rate(self, now: StepInfo) -> float:
         """The learning rate of this step.
 
-        It is constant within an epoch, except that warm-up raises it in every step and the schedule step may lower it
-        within an epoch. A pure function of `now`, so that there is no scheduler state to save.
+        Warm-up raises it in every step. After that it is constant within an epoch, unless `lr_interval` is "step", or
+        the schedule "step" lowers it there. A pure function of `now`, so that there is no scheduler state to save.
         """
         warm_steps = round(self.lr_warmup * now.steps_per_epoch)
         if now.step < warm_steps:
@@ -120,6 +126,16 @@ class Training:
             self, epochs=epochs, lr_warmup=share * self.lr_warmup, lr_decay_epochs=share * self.lr_decay_epochs
         )
 
+    def shortened(self, epochs: int) -> Self:
+        """This training over at most as many epochs, as a first impression of what it comes to.
+
+        If they are fewer, the learning rate falls from step to step: by epochs, the last one of few would have much of
+        the rate left, and the errors would be those of weights that had not settled.
+        """
+        if epochs >= self.epochs:
+            return self
+        return attrs.evolve(self.with_epochs(epochs), lr_interval="step")
+
     def drop_path_at(self, now: StepInfo) -> float:
         """The probability of dropping a path in this step; with the ramp it grows from epoch to epoch, as in DARTS."""
         return self.drop_path * now.epoch / now.epochs if self.drop_path_ramp else self.drop_path
@@ -134,7 +150,12 @@ class Training:
             # The margin keeps a quotient that should be whole from being rounded to less.
             return self.lr_decay ** math.floor(now.step / (self.lr_decay_epochs * now.steps_per_epoch) + 1e-9)
         if self.lr_schedule == "linear-tail":
-            tail, left = min(TAIL, now.epochs - 1), now.epochs - now.epoch
+            tail, left = min(TAIL, now.epochs - 1), now.epochs - self._epochs_over(now)
             return (left - tail if left > tail else left / tail) / (now.epochs - tail)
-        done = max(0.0, now.epoch - self.lr_warmup) / max(1.0, now.epochs - self.lr_warmup)
+        least = 0.0 if self.lr_interval == "step" else 1.0
+        done = max(0.0, self._epochs_over(now) - self.lr_warmup) / max(least, now.epochs - self.lr_warmup)
         return {"constant": 1.0, "linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2}[self.lr_schedule]
+
+    def _epochs_over(self, now: StepInfo) -> float:
+        """The epochs that count as over for the learning rate."""
+        return now.step / now.steps_per_epoch if self.lr_interval == "step" else now.epoch

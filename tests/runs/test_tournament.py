@@ -20,9 +20,11 @@ from nasplug.runs import tournament
 from nasplug.runs.bracket import read_brackets
 from nasplug.runs.create import start
 from nasplug.runs.pipeline import plan_first_trainings, plan_networks
+from nasplug.runs.retrain import JointTask
 from nasplug.runs.search import search
 from nasplug.runs.summary import write_result
 from nasplug.runs.training import Stopped
+from nasplug.runs.training_task import TrainingTask
 from nasplug.store.events import ignore_event, read_events
 from nasplug.store.result import read_result
 from nasplug.values import Progress, Unit
@@ -110,6 +112,15 @@ def test_found_and_random_candidates_get_the_same_trainings(begin, trained):
         assert counts == [[8, 8], [4, 4]][rung - 1]
     assert len(trained.phases) == len(set(trained.phases)) == 24
     assert [rung.epochs for rung in found.rungs] == [2, 4]
+
+
+def test_the_learning_rate_of_a_short_training_falls_from_step_to_step(begin, trained):
+    context = begin({"params": 20_000})
+    winner = finish(context)[0]
+    whole = JointTask(TrainingTask.retraining(context, winner)).make_trainer(context, None)
+    short = JointTask(TrainingTask(winner, "tournament/1/x", 2, keeps_weights=False)).make_trainer(context, None)
+    assert whole.training == context.recipe.retrain
+    assert (short.training.epochs, short.training.lr_interval) == (2, "step")
 
 
 def test_winners_are_matched_by_place_within_a_budget_and_references_stand_beside_them(begin, trained):

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import itertools
+import math
 import subprocess
 import sys
 from pathlib import Path
 
+import attrs
 import pytest
 
 from nasplug.errors import InputError
@@ -148,6 +151,36 @@ def test_over_another_number_of_epochs_the_rate_is_the_same_curve(schedule, epoc
         if schedule in ("cosine", "linear") and epochs > 20 and step % 800:
             continue  # within an epoch of `training`, whose rate is constant there
         assert other.rate(clock.at(step)) == pytest.approx(training.rate(whole.at(step)), rel=2e-3)
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "linear"])
+@pytest.mark.parametrize(("epochs", "warm_up"), [(1, 0.0), (2, 0.5), (3, 1.0)])
+def test_by_steps_the_rate_falls_to_its_end_within_few_epochs(schedule, epochs, warm_up):
+    """By epochs, the last of so few would have the whole rate, or half of it."""
+    training = Training(lr=1.0, lr_min=0.1, lr_schedule=schedule, lr_interval="step", lr_warmup=warm_up, epochs=epochs)
+    clock = StepClock(100, epochs)
+    rates = [training.rate(clock.at(step)) for step in range(round(100 * warm_up), 100 * epochs)]
+    count = len(rates)
+    curve = {"linear": lambda over: 1 - over, "cosine": lambda over: (1 + math.cos(math.pi * over)) / 2}[schedule]
+    assert rates == pytest.approx([0.1 + 0.9 * curve(step / count) for step in range(count)])
+
+
+def test_by_steps_the_linear_tail_is_a_line_through_the_rates_by_epochs():
+    by_epochs, by_steps = (
+        Training(lr=1.0, lr_schedule="linear-tail", lr_interval=interval, epochs=20) for interval in ("epoch", "step")
+    )
+    clock = StepClock(2, 20)
+    assert all(by_steps.rate(clock.at(step)) == by_epochs.rate(clock.at(step)) for step in range(0, 40, 2))
+    assert by_steps.rate(clock.at(39)) == pytest.approx(0.5 / 5 / 15)
+    halves = [by_steps.rate(clock.at(step)) for step in range(28)]
+    assert [a - b for a, b in itertools.pairwise(halves)] == pytest.approx([0.5 / 15] * 27)
+
+
+def test_a_shortened_training_lets_its_rate_fall_in_every_step():
+    training = RetrainOptions(epochs=20, lr_warmup=1.0)
+    assert training.shortened(20) is training
+    assert training.shortened(30) is training
+    assert training.shortened(2) == attrs.evolve(training.with_epochs(2), lr_interval="step")
 
 
 def test_as_many_epochs_are_the_same_training():
