@@ -6,6 +6,7 @@ from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import attrs
 import torch
 
 from nasplug.compose import resolve_recorded
@@ -36,7 +37,8 @@ def ranking_recipe(plugins: Plugins, source: RunFolder, changes: Mapping[str, Ma
     """The recipe by which the sample is trained: that of the run, without other networks, tournament and folds.
 
     Errors are those on the validation and the test images together, which no training must have seen. Only the costs
-    that the budget limits are measured. `changes` are options by section.
+    that the budget limits are measured. `changes` are options by section; with other epochs, the learning rate falls
+    over them as over those of the run (`Training.shortened`).
     """
     layer = source.recipe_layer()
     layer["data"]["folds"] = 0
@@ -45,7 +47,9 @@ def ranking_recipe(plugins: Plugins, source: RunFolder, changes: Mapping[str, Ma
     sections = {name: section for name, section in layer.items() if name in kept}
     for name, options in changes.items():
         sections[name] = {**sections[name], **options}
-    return resolve_recorded(plugins, sections, source.path)
+    recipe = resolve_recorded(plugins, sections, source.path)
+    of_run = resolve_recorded(plugins, {**sections, "retrain": layer["retrain"]}, source.path)
+    return attrs.evolve(recipe, retrain=of_run.retrain.shortened(recipe.retrain.epochs))
 
 
 def is_sample(folder: RunFolder) -> bool:

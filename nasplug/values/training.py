@@ -127,14 +127,13 @@ class Training:
         )
 
     def shortened(self, epochs: int) -> Self:
-        """This training over at most as many epochs, as a first impression of what it comes to.
+        """This training over another number of epochs, as `with_epochs`, for a first impression of what it comes to.
 
         If they are fewer, the learning rate falls from step to step: by epochs, the last one of few would have much of
         the rate left, and the errors would be those of weights that had not settled.
         """
-        if epochs >= self.epochs:
-            return self
-        return attrs.evolve(self.with_epochs(epochs), lr_interval="step")
+        training = self.with_epochs(epochs)
+        return attrs.evolve(training, lr_interval="step") if epochs < self.epochs else training
 
     def drop_path_at(self, now: StepInfo) -> float:
         """The probability of dropping a path in this step; with the ramp it grows from epoch to epoch, as in DARTS."""
