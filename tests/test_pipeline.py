@@ -194,10 +194,12 @@ def test_retraining_again_keeps_the_search(here, finished_run, tmp_path):
 def test_the_same_networks_are_trained_again_from_another_seed(here, finished_run, result, tmp_path):
     out = tmp_path / "again"
 
-    words = ("--same-networks", "--seed", "1", "--epochs", "1", *LARGE_BATCHES)
+    words = ("--same-networks", "--seed", "1", "--epochs", "1", "--jobs", "2", *LARGE_BATCHES)
     done = here("retrain", finished_run, "--out", out, *words)
 
     assert done.exit_code == 0, done.output
+    run = tomllib.loads((out / "recipe.toml").read_text())["run"]
+    assert (run["seed"], run["jobs"]) == (1, 2)
     before, after = result["networks"], json.loads((out / "result.json").read_text())["networks"]
     for entry in ("id", "role", "matched_to", "params", "macs"):
         assert [network[entry] for network in after] == [network[entry] for network in before]

@@ -72,6 +72,7 @@ PHASES = {"search": "search", "select": "selection"}
     help="Train the networks that RUN has selected once more, such as from another seed, instead of selecting anew.",
 )
 @click.option("--seed", type=int, help="Seed of initial weights and batches.  [default: that of RUN]")
+@click.option("--jobs", type=int, help="Retrainings at a time, in place of the number of RUN.")
 @click.option(
     "--set",
     "settings",
@@ -88,6 +89,7 @@ def retrain(
     epochs: int | None,
     same_networks: bool,
     seed: int | None,
+    jobs: int | None,
     budgets: Sequence[str],
     max_params: int | None,
     max_macs: int | None,
@@ -124,8 +126,8 @@ def retrain(
         sections["budget"] = {"weight": sections.get("budget", {}).get("weight", 0.0), **limits}
     known = recipe_sections(plugins)
     changes = [parse_setting(text, known) for text in settings]
-    changes += [("retrain", "epochs", epochs)] if epochs is not None else []
-    changes += [("run", "seed", seed)] if seed is not None else []
+    flags = (("retrain", "epochs", epochs), ("run", "seed", seed), ("run", "jobs", jobs))
+    changes += [flag for flag in flags if flag[2] is not None]
     if any((section, name) == (EXECUTOR, "part") for section, name, _ in changes):
         sections[EXECUTOR] = {}  # it does not have the options of the one before
     for section, name, value in changes:
