@@ -42,7 +42,8 @@ class ChoiceNetwork(Network):
         super().__init__()
         self.net = net
         self._taps, self._classifier = tuple(taps), classifier
-        self._picked = tuple(module for module in picked if not isinstance(module, nn.Identity))
+        distinct = dict.fromkeys(picked)  # a module may stand at several places
+        self._picked = tuple(module for module in distinct if not isinstance(module, nn.Identity))
 
     def forward(self, images: Tensor) -> Tensor:
         """The logits (N, classes); in evaluation nothing but `net` computes, so that other programs can read it."""

@@ -96,7 +96,10 @@ class ChoiceSpace(SearchSpace):
         return self.outline(shape).cost([*([None] if block == 0 else []), *_owners(path)])
 
     def decode(self, choices: Choices, weights: Tensor) -> Genotype:
-        """At each choice the active candidates of the largest weights, as many as it may hold; ties go to the first."""
+        """At each choice the active candidates of the largest weights, as many as it may hold; ties go to the first.
+
+        Those of weight 0, which the supernet does without, only where a choice would hold too few.
+        """
         return self.table().decode(choices, weights)
 
     def encode(self, genotype: Genotype, choices: Choices) -> Tensor:

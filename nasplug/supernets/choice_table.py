@@ -92,7 +92,8 @@ class ChoiceTable:
     def decode(self, choices: Choices, weights: Tensor) -> Genotype:
         """At each place the active candidates of the largest weights, as many as it may hold; ties go to the first.
 
-        A choice without active candidates holds its first ones. `weights` is (choices, candidates).
+        Those of weight 0, which the supernet does without, only where a place would hold too few. A choice without
+        active candidates holds its first ones. `weights` is (choices, candidates).
         """
         table, picks = weights.tolist(), dict[str, tuple[str, ...]]()
         for choice in self.choices:
@@ -100,7 +101,9 @@ class ChoiceTable:
             if _is_open(choice, picks):
                 columns = choices.active_columns[row] or range(choice.at_least)
                 ranked = sorted(columns, key=table[row].__getitem__, reverse=True)
-                picks[choice.name] = tuple(choice.candidates[column] for column in ranked[: choice.at_most])
+                counting = sum(table[row][column] > 0 for column in columns)
+                held = ranked[: max(choice.at_least, counting)][: choice.at_most]
+                picks[choice.name] = tuple(choice.candidates[column] for column in held)
         return Genotype(self.space, picks)
 
     def encode(self, genotype: Genotype, choices: Choices) -> Tensor:

@@ -68,6 +68,7 @@ def test_encode_and_decode_are_inverse_for_every_genotype() -> None:
             for name, held in zip(choice.candidates, row, strict=False)
             if held
         } == {(place, name) for place, picked in genotype.picks for name in picked}
+        assert TABLE.decode(choices, mask.float()) == genotype
         with choices.only(mask):
             assert TABLE.decode(choices, mask.float()) == genotype
 
@@ -92,6 +93,18 @@ def test_decode_takes_the_heaviest_and_of_equal_ones_the_first() -> None:
     }
     choices.delete(torch.tensor([[False, True, False], *[[False] * 3] * 5]))
     assert dict(TABLE.decode(choices, weights).picks)["depth"] == ("shallow",)
+
+
+def test_decode_leaves_out_what_weighs_nothing_as_far_as_a_place_allows() -> None:
+    choice = Choice("any", ("a", "b", "c", "d"), at_least=2)
+    table, choices = ChoiceTable("tried", (choice,)), Choices((choice,))
+    for weights, held in (
+        ([0.4, 0, 0.3, 0.3], "acd"),
+        ([0, 0, 1, 0], "ac"),
+        ([0, 0, 0, 0], "ab"),
+        ([1, 1, 1, 1], "abcd"),
+    ):
+        assert table.decode(choices, torch.tensor([weights])) == Genotype("tried", {"any": tuple(held)})
 
 
 def test_random_architectures_are_uniform_place_by_place() -> None:

@@ -360,6 +360,29 @@ def test_dropout_and_drop_path_do_what_they_say() -> None:
     assert not (second["given"] == 0).flatten(1).all(1).any()
 
 
+def test_a_module_at_several_places_is_dropped_once_in_each_of_them() -> None:
+    class Twice(nn.Module):
+        def __init__(self, image_channels: int, classes: int) -> None:
+            super().__init__()
+            self.first = self.second = Choose(
+                {"one": nn.Conv2d(image_channels, image_channels, 1), "id": nn.Identity()}
+            )
+            self.head = nn.Linear(image_channels, classes)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.second(self.first(x)).mean((2, 3)))
+
+    space = space_from(Twice)()
+    network = space.network(Genotype(space.name, {"first": ("one",)}), SHAPE)
+    given: list[Tensor] = []
+    network.net.first.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0]))
+    network.train().drop_path = 0.25
+    images = torch.rand(2000, 2, 8, 8) + 1
+    network.outputs(images)
+    dropped = (given[1] == 0).flatten(1).all(1)
+    assert float(dropped.float().mean()) == pytest.approx(0.25, abs=0.05)
+
+
 # Options, size, and what cannot be a space.
 
 

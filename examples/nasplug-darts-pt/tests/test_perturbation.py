@@ -8,8 +8,10 @@ import attrs
 import pytest
 import torch
 from nasplug_darts_pt.perturbation import SPLIT, Perturbation
+from torch import nn
 
-from nasplug.parts import SearchState
+from nasplug.parts import Choice, SearchState
+from nasplug.supernets import ChoiceSpace
 from nasplug.testing.toy import Toy
 from nasplug.values import Evaluated, Found, ImageShape
 
@@ -116,6 +118,35 @@ def test_where_genotypes_leave_edges_out_the_two_that_are_missed_most_stay():
     assert [name for name in names if name.startswith("normal/3")] == ["normal/3<-1", "normal/3<-2"]
     assert [name for name in names if name.startswith("reduce/3")] == ["reduce/3<-1", "reduce/3<-2"]
     assert all(held[row].nonzero().flatten().tolist() == [row % 2] for row in edges)
+
+
+@attrs.define
+class Pairs(ChoiceSpace):
+    """Two of four convolutions, then one of two."""
+
+    name = "pairs"
+
+    def choice_list(self):
+        several = Choice("several", ("a", "b", "c", "d"), at_least=2, at_most=2)
+        return (several, Choice("one", ("e", "f"), at_most=1))
+
+    def build(self, shape, pick):
+        several, one = (
+            pick(name, lambda _: nn.Conv2d(shape.channels, shape.channels, 1)) for name in ("several", "one")
+        )
+        return nn.Sequential(several, one, nn.Flatten(), nn.Linear(shape.channels * shape.size**2, shape.classes))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_of_a_choice_that_holds_several_those_that_are_missed_most_stay(seed):
+    worth = torch.rand(2, 4, generator=torch.Generator().manual_seed(seed))
+    worth[1, 2:] = 0.0
+    state = state_of(Pairs(), worth, seed)
+    picks = dict(found(Perturbation(), state).genotype.picks)
+    best = sorted(range(4), key=lambda column: -worth[0, column])[:2]
+    assert picks["several"] == tuple(sorted("abcd"[column] for column in best))
+    assert picks["one"] == ("ef"[int(worth[1, 1] > worth[1, 0])],)
+    assert sorted(int(mask[0].sum()) for mask, _, _ in state.work.tuned) in ([2, 2], [2, 4])
 
 
 def test_images_are_those_of_its_own_share():

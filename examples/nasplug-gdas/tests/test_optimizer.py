@@ -248,3 +248,22 @@ def test_a_space_that_needs_two_of_a_choice_is_refused() -> None:
     with pytest.raises(InputError, match=r"'pairs' hold at least 2 of the choice 'inputs'"):
         Gdas().check(wide, Training())  # type: ignore[arg-type]
     Gdas().check(NOWHERE, Training())
+
+
+def test_within_other_candidates_it_samples_one_of_them() -> None:
+    run, optimizer = Run(seeded_gdas()), seeded_gdas()
+    run.choices.relaxation = optimizer.relax
+    candidates = torch.tensor([[False, True, True], [True, False, False]])
+    sampled = set()
+    for now in CLOCK.since(0):
+        with run.choices.only(candidates):
+            mask = optimizer.sample(NOWHERE, run.choices, now)
+        assert not (mask & ~candidates).any()
+        assert mask.sum(1).tolist() == [1, 1]
+        sampled.add(int(mask[0].int().argmax()))
+        with run.choices.only(mask & candidates):  # as a trainer that trains a supernet further
+            weights = run.choices.weights()
+            assert torch.equal(weights, mask.to(weights))
+            (gradient,) = torch.autograd.grad((weights * torch.arange(6).view(2, 3)).sum(), run.choices.alpha)
+        assert not gradient[~candidates].any()
+    assert sampled == {1, 2}

@@ -48,7 +48,9 @@ class Bilevel(ArchitectureOptimizer):
 
     order: str = option("first", "approximation of the gradient of alpha", choices=("first", "second"))
     alpha_lr: float = option(3e-4, "learning rate of alpha (adam)", above=0)
-    alpha_betas: tuple[float, ...] = option((0.5, 0.999), "averaging constants of adam for alpha")
+    alpha_betas: tuple[float, ...] = option(
+        (0.5, 0.999), "averaging constants of adam for alpha", at_least=0, below=1, length=2
+    )
     alpha_weight_decay: float = option(1e-3, "weight decay of alpha", at_least=0)
     alpha_init: float = option(1e-3, "standard deviation of alpha at the start", at_least=0)
     alpha_share: float = option(0.5, "share of the training images on which alpha is updated", above=0, below=1)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from nasplug.errors import InputError
 from nasplug.parts import Batch, Choice, Choices, Network, Outputs, SearchSpace, Supernet, key_of
 from nasplug.values import Genotype, ImageShape, StepClock, Update
+from nasplug.values.options import build
 
 NOW, UPDATE, SHAPE = StepClock(1, 1).at(0), Update("train", moves_weights=True, moves_alpha=True), ImageShape(3, 8, 5)
 
@@ -215,3 +216,9 @@ def test_steps_are_recorded_only_with_a_teacher_whose_operations_are_known() -> 
 
     keys = [key_of(stage_for(Small(4), each), NOW, methods=("forward",)) for each in (Small(6), Static(6))]
     assert keys == [None, ()]
+
+
+def test_a_negative_share_is_refused() -> None:
+    with pytest.raises(InputError, match="ratios"):
+        build(Features, {"ratios": [0.5, -0.5, 1.0]}, "features")
+    assert build(Features, {"ratios": [0.0, 0.5, 1.0]}, "features").ratios == (0.0, 0.5, 1.0)

@@ -265,6 +265,22 @@ def test_regular_snapshots_begin_with_an_epoch_but_none_is_taken_in_the_warm_up(
         assert taken == [3 * epoch + 2 for epoch in epochs]
 
 
+def test_epochs_of_warm_up_and_of_snapshots_count_through_all_stages() -> None:
+    schedule, choices = Shrink(warm_up=3, snapshot_every=2, snapshot_from=4, s_min=10.0), supernet(1, 3)
+    schedule.begin(choices, StepClock(2, 6))
+    regular = []
+    for stage in range(3):
+        for now in StepClock(2, 2, stage=stage, epochs_before=2 * stage).since(0):
+            epoch = 2 * stage + now.epoch
+            assert schedule.graph_key(now) == (epoch < 3)
+            assert (float(schedule.penalise(torch.ones(()), choices, now).detach()) == 1.0) == (epoch < 3)
+            verdict = schedule.after_step(choices, now)
+            assert (float(schedule.gamma) == schedule.gamma_0) == (epoch < 3)
+            if isinstance(verdict.snapshot, dict) and verdict.snapshot.get("epoch"):
+                regular.append((epoch + 1, now.ends_epoch))
+    assert regular == [(6, True)]
+
+
 def test_a_search_that_is_all_warm_up_is_refused() -> None:
     with pytest.raises(InputError, match="warm_up = 3 leaves none of the 3 epochs"):
         Shrink(warm_up=3, s_min=10.0).begin(supernet(1, 3), StepClock(3, 3))

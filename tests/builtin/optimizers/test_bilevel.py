@@ -9,6 +9,7 @@ from nasplug.builtin.optimizers.bilevel import Bilevel, virtual_step
 from nasplug.errors import InputError
 from nasplug.parts import Choice, Choices, Objective, TorchOptimizers
 from nasplug.values import StepClock, Training, Update
+from nasplug.values.options import build
 from tests.updates import make_update
 
 ALPHA = Update("train.alpha", moves_weights=False, moves_alpha=True)
@@ -237,3 +238,9 @@ def test_alpha_rests_in_the_warm_up_of_a_search_but_not_in_further_training() ->
     )
     assert search == [(WEIGHTS,)] * 4 + [(ALPHA, WEIGHTS)] * 2
     assert further == [(ALPHA, WEIGHTS)] * 6
+
+
+@pytest.mark.parametrize("betas", [[0.5], [0.5, 0.9, 0.9], [0.5, 1.0], [-0.1, 0.9]])
+def test_averaging_constants_that_adam_cannot_have_are_refused(betas: list[float]) -> None:
+    with pytest.raises(InputError, match="alpha_betas"):
+        build(Bilevel, {"alpha_betas": betas}, "bilevel")

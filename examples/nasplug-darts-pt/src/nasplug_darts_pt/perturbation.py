@@ -23,8 +23,9 @@ SPLIT = "train.perturbation"
 class Perturbation(Selector):
     """Decides choice by choice, in a random order: the candidate stays whose removal leads to the largest error.
 
-    Of equal errors the larger loss decides. Where genotypes leave choices out, such as all but two edges of a node of
-    DARTS, those stay whose removal as a whole, at the end, leads to the largest loss.
+    Of equal errors the larger loss decides. Of a choice of which every genotype holds several candidates, so many stay.
+    Where genotypes leave choices out, such as all but two edges of a node of DARTS, those stay whose removal as a
+    whole, at the end, leads to the largest loss.
     """
 
     evaluates = True
@@ -50,13 +51,14 @@ class Perturbation(Selector):
         order = list(range(len(choices)))
         search_state.random("order").shuffle(order)
         for row in order:
-            columns = _eligible(space, choices, left, row)
-            if len(columns) < 2 or not _counts(choices, left, row):
+            columns, least = _eligible(space, choices, left, row), choices.choices[row].at_least
+            if len(columns) <= least or not _counts(choices, left, row):
                 continue
             missed = {}
             for column in columns:
                 missed[column] = yield from self._evaluate(search_state, _without(left, row, column))
-            left = _only(left, row, max(missed, key=lambda column: (missed[column].error, missed[column].loss)))
+            ranked = sorted(missed, key=lambda column: (missed[column].error, missed[column].loss), reverse=True)
+            left = _only(left, row, ranked[:least])
             if self.epochs > 0:
                 yield from search_state.fine_tune(left, self.epochs, self.lr_share)
         weights = left.to(torch.float32)
@@ -113,8 +115,8 @@ def _without(left: Tensor, row: int, column: int | None = None) -> Tensor:
     return mask
 
 
-def _only(left: Tensor, row: int, column: int) -> Tensor:
-    """The candidates left, in one choice no others than this one."""
+def _only(left: Tensor, row: int, columns: list[int]) -> Tensor:
+    """The candidates left, in one choice no others than these."""
     mask = _without(left, row)
-    mask[row, column] = True
+    mask[row, columns] = True
     return mask

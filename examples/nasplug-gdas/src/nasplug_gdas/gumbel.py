@@ -17,29 +17,29 @@ from nasplug.parts import Choices, softmax
 
 @attrs.frozen(eq=False)
 class Sample:
-    """One candidate of every choice, sampled among those that are kept, and what its gradient is computed from."""
+    """One candidate of every choice, sampled among those that count, and what its gradient is computed from."""
 
     choices: Choices
     mask: Tensor
     """The sampled candidates, bool (choices, candidates) on the CPU."""
     noise: Tensor
     """The Gumbel noise, (choices, candidates), on the device of alpha."""
-    kept: Tensor
+    counting: Tensor
     """The candidates that could have been sampled, bool (choices, candidates), on the device of alpha."""
     temperature: float
 
     @classmethod
     @torch.no_grad()
     def of(cls, choices: Choices, seed: int, temperature: float) -> Sample:
-        """Samples from softmax(alpha) over the kept candidates: a function of alpha, the kept candidates and the seed.
+        """Samples from softmax(alpha) over the candidates that count: a function of alpha, of these and of the seed.
 
         The host has to know which candidates to compute, so it waits for the GPU once.
         """
-        alpha, kept = choices.alpha, choices.kept
+        alpha, counting = choices.alpha, choices.active_mask
         noise = gumbel_noise(tuple(alpha.shape), seed)
-        perturbed = (alpha.cpu().double() + noise).masked_fill(~kept.cpu(), -torch.inf)
+        perturbed = (alpha.cpu().double() + noise).masked_fill(~counting.cpu(), -torch.inf)
         mask = torch.zeros(perturbed.shape, dtype=torch.bool).scatter_(1, perturbed.argmax(1, keepdim=True), True)
-        return cls(choices, mask & kept.cpu(), noise.to(alpha), kept.clone(), temperature)
+        return cls(choices, mask & counting.cpu(), noise.to(alpha), counting.clone(), temperature)
 
     @property
     def is_active(self) -> bool:
@@ -49,7 +49,7 @@ class Sample:
 
     def relaxed(self, alpha: Tensor) -> Tensor:
         """The Gumbel-softmax of this sample, (choices, candidates). Its limit at temperature 0 is `mask`."""
-        return softmax((alpha + self.noise) / self.temperature, self.kept)
+        return softmax((alpha + self.noise) / self.temperature, self.counting)
 
     def straight_through(self, alpha: Tensor) -> Tensor:
         """Weights of 1 for sampled candidates, else 0; the gradient of a weight of 1 is that of `relaxed`."""

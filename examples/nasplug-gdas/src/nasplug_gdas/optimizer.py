@@ -73,7 +73,7 @@ class Gdas(SamplingOptimizer):
         return self.temperature_start + (self.temperature_end - self.temperature_start) * progress
 
     def sample(self, space: SearchSpace, choices: Choices, now: StepInfo) -> Tensor:
-        """The mask of this step, a function of alpha, the kept candidates, the seed and the step."""
+        """The mask of this step, a function of alpha, the candidates that count, the seed and the step."""
         self.current = Sample.of(choices, derive_seed(self.seed, "gumbel", now.stage, now.step), self.temperature(now))
         return self.current.mask
 

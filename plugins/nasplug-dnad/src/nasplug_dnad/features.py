@@ -92,6 +92,7 @@ class Features(DistillationTeacher):
     ratios: tuple[float, ...] = option(
         (),
         "share of each tap in the distance, in order; empty: 0.2, 0.3, 0.5 for three taps, else growing linearly",
+        at_least=0,
     )
     weight: float = option(1.0, "weight of the distance beside the cross entropy", at_least=0)
     channel_factor: float = option(2.0, "channels of the teacher, as a multiple of the supernet's", above=0)

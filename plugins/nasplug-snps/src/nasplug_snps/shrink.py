@@ -169,7 +169,7 @@ class Shrink(PruningSchedule):
         A candidate with the weight 0 adds nothing to S. With the optimizer one-level there are such candidates only
         between the end of the warm-up and the deletion after the next step.
         """
-        if now.epoch < self.warm_up:
+        if self._is_warming_up(now):
             return loss
         self._move_to_device_of(choices)
         sparsity = self.measure(choices.weights())
@@ -178,7 +178,7 @@ class Shrink(PruningSchedule):
 
     def graph_key(self, now: StepInfo) -> Hashable:
         """Whether this is a step of the warm-up, without penalty. Everything else is computed on the device."""
-        return now.epoch < self.warm_up
+        return self._is_warming_up(now)
 
     @torch.no_grad()
     def after_step(self, choices: Choices, now: StepInfo) -> Verdict:
@@ -187,7 +187,7 @@ class Shrink(PruningSchedule):
         As in the released code, S is compared with its end value at the end of an epoch.
         """
         self._move_to_device_of(choices)
-        if now.epoch < self.warm_up:
+        if self._is_warming_up(now):
             return Verdict(measures=self._measures(choices, self.measure(choices.weights())))
         deleted = choices.delete(choices.active_mask & (choices.weights() < self.threshold))
         stall = self._control(deleted)
@@ -201,9 +201,13 @@ class Shrink(PruningSchedule):
             measures=self._measures(choices, density),
         )
 
+    def _is_warming_up(self, now: StepInfo) -> bool:
+        """Whether this is a step of the warm-up, which is at the start of the search, not of each of its stages."""
+        return now.epochs_before + now.epoch < self.warm_up
+
     def _is_regular(self, now: StepInfo) -> bool:
         """Whether a regular snapshot is taken after this step."""
-        every, epochs = self.snapshot_every, now.epoch + 1
+        every, epochs = self.snapshot_every, now.epochs_before + now.epoch + 1
         return every > 0 and now.ends_epoch and epochs > self.snapshot_from and epochs % every == 0
 
     def _move_to_device_of(self, choices: Choices) -> None:
