@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -210,7 +211,7 @@ def _check_settings(settings: Sequence[tuple[str, str, Any]], data: str | None, 
     """Raises InputError for what would be set twice, and for options of images where random ones are measured."""
     for section, name, value in settings:
         if flag := FLAGS.get((section, name)):
-            raise InputError(f"{section}.{name} has a flag of its own here; write {flag} {value}.")
+            raise InputError(f"{section}.{name} has a flag of its own here; write {flag} {shlex.quote(str(value))}.")
     unused = ["--data-root"] if data_root else [f"data.{name}" for section, name, _ in settings if section == "data"]
     if unused and data is None:
         raise InputError(f"Without --data, random images are measured and {unused[0]} has no use; add --data NAME.")

@@ -97,6 +97,7 @@ def test_the_size_of_images_is_that_of_the_data(here, few_images):
         (["--set", "search.batch_size=8"], "write --batch 8."),
         (["--set", "run.threads=2"], "write --threads 2."),
         (["--set", "run.device=cpu"], "write --device cpu."),
+        (["--set", "data.root=my images"], "write --data-root 'my images'."),
         (["--batch", "1"], "2<=x"),
         (["--repeats", "1"], "2<=x"),
         (["--seed", "1"], "--seed is that of a stand-alone network, but the supernet is measured; add --network."),
