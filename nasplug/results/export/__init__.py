@@ -248,5 +248,7 @@ def _check_path(path: Path, form: str, force: bool) -> None:
     if path.suffix != f".{suffix}":
         raise InputError(f"A file in the format {form} must end in '.{suffix}', but '{path}' does not.")
     for file in [path, *([path.with_suffix(WEIGHTS)] if FORMATS[form].weights is not None else [])]:
-        if file.is_dir() or (file.exists() and not force):
+        if file.is_dir():
+            raise InputError(f"'{file}' is a folder; name another file with --out.")
+        if file.exists() and not force:
             raise InputError(f"'{file}' exists already; name another file with --out, or replace it with --force.")
