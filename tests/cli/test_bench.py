@@ -104,6 +104,7 @@ def test_the_size_of_images_is_that_of_the_data(here, few_images):
         (["--network", "--seed", "1", "--genotype", "x"], "leave one of them out."),
         (["--network", "--data", "digits"], "so --data has no use"),
         (["--network", "--deleted", "0.2"], "has no candidates to delete"),
+        (["--network", "--precision", "bf16"], "is measured in float32; leave out --precision bf16"),
         (["--deleted", "0.001"], "0.001 of the 80 candidates is none of them"),
     ],
 )
