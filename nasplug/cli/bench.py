@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -121,7 +122,7 @@ def bench(
     known = recipe_sections(plugins)
     given = [parse_setting(setting, known) for setting in settings]
     _check_settings(given, data, data_root)
-    _check_network_options(network, data, genotype, seed)
+    _check_network_options(network, data, genotype, seed, precision)
     chosen: Method = plugins.resolve(plugins.find("method", method))
     named = {"method": method, "preset": preset or chosen.paper or "laptop", "device": device, "precision": precision}
     layers: list[OptionLayer] = [{"run": {**named, "threads": threads or torch.get_num_threads()}}]
@@ -190,7 +191,9 @@ def bench(
         write_figures(setting, comparisons, loop)
 
 
-def _check_network_options(network: bool, data: str | None, genotype: str | None, seed: int | None) -> None:
+def _check_network_options(
+    network: bool, data: str | None, genotype: str | None, seed: int | None, precision: str
+) -> None:
     """Raises InputError for options that would have no effect."""
     if not network and (genotype is not None or seed is not None):
         unused = "--seed" if genotype is None else "--genotype"
@@ -199,18 +202,18 @@ def _check_network_options(network: bool, data: str | None, genotype: str | None
         raise InputError("--seed is that of a random genotype, but --genotype gives one; leave one of them out.")
     if network and data is not None:
         raise InputError("--network measures random images, so --data has no use; leave it out and set --size.")
-    if (
-        network
-        and click.get_current_context().get_parameter_source("deleted") is click.core.ParameterSource.COMMANDLINE
-    ):
+    source_of = click.get_current_context().get_parameter_source
+    if network and source_of("deleted") is click.core.ParameterSource.COMMANDLINE:
         raise InputError("A stand-alone network has no candidates to delete; leave out --deleted with --network.")
+    if network and precision == "bf16":
+        raise InputError("A stand-alone network is measured in float32; leave out --precision bf16 with --network.")
 
 
 def _check_settings(settings: Sequence[tuple[str, str, Any]], data: str | None, data_root: str | None) -> None:
     """Raises InputError for what would be set twice, and for options of images where random ones are measured."""
     for section, name, value in settings:
         if flag := FLAGS.get((section, name)):
-            raise InputError(f"{section}.{name} has a flag of its own here; write {flag} {value}.")
+            raise InputError(f"{section}.{name} has a flag of its own here; write {flag} {shlex.quote(str(value))}.")
     unused = ["--data-root"] if data_root else [f"data.{name}" for section, name, _ in settings if section == "data"]
     if unused and data is None:
         raise InputError(f"Without --data, random images are measured and {unused[0]} has no use; add --data NAME.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -158,7 +159,7 @@ def _open_classifier(source: Path, name: str | None, limits: Mapping[str, Any]) 
     if find_kind(source) != "file":
         return choose_network(load(source), name, limits).classifier()
     if source.suffix in EXPORTS:
-        raise InputError(f"{quote(source)} is an exported file; use --from {source} in place of RUN.")
+        raise InputError(f"{quote(source)} is an exported file; use --from {shlex.quote(str(source))} in place of RUN.")
     _refuse_choice(source, name, limits)
     return Classifier.read(source, load_plugins())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -192,7 +193,9 @@ def _write_value(value: Any, code: Mapping[fx.Node, str]) -> str:
         return code[value]
     if isinstance(value, list | tuple):
         return f"[{', '.join(_write_value(each, code) for each in value)}]"
-    return repr(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"float('{value}')"
+    return f"torch.{value!r}" if isinstance(value, torch.device) else repr(value)
 
 
 def _call(function: str, *operands: str, **defaults: object) -> Writer:

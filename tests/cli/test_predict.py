@@ -121,11 +121,11 @@ def test_limits_do_not_go_with_a_file(finished_run, images):
 
 @pytest.mark.parametrize("suffix", ["onnx", "pt2", "pte", "py"])
 def test_an_exported_file_in_place_of_a_run_is_told_from_a_damaged_one(images, tmp_path, suffix):
-    file = tmp_path / f"digits.{suffix}"
+    file = tmp_path / f"my digits.{suffix}"
     file.write_text("of any content")
     result = call(file, images[0])
     assert result.exit_code == 2
-    assert f"is an exported file; use --from {file} in place of RUN." in result.stderr
+    assert f"is an exported file; use --from '{file}' in place of RUN." in result.stderr
 
 
 @pytest.mark.parametrize("form", ["onnx", "pt2", "python", "safetensors"])

@@ -72,7 +72,16 @@ class Halves(nn.Module):
         return (one + 2 * other).mean((2, 3))
 
 
-@pytest.mark.parametrize("net", [Running(), Halves()], ids=lambda net: type(net).__name__)
+class Bounded(nn.Module):
+    """Arguments that Python writes in other words than those that make them: infinity and devices."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        steps = torch.arange(13, device=x.device, dtype=x.dtype)
+        padded = nn.functional.pad(x, (0, 1), value=float("-inf"))
+        return (padded.clamp(0, float("inf")) * steps).mean((2, 3))
+
+
+@pytest.mark.parametrize("net", [Running(), Halves(), Bounded()], ids=lambda net: type(net).__name__)
 def test_an_operation_without_code_of_its_own_is_called_by_its_name(net: nn.Module, tmp_path: Path) -> None:
     net = net.eval()
     images = torch.randint(0, 256, (2, 3, 12, 12), dtype=torch.uint8)

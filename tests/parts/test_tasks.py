@@ -167,6 +167,15 @@ def test_answers_agree_where_decisions_do(numbers):
     assert not task.agree(numbers, numbers + 0.11 * torch.tensor(task.std)).any()
 
 
+def test_neighbouring_numbers_are_the_same_answer():
+    task = Regression((101325.0,), (10.0,))
+    answers = torch.tensor([[101325.0], [101340.0]])
+    neighbours = torch.nextafter(answers, torch.tensor(torch.inf))
+    assert task.largest_difference(answers, neighbours) == 0
+    assert task.largest_difference(answers, answers + 0.1) == pytest.approx(0.01, rel=0.2)
+    assert np.isnan(task.largest_difference(answers, answers * torch.nan))
+
+
 @pytest.mark.parametrize("task", [Classification(), MultiLabel(), Regression((0.5, -2.0), (3.0, 0.1))])
 def test_a_task_is_read_as_it_was_recorded(task):
     assert read_task({"classes": ["a", "b"], **record_task(task)}) == task

@@ -351,7 +351,7 @@ def test_files_of_another_kind_or_without_a_place_are_refused(run):
 
     with pytest.raises(InputError, match=r"must end in '\.onnx'"):
         export(best, "onnx", run / "net.pt")
-    with pytest.raises(InputError, match="exists already"):
+    with pytest.raises(InputError, match=r"folder\.safetensors' is a folder; name another file with --out\.$"):
         export(best, "safetensors", run / "folder.safetensors", force=True)
     with pytest.raises(RunFailure, match="cannot be written"):
         export(best, "safetensors", run / "recipe.toml" / "net.safetensors")
@@ -425,6 +425,33 @@ def test_a_network_that_was_not_trained_is_not_exported(run):
 
     with pytest.raises(InputError, match=f"'{name}' of '.*' has no weights"):
         export(choose_network(load(run), name), "safetensors")
+
+
+def test_a_network_that_a_library_cannot_write_is_named_with_the_format(run, tmp_path, monkeypatch):
+    def refuse(classifier, metadata):
+        raise RuntimeError("no such function")
+
+    monkeypatch.setitem(FORMATS, "onnx", attrs.evolve(FORMATS["onnx"], encode=refuse))
+    with pytest.raises(RunFailure, match=r"into the format onnx \(no such function\); take another format\.$"):
+        export(load(run).networks[0], "onnx", tmp_path / "network.onnx")
+    assert not list(tmp_path.glob("network*"))
+
+
+def test_a_file_that_answers_single_images_alone_is_not_written(run, tmp_path, monkeypatch):
+    plain = FORMATS["safetensors"]
+
+    def predict_one(images):
+        (image,) = images
+        return torch.zeros(1, 10, device=image.device)
+
+    monkeypatch.setitem(
+        FORMATS,
+        "safetensors",
+        attrs.evolve(plain, read=lambda path: attrs.evolve(plain.read(path), predict=predict_one)),
+    )
+    with pytest.raises(RunFailure, match=r"the format safetensors cannot run it \(too many values .*take another"):
+        export(load(run).networks[0], "safetensors", tmp_path / "network.safetensors")
+    assert not list(tmp_path.glob("network*"))
 
 
 def test_a_file_that_its_own_program_cannot_run_is_not_written(run, tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import cast
 
 import attrs
+import torch
 from torch import Tensor
 
 from nasplug.deployment.one_thread import one_thread
@@ -16,7 +17,7 @@ from nasplug.formats.atomic_write import write_to_disk
 from nasplug.parts import Network
 from nasplug.results.classifier import Classifier
 from nasplug.results.export.device import Measured, measure
-from nasplug.results.export.file_format import WEIGHTS
+from nasplug.results.export.file_format import WEIGHTS, Metadata
 from nasplug.results.export.formats import FORMATS, Opened, open_export, suffix_of
 from nasplug.results.export.metadata import metadata_of
 from nasplug.results.export.parity import Parity, Sample, check, sample
@@ -96,16 +97,14 @@ def _export(
     network: TrainedNetwork, form: str, path: Path | None, force: bool, *, int8: bool, calibration: int, qat: int
 ) -> Exported:
     path = check_request(network, form, path, force, int8=int8, qat=qat)
-    encode_int8, encode_weights = FORMATS[form].encode_int8, FORMATS[form].weights
+    encode_weights = FORMATS[form].weights
     classifier = network.classifier()
     metadata = metadata_of(network, classifier, FORMATS[form].batch)
     if not FORMATS[form].rebuilds:
         del metadata["nasplug"]
     source = _tuned(network, classifier, form, qat) if qat else classifier
-    if int8 and encode_int8 is not None:
-        content = encode_int8(source, metadata, _calibration_images(network, classifier, calibration))
-    else:
-        content = FORMATS[form].encode(source, metadata)
+    calibrated = _calibration_images(network, classifier, calibration) if int8 else None
+    content = _encode(form, source, metadata, calibrated, path)
     word = INPUT_WORDS[classifier.dims]
     tests = find_test_images(network.run, classifier, ALL_IMAGES)
     images = None if int8 else sample(tests, classifier)
@@ -116,7 +115,7 @@ def _export(
             write_to_disk(draft, content)
             if encode_weights is not None:
                 write_to_disk(draft.with_suffix(WEIGHTS), encode_weights(classifier))
-            opened = _read_back(form, draft, path)
+            opened = _read_back(form, draft, path, classifier)
             if opened.metadata != metadata:
                 raise RunFailure(f"'{path}' was not written: its metadata could not be read back as they were.")
             parity = None if images is None else check(opened.predict, network.predict, images, classifier.task)
@@ -195,9 +194,29 @@ def check_request(
     return path
 
 
-def _read_back(form: str, draft: Path, path: Path) -> Opened:
+def _encode(form: str, classifier: Classifier, metadata: Metadata, images: Tensor | None, path: Path) -> bytes:
+    """The content of the file; in 8 bits, if there are images to calibrate on."""
+    encode_int8 = FORMATS[form].encode_int8
     try:
-        return FORMATS[form].read(draft)
+        if images is not None and encode_int8 is not None:
+            return encode_int8(classifier, metadata, images)
+        return FORMATS[form].encode(classifier, metadata)
+    except InputError:
+        raise
+    except Exception as error:  # libraries raise anything for what they cannot write
+        raise RunFailure(
+            f"'{path}' was not written: the network cannot be brought into the format {form} ({reason(error)}); take "
+            f"another format."
+        ) from error
+
+
+def _read_back(form: str, draft: Path, path: Path, classifier: Classifier) -> Opened:
+    """The file, after it has answered two inputs."""
+    try:
+        opened = FORMATS[form].read(draft)
+        with torch.inference_mode():
+            opened.predict(classifier.ordinary_input.repeat(2, 1, 1, 1))
+        return opened
     except InputError:
         raise
     except Exception as error:  # libraries raise anything for what they cannot run
@@ -229,5 +248,7 @@ def _check_path(path: Path, form: str, force: bool) -> None:
     if path.suffix != f".{suffix}":
         raise InputError(f"A file in the format {form} must end in '.{suffix}', but '{path}' does not.")
     for file in [path, *([path.with_suffix(WEIGHTS)] if FORMATS[form].weights is not None else [])]:
-        if file.is_dir() or (file.exists() and not force):
+        if file.is_dir():
+            raise InputError(f"'{file}' is a folder; name another file with --out.")
+        if file.exists() and not force:
             raise InputError(f"'{file}' exists already; name another file with --out, or replace it with --force.")
