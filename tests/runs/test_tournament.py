@@ -127,9 +127,13 @@ def test_winners_are_matched_by_place_within_a_budget_and_references_stand_besid
     assert all(plan.costs.params <= 20_000 for plan in plans)
 
 
-def test_without_a_budget_winners_are_matched_in_the_order_of_their_sizes(begin, trained):
+@pytest.mark.parametrize(
+    ("budget", "scale"),
+    [pytest.param(None, True, id="without a budget"), pytest.param({"params": 60_000}, False, id="budget of sizes")],
+)
+def test_winners_that_keep_their_sizes_are_matched_in_the_order_of_these(begin, trained, budget, scale):
     for seed in range(3):
-        plans = finish(begin(seed=seed, references=[]))
+        plans = finish(begin(budget, seed=seed, references=[], scale=scale))
         sizes = {plan.id: plan.costs.params for plan in plans}
         pairs = sorted((sizes[plan.matched_to], plan.costs.params) for plan in plans if plan.role == "random")
         assert len(pairs) == 2
