@@ -283,3 +283,10 @@ def test_networks_that_several_budgets_have_in_common_are_named_and_references_a
     assert not any("was left out" in note for note in notes)
     (note,) = [note for note in notes if "those of another budget" in note]
     assert note.startswith("The found networks within 20,001 params are those of another budget")
+
+
+def test_a_sample_of_the_order_of_a_search_is_not_said_to_be_of_every_budget(begin, trained):
+    context = begin({"params": [20_000, 30_000]}, candidates=2, references=[])
+    sample = [plan for plan in finish(context) if plan.budget == {"params": 20_000}]
+    context.folder.finish("select", {"plans": [plan.to_dict() for plan in sample], "scores": {}})
+    assert not any("those of another budget" in note for note in write_result(context, "running", sample)["notes"])
