@@ -206,7 +206,14 @@ def test_the_same_networks_are_trained_again_from_another_seed(here, finished_ru
 
 
 @pytest.mark.parametrize(
-    "options", [("--max-params", "5000"), ("--set", "select.networks=1"), ("--set", "retrain.channels=6")]
+    "options",
+    [
+        ("--max-params", "5000"),
+        ("--set", "select.networks=1"),
+        ("--set", "retrain.channels=6"),
+        ("--set", "latency.repeats=77"),
+        ("--set", "plain.width=2"),
+    ],
 )
 def test_the_same_networks_are_not_selected_otherwise(here, finished_run, tmp_path, options):
     refused = here("retrain", finished_run, "--out", tmp_path / "again", "--same-networks", *options)
