@@ -141,6 +141,8 @@ def retrain(
             )
         if same_networks and (section not in OF_TRAINING or (section, name) in SIZES):
             raise _refuse_selection(f"--set {section}.{name}")
+        if section == "select" and name in SHORTHANDS:
+            section, name = "budget", SHORTHANDS[name]
         if (section, name) == ("select", "measures"):
             drop_other_measures(plugins, sections, build(SelectOptions, {name: value}, section).measures)
         sections.setdefault(section, {})[name] = value
