@@ -208,13 +208,27 @@ def test_the_same_networks_are_trained_again_from_another_seed(here, finished_ru
 
 
 @pytest.mark.parametrize(
-    "options", [("--max-params", "5000"), ("--set", "select.networks=1"), ("--set", "retrain.channels=6")]
+    "options",
+    [
+        ("--max-params", "5000"),
+        ("--set", "select.networks=1"),
+        ("--set", "retrain.channels=6"),
+        ("--set", "latency.repeats=77"),
+        ("--set", "plain.width=2"),
+    ],
 )
 def test_the_same_networks_are_not_selected_otherwise(here, finished_run, tmp_path, options):
     refused = here("retrain", finished_run, "--out", tmp_path / "again", "--same-networks", *options)
     assert refused.exit_code == 2
     assert "--same-networks trains the networks that the earlier run has selected" in refused.stderr
     assert not (tmp_path / "again").exists()
+
+
+def test_a_shorthand_of_a_limit_takes_the_place_of_the_limit_of_the_budget(here, finished_run, tmp_path):
+    words = ("--budget", "params=50k", "--set", "select.max_params=10")
+    refused = here("retrain", finished_run, "--out", tmp_path / "again", *words)
+    assert refused.exit_code == 2
+    assert "at most 10 params" in refused.stderr
 
 
 def test_retraining_again_learns_from_the_teacher_of_the_search_or_from_another(here, finished_run, tmp_path):

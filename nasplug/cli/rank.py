@@ -17,7 +17,7 @@ from nasplug.plugins import load_plugins
 from nasplug.report.ranking import LEGEND, agreement_table, read_ranking, write_ranking_page
 from nasplug.runs.context import note_changed_recipe, reopen_context
 from nasplug.runs.memory import keep_freed_memory
-from nasplug.runs.ranking import ranking_recipe, start_ranking
+from nasplug.runs.ranking import is_sample, ranking_recipe, start_ranking
 from nasplug.runs.same_run import adopt_machine_options, asked_of_machine, refuse_other_run
 from nasplug.store.run_folder import RunFolder, write_json
 from nasplug.store.run_state import is_run
@@ -48,6 +48,11 @@ def rank(source: Path, networks: int, out: Path | None, **flags: Any) -> None:
     old = RunFolder.existing(source)
     if old.done("search") is None:
         raise InputError(f"The search of '{source}' is not finished; go on with: {command('resume', source)}")
+    if is_sample(old):
+        raise InputError(
+            f"'{source}' is a sample that 'nasplug rank' has trained, with no search of its own; name the run of that "
+            f"search."
+        )
     folder = source / "rank" if out is None else out
     changes = _read_changes(networks, **flags)
     recipe = ranking_recipe(plugins, old, changes)

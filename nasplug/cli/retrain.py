@@ -48,8 +48,11 @@ COPIED = (
 SELECTION = "phases/select"
 """What it takes, too, if it trains the same networks."""
 
+OF_TRAINING = ("retrain", "run", "data", EXECUTOR)
+"""Sections that are not of the selection, which chooses networks and measures what they cost."""
+
 SIZES = (("retrain", "cells"), ("retrain", "channels"), ("retrain", "widths"))
-"""Options of the section "retrain" that belong to the selection."""
+"""Options of the section "retrain" that are."""
 
 OF_SEARCH: Mapping[str, Collection[str]] = {
     "run": ("method", "preset", "measure_every", "measure_images"),
@@ -131,8 +134,6 @@ def retrain(
     if any((section, name) == (EXECUTOR, "part") for section, name, _ in changes):
         sections[EXECUTOR] = {}  # it does not have the options of the one before
     for section, name, value in changes:
-        if same_networks and (section in ("select", "budget") or (section, name) in SIZES):
-            raise _refuse_selection(f"--set {section}.{name}")
         is_of_section = section in (*SLOTS, "data", "search") and (section, name) != ("data", "folds")
         if is_of_section or name in OF_SEARCH.get(section, ()):
             raise InputError(
@@ -140,6 +141,10 @@ def retrain(
                 f"options of retrain, select, budget, run, executor and cost measures, and data.folds. For another "
                 f"search: {command('run', '--config', source / 'recipe.toml')}"
             )
+        if same_networks and (section not in OF_TRAINING or (section, name) in SIZES):
+            raise _refuse_selection(f"--set {section}.{name}")
+        if section == "select" and name in SHORTHANDS:
+            section, name = "budget", SHORTHANDS[name]
         if (section, name) == ("select", "measures"):
             drop_other_measures(plugins, sections, build(SelectOptions, {name: value}, section).measures)
         sections.setdefault(section, {})[name] = value
@@ -164,8 +169,8 @@ def retrain(
 
 def _refuse_selection(option: str) -> InputError:
     return InputError(
-        f"--same-networks trains the networks that the earlier run has selected, at their sizes, and {option} asks for "
-        f"others; leave out one of them."
+        f"--same-networks trains the networks that the earlier run has selected, with their sizes and costs on record, "
+        f"and {option} asks for others; leave out one of them."
     )
 
 

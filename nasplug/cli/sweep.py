@@ -19,7 +19,7 @@ from nasplug.cli.output import echo
 from nasplug.cli.run_options import read_run_options, run_options
 from nasplug.cli.tables import write_rows
 from nasplug.cli.typed_words import typed_words
-from nasplug.compose import build_executor
+from nasplug.compose import build_executor, parse_setting, recipe_sections
 from nasplug.errors import InputError, NasplugError, RunFailure, quote
 from nasplug.plugins import Plugins, load_plugins
 from nasplug.runs.create import start
@@ -165,7 +165,11 @@ def _split_executor(plugins: Plugins, axes: Axes, options: Mapping[str, Any]) ->
     recipe = resolve_recipe(plugins, layers)
     executor = build_executor(plugins, recipe)
     executor.check()
-    settings = [text for text in options["settings"] if text.partition(".")[0].strip() != EXECUTOR]
+    known = recipe_sections(plugins)
+    parsed = [(text, parse_setting(text, known)) for text in options["settings"]]
+    settings = [
+        text for text, (section, name, _) in parsed if section != EXECUTOR and (section, name) != ("run", "jobs")
+    ]
     threads = executor.threads if options["threads"] is None else options["threads"]
     return recipe, {**options, "executor": None, "settings": settings, "jobs": 1, "threads": threads}
 

@@ -13,6 +13,7 @@ from nasplug.runs.context import RunContext
 from nasplug.runs.decision import read_scores
 from nasplug.runs.distillation import Distillation
 from nasplug.runs.expected_cost import describe_estimates
+from nasplug.runs.ranking import is_sample
 from nasplug.runs.references import references_of
 from nasplug.runs.training_task import plan_retrainings
 from nasplug.runs.validation import count_diverged, read_validation
@@ -201,8 +202,11 @@ def _reference_notes(context: RunContext, plans: Sequence[PlannedNetwork]) -> li
 
 
 def _shared_notes(context: RunContext, plans: Sequence[PlannedNetwork]) -> list[str]:
-    """Budgets whose found networks are those of another one: they come out at the same size."""
-    if not plans:
+    """Budgets whose found networks are those of another one: they come out at the same size.
+
+    A sample of the order of a search is of one budget, whatever others the run of the search has.
+    """
+    if not plans or is_sample(context.folder):
         return []
     model = context.cost_model(context.composition.space)
     own = [plan.budget for plan in plans if plan.role == "found"]

@@ -16,6 +16,7 @@ from nasplug.runs.candidates import plan_brackets
 from nasplug.runs.context import RunContext
 from nasplug.runs.measuring import measure_plan
 from nasplug.runs.references import plan_references
+from nasplug.runs.retrain_size import scales
 from nasplug.runs.search import found_genotypes
 from nasplug.runs.signals import ShouldStop
 from nasplug.runs.summary import write_result
@@ -60,7 +61,8 @@ def hold_tournament(
 def choose_networks(context: RunContext, brackets: Sequence[Bracket]) -> Iterator[PlannedNetwork]:
     """For each budget the winners of the search, the random ones, each matched to one of the search, and references.
 
-    Winners are matched by their places. Without a budget they differ in size, so they are matched in the order of it.
+    Winners are matched by their places. Where they keep their sizes, which differ, they are matched in the order of
+    these.
     """
     winners = [[each.plan for each in bracket.finished_rungs(context.folder)[1]] for bracket in brackets]
     for place, (bracket, found) in enumerate(zip(brackets, winners, strict=True)):
@@ -70,7 +72,8 @@ def choose_networks(context: RunContext, brackets: Sequence[Bracket]) -> Iterato
         for other, drawn in zip(brackets[place + 1 :], winners[place + 1 :], strict=True):
             if other.role == "found":
                 break
-            pairs = zip(*(_in_order(plans, bool(bracket.budget)) for plans in (found, drawn)), strict=False)
+            by_place = scales(context, bracket.budget)
+            pairs = zip(*(_in_order(plans, by_place) for plans in (found, drawn)), strict=False)
             yield from (attrs.evolve(measure_plan(context, random), matched_to=plan.id) for plan, random in pairs)
         yield from plan_references(context, found, bracket.budget)
 

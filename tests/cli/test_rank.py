@@ -87,6 +87,10 @@ def test_a_sample_of_the_order_is_trained_and_compared_with_it(here, images, tmp
     assert "; select.networks is 3 there and 4 here" in other.stderr
     assert tomllib.loads((run / "rank" / "recipe.toml").read_text())["select"]["networks"] == 3
 
+    of_sample = here("rank", run / "rank", "--networks", "3")
+    assert of_sample.exit_code == 2
+    assert "is a sample that 'nasplug rank' has trained, with no search of its own" in of_sample.stderr
+
 
 @pytest.mark.slow
 def test_a_search_that_orders_nothing_is_refused_and_leaves_nothing(here, images, tmp_path):

@@ -306,9 +306,10 @@ def test_runs_by_an_executor_are_the_same_and_one_that_fails_is_named(sweep, tmp
     assert done.exit_code == 1
     assert "1 of 2 runs failed: random-1." in done.stderr
     (tmp_path / "out" / "random-1" / "letter.txt").unlink()
-    done = sweep(*words, "--executor", "local", "--jobs", "2")
+    done = sweep(*words, "--executor", "local", "--set", "run.jobs=2")
     assert done.exit_code == 0, done.output
     assert whole == {path.name: (path / "events.jsonl").read_bytes() for path in (tmp_path / "out").glob("random-*")}
-    recipe = tomllib.loads((tmp_path / "out" / "random-0" / "recipe.toml").read_text())
-    assert (recipe["run"]["jobs"], recipe["executor"]["part"]) == (1, "local")
+    for name in whole:
+        recipe = tomllib.loads((tmp_path / "out" / name / "recipe.toml").read_text())
+        assert (recipe["run"]["jobs"], recipe["executor"]["part"]) == (1, "local")
     assert not (tmp_path / "out" / "workers.token").exists()

@@ -138,9 +138,13 @@ def test_winners_are_matched_by_place_within_a_budget_and_references_stand_besid
     assert all(plan.costs.params <= 20_000 for plan in plans)
 
 
-def test_without_a_budget_winners_are_matched_in_the_order_of_their_sizes(begin, trained):
+@pytest.mark.parametrize(
+    ("budget", "scale"),
+    [pytest.param(None, True, id="without a budget"), pytest.param({"params": 60_000}, False, id="budget of sizes")],
+)
+def test_winners_that_keep_their_sizes_are_matched_in_the_order_of_these(begin, trained, budget, scale):
     for seed in range(3):
-        plans = finish(begin(seed=seed, references=[]))
+        plans = finish(begin(budget, seed=seed, references=[], scale=scale))
         sizes = {plan.id: plan.costs.params for plan in plans}
         pairs = sorted((sizes[plan.matched_to], plan.costs.params) for plan in plans if plan.role == "random")
         assert len(pairs) == 2
@@ -290,3 +294,10 @@ def test_networks_that_several_budgets_have_in_common_are_named_and_references_a
     assert not any("was left out" in note for note in notes)
     (note,) = [note for note in notes if "those of another budget" in note]
     assert note.startswith("The found networks within 20,001 params are those of another budget")
+
+
+def test_a_sample_of_the_order_of_a_search_is_not_said_to_be_of_every_budget(begin, trained):
+    context = begin({"params": [20_000, 30_000]}, candidates=2, references=[])
+    sample = [plan for plan in finish(context) if plan.budget == {"params": 20_000}]
+    context.folder.finish("select", {"plans": [plan.to_dict() for plan in sample], "scores": {}})
+    assert not any("those of another budget" in note for note in write_result(context, "running", sample)["notes"])

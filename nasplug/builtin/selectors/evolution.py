@@ -7,13 +7,13 @@ trainings that are short: the errors order architectures, and say nothing of wha
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Container, Generator, Iterator, Mapping, Sequence
 from random import Random
 
 import attrs
 
 from nasplug.errors import InputError
-from nasplug.parts import SearchState, Selector, option
+from nasplug.parts import SearchSpace, SearchState, Selector, option
 from nasplug.parts.selector import Selected
 from nasplug.values import Found, Genotype, Progress
 
@@ -59,9 +59,9 @@ class Evolution(Selector):
         """All architectures that were trained, the best first. InputError if none that was met keeps the budgets."""
         generator = search_state.random("evolution")
         errors: dict[Genotype, float] = {}
-        yield from self._try(search_state, errors, self.population, _start(search_state), generator)
+        yield from self._try(search_state, errors, self.population, _start(search_state), generator, parents=0)
         for _ in range(self.generations):
-            yield from self._try(search_state, errors, self.children, [], generator)
+            yield from self._try(search_state, errors, self.children, [], generator, self.parents)
         ranked = _best(errors)
         if not ranked:
             raise InputError(
@@ -78,14 +78,17 @@ class Evolution(Selector):
         wanted: int,
         first: Sequence[Genotype],
         generator: Random,
+        parents: int,
     ) -> Iterator[Progress]:
         """Trains `wanted` new architectures, those of `first` first, and adds their errors to `errors`.
 
-        Infinity is the error of those that do not keep a budget; others take their places.
+        Others are mutations of so many `parents`, or random ones. Infinity is the error of those that do not keep a
+        budget; others of their kind take their places.
         """
         given = first[-wanted:]  # the latest snapshots, and what was decided at the end
         for _ in range(TRIES):
-            new = list(self._propose(search_state, errors, given, wanted, generator))
+            best = _best(errors)[:parents]
+            new = list(_propose(search_state.space, errors, given, wanted, best, generator))
             if not new:  # there are no others
                 return
             errors.update((yield from self._train(search_state, new)))
@@ -93,31 +96,6 @@ class Evolution(Selector):
             if wanted == 0:
                 return
             given = []
-
-    def _propose(
-        self,
-        search_state: SearchState,
-        known: Mapping[Genotype, float],
-        given: Sequence[Genotype],
-        wanted: int,
-        generator: Random,
-    ) -> Iterator[Genotype]:
-        """At most `wanted` that are not known: those given, then mutations of the best, or random ones."""
-        space, parents = search_state.space, _best(known)[: self.parents]
-        proposed = dict.fromkeys(given)
-        yield from proposed
-        for _ in range(TRIES * wanted):
-            if len(proposed) == wanted:
-                return
-            if len(known) < self.population or not parents:
-                genotype = space.random(generator)
-            else:
-                genotype = space.mutate(generator.choice(parents), generator)
-                while generator.random() < AGAIN:
-                    genotype = space.mutate(genotype, generator)
-            if genotype not in known and genotype not in proposed:
-                proposed[genotype] = None
-                yield genotype
 
     def _train(
         self, search_state: SearchState, genotypes: Sequence[Genotype]
@@ -131,6 +109,31 @@ class Evolution(Selector):
             for genotype, error in zip(left, errors, strict=True):
                 sums[genotype] += math.inf if error is None else error
         return {genotype: total / len(budgets) for genotype, total in sums.items()}
+
+
+def _propose(
+    space: SearchSpace,
+    known: Container[Genotype],
+    given: Sequence[Genotype],
+    wanted: int,
+    parents: Sequence[Genotype],
+    generator: Random,
+) -> Iterator[Genotype]:
+    """At most `wanted` that are not known: those given, then mutations of `parents`, or random ones without parents."""
+    proposed = dict.fromkeys(given)
+    yield from proposed
+    for _ in range(TRIES * wanted):
+        if len(proposed) == wanted:
+            return
+        if parents:
+            genotype = space.mutate(generator.choice(parents), generator)
+            while generator.random() < AGAIN:
+                genotype = space.mutate(genotype, generator)
+        else:
+            genotype = space.random(generator)
+        if genotype not in known and genotype not in proposed:
+            proposed[genotype] = None
+            yield genotype
 
 
 def _start(search_state: SearchState) -> list[Genotype]:

@@ -43,6 +43,8 @@ class Formula:
     asked: list[tuple[list[Genotype], Budget]] = attrs.field(factory=list)
     least: int = 0
     """Architectures with fewer misses keep no budget."""
+    sign: int = 1
+    """-1: the earlier its candidates stand, the better."""
 
     def train(
         self, genotypes: Sequence[Genotype], epochs: int, split: str, budget: Budget
@@ -52,7 +54,7 @@ class Formula:
         yield Progress("trial", 1, 1, "")
         misfits = [misses(genotype) < self.least for genotype in genotypes]
         return [
-            None if misfit else misses(genotype) / 12 + budget.get("params", 0)
+            None if misfit else self.sign * misses(genotype) / 12 + budget.get("params", 0)
             for genotype, misfit in zip(genotypes, misfits, strict=True)
         ]
 
@@ -130,6 +132,15 @@ def test_others_take_the_places_of_those_that_keep_no_budget():
     found = run(Evolution(population=8, generations=3, children=4, parents=2), work)
     assert len(found) == 8 + 3 * 4
     assert min(misses(event.genotype) for event in found) == 4
+
+
+def test_what_random_search_draws_in_place_of_those_that_keep_no_budget_depends_on_no_error():
+    drawn, drawn_again = Formula(least=6), Formula(least=6, sign=-1)
+    found = run(Evolution(population=24, generations=0), drawn)
+    run(Evolution(population=24, generations=0), drawn_again)
+    assert len(found) == 24
+    assert len(drawn.asked) > 1
+    assert drawn.asked == drawn_again.asked
 
 
 def test_it_ends_with_the_last_architecture_of_a_small_space():
