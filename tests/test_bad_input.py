@@ -713,8 +713,10 @@ def test_a_limit_that_no_network_meets_fails_after_the_search(original, tmp_path
 
     refused(call("run", *SMALL, *words), "the smallest has", f"nasplug retrain {out} --budget NAME=LIMIT", notes=1)
     assert json.loads((out / "result.json").read_text())["status"] == "failed"
-    # The advice: the same search, with a limit that the network meets at the channels that are asked for.
     again = tmp_path / "again"
+    refused(call("retrain", out, "--out", again), "the smallest has", ": --budget NAME=LIMIT.")
+    assert not again.exists()
+    # The advice: the same search, with a limit that the network meets at the channels that are asked for.
     words = ("--set", "retrain.channels=2", "--max-params", "90000", "--set", "retrain.widths=[]")
     done = call("retrain", out, *words, "--out", again)
     assert done.exit_code == 0, done.output

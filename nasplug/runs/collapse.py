@@ -73,11 +73,13 @@ class CollapseGuard:
     """By epoch, counted from 1, their magnitudes."""
     _stage: int | None = attrs.field(default=None, init=False)
     """The stage of the latest step; the figures of another one, perhaps of another supernet, are not compared."""
+    _before: int = attrs.field(default=0, init=False)
+    """The epochs before that stage."""
 
     def read(self, record: Mapping[str, Any], *, last: bool = False) -> list[SearchWarning]:
         """The warnings that the event of a step gives rise to; `last` is true for the last step of the search."""
         if record.get("stage") != self._stage:
-            self._stage, self._above, self._eigenvalues = record.get("stage"), [], {}
+            self._stage, self._before, self._above, self._eigenvalues = record.get("stage"), record["epoch"], [], {}
         warnings = []
         signs: Mapping[str, Callable[[Mapping[str, Any], bool], tuple[float, float, str] | None]] = {
             "parameterless": self._read_share,
@@ -113,9 +115,9 @@ class CollapseGuard:
         return before / after, LEAST_RATIO, describe_growth(self.recipe, before, after, epoch, WINDOW)
 
     def _mean_eigenvalue(self, epoch: int) -> float | None:
-        """The mean over the WINDOW epochs that end with `epoch`; None before there are as many, or unless measured."""
+        """The mean over the WINDOW epochs of this stage that end with `epoch`; None if it has fewer, or no figures."""
         inside = [value for each, value in self._eigenvalues.items() if epoch - WINDOW < each <= epoch]
-        return sum(inside) / len(inside) if inside and epoch >= WINDOW else None
+        return sum(inside) / len(inside) if inside and epoch - self._before >= WINDOW else None
 
     def _read_entropy(self, record: Mapping[str, Any], last: bool) -> tuple[float, float, str] | None:
         entropy = record.get(ENTROPY)

@@ -151,10 +151,13 @@ def _nothing_fits(context: RunContext, found: Sequence[Genotype], budget: Budget
     way = "Raise the limit"
     if not scales(context, budget) and has_widths(context):
         way += ", lower retrain.channels, or let networks be scaled (select.scale=true)"
+    # A retraining that is refused is removed again, so nothing can be done with its folder.
+    again = "--budget NAME=LIMIT"
+    if not context.folder.unfinished.exists():
+        again = command("retrain", context.folder.path, "--budget", "NAME=LIMIT")
     return InputError(
         f"No architecture that the search found has at most {model.describe(budget)}; the smallest has "
-        f"{model.describe(least)} at {dict(model.space.size())}. {way}: "
-        f"{command('retrain', context.folder.path, '--budget', 'NAME=LIMIT')}."
+        f"{model.describe(least)} at {dict(model.space.size())}. {way}: {again}."
     )
 
 

@@ -107,6 +107,17 @@ def test_eigenvalues_measured_more_rarely_than_that_are_not_compared():
     assert epoch == 10
 
 
+def test_eigenvalues_of_another_stage_are_not_compared():
+    """Two windows of five epochs have to lie in one stage: the third, from epoch 11 on, has them at epoch 20."""
+    watching, records = guard(), [{"step": 7 * epoch, "epoch": epoch, "loss": 0.0} for epoch in range(20)]
+    for epoch, record in enumerate(records[:15]):
+        record |= {"alpha_eigenvalue": float(epoch + 1), "stage": epoch // 5}
+        assert watching.read(record) == []
+    for epoch, record in enumerate(records[15:]):
+        record |= {"alpha_eigenvalue": 16.0 + 10.0 * epoch, "stage": 2}
+        assert [warning.epoch for warning in watching.read(record)] == ([19] if epoch == 4 else [])
+
+
 def test_indecision_counts_at_the_end_alone():
     assert read(guard(), "alpha_entropy", [1.0, 0.999, 0.995]) == []
     assert read(guard(), "alpha_entropy", [1.0, 0.99], ends=True) == []
