@@ -22,6 +22,7 @@ from nasplug.runs.scaling import GenotypeSizes, fit, largest_number
 from nasplug.runs.selection import select as run_selection
 from nasplug.runs.summary import _changed_notes
 from nasplug.store.networks import PlannedNetwork
+from nasplug.store.run_folder import RunFolder
 from nasplug.values import Genotype, ImageShape, Unit, share_of
 from nasplug.values.recipe import BudgetOptions, RetrainOptions, RunOptions, SelectOptions
 from nasplug.values.seeds import derive_seed
@@ -48,7 +49,7 @@ def _study(space, retrain=None, budget=None, measures=None, best_first=False, **
         plugins=plugins,
         recipe=recipe,
         shape=SHAPE,
-        folder=SimpleNamespace(path=Path("RUN")),
+        folder=RunFolder(Path("RUN")),
         random=lambda *words: Random(derive_seed(*words)),
         cost_model=lambda sized: CostModel(sized, SHAPE, costs),
     )
