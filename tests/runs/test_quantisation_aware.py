@@ -90,6 +90,7 @@ def test_it_follows_the_network_in_32_bits_at_a_low_rate_without_what_changes_th
     assert (options.augment, options.cutout) == (retraining.augment, 2)
 
 
+@pytest.mark.timeout(300)
 def test_its_answers_come_nearer_to_those_in_32_bits(network: TrainedNetwork) -> None:
     training = training_of(network, 12)
     carry_out(training)
