@@ -25,7 +25,8 @@ from nasplug.store.files import copy_whole
 from nasplug.store.networks import PlannedNetwork
 from nasplug.store.run_folder import RunFolder
 from nasplug.values import Genotype, Progress
-from nasplug.values.recipe import EXECUTOR, Recipe
+from nasplug.values.options import build
+from nasplug.values.recipe import EXECUTOR, Recipe, RetrainOptions
 
 COPIED = ("splits.safetensors", "data.json", "table.csv", "phases/table", "phases/teacher")
 """What the sample has from the run of the search."""
@@ -48,8 +49,8 @@ def ranking_recipe(plugins: Plugins, source: RunFolder, changes: Mapping[str, Ma
     for name, options in changes.items():
         sections[name] = {**sections[name], **options}
     recipe = resolve_recorded(plugins, sections, source.path)
-    of_run = resolve_recorded(plugins, {**sections, "retrain": layer["retrain"]}, source.path)
-    return attrs.evolve(recipe, retrain=of_run.retrain.shortened(recipe.retrain.epochs))
+    of_run = build(RetrainOptions, layer["retrain"], "retrain")
+    return attrs.evolve(recipe, retrain=of_run.shortened(recipe.retrain.epochs))
 
 
 def is_sample(folder: RunFolder) -> bool:

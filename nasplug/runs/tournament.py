@@ -68,11 +68,11 @@ def choose_networks(context: RunContext, brackets: Sequence[Bracket]) -> Iterato
     for place, (bracket, found) in enumerate(zip(brackets, winners, strict=True)):
         if bracket.role != "found":
             continue
+        by_place = scales(context, bracket.budget)
         yield from (measure_plan(context, plan) for plan in found)
         for other, drawn in zip(brackets[place + 1 :], winners[place + 1 :], strict=True):
             if other.role == "found":
                 break
-            by_place = scales(context, bracket.budget)
             pairs = zip(*(_in_order(plans, by_place) for plans in (found, drawn)), strict=False)
             yield from (attrs.evolve(measure_plan(context, random), matched_to=plan.id) for plan, random in pairs)
         yield from plan_references(context, found, bracket.budget)

@@ -83,8 +83,8 @@ def test_a_sample_of_the_order_is_trained_and_compared_with_it(here, images, tmp
     assert json.loads((run / "rank" / "rank.json").read_text()) == found
     other = here("rank", run, "--networks", "4", "--epochs", "2")
     assert other.exit_code == 2
-    assert "retrain.epochs is 1 there and 2 here; " in other.stderr
-    assert "; select.networks is 3 there and 4 here" in other.stderr
+    there_and_here = "retrain.epochs is 1 there and 2 here; retrain.lr_decay_epochs is 1.0 there and 2.0 here"
+    assert f"{there_and_here}; select.networks is 3 there and 4 here" in other.stderr
     assert tomllib.loads((run / "rank" / "recipe.toml").read_text())["select"]["networks"] == 3
 
     of_sample = here("rank", run / "rank", "--networks", "3")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast
@@ -197,33 +198,30 @@ def check_request(
 def _encode(form: str, classifier: Classifier, metadata: Metadata, images: Tensor | None, path: Path) -> bytes:
     """The content of the file; in 8 bits, if there are images to calibrate on."""
     encode_int8 = FORMATS[form].encode_int8
-    try:
+    with _refusals_explained(path, f"the network cannot be brought into the format {form}"):
         if images is not None and encode_int8 is not None:
             return encode_int8(classifier, metadata, images)
         return FORMATS[form].encode(classifier, metadata)
-    except InputError:
-        raise
-    except Exception as error:  # libraries raise anything for what they cannot write
-        raise RunFailure(
-            f"'{path}' was not written: the network cannot be brought into the format {form} ({reason(error)}); take "
-            f"another format."
-        ) from error
 
 
 def _read_back(form: str, draft: Path, path: Path, classifier: Classifier) -> Opened:
     """The file, after it has answered two inputs."""
-    try:
+    with _refusals_explained(path, f"the program that runs files of the format {form} cannot run it"):
         opened = FORMATS[form].read(draft)
         with torch.inference_mode():
             opened.predict(classifier.ordinary_input.repeat(2, 1, 1, 1))
         return opened
+
+
+@contextmanager
+def _refusals_explained(path: Path, what: str) -> Iterator[None]:
+    """Says `what` a library that raises an error in the block could not do for the file."""
+    try:
+        yield
     except InputError:
         raise
-    except Exception as error:  # libraries raise anything for what they cannot run
-        raise RunFailure(
-            f"'{path}' was not written: the program that runs files of the format {form} cannot run it "
-            f"({reason(error)}); take another format."
-        ) from error
+    except Exception as error:  # libraries raise anything for what they cannot do
+        raise RunFailure(f"'{path}' was not written: {what} ({reason(error)}); take another format.") from error
 
 
 def _calibration_images(network: TrainedNetwork, classifier: Classifier, count: int) -> Tensor:
